@@ -1,0 +1,219 @@
+import { readFileSync, statSync } from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse, YAMLParseError } from 'yaml';
+import { z } from 'zod';
+import { ConfigError } from './errors.ts';
+import { registerSecret } from './log.ts';
+
+/** The bytes a webhook secret must have at least (contract.md). */
+const MIN_SECRET_BYTES = 24;
+const SECRET_PREFIX = 'whsec_';
+
+const port = z.coerce.number().int().min(1).max(65_535);
+const seconds = z.coerce.number().positive();
+const absolute = z.string().refine(isAbsolute, 'an absolute path');
+const optionalSecret = { file: z.string().default(''), value: z.string().default('') };
+
+const schema = z.strictObject({
+  dataDir: absolute,
+  templatesDir: absolute.default(join(dirname(fileURLToPath(import.meta.url)), '..', 'templates')),
+  manager: z.strictObject({
+    url: z.url({ protocol: /^https?$/ }),
+    database: z.string().min(1),
+    login: z.string().min(1).default('microsaas-sidecar'),
+    apiKey: optionalSecret.value,
+    apiKeyFile: optionalSecret.file,
+    rpc: z.enum(['auto', 'json2', 'jsonrpc', 'xmlrpc']).default('auto'),
+    pollSeconds: seconds.default(30),
+  }),
+  webhook: z.strictObject({ secret: optionalSecret.value, secretFile: optionalSecret.file }),
+  http: z
+    .strictObject({
+      host: z.string().default('127.0.0.1'),
+      port: port.default(8471),
+      managerNetwork: z.string().default(''),
+    })
+    .prefault({}),
+  docker: z.strictObject({ socket: absolute.default('/var/run/docker.sock') }).prefault({}),
+  postgres: z.strictObject({
+    socketDir: absolute.optional(),
+    user: z.string().default('microsaas'),
+    password: optionalSecret.value,
+    passwordFile: optionalSecret.file,
+  }),
+  instances: z
+    .strictObject({
+      url: z
+        .string()
+        .regex(/^https?:\/\/\S+$/, 'http:// or https:// with {port} or {id}')
+        .default('http://127.0.0.1:{port}'),
+      publishAddress: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
+      parallel: z.coerce.number().int().min(0).default(0),
+      answerSeconds: seconds.default(180),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      unitsPerLine: z.coerce.number().int().positive().default(20),
+      claimsPerPlan: z.coerce.number().int().positive().default(20),
+    })
+    .prefault({}),
+  repositories: z
+    .strictObject({
+      protocols: z.array(z.enum(['https', 'http'])).default(['https']),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+      format: z.enum(['auto', 'json', 'pretty']).default('auto'),
+    })
+    .prefault({}),
+});
+
+type Parsed = z.infer<typeof schema>;
+
+/** The settings as the rest of the program sees them: every default filled in, every secret read. */
+export interface Config {
+  readonly dataDir: string;
+  readonly templatesDir: string;
+  readonly manager: Omit<Parsed['manager'], 'apiKeyFile'>;
+  readonly webhookSecret: string;
+  readonly http: Parsed['http'];
+  readonly docker: Parsed['docker'];
+  readonly postgres: {
+    readonly socketDir: string;
+    readonly user: string;
+    readonly password: string;
+  };
+  readonly instances: Parsed['instances'];
+  readonly limits: Parsed['limits'];
+  readonly repositories: Parsed['repositories'];
+  readonly log: Parsed['log'];
+}
+
+/**
+ * Reads `microsaas.yaml` (at `path`, or MICROSAAS_CONFIG, or ./microsaas.yaml) and the environment over it.
+ * @throws ConfigError naming the key, what was expected and what was found.
+ */
+export function loadConfig(
+  path?: string,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Config {
+  const file = path ?? environment['MICROSAAS_CONFIG'] ?? 'microsaas.yaml';
+  const merged = withEnvironment(readYaml(file), environment);
+  const result = schema.safeParse(merged);
+  if (!result.success) throw new ConfigError(explain(file, merged, result.error));
+  return resolve(result.data);
+}
+
+function readYaml(file: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new ConfigError(
+      `${file}: expected a readable file, found ${(cause as NodeJS.ErrnoException).code}. Copy microsaas.example.yaml there, or name another with --config.`,
+    );
+  }
+  try {
+    const value: unknown = parse(text) ?? {};
+    if (typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>;
+    throw new ConfigError(`${file}: expected keys and values, found ${typeof value}`);
+  } catch (cause) {
+    if (cause instanceof YAMLParseError) throw new ConfigError(`${file}: ${cause.message}`);
+    throw cause;
+  }
+}
+
+/** Lays MICROSAAS_A_B over the key a.b, for every key the schema knows. */
+function withEnvironment(
+  yaml: Record<string, unknown>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Record<string, unknown> {
+  const merged = structuredClone(yaml);
+  for (const key of keyPaths(schema)) {
+    const text = environment[environmentName(key)];
+    if (text === undefined) continue;
+    let place = merged;
+    for (const part of key.slice(0, -1)) {
+      place[part] ??= {};
+      place = place[part] as Record<string, unknown>;
+    }
+    const last = key.at(-1) as string;
+    place[last] = last === 'protocols' ? text.split(',').map((p) => p.trim()) : text;
+  }
+  return merged;
+}
+
+/** `['manager','pollSeconds']` → `MICROSAAS_MANAGER_POLL_SECONDS`. */
+export function environmentName(key: readonly string[]): string {
+  const words = key.map((part) => part.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase());
+  return `MICROSAAS_${words.join('_')}`;
+}
+
+/** Every key of the configuration, as a path. */
+export function keyPaths(type: z.ZodType = schema, prefix: readonly string[] = []): string[][] {
+  const inner = type instanceof z.ZodPrefault ? (type.unwrap() as z.ZodType) : type;
+  if (!(inner instanceof z.ZodObject)) return [[...prefix]];
+  return Object.entries(inner.shape as Record<string, z.ZodType>).flatMap(([name, child]) =>
+    keyPaths(child, [...prefix, name]),
+  );
+}
+
+function explain(file: string, found: unknown, error: z.ZodError): string {
+  const lines = error.issues.map((issue) => {
+    const key = issue.path.join('.') || '(top)';
+    const value = issue.path.reduce<unknown>(
+      (place, part) => (place as Record<PropertyKey, unknown> | undefined)?.[part],
+      found,
+    );
+    const shown = /secret|key|password/i.test(key) ? '[redacted]' : JSON.stringify(value);
+    return `  ${key}: ${issue.message}; found ${value === undefined ? 'nothing' : shown}`;
+  });
+  return `${file} is wrong:\n${lines.join('\n')}`;
+}
+
+function resolve(parsed: Parsed): Config {
+  const { apiKeyFile, ...manager } = parsed.manager;
+  const { webhook } = parsed;
+  const webhookSecret = secret('webhook.secret', webhook.secret, webhook.secretFile);
+  const bytes = Buffer.from(webhookSecret.replace(SECRET_PREFIX, ''), 'base64').length;
+  if (bytes < MIN_SECRET_BYTES)
+    throw new ConfigError(
+      `webhook.secret: expected at least ${MIN_SECRET_BYTES} bytes as ${SECRET_PREFIX}<base64>, found ${bytes}. Settings > MicroSaaS in Odoo shows one.`,
+    );
+  return {
+    ...parsed,
+    manager: { ...manager, apiKey: secret('manager.apiKey', manager.apiKey, apiKeyFile) },
+    webhookSecret,
+    postgres: {
+      socketDir: parsed.postgres.socketDir ?? join(parsed.dataDir, 'postgresql'),
+      user: parsed.postgres.user,
+      password: secret('postgres.password', parsed.postgres.password, parsed.postgres.passwordFile),
+    },
+  };
+}
+
+/** A secret given directly or by a file that nobody else may read. */
+function secret(key: string, value: string, file: string): string {
+  if (value) return registerSecret(value);
+  if (!file)
+    throw new ConfigError(
+      `${key}: expected a secret, or ${key}File naming its file; found neither`,
+    );
+  try {
+    if ((statSync(file).mode & 0o077) !== 0)
+      throw new ConfigError(
+        `${key}File: expected ${file} to be of mode 0600, found it open to others. chmod 600 it.`,
+      );
+    const text = readFileSync(file, 'utf8').trim();
+    if (!text) throw new ConfigError(`${key}File: expected a secret in ${file}, found it empty`);
+    return registerSecret(text);
+  } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
+    const code = (cause as NodeJS.ErrnoException).code;
+    throw new ConfigError(`${key}File: expected a readable file, found ${code} at ${file}`);
+  }
+}

@@ -1,0 +1,21 @@
+import { decideClaim } from '../instance/from-invoices.ts';
+import type { World } from './world.ts';
+
+/**
+ * Claims what one invoice has paid for: the rows that must exist, created once under Odoo's UNIQUE constraint.
+ * May be repeated by anybody at any time. @returns the ids of the instances, old and new.
+ */
+export async function claim(invoiceId: number, world: World): Promise<number[]> {
+  const { manager, limits, inPaymentIsPaid, log } = world;
+  const invoice = await manager.invoice(invoiceId);
+  if (invoice === null) return [];
+  const { units, hold } = decideClaim(invoice, limits, inPaymentIsPaid);
+  if (hold && hold.reason !== invoice.hold) {
+    log.warn({ invoice: invoice.name, reason: hold.reason }, 'waits for a person');
+    await manager.hold(invoiceId, hold.reason, hold.message);
+  }
+  if (units.length === 0) return [];
+  const ids = await manager.claim(units);
+  log.info({ invoice: invoice.name, units: units.length, instances: ids }, 'claimed');
+  return ids;
+}

@@ -1,0 +1,16 @@
+import type { ClaimLimits } from '../instance/from-invoices.ts';
+import type { Clock, Databases, Engine, Manager } from '../interfaces.ts';
+import type { Logger } from '../log.ts';
+import type { Reporter } from './reporter.ts';
+
+/** All that the controller may see and touch. */
+export interface World {
+  readonly manager: Manager;
+  readonly engine: Engine;
+  readonly databases: Databases;
+  readonly reporter: Reporter;
+  readonly limits: ClaimLimits;
+  readonly inPaymentIsPaid: boolean;
+  readonly now: Clock;
+  readonly log: Logger;
+}

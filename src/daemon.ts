@@ -1,0 +1,121 @@
+import cron, { type ScheduledTask } from 'node-cron';
+import { claim } from './controller/claim.ts';
+import { reconcile } from './controller/reconcile.ts';
+import { poll, sweep } from './controller/resync.ts';
+import { WorkQueue } from './controller/work-queue.ts';
+import type { World } from './controller/world.ts';
+import { CommandError } from './errors.ts';
+import type { Key } from './instance/types.ts';
+
+/** How often Docker's list is held against Odoo's: finds what the event stream has missed. */
+const SWEEP_SCHEDULE = '*/5 * * * *';
+
+/** Retries of one key: 1 s, 2 s, 4 s … five minutes. */
+const FIRST_RETRY = 1_000;
+const LAST_RETRY = 300_000;
+
+export interface DaemonOptions {
+  readonly world: World;
+  readonly parallel: number;
+  readonly pollSeconds: number;
+}
+
+/** The loop: a webhook, a poll, a Docker event and a timer only put keys on one queue. */
+export class Daemon {
+  readonly #world: World;
+  readonly #options: DaemonOptions;
+  readonly #queue: WorkQueue<Key>;
+  readonly #stop = new AbortController();
+  #pollTimer: NodeJS.Timeout | undefined;
+  #sweepTask: ScheduledTask | undefined;
+  #watching: Promise<void> = Promise.resolve();
+  /** What is away at present: said once when it goes and once when it comes back. */
+  readonly #away = new Set<string>();
+  readonly #knownOrphans = new Set<number>();
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+    this.#world = options.world;
+    this.#queue = new WorkQueue<Key>({
+      concurrency: options.parallel,
+      work: (key, signals) => this.#work(key, signals),
+      backoffMs: (failures) => Math.min(FIRST_RETRY * 2 ** (failures - 1), LAST_RETRY),
+      onFailure: (key, error, retryInMs) => this.#failed(key, error, retryInMs),
+    });
+  }
+
+  /** How many keys wait or are worked on. */
+  get backlog(): number {
+    return this.#queue.size;
+  }
+
+  async start(): Promise<void> {
+    this.#watching = this.#world.engine.watch(
+      (id) => (id === null ? void this.#sweep() : this.#queue.add(`instance:${id}`)),
+      this.#stop.signal,
+    );
+    this.#sweepTask = cron.schedule(SWEEP_SCHEDULE, () => this.#sweep(), { noOverlap: true });
+    await Promise.all([this.#sweep(), this.#pollAndRepeat()]);
+  }
+
+  /** Somebody says that these have changed: they come up at once, whatever they were waiting for. */
+  hurry(keys: readonly Key[]): void {
+    for (const key of keys) this.#queue.hurry(key);
+  }
+
+  /** Ends the loop and waits for the steps under way. May be called twice. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    clearTimeout(this.#pollTimer);
+    await this.#sweepTask?.destroy();
+    await this.#queue.close();
+    await this.#watching;
+  }
+
+  async #work(key: Key, signals: { stop: AbortSignal; again: AbortSignal }): Promise<void> {
+    const [kind, id] = key.split(':');
+    if (kind === 'instance') return reconcile(Number(id), this.#world, signals);
+    const instances = await claim(Number(id), this.#world);
+    this.hurry(instances.map((instance): Key => `instance:${instance}`));
+  }
+
+  #failed(key: Key, error: unknown, retryInMs: number): void {
+    const stderr = error instanceof Error && error.cause instanceof CommandError;
+    this.#world.log.warn(
+      { key, err: error, retryInMs, ...(stderr ? { docker: String(error.cause) } : {}) },
+      'failed, will be tried again',
+    );
+  }
+
+  async #pollAndRepeat(): Promise<void> {
+    await this.#guarded('Odoo', async () => {
+      for (const key of await poll(this.#world)) this.#queue.add(key);
+    });
+    if (this.#stop.signal.aborted) return;
+    this.#pollTimer = setTimeout(() => void this.#pollAndRepeat(), this.#options.pollSeconds * 1000);
+  }
+
+  async #sweep(): Promise<void> {
+    await this.#guarded('Docker or Odoo', async () => {
+      const { keys, orphans } = await sweep(this.#world);
+      for (const key of keys) this.#queue.add(key);
+      for (const id of orphans) {
+        if (this.#knownOrphans.has(id)) continue;
+        this.#knownOrphans.add(id);
+        this.#world.log.warn({ instance: id }, 'orphan: containers of ours that Odoo does not know');
+      }
+    });
+  }
+
+  /** Runs a periodic task; what is away is said once, and once more when it is back. */
+  async #guarded(what: string, task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+      if (this.#away.delete(what)) this.#world.log.info({ what }, 'back again');
+    } catch (error) {
+      if (this.#stop.signal.aborted || this.#away.has(what)) return;
+      this.#away.add(what);
+      this.#world.log.warn({ what, err: error }, 'away; trying again at every poll');
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import type { DesiredInstance, ObservedInstance, Step } from './types.ts';
+
+/**
+ * The product's policy: the next step for one instance, or null when it is as it should be. Pure.
+ * No step trusts that the one before it worked, so this is also the whole of crash recovery.
+ */
+export function decide(desired: DesiredInstance, seen: ObservedInstance): Step | null {
+  const isUp = seen.containers !== 'none' && seen.containers !== 'stopped';
+
+  switch (desired.desiredState) {
+    case 'draft':
+      return null;
+
+    case 'running':
+      if (desired.ports === null) return { do: 'assignPorts', because: 'no ports yet' };
+      if (seen.checkouts !== 'current')
+        return { do: 'fetchRepositories', because: `checkouts ${seen.checkouts}` };
+      if (seen.files !== 'current') return { do: 'render', because: `files ${seen.files}` };
+      if (seen.database === 'offline')
+        return { do: 'startDatabase', because: `database ${seen.database}` };
+      if (seen.database === 'absent')
+        return desired.wasReady
+          ? { stall: 'DatabaseMissing', because: 'its database existed and is gone' }
+          : { do: 'createDatabase', because: `database ${seen.database}` };
+      if (seen.containers !== 'running')
+        return { do: 'start', because: `containers ${seen.containers}` };
+      if (!seen.answering) return { do: 'awaitAnswer', because: 'not answering yet' };
+      return null;
+
+    case 'stopped':
+      return isUp ? { do: 'stop', because: 'should be stopped' } : null;
+
+    case 'removed':
+      return seen.containers === 'none' ? null : { do: 'takeDown', because: 'removed' };
+
+    default:
+      return desired.desiredState satisfies never;
+  }
+}

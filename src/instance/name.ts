@@ -1,0 +1,44 @@
+/**
+ * Every outside name derives from the install id and the number Odoo gave out under a UNIQUE constraint.
+ * Customer text never takes part, so two names that look alike share nothing.
+ */
+const INSTALL_ID = /^[a-z][a-z0-9]{5}$/;
+
+export function isInstallId(text: string): boolean {
+  return INSTALL_ID.test(text);
+}
+
+/** Compose project, and prefix of its containers: `ms-<install>-<id>`. */
+export function projectName(install: string, id: number): string {
+  return `ms-${checked(install)}-${whole(id)}`;
+}
+
+/** Database and role: `ms_<install>_<id>`. */
+export function databaseName(install: string, id: number): string {
+  return `ms_${checked(install)}_${whole(id)}`;
+}
+
+/** A Linux bridge carries at most 1,024 ports (lab.md), so each network takes this many instances. */
+const INSTANCES_PER_NETWORK = 500;
+
+/** The network an instance joins, `ms-<install>-net-<n>`: decided by its number alone. */
+export function networkOf(install: string, id: number): string {
+  return `ms-${checked(install)}-net-${Math.ceil(whole(id) / INSTANCES_PER_NETWORK)}`;
+}
+
+/** A template database: the name is the index (see databases/template-database.ts). */
+export function templateDatabaseName(install: string, hash: string): string {
+  if (!/^[0-9a-f]{16}$/.test(hash)) throw new TypeError(`not a template hash: ${hash}`);
+  return `ms_${checked(install)}_t_${hash}`;
+}
+
+function checked(install: string): string {
+  if (!isInstallId(install))
+    throw new TypeError(`not an install id: ${JSON.stringify(install)} (expected ${INSTALL_ID})`);
+  return install;
+}
+
+function whole(n: number): number {
+  if (!Number.isSafeInteger(n) || n < 1) throw new TypeError(`not a positive whole number: ${n}`);
+  return n;
+}

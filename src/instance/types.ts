@@ -1,0 +1,178 @@
+/** What may be put on the work queue: which thing to look at, never what happened to it. */
+export type Key = `invoice:${number}` | `instance:${number}`;
+
+export type InstanceState = 'draft' | 'running' | 'stopped' | 'error' | 'removed';
+export type DesiredState = 'draft' | 'running' | 'stopped' | 'removed';
+
+/** The two TCP ports of an instance on the host. */
+export interface PortPair {
+  readonly http: number;
+  readonly longpolling: number;
+}
+
+/** A git repository of addons. `commit` is '' until it has been fetched once. */
+export interface Repository {
+  readonly id: number;
+  readonly url: string;
+  readonly branch: string;
+  readonly commit: string;
+}
+
+export type SubscriptionState =
+  | 'draft'
+  | 'active'
+  | 'paused'
+  | 'expiring_soon'
+  | 'expired'
+  | 'cancelled';
+
+/** Dates are days, 'YYYY-MM-DD', in the company's time zone; '' while not set. */
+export interface Subscription {
+  readonly id: number;
+  readonly state: SubscriptionState;
+  readonly startDay: string;
+  readonly endDay: string;
+  readonly months: number;
+}
+
+export interface Customer {
+  readonly name: string;
+  readonly email: string;
+  /** An Odoo language code such as `es_ES`. */
+  readonly lang: string;
+  /** ISO 3166 alpha-2, or ''. */
+  readonly countryCode: string;
+}
+
+/** What the manager says one instance should be. */
+export interface DesiredInstance {
+  readonly id: number;
+  /** A label for people. Never part of a name, a path, an argument or a file's syntax. */
+  readonly name: string;
+  readonly active: boolean;
+  /** What Odoo shows now: the sidecar's own last report. */
+  readonly state: InstanceState;
+  readonly desiredState: DesiredState;
+  /** Grows with every write of a person to a desired field. */
+  readonly revision: number;
+  readonly restartCount: number;
+  /** It has answered once, so its data exists: a missing database is then an alarm, not a reason to make a new one. */
+  readonly wasReady: boolean;
+  readonly ports: PortPair | null;
+  readonly instanceUrl: string;
+  readonly templateCode: string;
+  /** 0 means the template's own default. */
+  readonly memoryMb: number;
+  readonly cpus: number;
+  readonly modules: readonly string[];
+  readonly repositories: readonly Repository[];
+  readonly customer: Customer;
+  /** Seconds since the epoch: when the payment was reconciled, or *Start* pressed on the manual path. */
+  readonly requestedAt: number;
+  readonly subscription: Subscription | null;
+  readonly companyTimeZone: string;
+}
+
+/** What the world looks like for one instance. */
+export interface ObservedInstance {
+  /** Whether every repository of the instance has its checkout on disk. */
+  readonly checkouts: 'missing' | 'current';
+  /** The rendered files, held against what would be rendered now. */
+  readonly files: 'absent' | 'stale' | 'current';
+  /** `offline`: the instance's own Postgres is not up, so nobody can tell. */
+  readonly database: 'offline' | 'absent' | 'ready';
+  /** `outdated`: up, but made from older files. */
+  readonly containers: 'none' | 'stopped' | 'partial' | 'outdated' | 'running';
+  /** `/web/login` answered 200 just now. */
+  readonly answering: boolean;
+}
+
+/** The steps that can be taken. Each may be repeated, and its outcome shows in the next observation. */
+export type Action =
+  | 'assignPorts'
+  | 'fetchRepositories'
+  | 'render'
+  | 'startDatabase'
+  | 'createDatabase'
+  | 'start'
+  | 'awaitAnswer'
+  | 'stop'
+  | 'takeDown';
+
+/** What to do next and why; `stall` means that only a person can help. */
+export type Step =
+  | { readonly do: Action; readonly because: string }
+  | { readonly stall: string; readonly because: string };
+
+/** One whole unit of a paid plan line, which is owed one instance. */
+export interface PlanUnit {
+  readonly lineId: number;
+  /** 1, 2, 3 … up to the line's whole quantity. */
+  readonly unit: number;
+}
+
+export interface InvoiceLine {
+  readonly id: number;
+  /** Odoo's display type; only `product` lines sell anything. */
+  readonly displayType: string;
+  readonly quantity: number;
+  readonly productTemplateId: number;
+  readonly priceSubtotal: number;
+  readonly isPlan: boolean;
+  readonly provision: 'automatic' | 'manual';
+  /** The day the product became a plan, or ''. */
+  readonly planSince: string;
+  readonly claimedUnits: readonly number[];
+  /** Paid units of this plan, over all invoices, that nobody has claimed or held. */
+  readonly backlog: number;
+}
+
+/** What the manager says about one invoice. */
+export interface Invoice {
+  readonly id: number;
+  readonly name: string;
+  readonly moveType: string;
+  readonly state: string;
+  readonly paymentState: string;
+  readonly invoiceDay: string;
+  readonly partnerId: number;
+  /** A person said that the held units may be provisioned. */
+  readonly approved: boolean;
+  /** Reason of the present hold, or ''. */
+  readonly hold: string;
+  /** 0 … 1: how much of the total has been credited by posted credit notes. */
+  readonly reversedRatio: number;
+  readonly lines: readonly InvoiceLine[];
+}
+
+/** What is written back to Odoo about one instance. Only the given keys are written. */
+export interface Report {
+  readonly id: number;
+  /** The revision this report is about; an older one never postpones the next review. */
+  readonly revision: number;
+  readonly state?: InstanceState;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly detail?: string;
+  readonly ports?: PortPair;
+  readonly instanceUrl?: string;
+  /** New log lines, oldest first, each with its time. */
+  readonly log?: readonly string[];
+  /** When to look again without being asked; null: only when something changes. */
+  readonly nextReview?: Date | null;
+  readonly secondsToReady?: number;
+  readonly commits?: ReadonlyArray<{ readonly id: number; readonly commit: string }>;
+  readonly subscription?: {
+    readonly state: SubscriptionState;
+    readonly startDay: string;
+    readonly endDay: string;
+  };
+  readonly active?: boolean;
+}
+
+/** A kind of instance: one folder under `templates/`. */
+export interface TemplateSummary {
+  readonly code: string;
+  readonly name: string;
+  readonly odooVersion: string;
+}

@@ -1,0 +1,92 @@
+import type {
+  DesiredInstance,
+  InstanceState,
+  Invoice,
+  ObservedInstance,
+  PlanUnit,
+  PortPair,
+  Report,
+  TemplateSummary,
+} from './instance/types.ts';
+
+/** The range of TCP ports, both ends included. */
+export type PortRange = readonly [first: number, last: number];
+
+/** What the manager tells the sidecar about itself at start. */
+export interface ManagerFacts {
+  /** The install id kept in Odoo; the sidecar refuses to run when its own differs. */
+  readonly installId: string;
+  readonly addonVersion: string;
+  readonly httpPorts: PortRange;
+  readonly longpollingPorts: PortRange;
+  readonly inPaymentIsPaid: boolean;
+}
+
+/** The manager Odoo: says what should be, is told what is. Every method throws ManagerError. */
+export interface Manager {
+  /** Names the install and learns the settings. Stores the install id when Odoo has none yet. */
+  hello(installId: string): Promise<ManagerFacts>;
+  /** Ids of instances whose next review has come, oldest first. */
+  due(limit: number): Promise<number[]>;
+  /** Ids of paid invoices with plan units that nobody has claimed or held, oldest payment first. */
+  unclaimed(limit: number): Promise<number[]>;
+  /** The instances that exist among `ids`; a missing one is left out, which never means "remove". */
+  desired(ids: readonly number[]): Promise<DesiredInstance[]>;
+  invoice(id: number): Promise<Invoice | null>;
+  /** Creates the rows for these units, or finds them: ids in the same order. May be repeated. */
+  claim(units: readonly PlanUnit[]): Promise<number[]>;
+  /** Puts an invoice on hold until a person approves, saying why. */
+  hold(invoiceId: number, reason: string, message: string): Promise<void>;
+  report(reports: readonly Report[]): Promise<void>;
+  /** The lowest pair of ports that no row has, leaving out those in `exclude`; null when a range is used up. */
+  suggestPorts(exclude: readonly number[]): Promise<PortPair | null>;
+  /** What Odoo believes of every instance that is not removed: for the sweep. */
+  states(): Promise<Map<number, InstanceState>>;
+  /** False when another row has one of the two ports. */
+  assignPorts(desired: DesiredInstance, ports: PortPair): Promise<boolean>;
+  syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
+}
+
+/** Whatever runs instances. `observe` changes nothing; every other method may be repeated. */
+export interface Engine {
+  observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>>;
+  /** Which of the two ports something on the host has bound. */
+  boundPorts(ports: PortPair): Promise<number[]>;
+  /** Fetches what is missing; returns the commit of each repository, in order. */
+  fetchRepositories(
+    desired: DesiredInstance,
+    signal: AbortSignal,
+  ): Promise<Array<{ id: number; commit: string }>>;
+  render(desired: DesiredInstance): Promise<void>;
+  /** Starts the instance's own Postgres, where its template has one. */
+  startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  start(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Resolves when `/web/login` answers 200; throws RetryableError('NotAnswering') after its time is up. */
+  awaitAnswer(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Removes containers only; files and data stay. */
+  takeDown(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Where people reach the instance. */
+  url(desired: DesiredInstance): string;
+  /** Ids of instances that have containers, and whether these run. */
+  list(): Promise<Map<number, { readonly running: boolean }>>;
+  /**
+   * Calls back with the id of every instance whose containers changed, until the signal; reconnects by itself,
+   * and then calls back with null: something may have been missed.
+   */
+  watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void>;
+}
+
+/** The customers' databases. */
+export interface Databases {
+  observe(desired: DesiredInstance): Promise<ObservedInstance['database']>;
+  /** Clones the template database of the instance's module set (building it first if need be) and makes it hers. */
+  create(
+    desired: DesiredInstance,
+    progress: (reason: string) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
+/** The time, so that tests may hold it. */
+export type Clock = () => Date;

@@ -1,0 +1,34 @@
+import { type Logger, pino, stdTimeFunctions } from 'pino';
+import pretty from 'pino-pretty';
+
+export type { Logger } from 'pino';
+
+const REDACTED = '[redacted]';
+const secrets = new Set<string>();
+
+/** Every secret read or made is registered here, and no log line or error that leaves the process holds it. */
+export function registerSecret(secret: string): string {
+  if (secret.length >= 8) secrets.add(secret);
+  return secret;
+}
+
+/** Replaces every registered secret in a text. */
+export function redact(text: string): string {
+  let clean = text;
+  for (const secret of secrets) clean = clean.replaceAll(secret, REDACTED);
+  return clean;
+}
+
+/** JSON lines for machines; readable lines when a person watches on a terminal. */
+export function makeLogger(options: {
+  readonly level: string;
+  readonly format: 'auto' | 'json' | 'pretty';
+}): Logger {
+  const isPretty =
+    options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
+  const out = isPretty ? pretty({ colorize: process.stdout.isTTY, sync: true }) : process.stdout;
+  return pino(
+    { level: options.level, base: null, timestamp: stdTimeFunctions.isoTime },
+    { write: (line: string) => void out.write(redact(line)) },
+  );
+}
