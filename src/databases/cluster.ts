@@ -1,0 +1,113 @@
+import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { Client, escapeIdentifier, escapeLiteral } from 'pg';
+import { RetryableError } from '../errors.ts';
+
+/** Where a Postgres listens and who administers it. Reached through its unix socket alone. */
+export interface ClusterAddress {
+  readonly socketDir: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** How long a connection may take and a statement may run, in milliseconds. */
+const CONNECT_TIMEOUT = 5_000;
+const STATEMENT_TIMEOUT = 300_000;
+
+/** Tenants' roles: enough for Odoo's own pool of 8 and a cron worker, too few to starve the neighbours. */
+const CONNECTION_LIMIT = 20;
+
+/** Errors that say "Postgres is not there (yet)", as opposed to "Postgres refuses". */
+const AWAY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', '57P03', '57P01', '53300']);
+
+/** One Postgres server: the shared one of the host, or an instance's own. */
+export class Cluster {
+  readonly address: ClusterAddress;
+
+  constructor(address: ClusterAddress) {
+    this.address = address;
+  }
+
+  /**
+   * Runs `work` with a connection of the administrator to one database.
+   * @throws RetryableError('PostgresUnavailable') when nobody answers.
+   */
+  async connected<T>(database: string, work: (client: Client) => Promise<T>): Promise<T> {
+    const client = new Client({
+      host: this.address.socketDir,
+      user: this.address.user,
+      password: this.address.password,
+      database,
+      connectionTimeoutMillis: CONNECT_TIMEOUT,
+      statement_timeout: STATEMENT_TIMEOUT,
+      application_name: 'microsaas',
+    });
+    // Without a listener, a server that goes away between two queries would end the process.
+    client.on('error', () => {});
+    try {
+      await client.connect();
+    } catch (cause) {
+      throw isAway(cause)
+        ? new RetryableError('PostgresUnavailable', 'The database server does not answer.', {
+            cause,
+          })
+        : cause;
+    }
+    try {
+      return await work(client);
+    } finally {
+      await client.end();
+    }
+  }
+
+  /**
+   * Takes from the database `postgres` all that the public could do in it but connect: Odoo connects there
+   * with its own role (its cron and its bus listen there), so it is the one room that tenants share.
+   */
+  async closeLobby(): Promise<void> {
+    await this.connected('postgres', async (client) => {
+      await client.query('REVOKE CREATE, TEMPORARY ON DATABASE postgres FROM PUBLIC');
+      await client.query('REVOKE ALL ON SCHEMA public FROM PUBLIC');
+    });
+  }
+
+  /** Whether a database of exactly this name exists. */
+  async has(database: string): Promise<boolean> {
+    return this.connected('postgres', async (client) => {
+      const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [database]);
+      return found.rowCount === 1;
+    });
+  }
+
+  /** Creates the role, or gives the existing one this password; it may do nothing but log in. */
+  async ensureRole(role: string, password: string): Promise<void> {
+    const rights = `LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT ${CONNECTION_LIMIT} PASSWORD ${escapeLiteral(scramVerifier(password))}`;
+    await this.connected('postgres', async (client) => {
+      const found = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
+      const verb = found.rowCount === 1 ? 'ALTER' : 'CREATE';
+      await client.query(`${verb} ROLE ${escapeIdentifier(role)} WITH ${rights}`);
+    });
+  }
+
+  /** Drops a database that was never finished, and whoever is still connected to it. */
+  async dropUnfinished(database: string): Promise<void> {
+    await this.connected('postgres', (client) =>
+      client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(database)} WITH (FORCE)`),
+    );
+  }
+}
+
+function isAway(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return (code !== undefined && AWAY.has(code)) || /timeout/i.test(message ?? '');
+}
+
+/** What Postgres stores for a password (RFC 5803), so that no statement ever carries the password itself. */
+function scramVerifier(password: string): string {
+  const iterations = 4096;
+  const salt = randomBytes(16);
+  const salted = pbkdf2Sync(password, salt, iterations, 32, 'sha256');
+  const hmac = (text: string) => createHmac('sha256', salted).update(text).digest();
+  const storedKey = createHash('sha256').update(hmac('Client Key')).digest('base64');
+  const serverKey = hmac('Server Key').toString('base64');
+  return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${storedKey}:${serverKey}`;
+}
