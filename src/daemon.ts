@@ -2,9 +2,9 @@ import cron, { type ScheduledTask } from 'node-cron';
 import { claim } from './controller/claim.ts';
 import { reconcile } from './controller/reconcile.ts';
 import { poll, sweep } from './controller/resync.ts';
-import { WorkQueue } from './controller/work-queue.ts';
+import { WorkQueue, type WorkSignals } from './controller/work-queue.ts';
 import type { World } from './controller/world.ts';
-import { CommandError } from './errors.ts';
+import { whoIsAway } from './errors.ts';
 import type { Key } from './instance/types.ts';
 
 /** How often Docker's list is held against Odoo's: finds what the event stream has missed. */
@@ -30,7 +30,7 @@ export class Daemon {
   #sweepTask: ScheduledTask | undefined;
   #watching: Promise<void> = Promise.resolve();
   /** What is away at present: said once when it goes and once when it comes back. */
-  readonly #away = new Set<string>();
+  readonly #away = new Set<'Odoo' | 'Docker' | 'Postgres'>();
   readonly #knownOrphans = new Set<number>();
 
   constructor(options: DaemonOptions) {
@@ -72,50 +72,71 @@ export class Daemon {
     await this.#watching;
   }
 
-  async #work(key: Key, signals: { stop: AbortSignal; again: AbortSignal }): Promise<void> {
+  async #work(key: Key, signals: WorkSignals): Promise<void> {
     const [kind, id] = key.split(':');
-    if (kind === 'instance') return reconcile(Number(id), this.#world, signals);
+    if (kind === 'instance') {
+      await reconcile(Number(id), this.#world, signals);
+      return;
+    }
     const instances = await claim(Number(id), this.#world);
     this.hurry(instances.map((instance): Key => `instance:${instance}`));
   }
 
   #failed(key: Key, error: unknown, retryInMs: number): void {
-    const stderr = error instanceof Error && error.cause instanceof CommandError;
-    this.#world.log.warn(
-      { key, err: error, retryInMs, ...(stderr ? { docker: String(error.cause) } : {}) },
-      'failed, will be tried again',
-    );
+    if (this.#sayAway(error)) return;
+    this.#world.log.warn({ key, err: error, retryInMs }, 'failed, will be tried again');
+  }
+
+  /** Says once that Odoo, Docker or Postgres is away. @returns whether that is what the error is about. */
+  #sayAway(error: unknown): boolean {
+    const who = whoIsAway(error);
+    if (who === null) return false;
+    if (!this.#away.has(who))
+      this.#world.log.warn({ who, err: error }, 'away, will be tried again');
+    this.#away.add(who);
+    return true;
+  }
+
+  #sayBack(...answered: ReadonlyArray<'Odoo' | 'Docker' | 'Postgres'>): void {
+    for (const who of answered)
+      if (this.#away.delete(who)) this.#world.log.info({ who }, 'back again');
   }
 
   async #pollAndRepeat(): Promise<void> {
-    await this.#guarded('Odoo', async () => {
+    await this.#guarded(async () => {
       for (const key of await poll(this.#world)) this.#queue.add(key);
+      this.#sayBack('Odoo');
     });
     if (this.#stop.signal.aborted) return;
-    this.#pollTimer = setTimeout(() => void this.#pollAndRepeat(), this.#options.pollSeconds * 1000);
+    this.#pollTimer = setTimeout(
+      () => void this.#pollAndRepeat(),
+      this.#options.pollSeconds * 1000,
+    );
   }
 
   async #sweep(): Promise<void> {
-    await this.#guarded('Docker or Odoo', async () => {
+    await this.#guarded(async () => {
       const { keys, orphans } = await sweep(this.#world);
+      this.#sayBack('Odoo', 'Docker');
       for (const key of keys) this.#queue.add(key);
       for (const id of orphans) {
         if (this.#knownOrphans.has(id)) continue;
         this.#knownOrphans.add(id);
-        this.#world.log.warn({ instance: id }, 'orphan: containers of ours that Odoo does not know');
+        this.#world.log.warn(
+          { instance: id },
+          'orphan: containers of ours that Odoo does not know',
+        );
       }
     });
   }
 
-  /** Runs a periodic task; what is away is said once, and once more when it is back. */
-  async #guarded(what: string, task: () => Promise<void>): Promise<void> {
+  /** Runs a periodic task: its failure is said, and the next round tries again. */
+  async #guarded(task: () => Promise<void>): Promise<void> {
     try {
       await task();
-      if (this.#away.delete(what)) this.#world.log.info({ what }, 'back again');
     } catch (error) {
-      if (this.#stop.signal.aborted || this.#away.has(what)) return;
-      this.#away.add(what);
-      this.#world.log.warn({ what, err: error }, 'away; trying again at every poll');
+      if (this.#stop.signal.aborted || this.#sayAway(error)) return;
+      this.#world.log.error({ err: error }, 'a periodic check failed');
     }
   }
 }

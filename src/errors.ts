@@ -60,6 +60,14 @@ export class ManagerError extends Error {
   }
 }
 
+/** What is away when a call failed because nobody answered, or null when somebody did. */
+export function whoIsAway(error: unknown): 'Odoo' | 'Docker' | 'Postgres' | null {
+  if (error instanceof ManagerError && error.kind === 'transport') return 'Odoo';
+  if (!(error instanceof RetryableError)) return null;
+  if (error.reason === 'DockerUnavailable') return 'Docker';
+  return error.reason === 'PostgresUnavailable' ? 'Postgres' : null;
+}
+
 /** A process ended badly. `stderr` is its tail; the arguments never hold a secret (see engine/exec.ts). */
 export class CommandError extends Error {
   override readonly name = 'CommandError';

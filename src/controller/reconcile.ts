@@ -4,17 +4,11 @@ import { nextSubscription } from '../instance/subscription.ts';
 import type { Action, DesiredInstance, InstanceState, Report } from '../instance/types.ts';
 import { makeActions } from './actions.ts';
 import { logLine, stepReport } from './progress.ts';
+import type { WorkSignals } from './work-queue.ts';
 import type { World } from './world.ts';
 
 /** The longest way through decide() is seven steps; the rest is slack for a moving world. */
 const MAX_STEPS = 12;
-
-export interface ReconcileSignals {
-  /** The sidecar is stopping. */
-  readonly stop: AbortSignal;
-  /** Somebody pressed something meanwhile: end at the next safe point, the key comes up again at once. */
-  readonly again: AbortSignal;
-}
 
 /**
  * Brings one instance in line with what the manager wants: desired → observe → decide → act → look again.
@@ -24,7 +18,7 @@ export interface ReconcileSignals {
 export async function reconcile(
   id: number,
   world: World,
-  signals: ReconcileSignals,
+  signals: WorkSignals,
 ): Promise<void> {
   const { manager, engine, databases, reporter, now } = world;
   const actions = makeActions(world);
@@ -67,7 +61,7 @@ export async function reconcile(
     );
   } catch (error) {
     if (signals.stop.aborted || signals.again.aborted) return;
-    if (last) await reportFailure(last, error, world);
+    if (last) await reportFailure(last, error, world, signals.failures === 0);
     if (!(error instanceof TerminalError)) throw error;
     world.log.error(
       { instance: id, name: last?.name, reason: error.reason, err: error },
@@ -139,6 +133,7 @@ async function reportFailure(
   desired: DesiredInstance,
   error: unknown,
   world: World,
+  isNews: boolean,
 ): Promise<void> {
   if (error instanceof ManagerError && error.retryable) return;
   const reasoned = error instanceof TerminalError || error instanceof RetryableError ? error : null;
@@ -156,7 +151,7 @@ async function reportFailure(
       detail: reasoned?.detail ?? '',
       // A sidecar that starts afresh finds it by the poll; until then the work queue brings it back.
       nextReview: isTerminal ? null : new Date(world.now().getTime() + RETRY_AFTER_RESTART),
-      log: [logLine(world.now(), `${message} ${again}`)],
+      ...(isNews ? { log: [logLine(world.now(), `${message} ${again}`)] } : {}),
     })
     .catch((cause) => world.log.warn({ instance: desired.id, err: cause }, 'failure not reported'));
 }

@@ -5,6 +5,8 @@ export interface WorkSignals {
   readonly stop: AbortSignal;
   /** The same key was hurried meanwhile: it comes up again as soon as this run ends. */
   readonly again: AbortSignal;
+  /** How often in a row this key has failed before. */
+  readonly failures: number;
 }
 
 export interface WorkQueueOptions<K> {
@@ -71,7 +73,11 @@ export class WorkQueue<K> {
     this.#waiting.delete(key);
     this.#working.set(key, again);
     try {
-      await this.#options.work(key, { stop: this.#stop.signal, again: again.signal });
+      await this.#options.work(key, {
+        stop: this.#stop.signal,
+        again: again.signal,
+        failures: this.#failures.get(key) ?? 0,
+      });
       this.#failures.delete(key);
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#backOff(key, error);

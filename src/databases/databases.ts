@@ -40,16 +40,12 @@ export class OdooDatabases implements Databases {
   readonly #options: OdooDatabasesOptions;
   readonly #shared: Cluster;
   readonly #templates: TemplateDatabases;
+  #isLobbyClosed = false;
 
   constructor(options: OdooDatabasesOptions) {
     this.#options = options;
     this.#shared = new Cluster(options.shared);
     this.#templates = this.#templatesOn(this.#shared, options.templatesDir, 'template');
-  }
-
-  /** Makes the shared server safe to share. May be repeated; throws RetryableError when it does not answer. */
-  async prepare(): Promise<void> {
-    await this.#shared.closeLobby();
   }
 
   /** Whether the shared server answers; throws RetryableError when it does not. */
@@ -84,6 +80,10 @@ export class OdooDatabases implements Databases {
     const templates = place.own
       ? this.#templatesOn(cluster, place.own.templatesDir, `${desired.id}-template`)
       : this.#templates;
+    if (!place.own && !this.#isLobbyClosed) {
+      await this.#shared.closeLobby();
+      this.#isLobbyClosed = true;
+    }
     const template = await templates.ensure(
       place.image,
       { imageId, modules: desired.modules, lang, countryCode },

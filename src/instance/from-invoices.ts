@@ -54,7 +54,8 @@ export function isPaid(invoice: Invoice, inPaymentIsPaid: boolean): boolean {
 function unclaimedUnits(line: InvoiceLine, invoiceDay: string): PlanUnit[] {
   const sells = line.displayType === 'product' && line.isPlan && line.provision === 'automatic';
   // What was invoiced before the product became a plan was never a sale of hosting.
-  if (!sells || line.planSince === '' || invoiceDay < line.planSince) return [];
+  if (!sells || line.priceSubtotal < 0 || line.planSince === '' || invoiceDay < line.planSince)
+    return [];
   const claimed = new Set(line.claimedUnits);
   const missing: PlanUnit[] = [];
   for (let unit = 1; unit <= wholeUnits(line.quantity); unit++)
