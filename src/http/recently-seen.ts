@@ -1,0 +1,29 @@
+/** Remembers which keys came by lately, at most `keep` of them: a flood of new keys forgets the oldest. */
+export class RecentlySeen {
+  readonly #keep: number;
+  readonly #forMs: number;
+  readonly #now: () => number;
+  /** When each key was first seen, oldest first. */
+  readonly #times = new Map<string, number>();
+
+  /** @param forMs how long a key counts as seen, in milliseconds. */
+  constructor(keep: number, forMs: number, now: () => number = Date.now) {
+    this.#keep = keep;
+    this.#forMs = forMs;
+    this.#now = now;
+  }
+
+  /** Whether the key was not seen within the time; from now on it has been. */
+  firstTime(key: string): boolean {
+    const now = this.#now();
+    const seenAt = this.#times.get(key);
+    if (seenAt !== undefined && now - seenAt < this.#forMs) return false;
+    this.#times.delete(key);
+    this.#times.set(key, now);
+    for (const oldest of this.#times.keys()) {
+      if (this.#times.size <= this.#keep) break;
+      this.#times.delete(oldest);
+    }
+    return true;
+  }
+}

@@ -1,0 +1,147 @@
+import { z } from 'zod';
+import type { DesiredInstance, InstanceState, Report } from '../instance/types.ts';
+import type { ManagerFacts } from '../interfaces.ts';
+
+/*
+ * The shapes that the addon's public methods give and take, and what they mean here. Odoo has no null:
+ * it says false, '' or 0. Unknown members are ignored, so that a newer addon may say more.
+ */
+
+export const id = z.int().positive();
+/** A day, or '' while not set. */
+export const day = z.string().regex(/^(\d{4}-\d{2}-\d{2})?$/);
+const portRange = z.tuple([z.int(), z.int()]);
+const subscriptionState = z.enum([
+  'draft',
+  'active',
+  'paused',
+  'expiring_soon',
+  'expired',
+  'cancelled',
+]);
+
+/** 0 stands for a port that is not assigned. */
+const portRow = z.object({ http_port: z.int(), longpolling_port: z.int() });
+const portsOf = ({ http_port: http, longpolling_port: longpolling }: z.infer<typeof portRow>) =>
+  http > 0 && longpolling > 0 ? { http, longpolling } : null;
+const instanceState = z.enum(['draft', 'running', 'stopped', 'error', 'removed']);
+
+export const ids = z.array(id);
+export const done = z.literal(true);
+export const suggestedPorts = portRow.transform(portsOf);
+export const instanceStates = z
+  .array(z.object({ id, state: instanceState }))
+  .transform((rows) => new Map<number, InstanceState>(rows.map((row) => [row.id, row.state])));
+
+export const facts = z
+  .object({
+    install_id: z.string(),
+    addon_version: z.string(),
+    http_ports: portRange,
+    longpolling_ports: portRange,
+    in_payment_is_paid: z.boolean(),
+  })
+  .transform(
+    (row): ManagerFacts => ({
+      installId: row.install_id,
+      addonVersion: row.addon_version,
+      httpPorts: row.http_ports,
+      longpollingPorts: row.longpolling_ports,
+      inPaymentIsPaid: row.in_payment_is_paid,
+    }),
+  );
+
+const subscription = z
+  .object({
+    id,
+    state: subscriptionState,
+    fecha_inicio: day,
+    fecha_fin: day,
+    months: z.int().positive(),
+  })
+  .transform((row) => ({
+    id: row.id,
+    state: row.state,
+    startDay: row.fecha_inicio,
+    endDay: row.fecha_fin,
+    months: row.months,
+  }));
+
+const customer = z
+  .object({ name: z.string(), email: z.string(), lang: z.string(), country_code: z.string() })
+  .transform(({ country_code, ...rest }) => ({ ...rest, countryCode: country_code }));
+
+const desired = z
+  .object({
+    id,
+    name: z.string(),
+    active: z.boolean(),
+    state: instanceState,
+    desired_state: z.enum(['draft', 'running', 'stopped', 'removed']),
+    revision: z.int(),
+    restart_count: z.int(),
+    was_ready: z.boolean(),
+    ...portRow.shape,
+    instance_url: z.string(),
+    template_code: z.string(),
+    memory_mb: z.number(),
+    cpus: z.number(),
+    modules: z.array(z.string()),
+    repositories: z.array(
+      z.object({ id, url: z.string(), branch: z.string(), commit: z.string() }),
+    ),
+    customer,
+    requested_at: z.number(),
+    subscription: z.union([z.literal(false), subscription]),
+    company_tz: z.string(),
+  })
+  .transform(
+    (row): DesiredInstance => ({
+      id: row.id,
+      name: row.name,
+      active: row.active,
+      state: row.state,
+      desiredState: row.desired_state,
+      revision: row.revision,
+      restartCount: row.restart_count,
+      wasReady: row.was_ready,
+      ports: portsOf(row),
+      instanceUrl: row.instance_url,
+      templateCode: row.template_code,
+      memoryMb: row.memory_mb,
+      cpus: row.cpus,
+      modules: row.modules,
+      repositories: row.repositories,
+      customer: row.customer,
+      requestedAt: row.requested_at,
+      subscription: row.subscription || null,
+      companyTimeZone: row.company_tz,
+    }),
+  );
+
+export const desiredInstances = z.array(desired);
+
+/** One report as `microsaas_report` takes it; undefined members are not sent and so not written. */
+export function reportRow(report: Report): Record<string, unknown> {
+  return {
+    id: report.id,
+    revision: report.revision,
+    state: report.state,
+    reason: report.reason,
+    message: report.message,
+    detail: report.detail,
+    http_port: report.ports?.http,
+    longpolling_port: report.ports?.longpolling,
+    instance_url: report.instanceUrl,
+    log: report.log,
+    next_review: report.nextReview,
+    seconds_to_ready: report.secondsToReady,
+    commits: report.commits,
+    subscription: report.subscription && {
+      state: report.subscription.state,
+      fecha_inicio: report.subscription.startDay || false,
+      fecha_fin: report.subscription.endDay || false,
+    },
+    active: report.active,
+  };
+}

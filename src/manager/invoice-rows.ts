@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import type { Invoice } from '../instance/types.ts';
+import { day, id } from './instance-rows.ts';
+
+/* The shape that the addon gives an invoice, and what it means here. */
+
+const invoiceLine = z
+  .object({
+    id,
+    display_type: z.string(),
+    quantity: z.number(),
+    product_template_id: z.int(),
+    price_subtotal: z.number(),
+    is_plan: z.boolean(),
+    provision: z.enum(['automatic', 'manual']),
+    desde: day,
+    claimed: z.array(z.int()),
+    backlog: z.int(),
+  })
+  .transform((row) => ({
+    id: row.id,
+    displayType: row.display_type,
+    quantity: row.quantity,
+    productTemplateId: row.product_template_id,
+    priceSubtotal: row.price_subtotal,
+    isPlan: row.is_plan,
+    provision: row.provision,
+    planSince: row.desde,
+    claimedUnits: row.claimed,
+    backlog: row.backlog,
+  }));
+
+const existingInvoice = z
+  .object({
+    id,
+    name: z.string(),
+    move_type: z.string(),
+    state: z.string(),
+    payment_state: z.string(),
+    invoice_date: day,
+    partner_id: z.int(),
+    approved: z.boolean(),
+    hold: z.string(),
+    reversed_ratio: z.number(),
+    lines: z.array(invoiceLine),
+  })
+  .transform(
+    (row): Invoice => ({
+      id: row.id,
+      name: row.name,
+      moveType: row.move_type,
+      state: row.state,
+      paymentState: row.payment_state,
+      invoiceDay: row.invoice_date,
+      partnerId: row.partner_id,
+      approved: row.approved,
+      hold: row.hold,
+      reversedRatio: Math.min(1, Math.max(0, row.reversed_ratio)),
+      lines: row.lines,
+    }),
+  );
+
+/** An invoice that does not exist is `{}`. */
+export const invoice = z.union([existingInvoice, z.strictObject({}).transform(() => null)]);

@@ -1,0 +1,107 @@
+import { ManagerError } from '../errors.ts';
+import type {
+  DesiredInstance,
+  InstanceState,
+  Invoice,
+  PlanUnit,
+  PortPair,
+  Report,
+  TemplateSummary,
+} from '../instance/types.ts';
+import type { Manager, ManagerFacts } from '../interfaces.ts';
+import {
+  desiredInstances,
+  done,
+  facts,
+  ids,
+  instanceStates,
+  reportRow,
+  suggestedPorts,
+} from './instance-rows.ts';
+import { invoice } from './invoice-rows.ts';
+import type { OdooClient } from './odoo-client.ts';
+
+const INSTANCE = 'odoo.docker.instance';
+const INVOICE = 'account.move';
+const TEMPLATE = 'docker.compose.template';
+
+/** The manager Odoo with the addon `micro_saas`: each method is one call, so one transaction there. */
+export class OdooManager implements Manager {
+  readonly #odoo: OdooClient;
+
+  constructor(odoo: OdooClient) {
+    this.#odoo = odoo;
+  }
+
+  hello(installId: string): Promise<ManagerFacts> {
+    return this.#odoo.call(INSTANCE, 'microsaas_hello', { install_id: installId }, facts);
+  }
+
+  due(limit: number): Promise<number[]> {
+    return this.#odoo.call(INSTANCE, 'microsaas_due', { limit }, ids);
+  }
+
+  unclaimed(limit: number): Promise<number[]> {
+    return this.#odoo.call(INVOICE, 'microsaas_unclaimed', { limit }, ids);
+  }
+
+  async desired(instanceIds: readonly number[]): Promise<DesiredInstance[]> {
+    if (instanceIds.length === 0) return [];
+    const args = { instance_ids: instanceIds };
+    return this.#odoo.call(INSTANCE, 'microsaas_desired', args, desiredInstances);
+  }
+
+  invoice(id: number): Promise<Invoice | null> {
+    return this.#odoo.call(INVOICE, 'microsaas_invoice', { invoice_id: id }, invoice);
+  }
+
+  async claim(units: readonly PlanUnit[]): Promise<number[]> {
+    if (units.length === 0) return [];
+    const args = { units: units.map(({ lineId, unit }) => ({ line_id: lineId, unit })) };
+    const claimed = await this.#odoo.call(INSTANCE, 'microsaas_claim', args, ids);
+    if (claimed.length === units.length) return claimed;
+    throw new ManagerError(
+      'server',
+      `${INSTANCE}.microsaas_claim answered ${claimed.length} ids for ${units.length} units`,
+    );
+  }
+
+  async hold(invoiceId: number, reason: string, message: string): Promise<void> {
+    const args = { invoice_id: invoiceId, reason, message };
+    await this.#odoo.call(INVOICE, 'microsaas_hold_invoice', args, done);
+  }
+
+  async report(reports: readonly Report[]): Promise<void> {
+    if (reports.length === 0) return;
+    const args = { reports: reports.map(reportRow) };
+    await this.#odoo.call(INSTANCE, 'microsaas_report', args, done);
+  }
+
+  suggestPorts(exclude: readonly number[]): Promise<PortPair | null> {
+    return this.#odoo.call(INSTANCE, 'microsaas_suggest_ports', { exclude }, suggestedPorts);
+  }
+
+  states(): Promise<Map<number, InstanceState>> {
+    return this.#odoo.call(INSTANCE, 'microsaas_states', {}, instanceStates);
+  }
+
+  async assignPorts({ id, revision }: DesiredInstance, ports: PortPair): Promise<boolean> {
+    try {
+      await this.report([{ id, revision, ports }]);
+      return true;
+    } catch (error) {
+      // The addon's only objection to a pair of ports is that another row has one of them.
+      if (error instanceof ManagerError && error.kind === 'validation') return false;
+      throw error;
+    }
+  }
+
+  async syncTemplates(templates: readonly TemplateSummary[]): Promise<void> {
+    const rows = templates.map(({ code, name, odooVersion }) => ({
+      code,
+      name,
+      odoo_version: odooVersion,
+    }));
+    await this.#odoo.call(TEMPLATE, 'microsaas_sync', { templates: rows }, done);
+  }
+}

@@ -1,0 +1,184 @@
+import { expect } from 'chai';
+import { z } from 'zod';
+import type { ManagerErrorKind } from '../../src/errors.ts';
+import { OdooManager } from '../../src/manager/manager.ts';
+import { connect, type OdooConnection } from '../../src/manager/odoo-client.ts';
+import { DemoSale } from '../../stack/demo-sale.ts';
+import { installId } from '../../stack/install-id.ts';
+import {
+  connect as connectSidecar,
+  type ManagerDatabase,
+  ManagerStack,
+} from '../../stack/manager.ts';
+import { varPath } from '../../stack/paths.ts';
+import { errorOf, RPCS } from '../unit/manager/every-rpc.ts';
+
+const INSTANCE = 'odoo.docker.instance';
+const DATABASE = 'rpc_test';
+const TEMPLATE = { code: 'odoo', name: 'Odoo', odooVersion: '19.0' };
+
+describe('the three RPC ways to the real Odoo 19', function () {
+  this.timeout(600_000);
+  let stack: ManagerStack;
+  let database: ManagerDatabase;
+  let bot: OdooConnection;
+
+  before(async () => {
+    stack = new ManagerStack({
+      dir: varPath('test'),
+      install: await installId(varPath('test-install-id')),
+      modules: ['account', 'micro_saas'],
+      languages: ['es_ES'],
+      databases: 'all',
+      sidecarImage: undefined,
+      say: () => {},
+    });
+    await stack.startManager();
+    await stack.dropDatabase(DATABASE);
+    database = await stack.database(DATABASE);
+    const { login, api_key } = await connectSidecar(database);
+    bot = { url: stack.url, database: DATABASE, login, apiKey: api_key, rpc: 'auto' };
+    await new OdooManager(connect(bot)).syncTemplates([TEMPLATE]);
+  });
+  after(() => stack.dropDatabase(DATABASE));
+
+  /** One plan sold and paid; its invoice's id. */
+  async function sell(): Promise<number> {
+    const sale = new DemoSale(database.rpc);
+    const invoice = await sale.invoice();
+    await (await sale.payment(invoice))();
+    return invoice;
+  }
+
+  it('takes JSON-2 by itself', async () => {
+    const used: string[] = [];
+    const manager = new OdooManager(connect(bot, ({ rpc }) => used.push(rpc)));
+    await manager.due(1);
+    expect(used).to.deep.equal(['json2']);
+  });
+
+  for (const rpc of RPCS) {
+    it(`sells, claims and reports over ${rpc}`, async () => {
+      const manager = new OdooManager(connect({ ...bot, rpc }));
+      const facts = await manager.hello('abc123');
+      expect(facts).to.include({ installId: 'abc123', inPaymentIsPaid: true });
+      expect(await manager.hello('other1')).to.deep.equal(facts);
+
+      const invoiceId = await sell();
+      expect(await manager.unclaimed(10)).to.include(invoiceId);
+      const invoice = await manager.invoice(invoiceId);
+      const [line] = invoice?.lines ?? [];
+      expect(line).to.include({ isPlan: true, quantity: 1 });
+      const unit = { lineId: line?.id ?? 0, unit: 1 };
+      const [id = 0] = await manager.claim([unit]);
+      expect(await manager.claim([unit, unit])).to.deep.equal([id, id]);
+      expect(await manager.unclaimed(10)).not.to.include(invoiceId);
+      expect(await manager.due(100)).to.include(id);
+
+      const [desired] = await manager.desired([id, 999_999]);
+      if (!desired) throw new Error('the claimed instance is not there');
+      expect(desired).to.include({ state: 'draft', desiredState: 'running', ports: null });
+      expect(desired.subscription).to.include({ state: 'draft', months: 1 });
+      expect(desired.requestedAt).to.be.closeTo(Date.now() / 1000, 60);
+
+      const hostile = `á😀 ]]> ]]> <b>&amp;</b> \${x}`;
+      const ports = { http: 20_000 + id, longpolling: 25_000 + id };
+      expect(await manager.assignPorts(desired, ports)).to.equal(true);
+      await manager.report([
+        {
+          id,
+          revision: desired.revision,
+          state: 'running',
+          reason: 'Running',
+          message: hostile,
+          log: ['first', 'second'],
+          nextReview: null,
+          secondsToReady: 1.25,
+          subscription: { state: 'active', startDay: '2026-11-22', endDay: '' },
+        },
+      ]);
+      const [reported] = await manager.desired([id]);
+      expect(reported).to.deep.include({ state: 'running', ports, wasReady: true });
+      expect(reported?.subscription).to.include({ startDay: '2026-11-22', endDay: '' });
+      expect(await manager.due(100)).not.to.include(id);
+      const fields = ['phase_message', 'log', 'segundos_hasta_listo', 'next_review'];
+      const [row] = await database.rpc.read(INSTANCE, [['id', '=', id]], fields);
+      expect(row).to.deep.include({
+        phase_message: rpc === 'xmlrpc' ? hostile.replaceAll(']]>', ']] >') : hostile,
+        log: 'second\nfirst',
+        segundos_hasta_listo: 1.25,
+        next_review: false,
+      });
+
+      const [other = 0] = await manager.claim([await unitOf(manager, await sell())]);
+      const [neighbour] = await manager.desired([other]);
+      if (!neighbour) throw new Error('the second instance is not there');
+      expect(await manager.assignPorts(neighbour, ports)).to.equal(false);
+      const suggested = await manager.suggestPorts([20_000]);
+      expect(suggested?.http).to.be.greaterThan(20_000);
+      expect((await manager.states()).get(id)).to.equal('running');
+    });
+
+    it(`holds an invoice over ${rpc}`, async () => {
+      const manager = new OdooManager(connect({ ...bot, rpc }));
+      const id = await sell();
+      await manager.hold(id, 'TooManyUnits', 'More than 20 units.');
+      expect(await manager.invoice(id)).to.include({ hold: 'TooManyUnits' });
+      expect(await manager.unclaimed(100)).not.to.include(id);
+      expect(await manager.invoice(999_999)).to.equal(null);
+    });
+
+    describe(`errors over ${rpc}`, () => {
+      const call = (model: string, method: string, args: object, change = {}, ids?: number[]) =>
+        errorOf(
+          connect({ ...bot, rpc, ...change }).call(
+            model,
+            method,
+            { ...args },
+            z.unknown(),
+            ids === undefined ? {} : { ids },
+          ),
+        );
+      const due = (change: object) => call(INSTANCE, 'microsaas_due', { limit: 1 }, change);
+      const cases: ReadonlyArray<
+        readonly [string, ManagerErrorKind, () => ReturnType<typeof call>]
+      > = [
+        ['a wrong key', 'auth', () => due({ apiKey: 'x'.repeat(40) })],
+        ['a wrong database', 'missing', () => due({ database: 'no_such_database' })],
+        ['an unknown model', 'missing', () => call('no.such.model', 'read', {})],
+        ['an unknown method', 'missing', () => call(INSTANCE, 'no_such_method', {})],
+        ['a missing argument', 'validation', () => call(INSTANCE, 'microsaas_due', {})],
+        ['an unknown argument', 'validation', () => call(INSTANCE, 'microsaas_due', { x: 1 })],
+        ['a private method', 'access', () => call(INSTANCE, '_desired', {}, {}, [1])],
+        [
+          'what the bot may not do',
+          'access',
+          () => call('ir.config_parameter', 'get_param', { key: 'database.secret' }),
+        ],
+        [
+          'a row that is gone',
+          'missing',
+          () => call('res.partner', 'copy_data', {}, {}, [999_999]),
+        ],
+        [
+          'an unknown field',
+          'server',
+          () => call('res.partner', 'search', { domain: [['x', '=', 1]] }),
+        ],
+      ];
+      for (const [what, kind, run] of cases) {
+        it(`calls ${what} ${kind}`, async () => {
+          const error = await run();
+          expect(error.kind, error.message).to.equal(kind);
+          expect(error.message).not.to.contain('Traceback');
+        });
+      }
+    });
+  }
+});
+
+async function unitOf(manager: OdooManager, invoiceId: number) {
+  const line = (await manager.invoice(invoiceId))?.lines[0];
+  if (!line) throw new Error(`invoice ${invoiceId} has no line`);
+  return { lineId: line.id, unit: 1 };
+}

@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type IncomingHttpHeaders, type RequestOptions, request } from 'node:http';
+import { pino } from 'pino';
+import { Webhook } from 'standardwebhooks';
+import {
+  type HttpOptions,
+  type HttpServer,
+  type ListenAddress,
+  listen,
+} from '../../../src/http/server.ts';
+import { makeVerify } from '../../../src/http/signature.ts';
+import type { Key } from '../../../src/instance/types.ts';
+
+const SECRET = `whsec_${randomBytes(24).toString('base64')}`;
+export const HOST: ListenAddress = { host: '127.0.0.1', port: 0, webhookOnly: false };
+
+/** Headers as the addon would send them with `body`. */
+export function signed(body: string, id = 'msg_1', at = new Date()): Record<string, string> {
+  return {
+    'content-type': 'application/json',
+    'webhook-id': id,
+    'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+    'webhook-signature': new Webhook(SECRET).sign(id, at, body),
+  };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/** One request on a connection of its own. */
+export async function ask(options: RequestOptions, body: string | Buffer = ''): Promise<Answer> {
+  const req = request({ host: '127.0.0.1', agent: false, ...options });
+  req.end(body);
+  const [res] = await once(req, 'response');
+  let text = '';
+  for await (const chunk of res.setEncoding('utf8')) text += chunk;
+  return { status: res.statusCode, headers: res.headers, text };
+}
+
+/** A fresh server for every test of a suite, and what it was told, says and logs. */
+export class ServerSuite {
+  server: HttpServer | null = null;
+  keys: Key[] = [];
+  logged: Array<Record<string, unknown>> = [];
+  parts: Record<'odoo' | 'docker' | 'postgres', true | string> = {
+    odoo: true,
+    docker: true,
+    postgres: true,
+  };
+
+  ready = async () => this.parts;
+
+  constructor(...addresses: ListenAddress[]) {
+    beforeEach(async () => {
+      this.keys = [];
+      this.logged = [];
+      this.parts = { odoo: true, docker: true, postgres: true };
+      this.server = await listen(addresses, this.options());
+    });
+    afterEach(() => this.server?.close());
+  }
+
+  options(): HttpOptions {
+    return {
+      verify: makeVerify(SECRET),
+      onKeys: (more) => this.keys.push(...more),
+      ready: () => this.ready(),
+      metrics: async () => 'microsaas_up 1\n',
+      log: pino({}, { write: (line: string) => void this.logged.push(JSON.parse(line)) }),
+    };
+  }
+
+  port(index = 0): number {
+    return this.server?.addresses[index]?.port ?? 0;
+  }
+
+  get(path: string, index = 0): Promise<Answer> {
+    return ask({ port: this.port(index), path });
+  }
+
+  post(body: string | Buffer, headers: Record<string, string>, index = 0): Promise<Answer> {
+    return ask({ port: this.port(index), path: '/webhooks/odoo', method: 'POST', headers }, body);
+  }
+}

@@ -1,0 +1,189 @@
+import { expect } from 'chai';
+import type { ZodType } from 'zod';
+import { ManagerError } from '../../../src/errors.ts';
+import type { DesiredInstance } from '../../../src/instance/types.ts';
+import { OdooManager } from '../../../src/manager/manager.ts';
+import type { OdooClient } from '../../../src/manager/odoo-client.ts';
+import { toOdoo } from '../../../src/manager/transport.ts';
+import { errorOf, OdooSuite } from './every-rpc.ts';
+import { INSTANCE_ROW, INVOICE_ROW } from './sample-rows.ts';
+
+/** An OdooClient that gives one answer and keeps what it was asked, as it would be sent. */
+function answering(answer: unknown) {
+  const asked: Array<[model: string, method: string, args: unknown]> = [];
+  const client: OdooClient = {
+    async call<T>(model: string, method: string, args: object, schema: ZodType<T>) {
+      asked.push([model, method, toOdoo(args)]);
+      if (answer instanceof Error) throw answer;
+      return schema.parse(answer);
+    },
+  };
+  return { manager: new OdooManager(client), asked };
+}
+
+describe('OdooManager', () => {
+  it('says hello and learns the settings', async () => {
+    const { manager, asked } = answering({
+      install_id: 'abc123',
+      addon_version: '19.0.1.0.0',
+      http_ports: [20000, 24999],
+      longpolling_ports: [25000, 29999],
+      in_payment_is_paid: true,
+      database_uuid: 'ignored',
+    });
+    expect(await manager.hello('abc123')).to.deep.equal({
+      installId: 'abc123',
+      addonVersion: '19.0.1.0.0',
+      httpPorts: [20000, 24999],
+      longpollingPorts: [25000, 29999],
+      inPaymentIsPaid: true,
+    });
+    expect(asked).to.deep.equal([
+      ['odoo.docker.instance', 'microsaas_hello', { install_id: 'abc123' }],
+    ]);
+  });
+
+  it('reads a desired instance that has nothing yet', async () => {
+    const { manager, asked } = answering([INSTANCE_ROW]);
+    const [instance] = await manager.desired([5, 6]);
+    expect(asked[0]?.[2]).to.deep.equal({ instance_ids: [5, 6] });
+    expect(instance).to.deep.include({
+      desiredState: 'running',
+      ports: null,
+      subscription: null,
+      requestedAt: 1_795_305_600.123456,
+      customer: { name: 'Ana', email: 'ana@example.com', lang: 'es_ES', countryCode: 'ES' },
+      repositories: INSTANCE_ROW.repositories,
+    });
+    expect(instance).not.to.have.any.keys('phase_message', 'workers', 'desired_state');
+  });
+
+  it('reads the ports and the subscription of one that has them', async () => {
+    const subscription = {
+      id: 2,
+      state: 'active',
+      fecha_inicio: '2026-11-22',
+      fecha_fin: '',
+      months: 3,
+    };
+    const ports = { http_port: 20000, longpolling_port: 25000 };
+    const [instance] = await answering([
+      { ...INSTANCE_ROW, ...ports, subscription },
+    ]).manager.desired([5]);
+    expect(instance?.ports).to.deep.equal({ http: 20000, longpolling: 25000 });
+    expect(instance?.subscription).to.deep.equal({
+      id: 2,
+      state: 'active',
+      startDay: '2026-11-22',
+      endDay: '',
+      months: 3,
+    });
+  });
+
+  it('reads an invoice, and {} as none', async () => {
+    const invoice = await answering(INVOICE_ROW).manager.invoice(9);
+    expect(invoice).to.deep.include({ moveType: 'out_invoice', reversedRatio: 0.25 });
+    expect(invoice?.lines[0]).to.deep.equal({
+      id: 11,
+      displayType: 'product',
+      quantity: 2.7,
+      productTemplateId: 6,
+      priceSubtotal: 0,
+      isPlan: true,
+      provision: 'automatic',
+      planSince: '2026-01-01',
+      claimedUnits: [1],
+      backlog: 1,
+    });
+    expect(await answering({}).manager.invoice(9)).to.equal(null);
+  });
+
+  it('reports only what is given, with false for nothing', async () => {
+    const { manager, asked } = answering(true);
+    await manager.report([
+      { id: 5, revision: 3, nextReview: null },
+      {
+        id: 6,
+        revision: 1,
+        state: 'running',
+        reason: 'Running',
+        ports: { http: 20000, longpolling: 25000 },
+        nextReview: new Date('2026-11-22T10:00:00.5Z'),
+        secondsToReady: 1.5,
+        subscription: { state: 'active', startDay: '2026-11-22', endDay: '' },
+        active: false,
+      },
+    ]);
+    expect(asked[0]?.[2]).to.deep.equal({
+      reports: [
+        { id: 5, revision: 3, next_review: false },
+        {
+          id: 6,
+          revision: 1,
+          state: 'running',
+          reason: 'Running',
+          http_port: 20000,
+          longpolling_port: 25000,
+          next_review: '2026-11-22 10:00:00',
+          seconds_to_ready: 1.5,
+          subscription: { state: 'active', fecha_inicio: '2026-11-22', fecha_fin: false },
+          active: false,
+        },
+      ],
+    });
+  });
+
+  it('claims units in order, and refuses an answer that leaves one out', async () => {
+    const units = [
+      { lineId: 11, unit: 1 },
+      { lineId: 11, unit: 2 },
+    ];
+    const { manager, asked } = answering([30, 31]);
+    expect(await manager.claim(units)).to.deep.equal([30, 31]);
+    expect(asked[0]?.[2]).to.deep.equal({
+      units: [
+        { line_id: 11, unit: 1 },
+        { line_id: 11, unit: 2 },
+      ],
+    });
+    expect((await errorOf(answering([30]).manager.claim(units))).kind).to.equal('server');
+  });
+
+  it('asks nothing about nothing', async () => {
+    const { manager, asked } = answering(true);
+    await manager.report([]);
+    expect(await manager.desired([])).to.deep.equal([]);
+    expect(await manager.claim([])).to.deep.equal([]);
+    expect(asked).to.deep.equal([]);
+  });
+
+  it('takes a refused pair of ports for taken, and nothing else', async () => {
+    const desired = { id: 5, revision: 3 } as DesiredInstance;
+    const ports = { http: 20000, longpolling: 25000 };
+    expect(await answering(true).manager.assignPorts(desired, ports)).to.equal(true);
+    const taken = answering(new ManagerError('validation', 'taken'));
+    expect(await taken.manager.assignPorts(desired, ports)).to.equal(false);
+    const away = answering(new ManagerError('transport', 'away'));
+    expect((await errorOf(away.manager.assignPorts(desired, ports))).kind).to.equal('transport');
+  });
+
+  it('reads suggested ports and what Odoo believes of its instances', async () => {
+    const suggest = (http_port: number) =>
+      answering({ http_port, longpolling_port: 25000 }).manager.suggestPorts([20000]);
+    expect(await suggest(20001)).to.deep.equal({ http: 20001, longpolling: 25000 });
+    expect(await suggest(0)).to.equal(null);
+    const states = await answering([{ id: 5, state: 'running' }]).manager.states();
+    expect([...states]).to.deep.equal([[5, 'running']]);
+  });
+
+  describe('over a real connection', () => {
+    const suite = new OdooSuite();
+
+    it('names the row and the member that it does not understand', async () => {
+      suite.odoo.answer = () => [INSTANCE_ROW, { ...INSTANCE_ROW, state: 'exploded' }];
+      const error = await errorOf(new OdooManager(suite.client('json2')).desired([5]));
+      expect(error.kind).to.equal('server');
+      expect(error.message).to.contain('[1].state');
+    });
+  });
+});

@@ -1,0 +1,53 @@
+/** An instance as `microsaas_desired` gives it, before its first start. */
+export const INSTANCE_ROW = {
+  id: 5,
+  name: 'Ñandú',
+  active: true,
+  state: 'draft',
+  desired_state: 'running',
+  revision: 3,
+  restart_count: 1,
+  was_ready: false,
+  http_port: 0,
+  longpolling_port: 0,
+  instance_url: '',
+  phase_message: 'of no interest here',
+  template_code: 'odoo',
+  memory_mb: 1024,
+  cpus: 0.5,
+  modules: ['account'],
+  workers: 0,
+  repositories: [{ id: 1, url: 'https://git.example/x', branch: '19.0', commit: '' }],
+  customer: { name: 'Ana', email: 'ana@example.com', lang: 'es_ES', country_code: 'ES' },
+  requested_at: 1_795_305_600.123456,
+  subscription: false,
+  company_tz: 'Europe/Madrid',
+};
+
+/** An invoice as `microsaas_invoice` gives it. */
+export const INVOICE_ROW = {
+  id: 9,
+  name: 'INV/1',
+  move_type: 'out_invoice',
+  state: 'posted',
+  payment_state: 'paid',
+  invoice_date: '2026-11-22',
+  partner_id: 4,
+  approved: false,
+  hold: '',
+  reversed_ratio: 0.25,
+  lines: [
+    {
+      id: 11,
+      display_type: 'product',
+      quantity: 2.7,
+      product_template_id: 6,
+      price_subtotal: 0,
+      is_plan: true,
+      provision: 'automatic',
+      desde: '2026-01-01',
+      claimed: [1],
+      backlog: 1,
+    },
+  ],
+};
