@@ -1,0 +1,77 @@
+import type { ImageUser } from './render.ts';
+
+/** A program and its arguments, for exec(). Nothing in this file runs anything. */
+export type Command = readonly [string, ...string[]];
+
+/** The labels on everything that is made for an instance. */
+export const LABELS = {
+  install: 'microsaas.install',
+  instance: 'microsaas.instance',
+  restart: 'microsaas.restart',
+  digest: 'microsaas.digest',
+} as const;
+
+/** Makes the containers of `services`, all when none is given, be what the file says. Does not wait until they answer. */
+export function composeUp(
+  project: string,
+  file: string,
+  services: readonly string[] = [],
+): Command {
+  const up = ['up', '--detach', '--no-build', '--quiet-pull', '--remove-orphans'];
+  return [...compose(project, file), ...up, '--', ...services];
+}
+
+export function composeStop(project: string, file: string): Command {
+  return [...compose(project, file), 'stop'];
+}
+
+/** Removes the project's containers. There is no variant with `--volumes`: data goes only by the removal path. */
+export function composeDown(project: string, file: string): Command {
+  return [...compose(project, file), 'down', '--remove-orphans'];
+}
+
+/** A network whose members reach the outside but not each other. */
+export function networkCreate(install: string, name: string): Command {
+  return [
+    ...['docker', 'network', 'create', '--driver', 'bridge'],
+    ...['--opt', 'com.docker.network.bridge.enable_icc=false'],
+    ...['--label', `${LABELS.install}=${install}`, '--', name],
+  ] as const as Command;
+}
+
+export function imagePull(image: string): Command {
+  return ['docker', 'pull', '--quiet', '--', image];
+}
+
+/** Asks an image which user it runs as; parseImageUser() reads the answer. */
+export function imageUser(install: string, image: string): Command {
+  return [
+    ...['docker', 'run', '--rm', '--network', 'none', '--read-only', '--cap-drop', 'ALL'],
+    ...['--label', `${LABELS.install}=${install}`, '--entrypoint', 'id', '--', image],
+  ] as const as Command;
+}
+
+/** Reads `uid=100(odoo) gid=101(odoo) …`. @throws TypeError on anything else. */
+export function parseImageUser(said: string): ImageUser {
+  const [, uid, gid] = /^uid=(\d+)\S* gid=(\d+)/.exec(said) ?? [];
+  if (uid === undefined || gid === undefined) throw new TypeError(`not an answer of id: ${said}`);
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+/** The last `tail` lines a container wrote, and with `follow` whatever it writes from now on. */
+export function containerLogs(
+  container: string,
+  options: { readonly tail: number; readonly follow: boolean },
+): Command {
+  const follow = options.follow ? ['--follow'] : [];
+  return ['docker', 'logs', '--tail', String(options.tail), ...follow, '--', container];
+}
+
+/** `--env-file`: a file named .env in the directory would otherwise be read and filled in. */
+function compose(project: string, file: string): Command {
+  if (!project) throw new TypeError('Compose would take the directory for the project name');
+  return [
+    ...['docker', 'compose', '--ansi', 'never', '--project-name', project],
+    ...['--file', file, '--env-file', '/dev/null'],
+  ] as const as Command;
+}

@@ -1,0 +1,64 @@
+import { execa } from 'execa';
+import { CommandError } from '../errors.ts';
+import { redact } from '../log.ts';
+
+/** How much of a process's stderr an error keeps, in characters. */
+const STDERR_TAIL = 4_000;
+
+export interface ExecOptions {
+  /** The whole environment: nothing of the sidecar's own is inherited, since compose would interpolate it. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  readonly input?: string;
+  /** Characters kept of stdout; a process that says more is cut off there, not failed. */
+  readonly maxOutput?: number;
+  /** Gives stderr back with stdout, in the order it was written. */
+  readonly mixed?: boolean;
+}
+
+/** Like exec(), but the program writes to our own stdout and stderr, until it ends or is interrupted. */
+export async function execInTerminal(
+  command: readonly [string, ...string[]],
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const [program, ...args] = command;
+  const options = { env: { PATH, ...env }, extendEnv: false, reject: false } as const;
+  const result = await execa(program, args, { ...options, stdio: 'inherit' });
+  if (result.failed && !result.isTerminated)
+    throw new CommandError(command, result.exitCode ?? null, '');
+}
+
+/** Where the programs are looked up; the rest of the environment is for each caller to give. */
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * Runs one program with an argument list, never through a shell: the only place that starts a process.
+ * @returns its stdout. @throws CommandError on any exit code but 0, on a timeout and on an abort.
+ */
+export async function exec(
+  command: readonly [string, ...string[]],
+  options: ExecOptions = {},
+): Promise<string> {
+  const [program, ...args] = command;
+  const result = await execa(program, args, {
+    env: { PATH, ...options.env },
+    extendEnv: false,
+    stdin: options.input === undefined ? 'ignore' : 'pipe',
+    ...(options.input === undefined ? {} : { input: options.input }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    timeout: options.timeoutMs ?? 120_000,
+    forceKillAfterDelay: 5_000,
+    maxBuffer: { stdout: options.maxOutput ?? 16 * 1024 * 1024, stderr: 64 * 1024 },
+    all: options.mixed ?? false,
+    reject: false,
+  });
+  if (result.failed && !(result.isMaxBuffer && result.exitCode === 0)) {
+    const said = result.timedOut ? `timed out after ${options.timeoutMs ?? 120_000} ms; ` : '';
+    const text = `${said}${result.stderr || result.shortMessage || ''}`;
+    throw new CommandError(command, result.exitCode ?? null, redact(text.slice(-STDERR_TAIL)));
+  }
+  return options.mixed ? (result.all ?? '') : result.stdout;
+}

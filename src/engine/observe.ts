@@ -1,0 +1,23 @@
+import type { ObservedInstance } from '../instance/types.ts';
+import type { Container } from './docker-api.ts';
+
+/** Docker's words for a container that is (or is just becoming) up. */
+const UP = new Set(['running', 'restarting']);
+
+/**
+ * What an instance's containers amount to.
+ * @param services how many containers its template makes. @param digest of the files they should be made from.
+ */
+export function containersState(
+  containers: readonly Container[],
+  services: number,
+  digest: string,
+): ObservedInstance['containers'] {
+  if (containers.length === 0) return 'none';
+  const up = containers.filter((container) => UP.has(container.state));
+  if (up.length === 0) return 'stopped';
+  if (up.length < services) return 'partial';
+  return up.every((container) => container.labels['microsaas.digest'] === digest)
+    ? 'running'
+    : 'outdated';
+}

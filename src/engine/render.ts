@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto';
+import { parseDocument, stringify } from 'yaml';
+import { TerminalError } from '../errors.ts';
+import { projectName } from '../instance/name.ts';
+import type { PortPair } from '../instance/types.ts';
+import { LABELS } from './commands.ts';
+import { checkConf } from './conf-policy.ts';
+import { checkCompose } from './policy.ts';
+import type { TemplateText } from './template-language.ts';
+import { viewOf } from './view.ts';
+
+/** The user an image's main process runs as, in numbers. */
+export interface ImageUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** One folder under `templates/`, read and compiled. */
+export interface Template {
+  readonly code: string;
+  readonly name: string;
+  readonly odooVersion: string;
+  readonly image: string;
+  /** `shared`: a database on the host's Postgres; `own`: a Postgres container beside Odoo. */
+  readonly database: 'shared' | 'own';
+  /** '' when the database is shared. */
+  readonly postgresImage: string;
+  readonly postgresUser: ImageUser | null;
+  readonly memoryMb: number;
+  readonly cpus: number;
+  readonly compose: TemplateText;
+  readonly conf: TemplateText;
+}
+
+/**
+ * All that Odoo and the configuration wish for one instance: no secret, and nothing that comes from the template.
+ * Two equal inputs mean that the files need not be made again, even when the template has been upgraded since.
+ */
+export interface RenderInput {
+  readonly install: string;
+  readonly instance: number;
+  readonly templateCode: string;
+  /** Absolute: the instance's own directory. */
+  readonly directory: string;
+  /** Absolute: where the host's Postgres has its socket. */
+  readonly sharedSocketDirectory: string;
+  /** Absolute paths of the checkouts, in the order of the repositories. */
+  readonly checkouts: readonly string[];
+  readonly network: string;
+  /** The host's address the ports are published on. */
+  readonly publishAddress: string;
+  readonly ports: PortPair;
+  readonly workers: number;
+  /** MiB; 0 means the template's default. */
+  readonly memoryMb: number;
+  /** Processors, may be a fraction; 0 means the template's default. */
+  readonly cpus: number;
+  /** Grows with each restart asked for: another label, hence another container. */
+  readonly restartCount: number;
+}
+
+/** What only odoo.conf may hold. */
+export interface RenderSecrets {
+  readonly dbPassword: string;
+  readonly masterPasswordHash: string;
+}
+
+/** The two files, checked and ready to be written. */
+export interface Rendered {
+  readonly compose: string;
+  readonly conf: string;
+  readonly digest: string;
+}
+
+/** The SHA-256 of the input, as 64 hexadecimal digits; the order of keys does not matter. */
+export function digestOf(input: RenderInput): string {
+  return createHash('sha256').update(canonicalJson(input)).digest('hex');
+}
+
+/**
+ * Makes an instance's docker-compose.yml and odoo.conf, and checks both. Pure: writes nothing.
+ * The Compose file is written out from the checked document, so what was checked is what Compose gets.
+ * @throws TerminalError TemplateInvalid (it does not render, or is no YAML or ini) or TemplateBreaksPolicy.
+ */
+export function renderInstance(
+  template: Template,
+  input: RenderInput,
+  secrets: RenderSecrets,
+): Rendered {
+  const digest = digestOf(input);
+  const view = viewOf(template, input, digest);
+  const document = parseCompose(
+    template,
+    rendered(template, 'docker-compose.yml', template.compose, view),
+  );
+  checkCompose(document, {
+    template: template.code,
+    project: projectName(input.install, input.instance),
+    labels: labelsOf(input, digest),
+    directory: input.directory,
+    postgresPassword: view.paths.postgresPassword,
+    socketDirectory: view.paths.socket,
+    checkouts: input.checkouts,
+    network: input.network,
+    publishAddress: input.publishAddress,
+    ports: input.ports,
+    images: [template.image, template.postgresImage].filter(Boolean),
+  });
+  const confView = { ...view, ...secrets };
+  const conf = rendered(template, 'odoo.conf', template.conf, confView);
+  checkConf(conf, template, confView);
+  return { compose: stringify(document, WRITE_YAML), conf, digest };
+}
+
+/** Quoted throughout, and readable by parsers of YAML 1.1, where a bare `on` is a boolean. */
+const WRITE_YAML = {
+  version: '1.2',
+  compat: 'yaml-1.1',
+  defaultStringType: 'QUOTE_DOUBLE',
+  defaultKeyType: 'PLAIN',
+  lineWidth: 0,
+} as const;
+
+function labelsOf(input: RenderInput, digest: string): Record<string, string> {
+  return {
+    [LABELS.install]: input.install,
+    [LABELS.instance]: String(input.instance),
+    [LABELS.restart]: String(input.restartCount),
+    [LABELS.digest]: digest,
+  };
+}
+
+function rendered(template: Template, file: string, text: TemplateText, view: object): string {
+  try {
+    return text.render(view);
+  } catch (error) {
+    throw invalid(template, file, (error as Error).message, error);
+  }
+}
+
+/** No aliases, merges, tags of its own or repeated keys: Compose's parser and ours must see the same document. */
+function parseCompose(template: Template, text: string): unknown {
+  const document = parseDocument(text, { version: '1.2', uniqueKeys: true, merge: false });
+  const [problem] = [...document.errors, ...document.warnings];
+  if (problem) throw invalid(template, 'docker-compose.yml', problem.message, problem);
+  try {
+    return document.toJS({ maxAliasCount: 0 });
+  } catch (error) {
+    throw invalid(template, 'docker-compose.yml', (error as Error).message, error);
+  }
+}
+
+function invalid(template: Template, file: string, why: string, cause: unknown): TerminalError {
+  return new TerminalError(
+    'TemplateInvalid',
+    `The template "${template.code}" cannot be used: ${file}: ${why}`,
+    { detail: template.code, cause },
+  );
+}
+
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, part) =>
+    part && typeof part === 'object' && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}

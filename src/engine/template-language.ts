@@ -1,0 +1,128 @@
+import Handlebars from 'handlebars';
+
+/** The one helper a kind of file may write values with. */
+export type ValueHelper = 'yaml' | 'ini';
+
+/** A checked template of one file. `source` is its text, for whoever compares the result with it. */
+export interface TemplateText {
+  readonly source: string;
+  /** @throws Error when a variable is unknown or a value cannot be written safely. */
+  render(view: object): string;
+}
+
+const BLOCKS = new Set(['if', 'unless', 'each']);
+
+/**
+ * Compiles one template file. A value can only be written as `{{yaml x}}` or `{{ini x}}`, so no value, whatever it
+ * holds, can become syntax: a raw `{{x}}` is refused here, long before anything is sold with it.
+ * @throws Error naming the line of whatever the small language does not have.
+ */
+export function compileTemplate(source: string, helper: ValueHelper): TemplateText {
+  // Handlebars also takes a syntax tree in place of text, which has been a way to run code.
+  if (typeof source !== 'string') throw new TypeError('a template is text');
+  const handlebars = Handlebars.create();
+  handlebars.registerHelper(helper, helper === 'yaml' ? yaml : ini);
+  const variables = variablesOf(handlebars.parse(source), helper);
+  const template = handlebars.compile(source, {
+    noEscape: true, // HTML escaping would corrupt values; the helpers escape for YAML and ini
+    knownHelpersOnly: true,
+    knownHelpers: { [helper]: true },
+  });
+  return {
+    source,
+    render: (view) => {
+      // Handlebars renders a missing variable as nothing: an empty dbfilter would open every database.
+      for (const name of variables)
+        if (!isIn(view, name.split('.'))) throw new Error(`there is no variable "${name}"`);
+      return template(view, {
+        allowProtoPropertiesByDefault: false,
+        allowProtoMethodsByDefault: false,
+      });
+    },
+  };
+}
+
+/**
+ * A value as YAML: JSON, which YAML contains, with `$` doubled because Compose fills in `${…}`.
+ * Characters that YAML does not print are escaped.
+ */
+export function yaml(value: unknown): string {
+  if (!isValue(value) && !(Array.isArray(value) && value.every(isValue)))
+    throw new TypeError(
+      `{{yaml}} got ${typeof value}, expected text, a number, a boolean or a list`,
+    );
+  return JSON.stringify(value)
+    .replaceAll('$', '$$$$')
+    .replace(
+      /[\u007f-\u009f\u2028\u2029\ufeff]/g,
+      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+}
+
+/** A value as the right side of `key = value`, read back unchanged by Python's RawConfigParser. */
+export function ini(value: unknown): string {
+  if (!isValue(value))
+    throw new TypeError(`{{ini}} got ${typeof value}, expected text, a number or a boolean`);
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  const text = String(value);
+  // A line break, carriage return alone included, would begin a new option.
+  if (/\p{Cc}/u.test(text)) throw new TypeError('{{ini}} got a control character');
+  if (text !== text.trim()) throw new TypeError('{{ini}} got a value with blanks around it');
+  return text;
+}
+
+function isValue(value: unknown): value is string | number | boolean {
+  return typeof value === 'number'
+    ? Number.isFinite(value)
+    : /^(string|boolean)$/.test(typeof value);
+}
+
+function isIn(value: unknown, [first, ...rest]: readonly string[]): boolean {
+  if (first === undefined) return true;
+  if (value === null || typeof value !== 'object' || !Object.hasOwn(value, first)) return false;
+  return isIn((value as Record<string, unknown>)[first], rest);
+}
+
+/** The variables a program uses, those that a block names for itself left out. Refuses all but the small language. */
+function variablesOf(
+  program: hbs.AST.Program | undefined,
+  helper: ValueHelper,
+  ownNames: readonly string[] = [],
+): string[] {
+  return (program?.body ?? []).flatMap((statement) => {
+    if (statement.type === 'ContentStatement' || statement.type === 'CommentStatement') return [];
+    const isBlock = statement.type === 'BlockStatement';
+    if (!isBlock && statement.type !== 'MustacheStatement') return refuse(statement, helper);
+    const call = statement as hbs.AST.MustacheStatement | hbs.AST.BlockStatement;
+    const variable = variableOf(call, isBlock ? BLOCKS : new Set([helper]), helper);
+    const used = ownNames.includes(variable.split('.')[0] ?? '') ? [] : [variable];
+    if (!isBlock) return used;
+    const { program, inverse } = statement as hbs.AST.BlockStatement;
+    const names = [...ownNames, ...(program?.blockParams ?? [])];
+    return [
+      ...used,
+      ...variablesOf(program, helper, names),
+      ...variablesOf(inverse, helper, ownNames),
+    ];
+  });
+}
+
+function variableOf(
+  call: hbs.AST.MustacheStatement | hbs.AST.BlockStatement,
+  names: ReadonlySet<string>,
+  helper: ValueHelper,
+): string {
+  const [only, ...rest] = call.params as hbs.AST.PathExpression[];
+  const isCall =
+    names.has((call.path as hbs.AST.PathExpression).original) && !call.hash?.pairs.length;
+  if (!isCall || only?.type !== 'PathExpression' || rest.length > 0) return refuse(call, helper);
+  // Neither `this` nor `../x` nor `@index`: a variable is named, so that it can be looked for.
+  if (only.data || only.depth > 0 || only.parts.length === 0) return refuse(call, helper);
+  return only.parts.join('.');
+}
+
+function refuse(node: hbs.AST.Node, helper: ValueHelper): never {
+  throw new Error(
+    `line ${node.loc.start.line}: only {{${helper} variable}}, {{#if}}, {{#unless}}, {{#each}} and comments may be used`,
+  );
+}

@@ -1,0 +1,134 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { TerminalError } from '../errors.ts';
+import { type RenderInput, renderInstance, type Template } from './render.ts';
+import { compileTemplate, type ValueHelper } from './template-language.ts';
+
+/** The template an instance has whose plan names none. */
+const DEFAULT_CODE = 'odoo';
+
+const common = {
+  name: z.string().min(1),
+  odoo_version: z.string().regex(/^\d+\.\d$/, 'expected something like "19.0"'),
+  image: z.string().min(1),
+  memory_mb: z.int().min(256),
+  cpus: z.number().positive(),
+};
+const TEMPLATE_YAML = z.discriminatedUnion('database', [
+  z.strictObject({ ...common, database: z.literal('shared') }),
+  z.strictObject({
+    ...common,
+    database: z.literal('own'),
+    postgres_image: z.string().min(1),
+    /** The numbers of the user `postgres` in that image; it is started as her, since root would need capabilities. */
+    postgres_uid: z.int().positive(),
+    postgres_gid: z.int().positive(),
+  }),
+]);
+
+/** The kinds of instances there are: one folder each. */
+export class Templates {
+  /** Those that can be used, by code. */
+  readonly all: readonly Template[];
+  /** Folders that cannot be used, and why. The others go on. */
+  readonly broken: ReadonlyMap<string, TerminalError>;
+
+  constructor(all: readonly Template[], broken: ReadonlyMap<string, TerminalError>) {
+    this.all = all;
+    this.broken = broken;
+  }
+
+  /**
+   * @param code '' means the default template.
+   * @throws TerminalError UnknownTemplate, or why the template cannot be used.
+   */
+  get(code: string): Template {
+    const wanted = code || DEFAULT_CODE;
+    const template = this.all.find((it) => it.code === wanted);
+    if (template) return template;
+    throw (
+      this.broken.get(wanted) ??
+      new TerminalError('UnknownTemplate', `There is no template "${wanted}".`, { detail: wanted })
+    );
+  }
+}
+
+/** Reads every folder in `folder`, compiles it and tries it on a made-up instance. */
+export async function loadTemplates(folder: string): Promise<Templates> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const codes = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  const all: Template[] = [];
+  const broken = new Map<string, TerminalError>();
+  for (const code of codes.sort())
+    try {
+      all.push(await loadTemplate(folder, code));
+    } catch (error) {
+      broken.set(code, asTerminal(code, error));
+    }
+  return new Templates(all, broken);
+}
+
+async function loadTemplate(folder: string, code: string): Promise<Template> {
+  if (!/^[a-z][a-z0-9-]*$/.test(code)) throw new Error('expected a folder name like "odoo-19"');
+  const file = (name: string) => readFile(join(folder, code, name), 'utf8');
+  const compiled = async (name: string, helper: ValueHelper) => {
+    const source = await file(name);
+    try {
+      return compileTemplate(source, helper);
+    } catch (error) {
+      throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
+    }
+  };
+  const about = TEMPLATE_YAML.safeParse(parse(await file('template.yaml')));
+  if (!about.success) throw new Error(`template.yaml: ${z.prettifyError(about.error)}`);
+  const { data } = about;
+  const own = data.database === 'own' ? data : null;
+  const template: Template = {
+    code,
+    name: data.name,
+    odooVersion: data.odoo_version,
+    image: data.image,
+    database: data.database,
+    postgresImage: own?.postgres_image ?? '',
+    postgresUser: own && { uid: own.postgres_uid, gid: own.postgres_gid },
+    memoryMb: data.memory_mb,
+    cpus: data.cpus,
+    compose: await compiled('docker-compose.yml.hbs', 'yaml'),
+    conf: await compiled('odoo.conf.hbs', 'ini'),
+  };
+  for (const input of madeUpInputs(code))
+    renderInstance(template, input, { dbPassword: 'made-up', masterPasswordHash: 'made-up' });
+  return template;
+}
+
+/** With everything and with nothing: a template that only fails with workers shall fail here. */
+function madeUpInputs(templateCode: string): RenderInput[] {
+  const bare: RenderInput = {
+    install: 'madeup',
+    instance: 1,
+    templateCode,
+    directory: '/srv/madeup/instances/1',
+    sharedSocketDirectory: '/srv/madeup/postgresql',
+    checkouts: [],
+    network: 'ms-madeup-net-1',
+    publishAddress: '127.0.0.1',
+    ports: { http: 10_001, longpolling: 20_001 },
+    workers: 0,
+    memoryMb: 0,
+    cpus: 0,
+    restartCount: 0,
+  };
+  const checkouts = ['/srv/madeup/checkouts/a', '/srv/madeup/checkouts/b'];
+  return [bare, { ...bare, checkouts, workers: 2, publishAddress: '192.0.2.1' }];
+}
+
+function asTerminal(code: string, error: unknown): TerminalError {
+  if (error instanceof TerminalError) return error;
+  return new TerminalError(
+    'TemplateInvalid',
+    `The template "${code}" cannot be used: ${(error as Error).message}`,
+    { detail: code, cause: error },
+  );
+}
