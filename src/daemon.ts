@@ -1,5 +1,6 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import { claim } from './controller/claim.ts';
+import { preparePlan } from './controller/prepare-plan.ts';
 import { reconcile } from './controller/reconcile.ts';
 import { poll, sweep } from './controller/resync.ts';
 import { WorkQueue, type WorkSignals } from './controller/work-queue.ts';
@@ -74,10 +75,8 @@ export class Daemon {
 
   async #work(key: Key, signals: WorkSignals): Promise<void> {
     const [kind, id] = key.split(':');
-    if (kind === 'instance') {
-      await reconcile(Number(id), this.#world, signals);
-      return;
-    }
+    if (kind === 'instance') return reconcile(Number(id), this.#world, signals);
+    if (kind === 'plan') return preparePlan(Number(id), this.#world, signals.stop);
     const instances = await claim(Number(id), this.#world);
     this.hurry(instances.map((instance): Key => `instance:${instance}`));
   }
@@ -116,9 +115,10 @@ export class Daemon {
 
   async #sweep(): Promise<void> {
     await this.#guarded(async () => {
-      const { keys, orphans } = await sweep(this.#world);
+      const { keys, plans, orphans } = await sweep(this.#world);
       this.#sayBack('Odoo', 'Docker');
       for (const key of keys) this.#queue.add(key);
+      for (const plan of plans) this.#queue.add(`plan:${plan}`);
       for (const id of orphans) {
         if (this.#knownOrphans.has(id)) continue;
         this.#knownOrphans.add(id);

@@ -3,6 +3,7 @@ import type {
   InstanceState,
   Invoice,
   ObservedInstance,
+  Plan,
   PlanUnit,
   PortPair,
   Report,
@@ -38,6 +39,10 @@ export interface Manager {
   /** Puts an invoice on hold until a person approves, saying why. */
   hold(invoiceId: number, reason: string, message: string): Promise<void>;
   report(reports: readonly Report[]): Promise<void>;
+  /** The plans among `ids`, or all when none is given. */
+  plans(ids: readonly number[]): Promise<Plan[]>;
+  /** Says on a plan whether its template databases are ready; `message` is why not, '' while they are being built. */
+  reportPlan(id: number, isReady: boolean, message: string): Promise<void>;
   /** The lowest pair of ports that no row has, leaving out those in `exclude`; null when a range is used up. */
   suggestPorts(exclude: readonly number[]): Promise<PortPair | null>;
   /** What Odoo believes of every instance that is not removed: for the sweep. */
@@ -79,7 +84,11 @@ export interface Engine {
 
 /** The customers' databases. */
 export interface Databases {
+  /** Builds what the plan's instances will be cloned from, where it is not there yet. */
+  prepare(plan: Plan, signal: AbortSignal): Promise<void>;
   observe(desired: DesiredInstance): Promise<ObservedInstance['database']>;
+  /** Waits until the server that was just started takes connections. */
+  awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Clones the template database of the instance's module set (building it first if need be) and makes it hers. */
   create(
     desired: DesiredInstance,

@@ -53,7 +53,10 @@ export function makeActions(world: World): Record<Action, Act> {
       await reporter.report({ id: desired.id, revision: desired.revision, commits });
     },
     render: (desired) => engine.render(desired),
-    startDatabase: (desired, signal) => engine.startDatabase(desired, signal),
+    startDatabase: async (desired, signal) => {
+      await engine.startDatabase(desired, signal);
+      await databases.awaitServer(desired, signal);
+    },
     createDatabase: (desired, signal) =>
       databases.create(
         desired,

@@ -15,11 +15,7 @@ const MAX_STEPS = 12;
  * Level-triggered: the id says which instance, never what happened to it.
  * Throws what is worth retrying (the work queue backs off); what only a person can mend is reported and swallowed.
  */
-export async function reconcile(
-  id: number,
-  world: World,
-  signals: WorkSignals,
-): Promise<void> {
+export async function reconcile(id: number, world: World, signals: WorkSignals): Promise<void> {
   const { manager, engine, databases, reporter, now } = world;
   const actions = makeActions(world);
   const durations: string[] = [];

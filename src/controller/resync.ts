@@ -19,18 +19,24 @@ export async function poll(world: Pick<World, 'manager'>): Promise<Key[]> {
 export interface SweepResult {
   /** Instances whose containers and whose record in Odoo disagree. */
   readonly keys: Key[];
+  /** Ids of all plans: their template databases may have been dropped, or their image replaced. */
+  readonly plans: number[];
   /** Ids on containers of this install that Odoo does not know. Nothing touches them. */
   readonly orphans: number[];
 }
 
 /** Compares what Odoo believes of every instance with what Docker runs: finds what every event has missed. */
 export async function sweep(world: Pick<World, 'manager' | 'engine'>): Promise<SweepResult> {
-  const [states, containers] = await Promise.all([world.manager.states(), world.engine.list()]);
+  const [states, containers, plans] = await Promise.all([
+    world.manager.states(),
+    world.engine.list(),
+    world.manager.plans([]),
+  ]);
   const keys: Key[] = [];
   for (const [id, state] of states)
     if (disagrees(state, containers.get(id)?.running ?? false)) keys.push(`instance:${id}`);
   const orphans = [...containers.keys()].filter((id) => !states.has(id));
-  return { keys, orphans };
+  return { keys, plans: plans.map((plan) => plan.id), orphans };
 }
 
 function disagrees(state: InstanceState, running: boolean): boolean {

@@ -1,4 +1,5 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, escapeIdentifier, escapeLiteral } from 'pg';
 import { RetryableError } from '../errors.ts';
 
@@ -12,6 +13,10 @@ export interface ClusterAddress {
 /** How long a connection may take and a statement may run, in milliseconds. */
 const CONNECT_TIMEOUT = 5_000;
 const STATEMENT_TIMEOUT = 300_000;
+
+/** How long a server may take to come up, and how often it is tried meanwhile, in milliseconds. */
+const START_TIMEOUT = 60_000;
+const START_POLL = 50;
 
 /** Tenants' roles: enough for Odoo's own pool of 8 and a cron worker, too few to starve the neighbours. */
 const CONNECTION_LIMIT = 20;
@@ -45,17 +50,29 @@ export class Cluster {
     client.on('error', () => {});
     try {
       await client.connect();
+      return await work(client);
     } catch (cause) {
       throw isAway(cause)
         ? new RetryableError('PostgresUnavailable', 'The database server does not answer.', {
             cause,
           })
         : cause;
-    }
-    try {
-      return await work(client);
     } finally {
       await client.end();
+    }
+  }
+
+  /** Waits until the server takes connections: the first start of a new one takes some seconds. */
+  async awaitAnswer(signal: AbortSignal): Promise<void> {
+    const deadline = Date.now() + START_TIMEOUT;
+    for (;;) {
+      try {
+        await this.connected('postgres', (client) => client.query('SELECT 1'));
+        return;
+      } catch (error) {
+        if (!(error instanceof RetryableError) || Date.now() > deadline) throw error;
+      }
+      await sleep(START_POLL, undefined, { signal });
     }
   }
 
@@ -98,7 +115,7 @@ export class Cluster {
 
 function isAway(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
-  return (code !== undefined && AWAY.has(code)) || /timeout/i.test(message ?? '');
+  return (code !== undefined && AWAY.has(code)) || /timeout|terminated/i.test(message ?? '');
 }
 
 /** What Postgres stores for a password (RFC 5803), so that no statement ever carries the password itself. */

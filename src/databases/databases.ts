@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { escapeIdentifier } from 'pg';
 import { RetryableError } from '../errors.ts';
 import { databaseName } from '../instance/name.ts';
-import type { DesiredInstance, ObservedInstance } from '../instance/types.ts';
+import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
-import { Cluster, type ClusterAddress } from './cluster.ts';
 import { hashPassword } from '../password-hash.ts';
+import { Cluster, type ClusterAddress } from './cluster.ts';
 import { personalise } from './personalise.ts';
 import { type OdooInit, TemplateDatabases } from './template-database.ts';
 
@@ -33,6 +33,10 @@ export interface OdooDatabasesOptions {
   readonly templatesDir: string;
   readonly init: OdooInit;
   readonly placeOf: (desired: DesiredInstance) => Promise<DatabasePlace>;
+  /** The image of a template's instances when these share the host's Postgres, else null. */
+  readonly sharedImageOf: (
+    templateCode: string,
+  ) => Promise<{ readonly image: string; readonly imageId: string } | null>;
 }
 
 /** The customers' databases: cloned from template databases, on the shared Postgres or on an instance's own. */
@@ -53,6 +57,21 @@ export class OdooDatabases implements Databases {
     await this.#shared.connected('postgres', (client) => client.query('SELECT 1'));
   }
 
+  async prepare(plan: Plan, signal: AbortSignal): Promise<void> {
+    const source = await this.#options.sharedImageOf(plan.templateCode);
+    if (source === null) return;
+    await this.#closeLobbyOnce();
+    const { image, imageId } = source;
+    const { modules, countryCode } = plan;
+    for (const lang of plan.languages)
+      await this.#templates.ensure(
+        image,
+        { imageId, modules, lang, countryCode },
+        () => {},
+        signal,
+      );
+  }
+
   /** The final name exists only once the clone is complete: half-made ones have another. */
   async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
     const place = await this.#options.placeOf(desired);
@@ -63,6 +82,10 @@ export class OdooDatabases implements Databases {
       if (place.own && error instanceof RetryableError) return 'offline';
       throw error;
     }
+  }
+
+  async awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    await this.#clusterOf(await this.#options.placeOf(desired)).awaitAnswer(signal);
   }
 
   async create(
@@ -80,10 +103,7 @@ export class OdooDatabases implements Databases {
     const templates = place.own
       ? this.#templatesOn(cluster, place.own.templatesDir, `${desired.id}-template`)
       : this.#templates;
-    if (!place.own && !this.#isLobbyClosed) {
-      await this.#shared.closeLobby();
-      this.#isLobbyClosed = true;
-    }
+    if (!place.own) await this.#closeLobbyOnce();
     const template = await templates.ensure(
       place.image,
       { imageId, modules: desired.modules, lang, countryCode },
@@ -133,6 +153,12 @@ export class OdooDatabases implements Databases {
       ),
     );
     return found.rows[0]?.login ?? '';
+  }
+
+  async #closeLobbyOnce(): Promise<void> {
+    if (this.#isLobbyClosed) return;
+    await this.#shared.closeLobby();
+    this.#isLobbyClosed = true;
   }
 
   #templatesOn(cluster: Cluster, dir: string, container: string): TemplateDatabases {

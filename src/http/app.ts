@@ -21,9 +21,16 @@ export interface HttpOptions {
   readonly log: Logger;
 }
 
+/** The models that Odoo nudges about, and the kind of key each becomes. */
+const KINDS = {
+  'account.move': 'invoice',
+  'odoo.docker.instance': 'instance',
+  'product.template': 'plan',
+} as const;
+
 /** A webhook says only which records to look at; nothing else in it is believed. */
 const nudge = z.object({
-  model: z.enum(['account.move', 'odoo.docker.instance']),
+  model: z.enum(Object.keys(KINDS) as [keyof typeof KINDS]),
   ids: z.array(z.int().positive()).max(10_000),
 });
 
@@ -75,7 +82,7 @@ function readKeys(body: Buffer): Key[] | null {
   }
   const parsed = nudge.safeParse(json);
   if (!parsed.success) return null;
-  const kind = parsed.data.model === 'account.move' ? 'invoice' : 'instance';
+  const kind = KINDS[parsed.data.model];
   return parsed.data.ids.map((id): Key => `${kind}:${id}`);
 }
 

@@ -1,5 +1,5 @@
 /** What may be put on the work queue: which thing to look at, never what happened to it. */
-export type Key = `invoice:${number}` | `instance:${number}`;
+export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}`;
 
 export type InstanceState = 'draft' | 'running' | 'stopped' | 'error' | 'removed';
 export type DesiredState = 'draft' | 'running' | 'stopped' | 'removed';
@@ -175,4 +175,15 @@ export interface TemplateSummary {
   readonly code: string;
   readonly name: string;
   readonly odooVersion: string;
+}
+
+/** What a plan's instances are cloned from: one template database for each of the languages. */
+export interface Plan {
+  /** The product template's id. */
+  readonly id: number;
+  readonly templateCode: string;
+  readonly modules: readonly string[];
+  /** Odoo language codes that customers of the manager may have. */
+  readonly languages: readonly string[];
+  readonly countryCode: string;
 }

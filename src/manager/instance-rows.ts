@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { DesiredInstance, InstanceState, Report } from '../instance/types.ts';
+import type { DesiredInstance, InstanceState, Plan, Report } from '../instance/types.ts';
 import type { ManagerFacts } from '../interfaces.ts';
 
 /*
@@ -32,6 +32,26 @@ export const suggestedPorts = portRow.transform(portsOf);
 export const instanceStates = z
   .array(z.object({ id, state: instanceState }))
   .transform((rows) => new Map<number, InstanceState>(rows.map((row) => [row.id, row.state])));
+
+export const plans = z.array(
+  z
+    .object({
+      id,
+      template_code: z.string(),
+      modules: z.array(z.string()),
+      languages: z.array(z.string()),
+      country_code: z.string(),
+    })
+    .transform(
+      (row): Plan => ({
+        id: row.id,
+        templateCode: row.template_code,
+        modules: row.modules,
+        languages: row.languages,
+        countryCode: row.country_code,
+      }),
+    ),
+);
 
 export const facts = z
   .object({

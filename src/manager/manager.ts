@@ -3,6 +3,7 @@ import type {
   DesiredInstance,
   InstanceState,
   Invoice,
+  Plan,
   PlanUnit,
   PortPair,
   Report,
@@ -15,6 +16,7 @@ import {
   facts,
   ids,
   instanceStates,
+  plans,
   reportRow,
   suggestedPorts,
 } from './instance-rows.ts';
@@ -23,6 +25,7 @@ import type { OdooClient } from './odoo-client.ts';
 
 const INSTANCE = 'odoo.docker.instance';
 const INVOICE = 'account.move';
+const PLAN = 'product.template';
 const TEMPLATE = 'docker.compose.template';
 
 /** The manager Odoo with the addon `micro_saas`: each method is one call, so one transaction there. */
@@ -94,6 +97,15 @@ export class OdooManager implements Manager {
       if (error instanceof ManagerError && error.kind === 'validation') return false;
       throw error;
     }
+  }
+
+  plans(planIds: readonly number[]): Promise<Plan[]> {
+    return this.#odoo.call(PLAN, 'microsaas_plans', { plan_ids: planIds }, plans);
+  }
+
+  async reportPlan(planId: number, isReady: boolean, message: string): Promise<void> {
+    const args = { plan_id: planId, is_ready: isReady, message };
+    await this.#odoo.call(PLAN, 'microsaas_report_plan', args, done);
   }
 
   async syncTemplates(templates: readonly TemplateSummary[]): Promise<void> {

@@ -1,0 +1,140 @@
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from './config.ts';
+import { Reporter } from './controller/reporter.ts';
+import { Daemon } from './daemon.ts';
+import { ConfigError, ManagerError } from './errors.ts';
+import { type ListenAddress, listen } from './http/server.ts';
+import { makeVerify } from './http/signature.ts';
+import { lockInstall } from './install-id.ts';
+import type { ManagerFacts } from './interfaces.ts';
+import type { Logger } from './log.ts';
+import { makeMetrics } from './metrics.ts';
+import { assemble, type Sidecar } from './sidecar.ts';
+
+/** Most of a worker's time is waiting for somebody else's processes. */
+const WORKERS_PER_CORE = 4;
+
+/** How long a manager that is away is left alone between two greetings, in milliseconds. */
+const GREETING_INTERVAL = 2_000;
+
+/** Starts everything in order, serves until the signal, and stops everything in the opposite order. */
+export async function run(config: Config, log: Logger, stop: AbortSignal): Promise<void> {
+  let daemon: Daemon | null = null;
+  const metrics = makeMetrics(() => daemon?.backlog ?? 0);
+  const sidecar = await assemble(config, {
+    onRpc: ({ method, outcome, seconds }) =>
+      metrics.rpcSeconds.observe({ method, outcome }, seconds),
+    onDocker: () => metrics.dockerCalls.inc(),
+  });
+  const { install, manager, engine, databases } = sidecar;
+  const unlock = await lockInstall(install);
+  for (const [code, error] of sidecar.templates.broken)
+    log.error({ template: code, err: error }, 'template left out');
+
+  const server = await listen(await addresses(config, sidecar, log), {
+    verify: makeVerify(config.webhookSecret),
+    onKeys: (keys) => daemon?.hurry(keys),
+    ready: () => readiness(sidecar),
+    metrics: metrics.render,
+    log,
+  });
+  log.info({ install, listening: server.addresses }, 'sidecar is up');
+
+  try {
+    await sidecar.repositories.sweep();
+    const facts = await greet(sidecar, log, stop);
+    await manager.syncTemplates(sidecar.templates.all);
+    daemon = new Daemon({
+      world: {
+        manager,
+        engine,
+        databases,
+        reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
+        limits: config.limits,
+        inPaymentIsPaid: facts.inPaymentIsPaid,
+        now: () => new Date(),
+        log,
+      },
+      parallel: config.instances.parallel || WORKERS_PER_CORE * availableParallelism(),
+      pollSeconds: config.manager.pollSeconds,
+    });
+    await daemon.start();
+    await aborted(stop);
+  } catch (error) {
+    if (!stop.aborted) throw error;
+  } finally {
+    log.info('stopping');
+    await server.close();
+    await daemon?.stop();
+    unlock();
+  }
+}
+
+/** The webhook on loopback, and on the gateway of the manager's network for the manager's container alone. */
+async function addresses(config: Config, { api }: Sidecar, log: Logger): Promise<ListenAddress[]> {
+  const { host, port, managerNetwork } = config.http;
+  const loopback = { host, port, webhookOnly: false };
+  if (!managerNetwork) return [loopback];
+  const network = await api.network(managerNetwork);
+  if (!network?.gateway)
+    throw new ConfigError(
+      `http.managerNetwork: expected a Docker network with a gateway, found none named ${managerNetwork}`,
+    );
+  log.debug({ network }, 'the manager reaches us through its network');
+  const gateway = { host: network.gateway, port, webhookOnly: true, allowFrom: network.subnet };
+  return [loopback, gateway];
+}
+
+/** Waits until the manager answers, saying once that it does not. @throws ConfigError for somebody else's manager. */
+async function greet(
+  { manager, install }: Sidecar,
+  log: Logger,
+  stop: AbortSignal,
+): Promise<ManagerFacts> {
+  let said = '';
+  for (;;) {
+    try {
+      const facts = await manager.hello(install);
+      if (facts.installId !== install)
+        throw new ConfigError(foreignInstall(facts.installId, install));
+      log.info({ addon: facts.addonVersion }, 'the manager answers');
+      return facts;
+    } catch (error) {
+      if (!(error instanceof ManagerError)) throw error;
+      if (said !== error.kind) log.warn({ err: error }, 'the manager is away; trying again');
+      said = error.kind;
+    }
+    await sleep(GREETING_INTERVAL, undefined, { signal: stop });
+  }
+}
+
+function foreignInstall(theirs: string, ours: string): string {
+  return [
+    `install id: expected ${ours} (dataDir/install-id) in Odoo, found ${theirs}.`,
+    'Two sidecars must never act for copies of one manager database.',
+    'If this is a copy, clear the system parameter microsaas.install_id in it;',
+    'if dataDir is new and the containers are to be taken over, write the id from Odoo into dataDir/install-id.',
+  ].join(' ');
+}
+
+async function readiness({ manager, api, databases, install }: Sidecar) {
+  const check = (probe: Promise<unknown>) =>
+    probe.then(
+      () => true as const,
+      (error: Error) => error.message,
+    );
+  const [odoo, docker, postgres] = await Promise.all([
+    check(manager.hello(install)),
+    check(api.ping()),
+    check(databases.ping()),
+  ]);
+  return { odoo, docker, postgres };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,84 @@
+import { join } from 'node:path';
+import type { Config } from './config.ts';
+import type { DatabasePlace } from './databases/databases.ts';
+import { OdooDatabases } from './databases/databases.ts';
+import { ComposeEngine } from './engine/compose.ts';
+import { DockerApi } from './engine/docker-api.ts';
+import { InstanceDirs } from './engine/instance-dir.ts';
+import { runOdooInit } from './engine/odoo-init.ts';
+import { Repositories } from './engine/repositories.ts';
+import { loadTemplates } from './engine/templates.ts';
+import { readInstallId } from './install-id.ts';
+import type { DesiredInstance } from './instance/types.ts';
+import { OdooManager } from './manager/manager.ts';
+import { type CallRecord, connect } from './manager/odoo-client.ts';
+
+export interface Observers {
+  readonly onRpc?: (call: CallRecord) => void;
+  readonly onDocker?: () => void;
+}
+
+/** Wires every adapter to the configuration: the one place that knows them all. Nothing is started or asked yet. */
+export async function assemble(config: Config, observers: Observers = {}) {
+  const install = readInstallId(config.dataDir);
+  const templates = await loadTemplates(config.templatesDir);
+  const dirs = new InstanceDirs(config.dataDir);
+  const api = new DockerApi(config.docker.socket, observers.onDocker);
+  const repositories = new Repositories({
+    dataDir: config.dataDir,
+    allowedProtocols: config.repositories.protocols,
+  });
+  const engine = new ComposeEngine({
+    install,
+    api,
+    dockerSocket: config.docker.socket,
+    templates,
+    dirs,
+    repositories,
+    sharedSocketDirectory: config.postgres.socketDir,
+    publishAddress: config.instances.publishAddress,
+    urlPattern: config.instances.url,
+    answerTimeoutMs: config.instances.answerSeconds * 1000,
+  });
+
+  async function placeOf(desired: DesiredInstance): Promise<DatabasePlace> {
+    const template = templates.get(desired.templateCode);
+    const paths = dirs.paths(desired.id);
+    const secrets = await dirs.secrets(desired.id);
+    const own = {
+      socketDir: paths.socket,
+      user: 'postgres',
+      password: secrets.postgresPassword,
+      templatesDir: join(paths.directory, 'template'),
+    };
+    return {
+      own: template.database === 'own' ? own : null,
+      image: template.image,
+      imageId: await engine.imageId(template.image),
+      owner: await engine.imageUser(template.image),
+      filestoreDir: paths.filestore,
+      dbPassword: secrets.dbPassword,
+      adminLogin: desired.customer.email || 'admin',
+      adminPassword: secrets.adminPassword,
+      url: engine.url(desired),
+    };
+  }
+
+  async function sharedImageOf(templateCode: string) {
+    const { database, image } = templates.get(templateCode);
+    return database === 'shared' ? { image, imageId: await engine.imageId(image) } : null;
+  }
+
+  const databases = new OdooDatabases({
+    install,
+    shared: config.postgres,
+    templatesDir: join(config.dataDir, 'templates'),
+    init: async (run) => runOdooInit(install, { ...run, owner: await engine.imageUser(run.image) }),
+    placeOf,
+    sharedImageOf,
+  });
+  const manager = new OdooManager(connect(config.manager, observers.onRpc));
+  return { install, templates, dirs, api, engine, databases, manager, repositories };
+}
+
+export type Sidecar = Awaited<ReturnType<typeof assemble>>;
