@@ -1,0 +1,28 @@
+{
+    "name": "MicroSaaS",
+    "summary": "Sell Odoo hosting: a paid invoice becomes a customer's own running Odoo",
+    # Two or three parts only: Odoo puts its own series in front, so one source serves 18 and 19.
+    "version": "1.0.0",
+    "category": "Accounting/Accounting",
+    "license": "LGPL-3",
+    "author": "MicroSaaS",
+    "depends": ["account"],
+    "data": [
+        "security/groups.xml",
+        "security/ir.model.access.csv",
+        "security/rules.xml",
+        "data/ir_sequence.xml",
+        "data/mail_activity_type.xml",
+        "views/microsaas_subscription_views.xml",
+        "views/odoo_docker_instance_views.xml",
+        "views/docker_compose_template_views.xml",
+        "views/product_template_views.xml",
+        "views/account_move_views.xml",
+        "views/res_config_settings_views.xml",
+        "wizards/microsaas_connect_views.xml",
+        "views/menus.xml",
+    ],
+    "post_init_hook": "post_init_hook",
+    "uninstall_hook": "uninstall_hook",
+    "application": True,
+}

@@ -1,0 +1,15 @@
+from . import (
+    docker_compose_template,
+    product_template,
+    odoo_docker_instance,
+    odoo_docker_instance_ports,
+    odoo_docker_instance_buttons,
+    odoo_docker_instance_sidecar,
+    odoo_docker_repository,
+    microsaas_subscription,
+    microsaas_renewal,
+    account_move,
+    account_move_line,
+    account_move_sidecar,
+    res_config_settings,
+)

@@ -1,0 +1,93 @@
+import math
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+from odoo.tools.sql import column_exists, create_column
+
+
+class AccountMoveLine(models.Model):
+    _inherit = "account.move.line"
+
+    suscripcion_id = fields.Many2one(
+        "microsaas.subscription",
+        "Renewed subscription",
+        ondelete="restrict",
+        index="btree_not_null",
+        copy=False,
+        help="This line prolongs a subscription; it creates no instance.",
+    )
+
+    microsaas_instance_ids = fields.One2many(
+        "odoo.docker.instance",
+        "linea_factura_id",
+        "Instances",
+        context={"active_test": False},
+    )
+    microsaas_claimed = fields.Integer(
+        "Units with an instance", compute="_compute_microsaas_claimed", store=True, aggregator=None
+    )
+
+    @api.depends("microsaas_instance_ids")
+    def _compute_microsaas_claimed(self):
+        claimed = self._microsaas_claimed()
+        for line in self:
+            line.microsaas_claimed = len(claimed.get(line._origin.id, ()))
+
+    def _auto_init(self):
+        # On a company's whole history the new column is empty, which means none; computing it would take minutes.
+        if not column_exists(self.env.cr, "account_move_line", "microsaas_claimed"):
+            create_column(self.env.cr, "account_move_line", "microsaas_claimed", "int4")
+        return super()._auto_init()
+
+    def init(self):
+        super().init()
+        # The sweep looks for unclaimed units every few seconds: it must not read what was claimed long ago.
+        self.env.cr.execute(
+            """CREATE INDEX IF NOT EXISTS account_move_line_microsaas_unclaimed_index
+                   ON account_move_line (product_id)
+                WHERE floor(quantity) > coalesce(microsaas_claimed, 0)
+                  AND display_type = 'product' AND suscripcion_id IS NULL"""
+        )
+
+    def _microsaas_is_plan(self):
+        """Tell whether paid units of this line are instances."""
+        self.ensure_one()
+        return (
+            self.display_type == "product"
+            and self.product_id.es_plan_microsaas
+            and not self.suscripcion_id
+            and self.price_subtotal >= 0
+        )
+
+    def _microsaas_units(self):
+        """Return how many instances this line sells: whole units only."""
+        return max(math.floor(self.quantity), 0) if self._microsaas_is_plan() else 0
+
+    def _microsaas_claimed(self):
+        """Return `{line id: [units]}` of the units that have an instance, also a removed one."""
+        groups = self.env["odoo.docker.instance"].sudo().with_context(active_test=False)._read_group(
+            [("linea_factura_id", "in", self.ids)], ["linea_factura_id"], ["unidad:array_agg"]
+        )
+        return {line.id: sorted(units) for line, units in groups}
+
+    def _microsaas_check_unit(self, unit):
+        if not 1 <= unit <= self._microsaas_units():
+            raise UserError(
+                self.env._(
+                    "Invoice %(invoice)s sells no unit %(unit)s on this line.",
+                    invoice=self.move_id.display_name,
+                    unit=unit,
+                )
+            )
+
+    def _microsaas_serialize_claims(self):
+        """Let one transaction at a time claim units of these lines.
+
+        A transaction that lost the race would not see the winner's row in its snapshot. Touching the line makes it
+        fail to serialize instead, and Odoo runs it again on a fresh snapshot.
+        """
+        if self:
+            self.env.cr.execute(
+                SQL("UPDATE account_move_line SET quantity = quantity WHERE id IN %s", self._ids)
+            )

@@ -1,0 +1,142 @@
+"""What the sidecar calls on invoices. Each method is one transaction and answers without None."""
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from .sidecar import check_sidecar
+
+HOLD_ACTIVITY = "micro_saas.mail_activity_type_hold"
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    @api.model
+    def microsaas_unclaimed(self, limit):
+        """Return at most `limit` ids of paid invoices with automatic plan units nobody has claimed; oldest first."""
+        check_sidecar(self.env)
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT move_id FROM (%s) AS unclaimed
+                 GROUP BY move_id
+                 ORDER BY (SELECT max(partial.create_date)
+                             FROM account_move_line line
+                             JOIN account_partial_reconcile partial ON partial.debit_move_id = line.id
+                            WHERE line.move_id = unclaimed.move_id) NULLS FIRST, move_id
+                    LIMIT %s""",
+                self._microsaas_unclaimed_sql(),
+                limit,
+            )
+        )
+        return [move_id for (move_id,) in rows]
+
+    @api.model
+    def microsaas_invoice(self, invoice_id):
+        """Return all that decides about an invoice, `{}` if it does not exist.
+
+        Lines that renew a subscription are left out: they never create an instance.
+        """
+        check_sidecar(self.env)
+        move = self.sudo().browse(invoice_id).exists()
+        if not move:
+            return {}
+        return {
+            "id": move.id,
+            "name": move.name or "",
+            "move_type": move.move_type,
+            "state": move.state,
+            "payment_state": move.payment_state or "not_paid",
+            "invoice_date": fields.Date.to_string(move.invoice_date) or "",
+            "partner_id": move.partner_id.id or 0,
+            "approved": move.microsaas_approved,
+            "hold": move.microsaas_hold or "",
+            "reversed_ratio": move._microsaas_reversed_ratio(),
+            "lines": move._microsaas_line_dicts(),
+        }
+
+    def _microsaas_line_dicts(self):
+        lines = self.invoice_line_ids.filtered(lambda line: not line.suscripcion_id)
+        claimed = lines._microsaas_claimed()
+        backlog = self._microsaas_backlog(lines.product_id.product_tmpl_id)
+        return [
+            {
+                "id": line.id,
+                "display_type": line.display_type or "product",
+                "quantity": line.quantity,
+                "product_template_id": plan.id or 0,
+                "price_subtotal": line.price_subtotal,
+                "is_plan": plan.es_plan_microsaas,
+                "provision": plan.microsaas_provision or "manual",
+                "desde": fields.Date.to_string(plan.microsaas_desde) or "",
+                "claimed": claimed.get(line.id, []),
+                "backlog": backlog.get(plan.id, 0),
+            }
+            for line in lines
+            for plan in [line.product_id.product_tmpl_id]
+        ]
+
+    @api.model
+    def microsaas_hold_invoice(self, invoice_id, reason, message):
+        """Keep an invoice for a person to decide, and tell people; an empty `reason` ends the hold.
+
+        :param reason: one CamelCase word
+        :param message: a sentence for a bookkeeper
+        :return: True
+        """
+        check_sidecar(self.env)
+        move = self.sudo().browse(invoice_id).exists()
+        if move and (move.microsaas_hold or "") != reason:
+            move._microsaas_set_hold(reason, message)
+        return True
+
+    def _microsaas_set_hold(self, reason, message):
+        self.write({"microsaas_hold": reason, "microsaas_hold_message": message})
+        self.activity_unlink([HOLD_ACTIVITY])
+        for move in self.filtered("microsaas_hold"):
+            person = move.invoice_user_id or self.env.ref("base.user_admin")
+            move.activity_schedule(HOLD_ACTIVITY, note=message, user_id=person.id)
+
+    def _microsaas_backlog(self, plans):
+        """Return `{plan id: units}` of the unclaimed automatic units of these plans on all invoices."""
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT plan_id, sum(units)::int FROM (%s) AS unclaimed WHERE plan_id = ANY(%s) GROUP BY plan_id",
+                self._microsaas_unclaimed_sql(),
+                plans.ids,
+            )
+        )
+        return dict(rows)
+
+    def _microsaas_unclaimed_sql(self):
+        """Return a query of (move_id, plan_id, units): what is sold, paid and has no instance yet.
+
+        An invoice credited in full is no work; were it listed, it would crowd out the others for ever.
+        """
+        self.env.flush_all()
+        # The planner takes this for heavy work; compiling it costs 200 times what running it does.
+        self.env.cr.execute("SET LOCAL jit = off")
+        return SQL(
+            """SELECT line.move_id, plan.id AS plan_id,
+                      floor(line.quantity) - coalesce(line.microsaas_claimed, 0) AS units
+                 FROM product_template plan
+                 JOIN product_product product ON product.product_tmpl_id = plan.id
+                 JOIN account_move_line line ON line.product_id = product.id
+                 JOIN account_move move ON move.id = line.move_id
+                WHERE plan.es_plan_microsaas
+                  AND plan.microsaas_provision = 'automatic'
+                  AND line.display_type = 'product'
+                  AND line.suscripcion_id IS NULL
+                  AND line.price_subtotal >= 0
+                  AND floor(line.quantity) > coalesce(line.microsaas_claimed, 0)
+                  AND move.move_type = 'out_invoice'
+                  AND move.state = 'posted'
+                  AND move.payment_state IN %s
+                  AND move.invoice_date >= plan.microsaas_desde
+                  AND coalesce(move.microsaas_hold, '') = ''
+                  AND (move.amount_total = 0
+                       OR move.amount_total > (SELECT coalesce(sum(credit.amount_total), 0)
+                                                 FROM account_move credit
+                                                WHERE credit.reversed_entry_id = move.id
+                                                  AND credit.state = 'posted'))""",
+            self._microsaas_paid_states(),
+        )

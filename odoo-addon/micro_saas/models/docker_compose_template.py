@@ -1,0 +1,62 @@
+import re
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.release import version_info
+
+from .sidecar import check_sidecar, write_changed
+
+
+class DockerComposeTemplate(models.Model):
+    """A folder of files from which the sidecar renders an instance. The sidecar keeps these records in step."""
+
+    _name = "docker.compose.template"
+    _description = "Instance template"
+    _order = "name, id"
+
+    name = fields.Char(required=True)
+    code = fields.Char(required=True, help="Name of the folder in the sidecar's templates.")
+    odoo_version = fields.Char("Odoo version")
+    active = fields.Boolean(default=True)
+
+    if version_info[0] >= 19:
+        _code_uniq = models.Constraint("UNIQUE(code)", "Another template has this code.")
+    else:
+        _sql_constraints = [("code_uniq", "UNIQUE(code)", "Another template has this code.")]
+
+    @api.constrains("code")
+    def _check_code(self):
+        for template in self:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", template.code):
+                raise ValidationError(
+                    self.env._(
+                        "A template's code is a folder name: small letters, digits, dots and dashes."
+                    )
+                )
+
+    @api.model
+    def _default_template(self):
+        """Return the template used where nobody chose one: `odoo`, else the first; maybe none."""
+        return self.search([("code", "=", "odoo")], limit=1) or self.search([], limit=1)
+
+    @api.model
+    def microsaas_sync(self, templates):
+        """Make the records mirror the sidecar's template folders.
+
+        :param templates: list of `{"code", "name", "odoo_version"}`; an absent code is archived,
+            never deleted, because instances and plans still name it
+        :return: True
+        """
+        check_sidecar(self.env)
+        records = self.sudo().with_context(active_test=False).search([])
+        by_code = {record.code: record for record in records}
+        for folder in templates:
+            record = by_code.pop(folder["code"], None)
+            if record is None:
+                self.sudo().create(folder)
+                continue
+            write_changed(record, {**folder, "active": True})
+        for record in by_code.values():
+            if record.active:
+                record.active = False
+        return True

@@ -1,0 +1,107 @@
+"""What people press. A button changes the wish and nudges; it never waits for Docker."""
+
+import time
+
+from odoo import models
+from odoo.exceptions import UserError
+
+
+class OdooDockerInstance(models.Model):
+    _inherit = "odoo.docker.instance"
+
+    def start_instance(self):
+        """Wish these instances running; try again where the last attempt failed.
+
+        :return: True
+        :raise UserError: removed, suspended, no template, or not paid for
+        """
+        for instance in self:
+            instance._check_not_removed()
+            instance._check_not_suspended()
+            wish = {"desired_state": "running"}
+            if not instance.was_ready:
+                if instance.factura_id:
+                    instance.factura_id.sudo()._check_can_provision()
+                wish["requested_at"] = time.time()
+            if not instance.template_id:
+                template = instance.template_id._default_template()
+                if not template:
+                    raise UserError(
+                        self.env._("No template is known yet. Connect the sidecar, then try again.")
+                    )
+                wish["template_id"] = template.id
+            instance.write(wish)
+        return True
+
+    def stop_instance(self):
+        """Wish these instances stopped; their data stay.
+
+        :return: True
+        :raise UserError: removed, or never started
+        """
+        self._check_not_removed()
+        self._check_started()
+        return self.write({"desired_state": "stopped"})
+
+    def restart_instance(self):
+        """Wish these instances started afresh.
+
+        :return: True
+        :raise UserError: removed, suspended, or never started
+        """
+        self._check_not_removed()
+        self._check_not_suspended()
+        self._check_started()
+        for instance in self:
+            count = instance.restart_count + 1
+            instance.write({"restart_count": count, "desired_state": "running"})
+        return True
+
+    def action_remove(self):
+        """Wish these instances gone: container and ports now, data after retention.
+
+        :return: True
+        """
+        return self.write({"desired_state": "removed"})
+
+    def open_instance_url(self):
+        """Open the customer's Odoo in a new tab.
+
+        :return: an act_url
+        :raise UserError: it has no address yet
+        """
+        self.ensure_one()
+        if not self.instance_url:
+            raise UserError(self.env._("“%s” has no address yet: start it first.", self.name))
+        return {"type": "ir.actions.act_url", "url": self.instance_url, "target": "new"}
+
+    def _check_not_removed(self):
+        for instance in self:
+            if "removed" in (instance.state, instance.desired_state) or not instance.active:
+                raise UserError(
+                    self.env._("“%s” was removed. Create another instance.", instance.name)
+                )
+
+    def _check_started(self):
+        for instance in self:
+            if instance.desired_state == "draft":
+                raise UserError(self.env._("“%s” has never been started.", instance.name))
+
+    def _check_not_suspended(self):
+        for instance in self:
+            invoice = instance._suspension_invoice()
+            if invoice:
+                raise UserError(
+                    self.env._(
+                        "“%(instance)s” is suspended: its subscription has expired."
+                        " It starts again once invoice %(invoice)s is paid.",
+                        instance=instance.name,
+                        invoice=invoice.display_name,
+                    )
+                )
+
+    def _suspension_invoice(self):
+        """Return the unpaid invoice for which this instance is suspended; empty if it is not."""
+        self.ensure_one()
+        expired = self.sudo().subscription_ids.filtered(lambda sub: sub.state == "expired")[:1]
+        return expired and (expired._open_renewal_invoice() or expired.factura_id)

@@ -1,0 +1,98 @@
+import re
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+MONTHS = {"monthly": 1, "quarterly": 3, "biannual": 6, "annual": 12}
+
+
+class ProductTemplate(models.Model):
+    _inherit = "product.template"
+
+    es_plan_microsaas = fields.Boolean(
+        "MicroSaaS plan", help="Each paid unit of this product is one Odoo instance for the customer."
+    )
+    duracion_suscripcion = fields.Selection(
+        [
+            ("monthly", "1 month"),
+            ("quarterly", "3 months"),
+            ("biannual", "6 months"),
+            ("annual", "12 months"),
+        ],
+        "Subscription term",
+        default="monthly",
+    )
+    plantilla_id = fields.Many2one(
+        "docker.compose.template", "Instance template", ondelete="restrict", index="btree_not_null"
+    )
+    microsaas_provision = fields.Selection(
+        [("automatic", "As soon as the invoice is paid"), ("manual", "By hand, from the invoice")],
+        "Creation of instances",
+        default="automatic",
+    )
+    microsaas_memory_mb = fields.Integer("Memory (MB)", help="0: what the template gives.")
+    microsaas_cpus = fields.Float("Processors", help="0: what the template gives.")
+    microsaas_modules = fields.Char(
+        "Installed modules",
+        help="Technical names separated by commas, for example: account,website_sale",
+    )
+    microsaas_desde = fields.Date(
+        "Plan since", help="Invoices older than this day never create an instance by themselves."
+    )
+
+    @api.constrains("microsaas_memory_mb", "microsaas_cpus")
+    def _check_microsaas_limits(self):
+        for product in self:
+            if product.microsaas_memory_mb and product.microsaas_memory_mb < 128:
+                raise ValidationError(
+                    self.env._("An instance needs 128 MB of memory or more (0: the template's).")
+                )
+            if product.microsaas_cpus < 0:
+                raise ValidationError(self.env._("Processors cannot be negative."))
+
+    @api.constrains("microsaas_modules")
+    def _check_microsaas_modules(self):
+        for product in self:
+            for module in product._microsaas_module_list():
+                if not re.fullmatch(r"[a-z0-9_]+", module):
+                    raise ValidationError(
+                        self.env._(
+                            "“%s” is not the technical name of a module. Write names such as"
+                            " account,website_sale separated by commas.",
+                            module,
+                        )
+                    )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        products = super().create(
+            [{"type": "service", **vals} if vals.get("es_plan_microsaas") else vals for vals in vals_list]
+        )
+        products.filtered("es_plan_microsaas")._microsaas_complete_plan()
+        return products
+
+    def write(self, vals):
+        result = super().write(vals)
+        if vals.get("es_plan_microsaas"):
+            self._microsaas_complete_plan()
+        elif "es_plan_microsaas" in vals:
+            self.filtered("microsaas_desde").microsaas_desde = False
+        return result
+
+    def _microsaas_complete_plan(self):
+        """Fill what a plan cannot do without: the day it began, a template."""
+        for plan in self:
+            if not plan.microsaas_desde:
+                plan.microsaas_desde = fields.Date.context_today(plan)
+            if not plan.plantilla_id:
+                plan.plantilla_id = plan.plantilla_id._default_template()
+
+    @api.onchange("es_plan_microsaas")
+    def _onchange_es_plan_microsaas(self):
+        if self.es_plan_microsaas:
+            self.type = "service"
+            self.plantilla_id = self.plantilla_id or self.plantilla_id._default_template()
+
+    def _microsaas_module_list(self):
+        """Return the technical names of the modules to install, in the order written."""
+        return [name.strip() for name in (self.microsaas_modules or "").split(",") if name.strip()]

@@ -1,0 +1,45 @@
+"""What the methods for the sidecar share: who may call them, what is set up, how they write."""
+
+from odoo.exceptions import AccessError
+
+SIDECAR_GROUP = "micro_saas.group_microsaas_sidecar"
+PORT_RANGES = {"http_port": (20000, 24999), "longpolling_port": (25000, 29999)}
+
+
+def check_sidecar(env):
+    """Refuse everybody but the sidecar's user.
+
+    The methods then work with `sudo()`: the user itself needs no right on invoices or partners.
+    """
+    if not (env.su or env.user.has_group(SIDECAR_GROUP)):
+        raise AccessError(env._("Only the sidecar may call this method."))
+
+
+def port_range(env, field):
+    """Return `(first, last)`, the TCP ports that the instance field `field` is chosen from."""
+    params = env["ir.config_parameter"].sudo()
+    ends = zip(("first", "last"), PORT_RANGES[field], strict=True)
+    first, last = (int(params.get_param(f"microsaas.{field}_{end}") or port) for end, port in ends)
+    return first, last
+
+
+def in_payment_is_paid(env):
+    """Tell whether an invoice whose payment the bank has not confirmed yet counts as paid."""
+    params = env["ir.config_parameter"].sudo()
+    return params.get_param("microsaas.in_payment_is_paid", "True") == "True"
+
+
+def write_changed(records, vals):
+    """Write those of `vals` that differ, so that a report with no news leaves no trace.
+
+    :param vals: field values as they come over RPC; "" and False both mean empty
+    """
+    for record in records:
+        changed = {}
+        for name, value in vals.items():
+            field, value = record._fields[name], value or False
+            old, new = (field.convert_to_cache(one, record) for one in (record[name], value))
+            if old != new:
+                changed[name] = value
+        if changed:
+            record.write(changed)

@@ -1,0 +1,11 @@
+from . import (
+    test_access,
+    test_account_move,
+    test_i18n,
+    test_instance,
+    test_nudge,
+    test_product,
+    test_settings,
+    test_sidecar_methods,
+    test_subscription,
+)

@@ -1,0 +1,88 @@
+from odoo import Command, fields
+
+from odoo.addons.account.tests.common import AccountTestInvoicingCommon
+from odoo.addons.mail.tests.common import mail_new_test_user
+
+
+class MicroSaasCommon(AccountTestInvoicingCommon):
+    """One plan, one template, and a user of each kind; invoices are posted and paid as people do it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        company = {"company_id": cls.env.company.id, "company_ids": [Command.set(cls.env.company.ids)]}
+        cls.seller, cls.manager, cls.invoicer, cls.bot, cls.employee = (
+            mail_new_test_user(cls.env(su=True), login, groups=groups, **company)
+            for login, groups in {
+                "seller": "micro_saas.group_microsaas_user,account.group_account_invoice",
+                "manager": "micro_saas.group_microsaas_manager,account.group_account_invoice",
+                "invoicer": "account.group_account_invoice",
+                "bot": "micro_saas.group_microsaas_sidecar",
+                "employee": "base.group_user",
+            }.items()
+        )
+        cls.template = cls.env["docker.compose.template"].sudo().create({"name": "Odoo", "code": "odoo"})
+        cls.plan = cls._product("Odoo hosting", es_plan_microsaas=True, microsaas_modules="account, sale")
+        cls.plan.microsaas_desde = "2020-01-01"
+        cls.partner = cls.env["res.partner"].create(
+            {"name": "Panadería Luna", "email": "luna@example.com", "country_id": cls.env.ref("base.es").id}
+        )
+
+    @classmethod
+    def _product(cls, name, **vals):
+        template = cls.env["product.template"].sudo().create({"name": name, "list_price": 30.0, **vals})
+        return template.product_variant_id
+
+    def _line(self, product=None, quantity=1, **vals):
+        product = product or self.plan
+        return Command.create({"product_id": product.id, "quantity": quantity, "tax_ids": False, **vals})
+
+    def _invoice(self, *lines, post=True, pay=True, **vals):
+        """Return a customer invoice of `lines` (one plan unit by default), posted and paid unless told otherwise."""
+        move = self.env["account.move"].create(
+            {
+                "move_type": "out_invoice",
+                "partner_id": self.partner.id,
+                "invoice_date": fields.Date.today(),
+                "invoice_line_ids": list(lines) or [self._line()],
+                **vals,
+            }
+        )
+        if post:
+            move.action_post()
+        if post and pay and move.amount_residual:
+            self._pay(move)
+        return move
+
+    def _pay(self, move, amount=None):
+        vals = {"amount": amount} if amount else {}
+        wizard = self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=move.ids
+        )
+        return wizard.create(vals)._create_payments()
+
+    def _credit(self, move, post=True):
+        """Return a credit note of all of `move`; the money is not given back yet."""
+        wizard = self.env["account.move.reversal"].with_context(
+            active_model="account.move", active_ids=move.ids
+        )
+        action = wizard.create({"journal_id": move.journal_id.id}).refund_moves()
+        credit = self.env["account.move"].browse(action["res_id"])
+        if post:
+            credit.action_post()
+        return credit
+
+    def _instance(self, move=None, user=None, **vals):
+        move = move or self._invoice()
+        instances = self.env["odoo.docker.instance"].with_user(user or self.seller)
+        return instances.create({"factura_id": move.id, **vals})
+
+    def _sidecar(self, model="odoo.docker.instance"):
+        return self.env[model].with_user(self.bot)
+
+    def _report(self, instance, **report):
+        report = {"id": instance.id, "revision": instance.revision, **report}
+        return self._sidecar().microsaas_report([report])
+
+    def _set_param(self, key, value):
+        self.env["ir.config_parameter"].sudo().set_param(f"microsaas.{key}", value)

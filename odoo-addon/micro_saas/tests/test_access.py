@@ -1,0 +1,92 @@
+from odoo.exceptions import AccessError
+from odoo.tests import new_test_user, tagged
+
+from .common import MicroSaasCommon
+
+OWN_MODELS = ("odoo.docker.instance", "odoo.docker.repository", "microsaas.subscription", "microsaas.renewal")
+
+
+@tagged("post_install", "-at_install")
+class TestAccess(MicroSaasCommon):
+    def test_the_sidecar_does_its_work_and_nothing_else(self):
+        move = self._invoice()
+        line = move.invoice_line_ids
+        sidecar, invoices = self._sidecar(), self._sidecar("account.move")
+        sidecar.microsaas_hello("abc123")
+        self._sidecar("docker.compose.template").microsaas_sync(
+            [{"code": "odoo", "name": "Odoo", "odoo_version": "19.0"}]
+        )
+        self.assertIn(move.id, invoices.microsaas_unclaimed(10))
+        invoices.microsaas_invoice(move.id)
+        invoices.microsaas_hold_invoice(move.id, "", "")
+        ids = sidecar.microsaas_claim([{"line_id": line.id, "unit": 1}])
+        sidecar.microsaas_due(10)
+        sidecar.microsaas_desired(ids)
+        sidecar.microsaas_report([{"id": ids[0], "revision": 0, "state": "running"}])
+
+        instance = sidecar.browse(ids)
+        for forbidden in (
+            lambda: move.with_user(self.bot).action_post(),
+            lambda: move.with_user(self.bot).read(["name"]),
+            lambda: move.with_user(self.bot).action_microsaas_approve(),
+            lambda: self.partner.with_user(self.bot).write({"name": "x"}),
+            lambda: self.env["ir.config_parameter"].with_user(self.bot).get_param("database.secret"),
+            lambda: instance.write({"name": "x"}),
+            lambda: instance.unlink(),
+            lambda: instance.start_instance(),
+            lambda: self._sidecar("res.config.settings").microsaas_connect(),
+        ):
+            with self.assertRaises(AccessError):
+                forbidden()
+
+    def test_nobody_else_calls_the_sidecars_methods(self):
+        for user in (self.manager, self.invoicer, self.employee):
+            instances = self.env["odoo.docker.instance"].with_user(user)
+            invoices = self.env["account.move"].with_user(user)
+            templates = self.env["docker.compose.template"].with_user(user)
+            for method, *args in (
+                (instances.microsaas_hello, "abc123"),
+                (instances.microsaas_due, 1),
+                (instances.microsaas_desired, []),
+                (instances.microsaas_report, []),
+                (instances.microsaas_claim, []),
+                (invoices.microsaas_unclaimed, 1),
+                (invoices.microsaas_invoice, 1),
+                (invoices.microsaas_hold_invoice, 1, "", ""),
+                (templates.microsaas_sync, []),
+            ):
+                with self.assertRaises(AccessError):
+                    method(*args)
+
+    def test_invoicing_users_see_and_do_not_touch(self):
+        instance = self._instance().with_user(self.invoicer)
+        self.assertEqual(instance.read(["name", "state"])[0]["state"], "draft")
+        self.assertTrue(instance.subscription_ids.read(["name"]))
+        with self.assertRaises(AccessError):
+            instance.start_instance()
+        with self.assertRaises(AccessError):
+            self._instance(self._invoice(), user=self.invoicer)
+
+    def test_others_see_nothing(self):
+        portal = new_test_user(self.env(su=True), "portal_user", groups="base.group_portal")
+        for user in (self.employee, portal):
+            for model in OWN_MODELS:
+                with self.assertRaises(AccessError):
+                    self.env[model].with_user(user).search([])
+
+    def test_companies_are_apart(self):
+        instance = self._instance()
+        other = self.env["res.company"].sudo().create({"name": "Other company"})
+        stranger = new_test_user(
+            self.env(su=True),
+            "stranger",
+            groups="micro_saas.group_microsaas_manager,account.group_account_invoice",
+            company_id=other.id,
+            company_ids=other.ids,
+        )
+        for model in OWN_MODELS[:3]:
+            self.assertFalse(self.env[model].with_user(stranger).search([]))
+        with self.assertRaises(AccessError):
+            instance.with_user(stranger).read(["name"])
+        with self.assertRaises(AccessError):
+            self._instance(instance.factura_id, user=stranger)

@@ -1,0 +1,45 @@
+from odoo import fields
+from odoo.exceptions import ValidationError
+from odoo.tests import Form, tagged
+
+from .common import MicroSaasCommon
+
+
+@tagged("post_install", "-at_install")
+class TestProduct(MicroSaasCommon):
+    def test_becoming_a_plan_sets_the_day_and_the_template(self):
+        plan = self._product("Later a plan").product_tmpl_id
+        self.assertFalse(plan.microsaas_desde)
+        plan.es_plan_microsaas = True
+        self.assertEqual(plan.microsaas_desde, fields.Date.context_today(plan))
+        self.assertEqual(plan.plantilla_id, self.template)
+        plan.es_plan_microsaas = False
+        self.assertFalse(plan.microsaas_desde)
+
+    def test_a_given_day_is_kept(self):
+        plan = self._product("Plan", es_plan_microsaas=True, microsaas_desde="2024-02-03")
+        self.assertEqual(plan.type, "service")
+        self.assertEqual(plan.microsaas_desde, fields.Date.to_date("2024-02-03"))
+        plan.product_tmpl_id.write({"es_plan_microsaas": True, "name": "Same plan"})
+        self.assertEqual(plan.microsaas_desde, fields.Date.to_date("2024-02-03"))
+
+    def test_the_form_suggests_a_service(self):
+        with Form(self.env["product.template"].sudo()) as form:
+            form.name = "From the form"
+            form.es_plan_microsaas = True
+            self.assertEqual(form.type, "service")
+            self.assertEqual(form.plantilla_id, self.template)
+
+    def test_limits(self):
+        for vals in (
+            {"microsaas_memory_mb": 127},
+            {"microsaas_memory_mb": -1},
+            {"microsaas_cpus": -0.5},
+            {"microsaas_modules": "sale,../x"},
+            {"microsaas_modules": "Sale"},
+            {"microsaas_modules": "sale;stock"},
+        ):
+            with self.subTest(vals), self.assertRaises(ValidationError), self.cr.savepoint():
+                self.plan.sudo().write(vals)
+        self.plan.sudo().write({"microsaas_memory_mb": 128, "microsaas_modules": " sale , stock,"})
+        self.assertEqual(self.plan.product_tmpl_id._microsaas_module_list(), ["sale", "stock"])

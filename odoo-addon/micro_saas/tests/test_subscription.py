@@ -1,0 +1,72 @@
+from datetime import timedelta
+
+from freezegun import freeze_time
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+
+from .common import MicroSaasCommon
+
+
+@tagged("post_install", "-at_install")
+class TestSubscription(MicroSaasCommon):
+    def setUp(self):
+        super().setUp()
+        self.instance = self._instance()
+        self.subscription = self.instance.subscription_ids
+
+    def test_created_with_the_instance(self):
+        self.assertRegex(self.subscription.name, r"^MS/SUB/\d{4}/\d{5}$")
+        self.assertEqual(self.subscription.partner_id, self.partner)
+        self.assertEqual(self.subscription.factura_id, self.instance.factura_id)
+        self.assertEqual(self.subscription.product_id, self.plan)
+
+    def test_days_left_in_the_companys_time_zone(self):
+        self.assertEqual(self.subscription.dias_restantes, 0)
+        self.env.company.sudo().partner_id.tz = "Pacific/Auckland"
+        self.subscription.sudo().fecha_fin = "2026-03-10"
+        with freeze_time("2026-03-01 12:30:00"):  # already the 2nd there
+            self.subscription.invalidate_recordset()
+            self.assertEqual(self.subscription.dias_restantes, 8)
+
+    def test_only_managers_move_the_last_paid_day(self):
+        day = fields.Date.today() + timedelta(days=3)
+        with self.assertRaises(AccessError):
+            self.subscription.with_user(self.seller).fecha_fin = day
+        before = self.instance.revision
+        self.subscription.with_user(self.manager).fecha_fin = day
+        self.assertGreater(self.instance.revision, before)
+
+    def test_renewing_opens_one_invoice(self):
+        subscription = self.subscription.with_user(self.seller)
+        action = subscription.action_renovar()
+        self.assertEqual(action["res_model"], "account.move")
+        move = self.env["account.move"].browse(action["res_id"])
+        self.assertEqual((move.state, move.partner_id), ("draft", self.partner))
+        self.assertEqual(move.invoice_line_ids.product_id, self.plan)
+        self.assertEqual(subscription.action_renovar()["res_id"], move.id)
+        move.action_post()
+        self.assertEqual(subscription.action_renovar()["res_id"], move.id)
+        self.assertEqual(move.subscription_count, 1)
+        self._pay(move)
+        self.assertNotEqual(subscription.action_renovar()["res_id"], move.id)
+
+    def test_a_paid_renewal_creates_no_instance(self):
+        move = self.env["account.move"].browse(self.subscription.action_renovar()["res_id"])
+        move.action_post()
+        self._pay(move)
+        invoices = self._sidecar("account.move")
+        self.assertNotIn(move.id, invoices.microsaas_unclaimed(100))
+        self.assertEqual(invoices.microsaas_invoice(move.id)["lines"], [])
+        with self.assertRaises(UserError), self.cr.savepoint():
+            self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}])
+
+    def test_cancel(self):
+        subscription = self.subscription.with_user(self.seller)
+        self.assertIs(subscription.action_cancelar(), True)
+        self.assertEqual(subscription.state, "cancelled")
+        with self.assertRaisesRegex(UserError, "is cancelled"):
+            subscription.action_renovar()
+        with self.assertRaises(AccessError):
+            self.subscription.with_user(self.invoicer).action_cancelar()
