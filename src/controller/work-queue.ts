@@ -50,8 +50,10 @@ export class WorkQueue<K> {
     clearTimeout(this.#backingOff.get(key));
     this.#backingOff.delete(key);
     this.#failures.delete(key);
+    // p-queue may begin the new run at once, and that one must not be cut short.
+    const underWay = this.#working.get(key);
     this.#enqueue(key);
-    this.#working.get(key)?.abort();
+    underWay?.abort();
   }
 
   /** Takes no more keys and tells the work under way to stop; resolves once it has ended. */
@@ -80,7 +82,7 @@ export class WorkQueue<K> {
       });
       this.#failures.delete(key);
     } catch (error) {
-      if (!this.#stop.signal.aborted) this.#backOff(key, error);
+      if (!this.#stop.signal.aborted && !again.signal.aborted) this.#backOff(key, error);
     } finally {
       this.#working.delete(key);
       if (this.#waiting.has(key) && !this.#stop.signal.aborted)
@@ -93,7 +95,8 @@ export class WorkQueue<K> {
     this.#failures.set(key, failures);
     const retryInMs = this.#options.backoffMs(failures);
     this.#options.onFailure(key, error, retryInMs);
-    if (this.#waiting.has(key)) return; // it comes up again at once anyway
+    // Its own containers' events have added it meanwhile: without this it would run again at once, for ever.
+    this.#waiting.delete(key);
     const timer = setTimeout(() => {
       this.#backingOff.delete(key);
       this.#enqueue(key);

@@ -1,7 +1,9 @@
 from . import (
     docker_compose_template,
     product_template,
+    product_template_sidecar,
     odoo_docker_instance,
+    odoo_docker_instance_message,
     odoo_docker_instance_ports,
     odoo_docker_instance_buttons,
     odoo_docker_instance_sidecar,

@@ -11,7 +11,7 @@ WISHES = {"name", "partner_id", "template_id", "http_port", "longpolling_port"} 
     "active",
 }
 # What only the sidecar knows; people read it.
-OBSERVED = {"state", "phase_message", "reason", "log", "instance_url", "was_ready"} | {
+OBSERVED = {"state", "message", "detail", "reason", "log", "instance_url", "was_ready"} | {
     "segundos_hasta_listo"
 }
 # What an instance is sold by; another invoice means another instance.
@@ -87,7 +87,6 @@ class OdooDockerInstance(models.Model):
         copy=False,
         index=True,
     )
-    phase_message = fields.Char("What is going on", readonly=True, copy=False)
     reason = fields.Char(readonly=True, copy=False, help="One word for what is going on.")
     instance_url = fields.Char("Address", readonly=True, copy=False)
     log = fields.Text(readonly=True, copy=False, help="Newest first.")

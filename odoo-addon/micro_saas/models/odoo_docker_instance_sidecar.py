@@ -5,7 +5,7 @@ from odoo import api, fields, models
 from .sidecar import check_sidecar, in_payment_is_paid, port_range, write_changed
 
 LOG_LENGTH = 10_000
-REPORTED = {"state", "reason", "http_port", "longpolling_port", "instance_url", "active"}
+REPORTED = {"state", "reason", "message", "detail", "http_port", "longpolling_port", "instance_url", "active"}
 
 
 class OdooDockerInstance(models.Model):
@@ -69,7 +69,6 @@ class OdooDockerInstance(models.Model):
             "http_port": self.http_port,
             "longpolling_port": self.longpolling_port,
             "instance_url": self.instance_url or "",
-            "phase_message": self.phase_message or "",
             "template_code": self.template_id.code or "",
             "memory_mb": plan.microsaas_memory_mb,
             "cpus": plan.microsaas_cpus,
@@ -104,7 +103,7 @@ class OdooDockerInstance(models.Model):
     def microsaas_report(self, reports):
         """Write what the sidecar saw and did.
 
-        :param reports: list of dicts with `id`, `revision` and any of `state`, `reason`, `message`,
+        :param reports: list of dicts with `id`, `revision` and any of `state`, `reason`, `message`, `detail`,
             `http_port`, `longpolling_port`, `instance_url`, `active`, `log` (list of lines, oldest first),
             `next_review` (UTC text or False), `seconds_to_ready`, `commits` ([{"id", "commit"}]),
             `subscription` ({"state", "fecha_inicio", "fecha_fin"}). Only given keys are written.
@@ -120,8 +119,6 @@ class OdooDockerInstance(models.Model):
 
     def _apply_report(self, report):
         vals = {field: report[field] for field in REPORTED & report.keys()}
-        if "message" in report:
-            vals["phase_message"] = report["message"]
         if report.get("log"):
             vals["log"] = self._log_with(report["log"])
         if "seconds_to_ready" in report:

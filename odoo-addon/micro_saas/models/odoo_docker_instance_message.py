@@ -1,0 +1,59 @@
+"""What is going on with an instance, as a sentence in the reader's language."""
+
+from odoo import api, fields, models
+
+
+class OdooDockerInstance(models.Model):
+    _inherit = "odoo.docker.instance"
+
+    message = fields.Char(readonly=True, copy=False, help="The sidecar's own words, in English.")
+    detail = fields.Char(readonly=True, copy=False, help="What it is about: an address, a name.")
+    phase_message = fields.Char("What is going on", compute="_compute_phase_message")
+
+    @api.depends("reason", "message", "detail")
+    @api.depends_context("lang")
+    def _compute_phase_message(self):
+        is_english = (self.env.lang or "en_US").startswith("en")
+        for instance in self:
+            translated = "" if is_english else instance._translated_message()
+            instance.phase_message = translated or instance.message
+
+    def _translated_message(self):
+        """Return the sentence for this instance's reason; empty for a reason that a newer sidecar knows."""
+        _, detail = self.env._, self.detail or ""
+        return {
+            "AssigningPorts": _("Choosing free ports."),
+            "FetchingRepositories": _("Fetching the addon repositories."),
+            "Rendering": _("Writing the configuration."),
+            "StartingDatabase": _("Starting the database server."),
+            "PreparingTemplate": _(
+                "Preparing the modules of this plan for the first time. This takes some minutes."
+            ),
+            "CreatingDatabase": _("Creating the database."),
+            "Starting": _("Starting the instance."),
+            "WaitingForAnswer": _("Waiting for the first answer."),
+            "Stopping": _("Stopping the instance."),
+            "TakingDown": _("Taking the instance down. Its data is kept."),
+            "Running": _("Running."),
+            "Stopped": _("Stopped. Its data is kept."),
+            "Removed": _("Removed. Its data is kept."),
+            "RepositoryUnreachable": _("The repository %s could not be reached.", detail),
+            "RepositoryForbidden": _("The repository %s is private or does not exist.", detail),
+            "RepositoryInvalid": _("The repository %s cannot be used.", detail),
+            "BranchMissing": _("The branch does not exist in the repository: %s", detail),
+            "UnknownTemplate": _("There is no template “%s”.", detail),
+            "TemplateInvalid": _("The template “%s” cannot be used.", detail),
+            "TemplateBreaksPolicy": _("The template asks for something forbidden: %s", detail),
+            "NoFreePorts": _("No free pair of ports is left in the ranges of the settings."),
+            "DatabaseMissing": _(
+                "The database of this instance has disappeared. Nothing was created in its place:"
+                " restore it from a backup."
+            ),
+            "ModulesFailed": _("The modules of this plan could not be installed: %s", detail),
+            "DockerUnavailable": _("Docker does not answer."),
+            "PostgresUnavailable": _("The database server does not answer."),
+            "StartFailed": _("Docker could not start the instance."),
+            "NotAnswering": _("The instance was started but does not answer."),
+            "NotConverging": _("The instance does not settle."),
+            "Unexpected": _("Something unexpected happened. The operator finds it in the log."),
+        }.get(self.reason, "")

@@ -1,0 +1,70 @@
+"""What the sidecar calls on plans. Each method is one transaction and answers without None."""
+
+from odoo import api, fields, models
+
+from .nudge import nudge
+from .sidecar import check_sidecar, write_changed
+
+# What the template databases of a plan depend on.
+CONTENT = {"es_plan_microsaas", "plantilla_id", "microsaas_modules"}
+
+
+class ProductTemplate(models.Model):
+    _inherit = "product.template"
+
+    microsaas_listo = fields.Boolean(
+        "Prepared",
+        readonly=True,
+        copy=False,
+        help="Its modules are installed in advance, so that an instance is ready in seconds.",
+    )
+    microsaas_listo_message = fields.Char("Why it is not prepared", readonly=True, copy=False)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        products = super().create(vals_list)
+        products.filtered("es_plan_microsaas")._microsaas_content_changed()
+        return products
+
+    def write(self, vals):
+        result = super().write(vals)
+        if vals.keys() & CONTENT:
+            self.filtered("es_plan_microsaas")._microsaas_content_changed()
+        return result
+
+    def _microsaas_content_changed(self):
+        self.write({"microsaas_listo": False, "microsaas_listo_message": False})
+        nudge(self.env, self._name, self.ids)
+
+    @api.model
+    def microsaas_plans(self, plan_ids):
+        """Return what the instances of plans are made from: a list of dicts, what is no plan left out.
+
+        :param plan_ids: ids of product templates; empty: every plan that is not archived
+        """
+        check_sidecar(self.env)
+        wanted = [("id", "in", plan_ids)] if plan_ids else []
+        plans = self.sudo().search([("es_plan_microsaas", "=", True), *wanted])
+        languages = [code for code, _name in self.env["res.lang"].get_installed()]
+        return [
+            {
+                "id": plan.id,
+                "template_code": plan.plantilla_id.code or "",
+                "modules": plan._microsaas_module_list(),
+                "languages": languages,
+                "country_code": (plan.company_id or self.env.company).country_id.code or "",
+            }
+            for plan in plans
+        ]
+
+    @api.model
+    def microsaas_report_plan(self, plan_id, is_ready, message):
+        """Say on a plan whether its modules are prepared.
+
+        :param message: a sentence saying why not; empty while they are being prepared
+        :return: True
+        """
+        check_sidecar(self.env)
+        plan = self.sudo().browse(plan_id).exists()
+        write_changed(plan, {"microsaas_listo": is_ready, "microsaas_listo_message": message})
+        return True
