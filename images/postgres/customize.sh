@@ -1,0 +1,9 @@
+#!/bin/sh
+# $1 is the root of the image.
+set -eu
+root=$1
+mkdir -p "$root/docker-entrypoint-initdb.d" "$root/var/lib/postgresql/data" "$root/var/run/postgresql"
+chroot "$root" chown -R postgres:postgres /var/lib/postgresql /var/run/postgresql
+chmod 0700 "$root/var/lib/postgresql/data"
+chmod 3777 "$root/var/run/postgresql"
+chmod 0755 "$root/usr/local/bin/docker-entrypoint.sh"

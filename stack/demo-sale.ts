@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { OdooRpc } from './odoo-rpc.ts';
+import type { Say } from './progress.ts';
+
+/** The customer's instance as the manager shows it. */
+export interface SoldInstance {
+  id: number;
+  name: string;
+  instance_url: string | false;
+  state: string;
+  phase_message: string | false;
+}
+
+const PLAN = 'Odoo Starter (demo)';
+const CUSTOMER = { name: 'Demo Customer', email: 'customer@example.com' };
+
+/** Everything a salesperson of the demo does, as the administrator and by Odoo's own methods. */
+export class DemoSale {
+  readonly #odoo: OdooRpc;
+
+  constructor(odoo: OdooRpc) {
+    this.#odoo = odoo;
+  }
+
+  /** A posted invoice over one unit of the demo plan; plan and customer are made the first time. @returns its id */
+  async invoice(): Promise<number> {
+    const product = await this.#plan();
+    const partner = await this.#customer();
+    const line = [0, 0, { product_id: product, quantity: 1 }];
+    const values = { move_type: 'out_invoice', partner_id: partner, invoice_line_ids: [line] };
+    const invoice = await this.#odoo.create('account.move', values);
+    await this.#odoo.call('account.move', 'action_post', [[invoice]]);
+    return invoice;
+  }
+
+  /** Opens *Register payment* on an invoice, filled in; the returned function presses its button. */
+  async payment(invoice: number): Promise<() => Promise<void>> {
+    const context = { active_model: 'account.move', active_ids: [invoice] };
+    const model = 'account.payment.register';
+    const wizard = await this.#odoo.call<number>(model, 'create', [{}], { context });
+    return async () => {
+      await this.#odoo.call(model, 'action_create_payments', [[wizard]], { context });
+    };
+  }
+
+  /**
+   * Waits until the instance sold by an invoice answers its own login page.
+   * @param say told each new sentence about what is going on
+   * @throws Error with the manager's own sentence when the instance fails, or after `seconds`
+   */
+  async usable(invoice: number, say: Say, seconds = 300): Promise<SoldInstance> {
+    const end = performance.now() + seconds * 1000;
+    let said = '';
+    while (performance.now() < end) {
+      const instance = await this.#instanceOf(invoice);
+      const sentence = instance?.phase_message || '';
+      if (sentence !== '' && sentence !== said) say(sentence);
+      said = sentence;
+      if (instance?.state === 'error') throw new Error(`The instance failed: ${sentence}`);
+      if (instance?.state === 'running' && (await shows(`${instance.instance_url}/web/login`))) {
+        return instance;
+      }
+      await sleep(100);
+    }
+    throw new Error(`Nothing answered after ${seconds} s. ${said}`);
+  }
+
+  async #instanceOf(invoice: number): Promise<SoldInstance | undefined> {
+    const fields = ['name', 'instance_url', 'state', 'phase_message'];
+    const domain = [['factura_id', '=', invoice]];
+    const found = await this.#odoo.read<SoldInstance>('odoo.docker.instance', domain, fields);
+    return found[0];
+  }
+
+  /** The id of the plan's product (the variant that invoice lines name). */
+  async #plan(): Promise<number> {
+    const [known] = await this.#odoo.read<{ id: number }>(
+      'product.product',
+      [['name', '=', PLAN]],
+      ['id'],
+    );
+    if (known) return known.id;
+    const [template] = await this.#odoo.read<{ id: number }>(
+      'docker.compose.template',
+      [['code', '=', 'odoo']],
+      ['id'],
+    );
+    if (!template) throw new Error('The sidecar has not told the manager about its templates.');
+    return this.#odoo.create('product.product', {
+      name: PLAN,
+      type: 'service',
+      list_price: 19,
+      taxes_id: [[6, 0, []]],
+      es_plan_microsaas: true,
+      duracion_suscripcion: 'monthly',
+      microsaas_provision: 'automatic',
+      plantilla_id: template.id,
+    });
+  }
+
+  async #customer(): Promise<number> {
+    const domain = [['email', '=', CUSTOMER.email]];
+    const [known] = await this.#odoo.read<{ id: number }>('res.partner', domain, ['id']);
+    return known?.id ?? this.#odoo.create('res.partner', CUSTOMER);
+  }
+}
+
+async function shows(url: string): Promise<boolean> {
+  return fetch(url, { signal: AbortSignal.timeout(5000) }).then(
+    (response) => response.status === 200,
+    () => false,
+  );
+}

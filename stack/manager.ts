@@ -1,0 +1,320 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { answers } from './answers.ts';
+import { contentHash } from './content-hash.ts';
+import { freePort } from './free-port.ts';
+import { images } from './images.ts';
+import { ManagerDatabases } from './manager-database.ts';
+import { OdooRpc } from './odoo-rpc.ts';
+import { repository } from './paths.ts';
+import { type Say, timed } from './progress.ts';
+import { run, succeeds } from './run.ts';
+import type { SqlServer } from './sql.ts';
+import { StackContainers } from './stack-containers.ts';
+import { StackFiles } from './stack-files.ts';
+
+/** What one manager stack is. */
+export interface StackOptions {
+  /** Absolute path of its own folder, e.g. `var/demo`. */
+  dir: string;
+  install: string;
+  /** Installed in the manager's databases; `micro_saas` among them. */
+  modules: string[];
+  /** Odoo language codes beside English. */
+  languages: string[];
+  /** `one`: Odoo serves `manager` alone, as in production; `all`: every database of its server, for tests. */
+  databases: 'one' | 'all';
+  /** The image to run the sidecar from; undefined: no sidecar, the configuration is for one outside a container. */
+  sidecarImage: string | undefined;
+  say: Say;
+}
+
+/** A database of the manager and its administrator. */
+export interface ManagerDatabase {
+  name: string;
+  login: string;
+  password: string;
+  /** As that administrator. */
+  rpc: OdooRpc;
+}
+
+/** What is remembered between two runs; `stack.json`, mode 0600. */
+interface Remembered {
+  managerPort: number;
+  sidecarPort: number;
+  /** Hash of the addon the database `manager` was last installed or upgraded with; '' before that. */
+  addon: string;
+}
+
+const DATABASE = 'manager';
+const ADMIN = 'admin';
+const PORT_ATTEMPTS = 10;
+
+/** One manager stack: Odoo with the addon, its Postgres, the customers' Postgres and, when wished, the sidecar. */
+export class ManagerStack {
+  readonly files: StackFiles;
+  readonly install: string;
+  readonly containers: StackContainers;
+  readonly #options: StackOptions;
+  /** Found out once a run: the addon may be edited meanwhile. */
+  #template: Promise<string> | undefined;
+  #remembered: Remembered = { managerPort: 8069, sidecarPort: 8471, addon: '' };
+
+  constructor(options: StackOptions) {
+    this.#options = options;
+    this.install = options.install;
+    this.files = new StackFiles(options.dir);
+    this.containers = new StackContainers(options.install, options.dir);
+  }
+
+  /** The manager's address on this machine. */
+  get url(): string {
+    return `http://127.0.0.1:${this.#remembered.managerPort}`;
+  }
+
+  /** The sidecar's address on this machine. */
+  get sidecarUrl(): string {
+    return `http://127.0.0.1:${this.#remembered.sidecarPort}`;
+  }
+
+  /**
+   * Starts everything but the sidecar, or revives it; afterwards Odoo answers. May be repeated.
+   * @throws Error when this install's volumes are there but not the files that belong to them
+   */
+  async startManager(): Promise<void> {
+    const { dir, install, say } = this.#options;
+    await mkdir(dir, { recursive: true });
+    const text = await this.files.read('stack.json');
+    if (text === undefined) await this.#refuseForeignVolumes();
+    else this.#remembered = JSON.parse(text) as Remembered;
+    await this.files.prepare(install);
+    await this.#choosePorts();
+    await this.containers.ensureNetwork();
+    await this.#writeFiles();
+    await this.containers.compose(['up', '--detach', '--', 'manager-db', 'tenant-db']);
+    const databases = await this.#databases();
+    await databases.ready();
+    await databases.ensureRole(await this.files.secret('odoo-db-password'));
+    const addon = await this.#addonHash();
+    if (this.#remembered.addon === '') {
+      // Without the remembered mark, a database of that name is an interrupted attempt.
+      await databases.drop(DATABASE);
+      await this.files.remove('sidecar/api-key');
+      await this.#cloneTemplate(DATABASE, say);
+    } else if (this.#remembered.addon !== addon) {
+      say('The addon has changed: upgrading the manager');
+      await succeeds('docker', ['stop', '--', this.containers.names.manager]);
+      await this.containers.odoo(DATABASE, ['--update', 'micro_saas']);
+    }
+    await this.#startOdoo(databases);
+    await this.waitForLogin(this.url);
+    this.#remembered.addon = addon;
+    await this.#remember();
+  }
+
+  /** Makes the sidecar's user, key and secret, once, and writes the sidecar's configuration. */
+  async connectSidecar(): Promise<void> {
+    const manager = await this.manager();
+    if ((await this.files.read('sidecar/api-key')) === undefined) {
+      const made = await connect(manager);
+      await this.files.write('sidecar/webhook-secret', made.webhook_secret);
+      await this.files.write('sidecar/api-key', made.api_key);
+    }
+    // By RPC as well as by SQL: an Odoo that runs already keeps the old value in memory.
+    const url = (await this.#parameters())['microsaas.sidecar_url'];
+    await manager.rpc.call('ir.config_parameter', 'set_param', ['microsaas.sidecar_url', url]);
+    await this.files.writeSidecarConfig({
+      inContainer: this.#options.sidecarImage !== undefined,
+      managerUrl: this.url,
+      database: DATABASE,
+      port: this.#remembered.sidecarPort,
+      network: this.containers.network,
+    });
+  }
+
+  /** Starts the sidecar's container and waits until it reaches everything it needs. */
+  async startSidecar(): Promise<void> {
+    await this.containers.compose(['up', '--detach', '--', 'sidecar']);
+    const url = `${this.sidecarUrl}/readyz`;
+    if (!(await answers(url, 60))) {
+      const log = await run('docker', [
+        'logs',
+        '--tail',
+        '20',
+        '--',
+        this.containers.names.sidecar,
+      ]);
+      throw new Error(`The sidecar is not ready:\n${log}`);
+    }
+  }
+
+  /** The database the manager sells from. */
+  async manager(): Promise<ManagerDatabase> {
+    return this.#asDatabase(DATABASE, await this.files.secret('admin-password'));
+  }
+
+  /**
+   * Another fresh manager database, cloned in well under a second; Odoo must have been started with `databases: 'all'`.
+   * @param name of the database: small letters, digits and underscores
+   */
+  async database(name: string): Promise<ManagerDatabase> {
+    await this.#cloneTemplate(name, this.#options.say);
+    return this.#asDatabase(name, await this.files.secret('admin-password'));
+  }
+
+  /** Removes a database that `database()` made, with its files. */
+  async dropDatabase(name: string): Promise<void> {
+    await (await this.#databases()).drop(name);
+    await this.containers.inManager(['rm', '-rf', '--', `/var/lib/odoo/filestore/${name}`]);
+  }
+
+  /** The manager's Postgres as its superuser, for looking at what Odoo wrote. */
+  async managerSql(): Promise<SqlServer> {
+    const password = await this.files.secret('manager-db-password');
+    return { socketDir: this.files.managerSocketDir, user: 'microsaas', password };
+  }
+
+  /** The customers' Postgres as its superuser. */
+  async tenantSql(): Promise<SqlServer> {
+    const password = await this.files.secret('tenant-db-password');
+    return { socketDir: this.files.tenantSocketDir, user: 'microsaas', password };
+  }
+
+  /** Waits until an Odoo shows its login page. @throws Error after two minutes */
+  async waitForLogin(url: string): Promise<void> {
+    if (!(await answers(`${url}/web/login`, 120))) {
+      throw new Error(
+        `${url}/web/login does not answer; "docker logs ${this.containers.names.manager}".`,
+      );
+    }
+  }
+
+  /** The template of the current image, addon and modules: built when first asked for, and then the only one. */
+  async #ensureTemplate(say: Say): Promise<string> {
+    const { modules, languages } = this.#options;
+    const image = await run('docker', [
+      'image',
+      'inspect',
+      '--format',
+      '{{.Id}}',
+      '--',
+      images.odoo,
+    ]);
+    const parts = [image, await this.#addonHash(), modules.join(), languages.join()];
+    const name = `tpl_${await contentHash(repository, [], ...parts)}`;
+    const databases = await this.#databases();
+    if (await databases.exists(name, 'template')) return name;
+    await timed(say, `Building the manager's database (once): ${modules.join(', ')}`, async () =>
+      databases.ensureTemplate(name, { modules, languages }, async () => {
+        const load = languages.length > 0 ? ['--load-language', languages.join()] : [];
+        await this.containers.odoo(name, ['--init', modules.join(), ...load]);
+      }),
+    );
+    for (const earlier of await databases.templates()) {
+      if (earlier !== name) await this.dropDatabase(earlier);
+    }
+    return name;
+  }
+
+  async #cloneTemplate(name: string, say: Say): Promise<void> {
+    this.#template ??= this.#ensureTemplate(say);
+    const template = await this.#template;
+    const password = await this.files.secret('admin-password');
+    await (await this.#databases()).clone(template, name, { password, url: this.url });
+    const filestore = '/var/lib/odoo/filestore';
+    await this.containers.inManager([
+      'cp',
+      '-a',
+      '-T',
+      '--',
+      `${filestore}/${template}`,
+      `${filestore}/${name}`,
+    ]);
+  }
+
+  async #databases(): Promise<ManagerDatabases> {
+    return new ManagerDatabases(await this.managerSql());
+  }
+
+  async #asDatabase(name: string, password: string): Promise<ManagerDatabase> {
+    const rpc = new OdooRpc({ url: this.url, database: name, login: ADMIN, password });
+    return { name, login: ADMIN, password, rpc };
+  }
+
+  async #addonHash(): Promise<string> {
+    return contentHash(repository, ['odoo-addon']);
+  }
+
+  async #parameters(): Promise<Record<string, string>> {
+    return {
+      'web.base.url': this.url,
+      'microsaas.sidecar_url': `http://sidecar:${this.#remembered.sidecarPort}/webhooks/odoo`,
+    };
+  }
+
+  async #remember(): Promise<void> {
+    await this.files.write('stack.json', `${JSON.stringify(this.#remembered, null, 2)}\n`);
+  }
+
+  /** Keeps the ports of last time unless somebody else has taken them meanwhile. */
+  async #choosePorts(): Promise<void> {
+    const { manager, sidecar } = this.containers.names;
+    const remembered = this.#remembered;
+    if (!(await this.containers.isRunning(manager)))
+      remembered.managerPort = await freePort(remembered.managerPort);
+    if (!(await this.containers.isRunning(sidecar)))
+      remembered.sidecarPort = await freePort(remembered.sidecarPort);
+    await this.#remember();
+  }
+
+  /** Another stack may take a port between the look and the start: then the next one is taken. */
+  async #startOdoo(databases: ManagerDatabases): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      await this.#choosePorts();
+      await this.#writeFiles();
+      await databases.setParameters(DATABASE, await this.#parameters());
+      try {
+        await this.containers.compose(['up', '--detach', '--', 'manager']);
+        return;
+      } catch (error) {
+        const taken = /port is already allocated|address already in use/;
+        if (attempt === PORT_ATTEMPTS || !taken.test(String(error))) throw error;
+        this.#remembered.managerPort += 1;
+      }
+    }
+  }
+
+  async #writeFiles(): Promise<void> {
+    const { databases, install, sidecarImage } = this.#options;
+    await this.files.secret('manager-db-password');
+    await this.files.writeEnvironment({
+      INSTALL: install,
+      DATA_DIR: this.files.dataDir,
+      ADDONS_DIR: join(repository, 'odoo-addon'),
+      MANAGER_PORT: String(this.#remembered.managerPort),
+      MANAGER_GATEWAY: await this.containers.gateway(),
+      ODOO_IMAGE: images.odoo,
+      POSTGRES_IMAGE: images.postgres,
+      SIDECAR_IMAGE: sidecarImage ?? images.base,
+    });
+    const database = databases === 'one' ? DATABASE : undefined;
+    await this.files.writeOdooConf({ database, image: images.odoo });
+  }
+
+  async #refuseForeignVolumes(): Promise<void> {
+    const volume = `ms-${this.install}-manager-db`;
+    if (await succeeds('docker', ['volume', 'inspect', '--', volume])) {
+      throw new Error(
+        `The volume ${volume} is there, but not the passwords in ${this.files.dir}. ` +
+          'Remove the old stack first: npm run demo -- --down',
+      );
+    }
+  }
+}
+
+/** The sidecar's user and its credentials in one manager database; each call makes one more API key. */
+export async function connect(
+  database: ManagerDatabase,
+): Promise<{ login: string; api_key: string; webhook_secret: string; database: string }> {
+  return database.rpc.call('res.config.settings', 'microsaas_connect');
+}

@@ -1,0 +1,61 @@
+import { execa } from 'execa';
+
+export interface RunOptions {
+  cwd?: string;
+  /** Added to the environment, not instead of it. */
+  env?: Record<string, string>;
+  /** Written to the process; secrets go this way, never as an argument. */
+  input?: string;
+  /** Milliseconds; the process is ended after it. */
+  timeout?: number;
+}
+
+/** A process that ended badly: what it was and what it said, without its arguments' values. */
+export class RunError extends Error {
+  readonly exitCode: number | undefined;
+  readonly output: string;
+
+  constructor(what: string, exitCode: number | undefined, output: string) {
+    const lines = output.trim().split('\n');
+    // Some programs say first what is wrong, others last.
+    const words = lines.length > 16 ? [...lines.slice(0, 4), '…', ...lines.slice(-12)] : lines;
+    super(`${what} failed (${exitCode ?? 'could not run'}):\n${words.join('\n')}`);
+    this.name = 'RunError';
+    this.exitCode = exitCode;
+    this.output = output;
+  }
+}
+
+/**
+ * Runs a program to its end.
+ * @returns its standard output, trimmed
+ * @throws RunError when it can't be started, ends with another code than 0 or takes too long
+ */
+export async function run(file: string, args: string[], options: RunOptions = {}): Promise<string> {
+  const result = await execa(file, args, {
+    reject: false,
+    stdin: options.input === undefined ? 'ignore' : 'pipe',
+    ...(options.input === undefined ? {} : { input: options.input }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+  });
+  if (result.failed) {
+    const output = `${result.stdout ?? ''}\n${result.stderr ?? ''}`.trim();
+    throw new RunError(
+      `${file} ${args[0] ?? ''}`.trim(),
+      result.exitCode,
+      output || (result.shortMessage ?? 'no output'),
+    );
+  }
+  return result.stdout.trim();
+}
+
+/**
+ * Whether a program runs and ends with 0.
+ * @param timeout milliseconds
+ */
+export async function succeeds(file: string, args: string[], timeout = 20_000): Promise<boolean> {
+  const result = await execa(file, args, { reject: false, stdin: 'ignore', timeout });
+  return !result.failed;
+}

@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { repository } from './paths.ts';
+import { type RunOptions, run, succeeds } from './run.ts';
+
+/** The containers of one manager stack and their network, by `deploy/docker-compose.yml`. */
+export class StackContainers {
+  readonly names: { manager: string; managerDb: string; tenantDb: string; sidecar: string };
+  readonly network: string;
+  readonly #install: string;
+  readonly #dir: string;
+
+  /** @param dir absolute; the stack's folder, Compose's project directory */
+  constructor(install: string, dir: string) {
+    const project = `ms-${install}`;
+    this.#install = install;
+    this.#dir = dir;
+    this.network = `${project}-manager`;
+    this.names = {
+      manager: `${project}-manager`,
+      managerDb: `${project}-manager-db`,
+      tenantDb: `${project}-tenant-db`,
+      sidecar: `${project}-sidecar`,
+    };
+  }
+
+  /** `docker compose` on this stack. @returns its standard output */
+  async compose(args: string[], options: RunOptions = {}): Promise<string> {
+    const file = join(repository, 'deploy', 'docker-compose.yml');
+    const place = ['--ansi', 'never', '--file', file, '--project-directory', this.#dir];
+    return run('docker', ['compose', ...place, ...args], options);
+  }
+
+  /** One program in the manager's container, or in one like it while that does not run. */
+  async inManager(command: [program: string, ...args: string[]]): Promise<void> {
+    const [program, ...args] = command;
+    if (await this.isRunning(this.names.manager)) {
+      await run('docker', ['exec', '--', this.names.manager, program, ...args]);
+      return;
+    }
+    const like = ['run', '--rm', '--no-deps', '--entrypoint', program, '--', 'manager'];
+    await this.compose([...like, ...args]);
+  }
+
+  /** Odoo's command line on one database, to its end, beside the running one. */
+  async odoo(database: string, args: string[]): Promise<void> {
+    const quietly = ['--stop-after-init', '--no-http', '--max-cron-threads', '0'];
+    const like = ['run', '--rm', '--no-deps', '--', 'manager', '--database', database];
+    await this.compose([...like, ...quietly, ...args], { timeout: 900_000 });
+  }
+
+  async isRunning(container: string): Promise<boolean> {
+    const args = ['container', 'inspect', '--format', '{{.State.Running}}', '--', container];
+    return (await run('docker', args).catch(() => 'false')) === 'true';
+  }
+
+  /** The network the sidecar listens on for the manager; made beforehand, its gateway is told to both. */
+  async ensureNetwork(): Promise<void> {
+    if (await succeeds('docker', ['network', 'inspect', '--', this.network])) return;
+    const install = ['--label', `microsaas.install=${this.#install}`];
+    const part = ['--label', 'microsaas.part=manager'];
+    await run('docker', ['network', 'create', ...install, ...part, '--', this.network]);
+  }
+
+  /** The address this machine has on the manager's network. */
+  async gateway(): Promise<string> {
+    const format = '{{(index .IPAM.Config 0).Gateway}}';
+    return run('docker', ['network', 'inspect', '--format', format, '--', this.network]);
+  }
+}

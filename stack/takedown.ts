@@ -1,0 +1,63 @@
+import { readdir, rm } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { images } from './images.ts';
+import { run, succeeds } from './run.ts';
+
+/**
+ * Removes what carries this install id (the stack's own and its customers' alike) and the stack's folder.
+ * @param dir absolute path of the stack's folder, e.g. `var/demo`
+ * @returns a line for each kind of thing that was removed
+ */
+export async function takeDown(install: string, dir: string): Promise<string[]> {
+  const label = `label=microsaas.install=${install}`;
+  const removed: string[] = [];
+  const sidecar = `ms-${install}-sidecar`;
+  // First of all, or it would bring back what is removed.
+  if (await succeeds('docker', ['container', 'rm', '--force', '--volumes', '--', sidecar])) {
+    removed.push(`container ${sidecar}`);
+  }
+  const containers = await list(['container', 'ls', '--all', '--filter', label], '{{.Names}}');
+  for (const name of containers) {
+    await run('docker', ['container', 'rm', '--force', '--volumes', '--', name]);
+    removed.push(`container ${name}`);
+  }
+  for (const name of await list(['network', 'ls', '--filter', label], '{{.Name}}')) {
+    await run('docker', ['network', 'rm', name]);
+    removed.push(`network ${name}`);
+  }
+  for (const name of await list(['volume', 'ls', '--filter', label], '{{.Name}}')) {
+    await run('docker', ['volume', 'rm', '--', name]);
+    removed.push(`volume ${name}`);
+  }
+  if (await removeFolder(dir)) removed.push(`folder ${dir}`);
+  return removed;
+}
+
+async function list(args: string[], format: string): Promise<string[]> {
+  const text = await run('docker', [...args, '--format', format]);
+  return text.split('\n').filter((line) => line !== '');
+}
+
+/** Containers leave files of other users behind: what this user may not remove, root in a container does. */
+async function removeFolder(dir: string): Promise<boolean> {
+  if ((await readdir(dir).catch(() => undefined)) === undefined) return false;
+  try {
+    await rm(dir, { recursive: true });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== 'EACCES' && code !== 'EPERM') throw error;
+    const mount = `type=bind,source=${dirname(dir)},target=/parent`;
+    const asRoot = ['run', '--rm', '--network', 'none', '--user', '0', '--mount', mount];
+    const remove = [
+      '--entrypoint',
+      'rm',
+      '--',
+      images.postgres,
+      '-rf',
+      '--',
+      `/parent/${basename(dir)}`,
+    ];
+    await run('docker', [...asRoot, ...remove]);
+  }
+  return true;
+}
