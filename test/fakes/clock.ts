@@ -1,0 +1,50 @@
+import { mock } from 'node:test';
+
+/** The moment at which every test of the loop begins: no full minute, so that no schedule is due at once. */
+export const START = new Date('2026-11-22T12:01:07Z');
+
+/** How far one step of virtual time goes, in milliseconds: what the reporter gathers for. */
+const STEP = 20;
+
+/**
+ * Virtual time: while it is held, `setTimeout` and `Date` move only when a test says so, and minutes take milliseconds.
+ * Between two steps everything that can run does run, so a test that waits for a condition never depends on speed.
+ */
+export class HeldTime {
+  constructor() {
+    mock.timers.enable({ apis: ['setTimeout', 'Date'], now: START });
+  }
+
+  release(): void {
+    mock.timers.reset();
+  }
+
+  now = (): Date => new Date();
+
+  /** Lets `ms` milliseconds pass, in steps of `step`. */
+  async pass(ms: number, step = STEP): Promise<void> {
+    await settled();
+    for (let passed = 0; passed < ms; passed += step) {
+      mock.timers.tick(Math.min(step, ms - passed));
+      await settled();
+    }
+  }
+
+  /**
+   * Lets time pass until the condition holds. @returns the milliseconds it took.
+   * @throws when it does not hold within `limit` milliseconds.
+   */
+  async until(what: string, condition: () => boolean, limit = 60_000): Promise<number> {
+    await settled();
+    for (let passed = 0; ; passed += STEP) {
+      if (condition()) return passed;
+      if (passed >= limit) throw new Error(`${limit / 1000} s passed without: ${what}`);
+      await this.pass(STEP);
+    }
+  }
+}
+
+/** Resolves when everything that waits for no timer has run as far as it can. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,219 @@
+import { PortTakenError, RetryableError, TerminalError } from '../../src/errors.ts';
+import type { DesiredInstance, ObservedInstance, PortPair } from '../../src/instance/types.ts';
+import type { Engine } from '../../src/interfaces.ts';
+
+/** What the host has of one instance. */
+interface Project {
+  /** What its files were rendered from; null: no files. */
+  files: string | null;
+  /** Its own Postgres, where its template has one. */
+  isDatabaseUp: boolean;
+  containers: 'none' | 'stopped' | 'running';
+  /** The files its containers were made from. */
+  madeFrom: string | null;
+  ports: PortPair | null;
+  isAnswering: boolean;
+}
+
+/**
+ * Docker on one host, in memory. `observe` changes nothing; every other method may be repeated, and only does what it
+ * says: nothing starts without files, a port has one owner, stopping keeps the files, taking down keeps them too.
+ * An instance answers as soon as it is waited for, unless it is one of the `silent`. Calls cost the same for 10 instances
+ * and 10,000, but list().
+ */
+export class FakeEngine implements Engine {
+  readonly projects = new Map<number, Project>();
+  readonly checkouts = new Set<string>();
+  /** Ports that some other program has bound. */
+  readonly foreignPorts = new Set<number>();
+  /** Found free by the test, and taken when the container starts. */
+  readonly stolenPorts = new Set<number>();
+  readonly silent = new Set<number>();
+  /** URLs of repositories that cannot be had, and why. */
+  readonly brokenRepositories = new Map<string, Error>();
+  /** How often something was changed. */
+  changes = 0;
+  isAway = false;
+
+  readonly #watchers = new Set<(id: number | null) => void>();
+  readonly #portOwners = new Map<number, number>();
+
+  async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>> {
+    this.#checkHere();
+    const project = this.#projectOf(desired.id);
+    const wanted = filesFor(desired);
+    const fetched = desired.repositories.every(({ commit }) => this.checkouts.has(commit));
+    const isOutdated = project.containers === 'running' && project.madeFrom !== wanted;
+    return {
+      checkouts: fetched ? 'current' : 'missing',
+      files: project.files === null ? 'absent' : project.files === wanted ? 'current' : 'stale',
+      containers:
+        project.containers === 'none' && project.isDatabaseUp
+          ? 'partial'
+          : isOutdated
+            ? 'outdated'
+            : project.containers,
+      answering: project.containers === 'running' && project.isAnswering,
+    };
+  }
+
+  async boundPorts({ http, longpolling }: PortPair): Promise<number[]> {
+    return [http, longpolling].filter(
+      (port) => this.foreignPorts.has(port) || this.#portOwners.has(port),
+    );
+  }
+
+  async fetchRepositories({ repositories }: DesiredInstance) {
+    this.changes += 1;
+    return repositories.map(({ id, url, branch, commit }) => {
+      const broken = this.brokenRepositories.get(url);
+      if (broken) throw broken;
+      const fetched = commit || `commit of ${branch} at ${url}`;
+      this.checkouts.add(fetched);
+      return { id, commit: fetched };
+    });
+  }
+
+  async render(desired: DesiredInstance): Promise<void> {
+    if (desired.templateCode === 'unknown')
+      throw new TerminalError('UnknownTemplate', 'There is no template of this name.');
+    this.changes += 1;
+    this.#projectOf(desired.id).files = filesFor(desired);
+  }
+
+  async startDatabase(desired: DesiredInstance): Promise<void> {
+    this.#checkHere();
+    this.changes += 1;
+    this.#projectOf(desired.id).isDatabaseUp = true;
+  }
+
+  async start(desired: DesiredInstance): Promise<void> {
+    this.#checkHere();
+    const { id, ports } = desired;
+    const project = this.#projectOf(id);
+    if (project.files === null || ports === null)
+      throw new RetryableError('StartFailed', 'There is no Compose file.');
+    for (const port of [ports.http, ports.longpolling])
+      if (this.#isTaken(port, id)) throw new PortTakenError('NoFreePorts', `${port} is taken.`);
+    this.changes += 1;
+    this.#release(project);
+    for (const port of [ports.http, ports.longpolling]) this.#portOwners.set(port, id);
+    const up = { containers: 'running', isDatabaseUp: hasOwnDatabase(desired) } as const;
+    Object.assign(project, { ...up, madeFrom: project.files, ports, isAnswering: false });
+    this.happened(id);
+  }
+
+  async awaitAnswer({ id }: DesiredInstance, signal: AbortSignal): Promise<void> {
+    const project = this.#projectOf(id);
+    if (project.containers !== 'running')
+      throw new RetryableError('StartFailed', 'It ended while it was starting.');
+    if (!this.silent.has(id)) {
+      project.isAnswering = true;
+      return;
+    }
+    await new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+  }
+
+  async stop({ id }: DesiredInstance): Promise<void> {
+    this.#checkHere();
+    this.changes += 1;
+    this.die(id);
+  }
+
+  async takeDown({ id }: DesiredInstance): Promise<void> {
+    this.#checkHere();
+    this.changes += 1;
+    this.die(id);
+    this.#projectOf(id).containers = 'none';
+  }
+
+  url({ ports }: DesiredInstance): string {
+    return `http://127.0.0.1:${ports?.http}`;
+  }
+
+  async list() {
+    this.#checkHere();
+    const found = [...this.projects].filter(([, { containers }]) => containers !== 'none');
+    return new Map(
+      found.map(([id, { containers }]) => [id, { running: containers === 'running' }]),
+    );
+  }
+
+  watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void> {
+    this.#watchers.add(changed);
+    return new Promise((resolve) => {
+      const end = () => {
+        this.#watchers.delete(changed);
+        resolve();
+      };
+      signal.addEventListener('abort', end, { once: true });
+    });
+  }
+
+  // -- what happens to it from outside -----------------------------------------------------------
+
+  /** Docker tells of a change; null: something may have been missed. */
+  happened(id: number | null): void {
+    if (!this.isAway) for (const changed of this.#watchers) changed(id);
+  }
+
+  /** The instance's containers end: by themselves, by somebody's hand or by stop(). */
+  die(id: number): void {
+    const project = this.#projectOf(id);
+    this.#release(project);
+    if (project.containers === 'running') project.containers = 'stopped';
+    Object.assign(project, { isDatabaseUp: false, isAnswering: false });
+    this.happened(id);
+  }
+
+  comeBack(): void {
+    this.isAway = false;
+    this.happened(null);
+  }
+
+  isDatabaseUp(id: number): boolean {
+    return this.#projectOf(id).isDatabaseUp;
+  }
+
+  #isTaken(port: number, id: number): boolean {
+    const owner = this.#portOwners.get(port);
+    const isElsewhere = owner !== undefined && owner !== id;
+    return isElsewhere || this.foreignPorts.has(port) || this.stolenPorts.has(port);
+  }
+
+  #release(project: Project): void {
+    if (!project.ports) return;
+    this.#portOwners.delete(project.ports.http);
+    this.#portOwners.delete(project.ports.longpolling);
+    project.ports = null;
+  }
+
+  #projectOf(id: number): Project {
+    const project = this.projects.get(id) ?? {
+      files: null,
+      isDatabaseUp: false,
+      containers: 'none',
+      madeFrom: null,
+      ports: null,
+      isAnswering: false,
+    };
+    this.projects.set(id, project);
+    return project;
+  }
+
+  #checkHere(): void {
+    if (this.isAway) throw new RetryableError('DockerUnavailable', 'Docker does not answer.');
+  }
+}
+
+export function hasOwnDatabase({ templateCode }: DesiredInstance): boolean {
+  return templateCode === 'odoo-own-db';
+}
+
+/** All that an instance's files depend on. */
+function filesFor({ ports, restartCount, templateCode, repositories }: DesiredInstance): string {
+  const commits = repositories.map(({ commit }) => commit);
+  return JSON.stringify([ports, restartCount, templateCode, commits]);
+}

@@ -1,0 +1,245 @@
+import { ManagerError } from '../../src/errors.ts';
+import { wholeUnits } from '../../src/instance/from-invoices.ts';
+import type {
+  DesiredInstance,
+  Invoice,
+  InvoiceLine,
+  PlanUnit,
+  PortPair,
+  Report,
+  TemplateSummary,
+} from '../../src/instance/types.ts';
+import type { Clock, Manager, ManagerFacts, PortRange } from '../../src/interfaces.ts';
+import { anInstance, anInvoice, aPlanLine } from '../support/samples.ts';
+import { FreePorts } from './free-ports.ts';
+
+/** An instance as the manager's database has it. */
+export type Row = { -readonly [K in keyof DesiredInstance]: DesiredInstance[K] } & {
+  /** The paid unit it was claimed for; null when a person made it by hand. */
+  readonly unit: PlanUnit | null;
+  reason: string;
+  message: string;
+  log: readonly string[];
+  nextReview: Date | null;
+};
+
+export interface FakeManagerOptions {
+  readonly now: Clock;
+  readonly httpPorts?: PortRange;
+  readonly longpollingPorts?: PortRange;
+}
+
+/**
+ * A manager Odoo in memory, with the promises of the addon's methods for the sidecar: a unit is claimed once; a port has
+ * one owner; only the given members of a report are written; a report about an older revision leaves the row due; a held
+ * invoice is not unclaimed. Each call is one transaction. Calls cost the same for 10 instances and 10,000, but states().
+ * `FakePeople` is what people do in it.
+ */
+export class FakeManager implements Manager {
+  readonly rows = new Map<number, Row>();
+  readonly invoices = new Map<number, Invoice>();
+  readonly templates = new Map<string, TemplateSummary>();
+  /** True: every call fails as it does when Odoo is down. */
+  isAway = false;
+
+  readonly now: Clock;
+  readonly #facts: Omit<ManagerFacts, 'installId'>;
+  #installId = '';
+  readonly #http: FreePorts;
+  readonly #longpolling: FreePorts;
+  readonly #claimed = new Map<string, number>();
+  readonly #invoiceOfLine = new Map<number, number>();
+  /** Invoices with paid units that nobody has claimed, oldest first. */
+  readonly #open = new Set<number>();
+  /** Rows by their next review: those whose time has come, and the few others. */
+  readonly #due = new Set<number>();
+  readonly #later = new Set<number>();
+
+  constructor({ now, httpPorts, longpollingPorts }: FakeManagerOptions) {
+    this.now = now;
+    const ranges = {
+      httpPorts: httpPorts ?? ([20_000, 39_999] as const),
+      longpollingPorts: longpollingPorts ?? ([40_000, 59_999] as const),
+    };
+    this.#facts = { addonVersion: '19.0.1.0.0', ...ranges, inPaymentIsPaid: true };
+    this.#http = new FreePorts(ranges.httpPorts);
+    this.#longpolling = new FreePorts(ranges.longpollingPorts);
+  }
+
+  async hello(installId: string): Promise<ManagerFacts> {
+    this.#checkHere();
+    this.#installId ||= installId;
+    return { ...this.#facts, installId: this.#installId };
+  }
+
+  async due(limit: number): Promise<number[]> {
+    this.#checkHere();
+    for (const id of [...this.#later]) this.review(id, this.rows.get(id)?.nextReview ?? null);
+    return [...this.#due].slice(0, limit);
+  }
+
+  async unclaimed(limit: number): Promise<number[]> {
+    this.#checkHere();
+    return [...this.#open].slice(0, limit);
+  }
+
+  async desired(ids: readonly number[]): Promise<DesiredInstance[]> {
+    this.#checkHere();
+    return ids.flatMap((id) => {
+      const row = this.rows.get(id);
+      return row ? [{ ...row }] : [];
+    });
+  }
+
+  async invoice(id: number): Promise<Invoice | null> {
+    this.#checkHere();
+    return this.invoices.get(id) ?? null;
+  }
+
+  async claim(units: readonly PlanUnit[]): Promise<number[]> {
+    this.#checkHere();
+    return units.map(({ lineId, unit }) => {
+      const key = `${lineId}/${unit}`;
+      const known = this.#claimed.get(key);
+      if (known !== undefined) return known;
+      const invoiceId = this.#invoiceOfLine.get(lineId) ?? 0;
+      const line = this.invoices.get(invoiceId)?.lines.find((it) => it.id === lineId);
+      if (!line || unit < 1 || unit > wholeUnits(line.quantity) || line.priceSubtotal < 0)
+        throw new ManagerError('validation', `line ${lineId} sells no unit ${unit}`);
+      const id = this.insert({ desiredState: 'running' }, { lineId, unit });
+      this.#claimed.set(key, id);
+      this.#changeLine(invoiceId, lineId, { claimedUnits: [...line.claimedUnits, unit] });
+      return id;
+    });
+  }
+
+  async hold(invoiceId: number, reason: string): Promise<void> {
+    this.#checkHere();
+    this.changeInvoice(invoiceId, { hold: reason });
+  }
+
+  async report(reports: readonly Report[]): Promise<void> {
+    this.#checkHere();
+    for (const { ports, id } of reports) if (ports) this.#checkPorts(id, ports);
+    for (const report of reports) this.#apply(report);
+  }
+
+  async suggestPorts(exclude: readonly number[]): Promise<PortPair | null> {
+    this.#checkHere();
+    const http = this.#http.lowest(exclude);
+    const longpolling = this.#longpolling.lowest(exclude);
+    return http === null || longpolling === null ? null : { http, longpolling };
+  }
+
+  async states() {
+    this.#checkHere();
+    const live = [...this.rows.values()].filter((row) => row.state !== 'removed');
+    return new Map(live.map((row) => [row.id, row.state]));
+  }
+
+  async assignPorts({ id, revision }: DesiredInstance, ports: PortPair): Promise<boolean> {
+    try {
+      await this.report([{ id, revision, ports }]);
+      return true;
+    } catch (error) {
+      if (error instanceof ManagerError && error.kind === 'validation') return false;
+      throw error;
+    }
+  }
+
+  async syncTemplates(templates: readonly TemplateSummary[]): Promise<void> {
+    this.#checkHere();
+    this.templates.clear();
+    for (const template of templates) this.templates.set(template.code, template);
+  }
+
+  // -- its database -------------------------------------------------------------------------------
+
+  /** A new row, due at once. @returns its id. */
+  insert(wish: Partial<DesiredInstance>, unit: PlanUnit | null = null): number {
+    const id = this.rows.size + 1;
+    const requestedAt = this.now().getTime() / 1000;
+    const row = anInstance({
+      state: 'draft',
+      wasReady: false,
+      ports: null,
+      requestedAt,
+      ...wish,
+      id,
+    });
+    const subscription = row.subscription && { ...row.subscription, id };
+    const empty = { reason: '', message: '', log: [], nextReview: null };
+    this.rows.set(id, { ...row, subscription, unit, ...empty });
+    this.review(id, this.now());
+    return id;
+  }
+
+  /** A new invoice of one line. @returns its id. */
+  issue(invoice: Partial<Invoice>, line: Partial<InvoiceLine>): number {
+    const id = this.invoices.size + 1;
+    this.invoices.set(id, anInvoice({ ...invoice, id, lines: [aPlanLine({ ...line, id })] }));
+    this.#invoiceOfLine.set(id, id);
+    this.changeInvoice(id, {});
+    return id;
+  }
+
+  changeInvoice(id: number, change: Partial<Invoice>): void {
+    const invoice = { ...(this.invoices.get(id) as Invoice), ...change };
+    this.invoices.set(id, invoice);
+    const isOpen =
+      invoice.paymentState === 'paid' &&
+      invoice.hold === '' &&
+      invoice.lines.some((line) => line.claimedUnits.length < wholeUnits(line.quantity));
+    if (isOpen) this.#open.add(id);
+    else this.#open.delete(id);
+  }
+
+  /** Says when the sidecar shall look at an instance again; null: not by itself. */
+  review(id: number, at: Date | null): void {
+    const row = this.rows.get(id);
+    if (row) row.nextReview = at;
+    this.#due.delete(id);
+    this.#later.delete(id);
+    if (at !== null) (at <= this.now() ? this.#due : this.#later).add(id);
+  }
+
+  #changeLine(invoiceId: number, lineId: number, change: Partial<InvoiceLine>): void {
+    const lines = this.invoices.get(invoiceId)?.lines ?? [];
+    this.changeInvoice(invoiceId, {
+      lines: lines.map((line) => (line.id === lineId ? { ...line, ...change } : line)),
+    });
+  }
+
+  #checkPorts(id: number, { http, longpolling }: PortPair): void {
+    if (!this.#http.mayHave(id, http) || !this.#longpolling.mayHave(id, longpolling))
+      throw new ManagerError('validation', `port ${http} or ${longpolling} has another owner`);
+  }
+
+  #apply(report: Report): void {
+    const row = this.rows.get(report.id);
+    if (!row) return;
+    const { ports, log, nextReview, commits, subscription, secondsToReady, ...plain } = report;
+    const { revision, detail, ...written } = plain;
+    Object.assign(row, written);
+    if (secondsToReady !== undefined || report.state === 'running') row.wasReady = true;
+    if (ports) {
+      this.#http.give(row.id, ports.http);
+      this.#longpolling.give(row.id, ports.longpolling);
+      row.ports = ports.http > 0 ? ports : null;
+    }
+    if (log) row.log = [...row.log, ...log].slice(-100);
+    if (commits)
+      row.repositories = row.repositories.map((repository) => ({
+        ...repository,
+        commit: commits.find((it) => it.id === repository.id)?.commit ?? repository.commit,
+      }));
+    if (subscription && row.subscription)
+      row.subscription = { ...row.subscription, ...subscription };
+    if (revision !== row.revision) this.review(row.id, this.now());
+    else if (nextReview !== undefined) this.review(row.id, nextReview);
+  }
+
+  #checkHere(): void {
+    if (this.isAway) throw new ManagerError('transport', 'connect ECONNREFUSED');
+  }
+}

@@ -1,0 +1,59 @@
+import type { DesiredInstance, Invoice, InvoiceLine, Key } from '../../src/instance/types.ts';
+import type { FakeManager } from './manager.ts';
+
+export type Button = 'start' | 'stop' | 'restart' | 'remove';
+
+/**
+ * What people do in the manager Odoo. Each act ends with a nudge to the sidecar, as the addon's does;
+ * a nudge may be lost, and then the next poll finds the act.
+ */
+export class FakePeople {
+  readonly #manager: FakeManager;
+  /** Where nudges go; a test may drop them. */
+  nudge: (key: Key) => void = () => {};
+
+  constructor(manager: FakeManager) {
+    this.#manager = manager;
+  }
+
+  /** Sells units of a plan and pays the invoice. @returns the invoice's id. */
+  pay(quantity = 1, line: Partial<InvoiceLine> = {}): number {
+    const id = this.#manager.issue({}, { quantity, ...line });
+    this.nudge(`invoice:${id}`);
+    return id;
+  }
+
+  /** Somebody lets a held invoice through. */
+  approve(invoiceId: number): void {
+    this.change(invoiceId, { approved: true, hold: '' });
+  }
+
+  /** Anything else that happens to an invoice: credited, reset, paid again. */
+  change(invoiceId: number, change: Partial<Invoice>): void {
+    this.#manager.changeInvoice(invoiceId, change);
+    this.nudge(`invoice:${invoiceId}`);
+  }
+
+  /** Fills in the instance form and saves it, without pressing *Start*. @returns the instance's id. */
+  create(wish: Partial<DesiredInstance> = {}): number {
+    const id = this.#manager.insert({ desiredState: 'draft', ...wish });
+    this.nudge(`instance:${id}`);
+    return id;
+  }
+
+  /** @returns false when the form refuses: removed is for ever, and what never started cannot be stopped. */
+  press(id: number, button: Button): boolean {
+    const row = this.#manager.rows.get(id);
+    if (!row || row.desiredState === 'removed') return false;
+    if (row.desiredState === 'draft' && button !== 'start' && button !== 'remove') return false;
+    if (button === 'start' && !row.wasReady) row.requestedAt = this.#manager.now().getTime() / 1000;
+    if (button === 'restart') row.restartCount += 1;
+    row.desiredState = WISH[button];
+    row.revision += 1;
+    this.#manager.review(id, this.#manager.now());
+    this.nudge(`instance:${id}`);
+    return true;
+  }
+}
+
+const WISH = { start: 'running', stop: 'stopped', restart: 'running', remove: 'removed' } as const;

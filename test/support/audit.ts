@@ -1,0 +1,67 @@
+import { expect } from 'chai';
+import { decideClaim } from '../../src/instance/from-invoices.ts';
+import type { Row } from '../fakes/manager.ts';
+import type { Simulation } from './simulation.ts';
+
+type Worlds = Pick<Simulation, 'manager' | 'engine' | 'databases'>;
+
+const NO_LIMITS = {
+  unitsPerLine: Number.POSITIVE_INFINITY,
+  claimsPerPlan: Number.POSITIVE_INFINITY,
+};
+
+/**
+ * The invariants of architecture.md that hold at every moment, whatever has been interrupted:
+ * I1 no instance twice or unpaid for, I2 nothing without its record, I3 nothing shared, I4 no data lost.
+ */
+export function audit({ manager, engine, databases }: Worlds): void {
+  const rows = [...manager.rows.values()];
+  expectUnique('unit', rows, (row) => row.unit && `${row.unit.lineId}/${row.unit.unit}`);
+  expectUnique('http port', rows, (row) => row.ports?.http ?? null);
+  expectUnique('longpolling port', rows, (row) => row.ports?.longpolling ?? null);
+  const up = [...engine.projects].filter(([, project]) => project.ports !== null);
+  expectUnique('published port', up, ([, project]) => project.ports?.http ?? null);
+  for (const id of [...engine.projects.keys(), ...databases.present])
+    expect(manager.rows.has(id), `instance ${id} has a record`).to.equal(true);
+  for (const row of rows)
+    if (row.wasReady) expect(databases.present.has(row.id), `data of ${row.id}`).to.equal(true);
+}
+
+/** What people want, what is, and what Odoo says, wherever two of them differ (I1, I5); empty when all is well. */
+export function differences({ manager, engine }: Worlds): string[] {
+  const found: string[] = [];
+  for (const invoice of manager.invoices.values()) {
+    const { units } = decideClaim(invoice, NO_LIMITS, true);
+    if (units.length > 0 && invoice.hold === '')
+      found.push(`invoice ${invoice.id}: ${units.length} unclaimed`);
+  }
+  for (const row of manager.rows.values()) {
+    const is = reality(engine, row);
+    if (is !== row.desiredState) found.push(`${row.id}: wanted ${row.desiredState}, is ${is}`);
+    if (row.state !== row.desiredState) found.push(`${row.id}: Odoo says ${row.state}`);
+    const isPaidFor = row.subscription?.state === 'active';
+    if (row.desiredState === 'running' && !isPaidFor)
+      found.push(`${row.id}: subscription ${row.subscription?.state}`);
+    if (row.active !== (row.desiredState !== 'removed')) found.push(`${row.id}: active`);
+  }
+  return found;
+}
+
+function reality(engine: Worlds['engine'], row: Row): string {
+  const project = engine.projects.get(row.id);
+  const containers = project?.containers ?? 'none';
+  if (row.desiredState === 'draft' && containers === 'none') return 'draft';
+  if (row.desiredState === 'removed') return containers === 'none' ? 'removed' : containers;
+  if (containers !== 'running') return 'stopped';
+  const isCurrent = project?.ports?.http === row.ports?.http && project?.isAnswering;
+  return isCurrent ? 'running' : 'starting';
+}
+
+function expectUnique<T>(
+  what: string,
+  things: readonly T[],
+  of: (thing: T) => string | number | null,
+): void {
+  const values = things.map(of).filter((value) => value !== null);
+  expect(new Set(values).size, `two have the same ${what}`).to.equal(values.length);
+}

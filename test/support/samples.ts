@@ -1,0 +1,93 @@
+import type {
+  DesiredInstance,
+  Invoice,
+  InvoiceLine,
+  ObservedInstance,
+  Subscription,
+} from '../../src/instance/types.ts';
+
+/*
+ * One ordinary thing of each kind. A test names what differs, and only that matters in it.
+ */
+
+export function aSubscription(over: Partial<Subscription> = {}): Subscription {
+  return { id: 1, state: 'draft', startDay: '', endDay: '', months: 1, ...over };
+}
+
+/** Paid for, running, with ports, and it has answered before. */
+export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance {
+  return {
+    id: 7,
+    name: 'Odoo Panadería Ñandú',
+    active: true,
+    state: 'running',
+    desiredState: 'running',
+    revision: 1,
+    restartCount: 0,
+    wasReady: true,
+    ports: { http: 20_000, longpolling: 25_000 },
+    instanceUrl: '',
+    templateCode: 'odoo',
+    memoryMb: 0,
+    cpus: 0,
+    modules: [],
+    repositories: [],
+    customer: {
+      name: 'Panadería Ñandú',
+      email: 'ana@example.com',
+      lang: 'es_ES',
+      countryCode: 'ES',
+    },
+    requestedAt: 1_795_348_000,
+    subscription: aSubscription(),
+    companyTimeZone: 'Europe/Madrid',
+    ...over,
+  };
+}
+
+/** Everything there, up and answering. */
+export function aWorld(over: Partial<ObservedInstance> = {}): ObservedInstance {
+  return {
+    checkouts: 'current',
+    files: 'current',
+    database: 'ready',
+    containers: 'running',
+    answering: true,
+    ...over,
+  };
+}
+
+/** One unit of an automatic plan, not claimed yet. */
+export function aPlanLine(over: Partial<InvoiceLine> = {}): InvoiceLine {
+  return {
+    id: 31,
+    displayType: 'product',
+    quantity: 1,
+    productTemplateId: 5,
+    priceSubtotal: 30,
+    isPlan: true,
+    provision: 'automatic',
+    planSince: '2026-01-01',
+    claimedUnits: [],
+    backlog: 1,
+    ...over,
+  };
+}
+
+/** A customer's invoice, posted and paid. */
+export function anInvoice(over: Partial<Invoice> = {}): Invoice {
+  return {
+    id: 3,
+    name: 'INV/2026/00003',
+    moveType: 'out_invoice',
+    state: 'posted',
+    paymentState: 'paid',
+    invoiceDay: '2026-11-22',
+    partnerId: 12,
+    approved: false,
+    hold: '',
+    reversedRatio: 0,
+    lines: [aPlanLine()],
+    ...over,
+  };
+}

@@ -1,0 +1,94 @@
+import { pino } from 'pino';
+import { Reporter } from '../../src/controller/reporter.ts';
+import type { World } from '../../src/controller/world.ts';
+import { Daemon } from '../../src/daemon.ts';
+import { HeldTime } from '../fakes/clock.ts';
+import { FakeDatabases } from '../fakes/databases.ts';
+import { FakeEngine } from '../fakes/engine.ts';
+import { Life } from '../fakes/life.ts';
+import { FakeManager } from '../fakes/manager.ts';
+import { FakePeople } from '../fakes/people.ts';
+import { differences } from './audit.ts';
+
+export const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
+export const POLL_SECONDS = 30;
+
+/** A manager, a host and a sidecar that may be killed and started again, in held time. Call end() when done. */
+export class Simulation {
+  readonly time = new HeldTime();
+  readonly manager = new FakeManager({ now: this.time.now });
+  readonly people = new FakePeople(this.manager);
+  readonly engine = new FakeEngine();
+  readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
+  /** What the sidecar wrote into its log at `info` and above. */
+  readonly logged: Array<Record<string, unknown>> = [];
+  life = new Life();
+  #daemon: Daemon | null = null;
+
+  get daemon(): Daemon {
+    if (this.#daemon === null) throw new Error('no sidecar runs');
+    return this.#daemon;
+  }
+
+  /** How often anything but the manager was changed. */
+  get changes(): number {
+    return this.engine.changes + this.databases.changes;
+  }
+
+  /** All that one run of the controller sees of the world. */
+  world(life: Life = this.life): World {
+    const manager = life.around('manager', this.manager);
+    return {
+      manager,
+      engine: life.around('engine', this.engine),
+      databases: life.around('databases', this.databases),
+      reporter: new Reporter(manager, () => {}),
+      limits: LIMITS,
+      inPaymentIsPaid: true,
+      now: this.time.now,
+      log: pino({ level: 'info' }, { write: (line) => void this.logged.push(JSON.parse(line)) }),
+    };
+  }
+
+  /** Starts a sidecar. @param life of its own, so that it can be killed */
+  async start(life: Life = new Life()): Promise<void> {
+    this.life = life;
+    this.#daemon = new Daemon({ world: this.world(life), parallel: 2, pollSeconds: POLL_SECONDS });
+    this.people.nudge = (key) => {
+      if (!life.isOver) this.#daemon?.hurry([key]);
+    };
+    await this.#daemon.start();
+  }
+
+  /** Ends the sidecar: in order, or — when its life is over — as what the kernel leaves of it. */
+  async stop(): Promise<void> {
+    this.people.nudge = () => {};
+    const stopped = this.#daemon?.stop();
+    this.#daemon = null;
+    await this.time.pass(100);
+    await stopped;
+  }
+
+  async restart(life?: Life): Promise<void> {
+    await this.stop();
+    await this.start(life);
+  }
+
+  /** Lets time pass until reality is what people want and Odoo says so. */
+  async untilSettled(limit?: number): Promise<number> {
+    try {
+      return await this.time.until(
+        'everything agrees',
+        () => differences(this).length === 0,
+        limit,
+      );
+    } catch (cause) {
+      throw new Error(`never settled: ${differences(this).join('; ')}`, { cause });
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.stop();
+    this.time.release();
+  }
+}

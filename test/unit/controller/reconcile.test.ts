@@ -1,0 +1,252 @@
+import { expect } from 'chai';
+import { reconcile } from '../../../src/controller/reconcile.ts';
+import { RetryableError, TerminalError } from '../../../src/errors.ts';
+import { decide } from '../../../src/instance/decide.ts';
+import type { Action, DesiredInstance, DesiredState } from '../../../src/instance/types.ts';
+import { Life } from '../../fakes/life.ts';
+import { Simulation } from '../../support/simulation.ts';
+
+/** The adapter call that each step is made of. */
+const CALLS: Record<Action, string> = {
+  assignPorts: 'manager.assignPorts',
+  fetchRepositories: 'engine.fetchRepositories',
+  render: 'engine.render',
+  startDatabase: 'engine.startDatabase',
+  createDatabase: 'databases.create',
+  start: 'engine.start',
+  awaitAnswer: 'engine.awaitAnswer',
+  stop: 'engine.stop',
+  takeDown: 'engine.takeDown',
+};
+
+/** Everything that may have become of an instance before anybody looks, a step further each. */
+const HISTORIES: ReadonlyArray<readonly Action[]> = [
+  [],
+  ['assignPorts'],
+  ['assignPorts', 'render'],
+  ['assignPorts', 'fetchRepositories', 'render'],
+  ['assignPorts', 'fetchRepositories', 'render', 'startDatabase'],
+  ['assignPorts', 'fetchRepositories', 'render', 'startDatabase', 'createDatabase'],
+  ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start'],
+  ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'awaitAnswer'],
+  ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'stop'],
+  ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'takeDown'],
+];
+
+const ID = 1;
+const repository = { id: 1, url: 'https://example.com/addons', branch: '19.0', commit: '' };
+
+describe('reconcile', () => {
+  let sim: Simulation;
+  let life: Life;
+  beforeEach(() => {
+    sim = new Simulation();
+    life = new Life();
+  });
+  afterEach(() => sim.end());
+
+  const row = () => {
+    const found = sim.manager.rows.get(ID);
+    if (!found) throw new Error('no instance');
+    return found;
+  };
+
+  /** One look at the instance, to its end. @returns what it threw, or null. */
+  async function look(change: Partial<{ again: AbortSignal; stop: AbortSignal }> = {}) {
+    const never = new AbortController().signal;
+    const signals = { stop: never, again: never, failures: 0, ...change };
+    let outcome: unknown;
+    const looking = reconcile(ID, sim.world(life), signals)
+      .then(() => null)
+      .catch((error: unknown) => error)
+      .then((value) => {
+        outcome = value;
+      });
+    await sim.time.until('it ends', () => outcome !== undefined);
+    await looking;
+    return outcome;
+  }
+
+  /** Makes the instance as it would be after these steps, with nothing reported. */
+  async function live(history: readonly Action[]): Promise<void> {
+    const { signal } = new AbortController();
+    const steps: Record<Action, (desired: DesiredInstance) => Promise<unknown>> = {
+      assignPorts: (desired) =>
+        sim.manager.assignPorts(desired, { http: 20_005, longpolling: 40_005 }),
+      fetchRepositories: async (desired) => {
+        const commits = await sim.engine.fetchRepositories(desired);
+        await sim.manager.report([{ id: ID, revision: 1, commits }]);
+      },
+      render: (desired) => sim.engine.render(desired),
+      startDatabase: (desired) => sim.engine.startDatabase(desired),
+      createDatabase: (desired) => sim.databases.create(desired, () => {}),
+      start: (desired) => sim.engine.start(desired),
+      awaitAnswer: (desired) => sim.engine.awaitAnswer(desired, signal),
+      stop: (desired) => sim.engine.stop(desired),
+      takeDown: (desired) => sim.engine.takeDown(desired),
+    };
+    for (const step of history) await steps[step]({ ...row() });
+  }
+
+  async function expectAtRest(): Promise<void> {
+    const database = await sim.databases.observe(row());
+    expect(decide(row(), { ...(await sim.engine.observe(row())), database })).to.equal(null);
+    expect(row().state).to.equal(row().desiredState);
+    const { changes } = sim;
+    expect(await look()).to.equal(null);
+    expect(sim.changes, 'a second look changes nothing').to.equal(changes);
+  }
+
+  for (const templateCode of ['odoo', 'odoo-own-db'])
+    for (const desiredState of ['running', 'stopped', 'removed'] satisfies DesiredState[])
+      it(`reaches ${desiredState} (${templateCode}) from every world, interrupted at any step, and rests`, async () => {
+        for (const history of HISTORIES)
+          for (const step of [null, ...(Object.keys(CALLS) as Action[])])
+            for (const moment of ['before', 'after'] as const) {
+              await sim.end();
+              sim = new Simulation();
+              life = new Life();
+              sim.manager.insert({ desiredState, templateCode, repositories: [repository] });
+              await live(history);
+              if (step) life.failOnce(CALLS[step], moment, new Error('interrupted'));
+              if ((await look()) !== null) await look();
+              await expectAtRest().catch((cause) => {
+                const past = [...history, `interrupted ${moment} ${step}`].join(', ');
+                throw new Error(`${past}: ${cause.message}`, { cause });
+              });
+            }
+      });
+
+  it('leaves alone what Odoo does not know', async () => {
+    expect(await look()).to.equal(null);
+    expect(life.calls).to.deep.equal(['manager.desired']);
+  });
+
+  it('tells a person and gives up when only she can help', async () => {
+    sim.manager.insert({ desiredState: 'running', templateCode: 'unknown' });
+    expect(await look()).to.equal(null);
+    expect(row()).to.include({ state: 'error', reason: 'UnknownTemplate', nextReview: null });
+    expect(row().log.at(-1)).to.match(
+      /There is no template of this name\. Press Start to try again\.$/,
+    );
+  });
+
+  it('says what helps itself and throws it, for the queue to back off', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    sim.databases.isAway = true;
+    expect(await look()).to.be.instanceOf(RetryableError);
+    expect(row()).to.include({ state: 'error', reason: 'PostgresUnavailable' });
+    expect(row().nextReview, 'for a sidecar that starts afresh').to.be.greaterThan(sim.time.now());
+  });
+
+  it('shows people nothing of an error it does not know', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    life.failOnce('engine.render', 'before', new Error('EACCES /var/lib/x hunter2'));
+    expect(await look()).to.be.instanceOf(Error);
+    expect(row().reason).to.equal('Unexpected');
+    expect(row().log.join() + row().message).not.to.include('hunter2');
+  });
+
+  it('makes no new database where there has been one', async () => {
+    sim.manager.insert({ desiredState: 'running', wasReady: true });
+    expect(await look()).to.equal(null);
+    expect(row()).to.include({ state: 'error', reason: 'DatabaseMissing' });
+    expect(sim.databases.present.size).to.equal(0);
+  });
+
+  it('stops after a step, without a report, when a person presses something meanwhile', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    const again = new AbortController();
+    life.trap((call, moment) => {
+      if (call === 'engine.render' && moment === 'after') again.abort();
+    });
+    expect(await look({ again: again.signal })).to.equal(null);
+    expect(life.calls).not.to.include('databases.create');
+    expect(row().state).to.equal('draft');
+  });
+
+  it('takes no step when the sidecar is stopping, and calls that no failure', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    expect(await look({ stop: AbortSignal.abort() })).to.equal(null);
+    expect(life.calls).to.deep.equal([]);
+  });
+
+  it('gives up for now when the world never becomes what the steps make of it', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    sim.engine.render = async () => {};
+    expect(await look())
+      .to.be.instanceOf(RetryableError)
+      .with.property('reason', 'NotConverging');
+    expect(row()).to.include({ state: 'error', reason: 'NotConverging' });
+  });
+
+  it('reports about the revision it saw, so that what is pressed meanwhile stays due', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    life.trap((call, moment) => {
+      if (call === 'engine.awaitAnswer' && moment === 'after') sim.people.press(ID, 'stop');
+    });
+    sim.engine.observe = new Proxy(sim.engine.observe, {});
+    await look();
+    expect(await sim.manager.due(10)).to.deep.equal(row().state === 'stopped' ? [] : [ID]);
+  });
+
+  it('asks for the next pair where a port is bound or has another owner', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    sim.engine.foreignPorts.add(20_000).add(40_001);
+    const other = sim.manager.insert({ desiredState: 'draft' });
+    let isTaken = false;
+    life.trap((call, moment) => {
+      if (call !== 'manager.assignPorts' || moment !== 'before' || isTaken) return;
+      isTaken = true;
+      const mine = { id: other, revision: 1, ports: { http: 20_001, longpolling: 40_000 } };
+      void sim.manager.report([mine]);
+    });
+    await look();
+    expect(row().ports).to.deep.equal({ http: 20_002, longpolling: 40_002 });
+  });
+
+  it('says that the ranges are used up, as something that may pass', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    sim.manager.suggestPorts = async () => null;
+    expect(await look())
+      .to.be.instanceOf(RetryableError)
+      .with.property('reason', 'NoFreePorts');
+  });
+
+  it('begins the subscription with the first answer, pauses and resumes it by the buttons', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    const states: unknown[] = [];
+    for (const button of ['start', 'stop', 'start', 'restart'] as const) {
+      sim.people.press(ID, button);
+      await look();
+      states.push(row().subscription?.state);
+    }
+    expect(states).to.deep.equal(['active', 'paused', 'active', 'active']);
+  });
+
+  it('measures from the request to the first answer, once', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    await sim.time.pass(1_500);
+    const reports = sim.manager.report.bind(sim.manager);
+    const seconds: number[] = [];
+    sim.manager.report = async (all) => {
+      for (const { secondsToReady } of all) if (secondsToReady) seconds.push(secondsToReady);
+      await reports(all);
+    };
+    await look();
+    await look();
+    expect(seconds).to.have.length(1);
+    expect(seconds[0]).to.be.within(1.5, 1.7);
+  });
+
+  it('throws a terminal error on when it could not be told to anybody', async () => {
+    sim.manager.insert({
+      desiredState: 'running',
+      wasReady: true,
+      ports: { http: 20_001, longpolling: 40_001 },
+    });
+    await sim.engine.render({ ...row() });
+    life.failOnce('manager.report', 'before', new Error('away'));
+    expect(await look()).to.be.instanceOf(TerminalError);
+  });
+});

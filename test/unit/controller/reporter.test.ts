@@ -1,0 +1,83 @@
+import { expect } from 'chai';
+import { Reporter } from '../../../src/controller/reporter.ts';
+import type { Report } from '../../../src/instance/types.ts';
+import { HeldTime } from '../../fakes/clock.ts';
+import { FakeManager } from '../../fakes/manager.ts';
+
+describe('Reporter', () => {
+  let time: HeldTime;
+  let sent: Array<readonly Report[]>;
+  /** Ends the call under way. */
+  let answer: { ok(): void; fail(): void };
+  let lost: unknown[];
+  let reporter: Reporter;
+
+  beforeEach(() => {
+    time = new HeldTime();
+    sent = [];
+    lost = [];
+    const manager = new FakeManager({ now: time.now });
+    manager.report = (reports) => {
+      sent.push(reports);
+      return new Promise((resolve, reject) => {
+        answer = { ok: resolve, fail: () => reject(new Error('away')) };
+      });
+    };
+    reporter = new Reporter(manager, (error) => lost.push(error));
+  });
+  afterEach(() => time.release());
+
+  const report = (id: number, over: Partial<Report> = {}): Report => ({ id, revision: 1, ...over });
+
+  it("sends several instances' reports in one call", async () => {
+    const delivered = Promise.all([reporter.report(report(1)), reporter.report(report(2))]);
+    await time.pass(20);
+    answer.ok();
+    await delivered;
+    expect(sent).to.deep.equal([[report(1), report(2)]]);
+  });
+
+  it('makes one of the reports about one instance: later values win, no log line is lost', async () => {
+    reporter.progress(report(1, { reason: 'Starting', message: 'Starting.', log: ['one'] }));
+    reporter.progress(report(1, { reason: 'Waiting', log: ['two', 'three'] }));
+    reporter.progress(report(1, { revision: 2, state: 'running' }));
+    await time.pass(20);
+    const log = ['one', 'two', 'three'];
+    expect(sent).to.deep.equal([
+      [report(1, { revision: 2, state: 'running', reason: 'Waiting', message: 'Starting.', log })],
+    ]);
+  });
+
+  it('sends one call after the other, in order', async () => {
+    reporter.progress(report(1, { message: 'first' }));
+    await time.pass(20);
+    reporter.progress(report(1, { message: 'second' }));
+    await time.pass(10_000);
+    expect(sent, 'while the first is under way').to.have.length(1);
+    answer.ok();
+    await time.pass(0);
+    expect(sent.flat().map(({ message }) => message)).to.deep.equal(['first', 'second']);
+  });
+
+  it('goes on after a call that failed', async () => {
+    reporter.progress(report(1));
+    await time.pass(20);
+    const second = reporter.report(report(2));
+    answer.fail();
+    await time.pass(20);
+    answer.ok();
+    await second;
+    expect(lost).to.have.length(1);
+  });
+
+  it('tells whoever waits that it was not delivered, and nobody who does not', async () => {
+    const failed = reporter.report(report(1)).then(
+      () => 'delivered',
+      (error: Error) => error.message,
+    );
+    await time.pass(20);
+    answer.fail();
+    expect(await failed).to.equal('away');
+    expect(lost).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,181 @@
+import { expect } from 'chai';
+import { WorkQueue, type WorkSignals } from '../../../src/controller/work-queue.ts';
+import { HeldTime } from '../../fakes/clock.ts';
+
+/** One run of the work, which ends when the test says so. */
+interface Run {
+  readonly key: string;
+  readonly signals: WorkSignals;
+  end(): void;
+  fail(): void;
+}
+
+describe('WorkQueue', () => {
+  let time: HeldTime;
+  let queue: WorkQueue<string>;
+  let runs: Run[];
+  let failures: string[];
+
+  beforeEach(() => {
+    time = new HeldTime();
+    runs = [];
+    failures = [];
+    queue = new WorkQueue<string>({
+      concurrency: 2,
+      work: (key, signals) =>
+        new Promise<void>((resolve, reject) => {
+          runs.push({ key, signals, end: resolve, fail: () => reject(new Error('failed')) });
+        }),
+      backoffMs: (count) => 1_000 * count,
+      onFailure: (key, _error, retryInMs) => failures.push(`${key} again in ${retryInMs}`),
+    });
+  });
+  afterEach(async () => {
+    const closed = queue.close();
+    for (const run of runs) run.end();
+    await closed;
+    time.release();
+  });
+
+  const run = (index: number): Run => {
+    const found = runs[index];
+    if (!found) throw new Error(`no run ${index}`);
+    return found;
+  };
+  const keys = () => runs.map(({ key }) => key).join(' ');
+
+  it('works on as many keys at a time as it may, in the order they came', async () => {
+    for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
+    expect([keys(), queue.size]).to.deep.equal(['a b', 4]);
+    run(1).end();
+    await time.pass(0);
+    expect([keys(), queue.size]).to.deep.equal(['a b c', 3]);
+  });
+
+  it('adds a waiting key once', async () => {
+    for (const key of ['a', 'b', 'c', 'c', 'c']) queue.add(key);
+    run(0).end();
+    run(1).end();
+    await time.pass(0);
+    run(2).end();
+    await time.pass(0);
+    expect([keys(), queue.size]).to.deep.equal(['a b c', 0]);
+  });
+
+  it('works once more, afterwards, on a key that was added while it was worked on', async () => {
+    queue.add('a');
+    queue.add('a');
+    queue.add('a');
+    await time.pass(5_000);
+    expect(keys(), 'at the same time').to.equal('a');
+    run(0).end();
+    await time.pass(0);
+    run(1).end();
+    await time.pass(5_000);
+    expect(keys()).to.equal('a a');
+  });
+
+  it('tries a failed key again, later each time, and says so', async () => {
+    queue.add('a');
+    run(0).fail();
+    await time.pass(980);
+    expect(keys()).to.equal('a');
+    await time.pass(20);
+    expect(run(1).signals.failures).to.equal(1);
+    run(1).fail();
+    await time.pass(2_000);
+    run(2).end();
+    await time.pass(0);
+    queue.add('a');
+    expect(run(3).signals.failures, 'after a success').to.equal(0);
+    expect(failures).to.deep.equal(['a again in 1000', 'a again in 2000']);
+  });
+
+  it('keeps a key backing off that is added meanwhile', async () => {
+    queue.add('a');
+    run(0).fail();
+    await time.pass(0);
+    queue.add('a');
+    await time.pass(500);
+    expect(keys()).to.equal('a');
+  });
+
+  it('backs off from a failing key that was added while it was worked on', async () => {
+    queue.add('a');
+    queue.add('a');
+    run(0).fail();
+    await time.pass(980);
+    expect([keys(), queue.size]).to.deep.equal(['a', 0]);
+    await time.pass(20);
+    expect(keys()).to.equal('a a');
+  });
+
+  describe('hurry', () => {
+    it('begins at once, and does not cut short what it has begun', () => {
+      queue.hurry('a');
+      expect(keys()).to.equal('a');
+      expect(run(0).signals.again.aborted).to.equal(false);
+    });
+
+    it('ends the backing off and forgets the failures', async () => {
+      queue.add('a');
+      run(0).fail();
+      await time.pass(0);
+      queue.hurry('a');
+      expect(keys()).to.equal('a a');
+      run(1).fail();
+      await time.pass(0);
+      expect(failures).to.deep.equal(['a again in 1000', 'a again in 1000']);
+      await time.pass(1_000);
+      expect(keys(), 'one timer is left, not two').to.equal('a a a');
+    });
+
+    it('tells the work under way, and takes the key up again when it ends', async () => {
+      queue.add('a');
+      queue.hurry('a');
+      expect(run(0).signals.again.aborted).to.equal(true);
+      run(0).end();
+      await time.pass(0);
+      expect(keys()).to.equal('a a');
+      expect(run(1).signals.again.aborted).to.equal(false);
+    });
+
+    it('takes the key up again at once even when the work under way fails', async () => {
+      queue.add('a');
+      queue.hurry('a');
+      run(0).fail();
+      await time.pass(0);
+      expect(keys()).to.equal('a a');
+      expect(run(1).signals.failures).to.equal(0);
+    });
+  });
+
+  describe('close', () => {
+    it('tells the work under way, waits for it and starts nothing more', async () => {
+      for (const key of ['a', 'b', 'c']) queue.add(key);
+      let isClosed = false;
+      const closed = queue.close().then(() => {
+        isClosed = true;
+      });
+      await time.pass(1_000);
+      expect([run(0).signals.stop.aborted, isClosed]).to.deep.equal([true, false]);
+      run(0).fail();
+      run(1).end();
+      await closed;
+      queue.add('d');
+      queue.hurry('e');
+      await time.pass(10_000);
+      expect(keys()).to.equal('a b');
+      expect(failures).to.deep.equal([]);
+    });
+
+    it('forgets who was backing off', async () => {
+      queue.add('a');
+      run(0).fail();
+      await time.pass(0);
+      await queue.close();
+      await time.pass(10_000);
+      expect(keys()).to.equal('a');
+    });
+  });
+});

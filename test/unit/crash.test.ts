@@ -1,0 +1,97 @@
+import { expect } from 'chai';
+import { Life, type Moment } from '../fakes/life.ts';
+import { audit } from '../support/audit.ts';
+import { Simulation } from '../support/simulation.ts';
+
+/** What people do while the sidecar runs, and the adapter calls that all of it must lead through. */
+interface Scenario {
+  readonly name: string;
+  /** Before the sidecar that will be killed starts: with one that will not. */
+  readonly before?: (sim: Simulation) => void;
+  readonly act: (sim: Simulation) => void;
+  readonly through: readonly string[];
+}
+
+const repository = { id: 1, url: 'https://example.com/addons', branch: '19.0', commit: '' };
+
+const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'two paid units',
+    act: (sim) => void sim.people.pay(2),
+    through: ['manager.claim', 'manager.assignPorts', 'databases.create', 'engine.awaitAnswer'],
+  },
+  {
+    name: 'a manual start with repositories and a Postgres of its own',
+    act: (sim) => {
+      const wish = { templateCode: 'odoo-own-db', repositories: [repository] };
+      sim.people.press(sim.people.create(wish), 'start');
+    },
+    through: ['engine.fetchRepositories', 'engine.startDatabase', 'databases.create'],
+  },
+  {
+    name: 'a port lost between its test and the start',
+    act: (sim) => {
+      sim.engine.stolenPorts.add(20_000);
+      sim.people.pay();
+    },
+    through: ['manager.suggestPorts', 'engine.boundPorts', 'engine.start'],
+  },
+  {
+    name: 'a stop',
+    before: (sim) => void sim.people.pay(),
+    act: (sim) => void sim.people.press(1, 'stop'),
+    through: ['engine.stop'],
+  },
+  {
+    name: 'a restart',
+    before: (sim) => void sim.people.pay(),
+    act: (sim) => void sim.people.press(1, 'restart'),
+    through: ['engine.render', 'engine.start'],
+  },
+  {
+    name: 'a removal',
+    before: (sim) => void sim.people.pay(),
+    act: (sim) => void sim.people.press(1, 'remove'),
+    through: ['engine.takeDown'],
+  },
+];
+
+/** Runs the scenario in a fresh world, with a sidecar that is killed at its call number `at`. */
+async function play(scenario: Scenario, at: number, moment: Moment): Promise<readonly string[]> {
+  const sim = new Simulation();
+  try {
+    if (scenario.before) {
+      await sim.start();
+      scenario.before(sim);
+      await sim.untilSettled();
+      await sim.time.pass(1_000); // the last events of its own containers
+    }
+    const life = new Life();
+    life.killAt(at, moment);
+    await sim.restart(life);
+    scenario.act(sim);
+    await sim.time.pass(2_000);
+    audit(sim);
+    const { calls } = life;
+    await sim.restart();
+    await sim.untilSettled(70_000);
+    audit(sim);
+    return calls;
+  } finally {
+    await sim.end();
+  }
+}
+
+describe('A sidecar killed at any moment', () => {
+  for (const scenario of SCENARIOS)
+    it(`is made good by the next one: ${scenario.name}`, async function () {
+      this.timeout(20_000);
+      const calls = await play(scenario, Number.POSITIVE_INFINITY, 'before');
+      expect(calls).to.include.members([...scenario.through]);
+      for (const [at, call] of calls.entries())
+        for (const moment of ['before', 'after'] as const)
+          await play(scenario, at, moment).catch((cause) => {
+            throw new Error(`killed ${moment} call ${at}, ${call}: ${cause.message}`, { cause });
+          });
+    });
+});

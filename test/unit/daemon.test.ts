@@ -1,0 +1,221 @@
+import { expect } from 'chai';
+import { ManagerError } from '../../src/errors.ts';
+import { anInstance } from '../support/samples.ts';
+import { Simulation } from '../support/simulation.ts';
+
+describe('Daemon', () => {
+  let sim: Simulation;
+  beforeEach(() => {
+    sim = new Simulation();
+  });
+  afterEach(() => sim.end());
+
+  const row = (id = 1) => {
+    const found = sim.manager.rows.get(id);
+    if (!found) throw new Error(`no instance ${id}`);
+    return found;
+  };
+  const says = (message: string) => sim.logged.filter((line) => line['msg'] === message);
+
+  it('makes a paid unit a running instance within a second of the webhook', async () => {
+    await sim.start();
+    sim.people.pay();
+    expect(await sim.untilSettled()).to.be.below(1_000);
+    expect(row()).to.include({ state: 'running', reason: 'Running', nextReview: null });
+    expect(row().subscription).to.include({ startDay: '2026-11-22', endDay: '2026-12-22' });
+    expect(row().log.at(-1)).to.match(
+      /^2026-11-22 12:01:0\d Answering 0\.\d\d s after the request/,
+    );
+  });
+
+  it('makes one instance of a hundred webhooks and a poll about the same invoice', async () => {
+    await sim.start();
+    const invoice = sim.people.pay();
+    for (let i = 0; i < 100; i++) sim.people.nudge(`invoice:${invoice}`);
+    await sim.time.pass(60_000);
+    await sim.untilSettled();
+    expect(sim.manager.rows.size).to.equal(1);
+    expect(sim.databases.changes).to.equal(1);
+  });
+
+  it('finds by the poll what no webhook told', async () => {
+    await sim.start();
+    sim.people.nudge = () => {};
+    sim.people.pay(2);
+    await sim.untilSettled(31_000);
+    expect(sim.manager.rows.size).to.equal(2);
+  });
+
+  it('rests when all is well: an hour of polls and sweeps changes and writes nothing', async () => {
+    await sim.start();
+    sim.people.pay(3);
+    await sim.untilSettled();
+    await sim.time.pass(1_000); // the events of its own containers make it look once more
+    const { changes } = sim;
+    sim.life.calls.length = 0;
+    await sim.time.pass(3_600_000, 1_000);
+    expect(sim.changes).to.equal(changes);
+    expect(sim.life.calls.filter((call) => call === 'manager.report')).to.deep.equal([]);
+  });
+
+  it('stops an instance that is being waited for at once, not after the wait', async () => {
+    sim.engine.silent.add(1);
+    await sim.start();
+    sim.people.pay();
+    await sim.time.until('waiting', () => row().reason === 'WaitingForAnswer');
+    sim.people.press(1, 'stop');
+    expect(await sim.untilSettled()).to.be.below(1_000);
+    expect(row()).to.include({ state: 'stopped', wasReady: false });
+  });
+
+  it('works through start, stop, restart and remove', async () => {
+    await sim.start();
+    const id = sim.people.create();
+    await sim.time.pass(1_000);
+    expect(sim.changes, 'before Start').to.equal(0);
+    for (const [button, state] of [
+      ['start', 'running'],
+      ['stop', 'stopped'],
+      ['start', 'running'],
+      ['restart', 'running'],
+      ['remove', 'removed'],
+    ] as const) {
+      sim.people.press(id, button);
+      await sim.untilSettled();
+      expect(row(id).state, button).to.equal(state);
+    }
+    expect(row(id)).to.include({ active: false, ports: null });
+    expect([...sim.databases.present], 'its data').to.deep.equal([id]);
+  });
+
+  it('does when it is back what was pressed while it was away', async () => {
+    await sim.start();
+    sim.people.pay(2);
+    await sim.untilSettled();
+    await sim.stop();
+    sim.people.press(1, 'stop');
+    sim.people.press(2, 'restart');
+    sim.people.pay();
+    await sim.start();
+    expect(await sim.untilSettled()).to.be.below(2_000);
+  });
+
+  it('brings back an instance whose container dies', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.engine.die(1);
+    expect(await sim.untilSettled()).to.be.below(1_000);
+  });
+
+  it('finds by the sweep what Docker told nobody', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.engine.happened = () => {};
+    sim.engine.die(1);
+    await sim.untilSettled(300_000);
+  });
+
+  it('leaves alone what Odoo does not know, and names it once', async () => {
+    await sim.engine.render(anInstance({ id: 99 }));
+    await sim.engine.start(anInstance({ id: 99 }));
+    const { changes } = sim;
+    await sim.start();
+    await sim.time.pass(900_000, 1_000);
+    expect(sim.changes).to.equal(changes);
+    expect(says('orphan: containers of ours that Odoo does not know')).to.have.length(1);
+  });
+
+  it('says once that Odoo is away and once that it is back, and goes on by itself', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.manager.isAway = true;
+    sim.engine.die(1);
+    await sim.time.pass(600_000, 1_000);
+    expect(says('away, will be tried again')).to.have.length(1);
+    sim.manager.isAway = false;
+    sim.people.nudge = () => {};
+    sim.people.pay();
+    await sim.untilSettled(301_000);
+    expect(says('back again').map((line) => line['who'])).to.deep.equal(['Odoo']);
+    expect(says('failed, will be tried again')).to.deep.equal([]);
+  });
+
+  it('waits for Docker and then goes on by itself', async () => {
+    await sim.start();
+    sim.engine.isAway = true;
+    sim.people.pay();
+    await sim.time.until('error', () => row().state === 'error', 5_000);
+    expect(row()).to.include({ reason: 'DockerUnavailable', message: 'Docker does not answer.' });
+    sim.engine.comeBack();
+    await sim.untilSettled(60_000);
+  });
+
+  it('backs off from an instance that fails, and takes it up at once when a person presses Start', async () => {
+    await sim.start();
+    sim.databases.isAway = true;
+    sim.people.pay();
+    await sim.time.pass(600_000, 1_000);
+    const tries = sim.life.calls.filter((call) => call === 'databases.observe').length;
+    expect(tries).to.be.within(8, 14);
+    sim.databases.isAway = false;
+    sim.people.press(1, 'start');
+    expect(await sim.untilSettled()).to.be.below(1_000);
+  });
+
+  it('backs off as well from an instance whose own containers make events while it fails', async () => {
+    await sim.start();
+    sim.life.trap((call, moment) => {
+      if (call === 'engine.awaitAnswer' && moment === 'before') {
+        sim.engine.happened(1);
+        throw new Error('it crashed');
+      }
+    });
+    sim.people.pay();
+    await sim.time.pass(60_000, 100);
+    const tries = sim.life.calls.filter((call) => call === 'engine.awaitAnswer').length;
+    expect(tries).to.be.within(4, 10);
+  });
+
+  it('goes on with the others when one cannot be helped', async () => {
+    const repository = { id: 1, url: 'https://gone.example.com/x', branch: '19.0', commit: '' };
+    sim.engine.brokenRepositories.set(repository.url, new Error('gone'));
+    await sim.start();
+    const broken = sim.people.create({ repositories: [repository] });
+    sim.people.press(broken, 'start');
+    sim.people.pay();
+    const states = () => [...sim.manager.rows.values()].map(({ state }) => state).join();
+    await sim.time.until('one failed, one runs', () => states() === 'error,running', 1_000);
+    expect(row(broken).reason).to.equal('Unexpected');
+  });
+
+  it('takes the next pair when a port is taken between its test and the start, and says so', async () => {
+    sim.engine.stolenPorts.add(40_000);
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    expect(row().ports).to.deep.equal({ http: 20_001, longpolling: 40_001 });
+    expect(row().log.join('\n')).to.include('Port 20000 or 40000 is taken; using the next pair.');
+  });
+
+  it('tells Odoo of a failure that only a person can mend even when Odoo is away just then', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.databases.present.delete(1);
+    sim.life.failOnce('manager.report', 'before', new ManagerError('transport', 'away'));
+    sim.engine.die(1);
+    await sim.time.until('the alarm', () => row().reason === 'DatabaseMissing', 300_000);
+  });
+
+  it('may be stopped twice, and takes nothing more', async () => {
+    await sim.start();
+    const { daemon } = sim;
+    await sim.stop();
+    await daemon.stop();
+    daemon.hurry(['invoice:1']);
+    expect(daemon.backlog).to.equal(0);
+  });
+});

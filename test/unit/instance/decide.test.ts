@@ -1,0 +1,46 @@
+import { expect } from 'chai';
+import { decide } from '../../../src/instance/decide.ts';
+import { anInstance, aWorld } from '../../support/samples.ts';
+
+const fresh = anInstance({ wasReady: false });
+const stopped = anInstance({ desiredState: 'stopped' });
+const removed = anInstance({ desiredState: 'removed' });
+
+describe('decide', () => {
+  const table = [
+    ['never started', anInstance({ desiredState: 'draft' }), aWorld(), null],
+    ['no ports yet', anInstance({ ports: null }), aWorld(), 'assignPorts'],
+    ['a checkout is missing', fresh, aWorld({ checkouts: 'missing' }), 'fetchRepositories'],
+    ['no files', fresh, aWorld({ files: 'absent' }), 'render'],
+    ['the plan or a port has changed', fresh, aWorld({ files: 'stale' }), 'render'],
+    ['its own Postgres is not up', fresh, aWorld({ database: 'offline' }), 'startDatabase'],
+    ['no database yet', fresh, aWorld({ database: 'absent' }), 'createDatabase'],
+    ['a database that has been there', anInstance(), aWorld({ database: 'absent' }), 'stall'],
+    ['no containers', fresh, aWorld({ containers: 'none' }), 'start'],
+    ['a container died', fresh, aWorld({ containers: 'stopped' }), 'start'],
+    ['one of two died', fresh, aWorld({ containers: 'partial' }), 'start'],
+    ['made from older files', fresh, aWorld({ containers: 'outdated' }), 'start'],
+    ['up, silent', fresh, aWorld({ answering: false }), 'awaitAnswer'],
+    ['up, answering', fresh, aWorld(), null],
+    ['to be stopped, up', stopped, aWorld(), 'stop'],
+    ['to be stopped, half up', stopped, aWorld({ containers: 'partial' }), 'stop'],
+    ['to be stopped, up from old files', stopped, aWorld({ containers: 'outdated' }), 'stop'],
+    ['to be stopped, down', stopped, aWorld({ containers: 'stopped' }), null],
+    ['to be stopped, never made', stopped, aWorld({ containers: 'none' }), null],
+    ['to be removed, up', removed, aWorld(), 'takeDown'],
+    ['to be removed, down', removed, aWorld({ containers: 'stopped' }), 'takeDown'],
+    ['removed', removed, aWorld({ containers: 'none' }), null],
+  ] as const;
+  for (const [when, desired, seen, expected] of table)
+    it(`${when} → ${expected ?? 'nothing'}`, () => {
+      const step = decide(desired, seen);
+      expect(step && ('do' in step ? step.do : 'stall')).to.equal(expected);
+    });
+
+  it('prepares everything before it starts anything', () => {
+    const nothing = aWorld({ checkouts: 'missing', files: 'absent', database: 'absent' });
+    expect(decide(fresh, { ...nothing, containers: 'none', answering: false })).to.include({
+      do: 'fetchRepositories',
+    });
+  });
+});
