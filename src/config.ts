@@ -169,6 +169,8 @@ function explain(file: string, found: unknown, error: z.ZodError): string {
       (place, part) => (place as Record<PropertyKey, unknown> | undefined)?.[part],
       found,
     );
+    // The value of an unknown key's parent is everything beside it, secrets included.
+    if (issue.code === 'unrecognized_keys') return `  ${key}: ${issue.message}`;
     const shown = /secret|key|password/i.test(key) ? '[redacted]' : JSON.stringify(value);
     return `  ${key}: ${issue.message}; found ${value === undefined ? 'nothing' : shown}`;
   });

@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { images } from './images.ts';
-import { run, succeeds } from './run.ts';
+import { run } from './run.ts';
 
 /**
  * Removes what carries this install id (the stack's own and its customers' alike) and the stack's folder.
@@ -10,13 +10,11 @@ import { run, succeeds } from './run.ts';
  */
 export async function takeDown(install: string, dir: string): Promise<string[]> {
   const label = `label=microsaas.install=${install}`;
-  const removed: string[] = [];
   const sidecar = `ms-${install}-sidecar`;
-  // First of all, or it would bring back what is removed.
-  if (await succeeds('docker', ['container', 'rm', '--force', '--volumes', '--', sidecar])) {
-    removed.push(`container ${sidecar}`);
-  }
+  const removed: string[] = [];
   const containers = await list(['container', 'ls', '--all', '--filter', label], '{{.Names}}');
+  // The sidecar first of all, or it would bring back what is removed.
+  containers.sort((one, other) => Number(other === sidecar) - Number(one === sidecar));
   for (const name of containers) {
     await run('docker', ['container', 'rm', '--force', '--volumes', '--', name]);
     removed.push(`container ${name}`);

@@ -26,6 +26,8 @@ export function decideClaim(
   inPaymentIsPaid: boolean,
 ): ClaimDecision {
   if (!isPaid(invoice, inPaymentIsPaid)) return NOTHING;
+  // Held units no longer count as backlog, so the reason may be gone: only a person ends a hold.
+  if (invoice.hold !== '' && !invoice.approved) return NOTHING;
   const units: PlanUnit[] = [];
   for (const line of invoice.lines) {
     const missing = unclaimedUnits(line, invoice.invoiceDay);

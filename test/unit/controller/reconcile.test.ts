@@ -109,7 +109,7 @@ describe('reconcile', () => {
               sim.manager.insert({ desiredState, templateCode, repositories: [repository] });
               await live(history);
               if (step) life.failOnce(CALLS[step], moment, new Error('interrupted'));
-              if ((await look()) !== null) await look();
+              if ((await look()) !== null) expect(await look()).to.equal(null);
               await expectAtRest().catch((cause) => {
                 const past = [...history, `interrupted ${moment} ${step}`].join(', ');
                 throw new Error(`${past}: ${cause.message}`, { cause });
