@@ -77,6 +77,12 @@ export class ManagerDatabases {
       if (missing.length > 0) throw new Error(`Odoo did not install ${missing.join(', ')}.`);
       // Nobody may ever get in with Odoo's own first password.
       await sql(`UPDATE res_users SET password = NULL WHERE login = 'admin'`);
+      // A clone copies a sequence together with its "next 32 are already in the log", which is untrue of the clone:
+      // after a crash of the server it would give out numbers twice. setval() clears that mark.
+      await sql(
+        `SELECT setval(format('%I.%I', schemaname, sequencename)::regclass,
+                       coalesce(last_value, start_value), last_value IS NOT NULL) FROM pg_sequences`,
+      );
     });
     await withSql(this.#server, 'postgres', async (sql) => {
       await sql(`ALTER DATABASE ${quoted(name)} WITH ALLOW_CONNECTIONS false`);

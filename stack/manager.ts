@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { answers } from './answers.ts';
 import { contentHash } from './content-hash.ts';
 import { freePort } from './free-port.ts';
@@ -114,6 +115,7 @@ export class ManagerStack {
 
   /** Makes the sidecar's user, key and secret, once, and writes the sidecar's configuration. */
   async connectSidecar(): Promise<void> {
+    await this.#choosePorts();
     const manager = await this.manager();
     if ((await this.files.read('sidecar/api-key')) === undefined) {
       const made = await connect(manager);
@@ -132,20 +134,34 @@ export class ManagerStack {
     });
   }
 
-  /** Starts the sidecar's container and waits until it reaches everything it needs. */
+  /** Starts the sidecar's container and waits until it reaches everything it needs. @throws Error with its log */
   async startSidecar(): Promise<void> {
-    await this.containers.compose(['up', '--detach', '--', 'sidecar']);
-    const url = `${this.sidecarUrl}/readyz`;
-    if (!(await answers(url, 60))) {
-      const log = await run('docker', [
-        'logs',
-        '--tail',
-        '20',
-        '--',
-        this.containers.names.sidecar,
-      ]);
-      throw new Error(`The sidecar is not ready:\n${log}`);
+    const { sidecar } = this.containers.names;
+    for (let attempt = 1; ; attempt += 1) {
+      await this.containers.compose(['up', '--detach', '--', 'sidecar']);
+      // An answer alone proves nothing: another stack's sidecar may have taken the port.
+      const isReady =
+        (await this.#sidecarListens(30)) && (await answers(`${this.sidecarUrl}/readyz`, 30));
+      if (isReady) return;
+      const log = await this.containers.log(sidecar);
+      if (attempt === PORT_ATTEMPTS || !log.includes('EADDRINUSE')) {
+        throw new Error(`The sidecar is not ready:\n${log.split('\n').slice(-20).join('\n')}`);
+      }
+      await run('docker', ['container', 'rm', '--force', '--', sidecar]);
+      this.#remembered.sidecarPort += 1;
+      await this.connectSidecar();
     }
+  }
+
+  async #sidecarListens(seconds: number): Promise<boolean> {
+    const end = performance.now() + seconds * 1000;
+    while (performance.now() < end) {
+      const log = await this.containers.log(this.containers.names.sidecar);
+      if (log.includes('EADDRINUSE')) return false;
+      if (log.includes('sidecar is up')) return true;
+      await sleep(100);
+    }
+    return false;
   }
 
   /** The database the manager sells from. */

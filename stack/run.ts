@@ -8,6 +8,8 @@ export interface RunOptions {
   input?: string;
   /** Milliseconds; the process is ended after it. */
   timeout?: number;
+  /** Standard error belongs to the answer, too. */
+  both?: boolean;
 }
 
 /** A process that ended badly: what it was and what it said, without its arguments' values. */
@@ -28,13 +30,14 @@ export class RunError extends Error {
 
 /**
  * Runs a program to its end.
- * @returns its standard output, trimmed
+ * @returns its standard output, trimmed; with `both`, standard error in between as it came
  * @throws RunError when it can't be started, ends with another code than 0 or takes too long
  */
 export async function run(file: string, args: string[], options: RunOptions = {}): Promise<string> {
   const result = await execa(file, args, {
     reject: false,
     stdin: options.input === undefined ? 'ignore' : 'pipe',
+    all: true,
     ...(options.input === undefined ? {} : { input: options.input }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env === undefined ? {} : { env: options.env }),
@@ -48,7 +51,7 @@ export async function run(file: string, args: string[], options: RunOptions = {}
       output || (result.shortMessage ?? 'no output'),
     );
   }
-  return result.stdout.trim();
+  return (options.both ? result.all : result.stdout).trim();
 }
 
 /**

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { contentHash } from './content-hash.ts';
 import { images } from './images.ts';
@@ -18,6 +18,9 @@ const SOURCES = [
   'tsconfig.build.json',
 ];
 
+/** Images of this checkout that are kept: another run may be about to start the one it has just built. */
+const KEPT = 3;
+
 /**
  * Builds the sidecar's image from this checkout unless one of the same content is there.
  * @returns its tag, `microsaas:<hash>`
@@ -27,25 +30,28 @@ export async function ensureSidecarImage(): Promise<string> {
   const hash = await contentHash(repository, SOURCES, base);
   const tag = `microsaas:${hash}`;
   if (await succeeds('docker', ['image', 'inspect', '--', tag])) return tag;
-  const context = varPath('image');
-  await prepareContext(context);
-  await run('docker', [
-    ...['build', '--quiet', '--network', 'none', '--build-arg', `BASE=${images.base}`],
-    ...['--label', `microsaas.source=${hash}`, '--tag', tag, '--', context],
-  ]);
+  // A folder of its own: a demo and a test run may build at the same time.
+  await mkdir(varPath('image'), { recursive: true });
+  const context = await mkdtemp(varPath('image', 'context-'));
+  try {
+    await prepareContext(context);
+    await run('docker', [
+      ...['build', '--quiet', '--network', 'none', '--build-arg', `BASE=${images.base}`],
+      ...['--label', `microsaas.source=${hash}`, '--tag', tag, '--', context],
+    ]);
+  } finally {
+    await rm(context, { recursive: true, force: true });
+  }
   await forgetEarlier(tag);
   return tag;
 }
 
 /** A folder with the compiled sidecar and its production packages, so that the build needs no network. */
 async function prepareContext(context: string): Promise<void> {
-  await mkdir(context, { recursive: true });
-  await rm(join(context, 'dist'), { recursive: true, force: true });
   const tsc = join(repository, 'node_modules', 'typescript', 'bin', 'tsc');
   const project = ['--project', 'tsconfig.build.json', '--outDir', join(context, 'dist')];
   await run(process.execPath, [tsc, ...project], { cwd: repository });
   for (const path of ['Dockerfile', 'images/sidecar', 'templates']) {
-    await rm(join(context, path), { recursive: true, force: true });
     await cp(join(repository, path), join(context, path), { recursive: true });
   }
   await productionPackages(context);
@@ -53,16 +59,16 @@ async function prepareContext(context: string): Promise<void> {
 
 /** Copies the packages that package-lock.json does not mark as development's: exactly what was tested, no network. */
 async function productionPackages(context: string): Promise<void> {
-  await rm(join(context, 'node_modules'), { recursive: true, force: true });
   await cp(join(repository, 'package.json'), join(context, 'package.json'));
   const lock = JSON.parse(await readFile(join(repository, 'package-lock.json'), 'utf8')) as {
-    packages: Record<string, { dev?: boolean }>;
+    packages: Record<string, { dev?: boolean; optional?: boolean }>;
   };
   const production = Object.entries(lock.packages).filter(([path, { dev }]) => path !== '' && !dev);
-  for (const [path] of production) {
+  for (const [path, { optional }] of production) {
     const source = join(repository, path);
-    // Optional packages of other platforms stand in the lock file but not on this disk.
-    if (!existsSync(source)) continue;
+    // Optional packages of other platforms stand in the lock file but not on this disk. Any other must be there:
+    // an image without it would carry the tag of a whole one.
+    if (optional && !existsSync(source)) continue;
     await cp(source, join(context, path), {
       recursive: true,
       filter: (file) => file === source || basename(file) !== 'node_modules',
@@ -72,8 +78,11 @@ async function productionPackages(context: string): Promise<void> {
 
 /** Images of earlier states of this checkout would pile up; one that a container still uses stays. */
 async function forgetEarlier(tag: string): Promise<void> {
-  const file = varPath('image', 'tag');
-  const earlier = (await readFile(file, 'utf8').catch(() => '')).trim();
-  await writeFile(file, `${tag}\n`);
-  if (earlier !== '' && earlier !== tag) await succeeds('docker', ['image', 'rm', '--', earlier]);
+  const file = varPath('image', 'tags');
+  const text = await readFile(file, 'utf8').catch(() => '');
+  const newestFirst = [tag, ...text.split('\n').filter((line) => line !== '' && line !== tag)];
+  await writeFile(file, `${newestFirst.slice(0, KEPT).join('\n')}\n`);
+  for (const earlier of newestFirst.slice(KEPT)) {
+    await succeeds('docker', ['image', 'rm', '--', earlier]);
+  }
 }

@@ -48,9 +48,17 @@ export class StackContainers {
     await this.compose([...like, ...quietly, ...args], { timeout: 900_000 });
   }
 
+  /** Whether a container runs; one that fails and is started again and again does not. */
   async isRunning(container: string): Promise<boolean> {
-    const args = ['container', 'inspect', '--format', '{{.State.Running}}', '--', container];
-    return (await run('docker', args).catch(() => 'false')) === 'true';
+    const args = ['container', 'inspect', '--format', '{{.State.Status}}', '--', container];
+    return (await run('docker', args).catch(() => 'absent')) === 'running';
+  }
+
+  /** What a container has written since it was last started. */
+  async log(container: string): Promise<string> {
+    const args = ['container', 'inspect', '--format', '{{.State.StartedAt}}', '--', container];
+    const since = await run('docker', args);
+    return run('docker', ['logs', '--since', since, '--', container], { both: true });
   }
 
   /** The network the sidecar listens on for the manager; made beforehand, its gateway is told to both. */
