@@ -11,13 +11,15 @@ import type { Key } from './instance/types.ts';
 /** How often Docker's list is held against Odoo's: finds what the event stream has missed. */
 const SWEEP_SCHEDULE = '*/5 * * * *';
 
+/** How many keys are looked at together. Most of that is waiting; what is not is limited by `World.whenRoom`. */
+const WORKERS = 32;
+
 /** Retries of one key: 1 s, 2 s, 4 s … five minutes. */
 const FIRST_RETRY = 1_000;
 const LAST_RETRY = 300_000;
 
 export interface DaemonOptions {
   readonly world: World;
-  readonly parallel: number;
   readonly pollSeconds: number;
 }
 
@@ -26,6 +28,8 @@ export class Daemon {
   readonly #world: World;
   readonly #options: DaemonOptions;
   readonly #queue: WorkQueue<Key>;
+  /** Building a template database takes minutes: no customer and no button waits behind one. */
+  readonly #plans: WorkQueue<Key>;
   readonly #stop = new AbortController();
   #pollTimer: NodeJS.Timeout | undefined;
   #sweepTask: ScheduledTask | undefined;
@@ -37,22 +41,18 @@ export class Daemon {
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#world = options.world;
-    this.#queue = new WorkQueue<Key>({
-      concurrency: options.parallel,
-      work: (key, signals) => this.#work(key, signals),
-      backoffMs: (failures) => Math.min(FIRST_RETRY * 2 ** (failures - 1), LAST_RETRY),
-      onFailure: (key, error, retryInMs) => this.#failed(key, error, retryInMs),
-    });
+    this.#queue = this.#makeQueue(WORKERS);
+    this.#plans = this.#makeQueue(1);
   }
 
   /** How many keys wait or are worked on. */
   get backlog(): number {
-    return this.#queue.size;
+    return this.#queue.size + this.#plans.size;
   }
 
   async start(): Promise<void> {
     this.#watching = this.#world.engine.watch(
-      (id) => (id === null ? void this.#sweep() : this.#queue.add(`instance:${id}`)),
+      (id) => (id === null ? void this.#sweep() : this.#add([`instance:${id}`])),
       this.#stop.signal,
     );
     this.#sweepTask = cron.schedule(SWEEP_SCHEDULE, () => this.#sweep(), { noOverlap: true });
@@ -61,7 +61,7 @@ export class Daemon {
 
   /** Somebody says that these have changed: they come up at once, whatever they were waiting for. */
   hurry(keys: readonly Key[]): void {
-    for (const key of keys) this.#queue.hurry(key);
+    for (const key of keys) this.#queueOf(key).hurry(key);
   }
 
   /** Ends the loop and waits for the steps under way. May be called twice. */
@@ -69,8 +69,25 @@ export class Daemon {
     this.#stop.abort();
     clearTimeout(this.#pollTimer);
     await this.#sweepTask?.destroy();
-    await this.#queue.close();
+    await Promise.all([this.#queue.close(), this.#plans.close()]);
     await this.#watching;
+  }
+
+  #makeQueue(concurrency: number): WorkQueue<Key> {
+    return new WorkQueue<Key>({
+      concurrency,
+      work: (key, signals) => this.#work(key, signals),
+      backoffMs: (failures) => Math.min(FIRST_RETRY * 2 ** (failures - 1), LAST_RETRY),
+      onFailure: (key, error, retryInMs) => this.#failed(key, error, retryInMs),
+    });
+  }
+
+  #queueOf(key: Key): WorkQueue<Key> {
+    return key.startsWith('plan:') ? this.#plans : this.#queue;
+  }
+
+  #add(keys: readonly Key[]): void {
+    for (const key of keys) this.#queueOf(key).add(key);
   }
 
   async #work(key: Key, signals: WorkSignals): Promise<void> {
@@ -103,8 +120,11 @@ export class Daemon {
 
   async #pollAndRepeat(): Promise<void> {
     await this.#guarded(async () => {
-      for (const key of await poll(this.#world)) this.#queue.add(key);
+      this.#add(await poll(this.#world));
       this.#sayBack('Odoo');
+      if (!this.#away.has('Postgres')) return;
+      await this.#world.databases.ping();
+      this.#sayBack('Postgres');
     });
     if (this.#stop.signal.aborted) return;
     this.#pollTimer = setTimeout(
@@ -117,8 +137,7 @@ export class Daemon {
     await this.#guarded(async () => {
       const { keys, plans, orphans } = await sweep(this.#world);
       this.#sayBack('Odoo', 'Docker');
-      for (const key of keys) this.#queue.add(key);
-      for (const plan of plans) this.#queue.add(`plan:${plan}`);
+      this.#add([...keys, ...plans.map((id): Key => `plan:${id}`)]);
       for (const id of orphans) {
         if (this.#knownOrphans.has(id)) continue;
         this.#knownOrphans.add(id);

@@ -84,6 +84,10 @@ export interface Engine {
 
 /** The customers' databases. */
 export interface Databases {
+  /** Resolves when the shared server answers; throws RetryableError('PostgresUnavailable'). */
+  ping(): Promise<void>;
+  /** Makes the instance's own idea of its URL what it is now, for its next start. */
+  setUrl(desired: DesiredInstance): Promise<void>;
   /** Builds what the plan's instances will be cloned from, where it is not there yet. */
   prepare(plan: Plan, signal: AbortSignal): Promise<void>;
   observe(desired: DesiredInstance): Promise<ObservedInstance['database']>;

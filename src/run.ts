@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import PQueue from 'p-queue';
 import type { Config } from './config.ts';
 import { Reporter } from './controller/reporter.ts';
 import { Daemon } from './daemon.ts';
@@ -11,9 +12,6 @@ import type { ManagerFacts } from './interfaces.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
 import { assemble, type Sidecar } from './sidecar.ts';
-
-/** Most of a worker's time is waiting for somebody else's processes. */
-const WORKERS_PER_CORE = 4;
 
 /** How long a manager that is away is left alone between two greetings, in milliseconds. */
 const GREETING_INTERVAL = 2_000;
@@ -45,6 +43,9 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
     await sidecar.repositories.sweep();
     const facts = await greet(sidecar, log, stop);
     await manager.syncTemplates(sidecar.templates.all);
+    const room = new PQueue({
+      concurrency: config.instances.parallel || Math.max(2, availableParallelism()),
+    });
     daemon = new Daemon({
       world: {
         manager,
@@ -53,10 +54,10 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
         reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
         limits: config.limits,
         inPaymentIsPaid: facts.inPaymentIsPaid,
+        whenRoom: (work) => room.add(work),
         now: () => new Date(),
         log,
       },
-      parallel: config.instances.parallel || WORKERS_PER_CORE * availableParallelism(),
       pollSeconds: config.manager.pollSeconds,
     });
     await daemon.start();

@@ -1,16 +1,21 @@
 import { PortTakenError, RetryableError } from '../errors.ts';
 import type { Action, DesiredInstance } from '../instance/types.ts';
 import { logLine, progressReport } from './progress.ts';
+import type { WorkSignals } from './work-queue.ts';
 import type { World } from './world.ts';
 
 /** Two starts may want the same pair; more rounds than this mean that something else is wrong. */
 const MAX_PORT_ROUNDS = 100;
 
-type Act = (desired: DesiredInstance, signal: AbortSignal) => Promise<void>;
+/** A start keeps its room until the first answer, but no longer than this: a silent instance must not hold up others. */
+const ROOM_PER_START = 10_000;
+
+type Signals = Pick<WorkSignals, 'stop' | 'again'>;
+type Act = (desired: DesiredInstance, signals: Signals) => Promise<void>;
 
 /** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
 export function makeActions(world: World): Record<Action, Act> {
-  const { manager, engine, databases, reporter } = world;
+  const { manager, engine, databases, reporter, whenRoom } = world;
 
   /** Checked twice, as the seed asks: against the database, then by a bind on the host. */
   async function assignPorts(desired: DesiredInstance, unusable: readonly number[]): Promise<void> {
@@ -29,9 +34,11 @@ export function makeActions(world: World): Record<Action, Act> {
   }
 
   /** A bind that was lost since the ports were tested takes the next pair, and says so. */
-  async function start(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+  async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
+    // The ports may have changed since the database was made, or the pattern of the URLs.
+    await databases.setUrl(desired);
     try {
-      await engine.start(desired, signal);
+      await engine.start(desired, signals.stop);
     } catch (error) {
       if (!(error instanceof PortTakenError) || desired.ports === null) throw error;
       const { http, longpolling } = desired.ports;
@@ -42,30 +49,49 @@ export function makeActions(world: World): Record<Action, Act> {
           logLine(world.now(), `Port ${http} or ${longpolling} is taken; using the next pair.`),
         ],
       });
-      await assignPorts(desired, [http, longpolling]);
+      return assignPorts(desired, [http, longpolling]);
+    }
+    await firstAnswer(desired, signals);
+  }
+
+  /** Waits for the answer while the start has its room; a longer wait is a step of its own. */
+  async function firstAnswer(desired: DesiredInstance, signals: Signals): Promise<void> {
+    const roomIsOver = new AbortController();
+    const timer = setTimeout(() => roomIsOver.abort(), ROOM_PER_START);
+    const signal = AbortSignal.any([signals.stop, signals.again, roomIsOver.signal]);
+    try {
+      await engine.awaitAnswer(desired, signal);
+    } catch (error) {
+      if (!roomIsOver.signal.aborted) throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
   return {
     assignPorts: (desired) => assignPorts(desired, []),
-    fetchRepositories: async (desired, signal) => {
-      const commits = await engine.fetchRepositories(desired, signal);
+    fetchRepositories: async (desired, { stop }) => {
+      const commits = await engine.fetchRepositories(desired, stop);
       await reporter.report({ id: desired.id, revision: desired.revision, commits });
     },
     render: (desired) => engine.render(desired),
-    startDatabase: async (desired, signal) => {
-      await engine.startDatabase(desired, signal);
-      await databases.awaitServer(desired, signal);
+    startDatabase: async (desired, { stop }) => {
+      await engine.startDatabase(desired, stop);
+      await databases.awaitServer(desired, stop);
     },
-    createDatabase: (desired, signal) =>
-      databases.create(
-        desired,
-        (reason) => reporter.progress(progressReport(desired, reason, world.now())),
-        signal,
+    createDatabase: (desired, { stop }) =>
+      whenRoom(() =>
+        databases.create(
+          desired,
+          (reason) => reporter.progress(progressReport(desired, reason, world.now())),
+          stop,
+        ),
       ),
-    start,
-    awaitAnswer: (desired, signal) => engine.awaitAnswer(desired, signal),
-    stop: (desired, signal) => engine.stop(desired, signal),
-    takeDown: (desired, signal) => engine.takeDown(desired, signal),
+    start: (desired, signals) => whenRoom(() => start(desired, signals)),
+    // Only a wait may be cut short by a person: every other step is best finished.
+    awaitAnswer: (desired, { stop, again }) =>
+      engine.awaitAnswer(desired, AbortSignal.any([stop, again])),
+    stop: (desired, { stop }) => engine.stop(desired, stop),
+    takeDown: (desired, { stop }) => engine.takeDown(desired, stop),
   };
 }

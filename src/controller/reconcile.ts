@@ -44,10 +44,7 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
       const log = world.log.child({ instance: id, name: desired.name, step: step.do });
       log.info({ because: step.because }, 'step');
       const began = now().getTime();
-      // Only the wait for an answer may be cut short: every other step is best finished.
-      const signal =
-        step.do === 'awaitAnswer' ? AbortSignal.any([signals.stop, signals.again]) : signals.stop;
-      await actions[step.do](desired, signal);
+      await actions[step.do](desired, signals);
       durations.push(`${STEP_NAME[step.do]} ${((now().getTime() - began) / 1000).toFixed(2)} s`);
       if (signals.again.aborted) return;
     }

@@ -11,6 +11,8 @@ export interface World {
   readonly reporter: Reporter;
   readonly limits: ClaimLimits;
   readonly inPaymentIsPaid: boolean;
+  /** Runs work that keeps processors busy (clones, starts) as soon as there is room for it, in the order asked. */
+  readonly whenRoom: <T>(work: () => Promise<T>) => Promise<T>;
   readonly now: Clock;
   readonly log: Logger;
 }

@@ -84,6 +84,16 @@ export class OdooDatabases implements Databases {
     }
   }
 
+  async setUrl(desired: DesiredInstance): Promise<void> {
+    const place = await this.#options.placeOf(desired);
+    await this.#clusterOf(place).connected(this.#nameOf(desired), (client) =>
+      client.query(
+        `UPDATE ir_config_parameter SET value = $1 WHERE key = 'web.base.url' AND value <> $1`,
+        [place.url],
+      ),
+    );
+  }
+
   async awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     await this.#clusterOf(await this.#options.placeOf(desired)).awaitAnswer(signal);
   }

@@ -175,13 +175,13 @@ export class ComposeEngine implements Engine {
 
   async watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void> {
     const label = `microsaas.install=${this.#options.install}`;
+    const happened = (labels: Readonly<Record<string, string>>) => {
+      const id = Number(labels['microsaas.instance']);
+      if (id > 0) changed(id); // not one of ours that builds a template or is the manager's own
+    };
     while (!signal.aborted) {
-      await this.#options.api
-        .events(label, (labels) => changed(Number(labels['microsaas.instance']) || null), signal)
-        .catch(() => {}); // Docker is away: what was missed is found by the sweep after reconnecting
-      if (signal.aborted) return;
+      await this.#options.api.events(label, () => changed(null), happened, signal).catch(() => {}); // Docker is away: what is missed is found by the sweep after reconnecting
       await sleep(RECONNECT_DELAY, undefined, { signal }).catch(() => {});
-      changed(null);
     }
   }
 

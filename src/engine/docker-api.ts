@@ -78,9 +78,13 @@ export class DockerApi {
     return { subnet, gateway, containers: Object.keys(network.Containers).length };
   }
 
-  /** Calls back with the labels of every container event that carries the label, until the stream or signal ends. */
+  /**
+   * Calls back with the labels of every container event that carries the label, until the stream or signal ends.
+   * @param opened is called once nothing can be missed any more
+   */
   async events(
     label: string,
+    opened: () => void,
     happened: (labels: Readonly<Record<string, string>>) => void,
     signal: AbortSignal,
   ): Promise<void> {
@@ -98,6 +102,7 @@ export class DockerApi {
       const call = request(
         { socketPath: this.#socket, path: `/events?filters=${filters}`, signal },
         (response) => {
+          opened();
           const lines = createInterface({ input: response });
           lines.on('line', (line) =>
             happened(eventSchema.parse(JSON.parse(line)).Actor.Attributes),
