@@ -92,7 +92,11 @@ export class Daemon {
 
   async #work(key: Key, signals: WorkSignals): Promise<void> {
     const [kind, id] = key.split(':');
-    if (kind === 'instance') return reconcile(Number(id), this.#world, signals);
+    if (kind === 'instance') {
+      await reconcile(Number(id), this.#world, signals);
+      await this.#lookForPostgres();
+      return;
+    }
     if (kind === 'plan') return preparePlan(Number(id), this.#world, signals.stop);
     const instances = await claim(Number(id), this.#world);
     this.hurry(instances.map((instance): Key => `instance:${instance}`));
@@ -118,13 +122,20 @@ export class Daemon {
       if (this.#away.delete(who)) this.#world.log.info({ who }, 'back again');
   }
 
+  /** Asked only while it is away: an idle poll costs Postgres nothing. */
+  async #lookForPostgres(): Promise<void> {
+    if (!this.#away.has('Postgres')) return;
+    await this.#world.databases.ping().then(
+      () => this.#sayBack('Postgres'),
+      () => {}, // still away, and said so already
+    );
+  }
+
   async #pollAndRepeat(): Promise<void> {
     await this.#guarded(async () => {
       this.#add(await poll(this.#world));
       this.#sayBack('Odoo');
-      if (!this.#away.has('Postgres')) return;
-      await this.#world.databases.ping();
-      this.#sayBack('Postgres');
+      await this.#lookForPostgres();
     });
     if (this.#stop.signal.aborted) return;
     this.#pollTimer = setTimeout(

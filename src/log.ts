@@ -16,7 +16,9 @@ export function registerSecret(secret: string): string {
 /** Replaces every registered secret in a text. */
 export function redact(text: string): string {
   let clean = text;
-  for (const secret of secrets) clean = clean.replaceAll(secret, REDACTED);
+  // The longest first: one secret may begin another.
+  for (const secret of [...secrets].sort((a, b) => b.length - a.length))
+    clean = clean.replaceAll(secret, REDACTED);
   return clean;
 }
 
