@@ -118,7 +118,8 @@ function readYaml(file: string): Record<string, unknown> {
     );
   }
   try {
-    const value: unknown = parse(text) ?? {};
+    // A section whose keys are all commented out is null: the same as none.
+    const value: unknown = parse(text, (_key, part) => (part === null ? undefined : part)) ?? {};
     if (typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>;
     throw new ConfigError(`${file}: expected keys and values, found ${typeof value}`);
   } catch (cause) {
@@ -138,7 +139,8 @@ function withEnvironment(
     if (text === undefined) continue;
     let place = merged;
     for (const part of key.slice(0, -1)) {
-      place[part] ??= {};
+      // A section that is left empty is null; one that is a text has nothing to say beside the environment.
+      if (typeof place[part] !== 'object' || place[part] === null) place[part] = {};
       place = place[part] as Record<string, unknown>;
     }
     const last = key.at(-1) as string;

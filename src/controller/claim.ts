@@ -10,7 +10,7 @@ export async function claim(invoiceId: number, world: World): Promise<number[]> 
   const invoice = await manager.invoice(invoiceId);
   if (invoice === null) return [];
   const { units, hold } = decideClaim(invoice, limits, inPaymentIsPaid);
-  if (hold && hold.reason !== invoice.hold) {
+  if (hold) {
     log.warn({ invoice: invoice.name, reason: hold.reason }, 'waits for a person');
     await manager.hold(invoiceId, hold.reason, hold.message);
   }

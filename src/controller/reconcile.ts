@@ -102,7 +102,7 @@ function settled(desired: DesiredInstance, world: World, durations: readonly str
     log.push(
       logLine(
         now,
-        `Answering ${secondsToReady.toFixed(2)} s after the request: ${durations.join(', ')}.`,
+        `${[`Answering ${secondsToReady.toFixed(2)} s after the request`, ...durations].join(', ')}.`,
       ),
     );
   return {
@@ -134,19 +134,23 @@ async function reportFailure(
   const message =
     reasoned?.message ?? 'Something unexpected happened. The operator finds it in the log.';
   const again = isTerminal ? 'Press Start to try again.' : 'It is tried again by itself.';
-  await world.reporter
-    .report({
-      id: desired.id,
-      revision: desired.revision,
-      state: 'error',
-      reason: reasoned?.reason ?? 'Unexpected',
-      message,
-      detail: reasoned?.detail ?? '',
-      // A sidecar that starts afresh finds it by the poll; until then the work queue brings it back.
-      nextReview: isTerminal ? null : new Date(world.now().getTime() + RETRY_AFTER_RESTART),
-      ...(isNews ? { log: [logLine(world.now(), `${message} ${again}`)] } : {}),
-    })
-    .catch((cause) => world.log.warn({ instance: desired.id, err: cause }, 'failure not reported'));
+  const told = world.reporter.report({
+    id: desired.id,
+    revision: desired.revision,
+    state: 'error',
+    reason: reasoned?.reason ?? 'Unexpected',
+    message,
+    detail: reasoned?.detail ?? '',
+    // A sidecar that starts afresh finds it by the poll; until then the work queue brings it back.
+    nextReview: isTerminal ? null : new Date(world.now().getTime() + RETRY_AFTER_RESTART),
+    ...(isNews ? { log: [logLine(world.now(), `${message} ${again}`)] } : {}),
+  });
+  // What is final must be told, so that one is tried again; the others come up again anyway.
+  if (isTerminal) await told;
+  else
+    await told.catch((err) =>
+      world.log.warn({ instance: desired.id, err }, 'failure not reported'),
+    );
 }
 
 const RETRY_AFTER_RESTART = 60_000;

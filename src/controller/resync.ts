@@ -27,11 +27,9 @@ export interface SweepResult {
 
 /** Compares what Odoo believes of every instance with what Docker runs: finds what every event has missed. */
 export async function sweep(world: Pick<World, 'manager' | 'engine'>): Promise<SweepResult> {
-  const [states, containers, plans] = await Promise.all([
-    world.manager.states(),
-    world.engine.list(),
-    world.manager.plans([]),
-  ]);
+  // Containers first: one that appears between the two questions must not look like an orphan.
+  const containers = await world.engine.list();
+  const [states, plans] = await Promise.all([world.manager.states(), world.manager.plans([])]);
   const keys: Key[] = [];
   for (const [id, state] of states)
     if (disagrees(state, containers.get(id)?.running ?? false)) keys.push(`instance:${id}`);

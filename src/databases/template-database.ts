@@ -216,6 +216,14 @@ async function checkInstalled(
 }
 
 async function freeze(cluster: Cluster, unfinished: string, done: string): Promise<void> {
+  // A sequence remembers how many of its next numbers the log already holds. That is not true of a clone's log:
+  // after a crash of the server it would give the same numbers again. Setting it makes it forget.
+  await cluster.connected(unfinished, (client) =>
+    client.query(
+      `SELECT setval(format('%I.%I', schemaname, sequencename)::regclass,
+                     coalesce(last_value, start_value), last_value IS NOT NULL) FROM pg_sequences`,
+    ),
+  );
   await cluster.connected('postgres', (client) =>
     inTransaction(client, [
       `ALTER ROLE ${escapeIdentifier(unfinished)} NOLOGIN`,

@@ -1,7 +1,7 @@
 import { mock } from 'node:test';
 
 /** The moment at which every test of the loop begins: no full minute, so that no schedule is due at once. */
-export const START = new Date('2026-11-22T12:01:07Z');
+const START = new Date('2026-11-22T12:01:07Z');
 
 /** How far one step of virtual time goes, in milliseconds: what the reporter gathers for. */
 const STEP = 20;

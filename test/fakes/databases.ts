@@ -1,5 +1,5 @@
-import { RetryableError } from '../../src/errors.ts';
-import type { DesiredInstance, ObservedInstance } from '../../src/instance/types.ts';
+import { RetryableError, TerminalError } from '../../src/errors.ts';
+import type { DesiredInstance, ObservedInstance, Plan } from '../../src/instance/types.ts';
 import type { Databases } from '../../src/interfaces.ts';
 import { hasOwnDatabase } from './engine.ts';
 
@@ -9,7 +9,7 @@ import { hasOwnDatabase } from './engine.ts';
  */
 export class FakeDatabases implements Databases {
   readonly present = new Set<number>();
-  /** Module sets that have a template database. */
+  /** Module sets and languages that have a template database. */
   readonly templates = new Set<string>();
   changes = 0;
   isAway = false;
@@ -21,6 +21,19 @@ export class FakeDatabases implements Databases {
     this.#isDatabaseUp = isDatabaseUp;
   }
 
+  async ping(): Promise<void> {
+    this.#checkHere();
+  }
+
+  async setUrl(desired: DesiredInstance): Promise<void> {
+    if (!this.present.has(desired.id)) throw new Error(`database ${desired.id} does not exist`);
+  }
+
+  async prepare({ modules, languages }: Plan): Promise<void> {
+    this.#checkHere();
+    for (const lang of languages) this.#buildTemplate(modules, lang);
+  }
+
   async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
     if (hasOwnDatabase(desired)) {
       if (!this.#isDatabaseUp(desired.id)) return 'offline';
@@ -28,18 +41,29 @@ export class FakeDatabases implements Databases {
     return this.present.has(desired.id) ? 'ready' : 'absent';
   }
 
+  async awaitServer(desired: DesiredInstance): Promise<void> {
+    if (!this.#isDatabaseUp(desired.id))
+      throw new RetryableError('PostgresUnavailable', 'The database server does not answer.');
+  }
+
   async create(desired: DesiredInstance, progress: (reason: string) => void): Promise<void> {
     this.#checkHere();
-    const modules = JSON.stringify(desired.modules);
-    if (!this.templates.has(modules)) {
-      progress('PreparingTemplate');
-      this.templates.add(modules);
-    }
+    if (this.#buildTemplate(desired.modules, desired.customer.lang)) progress('PreparingTemplate');
     progress('CreatingDatabase');
     if (this.present.has(desired.id))
       throw new Error(`database ${desired.id} would be overwritten`);
     this.present.add(desired.id);
     this.changes += 1;
+  }
+
+  /** @returns whether it was not there yet. */
+  #buildTemplate(modules: readonly string[], lang: string): boolean {
+    if (modules.includes('no_such_module'))
+      throw new TerminalError('ModulesFailed', 'These modules could not be installed.');
+    const template = JSON.stringify([modules, lang]);
+    const isNew = !this.templates.has(template);
+    this.templates.add(template);
+    return isNew;
   }
 
   #checkHere(): void {

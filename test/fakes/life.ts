@@ -1,5 +1,5 @@
 /** Thrown by every call of a sidecar that has been killed, before it can have an effect. */
-export class KilledError extends Error {
+class KilledError extends Error {
   override readonly name = 'KilledError';
 }
 

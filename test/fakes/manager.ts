@@ -4,6 +4,7 @@ import type {
   DesiredInstance,
   Invoice,
   InvoiceLine,
+  Plan,
   PlanUnit,
   PortPair,
   Report,
@@ -39,6 +40,9 @@ export class FakeManager implements Manager {
   readonly rows = new Map<number, Row>();
   readonly invoices = new Map<number, Invoice>();
   readonly templates = new Map<string, TemplateSummary>();
+  readonly forSale = new Map<number, Plan>();
+  /** What the sidecar said last about each plan. */
+  readonly planReports = new Map<number, { readonly isReady: boolean; readonly message: string }>();
   /** True: every call fails as it does when Odoo is down. */
   isAway = false;
 
@@ -75,12 +79,12 @@ export class FakeManager implements Manager {
   async due(limit: number): Promise<number[]> {
     this.#checkHere();
     for (const id of [...this.#later]) this.review(id, this.rows.get(id)?.nextReview ?? null);
-    return [...this.#due].slice(0, limit);
+    return first(this.#due, limit);
   }
 
   async unclaimed(limit: number): Promise<number[]> {
     this.#checkHere();
-    return [...this.#open].slice(0, limit);
+    return first(this.#open, limit);
   }
 
   async desired(ids: readonly number[]): Promise<DesiredInstance[]> {
@@ -122,6 +126,17 @@ export class FakeManager implements Manager {
     this.#checkHere();
     for (const { ports, id } of reports) if (ports) this.#checkPorts(id, ports);
     for (const report of reports) this.#apply(report);
+  }
+
+  async plans(ids: readonly number[]): Promise<Plan[]> {
+    this.#checkHere();
+    const all = [...this.forSale.values()];
+    return ids.length === 0 ? all : all.filter(({ id }) => ids.includes(id));
+  }
+
+  async reportPlan(id: number, isReady: boolean, message: string): Promise<void> {
+    this.#checkHere();
+    this.planReports.set(id, { isReady, message });
   }
 
   async suggestPorts(exclude: readonly number[]): Promise<PortPair | null> {
@@ -242,4 +257,14 @@ export class FakeManager implements Manager {
   #checkHere(): void {
     if (this.isAway) throw new ManagerError('transport', 'connect ECONNREFUSED');
   }
+}
+
+/** The first `count` of a set, without going through the rest. */
+function first(set: ReadonlySet<number>, count: number): number[] {
+  const found: number[] = [];
+  for (const it of set) {
+    if (found.length >= count) break;
+    found.push(it);
+  }
+  return found;
 }

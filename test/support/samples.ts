@@ -3,6 +3,7 @@ import type {
   Invoice,
   InvoiceLine,
   ObservedInstance,
+  Plan,
   Subscription,
 } from '../../src/instance/types.ts';
 
@@ -88,6 +89,17 @@ export function anInvoice(over: Partial<Invoice> = {}): Invoice {
     hold: '',
     reversedRatio: 0,
     lines: [aPlanLine()],
+    ...over,
+  };
+}
+
+export function aPlan(over: Partial<Plan> = {}): Plan {
+  return {
+    id: 5,
+    templateCode: 'odoo',
+    modules: ['sale_management'],
+    languages: ['es_ES', 'en_US'],
+    countryCode: 'ES',
     ...over,
   };
 }

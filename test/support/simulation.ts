@@ -10,8 +10,8 @@ import { FakeManager } from '../fakes/manager.ts';
 import { FakePeople } from '../fakes/people.ts';
 import { differences } from './audit.ts';
 
-export const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
-export const POLL_SECONDS = 30;
+const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
+const POLL_SECONDS = 30;
 
 /** A manager, a host and a sidecar that may be killed and started again, in held time. Call end() when done. */
 export class Simulation {
@@ -45,6 +45,7 @@ export class Simulation {
       reporter: new Reporter(manager, () => {}),
       limits: LIMITS,
       inPaymentIsPaid: true,
+      whenRoom: (work) => work(),
       now: this.time.now,
       log: pino({ level: 'info' }, { write: (line) => void this.logged.push(JSON.parse(line)) }),
     };
@@ -53,7 +54,7 @@ export class Simulation {
   /** Starts a sidecar. @param life of its own, so that it can be killed */
   async start(life: Life = new Life()): Promise<void> {
     this.life = life;
-    this.#daemon = new Daemon({ world: this.world(life), parallel: 2, pollSeconds: POLL_SECONDS });
+    this.#daemon = new Daemon({ world: this.world(life), pollSeconds: POLL_SECONDS });
     this.people.nudge = (key) => {
       if (!life.isOver) this.#daemon?.hurry([key]);
     };

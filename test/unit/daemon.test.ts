@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ManagerError } from '../../src/errors.ts';
-import { anInstance } from '../support/samples.ts';
+import { anInstance, aPlan } from '../support/samples.ts';
 import { Simulation } from '../support/simulation.ts';
 
 describe('Daemon', () => {
@@ -44,6 +44,20 @@ describe('Daemon', () => {
     sim.people.pay(2);
     await sim.untilSettled(31_000);
     expect(sim.manager.rows.size).to.equal(2);
+  });
+
+  it('keeps too many units for a person, says so once, and goes on when she approves', async () => {
+    await sim.start();
+    const invoice = sim.people.pay(21);
+    await sim.time.pass(120_000, 1_000);
+    sim.people.nudge(`invoice:${invoice}`);
+    await sim.time.pass(1_000);
+    expect(sim.manager.rows.size).to.equal(0);
+    expect(sim.manager.invoices.get(invoice)?.hold).to.equal('TooManyUnits');
+    expect(says('waits for a person')).to.have.length(1);
+    sim.people.approve(invoice);
+    await sim.untilSettled();
+    expect(sim.manager.rows.size).to.equal(21);
   });
 
   it('rests when all is well: an hour of polls and sweeps changes and writes nothing', async () => {
@@ -151,6 +165,43 @@ describe('Daemon', () => {
     expect(row()).to.include({ reason: 'DockerUnavailable', message: 'Docker does not answer.' });
     sim.engine.comeBack();
     await sim.untilSettled(60_000);
+  });
+
+  it('says once that Postgres is away, and again when it goes another time', async () => {
+    await sim.start();
+    for (const id of [1, 2]) {
+      sim.databases.isAway = true;
+      sim.people.pay();
+      await sim.time.pass(20_000);
+      sim.databases.isAway = false;
+      sim.people.press(id, 'start');
+      await sim.untilSettled(320_000);
+      await sim.time.pass(1_000);
+    }
+    const said = (message: string) => says(message).map((line) => line['who']);
+    expect(said('away, will be tried again')).to.deep.equal(['Postgres', 'Postgres']);
+    expect(said('back again')).to.deep.equal(['Postgres', 'Postgres']);
+  });
+
+  it("builds a plan's template databases before its first customer pays", async () => {
+    const plan = aPlan();
+    await sim.start();
+    sim.manager.forSale.set(plan.id, plan);
+    sim.people.nudge(`plan:${plan.id}`);
+    await sim.time.until('ready', () => sim.manager.planReports.has(plan.id), 1_000);
+    expect(sim.manager.planReports.get(plan.id)).to.deep.equal({ isReady: true, message: '' });
+    expect(sim.databases.templates.size).to.equal(plan.languages.length);
+  });
+
+  it('says on the plan what only a person can mend, and goes on', async () => {
+    sim.manager.forSale.set(5, aPlan({ modules: ['no_such_module'] }));
+    await sim.start();
+    await sim.time.until('said', () => sim.manager.planReports.has(5), 1_000);
+    expect(sim.manager.planReports.get(5)).to.deep.equal({
+      isReady: false,
+      message: 'These modules could not be installed.',
+    });
+    expect(says('failed, will be tried again')).to.deep.equal([]);
   });
 
   it('backs off from an instance that fails, and takes it up at once when a person presses Start', async () => {

@@ -97,18 +97,23 @@ class AccountMove(models.Model):
             move.activity_schedule(HOLD_ACTIVITY, note=message, user_id=person.id)
 
     def _microsaas_backlog(self, plans):
-        """Return `{plan id: units}` of the unclaimed automatic units of these plans on all invoices."""
+        """Return `{plan id: units}` of the unclaimed automatic units of these plans on all invoices.
+
+        Those held for being too many at once count: else holding the first would let the others through.
+        """
         rows = self.env.execute_query(
             SQL(
                 "SELECT plan_id, sum(units)::int FROM (%s) AS unclaimed WHERE plan_id = ANY(%s) GROUP BY plan_id",
-                self._microsaas_unclaimed_sql(),
+                self._microsaas_unclaimed_sql(holds=("", "TooManyClaims")),
                 plans.ids,
             )
         )
         return dict(rows)
 
-    def _microsaas_unclaimed_sql(self):
+    def _microsaas_unclaimed_sql(self, holds=("",)):
         """Return a query of (move_id, plan_id, units): what is sold, paid and has no instance yet.
+
+        :param holds: the reasons of holds that an invoice may have to be listed
 
         An invoice credited in full is no work; were it listed, it would crowd out the others for ever.
         """
@@ -132,11 +137,12 @@ class AccountMove(models.Model):
                   AND move.state = 'posted'
                   AND move.payment_state IN %s
                   AND move.invoice_date >= plan.microsaas_desde
-                  AND coalesce(move.microsaas_hold, '') = ''
+                  AND coalesce(move.microsaas_hold, '') IN %s
                   AND (move.amount_total = 0
                        OR move.amount_total > (SELECT coalesce(sum(credit.amount_total), 0)
                                                  FROM account_move credit
                                                 WHERE credit.reversed_entry_id = move.id
                                                   AND credit.state = 'posted'))""",
             self._microsaas_paid_states(),
+            holds,
         )

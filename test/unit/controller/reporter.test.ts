@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { Reporter } from '../../../src/controller/reporter.ts';
+import { ManagerError } from '../../../src/errors.ts';
 import type { Report } from '../../../src/instance/types.ts';
 import { HeldTime } from '../../fakes/clock.ts';
 import { FakeManager } from '../../fakes/manager.ts';
@@ -8,7 +9,7 @@ describe('Reporter', () => {
   let time: HeldTime;
   let sent: Array<readonly Report[]>;
   /** Ends the call under way. */
-  let answer: { ok(): void; fail(): void };
+  let answer: { ok(): void; fail(): void; refuse(): void };
   let lost: unknown[];
   let reporter: Reporter;
 
@@ -20,7 +21,11 @@ describe('Reporter', () => {
     manager.report = (reports) => {
       sent.push(reports);
       return new Promise((resolve, reject) => {
-        answer = { ok: resolve, fail: () => reject(new Error('away')) };
+        answer = {
+          ok: resolve,
+          fail: () => reject(new Error('away')),
+          refuse: () => reject(new ManagerError('validation', 'refused')),
+        };
       });
     };
     reporter = new Reporter(manager, (error) => lost.push(error));
@@ -57,6 +62,20 @@ describe('Reporter', () => {
     answer.ok();
     await time.pass(0);
     expect(sent.flat().map(({ message }) => message)).to.deep.equal(['first', 'second']);
+  });
+
+  it('tells singly what was refused together, so that one bad report takes no other with it', async () => {
+    const good = reporter.report(report(1));
+    const bad = reporter.report(report(2)).catch((error: Error) => error);
+    await time.pass(20);
+    answer.refuse();
+    await time.pass(0);
+    answer.ok();
+    await time.pass(0);
+    answer.refuse();
+    await good;
+    expect(await bad).to.be.instanceOf(ManagerError);
+    expect(sent).to.deep.equal([[report(1), report(2)], [report(1)], [report(2)]]);
   });
 
   it('goes on after a call that failed', async () => {

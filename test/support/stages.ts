@@ -1,0 +1,69 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { z } from 'zod';
+import { repository } from '../../stack/paths.ts';
+
+/** How many tests did what. */
+export interface Tally {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+/** One part of `npm test`. */
+export interface Stage {
+  readonly name: string;
+  /** Without Docker and Odoo. */
+  readonly isUnit: boolean;
+  /** Runs it, its output on the terminal. @throws Error saying why it could not be run */
+  readonly run: () => Promise<Tally>;
+}
+
+const tallySchema = z.object({ passed: z.int(), failed: z.int(), skipped: z.int() });
+
+/** Work that counts as one test: it passes when it does not throw. */
+export async function asOneTest(work: () => Promise<unknown>): Promise<Tally> {
+  await work();
+  return { passed: 1, failed: 0, skipped: 0 };
+}
+
+/** Programs from node_modules, each counting as one test: it passes when it ends with 0. */
+export async function programs(
+  ...commands: ReadonlyArray<readonly [program: string, ...args: string[]]>
+): Promise<Tally> {
+  let passed = 0;
+  for (const [program, ...args] of commands) if (await endsWell(program, args)) passed += 1;
+  return { passed, failed: commands.length - passed, skipped: 0 };
+}
+
+/**
+ * The test files of one glob, by mocha in a process of its own. The numbers come from its reporter, not from its words.
+ * @throws Error when mocha did not come to its end
+ */
+export async function mocha(glob: string): Promise<Tally> {
+  const folder = await mkdtemp(join(tmpdir(), 'microsaas-tally-'));
+  try {
+    const file = join(folder, 'tally.json');
+    const isWell = await endsWell('mocha', ['--reporter-option', `tally=${file}`, glob]);
+    const text = await readFile(file, 'utf8').catch(() => '');
+    if (text === '') throw new Error(`mocha did not come to its end on ${glob}`);
+    const tally = tallySchema.parse(JSON.parse(text));
+    // Something outside a test went wrong, such as a rejection after the last one.
+    return isWell || tally.failed > 0 ? tally : { ...tally, failed: 1 };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function endsWell(program: string, args: readonly string[]): Promise<boolean> {
+  const result = await execa(program, args, {
+    cwd: repository,
+    preferLocal: true,
+    localDir: repository,
+    stdio: 'inherit',
+    reject: false,
+  });
+  return !result.failed;
+}

@@ -1,0 +1,134 @@
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { parse, stringify } from 'yaml';
+import { environmentName, keyPaths, loadConfig } from '../../src/config.ts';
+import { ConfigError } from '../../src/errors.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+
+const EXAMPLE = join(import.meta.dirname, '..', '..', 'microsaas.example.yaml');
+const SECRET = `whsec_${Buffer.from('0123456789abcdefghijklmn').toString('base64')}`;
+
+/** The keys of the example that name a file of a secret, and those that hold it instead. */
+const SECRETS = ['manager.apiKey', 'webhook.secret', 'postgres.password'];
+
+describe('the configuration', () => {
+  const folder = temporaryFolder();
+
+  /** The least that is accepted. */
+  const least = (): Record<string, Record<string, unknown> | string> => ({
+    dataDir: '/srv/microsaas',
+    manager: { url: 'http://odoo.example.com', database: 'manager', apiKey: 'api-key-1' },
+    webhook: { secret: SECRET },
+    postgres: { password: 'password-1' },
+  });
+  const written = (settings: unknown) => {
+    const file = join(folder(), 'microsaas.yaml');
+    writeFileSync(file, typeof settings === 'string' ? settings : stringify(settings));
+    return file;
+  };
+  const load = (settings: unknown, environment = {}) => loadConfig(written(settings), environment);
+  const complaint = (settings: unknown, environment = {}): string => {
+    try {
+      load(settings, environment);
+    } catch (error) {
+      expect(error).to.be.instanceOf(ConfigError);
+      return (error as Error).message;
+    }
+    throw new Error('it was accepted');
+  };
+
+  it('has every key in the example, and no other', () => {
+    const leaves = (value: unknown, path: readonly string[] = []): string[] =>
+      typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? Object.entries(value).flatMap(([key, child]) => leaves(child, [...path, key]))
+        : [path.join('.')];
+    const known = keyPaths().map((path) => path.join('.'));
+    const exampled = leaves(parse(readFileSync(EXAMPLE, 'utf8')));
+    expect(exampled).to.have.members(known.filter((key) => !SECRETS.includes(key)));
+  });
+
+  it('loads the example, and its values are the defaults it says they are', () => {
+    const example = parse(readFileSync(EXAMPLE, 'utf8'));
+    for (const key of SECRETS) {
+      const [section, name] = key.split('.') as [string, string];
+      const file = join(folder(), name);
+      writeFileSync(file, SECRET, { mode: 0o600 });
+      example[section][`${name}File`] = file;
+    }
+    const config = load(example);
+    const defaults = load(least());
+    for (const part of ['http', 'docker', 'instances', 'limits', 'repositories', 'log'] as const)
+      expect(config[part], part).to.deep.equal(defaults[part]);
+    expect(config.manager).to.include({ login: 'microsaas-sidecar', rpc: 'auto', pollSeconds: 30 });
+  });
+
+  it('puts the Postgres socket into dataDir unless told otherwise', () => {
+    expect(load(least()).postgres.socketDir).to.equal('/srv/microsaas/postgresql');
+  });
+
+  it('takes every key from the environment before the file', () => {
+    expect(environmentName(['manager', 'pollSeconds'])).to.equal('MICROSAAS_MANAGER_POLL_SECONDS');
+    const config = load(least(), {
+      MICROSAAS_MANAGER_POLL_SECONDS: '5',
+      MICROSAAS_HTTP_PORT: '9000',
+      MICROSAAS_REPOSITORIES_PROTOCOLS: 'https, http',
+      MICROSAAS_WEBHOOK_SECRET: SECRET.replace('MDEy', 'MDEz'),
+    });
+    expect(config.manager.pollSeconds).to.equal(5);
+    expect(config.http.port).to.equal(9_000);
+    expect(config.repositories.protocols).to.deep.equal(['https', 'http']);
+    expect(config.webhookSecret).not.to.equal(SECRET);
+  });
+
+  it('finds its file by the environment', () => {
+    const file = written(least());
+    expect(loadConfig(undefined, { MICROSAAS_CONFIG: file }).dataDir).to.equal('/srv/microsaas');
+  });
+
+  const wrong: ReadonlyArray<[what: string, section: string, value: unknown, says: RegExp]> = [
+    ['a relative path', 'dataDir', 'data', /dataDir: .*absolute path; found "data"/],
+    ['a missing section', 'manager', undefined, /manager: .*found nothing/],
+    ['an unknown key', 'http', { prot: 1 }, /http: .*"prot"/],
+    ['an unknown section', 'htpp', { port: 1 }, /"htpp"/],
+    ['a port that is none', 'http', { port: 70_000 }, /http\.port: .*65535.*; found 70000/],
+    ['an address without http', 'instances', { url: 'x:{port}' }, /instances\.url: http:\/\/ or/],
+    ['an unknown protocol', 'repositories', { protocols: ['ext'] }, /protocols\.0: .*found "ext"/],
+    ['a short secret', 'webhook', { secret: 'whsec_c2hvcnQ=' }, /at least 24 bytes.*found 5/],
+    ['no secret', 'webhook', {}, /webhook\.secret: .*or webhook\.secretFile.*found neither/],
+    ['an absent file', 'webhook', { secretFile: '/nowhere/x' }, /secretFile: .*ENOENT.*nowhere/],
+  ];
+  for (const [what, section, value, says] of wrong)
+    it(`refuses ${what}, naming key, expected and found`, () => {
+      expect(complaint({ ...least(), [section]: value })).to.match(says);
+    });
+
+  it('names all that is wrong at once', () => {
+    const lines = complaint({ ...least(), dataDir: 'x', log: { level: 'loud' } });
+    expect(lines).to.include('dataDir').and.include('log.level');
+  });
+
+  it('says what to do when there is no file, or one that is no YAML', () => {
+    expect(() => loadConfig(join(folder(), 'none.yaml'), {})).to.throw(ConfigError, /--config/);
+    expect(complaint('a: [')).to.include('microsaas.yaml');
+    expect(complaint('just text')).to.match(/expected keys and values/);
+  });
+
+  it('refuses a secret whose file others may read, or that is empty', () => {
+    const secretFile = join(folder(), 'secret');
+    writeFileSync(secretFile, SECRET, { mode: 0o600 });
+    const settings = { ...least(), webhook: { secretFile } };
+    expect(load(settings).webhookSecret).to.equal(SECRET);
+    chmodSync(secretFile, 0o640);
+    expect(complaint(settings)).to.match(/webhook\.secretFile: .*0600/);
+    writeFileSync(secretFile, '\n');
+    chmodSync(secretFile, 0o600);
+    expect(complaint(settings)).to.match(/empty/);
+  });
+
+  it('never shows a secret in a complaint', () => {
+    const settings = { ...least(), webhook: { secret: SECRET, typo: 1 }, typo: 2, dataDir: 'x' };
+    const said = complaint(settings);
+    for (const secret of [SECRET, 'api-key-1', 'password-1']) expect(said).not.to.include(secret);
+  });
+});
