@@ -22,6 +22,25 @@ export class DemoSale {
     this.#odoo = odoo;
   }
 
+  /**
+   * Waits until the plan's modules are installed in advance, so that the customer need not wait for that.
+   * @throws Error with the plan's own sentence when they cannot be, or after `seconds`
+   */
+  async prepared(seconds = 600): Promise<void> {
+    const product = await this.#plan();
+    const end = performance.now() + seconds * 1000;
+    while (performance.now() < end) {
+      const [plan] = await this.#odoo.read<{
+        microsaas_listo: boolean;
+        microsaas_listo_message: string | false;
+      }>('product.product', [['id', '=', product]], ['microsaas_listo', 'microsaas_listo_message']);
+      if (plan?.microsaas_listo) return;
+      if (plan?.microsaas_listo_message) throw new Error(plan.microsaas_listo_message);
+      await sleep(500);
+    }
+    throw new Error(`The plan's modules were not prepared within ${seconds} s.`);
+  }
+
   /** A posted invoice over one unit of the demo plan; plan and customer are made the first time. @returns its id */
   async invoice(): Promise<number> {
     const product = await this.#plan();

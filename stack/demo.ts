@@ -22,7 +22,7 @@ const INSTALL_ID = varPath('install-id');
 const RESULT = varPath('demo.json');
 
 async function up(): Promise<void> {
-  const steps = new Steps(9, sayToTerminal);
+  const steps = new Steps(10, sayToTerminal);
   await steps.step('Docker', ensureDocker);
   await steps.step('Compose', ensureCompose);
   await steps.step('Images', ensureImages);
@@ -44,6 +44,7 @@ async function up(): Promise<void> {
   });
   const manager = await stack.manager();
   const sale = new DemoSale(manager.rpc);
+  await steps.step('Preparing the plan (once)', async () => sale.prepared());
   const invoice = await steps.step('Selling one plan: an invoice', async () => sale.invoice());
   const pay = await sale.payment(invoice);
   const paidAt = performance.now();
