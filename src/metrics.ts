@@ -28,5 +28,3 @@ export function makeMetrics(backlog: () => number) {
     }),
   };
 }
-
-export type Metrics = ReturnType<typeof makeMetrics>;

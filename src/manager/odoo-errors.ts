@@ -54,7 +54,7 @@ function kindOfStatus(status: number): ManagerErrorKind {
 }
 
 /** The one kind for a failure, whichever protocol reported it. */
-export function kindOf(failure: OdooFailure): ManagerErrorKind {
+function kindOf(failure: OdooFailure): ManagerErrorKind {
   const sentence = BY_SENTENCE.find(([pattern]) => pattern.test(failure.message));
   if (sentence) return sentence[1];
   const name = failure.name?.split('.').at(-1) ?? '';
