@@ -76,9 +76,10 @@ export class ComposeEngine implements Engine {
         answering: false,
       };
     const template = templates.get(desired.templateCode);
-    const digest = desired.ports === null ? '' : digestOf(this.#inputOf(desired));
-    const state = containersState(containers, template.database === 'own' ? 2 : 1, digest);
     const fetched = await Promise.all(desired.repositories.map((repo) => repositories.has(repo)));
+    const isRenderable = desired.ports !== null && fetched.every(Boolean);
+    const digest = isRenderable ? digestOf(this.#inputOf(desired)) : '';
+    const state = containersState(containers, template.database === 'own' ? 2 : 1, digest);
     return {
       checkouts: fetched.every(Boolean) ? 'current' : 'missing',
       files: digest === '' ? 'absent' : await dirs.filesState(desired.id, digest),
