@@ -66,7 +66,10 @@ export interface Engine {
   /** Starts the instance's own Postgres, where its template has one. */
   startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   start(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
-  /** Resolves when `/web/login` answers 200; throws RetryableError('NotAnswering') after its time is up. */
+  /**
+   * Resolves when `/web/login` answers 200, or when an instance that has run before is no longer up: look again.
+   * Throws RetryableError('NotAnswering') after its time is up, ('StartFailed') when a first start has ended.
+   */
   awaitAnswer(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Removes containers only; files and data stay. */

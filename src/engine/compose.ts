@@ -15,7 +15,7 @@ import {
   networkCreate,
   parseImageUser,
 } from './commands.ts';
-import type { DockerApi } from './docker-api.ts';
+import type { Container, DockerApi } from './docker-api.ts';
 import { type ExecOptions, exec } from './exec.ts';
 import type { InstanceDirs } from './instance-dir.ts';
 import { containersState } from './observe.ts';
@@ -62,11 +62,8 @@ export class ComposeEngine implements Engine {
   }
 
   async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>> {
-    const { api, dirs, install, repositories, templates } = this.#options;
-    const containers = await api.containers([
-      `microsaas.install=${install}`,
-      `microsaas.instance=${desired.id}`,
-    ]);
+    const { dirs, repositories, templates } = this.#options;
+    const containers = await this.#containersOf(desired);
     // Stopping and removing must work whatever has become of the template.
     if (desired.desiredState !== 'running')
       return {
@@ -139,7 +136,13 @@ export class ComposeEngine implements Engine {
           cause: new Error(await this.#lastWords(desired)),
         });
       if (Date.now() > nextCheck) {
-        await this.#checkAlive(desired);
+        if (!(await this.#isAlive(desired))) {
+          // One that ran before was stopped or removed by somebody: the next look starts it again.
+          if (desired.wasReady) return;
+          throw new RetryableError('StartFailed', 'The instance ended while it was starting.', {
+            cause: new Error(await this.#lastWords(desired)),
+          });
+        }
         nextCheck = Date.now() + CONTAINER_CHECK_INTERVAL;
       }
       await sleep(POLL_INTERVAL);
@@ -294,15 +297,14 @@ export class ComposeEngine implements Engine {
     }
   }
 
-  async #checkAlive(desired: DesiredInstance): Promise<void> {
-    const containers = await this.#options.api.containers([
-      `microsaas.install=${this.#options.install}`,
-      `microsaas.instance=${desired.id}`,
-    ]);
-    if (containers.some((container) => container.state !== 'running'))
-      throw new RetryableError('StartFailed', 'The instance ended while it was starting.', {
-        cause: new Error(await this.#lastWords(desired)),
-      });
+  async #isAlive(desired: DesiredInstance): Promise<boolean> {
+    const containers = await this.#containersOf(desired);
+    return containers.length > 0 && containers.every(({ state }) => state === 'running');
+  }
+
+  #containersOf(desired: DesiredInstance): Promise<Container[]> {
+    const { api, install } = this.#options;
+    return api.containers([`microsaas.install=${install}`, `microsaas.instance=${desired.id}`]);
   }
 
   /** The end of the container's log, for the sidecar's own log. */

@@ -4,13 +4,12 @@ import type { ManagerErrorKind } from '../../src/errors.ts';
 import { OdooManager } from '../../src/manager/manager.ts';
 import { connect, type OdooConnection } from '../../src/manager/odoo-client.ts';
 import { DemoSale } from '../../stack/demo-sale.ts';
-import { installId } from '../../stack/install-id.ts';
 import {
   connect as connectSidecar,
   type ManagerDatabase,
-  ManagerStack,
+  type ManagerStack,
 } from '../../stack/manager.ts';
-import { varPath } from '../../stack/paths.ts';
+import { startTestStack } from '../support/test-stack.ts';
 import { errorOf, RPCS } from '../unit/manager/every-rpc.ts';
 
 const INSTANCE = 'odoo.docker.instance';
@@ -24,16 +23,7 @@ describe('the three RPC ways to the real Odoo 19', function () {
   let bot: OdooConnection;
 
   before(async () => {
-    stack = new ManagerStack({
-      dir: varPath('test'),
-      install: await installId(varPath('test-install-id')),
-      modules: ['account', 'micro_saas'],
-      languages: ['es_ES'],
-      databases: 'all',
-      sidecarImage: undefined,
-      say: () => {},
-    });
-    await stack.startManager();
+    stack = await startTestStack({ databases: 'all' });
     await stack.dropDatabase(DATABASE);
     database = await stack.database(DATABASE);
     const { login, api_key } = await connectSidecar(database);
