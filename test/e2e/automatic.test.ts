@@ -1,0 +1,122 @@
+import { expect } from 'chai';
+import { run } from '../../stack/run.ts';
+import { withSql } from '../../stack/sql.ts';
+import { eventually } from './support/eventually.ts';
+import { idOf, type Row } from './support/instances.ts';
+import { logIn, status } from './support/login.ts';
+import { chapter, scenario, theWorld } from './support/scenario.ts';
+import type { World } from './support/world.ts';
+
+chapter('a paid invoice becomes running instances', () => {
+  let starter: number;
+  let business: number;
+  let invoice: number;
+  let rows: Row[] = [];
+
+  before(async () => {
+    const { shop } = theWorld();
+    starter = await shop.plan({ name: 'Starter' });
+    business = await shop.plan({ name: 'Business' });
+  });
+
+  scenario('two units of one plan and one of another: three instances', async (world) => {
+    const { shop, instances } = world;
+    const lines = [{ product: starter, quantity: 2 }, { product: business }];
+    invoice = await shop.sell(lines);
+    rows = await instances.running(invoice, 3);
+    const units = rows.map((row) => `${idOf(row.linea_factura_id)}/${row.unidad}`);
+    expect(new Set(units).size).to.equal(3);
+    const fields = ['instancia_count', 'subscription_count'];
+    const [move] = await shop.rpc.read('account.move', [['id', '=', invoice]], fields);
+    expect(move).to.include({ instancia_count: 3, subscription_count: 3 });
+    for (const row of rows) await expectUsable(world, row);
+  });
+
+  scenario('the administrator logs in with what the operator is told', async (world) => {
+    const [row] = rows;
+    if (!row) throw new Error('nothing was sold');
+    const { url, login, password } = await world.sidecar.secret(row.id);
+    expect(url).to.equal(row.instance_url);
+    expect(await logIn(world, row, login, password)).to.be.greaterThan(0);
+    expect(await logIn(world, row, login, 'admin')).to.equal(0);
+    expect(await logIn(world, row, 'admin', 'admin')).to.equal(0);
+    const list = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' };
+    const databases = await (await fetch(`${url}/web/database/list`, list)).json();
+    expect(databases, 'the list of databases').to.have.property('error');
+  });
+
+  scenario('the same webhook a hundred times, and polls meanwhile: nothing more', async (world) => {
+    const { sidecar, instances } = world;
+    const polls = await sidecar.metric('microsaas_rpc_seconds_count');
+    const same = { model: 'account.move', ids: [invoice] };
+    for (let i = 0; i < 50; i++) expect(await sidecar.webhook(same)).to.equal(202);
+    const replays = Array.from({ length: 50 }, () => sidecar.webhook(same, { id: 'msg_replayed' }));
+    expect(new Set(await Promise.all(replays))).to.deep.equal(new Set([202]));
+    await eventually(async () => {
+      expect(await sidecar.metric('microsaas_rpc_seconds_count')).to.be.greaterThan(polls + 4);
+    });
+    await sidecar.idle();
+    expect(await instances.ofInvoice(invoice)).to.deep.equal(rows);
+  });
+
+  scenario('a manual plan creates nothing by itself', async ({ shop, sidecar, instances }) => {
+    const manual = await shop.plan({ provision: 'manual' });
+    const sold = await shop.sell([{ product: manual }]);
+    await sidecar.webhook({ model: 'account.move', ids: [sold] });
+    await sidecar.idle();
+    expect(await instances.ofInvoice(sold)).to.deep.equal([]);
+  });
+
+  const killPoints: Record<string, (world: World, sold: number) => Promise<unknown>> = {
+    'just after the claim': async ({ instances }, sold) => claimed(await instances.ofInvoice(sold)),
+    'while the database is cloned': async ({ stack }) =>
+      withSql(await stack.tenantSql(), 'postgres', async (sql) => {
+        const half = `SELECT datname FROM pg_database WHERE datname ~ '^ms_${stack.install}_[0-9]+_new$'`;
+        await eventually(async () => expect(await sql(half)).not.to.be.empty, 30, 5);
+      }),
+    'between the container and its first answer': async (world, sold) => {
+      const [row] = claimed(await world.instances.ofInvoice(sold));
+      expect(await world.containersOf(row?.id ?? 0)).not.to.be.empty;
+      expect(row?.state, 'killed too late').to.equal('draft');
+    },
+  };
+  for (const [when, reached] of Object.entries(killPoints)) {
+    scenario(`the sidecar is killed ${when}: one instance all the same`, async (world) => {
+      const { shop, instances, sidecar } = world;
+      const sold = await shop.sell([{ product: starter }]);
+      await eventually(() => reached(world, sold), 30, 10);
+      await sidecar.kill();
+      const [cut] = await instances.ofInvoice(sold);
+      expect(cut?.state, 'killed too late').to.equal('draft');
+      await sidecar.start();
+      const [row] = await instances.running(sold, 1);
+      if (!row) throw new Error('nothing runs');
+      expect(await instances.ofInvoice(sold)).to.have.lengthOf(1);
+      await expectUsable(world, row);
+    });
+  }
+});
+
+function claimed(rows: Row[]): Row[] {
+  expect(rows, 'claimed').to.have.lengthOf(1);
+  return rows;
+}
+
+/** Everything the seed promises of an instance that runs. */
+async function expectUsable({ instances, stack }: World, row: Row): Promise<void> {
+  expect(row.instance_url).to.equal(`http://127.0.0.1:${row.http_port}`);
+  expect(await status(`${row.instance_url}/web/login`)).to.equal(200);
+  for (const port of [row.http_port, row.longpolling_port])
+    expect(await status(`http://127.0.0.1:${port}/websocket/health`), `port ${port}`).to.equal(200);
+  expect(row.segundos_hasta_listo).to.be.greaterThan(0).and.lessThan(120);
+  expect(row.log).to.contain('Answering').and.to.contain('Creating the database');
+  const { state, fecha_inicio, fecha_fin } = await instances.subscription(row);
+  const today = new Date().toISOString().slice(0, 10);
+  expect({ state, fecha_inicio }).to.deep.equal({ state: 'active', fecha_inicio: today });
+  const days = (Date.parse(String(fecha_fin)) - Date.parse(today)) / 86_400_000;
+  expect(days, `fecha_fin ${fecha_fin}`).to.be.within(27, 31);
+  const name = `ms-${stack.install}-${row.id}-odoo`;
+  const restart = '{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.ReadonlyRootfs}}';
+  const inspect = ['container', 'inspect', '--format', restart, '--', name];
+  expect(await run('docker', inspect)).to.equal('unless-stopped true');
+}

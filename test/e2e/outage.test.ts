@@ -1,0 +1,99 @@
+import { expect } from 'chai';
+import { run } from '../../stack/run.ts';
+import { eventually } from './support/eventually.ts';
+import type { Row } from './support/instances.ts';
+import { status } from './support/login.ts';
+import { chapter, scenario, theWorld } from './support/scenario.ts';
+import type { Sidecar } from './support/sidecar.ts';
+
+chapter('what the sidecar needs goes away and comes back', () => {
+  let plan: number;
+  let row: Row;
+
+  before(async () => {
+    const { shop, instances } = theWorld();
+    plan = await shop.plan();
+    const invoice = await shop.sell([{ product: plan }]);
+    [row] = (await instances.running(invoice, 1)) as [Row];
+  });
+
+  scenario('the manager: readyz says so, the log says it once each way', async (world) => {
+    const { stack, sidecar, shop, instances } = world;
+    await expectReady(sidecar, { odoo: true, docker: true, postgres: true });
+    const { manager } = stack.containers.names;
+    const since = await mark(sidecar);
+    await run('docker', ['stop', '--', manager]);
+    await expectReady(sidecar, { odoo: false, docker: true, postgres: true });
+    await eventually(async () => expect(await said(sidecar, since, /away/, 'Odoo')).to.equal(1));
+    expect(await status(`${row.instance_url}/web/login`), 'customers go on').to.equal(200);
+    // Two polls later it has been said no more than once.
+    const attempts = await sidecar.metric('microsaas_rpc_seconds_count');
+    await eventually(async () => {
+      expect(await sidecar.metric('microsaas_rpc_seconds_count')).to.be.greaterThan(attempts + 4);
+    });
+    await run('docker', ['start', '--', manager]);
+    await stack.waitForLogin(stack.url);
+    await expectReady(sidecar, { odoo: true, docker: true, postgres: true });
+    await eventually(async () => expect(await said(sidecar, since, /back/, 'Odoo')).to.equal(1));
+    expect(await said(sidecar, since, /away/, 'Odoo')).to.equal(1);
+    const invoice = await shop.sell([{ product: plan }]);
+    await instances.running(invoice, 1);
+  });
+
+  scenario('a container that somebody stops or removes by hand runs again', async (world) => {
+    const name = `ms-${world.stack.install}-${row.id}-odoo`;
+    await run('docker', ['stop', '--', name]);
+    await eventually(async () => {
+      expect(await status(`${row.instance_url}/web/login`)).to.equal(200);
+    }, 30);
+    await world.instances.reaches(row.id, 'running');
+    await run('docker', ['rm', '--force', '--', name]);
+    await eventually(async () => {
+      expect(await status(`${row.instance_url}/web/login`)).to.equal(200);
+    }, 30);
+  });
+
+  scenario('the customers’ Postgres: a sale waits for it, then runs', async (world) => {
+    const { stack, sidecar, shop, instances } = world;
+    const { tenantDb } = stack.containers.names;
+    const since = await mark(sidecar);
+    await run('docker', ['stop', '--', tenantDb]);
+    await expectReady(sidecar, { odoo: true, docker: true, postgres: false });
+    const invoice = await shop.sell([{ product: plan }]);
+    await eventually(async () =>
+      expect(await said(sidecar, since, /away/, 'Postgres')).to.equal(1),
+    );
+    await run('docker', ['start', '--', tenantDb]);
+    await expectReady(sidecar, { odoo: true, docker: true, postgres: true });
+    await instances.running(invoice, 1);
+    await eventually(async () =>
+      expect(await said(sidecar, since, /back/, 'Postgres')).to.equal(1),
+    );
+    await eventually(async () => {
+      expect(await status(`${row.instance_url}/web/login`)).to.equal(200);
+    });
+  });
+});
+
+/** Waits until `/readyz` says of each part what it should. */
+async function expectReady(sidecar: Sidecar, expected: Record<string, boolean>): Promise<void> {
+  await eventually(async () => {
+    const { status: code, parts } = await sidecar.ready();
+    const found = Object.fromEntries(
+      Object.entries(parts).map(([name, it]) => [name, it === true]),
+    );
+    expect(found).to.deep.equal(expected);
+    expect(code).to.equal(Object.values(expected).every(Boolean) ? 200 : 503);
+  });
+}
+
+/** How long the log is now. */
+async function mark(sidecar: Sidecar): Promise<number> {
+  return (await sidecar.log()).length;
+}
+
+/** How often the log says something about somebody, from a mark on. */
+async function said(sidecar: Sidecar, since: number, words: RegExp, who: string): Promise<number> {
+  const news = (await sidecar.log()).slice(since);
+  return news.filter((line) => line['who'] === who && words.test(line.msg ?? '')).length;
+}

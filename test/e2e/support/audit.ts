@@ -1,0 +1,134 @@
+import { expect } from 'chai';
+import { lines } from './docker.ts';
+import { eventually } from './eventually.ts';
+import { INSTANCE, idOf, type Row } from './instances.ts';
+import { auditMarks } from './marks.ts';
+import { auditSecrets } from './secrets.ts';
+import { POLL_SECONDS, type World } from './world.ts';
+
+/**
+ * The invariants of architecture.md on the real parts: I1-I4 and I6-I8 now, I5 within two polls.
+ * Meant for the end of each scenario, when nobody presses anything.
+ */
+export async function audit(world: World): Promise<void> {
+  const rows = await world.instances.find([]);
+  await eventually(async () => auditReality(world), 2 * POLL_SECONDS);
+  await world.sidecar.idle();
+  await auditUnits(world, rows);
+  await auditMarks(world, await world.instances.find([]));
+  await auditSecrets(world, rows);
+  await auditTwice(world, rows);
+  await world.decoys.expectUntouched();
+}
+
+interface SoldLine {
+  id: number;
+  quantity: number;
+  move_id: [number, string];
+}
+
+/** I1: one instance for each whole paid unit of an automatic plan, none for what is not paid. */
+async function auditUnits(world: World, rows: Row[]): Promise<void> {
+  const paid = [
+    ['move_id.move_type', '=', 'out_invoice'],
+    ['parent_state', '=', 'posted'],
+    ['move_id.payment_state', 'in', ['paid', 'in_payment']],
+  ];
+  const sold = await world.admin.read<SoldLine>(
+    'account.move.line',
+    [
+      ...paid,
+      ['display_type', '=', 'product'],
+      ['product_id.es_plan_microsaas', '=', true],
+      ['product_id.microsaas_provision', '=', 'automatic'],
+      ['move_id.microsaas_hold', '=', false],
+      ['price_subtotal', '>=', 0],
+    ],
+    ['quantity', 'move_id'],
+  );
+  for (const line of sold) {
+    const claimed = rows.filter((row) => idOf(row.linea_factura_id) === line.id);
+    const expected = Array.from(
+      { length: Math.max(0, Math.floor(line.quantity)) },
+      (_, i) => i + 1,
+    );
+    const units = claimed.map((row) => row.unidad).sort((a, b) => a - b);
+    expect(units, `units of ${line.move_id[1]}`).to.deep.equal(expected);
+  }
+  const invoices = rows.map((row) => idOf(row.factura_id)).filter(Boolean);
+  const unpaid = await world.admin.read(
+    'account.move',
+    [
+      ['id', 'in', invoices],
+      ['payment_state', 'not in', ['paid', 'in_payment', 'reversed']],
+    ],
+    ['name'],
+  );
+  expect(unpaid, 'instances of unpaid invoices').to.deep.equal([]);
+}
+
+/** I5: what Odoo says is what is. */
+async function auditReality(world: World): Promise<void> {
+  for (const row of await world.instances.find([])) {
+    const found = await world.containersOf(row.id);
+    const up = found.filter((it) => it.State.Running).length;
+    const what = `instance ${row.id} (${row.state}, wanted ${row.desired_state}): containers up`;
+    if (row.state === 'error') {
+      expect(row.reason, `reason of ${row.id}`).to.match(/^[A-Z][A-Za-z]+$/);
+      expect(row.phase_message, `sentence of ${row.id}`).to.match(/\.$/);
+      continue;
+    }
+    expect(row.state, `state of ${row.id}: ${row.phase_message}`).to.equal(row.desired_state);
+    expect(row.active, `${row.id} is active`).to.equal(row.state !== 'removed');
+    if (row.state === 'running') {
+      expect(up, what).to.equal(found.length).and.to.be.greaterThan(0);
+      const response = await fetch(`${row.instance_url}/web/login`);
+      await response.body?.cancel();
+      expect(response.status, `${row.instance_url}/web/login`).to.equal(200);
+    } else expect(up, what).to.equal(0);
+    if (row.state === 'removed' || row.state === 'draft') expect(found, what).to.be.empty;
+    if (row.state === 'removed') expect([row.http_port, row.longpolling_port]).to.eql([0, 0]);
+    if (row.log) expect(row.log.length).to.be.at.most(10_000);
+    const { state } = await world.instances.subscription(row);
+    const expected = { draft: 'draft', running: 'active', stopped: 'paused', removed: state };
+    expect(state, `subscription of ${row.id}`).to.equal(expected[row.state]);
+  }
+}
+
+/** I7: everything once more changes nothing. */
+async function auditTwice(world: World, rows: Row[]): Promise<void> {
+  const before = await everything(world);
+  const invoices = rows.map((row) => idOf(row.factura_id)).filter(Boolean);
+  const ids = rows.filter((row) => row.state !== 'error').map((row) => row.id);
+  expect(await world.sidecar.webhook({ model: INSTANCE, ids })).to.equal(202);
+  expect(await world.sidecar.webhook({ model: 'account.move', ids: invoices })).to.equal(202);
+  await world.sidecar.idle();
+  expect(await everything(world), 'after doing everything twice').to.deep.equal(before);
+}
+
+/** All that may not change by looking at it again. */
+async function everything(world: World): Promise<Record<string, unknown>> {
+  const rows = await world.admin.read(
+    INSTANCE,
+    [['state', '!=', 'error']],
+    ['write_date', 'state', 'log', 'http_port', 'revision', 'next_review'],
+    { context: { active_test: false } },
+  );
+  const containers = await world.containers();
+  return {
+    rows,
+    containers: containers.map((it) => [it.Name, it.Id, it.State.StartedAt]).sort(),
+    files: lines(
+      await world.onHost(
+        'find',
+        world.instancesDir,
+        '-type',
+        'f',
+        '-name',
+        '*.yml',
+        '-printf',
+        '%p %i %T@\n',
+      ),
+    ).sort(),
+  };
+}

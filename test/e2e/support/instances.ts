@@ -1,0 +1,116 @@
+import { expect } from 'chai';
+import type { OdooRpc } from '../../../stack/odoo-rpc.ts';
+import { eventually } from './eventually.ts';
+
+/** An instance as people see it in the manager; empty fields are false or 0. */
+export interface Row {
+  id: number;
+  name: string;
+  active: boolean;
+  state: 'draft' | 'running' | 'stopped' | 'error' | 'removed';
+  desired_state: 'draft' | 'running' | 'stopped' | 'removed';
+  reason: string | false;
+  phase_message: string | false;
+  log: string | false;
+  http_port: number;
+  longpolling_port: number;
+  instance_url: string | false;
+  segundos_hasta_listo: number;
+  was_ready: boolean;
+  restart_count: number;
+  factura_id: [number, string] | false;
+  linea_factura_id: [number, string] | false;
+  unidad: number;
+  template_id: [number, string] | false;
+  partner_id: [number, string] | false;
+  repository_ids: number[];
+  subscription_ids: number[];
+}
+
+export interface SubscriptionRow {
+  id: number;
+  state: string;
+  fecha_inicio: string | false;
+  fecha_fin: string | false;
+}
+
+export const INSTANCE = 'odoo.docker.instance';
+const FIELDS = [
+  ...['name', 'active', 'state', 'desired_state', 'reason', 'phase_message', 'log'],
+  ...['http_port', 'longpolling_port', 'instance_url', 'segundos_hasta_listo', 'was_ready'],
+  ...['restart_count', 'factura_id', 'linea_factura_id', 'unidad', 'template_id', 'partner_id'],
+  ...['repository_ids', 'subscription_ids'],
+];
+
+/** The id that a many2one field holds; 0 when it is empty. */
+export function idOf(field: [number, string] | false): number {
+  return field === false ? 0 : field[0];
+}
+
+/** Instances in the manager: looked at and pressed as their users do. */
+export class Instances {
+  readonly rpc: OdooRpc;
+
+  constructor(rpc: OdooRpc) {
+    this.rpc = rpc;
+  }
+
+  /** All rows that match, removed ones too. */
+  async find(domain: unknown[]): Promise<Row[]> {
+    return this.rpc.read<Row>(INSTANCE, domain, FIELDS, { context: { active_test: false } });
+  }
+
+  /** @throws Error when there is no such row */
+  async row(id: number): Promise<Row> {
+    const [row] = await this.find([['id', '=', id]]);
+    if (!row) throw new Error(`There is no instance ${id}.`);
+    return row;
+  }
+
+  async ofInvoice(invoice: number): Promise<Row[]> {
+    return this.find([['factura_id', '=', invoice]]);
+  }
+
+  /** An instance's only subscription. */
+  async subscription(row: Row): Promise<SubscriptionRow> {
+    const fields = ['state', 'fecha_inicio', 'fecha_fin'];
+    const domain = [['instancia_id', '=', row.id]];
+    const found = await this.rpc.read<SubscriptionRow>('microsaas.subscription', domain, fields);
+    expect(found, `subscriptions of ${row.id}`).to.have.lengthOf(1);
+    return found[0] as SubscriptionRow;
+  }
+
+  /** Presses a button. @returns what the button gives the web client */
+  async press<T = unknown>(id: number, button: string): Promise<T> {
+    return this.rpc.call<T>(INSTANCE, button, [[id]]);
+  }
+
+  /** Waits until Odoo shows a state. @throws with what it showed instead */
+  async reaches(id: number, state: Row['state'], seconds = 30): Promise<Row> {
+    return eventually(async () => {
+      const row = await this.row(id);
+      const shown = `${row.state}: ${row.reason || ''} ${row.phase_message || ''}\n${row.log || ''}`;
+      expect(row.state, `instance ${id} is ${shown}`).to.equal(state);
+      return row;
+    }, seconds);
+  }
+
+  /** Waits until an invoice has exactly so many instances and all of them run. */
+  async running(invoice: number, count: number, seconds = 120): Promise<Row[]> {
+    return eventually(async () => {
+      const rows = await this.ofInvoice(invoice);
+      const shown = rows.map((row) => `${row.id} ${row.state} ${row.phase_message || ''}`).join();
+      expect(
+        rows.map((row) => row.state),
+        shown,
+      ).to.deep.equal(Array(count).fill('running'));
+      return rows;
+    }, seconds);
+  }
+
+  /** Removes instances through their button and waits until it has happened. */
+  async remove(ids: readonly number[]): Promise<void> {
+    for (const id of ids) await this.press(id, 'action_remove');
+    for (const id of ids) await this.reaches(id, 'removed');
+  }
+}

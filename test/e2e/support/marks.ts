@@ -1,0 +1,106 @@
+import { expect } from 'chai';
+import { withSql } from '../../../stack/sql.ts';
+import { type Container, lines, namesWith } from './docker.ts';
+import type { Row } from './instances.ts';
+import type { World } from './world.ts';
+
+/** I2, I3, I4: what carries our install id belongs to a known instance, to one alone, and data stays. */
+export async function auditMarks(world: World, rows: Row[]): Promise<void> {
+  const ids = new Set(rows.map((row) => row.id));
+  const { install } = world.stack;
+  const containers = await world.containers();
+  for (const container of containers) {
+    const id = instanceOf(container);
+    expect(ids.has(id), `${container.Name} belongs to instance ${id}`).to.equal(true);
+    expect(container.Name).to.match(new RegExp(`^/ms-${install}-${id}-(odoo|db)$`));
+    expectOwnMounts(world, container, id);
+  }
+  await auditNetworks(world);
+  const volumes = await namesWith('volume', `microsaas.install=${install}`);
+  const stacks = ['manager-db', 'manager-files', 'tenant-db'].map((it) => `ms-${install}-${it}`);
+  expect(volumes.sort(), 'volumes').to.deep.equal(stacks);
+  auditPorts(rows, containers);
+  await auditFolders(world, rows, ids);
+  await auditDatabases(world, rows, ids);
+}
+
+function instanceOf(container: Container): number {
+  return Number(container.Config.Labels['microsaas.instance']);
+}
+
+function expectOwnMounts(world: World, container: Container, id: number): void {
+  const { dataDir, tenantSocketDir } = world.stack.files;
+  for (const mount of container.Mounts) {
+    const what = `${container.Name} mounts ${mount.Source}`;
+    expect(mount.Type, what).to.equal('bind');
+    const isOwn = mount.Source.startsWith(`${dataDir}/instances/${id}/`);
+    const isSocket = mount.Source === tenantSocketDir && !mount.RW;
+    const isCheckout = mount.Source.startsWith(`${dataDir}/checkouts/`) && !mount.RW;
+    expect(isOwn || isSocket || isCheckout, what).to.equal(true);
+  }
+}
+
+async function auditNetworks(world: World): Promise<void> {
+  const { install, containers } = world.stack;
+  const networks = await namesWith('network', `microsaas.install=${install}`);
+  const unexpected = networks.filter(
+    (name) => name !== containers.network && !new RegExp(`^ms-${install}-net-\\d+$`).test(name),
+  );
+  expect(unexpected, 'networks').to.deep.equal([]);
+}
+
+function auditPorts(rows: Row[], containers: Container[]): void {
+  const ports = rows.flatMap((row) => [row.http_port, row.longpolling_port]).filter(Boolean);
+  expect(new Set(ports).size, 'each port once').to.equal(ports.length);
+  for (const container of containers.filter((it) => it.State.Running)) {
+    const row = rows.find((it) => it.id === instanceOf(container));
+    const bound = Object.values(container.NetworkSettings.Ports).flatMap((it) => it ?? []);
+    for (const { HostIp, HostPort } of bound) {
+      expect(HostIp, `${container.Name} publishes on`).to.equal('127.0.0.1');
+      const own = [row?.http_port, row?.longpolling_port];
+      expect(own, `${container.Name} publishes ${HostPort}`).to.include(Number(HostPort));
+    }
+  }
+}
+
+async function auditFolders(world: World, rows: Row[], ids: Set<number>): Promise<void> {
+  const depth = ['-mindepth', '1', '-maxdepth', '1', '-printf', '%f\n'] as const;
+  const names = lines(await world.onHost('find', world.instancesDir, ...depth)).map(Number);
+  for (const name of names) expect(ids.has(name), `folder of instance ${name}`).to.equal(true);
+  for (const row of rows.filter((it) => it.was_ready))
+    expect(names, `folder of instance ${row.id}`).to.include(row.id);
+}
+
+async function auditDatabases(world: World, rows: Row[], ids: Set<number>): Promise<void> {
+  const ours = `^ms_${world.stack.install}_`;
+  const { databases, roles } = await withSql(
+    await world.stack.tenantSql(),
+    'postgres',
+    async (sql) => ({
+      databases: await sql(
+        'SELECT datname, pg_get_userbyid(datdba) AS owner FROM pg_database WHERE datname ~ $1',
+        [ours],
+      ),
+      roles: await sql(
+        'SELECT rolname, rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls AS mighty FROM pg_roles WHERE rolname ~ $1',
+        [ours],
+      ),
+    }),
+  );
+  const number = (name: unknown) => /_(\d+)$/.exec(String(name))?.[1];
+  const isDecoy = (name: unknown) => name === `ms_${world.stack.install}_1_backup`;
+  const isTemplate = (name: unknown) => /_t_[0-9a-f]{16}$/.test(String(name));
+  const present = databases.filter((it) => !isTemplate(it['datname']) && !isDecoy(it['datname']));
+  for (const { datname, owner } of present) {
+    expect(ids.has(Number(number(datname))), `database ${datname}`).to.equal(true);
+    expect(owner, `owner of ${datname}`).to.equal(datname);
+  }
+  for (const { rolname, mighty } of roles) {
+    expect(mighty, `${rolname} may do more than log in`).to.equal(false);
+    const isKnown = isTemplate(rolname) || ids.has(Number(number(rolname)));
+    expect(isKnown, `role ${rolname}`).to.equal(true);
+  }
+  const names = new Set(present.map((it) => it['datname']));
+  for (const row of rows.filter((it) => it.was_ready && !world.hasOwnDatabase(it)))
+    expect(names.has(`ms_${world.stack.install}_${row.id}`), `data of ${row.id}`).to.equal(true);
+}

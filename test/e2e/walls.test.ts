@@ -1,0 +1,136 @@
+import { expect } from 'chai';
+import { run } from '../../stack/run.ts';
+import { containerNamed, inContainer } from './support/docker.ts';
+import type { Row } from './support/instances.ts';
+import { chapter, scenario, theWorld } from './support/scenario.ts';
+
+/** Tries connections to Postgres as one role, without a password or with its own. */
+const TRY_POSTGRES = `
+import configparser, json, sys, psycopg2
+conf = configparser.RawConfigParser()
+conf.read('/etc/odoo/odoo.conf')
+own = dict(conf['options']) if conf.sections() else {}
+said = {}
+for user, database, password in json.load(sys.stdin):
+    if password == 'own':
+        password = own.get('db_password', '')
+    try:
+        connection = psycopg2.connect(host='/run/postgresql', user=user, dbname=database,
+                                      password=password, connect_timeout=5)
+        outcome = 'in'
+        for statement in ('CREATE TABLE t ()', 'CREATE TEMP TABLE t ()', 'CREATE SCHEMA s'):
+            try:
+                with connection, connection.cursor() as cursor:
+                    cursor.execute(statement)
+                outcome += ', ' + statement
+            except psycopg2.Error:
+                pass
+        connection.close()
+    except psycopg2.Error as error:
+        outcome = 'refused'
+    said[f'{user}@{database}{" with password" if password else ""}'] = outcome
+print(json.dumps(said))
+`;
+
+/** Tries TCP and HTTP; "answers" means that a byte came back. */
+const TRY_NETWORK = `
+import json, socket, sys
+said = {}
+for host, port in json.load(sys.stdin):
+    try:
+        with socket.create_connection((host, port), timeout=2) as connection:
+            connection.settimeout(2)
+            connection.sendall(b'GET /healthz HTTP/1.0\\r\\n\\r\\n')
+            said[f'{host}:{port}'] = 'answers' if connection.recv(1) else 'cut'
+    except OSError:
+        said[f'{host}:{port}'] = 'closed'
+print(json.dumps(said))
+`;
+
+chapter('from inside an instance', () => {
+  let one: Row;
+  let other: Row;
+  let name: string;
+
+  before(async () => {
+    const { shop, instances, stack } = theWorld();
+    const invoice = await shop.sell([{ product: await shop.plan(), quantity: 2 }]);
+    [one, other] = (await instances.running(invoice, 2)) as [Row, Row];
+    name = `ms-${stack.install}-${one.id}-odoo`;
+  });
+
+  async function inside(program: string, input: unknown, user?: string): Promise<string[][]> {
+    const options = { input: JSON.stringify(input), ...(user === undefined ? {} : { user }) };
+    const said = JSON.parse(await inContainer(name, ['python3', '-c', program], options));
+    return Object.entries<string>(said);
+  }
+
+  scenario('Postgres refuses every other role, as every uid', async ({ stack }) => {
+    const [own, neighbour] = [one.id, other.id].map((id) => `ms_${stack.install}_${id}`);
+    const roles = ['microsaas', 'postgres', 'odoo', 'root', neighbour, own];
+    const databases = ['postgres', 'template1', own, neighbour];
+    const attempts = roles.flatMap((role) => databases.map((it) => [role, it, '']));
+    for (const uid of [undefined, '0', '70', '100', '101', '999', '65534'])
+      for (const [attempt, outcome] of await inside(TRY_POSTGRES, attempts, uid))
+        expect(outcome, `${attempt} as uid ${uid ?? 'of Odoo'}`).to.equal('refused');
+  });
+
+  scenario('its own password opens its own database and nothing else', async ({ stack }) => {
+    const [own, neighbour] = [one.id, other.id].map((id) => `ms_${stack.install}_${id}`);
+    const foreign = [neighbour, 'template1', `ms_${stack.install}_1_backup`];
+    const attempts = [own, 'postgres', ...foreign].map((it) => [own, it, 'own']);
+    const said = Object.fromEntries(await inside(TRY_POSTGRES, attempts));
+    const outcome = (database: string | undefined) => said[`${own}@${database} with password`];
+    expect(outcome(own)).to.match(/^in, CREATE TABLE/);
+    expect(outcome('postgres'), 'the lobby').to.equal('in');
+    for (const database of foreign) expect(outcome(database), database).to.equal('refused');
+    const stolen = [neighbour, 'microsaas'].map((role) => [role, neighbour, 'own']);
+    for (const [attempt, result] of await inside(TRY_POSTGRES, stolen))
+      expect(result, attempt).to.equal('refused');
+  });
+
+  scenario('neighbour, manager and sidecar are out of reach', async ({ stack, sidecar }) => {
+    const address = async (container: string) => {
+      const networks = (await containerNamed(container))?.NetworkSettings.Networks ?? {};
+      return Object.values(networks)[0]?.IPAddress ?? '';
+    };
+    const neighbour = await address(`ms-${stack.install}-${other.id}-odoo`);
+    const manager = await address(stack.containers.names.manager);
+    const format = '{{(index .IPAM.Config 0).Gateway}}';
+    const network = `ms-${stack.install}-net-1`;
+    const gateway = await run('docker', ['network', 'inspect', '--format', format, '--', network]);
+    const managerGateway = await stack.containers.gateway();
+    const [sidecarPort, managerPort] = [sidecar.url, stack.url].map((it) =>
+      Number(new URL(it).port),
+    );
+    const targets = [
+      ...[neighbour, manager].flatMap((host) => [8069, 8072].map((port) => [host, port])),
+      ...[gateway, managerGateway].flatMap((host) =>
+        [other.http_port, other.longpolling_port, sidecarPort, managerPort, 2375, 2376].map(
+          (port) => [host, port],
+        ),
+      ),
+    ];
+    for (const [target, outcome] of await inside(TRY_NETWORK, targets))
+      expect(outcome, target).to.be.oneOf(['closed', 'cut']);
+    const self = await inside(TRY_NETWORK, [['127.0.0.1', 8069]]);
+    expect(self, 'the attempt itself works').to.deep.equal([['127.0.0.1:8069', 'answers']]);
+  });
+
+  scenario('it is a poor place: no Docker, no root, nothing to write to', async () => {
+    const found = ['find', '/run', '/var/run/', '-name', 'docker*.sock'] as [string, ...string[]];
+    expect(await inContainer(name, found)).to.equal('');
+    expect(await inContainer(name, ['id', '-u'])).not.to.equal('0');
+    const status = await inContainer(name, ['cat', '/proc/1/status']);
+    expect(status)
+      .to.match(/CapEff:\t0+\n/)
+      .and.to.match(/NoNewPrivs:\t1\n/);
+    for (const file of ['/etc/odoo/odoo.conf', '/usr/bin/x', '/run/postgresql/x'])
+      await inContainer(name, ['touch', file]).then(
+        () => expect.fail(`${file} can be written`),
+        () => undefined,
+      );
+    const env = await inContainer(name, ['env']);
+    expect(env).not.to.match(/password|secret|key=/i);
+  });
+});
