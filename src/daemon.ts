@@ -148,7 +148,7 @@ export class Daemon {
     await this.#guarded(async () => {
       const { keys, plans, orphans } = await sweep(this.#world);
       this.#sayBack('Odoo', 'Docker');
-      this.#add([...keys, ...plans.map((id): Key => `plan:${id}`)]);
+      this.#add([...keys, ...plans.map(({ id }): Key => `plan:${id}`)]);
       for (const id of orphans) {
         if (this.#knownOrphans.has(id)) continue;
         this.#knownOrphans.add(id);
@@ -157,6 +157,8 @@ export class Daemon {
           'orphan: containers of ours that Odoo does not know',
         );
       }
+      const dropped = await this.#world.databases.trim(plans);
+      if (dropped.length > 0) this.#world.log.info({ dropped }, 'template databases dropped');
     });
   }
 

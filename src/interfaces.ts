@@ -93,6 +93,8 @@ export interface Databases {
   setUrl(desired: DesiredInstance): Promise<void>;
   /** Builds what the plan's instances will be cloned from, where it is not there yet. */
   prepare(plan: Plan, signal: AbortSignal): Promise<void>;
+  /** Drops what instances were cloned from and no plan wants, when it is stale or long unused; returns the names. */
+  trim(plans: readonly Plan[]): Promise<string[]>;
   observe(desired: DesiredInstance): Promise<ObservedInstance['database']>;
   /** Waits until the server that was just started takes connections. */
   awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void>;

@@ -73,9 +73,14 @@ export async function assemble(config: Config, observers: Observers = {}) {
     install,
     shared: config.postgres,
     templatesDir: join(config.dataDir, 'templates'),
-    init: async (run) => runOdooInit(install, { ...run, owner: await engine.imageUser(run.image) }),
+    init: async (run) =>
+      runOdooInit(
+        { install, dockerSocket: config.docker.socket },
+        { ...run, owner: await engine.imageUser(run.image) },
+      ),
     placeOf,
     sharedImageOf,
+    currentImageId: (image) => api.imageId(image),
   });
   const manager = new OdooManager(connect(config.manager, observers.onRpc));
   return { install, templates, dirs, api, engine, databases, manager, repositories };

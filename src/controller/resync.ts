@@ -1,4 +1,4 @@
-import type { InstanceState, Key } from '../instance/types.ts';
+import type { InstanceState, Key, Plan } from '../instance/types.ts';
 import type { World } from './world.ts';
 
 /** How many keys one poll takes at most; what is left is found by the next. */
@@ -19,8 +19,8 @@ export async function poll(world: Pick<World, 'manager'>): Promise<Key[]> {
 export interface SweepResult {
   /** Instances whose containers and whose record in Odoo disagree. */
   readonly keys: Key[];
-  /** Ids of all plans: their template databases may have been dropped, or their image replaced. */
-  readonly plans: number[];
+  /** All plans: their template databases may have been dropped, or their image replaced. */
+  readonly plans: readonly Plan[];
   /** Ids on containers of this install that Odoo does not know. Nothing touches them. */
   readonly orphans: number[];
 }
@@ -34,7 +34,7 @@ export async function sweep(world: Pick<World, 'manager' | 'engine'>): Promise<S
   for (const [id, state] of states)
     if (disagrees(state, containers.get(id)?.running ?? false)) keys.push(`instance:${id}`);
   const orphans = [...containers.keys()].filter((id) => !states.has(id));
-  return { keys, plans: plans.map((plan) => plan.id), orphans };
+  return { keys, plans, orphans };
 }
 
 function disagrees(state: InstanceState, running: boolean): boolean {

@@ -2,14 +2,15 @@ import { constants } from 'node:fs';
 import { chown, cp, lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { escapeIdentifier } from 'pg';
-import { RetryableError } from '../errors.ts';
+import { RetryableError, TerminalError } from '../errors.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
 import { hashPassword } from '../password-hash.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
 import { personalise } from './personalise.ts';
-import { type OdooInit, TemplateDatabases } from './template-database.ts';
+import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
+import { type TemplateKey, templateHash } from './template-key.ts';
 
 /** Where one instance's database lives and what it is to be made from. */
 export interface DatabasePlace {
@@ -37,6 +38,8 @@ export interface OdooDatabasesOptions {
   readonly sharedImageOf: (
     templateCode: string,
   ) => Promise<{ readonly image: string; readonly imageId: string } | null>;
+  /** The id that an image's tag has on this machine now; null when it is not here. */
+  readonly currentImageId: (image: string) => Promise<string | null>;
 }
 
 /** The customers' databases: cloned from template databases, on the shared Postgres or on an instance's own. */
@@ -61,15 +64,27 @@ export class OdooDatabases implements Databases {
     const source = await this.#options.sharedImageOf(plan.templateCode);
     if (source === null) return;
     await this.#closeLobbyOnce();
-    const { image, imageId } = source;
-    const { modules, countryCode } = plan;
-    for (const lang of plan.languages)
-      await this.#templates.ensure(
-        image,
-        { imageId, modules, lang, countryCode },
-        () => {},
-        signal,
-      );
+    for (const key of keysOf(plan, source.imageId))
+      await this.#templates.ensure(source.image, key, () => {}, signal);
+  }
+
+  async trim(plans: readonly Plan[]): Promise<string[]> {
+    const { currentImageId, sharedImageOf } = this.#options;
+    const wanted = new Set<string>();
+    for (const plan of plans) {
+      try {
+        const source = await sharedImageOf(plan.templateCode);
+        if (source) for (const key of keysOf(plan, source.imageId)) wanted.add(templateHash(key));
+      } catch (error) {
+        if (!(error instanceof TerminalError)) throw error;
+        // Nothing can be built for it, so it wants nothing; why is said when it is prepared.
+      }
+    }
+    return this.#templates.trim(
+      wanted,
+      async ({ image, imageId }) => ((await currentImageId(image)) ?? imageId) !== imageId,
+      new Date(),
+    );
   }
 
   /** The final name exists only once the clone is complete: half-made ones have another. */
@@ -114,13 +129,22 @@ export class OdooDatabases implements Databases {
       ? this.#templatesOn(cluster, place.own.templatesDir, `${desired.id}-template`)
       : this.#templates;
     if (!place.own) await this.#closeLobbyOnce();
-    const template = await templates.ensure(
-      place.image,
-      { imageId, modules: desired.modules, lang, countryCode },
-      () => progress('PreparingTemplate'),
-      signal,
-    );
+    const key = { imageId, modules: desired.modules, lang, countryCode };
+    const onBuild = () => progress('PreparingTemplate');
+    await templates.using(place.image, key, onBuild, signal, async (template) => {
+      await this.#clone(cluster, template, desired, place, passwordHash);
+      if (place.own) await templates.remove(template);
+    });
+  }
 
+  /** Under another name until it is the customer's: what has the final name is complete. */
+  async #clone(
+    cluster: Cluster,
+    template: TemplateDatabase,
+    desired: DesiredInstance,
+    place: DatabasePlace,
+    passwordHash: Promise<string>,
+  ): Promise<void> {
     const database = this.#nameOf(desired);
     const unfinished = `${database}_new`;
     await cluster.dropUnfinished(unfinished);
@@ -150,7 +174,6 @@ export class OdooDatabases implements Databases {
         `ALTER DATABASE ${escapeIdentifier(unfinished)} RENAME TO ${escapeIdentifier(database)}`,
       ),
     );
-    if (place.own) await templates.remove(template);
   }
 
   /** The login of the instance's administrator, as it is now. */
@@ -189,6 +212,11 @@ export class OdooDatabases implements Databases {
   #clusterOf(place: DatabasePlace): Cluster {
     return place.own ? new Cluster(place.own) : this.#shared;
   }
+}
+
+/** What a plan's instances are cloned from: one template for each language. */
+function keysOf({ modules, countryCode, languages }: Plan, imageId: string): TemplateKey[] {
+  return languages.map((lang) => ({ imageId, modules, lang, countryCode }));
 }
 
 /** The tenant owns the clone: Odoo offers a role only the databases it owns (`list_dbs` in service/db.py). */

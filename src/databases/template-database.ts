@@ -1,19 +1,17 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Client, escapeIdentifier } from 'pg';
-import { RetryableError, TerminalError } from '../errors.ts';
+import { escapeIdentifier } from 'pg';
 import { templateDatabaseName } from '../instance/name.ts';
 import type { Cluster } from './cluster.ts';
-
-/** What makes two template databases different. */
-export interface TemplateKey {
-  /** The Odoo image's id (`sha256:…`), not its tag: a new image needs a new template. */
-  readonly imageId: string;
-  readonly modules: readonly string[];
-  readonly lang: string;
-  readonly countryCode: string;
-}
+import { checkInstalled, createEmpty, freeze, writeComment } from './template-content.ts';
+import { moduleSet, type TemplateKey, templateHash } from './template-key.ts';
+import {
+  type KeptTemplate,
+  listTemplates,
+  superfluous,
+  type TemplateNote,
+} from './template-note.ts';
 
 /** Runs Odoo once in a container to fill an empty database; throws CommandError when Odoo fails. */
 export type OdooInit = (run: {
@@ -34,20 +32,6 @@ export interface TemplateDatabase {
   readonly filestoreDir: string;
 }
 
-/** Every database has at least these; `auth_signup` carries the one-time link that welcomes a customer. */
-const BASE_MODULES = ['auth_signup', 'web'];
-
-/** Module names as Odoo allows them; anything else never reaches an argument. */
-const MODULE_NAME = /^[a-z][a-z0-9_]{0,62}$/;
-
-/** Same key, same hash: the name is the index. */
-export function templateHash(key: TemplateKey): string {
-  const modules = moduleSet(key.modules);
-  const country = modules.length > BASE_MODULES.length ? key.countryCode : '';
-  const canonical = JSON.stringify([key.imageId, modules, key.lang, country]);
-  return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
-}
-
 export interface TemplateDatabasesOptions {
   readonly install: string;
   /** The Postgres that holds the templates and their clones. */
@@ -63,11 +47,38 @@ export interface TemplateDatabasesOptions {
 export class TemplateDatabases {
   readonly #options: TemplateDatabasesOptions;
   readonly #building = new Map<string, Promise<TemplateDatabase>>();
+  readonly #removing = new Map<string, Promise<void>>();
+  /** How many clones of a template are being made just now. */
+  readonly #inUse = new Map<string, number>();
+  /** What was cloned since the last trim(): a comment written meanwhile would make the clones wait for each other. */
+  readonly #used = new Map<string, TemplateNote>();
 
   constructor(options: TemplateDatabasesOptions) {
     this.#options = options;
   }
 
+  /** Clones a template by `work`: it stays while that is under way, and counts as used. */
+  async using<T>(
+    image: string,
+    key: TemplateKey,
+    onBuild: () => void,
+    signal: AbortSignal,
+    work: (template: TemplateDatabase) => Promise<T>,
+  ): Promise<T> {
+    const hash = templateHash(key);
+    this.#inUse.set(hash, (this.#inUse.get(hash) ?? 0) + 1);
+    try {
+      const result = await work(await this.ensure(image, key, onBuild, signal));
+      this.#used.set(hash, noteOf(image, key));
+      return result;
+    } finally {
+      const others = (this.#inUse.get(hash) ?? 1) - 1;
+      if (others > 0) this.#inUse.set(hash, others);
+      else this.#inUse.delete(hash);
+    }
+  }
+
+  /** The template of this key, built when it is not there yet. @param onBuild is called when there is a wait for that */
   async ensure(
     image: string,
     key: TemplateKey,
@@ -75,6 +86,7 @@ export class TemplateDatabases {
     signal: AbortSignal,
   ): Promise<TemplateDatabase> {
     const hash = templateHash(key);
+    await this.#removing.get(hash);
     const underWay = this.#building.get(hash);
     if (underWay) {
       onBuild();
@@ -104,11 +116,52 @@ export class TemplateDatabases {
     await rm(dirname(template.filestoreDir), { recursive: true, force: true });
   }
 
+  /**
+   * Drops what superfluous() names, and what is left of builds that were killed.
+   * @param wanted hashes of what the plans' instances are cloned from
+   * @param isStale whether the image a template was made of has been replaced
+   * @returns the names of the dropped databases
+   */
+  async trim(
+    wanted: ReadonlySet<string>,
+    isStale: (note: TemplateNote) => Promise<boolean>,
+    now: Date,
+  ): Promise<string[]> {
+    const { cluster, install } = this.#options;
+    for (const [hash, note] of [...this.#used]) {
+      this.#used.delete(hash);
+      await writeComment(cluster, this.#describe(hash).database, JSON.stringify(note));
+    }
+    const kept: KeptTemplate[] = [];
+    const dropped: string[] = [];
+    for (const { hash, isUnfinished, note } of await listTemplates(cluster, install)) {
+      if (note && !isUnfinished) kept.push({ hash, note, isStale: await isStale(note) });
+      if (!isUnfinished || this.#building.has(hash)) continue;
+      const { database, workDir } = this.#unfinished(hash);
+      await this.#clear(database, workDir);
+      dropped.push(database);
+    }
+    for (const { hash } of superfluous(kept, wanted, now)) {
+      if (this.#inUse.has(hash) || this.#building.has(hash)) continue;
+      const template = this.#describe(hash);
+      const removing = this.remove(template).finally(() => this.#removing.delete(hash));
+      this.#removing.set(hash, removing);
+      await removing;
+      dropped.push(template.database);
+    }
+    return dropped;
+  }
+
   #describe(hash: string): TemplateDatabase {
     return {
       database: templateDatabaseName(this.#options.install, hash),
       filestoreDir: join(this.#options.dir, hash, 'filestore'),
     };
+  }
+
+  #unfinished(hash: string) {
+    const { database } = this.#describe(hash);
+    return { database: `${database}_new`, workDir: join(this.#options.dir, `${hash}_new`) };
   }
 
   /** Builds under another name; the rename at the end is what says "done". A failed build leaves nothing. */
@@ -120,8 +173,7 @@ export class TemplateDatabases {
   ): Promise<TemplateDatabase> {
     const { cluster, containerPrefix, dir, init } = this.#options;
     const done = this.#describe(hash);
-    const unfinished = `${done.database}_new`;
-    const workDir = join(dir, `${hash}_new`);
+    const { database: unfinished, workDir } = this.#unfinished(hash);
     const password = randomBytes(24).toString('base64url');
     const modules = moduleSet(key.modules);
     try {
@@ -148,7 +200,7 @@ export class TemplateDatabases {
         join(done.filestoreDir, unfinished),
         join(done.filestoreDir, done.database),
       ).catch(() => {}); // Odoo makes no folder when it stored no file
-      await freeze(cluster, unfinished, done.database);
+      await freeze(cluster, unfinished, done.database, JSON.stringify(noteOf(image, key)));
       return done;
     } catch (error) {
       await this.#clear(unfinished, workDir).catch(() => {});
@@ -166,76 +218,8 @@ export class TemplateDatabases {
   }
 }
 
-function moduleSet(modules: readonly string[]): string[] {
-  for (const module of modules)
-    if (!MODULE_NAME.test(module))
-      throw new TerminalError('ModulesFailed', `"${module}" is not the name of an Odoo module.`, {
-        detail: module,
-      });
-  return [...new Set([...BASE_MODULES, ...modules])].sort();
-}
-
-async function createEmpty(cluster: Cluster, database: string): Promise<void> {
-  const name = escapeIdentifier(database);
-  await cluster.connected('postgres', async (client) => {
-    // The administrator owns the database, the role only what is in it: REASSIGN OWNED in a clone would
-    // otherwise hand the template itself to a tenant.
-    await client.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'`);
-    await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`);
-    await client.query(`GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO ${name}`);
-  });
-  await cluster.connected(database, async (client) => {
-    // As Odoo itself does when it creates a database (service/db.py): it has no right to here.
-    await client.query('CREATE EXTENSION IF NOT EXISTS pg_trgm');
-    await client.query('CREATE EXTENSION IF NOT EXISTS unaccent');
-    await client.query(`ALTER SCHEMA public OWNER TO ${name}`);
-  });
-}
-
-/** Odoo's exit code is not to be trusted (odoo.md §8.2): ask the database what is installed. */
-async function checkInstalled(
-  cluster: Cluster,
-  database: string,
-  modules: readonly string[],
-): Promise<void> {
-  const states = await cluster.connected(database, (client) =>
-    client
-      .query<{ name: string; state: string }>('SELECT name, state FROM ir_module_module')
-      .catch(() => {
-        throw new RetryableError('ModulesFailed', 'Odoo did not initialise the template database.');
-      }),
-  );
-  const installed = new Set(states.rows.filter((m) => m.state === 'installed').map((m) => m.name));
-  const missing = modules.filter((module) => !installed.has(module));
-  if (missing.length > 0)
-    throw new TerminalError(
-      'ModulesFailed',
-      `These modules could not be installed: ${missing.join(', ')}. Check the plan's module list.`,
-      { detail: missing.join(', ') },
-    );
-}
-
-async function freeze(cluster: Cluster, unfinished: string, done: string): Promise<void> {
-  // A sequence remembers how many of its next numbers the log already holds. That is not true of a clone's log:
-  // after a crash of the server it would give the same numbers again. Setting it makes it forget.
-  await cluster.connected(unfinished, (client) =>
-    client.query(
-      `SELECT setval(format('%I.%I', schemaname, sequencename)::regclass,
-                     coalesce(last_value, start_value), last_value IS NOT NULL) FROM pg_sequences`,
-    ),
-  );
-  await cluster.connected('postgres', (client) =>
-    inTransaction(client, [
-      `ALTER ROLE ${escapeIdentifier(unfinished)} NOLOGIN`,
-      `ALTER ROLE ${escapeIdentifier(unfinished)} RENAME TO ${escapeIdentifier(done)}`,
-      `ALTER DATABASE ${escapeIdentifier(unfinished)} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true`,
-      `ALTER DATABASE ${escapeIdentifier(unfinished)} RENAME TO ${escapeIdentifier(done)}`,
-    ]),
-  );
-}
-
-async function inTransaction(client: Client, statements: readonly string[]): Promise<void> {
-  await client.query('BEGIN');
-  for (const statement of statements) await client.query(statement);
-  await client.query('COMMIT');
+function noteOf(image: string, key: TemplateKey): TemplateNote {
+  const { imageId, lang, countryCode } = key;
+  const modules = moduleSet(key.modules);
+  return { image, imageId, modules, lang, countryCode, usedAt: new Date().toISOString() };
 }

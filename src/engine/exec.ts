@@ -5,6 +5,9 @@ import { redact } from '../log.ts';
 /** How much of a process's stderr an error keeps, in characters. */
 const STDERR_TAIL = 4_000;
 
+/** How much a process may say, in characters. Odoo, installing seventy modules, says a hundred thousand. */
+const MAX_OUTPUT = 16 * 1024 * 1024;
+
 export interface ExecOptions {
   /** The whole environment: nothing of the sidecar's own is inherited, since compose would interpolate it. */
   readonly env?: Readonly<Record<string, string>>;
@@ -12,8 +15,6 @@ export interface ExecOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly input?: string;
-  /** Characters kept of stdout; a process that says more is cut off there, not failed. */
-  readonly maxOutput?: number;
   /** Gives stderr back with stdout, in the order it was written. */
   readonly mixed?: boolean;
 }
@@ -51,11 +52,12 @@ export async function exec(
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     timeout: options.timeoutMs ?? 120_000,
     forceKillAfterDelay: 5_000,
-    maxBuffer: { stdout: options.maxOutput ?? 16 * 1024 * 1024, stderr: 64 * 1024 },
+    // Not a way to keep less: whoever says more is ended.
+    maxBuffer: MAX_OUTPUT,
     all: options.mixed ?? false,
     reject: false,
   });
-  if (result.failed && !(result.isMaxBuffer && result.exitCode === 0)) {
+  if (result.failed) {
     const said = result.timedOut ? `timed out after ${options.timeoutMs ?? 120_000} ms; ` : '';
     const text = `${said}${result.stderr || result.shortMessage || ''}`;
     throw new CommandError(command, result.exitCode ?? null, redact(text.slice(-STDERR_TAIL)));

@@ -29,7 +29,12 @@ export function networkOf(install: string, id: number): string {
 /** A template database: the name is the index (see databases/template-database.ts). */
 export function templateDatabaseName(install: string, hash: string): string {
   if (!/^[0-9a-f]{16}$/.test(hash)) throw new TypeError(`not a template hash: ${hash}`);
-  return `ms_${checked(install)}_t_${hash}`;
+  return `${templatePrefix(install)}${hash}`;
+}
+
+/** How the names of all template databases of an install begin, and no others'. */
+export function templatePrefix(install: string): string {
+  return `ms_${checked(install)}_t_`;
 }
 
 function checked(install: string): string {

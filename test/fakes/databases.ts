@@ -11,6 +11,8 @@ export class FakeDatabases implements Databases {
   readonly present = new Set<number>();
   /** Module sets and languages that have a template database. */
   readonly templates = new Set<string>();
+  /** Those of them that may go as soon as no plan wants them. */
+  readonly stale = new Set<string>();
   changes = 0;
   isAway = false;
 
@@ -56,11 +58,21 @@ export class FakeDatabases implements Databases {
     this.changes += 1;
   }
 
+  async trim(plans: readonly Plan[]): Promise<string[]> {
+    this.#checkHere();
+    const wanted = plans.flatMap(({ modules, languages }) =>
+      languages.map((lang) => templateOf(modules, lang)),
+    );
+    const dropped = [...this.stale].filter((template) => !wanted.includes(template));
+    for (const template of dropped) this.templates.delete(template);
+    return dropped;
+  }
+
   /** @returns whether it was not there yet. */
   #buildTemplate(modules: readonly string[], lang: string): boolean {
     if (modules.includes('no_such_module'))
       throw new TerminalError('ModulesFailed', 'These modules could not be installed.');
-    const template = JSON.stringify([modules, lang]);
+    const template = templateOf(modules, lang);
     const isNew = !this.templates.has(template);
     this.templates.add(template);
     return isNew;
@@ -70,4 +82,8 @@ export class FakeDatabases implements Databases {
     if (this.isAway)
       throw new RetryableError('PostgresUnavailable', 'The database server does not answer.');
   }
+}
+
+function templateOf(modules: readonly string[], lang: string): string {
+  return JSON.stringify([modules, lang]);
 }

@@ -72,6 +72,15 @@ describe('Daemon', () => {
     expect(sim.life.calls.filter((call) => call === 'manager.report')).to.deep.equal([]);
   });
 
+  it('drops by the sweep what a plan no longer wants', async () => {
+    sim.manager.forSale.set(1, aPlan({ id: 1, languages: ['es_ES', 'en_US'] }));
+    await sim.start();
+    await sim.time.until('prepared', () => sim.databases.templates.size === 2);
+    for (const template of sim.databases.templates) sim.databases.stale.add(template);
+    sim.manager.forSale.set(1, aPlan({ id: 1, languages: ['es_ES'] }));
+    await sim.time.until('dropped', () => sim.databases.templates.size === 1, 301_000);
+  });
+
   it('stops an instance that is being waited for at once, not after the wait', async () => {
     sim.engine.silent.add(1);
     await sim.start();

@@ -5,10 +5,10 @@ import type { Client } from 'pg';
 import type { Cluster } from '../../../src/databases/cluster.ts';
 import {
   type OdooInit,
+  type TemplateDatabase,
   TemplateDatabases,
-  type TemplateKey,
-  templateHash,
 } from '../../../src/databases/template-database.ts';
+import { type TemplateKey, templateHash } from '../../../src/databases/template-key.ts';
 import { TerminalError } from '../../../src/errors.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
@@ -19,45 +19,15 @@ const KEY: TemplateKey = {
   countryCode: 'ES',
 };
 
-describe('templateHash', () => {
-  const hashOf = (change: Partial<TemplateKey>) => templateHash({ ...KEY, ...change });
-
-  it('is the same for the same modules, however they are written down', () => {
-    const one = hashOf({ modules: ['stock', 'sale_management'] });
-    expect(hashOf({ modules: ['sale_management', 'web', 'stock', 'stock'] })).to.equal(one);
-  });
-
-  it('differs with the image, a module, the language and the country', () => {
-    const changes = [{ imageId: 'sha256:2' }, { modules: ['stock'] }, { lang: 'en_US' }];
-    const hashes = [{}, ...changes, { countryCode: 'MX' }].map(hashOf);
-    expect(new Set(hashes).size).to.equal(hashes.length);
-  });
-
-  it('is the same in every country while no module asks for one', () => {
-    expect(hashOf({ modules: [], countryCode: 'MX' })).to.equal(hashOf({ modules: [] }));
-  });
-
-  it('refuses what is not the name of a module', () => {
-    for (const module of [
-      '--init=x',
-      'a,b',
-      '../x',
-      'Sale',
-      '',
-      'a b',
-      'x;y',
-      `a${'b'.repeat(63)}`,
-    ])
-      expect(() => hashOf({ modules: [module] }), module).to.throw(TerminalError);
-  });
-});
-
 describe('TemplateDatabases', () => {
   const folder = temporaryFolder();
-  let databases: Set<string>;
+  /** Each database's comment. */
+  let databases: Map<string, string>;
   let installed: string[];
   let inits: number;
   let init: OdooInit;
+  /** Called while a database is being dropped. */
+  let dropping: () => void;
 
   /** A Postgres that knows which databases exist and answers what is installed in them. */
   const cluster = {
@@ -69,8 +39,15 @@ describe('TemplateDatabases', () => {
       const query = async (sql: string) => {
         const [, created] = /^CREATE DATABASE "(\w+)"/.exec(sql) ?? [];
         const [, from, to] = /^ALTER DATABASE "(\w+)" RENAME TO "(\w+)"/.exec(sql) ?? [];
-        if (created) databases.add(created);
-        if (from && to && databases.delete(from)) databases.add(to);
+        const [, noted, comment] = /^COMMENT ON DATABASE "(\w+)" IS '(.*)'$/.exec(sql) ?? [];
+        const [, dropped] = /^DROP DATABASE "(\w+)"/.exec(sql) ?? [];
+        if (created) databases.set(created, '');
+        if (from && to && databases.delete(from)) databases.set(to, '');
+        if (noted) databases.set(noted, comment ?? '');
+        if (dropped) dropping();
+        if (dropped) databases.delete(dropped);
+        if (sql.includes('shobj_description'))
+          return { rows: [...databases].map(([name, said]) => ({ name, comment: said })) };
         return { rows: installed.map((name) => ({ name, state: 'installed' })) };
       };
       return work({ query } as unknown as Client);
@@ -88,10 +65,16 @@ describe('TemplateDatabases', () => {
   const ensure = (all: TemplateDatabases) =>
     all.ensure('odoo:19.0', KEY, () => {}, new AbortController().signal);
 
+  const use = (all: TemplateDatabases, work: (template: TemplateDatabase) => Promise<void>) =>
+    all.using('odoo:19.0', KEY, () => {}, new AbortController().signal, work);
+  const noteOf = (database: string, usedAt: string) =>
+    JSON.stringify({ ...JSON.parse(databases.get(database) ?? ''), usedAt });
+
   beforeEach(() => {
-    databases = new Set();
+    databases = new Map();
     installed = ['web', 'auth_signup', 'sale_management'];
     inits = 0;
+    dropping = () => {};
     init = async ({ filestoreDir, database }) => {
       inits += 1;
       mkdirSync(join(filestoreDir, database), { recursive: true });
@@ -103,7 +86,7 @@ describe('TemplateDatabases', () => {
     const [first, ...others] = await Promise.all([ensure(all), ensure(all), ensure(all)]);
     expect(inits).to.equal(1);
     for (const other of others) expect(other).to.deep.equal(first);
-    expect([...databases]).to.deep.equal([first.database]);
+    expect([...databases.keys()]).to.deep.equal([first.database]);
     expect(existsSync(join(first.filestoreDir, first.database))).to.equal(true);
     expect(await ensure(templates()), 'after a restart').to.deep.equal(first);
     expect(inits).to.equal(1);
@@ -118,7 +101,7 @@ describe('TemplateDatabases', () => {
     };
     const [one, other] = await Promise.allSettled([ensure(all), ensure(all)]);
     expect([one.status, other.status]).to.deep.equal(['rejected', 'rejected']);
-    expect([...databases, ...readdirSync(folder())]).to.deep.equal([]);
+    expect([...databases.keys(), ...readdirSync(folder())]).to.deep.equal([]);
     init = working;
     await ensure(all);
     expect(databases.size).to.equal(1);
@@ -129,5 +112,70 @@ describe('TemplateDatabases', () => {
     const error = await ensure(templates()).catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(TerminalError).with.property('detail', 'sale_management');
     expect(databases.size).to.equal(0);
+  });
+
+  describe('trim', () => {
+    const now = new Date();
+    const none = new Set<string>();
+    const isFresh = async () => false;
+    const isStale = async () => true;
+
+    it('drops a stale template, its files and its role, unless a plan wants it', async () => {
+      const all = templates();
+      const { database } = await ensure(all);
+      expect(await all.trim(new Set([templateHash(KEY)]), isStale, now)).to.deep.equal([]);
+      expect(await all.trim(none, isFresh, now)).to.deep.equal([]);
+      expect(await all.trim(none, isStale, now)).to.deep.equal([database]);
+      expect([...databases.keys(), ...readdirSync(folder())]).to.deep.equal([]);
+    });
+
+    it('drops what was not used for long, as the comment on the database tells', async () => {
+      const later = new Date(now.getTime() + 31 * 24 * 3600_000);
+      const { database } = await ensure(templates());
+      expect(await templates().trim(none, isFresh, later)).to.deep.equal([database]);
+    });
+
+    it('keeps what is being cloned just now, and remembers that it was used', async () => {
+      const all = templates();
+      await use(all, async ({ database }) => {
+        expect(await all.trim(none, isStale, now)).to.deep.equal([]);
+        databases.set(database, noteOf(database, '2020-01-01T00:00:00.000Z'));
+      });
+      expect(await all.trim(none, isFresh, now)).to.deep.equal([]);
+      expect(await templates().trim(none, isFresh, now), 'after a restart').to.deep.equal([]);
+    });
+
+    it('builds again for whoever asks while the template is being dropped', async () => {
+      const all = templates();
+      await ensure(all);
+      let asked = Promise.resolve();
+      dropping = () => {
+        asked = use(all, async ({ database }) => {
+          expect(databases.has(database)).to.equal(true);
+        });
+      };
+      expect(await all.trim(none, isStale, now)).to.have.length(1);
+      await asked;
+      expect(inits).to.equal(2);
+    });
+
+    it('drops what a killed build has left behind, not one that is under way', async () => {
+      const all = templates();
+      const left = `ms_abc123_t_${'0'.repeat(16)}_new`;
+      databases.set(left, '');
+      const working = init;
+      init = async (run) => {
+        expect(await all.trim(none, isFresh, now)).to.deep.equal([left]);
+        await working(run);
+      };
+      const { database } = await ensure(all);
+      expect([...databases.keys()]).to.deep.equal([database]);
+    });
+
+    it('leaves alone what has no comment of ours', async () => {
+      const { database } = await ensure(templates());
+      databases.set(database, 'do not touch');
+      expect(await templates().trim(none, isStale, now)).to.deep.equal([]);
+    });
   });
 });

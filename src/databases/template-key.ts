@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto';
+import { TerminalError } from '../errors.ts';
+
+/** What makes two template databases different. */
+export interface TemplateKey {
+  /** The Odoo image's id (`sha256:…`), not its tag: a new image needs a new template. */
+  readonly imageId: string;
+  readonly modules: readonly string[];
+  readonly lang: string;
+  readonly countryCode: string;
+}
+
+/** Every database has at least these; `auth_signup` carries the one-time link that welcomes a customer. */
+const BASE_MODULES = ['auth_signup', 'web'];
+
+/** Module names as Odoo allows them; anything else never reaches an argument. */
+const MODULE_NAME = /^[a-z][a-z0-9_]{0,62}$/;
+
+/** Same key, same hash: the name is the index. @throws TerminalError('ModulesFailed') as moduleSet() does */
+export function templateHash(key: TemplateKey): string {
+  const modules = moduleSet(key.modules);
+  const country = modules.length > BASE_MODULES.length ? key.countryCode : '';
+  const canonical = JSON.stringify([key.imageId, modules, key.lang, country]);
+  return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
+}
+
+/** What is to be installed for a plan. @throws TerminalError('ModulesFailed') on what is no module's name */
+export function moduleSet(modules: readonly string[]): string[] {
+  for (const module of modules)
+    if (!MODULE_NAME.test(module))
+      throw new TerminalError('ModulesFailed', `"${module}" is not the name of an Odoo module.`, {
+        detail: module,
+      });
+  return [...new Set([...BASE_MODULES, ...modules])].sort();
+}

@@ -1,0 +1,43 @@
+import { expect } from 'chai';
+import { type TemplateKey, templateHash } from '../../../src/databases/template-key.ts';
+import { TerminalError } from '../../../src/errors.ts';
+
+const KEY: TemplateKey = {
+  imageId: 'sha256:1',
+  modules: ['sale_management'],
+  lang: 'es_ES',
+  countryCode: 'ES',
+};
+
+describe('templateHash', () => {
+  const hashOf = (change: Partial<TemplateKey>) => templateHash({ ...KEY, ...change });
+
+  it('is the same for the same modules, however they are written down', () => {
+    const one = hashOf({ modules: ['stock', 'sale_management'] });
+    expect(hashOf({ modules: ['sale_management', 'web', 'stock', 'stock'] })).to.equal(one);
+  });
+
+  it('differs with the image, a module, the language and the country', () => {
+    const changes = [{ imageId: 'sha256:2' }, { modules: ['stock'] }, { lang: 'en_US' }];
+    const hashes = [{}, ...changes, { countryCode: 'MX' }].map(hashOf);
+    expect(new Set(hashes).size).to.equal(hashes.length);
+  });
+
+  it('is the same in every country while no module asks for one', () => {
+    expect(hashOf({ modules: [], countryCode: 'MX' })).to.equal(hashOf({ modules: [] }));
+  });
+
+  it('refuses what is not the name of a module', () => {
+    for (const module of [
+      '--init=x',
+      'a,b',
+      '../x',
+      'Sale',
+      '',
+      'a b',
+      'x;y',
+      `a${'b'.repeat(63)}`,
+    ])
+      expect(() => hashOf({ modules: [module] }), module).to.throw(TerminalError);
+  });
+});
