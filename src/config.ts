@@ -50,6 +50,7 @@ const schema = z.strictObject({
         .default('http://127.0.0.1:{port}'),
       publishAddress: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
       parallel: z.coerce.number().int().min(0).default(0),
+      freeMemoryMb: z.coerce.number().int().min(0).default(512),
       answerSeconds: seconds.default(180),
     })
     .prefault({}),

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, freemem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import type { Config } from './config.ts';
@@ -55,6 +55,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
         limits: config.limits,
         inPaymentIsPaid: facts.inPaymentIsPaid,
         whenRoom: (work) => room.add(work),
+        hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,
         now: () => new Date(),
         log,
       },

@@ -15,6 +15,7 @@
         "data/mail_activity_type.xml",
         "views/microsaas_subscription_views.xml",
         "views/odoo_docker_instance_views.xml",
+        "views/odoo_docker_instance_speed_views.xml",
         "views/docker_compose_template_views.xml",
         "views/product_template_views.xml",
         "views/account_move_views.xml",

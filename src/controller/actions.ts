@@ -1,5 +1,6 @@
 import { PortTakenError, RetryableError } from '../errors.ts';
 import type { Action, DesiredInstance } from '../instance/types.ts';
+import { enoughMemory } from './enough-memory.ts';
 import { logLine, progressReport } from './progress.ts';
 import type { WorkSignals } from './work-queue.ts';
 import type { World } from './world.ts';
@@ -15,7 +16,7 @@ type Act = (desired: DesiredInstance, signals: Signals) => Promise<void>;
 
 /** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
 export function makeActions(world: World): Record<Action, Act> {
-  const { manager, engine, databases, reporter, whenRoom } = world;
+  const { manager, engine, databases, reporter, whenRoom, hasMemory } = world;
 
   /** Checked twice, as the seed asks: against the database, then by a bind on the host. */
   async function assignPorts(desired: DesiredInstance, unusable: readonly number[]): Promise<void> {
@@ -54,6 +55,16 @@ export function makeActions(world: World): Record<Action, Act> {
     await firstAnswer(desired, signals);
   }
 
+  /** In the order asked: whoever waits for memory keeps her place before those who came later. */
+  async function startWithMemory(desired: DesiredInstance, signals: Signals): Promise<void> {
+    await enoughMemory(
+      hasMemory,
+      () => reporter.progress(progressReport(desired, 'WaitingForMemory', world.now())),
+      AbortSignal.any([signals.stop, signals.again]),
+    );
+    await start(desired, signals);
+  }
+
   /** Waits for the answer while the start has its room; a longer wait is a step of its own. */
   async function firstAnswer(desired: DesiredInstance, signals: Signals): Promise<void> {
     const roomIsOver = new AbortController();
@@ -87,7 +98,7 @@ export function makeActions(world: World): Record<Action, Act> {
           stop,
         ),
       ),
-    start: (desired, signals) => whenRoom(() => start(desired, signals)),
+    start: (desired, signals) => whenRoom(() => startWithMemory(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, again }) =>
       engine.awaitAnswer(desired, AbortSignal.any([stop, again])),

@@ -9,6 +9,7 @@ const SENTENCES = {
   PreparingTemplate:
     'Preparing the modules of this plan for the first time. This takes some minutes.',
   CreatingDatabase: 'Creating the database.',
+  WaitingForMemory: 'Waiting for free memory on the server.',
   Starting: 'Starting the instance.',
   WaitingForAnswer: 'Waiting for the first answer.',
   Stopping: 'Stopping the instance.',

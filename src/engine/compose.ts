@@ -6,6 +6,7 @@ import type { DesiredInstance, ObservedInstance, PortPair } from '../instance/ty
 import type { Engine } from '../interfaces.ts';
 import {
   type Command,
+  compileCheckout,
   composeDown,
   composeStop,
   composeUp,
@@ -94,11 +95,19 @@ export class ComposeEngine implements Engine {
   }
 
   async fetchRepositories(desired: DesiredInstance, signal: AbortSignal) {
+    const { install, repositories, templates } = this.#options;
+    const { image } = templates.get(desired.templateCode);
+    const compile = async (tree: string) => {
+      await this.imageId(image);
+      // A file that is no Python fails the command, not the checkout: Odoo itself may never load it.
+      await this.#docker(compileCheckout(install, image, tree), { signal }).catch(ignoreFailure);
+      signal.throwIfAborted();
+    };
     const commits: Array<{ id: number; commit: string }> = [];
     for (const repository of desired.repositories)
       commits.push({
         id: repository.id,
-        commit: await this.#options.repositories.fetch(repository, signal),
+        commit: await repositories.fetch(repository, signal, compile),
       });
     return commits;
   }
@@ -314,4 +323,8 @@ export class ComposeEngine implements Engine {
       mixed: true,
     }).catch(String);
   }
+}
+
+function ignoreFailure(error: unknown): void {
+  if (!(error instanceof CommandError)) throw error;
 }

@@ -67,10 +67,15 @@ export class Repositories {
 
   /**
    * Makes sure that there is a checkout: of the recorded commit where there is one, else of the branch's newest.
+   * @param compile adds compiled files to a fresh tree, before anybody else sees it
    * @returns the commit.
    * @throws TerminalError RepositoryInvalid, RepositoryForbidden or BranchMissing; RetryableError RepositoryUnreachable.
    */
-  async fetch(repository: Repository, signal: AbortSignal): Promise<string> {
+  async fetch(
+    repository: Repository,
+    signal: AbortSignal,
+    compile: (tree: string) => Promise<void> = async () => {},
+  ): Promise<string> {
     if (await this.has(repository)) return repository.commit;
     checkUrl(repository.url, this.#protocols);
     checkBranch(repository);
@@ -78,7 +83,7 @@ export class Repositories {
     try {
       const commit = repository.commit || (await this.#newest(repository, draft, signal));
       if (await isDirectory(this.path(commit))) return commit;
-      await this.#download(repository, commit, draft, signal);
+      await this.#download(repository, commit, draft, signal, compile);
       // Whoever was quicker has made the very same tree.
       await rename(join(draft, 'tree'), this.path(commit)).catch(unlessThere);
       return commit;
@@ -117,6 +122,7 @@ export class Repositories {
     commit: string,
     draft: string,
     signal: AbortSignal,
+    compile: (tree: string) => Promise<void>,
   ): Promise<void> {
     const gitDir = join(draft, 'git');
     const tree = join(draft, 'tree');
@@ -130,6 +136,8 @@ export class Repositories {
     if (sizes.reduce((sum, size) => sum + (Number(size) || 0), 0) > this.#maxBytes)
       throw this.#tooLarge(repository);
     await git(gitCheckout(gitDir, tree, commit));
+    await compile(tree);
+    // Last, so that what was compiled is read-only as well.
     await checkTree(tree, repository.url);
   }
 

@@ -20,6 +20,7 @@ export class Simulation {
   readonly people = new FakePeople(this.manager);
   readonly engine = new FakeEngine();
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
+  hasMemory = true;
   /** What the sidecar wrote into its log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
   life = new Life();
@@ -46,6 +47,7 @@ export class Simulation {
       limits: LIMITS,
       inPaymentIsPaid: true,
       whenRoom: (work) => work(),
+      hasMemory: () => this.hasMemory,
       now: this.time.now,
       log: pino({ level: 'info' }, { write: (line) => void this.logged.push(JSON.parse(line)) }),
     };

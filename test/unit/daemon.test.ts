@@ -81,6 +81,36 @@ describe('Daemon', () => {
     await sim.time.until('dropped', () => sim.databases.templates.size === 1, 301_000);
   });
 
+  it('waits for free memory before a start, says so, and starts as soon as there is some', async () => {
+    sim.hasMemory = false;
+    await sim.start();
+    sim.people.pay();
+    await sim.time.until('waiting', () => row().reason === 'WaitingForMemory');
+    await sim.time.pass(5_000);
+    expect(row()).to.include({ reason: 'WaitingForMemory', state: 'draft' });
+    sim.hasMemory = true;
+    expect(await sim.untilSettled()).to.be.below(1_000);
+  });
+
+  it('calls it an error when there is no memory for long, and tries again by itself', async () => {
+    sim.hasMemory = false;
+    await sim.start();
+    sim.people.pay();
+    await sim.time.until('failed', () => row().state === 'error', 15_000);
+    expect(row().reason).to.equal('NotEnoughMemory');
+    sim.hasMemory = true;
+    await sim.untilSettled();
+  });
+
+  it('stops at once what waits for memory', async () => {
+    sim.hasMemory = false;
+    await sim.start();
+    sim.people.pay();
+    await sim.time.until('waiting', () => row().reason === 'WaitingForMemory');
+    sim.people.press(1, 'stop');
+    expect(await sim.untilSettled()).to.be.below(1_000);
+  });
+
   it('stops an instance that is being waited for at once, not after the wait', async () => {
     sim.engine.silent.add(1);
     await sim.start();

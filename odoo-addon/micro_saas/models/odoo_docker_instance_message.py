@@ -30,6 +30,7 @@ class OdooDockerInstance(models.Model):
                 "Preparing the modules of this plan for the first time. This takes some minutes."
             ),
             "CreatingDatabase": _("Creating the database."),
+            "WaitingForMemory": _("Waiting for free memory on the server."),
             "Starting": _("Starting the instance."),
             "WaitingForAnswer": _("Waiting for the first answer."),
             "Stopping": _("Stopping the instance."),
@@ -53,6 +54,7 @@ class OdooDockerInstance(models.Model):
             "DockerUnavailable": _("Docker does not answer."),
             "PostgresUnavailable": _("The database server does not answer."),
             "StartFailed": _("Docker could not start the instance."),
+            "NotEnoughMemory": _("The server has too little free memory to start the instance."),
             "NotAnswering": _("The instance was started but does not answer."),
             "NotConverging": _("The instance does not settle."),
             "Unexpected": _("Something unexpected happened. The operator finds it in the log."),

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import {
+  compileCheckout,
   composeDown,
   composeStop,
   composeUp,
@@ -31,6 +32,10 @@ describe('commands', () => {
     [
       imageUser('k3x9ab', 'odoo:19.0'),
       'docker run --rm --network none --read-only --cap-drop ALL --label microsaas.install=k3x9ab --entrypoint id -- odoo:19.0',
+    ],
+    [
+      compileCheckout('k3x9ab', 'odoo:19.0', '/d/tree'),
+      'docker run --rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges --pids-limit 64 --memory 512m --label microsaas.install=k3x9ab --user 0:0 --volume /d/tree:/checkout --entrypoint timeout -- odoo:19.0 120 python3 -m compileall -q -f --invalidation-mode unchecked-hash /checkout',
     ],
     [containerLogs('c', { tail: 20, follow: false }), 'docker logs --tail 20 -- c'],
     [containerLogs('c', { tail: 20, follow: true }), 'docker logs --tail 20 --follow -- c'],

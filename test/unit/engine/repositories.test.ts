@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -57,6 +57,21 @@ describe('repositories', function () {
     const [one, two] = await Promise.all([0, 1].map(() => repositories.fetch(repo, never)));
     expect([one, two]).to.deep.equal([commit, commit]);
     expect(await checkouts()).to.deep.equal([commit]);
+  });
+
+  it('has what compiling added, read-only too, and compiles once', async () => {
+    const commit = await server.commit('addons', MODULE);
+    let compiled = 0;
+    const compile = async (tree: string) => {
+      compiled += 1;
+      expect(await repositories.has(repository('addons', { commit })), 'in place').to.equal(false);
+      await writeFile(join(tree, 'good/compiled.pyc'), 'x');
+    };
+    for (let times = 0; times < 2; times++)
+      await repositories.fetch(repository('addons'), never, compile);
+    expect(compiled).to.equal(1);
+    const path = join(repositories.path(commit), 'good/compiled.pyc');
+    expect((await lstat(path)).mode & 0o777).to.equal(0o444);
   });
 
   it('has both when two fetch the same commit at once', async () => {

@@ -1,0 +1,244 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { OdooDatabases } from '../../src/databases/databases.ts';
+import { InstanceDirs } from '../../src/engine/instance-dir.ts';
+import { runOdooInit } from '../../src/engine/odoo-init.ts';
+import { databaseName, templatePrefix } from '../../src/instance/name.ts';
+import type { DesiredInstance } from '../../src/instance/types.ts';
+import { images } from '../../stack/images.ts';
+import { run } from '../../stack/run.ts';
+import { quoted, withSql } from '../../stack/sql.ts';
+import { anInstance, aPlan } from '../support/samples.ts';
+import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
+
+/** Everything that two clones of one template may have of their own, and must. */
+const OWN = [
+  'ir_config_parameter[database.create_date]',
+  'ir_config_parameter[database.secret]',
+  'ir_config_parameter[database.uuid]',
+  'ir_config_parameter[web.base.url]',
+  'ir_cron.nextcall',
+  'res_company.email',
+  'res_company.name',
+  'res_partner.complete_name',
+  'res_partner.country_id',
+  'res_partner.email',
+  'res_partner.name',
+  'res_users.login',
+  'res_users.password',
+];
+
+/** No right, no way in, no schema that one may see. */
+const REFUSED = ['42501', '28000', '3F000'];
+
+const CUSTOMERS = [
+  { name: 'Panadería Ñandú', email: 'ana@example.com', lang: 'en_US', countryCode: 'ES' },
+  { name: `O'Brien "& Sons"`, email: 'bob@example.com', lang: 'en_US', countryCode: 'IE' },
+];
+
+describe('the customers’ databases on a real Postgres', function () {
+  this.timeout(600_000);
+  const [one, other] = CUSTOMERS.map((customer, index) =>
+    anInstance({ id: index + 1, customer }),
+  ) as [DesiredInstance, DesiredInstance];
+  let postgres: TenantPostgres;
+  let databases: OdooDatabases;
+  let dirs: InstanceDirs;
+  let inits = 0;
+  let currentImageId: string;
+
+  const nameOf = ({ id }: DesiredInstance) => databaseName(postgres.install, id);
+  const inClone = <T>(desired: DesiredInstance, query: string, values?: unknown[]) =>
+    withSql(postgres.server, nameOf(desired), (sql) => sql(query, values)) as Promise<T[]>;
+  const templates = () =>
+    withSql(postgres.server, 'postgres', (sql) =>
+      sql('SELECT datname FROM pg_database WHERE starts_with(datname, $1)', [
+        templatePrefix(postgres.install),
+      ]),
+    );
+
+  before(async () => {
+    postgres = await startTenantPostgres('databases-test');
+    dirs = new InstanceDirs(postgres.dataDir);
+    currentImageId = await run('docker', ['image', 'inspect', '--format', '{{.Id}}', images.odoo]);
+    const imageId = currentImageId;
+    const owner = await odooUser();
+    databases = new OdooDatabases({
+      install: postgres.install,
+      shared: postgres.server,
+      templatesDir: join(postgres.dataDir, 'templates'),
+      init: (init) => {
+        inits += 1;
+        const host = { install: postgres.install, dockerSocket: '/var/run/docker.sock' };
+        return runOdooInit(host, { ...init, owner });
+      },
+      placeOf: async (desired) => {
+        const { adminPassword, dbPassword } = await dirs.secrets(desired.id);
+        return {
+          own: null,
+          ...{ image: images.odoo, imageId, owner, dbPassword, adminPassword },
+          filestoreDir: dirs.paths(desired.id).filestore,
+          adminLogin: desired.customer.email,
+          url: `http://127.0.0.1:${desired.id}`,
+        };
+      },
+      sharedImageOf: async () => ({ image: images.odoo, imageId }),
+      currentImageId: async () => currentImageId,
+    });
+    const create = (desired: DesiredInstance) =>
+      databases.create(desired, () => {}, new AbortController().signal);
+    await Promise.all([one, other].map(create));
+  });
+  after(() => postgres?.remove());
+
+  it('builds a template once, however many customers ask together', async () => {
+    expect(inits).to.equal(1);
+    expect(await templates()).to.have.length(1);
+  });
+
+  it('gives two clones all that must not be shared, and nothing else of their own', async () => {
+    const [mine, theirs] = await Promise.all([one, other].map((it) => contentOf(postgres, it)));
+    const differing = [...new Set([...(mine?.keys() ?? []), ...(theirs?.keys() ?? [])])].filter(
+      (cell) => mine?.get(cell) !== theirs?.get(cell),
+    );
+    const kinds = [...new Set(differing.map((cell) => cell.replace(/#\d+/, '')))].sort();
+    // Two clones of one second were created in the same second.
+    const optional = 'ir_config_parameter[database.create_date]';
+    expect(kinds.filter((kind) => kind !== optional)).to.deep.equal(
+      OWN.filter((kind) => kind !== optional),
+    );
+    const crons = [...(mine?.keys() ?? [])].filter((cell) => cell.startsWith('ir_cron.nextcall'));
+    expect(crons).not.to.be.empty;
+    expect(differing, 'no job of two clones runs at the same time').to.include.members(crons);
+  });
+
+  it('leaves no way in but the customer’s own, and no job that fires at once', async () => {
+    for (const clone of [one, other]) {
+      const users = await inClone(
+        clone,
+        "SELECT login FROM res_users WHERE active AND password <> ''",
+      );
+      expect(users).to.deep.equal([{ login: clone.customer.email }]);
+      for (const table of ['res_users_apikeys', 'auth_totp_device', 'ir_cron_trigger'])
+        expect(await inClone(clone, `SELECT id FROM ${table}`), table).to.deep.equal([]);
+      const [soonest] = await inClone<{ minutes: number }>(
+        clone,
+        `SELECT extract(epoch FROM min(nextcall) - now() AT TIME ZONE 'UTC')::int / 60 AS minutes FROM ir_cron`,
+      );
+      expect(soonest?.minutes).to.be.within(8, 60);
+    }
+  });
+
+  it('brings the assets of the first pages with it, in a filestore of its own', async () => {
+    const files = await inClone<{ name: string; store_fname: string }>(
+      one,
+      `SELECT name, store_fname FROM ir_attachment WHERE url LIKE '/web/assets/%' AND file_size > 0`,
+    );
+    expect(files.map(({ name }) => name)).to.include.members([
+      'web.assets_frontend.min.css',
+      'web.assets_frontend_lazy.min.js',
+      'web.assets_web.min.css',
+      'web.assets_web.min.js',
+    ]);
+    for (const { store_fname } of files)
+      expect(existsSync(join(dirs.paths(one.id).filestore, nameOf(one), store_fname))).to.equal(
+        true,
+      );
+  });
+
+  it('makes each customer the owner of everything in her database', async () => {
+    const owners = await inClone<{ owner: string }>(
+      one,
+      `SELECT DISTINCT pg_get_userbyid(relowner) AS owner FROM pg_class
+       WHERE relnamespace = 'public'::regnamespace`,
+    );
+    expect(owners).to.deep.equal([{ owner: nameOf(one) }]);
+  });
+
+  for (const [what, database] of [
+    ['another’s database', () => nameOf(other)],
+    ['a template database', async () => String((await templates())[0]?.['datname'])],
+    ['Postgres’ own template', () => 'template1'],
+  ] as const)
+    it(`lets no customer into ${what}`, async () => {
+      const error = await asTenant(one, await database(), 'SELECT 1').catch(
+        (thrown: unknown) => thrown,
+      );
+      expect(error).to.have.property('code', '28000');
+    });
+
+  it('lets a customer into her own, and do nothing in the room that all share', async () => {
+    expect(await asTenant(one, nameOf(one), 'SELECT 1 AS one')).to.deep.equal([{ one: 1 }]);
+    for (const attempt of [
+      'CREATE TABLE notes (text text)',
+      'CREATE TEMPORARY TABLE notes (text text)',
+      'CREATE ROLE friend',
+      'CREATE DATABASE mine',
+      `SELECT pg_read_file('/etc/passwd')`,
+      `COPY (SELECT 1) TO PROGRAM 'true'`,
+      `ALTER ROLE ${quoted(nameOf(other))} PASSWORD 'x'`,
+    ]) {
+      const error = await asTenant(one, 'postgres', attempt).catch((thrown: unknown) => thrown);
+      expect(error, attempt).to.have.property('code').that.is.oneOf(REFUSED);
+    }
+  });
+
+  it('gives no number twice after the server has crashed', async () => {
+    const next = () =>
+      inClone<{ n: string }>(one, `SELECT nextval('res_partner_id_seq') AS n`).then((rows) =>
+        Number(rows[0]?.n),
+      );
+    const before = await next();
+    await postgres.crash();
+    expect(await next()).to.be.greaterThan(before);
+  });
+
+  it('keeps a template that a plan wants, and drops it when its image was replaced', async () => {
+    const { lang } = one.customer;
+    expect(await databases.trim([aPlan({ modules: [], languages: [lang] })])).to.deep.equal([]);
+    expect(await databases.trim([])).to.deep.equal([]);
+    currentImageId = 'sha256:another';
+    expect(await databases.trim([])).to.have.length(1);
+    expect(await templates()).to.deep.equal([]);
+    expect(await inClone(one, 'SELECT 1 AS one'), 'its clones').to.deep.equal([{ one: 1 }]);
+  });
+
+  async function asTenant(desired: DesiredInstance, database: string, query: string) {
+    const { dbPassword } = await dirs.secrets(desired.id);
+    const server = { ...postgres.server, user: nameOf(desired), password: dbPassword };
+    return withSql(server, database, (sql) => sql(query));
+  }
+});
+
+/** Every value of a database: `table.column#id`, and `ir_config_parameter[key]`. Times of writing are left out. */
+async function contentOf(
+  { install, server }: TenantPostgres,
+  { id }: DesiredInstance,
+): Promise<Map<string, string>> {
+  return withSql(server, databaseName(install, id), async (sql) => {
+    const cells = new Map<string, string>();
+    const tables = await sql(`SELECT relname FROM pg_class
+      WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`);
+    for (const table of tables.map(({ relname }) => String(relname))) {
+      const rows = await sql(`SELECT to_jsonb(t) AS row FROM ${quoted(table)} t`);
+      for (const [number, { row }] of rows.entries())
+        for (const [column, value] of Object.entries(row as Record<string, unknown>)) {
+          if (column === 'write_date' || column === 'create_date') continue;
+          const { id: key = number, key: parameter } = row as { id?: number; key?: string };
+          const cell =
+            table === 'ir_config_parameter' && column === 'value'
+              ? `${table}[${parameter}]`
+              : `${table}.${column}#${key}`;
+          cells.set(cell, JSON.stringify(value));
+        }
+    }
+    return cells;
+  });
+}
+
+async function odooUser(): Promise<{ uid: number; gid: number }> {
+  const asked = ['run', '--rm', '--network', 'none', '--entrypoint', 'id', '--', images.odoo];
+  const [, uid, gid] = /uid=(\d+).*?gid=(\d+)/.exec(await run('docker', asked)) ?? [];
+  return { uid: Number(uid), gid: Number(gid) };
+}
