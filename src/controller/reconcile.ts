@@ -40,7 +40,8 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
       }
       if ('stall' in step) throw new TerminalError(step.stall, STALLED[step.stall] ?? step.because);
 
-      reporter.progress(stepReport(desired, step.do, now()));
+      // While it is tried again by itself, people go on reading what went wrong.
+      if (signals.failures === 0) reporter.progress(stepReport(desired, step.do, now()));
       const log = world.log.child({ instance: id, name: desired.name, step: step.do });
       log.info({ because: step.because }, 'step');
       const began = now().getTime();
