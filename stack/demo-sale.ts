@@ -11,15 +11,25 @@ export interface SoldInstance {
   phase_message: string | false;
 }
 
-const PLAN = 'Odoo Starter (demo)';
+/** A plan for sale. */
+export interface DemoPlan {
+  name: string;
+  /** Technical names, comma-separated; '' for Odoo's base alone. */
+  modules: string;
+}
+
+const PLAN: DemoPlan = { name: 'Odoo Starter (demo)', modules: '' };
 const CUSTOMER = { name: 'Demo Customer', email: 'customer@example.com' };
 
 /** Everything a salesperson of the demo does, as the administrator and by Odoo's own methods. */
 export class DemoSale {
   readonly #odoo: OdooRpc;
+  readonly #sold: DemoPlan;
 
-  constructor(odoo: OdooRpc) {
+  /** @param sold the plan, made when there is none of its name yet */
+  constructor(odoo: OdooRpc, sold: DemoPlan = PLAN) {
     this.#odoo = odoo;
+    this.#sold = sold;
   }
 
   /**
@@ -52,9 +62,9 @@ export class DemoSale {
     return invoice;
   }
 
-  /** Opens *Register payment* on an invoice, filled in; the returned function presses its button. */
-  async payment(invoice: number): Promise<() => Promise<void>> {
-    const context = { active_model: 'account.move', active_ids: [invoice] };
+  /** Opens *Register payment* on invoices, filled in; the returned function presses its button. */
+  async payment(...invoices: number[]): Promise<() => Promise<void>> {
+    const context = { active_model: 'account.move', active_ids: invoices };
     const model = 'account.payment.register';
     const wizard = await this.#odoo.call<number>(model, 'create', [{}], { context });
     return async () => {
@@ -95,7 +105,7 @@ export class DemoSale {
   async #plan(): Promise<number> {
     const [known] = await this.#odoo.read<{ id: number }>(
       'product.product',
-      [['name', '=', PLAN]],
+      [['name', '=', this.#sold.name]],
       ['id'],
     );
     if (known) return known.id;
@@ -106,7 +116,8 @@ export class DemoSale {
     );
     if (!template) throw new Error('The sidecar has not told the manager about its templates.');
     return this.#odoo.create('product.product', {
-      name: PLAN,
+      name: this.#sold.name,
+      microsaas_modules: this.#sold.modules,
       type: 'service',
       list_price: 19,
       taxes_id: [[6, 0, []]],

@@ -5,6 +5,12 @@ import type { Manager } from '../interfaces.ts';
 /** How long a report waits for others to travel with it, in milliseconds. */
 const GATHER = 20;
 
+/**
+ * How long progress waits for the next, in milliseconds: a sentence that is out of date before anybody could read it is not
+ * worth a call to Odoo, which has the machine to share with the very start it tells of.
+ */
+const PROGRESS_GATHER = 250;
+
 /** A report that waits, and those who wait for it. */
 interface Waiting {
   report: Report;
@@ -21,6 +27,11 @@ export class Reporter {
   readonly #manager: Manager;
   readonly #onLost: (error: unknown) => void;
   #waiting = new Map<number, Waiting>();
+  /** The latest progress about an instance, and everybody's log lines since it was last reported. */
+  readonly #progress = new Map<
+    number,
+    { readonly report: Report; readonly timer: NodeJS.Timeout }
+  >();
   #sending: Promise<void> | null = null;
 
   /** @param onLost hears of progress that could not be delivered; the next look at the instance tells it anew */
@@ -31,19 +42,34 @@ export class Reporter {
 
   /** Says how far a long step has come. Nobody waits for it. */
   progress(report: Report): void {
-    this.#add(report).catch(this.#onLost);
+    const { id } = report;
+    const earlier = this.#progress.get(id);
+    const timer = earlier?.timer ?? setTimeout(() => this.#sendProgress(id), PROGRESS_GATHER);
+    this.#progress.set(id, { report: earlier ? merged(earlier.report, report) : report, timer });
   }
 
   /** Delivers a report. @throws ManagerError when Odoo did not take it. */
   async report(report: Report): Promise<void> {
-    await this.#add(report);
+    const progress = this.#takeProgress(report.id);
+    await this.#add(progress ? merged(progress, report) : report);
+  }
+
+  #sendProgress(id: number): void {
+    const progress = this.#takeProgress(id);
+    if (progress) this.#add(progress).catch(this.#onLost);
+  }
+
+  #takeProgress(id: number): Report | null {
+    const waiting = this.#progress.get(id);
+    clearTimeout(waiting?.timer);
+    this.#progress.delete(id);
+    return waiting?.report ?? null;
   }
 
   #add(report: Report): Promise<void> {
     let waiting = this.#waiting.get(report.id);
     if (waiting) {
-      const log = [...(waiting.report.log ?? []), ...(report.log ?? [])];
-      waiting.report = { ...waiting.report, ...report, ...(log.length > 0 ? { log } : {}) };
+      waiting.report = merged(waiting.report, report);
     } else {
       waiting = withDelivery(report);
       this.#waiting.set(report.id, waiting);
@@ -73,6 +99,11 @@ export class Reporter {
       else for (const { reject } of batch) reject(error);
     }
   }
+}
+
+function merged(earlier: Report, later: Report): Report {
+  const log = [...(earlier.log ?? []), ...(later.log ?? [])];
+  return { ...earlier, ...later, ...(log.length > 0 ? { log } : {}) };
 }
 
 function withDelivery(report: Report): Waiting {

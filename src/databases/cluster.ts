@@ -1,6 +1,6 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, escapeIdentifier, escapeLiteral } from 'pg';
+import { Client, type ClientBase, escapeIdentifier, escapeLiteral, Pool } from 'pg';
 import { RetryableError } from '../errors.ts';
 
 /** Where a Postgres listens and who administers it. Reached through its unix socket alone. */
@@ -24,20 +24,75 @@ const CONNECTION_LIMIT = 20;
 /** Errors that say "Postgres is not there (yet)", as opposed to "Postgres refuses". */
 const AWAY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', '57P03', '57P01', '53300']);
 
+/** How many connections to the database `postgres` are kept, and for how long unused, in milliseconds. */
+const KEPT_CONNECTIONS = 8;
+const KEPT_FOR = 30_000;
+
 /** One Postgres server: the shared one of the host, or an instance's own. */
 export class Cluster {
   readonly address: ClusterAddress;
+  readonly #pool: Pool | null;
 
-  constructor(address: ClusterAddress) {
+  /** @param options `keepConnections`: for a server that is asked often; each new connection costs some milliseconds */
+  constructor(address: ClusterAddress, options: { readonly keepConnections?: boolean } = {}) {
     this.address = address;
+    this.#pool = options.keepConnections
+      ? new Pool({
+          ...this.#settings('postgres'),
+          max: KEPT_CONNECTIONS,
+          idleTimeoutMillis: KEPT_FOR,
+          allowExitOnIdle: true,
+        })
+      : null;
+    // A server that goes away closes them; whoever asks next finds that out.
+    this.#pool?.on('error', () => {});
   }
 
   /**
    * Runs `work` with a connection of the administrator to one database.
    * @throws RetryableError('PostgresUnavailable') when nobody answers.
    */
-  async connected<T>(database: string, work: (client: Client) => Promise<T>): Promise<T> {
-    const client = new Client({
+  async connected<T>(database: string, work: (client: ClientBase) => Promise<T>): Promise<T> {
+    try {
+      return this.#pool && database === 'postgres'
+        ? await this.#withKept(this.#pool, work)
+        : await this.#withOwn(database, work);
+    } catch (cause) {
+      throw isAway(cause)
+        ? new RetryableError('PostgresUnavailable', 'The database server does not answer.', {
+            cause,
+          })
+        : cause;
+    }
+  }
+
+  async #withKept<T>(pool: Pool, work: (client: ClientBase) => Promise<T>): Promise<T> {
+    const client = await pool.connect();
+    let failed = true;
+    try {
+      const result = await work(client);
+      failed = false;
+      return result;
+    } finally {
+      // After a failure it may be half-way through a transaction, or dead.
+      client.release(failed);
+    }
+  }
+
+  async #withOwn<T>(database: string, work: (client: ClientBase) => Promise<T>): Promise<T> {
+    const client = new Client(this.#settings(database));
+    // Without a listener, a server that goes away between two queries would end the process.
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      return await work(client);
+    } finally {
+      await client.end();
+    }
+  }
+
+  #settings(database: string) {
+    return {
       host: this.address.socketDir,
       user: this.address.user,
       password: this.address.password,
@@ -45,21 +100,7 @@ export class Cluster {
       connectionTimeoutMillis: CONNECT_TIMEOUT,
       statement_timeout: STATEMENT_TIMEOUT,
       application_name: 'microsaas',
-    });
-    // Without a listener, a server that goes away between two queries would end the process.
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      return await work(client);
-    } catch (cause) {
-      throw isAway(cause)
-        ? new RetryableError('PostgresUnavailable', 'The database server does not answer.', {
-            cause,
-          })
-        : cause;
-    } finally {
-      await client.end();
-    }
+    };
   }
 
   /** Waits until the server takes connections: the first start of a new one takes some seconds. */

@@ -51,7 +51,7 @@ export class OdooDatabases implements Databases {
 
   constructor(options: OdooDatabasesOptions) {
     this.#options = options;
-    this.#shared = new Cluster(options.shared);
+    this.#shared = new Cluster(options.shared, { keepConnections: true });
     this.#templates = this.#templatesOn(this.#shared, options.templatesDir, 'template');
   }
 

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { Client } from 'pg';
+import type { ClientBase } from 'pg';
 import { escapeIdentifier } from 'pg';
 
 /** What a clone of a template database gets of its own. */
@@ -28,7 +28,7 @@ const REMADE_BY_ODOO = [
  * Makes a fresh clone the customer's, in one transaction and before any Odoo has read it
  * (odoo.md §8.3: Odoo keeps these values in memory, and two clones must share none of them).
  */
-export async function personalise(client: Client, who: Personality): Promise<void> {
+export async function personalise(client: ClientBase, who: Personality): Promise<void> {
   await client.query('BEGIN');
   await renewParameters(client, who.url);
   await renewAdministrator(client, who);
@@ -42,7 +42,7 @@ export async function personalise(client: Client, who: Personality): Promise<voi
   await client.query('COMMIT');
 }
 
-async function renewParameters(client: Client, url: string): Promise<void> {
+async function renewParameters(client: ClientBase, url: string): Promise<void> {
   const values: Record<string, string> = {
     'database.uuid': randomUUID(),
     'database.secret': randomBytes(32).toString('base64url'),
@@ -62,7 +62,7 @@ async function renewParameters(client: Client, url: string): Promise<void> {
   await client.query('DELETE FROM ir_config_parameter WHERE key = ANY($1)', [REMADE_BY_ODOO]);
 }
 
-async function renewAdministrator(client: Client, who: Personality): Promise<void> {
+async function renewAdministrator(client: ClientBase, who: Personality): Promise<void> {
   const admin = await recordId(client, 'user_admin');
   await client.query(
     'UPDATE res_users SET login = $2, password = $3, active = true WHERE id = $1',
@@ -75,7 +75,7 @@ async function renewAdministrator(client: Client, who: Personality): Promise<voi
   );
 }
 
-async function renewCompany(client: Client, who: Personality): Promise<void> {
+async function renewCompany(client: ClientBase, who: Personality): Promise<void> {
   const company = await recordId(client, 'main_company');
   await client.query("UPDATE res_company SET name = $2, email = nullif($3, '') WHERE id = $1", [
     company,
@@ -90,7 +90,7 @@ async function renewCompany(client: Client, who: Personality): Promise<void> {
   );
 }
 
-async function recordId(client: Client, name: string): Promise<number> {
+async function recordId(client: ClientBase, name: string): Promise<number> {
   const found = await client.query<{ res_id: number }>(
     `SELECT res_id FROM ir_model_data WHERE module = 'base' AND name = $1`,
     [name],
@@ -100,7 +100,7 @@ async function recordId(client: Client, name: string): Promise<number> {
   return row.res_id;
 }
 
-async function exists(client: Client, table: string): Promise<boolean> {
+async function exists(client: ClientBase, table: string): Promise<boolean> {
   const found = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [table]);
   return found.rows[0]?.there === true;
 }

@@ -1,4 +1,4 @@
-import { type Client, escapeIdentifier, escapeLiteral } from 'pg';
+import { type ClientBase, escapeIdentifier, escapeLiteral } from 'pg';
 import { RetryableError, TerminalError } from '../errors.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -95,7 +95,7 @@ function commentOn(database: string, comment: string): string {
   return `COMMENT ON DATABASE ${escapeIdentifier(database)} IS ${escapeLiteral(comment)}`;
 }
 
-async function inTransaction(client: Client, statements: readonly string[]): Promise<void> {
+async function inTransaction(client: ClientBase, statements: readonly string[]): Promise<void> {
   await client.query('BEGIN');
   for (const statement of statements) await client.query(statement);
   await client.query('COMMIT');

@@ -26,7 +26,7 @@ import { isFree } from './tcp-ports.ts';
 import type { Templates } from './templates.ts';
 
 /** `/web/login` is asked this often while an instance starts, in milliseconds. */
-const POLL_INTERVAL = 50;
+const POLL_INTERVAL = 25;
 const REQUEST_TIMEOUT = 5_000;
 
 /** While it starts, the container itself is looked at this often: a crash should not wait for the deadline. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { ObservedInstance } from '../instance/types.ts';
 import { registerSecret } from '../log.ts';
-import { hashPassword } from '../password-hash.ts';
+import { hashRandomSecret } from '../password-hash.ts';
 import { LABELS } from './commands.ts';
 import { type InstancePaths, instanceDirectory, instancePaths } from './layout.ts';
 import type { ImageUser, Rendered } from './render.ts';
@@ -61,16 +61,22 @@ export class InstanceDirs {
     const { directory, secrets, postgresPassword } = this.paths(id);
     await mkdir(join(this.#dataDir, 'instances'), { recursive: true, mode: 0o700 });
     for (const path of [directory, secrets]) await makeDirectory(path, 0o700);
-    const masterPassword = await secret(join(secrets, 'master-password'));
-    return {
-      adminPassword: await secret(join(secrets, 'admin-password')),
-      masterPassword,
-      masterPasswordHash: await secret(join(secrets, 'master-password-hash'), () =>
-        hashPassword(masterPassword),
-      ),
-      dbPassword: await secret(join(secrets, 'db-password')),
-      postgresPassword: await secret(postgresPassword),
+    const named = (name: string) => secret(join(secrets, name));
+    const master = async () => {
+      const masterPassword = await named('master-password');
+      const masterPasswordHash = await secret(join(secrets, 'master-password-hash'), () =>
+        hashRandomSecret(masterPassword),
+      );
+      return { masterPassword, masterPasswordHash };
     };
+    // Together: each new one is written to disk before it is used.
+    const [masters, adminPassword, dbPassword, ofPostgres] = await Promise.all([
+      master(),
+      named('admin-password'),
+      named('db-password'),
+      secret(postgresPassword),
+    ]);
+    return { ...masters, adminPassword, dbPassword, postgresPassword: ofPostgres };
   }
 
   /** Writes both files. The Compose file comes last: its digest says that both are there. */

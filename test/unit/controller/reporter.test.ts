@@ -44,19 +44,30 @@ describe('Reporter', () => {
 
   it('makes one of the reports about one instance: later values win, no log line is lost', async () => {
     reporter.progress(report(1, { reason: 'Starting', message: 'Starting.', log: ['one'] }));
-    reporter.progress(report(1, { reason: 'Waiting', log: ['two', 'three'] }));
-    reporter.progress(report(1, { revision: 2, state: 'running' }));
+    await time.pass(100);
+    reporter.progress(report(1, { reason: 'Waiting', log: ['two'] }));
+    void reporter.report(report(1, { revision: 2, state: 'running', log: ['three'] }));
     await time.pass(20);
     const log = ['one', 'two', 'three'];
-    expect(sent).to.deep.equal([
-      [report(1, { revision: 2, state: 'running', reason: 'Waiting', message: 'Starting.', log })],
-    ]);
+    const all = { revision: 2, state: 'running', reason: 'Waiting', message: 'Starting.' } as const;
+    expect(sent).to.deep.equal([[report(1, { ...all, log })]]);
+    answer.ok();
+    await time.pass(1_000);
+    expect(sent, 'nothing is told twice').to.have.length(1);
+  });
+
+  it('tells progress after a quarter of a second, only the latest of it', async () => {
+    for (const message of ['first', 'second', 'third']) {
+      reporter.progress(report(1, { message }));
+      await time.pass(100);
+    }
+    expect(sent).to.deep.equal([[report(1, { message: 'third' })]]);
   });
 
   it('sends one call after the other, in order', async () => {
-    reporter.progress(report(1, { message: 'first' }));
+    void reporter.report(report(1, { message: 'first' }));
     await time.pass(20);
-    reporter.progress(report(1, { message: 'second' }));
+    void reporter.report(report(1, { message: 'second' }));
     await time.pass(10_000);
     expect(sent, 'while the first is under way').to.have.length(1);
     answer.ok();
@@ -80,7 +91,7 @@ describe('Reporter', () => {
 
   it('goes on after a call that failed', async () => {
     reporter.progress(report(1));
-    await time.pass(20);
+    await time.pass(280);
     const second = reporter.report(report(2));
     answer.fail();
     await time.pass(20);

@@ -1,0 +1,168 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { databaseName } from '../src/instance/name.ts';
+import { DemoSale } from '../stack/demo-sale.ts';
+import { installId } from '../stack/install-id.ts';
+import { ManagerStack } from '../stack/manager.ts';
+import type { OdooRpc } from '../stack/odoo-rpc.ts';
+import { varPath } from '../stack/paths.ts';
+import type { Say } from '../stack/progress.ts';
+import { run } from '../stack/run.ts';
+import { ensureSidecarImage } from '../stack/sidecar-image.ts';
+import { withSql } from '../stack/sql.ts';
+import { takeDown } from '../stack/takedown.ts';
+import { answering, usable } from './usable.ts';
+
+/** How often the manager's database is asked what has become of an instance, in milliseconds. */
+const LOOK_MS = 10;
+const TIMEOUT_MS = 300_000;
+
+/** The module sets that are measured. */
+export const PLANS = {
+  base: [],
+  large: ['account', 'sale_management', 'website_sale'],
+} as const;
+
+export type PlanName = keyof typeof PLANS;
+
+/** An instance of ours, as the manager has it. */
+export interface SoldInstance {
+  readonly id: number;
+  readonly port: number;
+  readonly state: string;
+}
+
+/** A whole manager stack with its sidecar, and what people do in it. */
+export class BenchStack {
+  readonly stack: ManagerStack;
+  readonly #rpc: OdooRpc;
+
+  private constructor(stack: ManagerStack, rpc: OdooRpc) {
+    this.stack = stack;
+    this.#rpc = rpc;
+  }
+
+  /** Starts it in `var/bench/stack`. @param keep false: afresh; true: what an earlier run has left is taken up */
+  static async start(keep: boolean, say: Say): Promise<BenchStack> {
+    const dir = varPath('bench', 'stack');
+    const install = await installId(varPath('bench', 'install-id'));
+    const sidecarImage = await ensureSidecarImage();
+    if (!keep) await takeDown(install, dir);
+    const modules = ['account', 'micro_saas'];
+    const options = { dir, install, modules, languages: [], sidecarImage, say };
+    const stack = new ManagerStack({ ...options, databases: 'one' });
+    await stack.startManager();
+    await stack.connectSidecar();
+    await stack.startSidecar();
+    return new BenchStack(stack, (await stack.manager()).rpc);
+  }
+
+  async remove(): Promise<void> {
+    await takeDown(this.stack.install, this.stack.files.dir);
+  }
+
+  /** The salesperson of a plan, whose modules are prepared. */
+  async shop(plan: PlanName): Promise<DemoSale> {
+    const modules = PLANS[plan].join(',');
+    const sale = new DemoSale(this.#rpc, { name: `Bench ${plan}`, modules });
+    await sale.prepared();
+    return sale;
+  }
+
+  /** The instances of an invoice: read from the database, so that looking costs the manager next to nothing. */
+  async instances(invoices: readonly number[]): Promise<SoldInstance[]> {
+    const server = await this.stack.managerSql();
+    const { name } = await this.stack.manager();
+    return withSql(server, name, async (sql) => {
+      const rows = await sql(
+        `SELECT id, http_port AS port, state FROM odoo_docker_instance
+         WHERE factura_id = ANY($1) ORDER BY id`,
+        [invoices],
+      );
+      return rows as unknown as SoldInstance[];
+    });
+  }
+
+  /** Waits until the invoice's instance is usable by its customer: its page answers, and her login is accepted. */
+  async usable(invoice: number): Promise<SoldInstance> {
+    const instance = await this.until(invoice, ({ port }) => port > 0);
+    const url = `http://127.0.0.1:${instance.port}`;
+    await answering(url);
+    const password = await this.#adminPassword(instance.id);
+    const login = 'customer@example.com';
+    await usable(url, databaseName(this.stack.install, instance.id), { login, password });
+    return instance;
+  }
+
+  /** Waits until the one instance of an invoice is so. @throws Error after five minutes */
+  async until(invoice: number, isSo: (instance: SoldInstance) => boolean): Promise<SoldInstance> {
+    const server = await this.stack.managerSql();
+    const { name } = await this.stack.manager();
+    return withSql(server, name, async (sql) => {
+      const end = performance.now() + TIMEOUT_MS;
+      while (performance.now() < end) {
+        const [found] = (await sql(
+          'SELECT id, http_port AS port, state FROM odoo_docker_instance WHERE factura_id = $1',
+          [invoice],
+        )) as unknown as SoldInstance[];
+        if (found && isSo(found)) return found;
+        await sleep(LOOK_MS);
+      }
+      throw new Error(`the instance of invoice ${invoice} did not get there`);
+    });
+  }
+
+  /** Presses a button on instances. */
+  async press(
+    button: 'start_instance' | 'stop_instance' | 'action_remove',
+    ids: readonly number[],
+  ) {
+    await this.#rpc.call('odoo.docker.instance', button, [ids]);
+  }
+
+  /** Takes an invoice's instances down again, so that the next measurement begins as this one did. */
+  async takeDown(...invoices: number[]): Promise<void> {
+    const ids = (await this.instances(invoices)).map(({ id }) => id);
+    await this.press('action_remove', ids);
+    for (const invoice of invoices) await this.until(invoice, ({ state }) => state === 'removed');
+  }
+
+  /** What the sidecar wrote about each instance's way: the seconds of each step. */
+  async profile(invoice: number): Promise<string> {
+    const [row] = await this.#rpc.read<{ log: string }>(
+      'odoo.docker.instance',
+      [
+        ['factura_id', '=', invoice],
+        ['active', 'in', [true, false]],
+      ],
+      ['log'],
+    );
+    return row?.log.split('\n').find((line) => line.includes('after the request')) ?? '';
+  }
+
+  /** Calls to Odoo and questions to Docker since the sidecar started. */
+  async counts(): Promise<{ rpc: number; docker: number }> {
+    const text = await (await fetch(`${this.stack.sidecarUrl}/metrics`)).text();
+    const sum = (pattern: RegExp) =>
+      [...text.matchAll(pattern)].reduce((total, [, value]) => total + Number(value), 0);
+    return {
+      rpc: sum(/^microsaas_rpc_seconds_count\{.*\} (\d+)$/gm),
+      docker: sum(/^microsaas_docker_calls_total (\d+)$/gm),
+    };
+  }
+
+  async #adminPassword(id: number): Promise<string> {
+    const file = join(
+      this.stack.files.dataDir,
+      'instances',
+      String(id),
+      'secrets',
+      'admin-password',
+    );
+    // Root's own file: whoever else runs the benchmark asks the sidecar's container.
+    return readFile(file, 'utf8').catch(() =>
+      run('docker', ['exec', '--', this.stack.containers.names.sidecar, 'cat', '--', file]),
+    );
+  }
+}

@@ -1,0 +1,86 @@
+import { pino } from 'pino';
+import { Reporter } from '../src/controller/reporter.ts';
+import type { World } from '../src/controller/world.ts';
+import { Daemon } from '../src/daemon.ts';
+import { FakeDatabases } from '../test/fakes/databases.ts';
+import { FakeEngine } from '../test/fakes/engine.ts';
+import { Life } from '../test/fakes/life.ts';
+import { FakeManager } from '../test/fakes/manager.ts';
+import { FakePeople } from '../test/fakes/people.ts';
+
+/** The real loop over a fleet that exists in memory alone. */
+export interface Fleet {
+  readonly manager: FakeManager;
+  readonly engine: FakeEngine;
+  readonly people: FakePeople;
+  readonly daemon: Daemon;
+  /** The names of all calls to the fakes so far, `adapter.method`. */
+  readonly calls: readonly string[];
+  /** How many instances Odoo believes to be running. */
+  readonly running: () => number;
+}
+
+/** @param parallel how many clones and starts run at a time; the fakes take no time for them */
+export function makeFleet(parallel = 2): Fleet {
+  const fake = new FakeManager({ now: () => new Date() });
+  const engine = new FakeEngine();
+  const life = new Life();
+  const databases = new FakeDatabases((id) => engine.isDatabaseUp(id));
+  const manager = life.around('manager', fake);
+  const world: World = {
+    manager,
+    engine: life.around('engine', engine),
+    databases: life.around('databases', databases),
+    reporter: new Reporter(manager, () => {}),
+    limits: { unitsPerLine: 20, claimsPerPlan: 20 },
+    inPaymentIsPaid: true,
+    whenRoom: limited(parallel),
+    hasMemory: () => true,
+    now: () => new Date(),
+    log: pino({ level: 'silent' }),
+  };
+  const people = new FakePeople(fake);
+  const daemon = new Daemon({ world, pollSeconds: 30 });
+  people.nudge = (key) => daemon.hurry([key]);
+  const running = () => [...fake.rows.values()].filter(({ state }) => state === 'running').length;
+  return { manager: fake, engine, people, daemon, calls: life.calls, running };
+}
+
+/** So many at a time, the others in the order in which they asked. */
+function limited(parallel: number): World['whenRoom'] {
+  let free = parallel;
+  const waiting: Array<() => void> = [];
+  return async (work) => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free += 1;
+    }
+  };
+}
+
+/** Sells so many instances, each of a plan of its own, so that no limit asks for a person. */
+export function sellMany({ people }: Fleet, count: number): void {
+  for (let plan = 1; plan <= count; plan++) people.pay(1, { productTemplateId: plan });
+}
+
+/** So many instances that run and about which everybody agrees. */
+export function putAtRest({ manager, engine }: Fleet, count: number): void {
+  for (let i = 0; i < count; i++) {
+    const ports = { http: 20_000 + i, longpolling: 40_000 + i };
+    const id = manager.insert({ state: 'running', desiredState: 'running', wasReady: true, ports });
+    manager.review(id, null);
+    engine.projects.set(id, {
+      files: 'files',
+      isDatabaseUp: false,
+      containers: 'running',
+      madeFrom: 'files',
+      ports,
+      isAnswering: true,
+    });
+  }
+}

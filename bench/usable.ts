@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const POLL_MS = 25;
+const TIMEOUT_MS = 20 * 60_000;
+
+/**
+ * Waits until an Odoo is usable: its login page answers 200, and its administrator is let in.
+ * @throws Error when the login is refused, or when nothing answers in twenty minutes
+ */
+export async function usable(
+  url: string,
+  database: string,
+  who: { readonly login: string; readonly password: string },
+): Promise<void> {
+  await answering(url);
+  const response = await fetch(`${url}/web/session/authenticate`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', params: { db: database, ...who } }),
+  });
+  const { result } = (await response.json()) as { result?: { uid?: number } };
+  if (!result?.uid) throw new Error(`${url} refuses the login ${who.login}`);
+}
+
+/** Waits until the login page answers 200. @throws Error when nothing does in twenty minutes */
+export async function answering(url: string): Promise<void> {
+  const end = performance.now() + TIMEOUT_MS;
+  while (performance.now() < end) {
+    const isThere = await fetch(`${url}/web/login`, { redirect: 'manual' }).then(
+      async (response) => {
+        await response.body?.cancel();
+        return response.status === 200;
+      },
+      () => false,
+    );
+    if (isThere) return;
+    await sleep(POLL_MS);
+  }
+  throw new Error(`${url}/web/login does not answer`);
+}
