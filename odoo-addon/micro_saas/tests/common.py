@@ -25,7 +25,12 @@ class MicroSaasCommon(AccountTestInvoicingCommon):
         cls.plan = cls._product("Odoo hosting", es_plan_microsaas=True, microsaas_modules="account, sale")
         cls.plan.microsaas_desde = "2020-01-01"
         cls.partner = cls.env["res.partner"].create(
-            {"name": "Panadería Luna", "email": "luna@example.com", "country_id": cls.env.ref("base.es").id}
+            {
+                "name": "Panadería Luna",
+                "email": "luna@example.com",
+                "lang": "en_US",  # the database may have been made in another language
+                "country_id": cls.env.ref("base.es").id,
+            }
         )
 
     @classmethod
