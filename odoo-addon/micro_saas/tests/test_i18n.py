@@ -6,12 +6,37 @@ from .common import MicroSaasCommon
 
 @tagged("post_install", "-at_install")
 class TestI18n(MicroSaasCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["res.lang"].sudo()._activate_lang("es_ES")
+        addon = cls.env["ir.module.module"].sudo().search([("name", "=", "micro_saas")])
+        addon._update_translations(["es_ES"])
+
     def test_refusals_speak_the_users_language(self):
-        self.env["res.lang"].sudo()._activate_lang("es_ES")
-        self.env["ir.module.module"].sudo().search([("name", "=", "micro_saas")])._update_translations(["es_ES"])
         move = self._invoice(pay=False).with_user(self.seller).with_context(lang="es_ES")
         with self.assertRaisesRegex(UserError, "no está pagada"):
             move.action_crear_instancia()
         labels = self.env["odoo.docker.instance"].with_context(lang="es_ES").fields_get(["state", "log"])
         self.assertEqual(labels["log"]["string"], "Registro")
         self.assertEqual(dict(labels["state"]["selection"])["running"], "En marcha")
+
+    def test_what_is_going_on_is_said_in_the_readers_language(self):
+        instance = self._instance()
+        url = "https://example.com/a.git"
+        for reason, spanish in {
+            "Starting": "Iniciando la instancia.",
+            "RepositoryForbidden": f"El repositorio {url} es privado o no existe.",
+        }.items():
+            self._sidecar().microsaas_report(
+                [{"id": instance.id, "revision": 0, "reason": reason, "message": "In English.", "detail": url}]
+            )
+            self.assertEqual(instance.with_context(lang="es_ES").phase_message, spanish)
+            self.assertEqual(instance.with_context(lang="en_US").phase_message, "In English.")
+
+    def test_a_reason_that_only_a_newer_sidecar_knows_is_said_in_its_words(self):
+        instance = self._instance()
+        self._sidecar().microsaas_report(
+            [{"id": instance.id, "revision": 0, "reason": "Newer", "message": "In English."}]
+        )
+        self.assertEqual(instance.with_context(lang="es_ES").phase_message, "In English.")
