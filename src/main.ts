@@ -9,6 +9,7 @@ import { ConfigError } from './errors.ts';
 import { readInstallId } from './install-id.ts';
 import { projectName } from './instance/name.ts';
 import { makeLogger, redact } from './log.ts';
+import { restore } from './restore.ts';
 import { run } from './run.ts';
 import { assemble } from './sidecar.ts';
 
@@ -70,6 +71,20 @@ program
         ? `${JSON.stringify({ url, login, password })}\n`
         : `URL       ${url}\nlogin     ${login}\npassword  ${password}   (unless the customer has changed it)\n`,
     );
+  });
+
+program
+  .command('restore <archive>')
+  .description(
+    'bring back an instance whose data were removed, from its archive; it is stopped then',
+  )
+  .option('--as <instance>', 'the number of another instance, one that has never been started')
+  .action(async (archive: string, options: { as?: string }) => {
+    const target = options.as === undefined ? null : wholeNumber(options.as);
+    const stop = new AbortController();
+    process.once('SIGINT', () => stop.abort(new Error('SIGINT')));
+    const id = await restore(config(), archive, target, stop.signal);
+    process.stdout.write(`Restored as instance ${id}. Press Start in Odoo to run it.\n`);
   });
 
 program

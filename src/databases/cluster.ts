@@ -146,10 +146,16 @@ export class Cluster {
     });
   }
 
-  /** Drops a database that was never finished, and whoever is still connected to it. */
-  async dropUnfinished(database: string): Promise<void> {
+  /** Drops a database that is unfinished or archived, and whoever is still connected to it. */
+  async drop(database: string): Promise<void> {
     await this.connected('postgres', (client) =>
       client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(database)} WITH (FORCE)`),
+    );
+  }
+
+  async dropRole(role: string): Promise<void> {
+    await this.connected('postgres', (client) =>
+      client.query(`DROP ROLE IF EXISTS ${escapeIdentifier(role)}`),
     );
   }
 }

@@ -3,11 +3,13 @@ import { chown, cp, lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { escapeIdentifier } from 'pg';
 import { RetryableError, TerminalError } from '../errors.ts';
+import { standingOf } from '../instance/decide.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
 import { hashPassword } from '../password-hash.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
+import { invitationLink } from './invitation.ts';
 import { personalise } from './personalise.ts';
 import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
@@ -89,6 +91,9 @@ export class OdooDatabases implements Databases {
 
   /** The final name exists only once the clone is complete: half-made ones have another. */
   async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
+    // Its directory, template and own Postgres may be gone already.
+    if (standingOf(desired) === 'purged')
+      return (await this.#shared.has(this.#nameOf(desired))) ? 'ready' : 'absent';
     const place = await this.#options.placeOf(desired);
     const cluster = this.#clusterOf(place);
     try {
@@ -147,7 +152,7 @@ export class OdooDatabases implements Databases {
   ): Promise<void> {
     const database = this.#nameOf(desired);
     const unfinished = `${database}_new`;
-    await cluster.dropUnfinished(unfinished);
+    await cluster.drop(unfinished);
     await cluster.ensureRole(database, place.dbPassword);
     await Promise.all([
       copyTree(
@@ -174,6 +179,53 @@ export class OdooDatabases implements Databases {
         `ALTER DATABASE ${escapeIdentifier(unfinished)} RENAME TO ${escapeIdentifier(database)}`,
       ),
     );
+  }
+
+  async invitation(desired: DesiredInstance): Promise<string> {
+    const cluster = this.#clusterOf(await this.#options.placeOf(desired));
+    return cluster.connected(this.#nameOf(desired), (client) =>
+      invitationLink(client, Math.floor(Date.now() / 1000)),
+    );
+  }
+
+  /**
+   * Makes an instance's database again on the shared server.
+   * @param fill fills the empty database, whose name and owner it is given; all in it must become the owner's
+   * @throws TerminalError('DatabaseExists') when the instance has one
+   */
+  async restore(
+    desired: DesiredInstance,
+    fill: (made: { readonly database: string; readonly role: string }) => Promise<void>,
+  ): Promise<void> {
+    const { dbPassword } = await this.#options.placeOf(desired);
+    const role = this.#nameOf(desired);
+    const database = `${role}_new`;
+    if (await this.#shared.has(role))
+      throw new TerminalError(
+        'DatabaseExists',
+        'The instance has a database. Nothing was changed.',
+      );
+    await this.#shared.drop(database);
+    await this.#shared.ensureRole(role, dbPassword);
+    const [made, owner] = [database, role].map(escapeIdentifier);
+    await this.#shared.connected('postgres', async (client) => {
+      await client.query(
+        `CREATE DATABASE ${made} OWNER ${owner} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'`,
+      );
+      await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${made} FROM PUBLIC`);
+    });
+    await fill({ database, role });
+    await this.#shared.connected('postgres', (client) =>
+      client.query(`ALTER DATABASE ${made} RENAME TO ${owner}`),
+    );
+  }
+
+  /** An instance's own Postgres goes with its files. */
+  async drop(desired: DesiredInstance): Promise<void> {
+    const name = this.#nameOf(desired);
+    await this.#shared.drop(name);
+    await this.#shared.drop(`${name}_new`);
+    await this.#shared.dropRole(name);
   }
 
   /** The login of the instance's administrator, as it is now. */

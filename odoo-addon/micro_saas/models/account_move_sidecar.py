@@ -52,6 +52,7 @@ class AccountMove(models.Model):
             "hold": move.microsaas_hold or "",
             "reversed_ratio": move._microsaas_reversed_ratio(),
             "lines": move._microsaas_line_dicts(),
+            "instance_ids": move._microsaas_paid_instance_ids(),
         }
 
     def _microsaas_line_dicts(self):

@@ -247,6 +247,13 @@ class OdooDockerInstance(models.Model):
             instance.write({"revision": instance.revision + 1, "next_review": now})
         self._nudge()
 
+    @api.model
+    def _review_all(self, domain=()):
+        """Let the sidecar's next poll look at all instances of `domain` that still have data."""
+        everything = self._quiet().with_context(active_test=False)
+        has_data = [("subscription_ids.data_removed_at", "=", False)]
+        everything.search([*domain, *has_data]).next_review = fields.Datetime.now()
+
     def _nudge(self):
         if not self._is_quiet():
             nudge(self.env, self._name, self.ids)

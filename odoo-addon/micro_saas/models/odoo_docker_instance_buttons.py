@@ -64,6 +64,20 @@ class OdooDockerInstance(models.Model):
         """
         return self.write({"desired_state": "removed"})
 
+    def action_restaurar(self):
+        """Bring removed instances back as long as their data exist; they start unless they never ran.
+
+        :return: True
+        :raise UserError: not removed, or the data are gone
+        """
+        for instance in self:
+            if instance.desired_state != "removed":
+                raise UserError(self.env._("“%s” was not removed.", instance.name))
+            instance._check_has_data()
+            wish = "running" if instance.was_ready else "draft"
+            instance.write({"active": True, "desired_state": wish})
+        return True
+
     def open_instance_url(self):
         """Open the customer's Odoo in a new tab.
 
@@ -87,8 +101,22 @@ class OdooDockerInstance(models.Model):
             if instance.desired_state == "draft":
                 raise UserError(self.env._("“%s” has never been started.", instance.name))
 
+    def _check_has_data(self):
+        for instance in self:
+            gone = instance.sudo().subscription_ids.filtered("data_removed_at")[:1]
+            if gone:
+                raise UserError(
+                    self.env._(
+                        "The data of “%(instance)s” were removed. The operator can bring them back on the"
+                        " sidecar's host: microsaas restore %(archive)s",
+                        instance=instance.name,
+                        archive=gone.archive or "",
+                    )
+                )
+
     def _check_not_suspended(self):
         for instance in self:
+            instance._check_has_data()
             invoice = instance._suspension_invoice()
             if invoice:
                 raise UserError(
@@ -97,6 +125,12 @@ class OdooDockerInstance(models.Model):
                         " It starts again once invoice %(invoice)s is paid.",
                         instance=instance.name,
                         invoice=invoice.display_name,
+                    )
+                )
+            if any(sub.state == "cancelled" and sub.suspended_at for sub in instance.sudo().subscription_ids):
+                raise UserError(
+                    self.env._(
+                        "The subscription of “%s” is cancelled and its paid time is over.", instance.name
                     )
                 )
 
