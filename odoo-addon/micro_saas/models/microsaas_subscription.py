@@ -126,6 +126,17 @@ class MicrosaasSubscription(models.Model):
             }
         )
 
+    def _renewal_invoice_to_pay(self):
+        """Return the renewal invoice, posted: the customer renews by herself and pays at once.
+
+        :raise UserError: cancelled, or without a plan or a customer to invoice
+        """
+        self.ensure_one()
+        move = self.env["account.move"].sudo().browse(self.sudo().action_renovar()["res_id"])
+        if move.state == "draft":
+            move.action_post()
+        return move
+
     def _check_user(self):
         if not (self.env.su or self.env.user.has_group("micro_saas.group_microsaas_user")):
             raise AccessError(self.env._("Only MicroSaaS users renew or cancel subscriptions."))

@@ -4,6 +4,7 @@ from . import (
     test_i18n,
     test_instance,
     test_nudge,
+    test_portal,
     test_product,
     test_settings,
     test_sidecar_methods,
