@@ -1,13 +1,13 @@
-import { constants } from 'node:fs';
-import { chown, cp, lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { escapeIdentifier } from 'pg';
 import { RetryableError, TerminalError } from '../errors.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
-import { hashPassword } from '../password-hash.ts';
+import { hashRandomSecret } from '../password-hash.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
+import { copyTree } from './copy-tree.ts';
 import { personalise } from './personalise.ts';
 import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
@@ -120,8 +120,7 @@ export class OdooDatabases implements Databases {
   ): Promise<void> {
     const place = await this.#options.placeOf(desired);
     const cluster = this.#clusterOf(place);
-    // A third of a second of hashing, on another thread, while the clone is made.
-    const passwordHash = hashPassword(place.adminPassword);
+    const passwordHash = await hashRandomSecret(place.adminPassword);
     const { imageId } = place;
     const { lang, countryCode } = desired.customer;
     // An instance with its own Postgres builds its own template there, and keeps only the clone.
@@ -143,18 +142,16 @@ export class OdooDatabases implements Databases {
     template: TemplateDatabase,
     desired: DesiredInstance,
     place: DatabasePlace,
-    passwordHash: Promise<string>,
+    passwordHash: string,
   ): Promise<void> {
     const database = this.#nameOf(desired);
     const unfinished = `${database}_new`;
     await cluster.dropUnfinished(unfinished);
     await cluster.ensureRole(database, place.dbPassword);
+    const filestore = join(place.filestoreDir, database);
+    await rm(filestore, { recursive: true, force: true });
     await Promise.all([
-      copyTree(
-        join(template.filestoreDir, template.database),
-        join(place.filestoreDir, database),
-        place.owner,
-      ),
+      copyTree(join(template.filestoreDir, template.database), filestore, place.owner),
       cloneDatabase(cluster, template.database, unfinished, database),
     ]);
     await cluster.connected(unfinished, async (client) => {
@@ -166,7 +163,7 @@ export class OdooDatabases implements Databases {
         ...desired.customer,
         url: place.url,
         login: place.adminLogin,
-        passwordHash: await passwordHash,
+        passwordHash,
       });
     });
     await cluster.connected('postgres', (client) =>
@@ -231,22 +228,4 @@ async function cloneDatabase(
     await client.query(`CREATE DATABASE ${to} TEMPLATE ${from} OWNER ${role}`);
     await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${to} FROM PUBLIC`);
   });
-}
-
-/** Copies a folder (by reference where the file system can) and gives it to the user Odoo runs as. */
-async function copyTree(
-  from: string,
-  to: string,
-  owner: { readonly uid: number; readonly gid: number },
-): Promise<void> {
-  await rm(to, { recursive: true, force: true });
-  const isThere = await lstat(from).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) await cp(from, to, { recursive: true, mode: constants.COPYFILE_FICLONE });
-  else await mkdir(to, { recursive: true });
-  await chown(to, owner.uid, owner.gid);
-  for (const entry of await readdir(to, { recursive: true, withFileTypes: true }))
-    await chown(join(entry.parentPath, entry.name), owner.uid, owner.gid);
 }
