@@ -9,6 +9,7 @@ import { hashRandomSecret } from '../password-hash.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
 import { copyTree } from './copy-tree.ts';
 import { personalise } from './personalise.ts';
+import { cloneDatabase, SpareClones } from './spare-clone.ts';
 import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
 
@@ -46,12 +47,17 @@ export interface OdooDatabasesOptions {
 export class OdooDatabases implements Databases {
   readonly #options: OdooDatabasesOptions;
   readonly #shared: Cluster;
+  readonly #spares: SpareClones;
+  /** Templates whose spare was used up since restock(). */
+  readonly #used = new Set<string>();
   readonly #templates: TemplateDatabases;
-  #isLobbyClosed = false;
+  /** One for all: Postgres refuses two who take the same rights away at once. */
+  #lobbyClosed: Promise<void> | undefined;
 
   constructor(options: OdooDatabasesOptions) {
     this.#options = options;
     this.#shared = new Cluster(options.shared, { keepConnections: true });
+    this.#spares = new SpareClones(this.#shared);
     this.#templates = this.#templatesOn(this.#shared, options.templatesDir, 'template');
   }
 
@@ -64,8 +70,17 @@ export class OdooDatabases implements Databases {
     const source = await this.#options.sharedImageOf(plan.templateCode);
     if (source === null) return;
     await this.#closeLobbyOnce();
-    for (const key of keysOf(plan, source.imageId))
-      await this.#templates.ensure(source.image, key, () => {}, signal);
+    for (const key of keysOf(plan, source.imageId)) {
+      const template = await this.#templates.ensure(source.image, key, () => {}, signal);
+      await this.#spares.stock(template.database);
+    }
+  }
+
+  async restock(): Promise<void> {
+    for (const template of [...this.#used]) {
+      this.#used.delete(template); // what fails is made good by prepare(), in some minutes
+      await this.#spares.stock(template);
+    }
   }
 
   async trim(plans: readonly Plan[]): Promise<string[]> {
@@ -147,30 +162,39 @@ export class OdooDatabases implements Databases {
     const database = this.#nameOf(desired);
     const unfinished = `${database}_new`;
     await cluster.dropUnfinished(unfinished);
-    await cluster.ensureRole(database, place.dbPassword);
     const filestore = join(place.filestoreDir, database);
     await rm(filestore, { recursive: true, force: true });
     await Promise.all([
       copyTree(join(template.filestoreDir, template.database), filestore, place.owner),
-      cloneDatabase(cluster, template.database, unfinished, database),
+      this.#spareOrClone(cluster, template.database, unfinished, database, place.dbPassword),
     ]);
-    await cluster.connected(unfinished, async (client) => {
-      // It also moves every database a role owns, so the role of a template owns none (createEmpty()).
-      await client.query(
-        `REASSIGN OWNED BY ${escapeIdentifier(template.database)} TO ${escapeIdentifier(database)}`,
-      );
-      await personalise(client, {
+    await cluster.connected(unfinished, (client) =>
+      personalise(client, {
         ...desired.customer,
         url: place.url,
         login: place.adminLogin,
         passwordHash,
-      });
-    });
+      }),
+    );
     await cluster.connected('postgres', (client) =>
       client.query(
         `ALTER DATABASE ${escapeIdentifier(unfinished)} RENAME TO ${escapeIdentifier(database)}`,
       ),
     );
+  }
+
+  async #spareOrClone(
+    cluster: Cluster,
+    template: string,
+    unfinished: string,
+    tenant: string,
+    password: string,
+  ): Promise<void> {
+    const to = { database: unfinished, role: tenant };
+    const isTaken = cluster === this.#shared && (await this.#spares.take(template, to));
+    await cluster.ensureRole(tenant, password);
+    if (isTaken) this.#used.add(template);
+    else await cloneDatabase(cluster, template, unfinished, tenant);
   }
 
   /** The login of the instance's administrator, as it is now. */
@@ -186,9 +210,11 @@ export class OdooDatabases implements Databases {
   }
 
   async #closeLobbyOnce(): Promise<void> {
-    if (this.#isLobbyClosed) return;
-    await this.#shared.closeLobby();
-    this.#isLobbyClosed = true;
+    this.#lobbyClosed ??= this.#shared.closeLobby().catch((error) => {
+      this.#lobbyClosed = undefined;
+      throw error;
+    });
+    await this.#lobbyClosed;
   }
 
   #templatesOn(cluster: Cluster, dir: string, container: string): TemplateDatabases {
@@ -214,18 +240,4 @@ export class OdooDatabases implements Databases {
 /** What a plan's instances are cloned from: one template for each language. */
 function keysOf({ modules, countryCode, languages }: Plan, imageId: string): TemplateKey[] {
   return languages.map((lang) => ({ imageId, modules, lang, countryCode }));
-}
-
-/** The tenant owns the clone: Odoo offers a role only the databases it owns (`list_dbs` in service/db.py). */
-async function cloneDatabase(
-  cluster: Cluster,
-  template: string,
-  unfinished: string,
-  tenant: string,
-): Promise<void> {
-  const [from, to, role] = [template, unfinished, tenant].map(escapeIdentifier);
-  await cluster.connected('postgres', async (client) => {
-    await client.query(`CREATE DATABASE ${to} TEMPLATE ${from} OWNER ${role}`);
-    await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${to} FROM PUBLIC`);
-  });
 }

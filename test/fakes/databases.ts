@@ -13,6 +13,8 @@ export class FakeDatabases implements Databases {
   readonly templates = new Set<string>();
   /** Those of them that may go as soon as no plan wants them. */
   readonly stale = new Set<string>();
+  /** How many ready clones were used up since restock(). */
+  usedSpares = 0;
   changes = 0;
   isAway = false;
 
@@ -36,6 +38,11 @@ export class FakeDatabases implements Databases {
     for (const lang of languages) this.#buildTemplate(modules, lang);
   }
 
+  async restock(): Promise<void> {
+    this.#checkHere();
+    this.usedSpares = 0;
+  }
+
   async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
     if (hasOwnDatabase(desired)) {
       if (!this.#isDatabaseUp(desired.id)) return 'offline';
@@ -55,6 +62,7 @@ export class FakeDatabases implements Databases {
     if (this.present.has(desired.id))
       throw new Error(`database ${desired.id} would be overwritten`);
     this.present.add(desired.id);
+    this.usedSpares += 1;
     this.changes += 1;
   }
 
