@@ -37,7 +37,7 @@ export class DemoSale {
    * @throws Error with the plan's own sentence when they cannot be, or after `seconds`
    */
   async prepared(seconds = 600): Promise<void> {
-    const product = await this.#plan();
+    const product = await this.plan();
     const end = performance.now() + seconds * 1000;
     while (performance.now() < end) {
       const [plan] = await this.#odoo.read<{
@@ -53,7 +53,7 @@ export class DemoSale {
 
   /** A posted invoice over one unit of the demo plan; plan and customer are made the first time. @returns its id */
   async invoice(): Promise<number> {
-    const product = await this.#plan();
+    const product = await this.plan();
     const partner = await this.#customer();
     const line = [0, 0, { product_id: product, quantity: 1 }];
     const values = { move_type: 'out_invoice', partner_id: partner, invoice_line_ids: [line] };
@@ -101,8 +101,8 @@ export class DemoSale {
     return found[0];
   }
 
-  /** The id of the plan's product (the variant that invoice lines name). */
-  async #plan(): Promise<number> {
+  /** The id of the plan's product (the variant that invoice lines name); made the first time. */
+  async plan(): Promise<number> {
     const [known] = await this.#odoo.read<{ id: number }>(
       'product.product',
       [['name', '=', this.#sold.name]],

@@ -105,7 +105,9 @@ export class ManagerStack {
     } else if (this.#remembered.addon !== addon) {
       say('The addon has changed: upgrading the manager');
       await succeeds('docker', ['stop', '--', this.containers.names.manager]);
-      await this.containers.odoo(DATABASE, ['--update', 'micro_saas']);
+      // All that this checkout brings; what comes with Odoo itself is as it was.
+      const ours = this.#options.modules.filter((module) => module.startsWith('micro_saas'));
+      await this.containers.odoo(DATABASE, ['--update', ours.join()]);
     }
     await this.#startOdoo(databases);
     await this.waitForLogin(this.url);

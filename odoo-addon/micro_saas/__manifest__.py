@@ -6,7 +6,7 @@
     "category": "Accounting/Accounting",
     "license": "LGPL-3",
     "author": "MicroSaaS",
-    "depends": ["account"],
+    "depends": ["account", "portal"],
     "data": [
         "security/groups.xml",
         "security/ir.model.access.csv",
@@ -25,7 +25,12 @@
         "views/res_config_settings_views.xml",
         "wizards/microsaas_connect_views.xml",
         "views/menus.xml",
+        "views/portal_templates.xml",
     ],
+    "assets": {
+        "web.assets_backend": ["micro_saas/static/src/backend/**/*"],
+        "web.assets_frontend": ["micro_saas/static/src/portal/**/*"],
+    },
     "post_init_hook": "post_init_hook",
     "uninstall_hook": "uninstall_hook",
     "application": True,

@@ -60,7 +60,8 @@ class AccountMove(models.Model):
         """
         self.ensure_one()
         self._check_can_provision()
-        self._microsaas_next_unit()
+        line, unit = self._microsaas_next_unit()
+        instances = self.env["odoo.docker.instance"]
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("New instance"),
@@ -70,7 +71,7 @@ class AccountMove(models.Model):
             "context": {
                 "default_partner_id": self.partner_id.id,
                 "default_factura_id": self.id,
-                "default_name": self.env["odoo.docker.instance"]._default_name(self.partner_id),
+                "default_name": line._microsaas_name(unit) or instances._default_name(self.partner_id),
             },
         }
 

@@ -27,6 +27,10 @@ class AccountMoveLine(models.Model):
     )
     microsaas_copia_ids = fields.One2many("account.move.line", "microsaas_origen_id", "Credited or corrected by")
 
+    microsaas_names = fields.Char(
+        "Instance names",
+        help="Separated by commas, one for each unit in order. A unit without one is named after the customer.",
+    )
     microsaas_instance_ids = fields.One2many(
         "odoo.docker.instance",
         "linea_factura_id",
@@ -76,6 +80,11 @@ class AccountMoveLine(models.Model):
     def _microsaas_units(self):
         """Return how many instances this line sells: whole units only."""
         return max(math.floor(self.quantity), 0) if self._microsaas_is_plan() else 0
+
+    def _microsaas_name(self, unit):
+        """Return the name that was chosen for a unit, counted from 1; empty where none was."""
+        names = (self.microsaas_names or "").split(",")
+        return names[unit - 1].strip() if 0 < unit <= len(names) else ""
 
     def _microsaas_claimed(self):
         """Return `{line id: [units]}` of the units that have an instance, also a removed one."""

@@ -172,7 +172,11 @@ class MicrosaasSubscription(models.Model):
         )
 
     def _issue_renewal_invoice(self):
-        """Return the posted renewal invoice that waits for its payment; issue it if there is none."""
+        """Return the posted renewal invoice that waits for its payment; issue it if there is none.
+
+        :raise UserError: cancelled, data removed, or without a plan or a customer to invoice
+        """
+        self.ensure_one()
         move = self._open_renewal_invoice() or self._create_renewal_invoice()
         if move.state == "draft":
             move.action_post()

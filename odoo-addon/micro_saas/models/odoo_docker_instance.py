@@ -89,7 +89,8 @@ class OdooDockerInstance(models.Model):
     )
     reason = fields.Char(readonly=True, copy=False, help="One word for what is going on.")
     instance_url = fields.Char("Address", readonly=True, copy=False)
-    log = fields.Text(readonly=True, copy=False, help="Newest first.")
+    # Portal customers may read their own instances, not what is written here for operators.
+    log = fields.Text(readonly=True, copy=False, groups="base.group_user", help="Newest first.")
     segundos_hasta_listo = fields.Float(
         "Seconds until ready",
         readonly=True,
@@ -191,12 +192,13 @@ class OdooDockerInstance(models.Model):
         if move:
             vals["partner_id"] = vals.get("partner_id") or move.partner_id.id
             vals["company_id"] = move.company_id.id
-        plan = self.env["account.move.line"].browse(vals.get("linea_factura_id") or [])
-        template = plan.sudo().product_id.plantilla_id
+        line = self.env["account.move.line"].browse(vals.get("linea_factura_id") or []).sudo()
+        template = line.product_id.plantilla_id
         template = template or self.env["docker.compose.template"].sudo()._default_template()
         vals["template_id"] = vals.get("template_id") or template.id
         partner = self.env["res.partner"].browse(vals.get("partner_id") or [])
-        vals["name"] = vals["name"] or self._default_name(partner)
+        chosen = line and line._microsaas_name(vals.get("unidad") or 0)
+        vals["name"] = vals["name"] or chosen or self._default_name(partner)
         return {**vals, **self._replace_taken_ports(vals)}
 
     def _create_subscriptions(self):

@@ -6,9 +6,15 @@ from odoo import api, fields, models
 class OdooDockerInstance(models.Model):
     _inherit = "odoo.docker.instance"
 
-    message = fields.Char(readonly=True, copy=False, help="The sidecar's own words, in English.")
-    detail = fields.Char(readonly=True, copy=False, help="What it is about: an address, a name.")
-    phase_message = fields.Char("What is going on", compute="_compute_phase_message")
+    message = fields.Char(
+        readonly=True, copy=False, groups="base.group_user", help="The sidecar's own words, in English."
+    )
+    detail = fields.Char(
+        readonly=True, copy=False, groups="base.group_user", help="What it is about: an address, a name."
+    )
+    phase_message = fields.Char(
+        "What is going on", compute="_compute_phase_message", groups="base.group_user"
+    )
 
     @api.depends("reason", "message", "detail")
     @api.depends_context("lang")

@@ -92,9 +92,7 @@ class ProductTemplate(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        products = super().create(
-            [{"type": "service", **vals} if vals.get("es_plan_microsaas") else vals for vals in vals_list]
-        )
+        products = super().create(vals_list)
         products.filtered("es_plan_microsaas")._microsaas_complete_plan()
         return products
 
@@ -107,8 +105,11 @@ class ProductTemplate(models.Model):
         return result
 
     def _microsaas_complete_plan(self):
-        """Fill what a plan cannot do without: the day it began, a template."""
+        """Fill what a plan cannot do without: the day it began, a template; and it is a service."""
         for plan in self:
+            if plan.type != "service":
+                # The product form and a variant bring a type of their own; nothing of a plan is delivered.
+                plan.type = "service"
             if not plan.microsaas_desde:
                 plan.microsaas_desde = fields.Date.context_today(plan)
             if not plan.plantilla_id:

@@ -5,6 +5,7 @@ from . import (
     test_instance,
     test_money,
     test_nudge,
+    test_portal,
     test_product,
     test_settings,
     test_sidecar_methods,

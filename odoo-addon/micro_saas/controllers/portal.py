@@ -1,0 +1,108 @@
+import logging
+
+from odoo.exceptions import UserError
+from odoo.http import request, route
+
+from odoo.addons.portal.controllers.portal import CustomerPortal
+
+_logger = logging.getLogger(__name__)
+
+
+class InstancePortal(CustomerPortal):
+    """The customer's own page: her instances, what goes on with them, what she may do about it."""
+
+    def _prepare_home_portal_values(self, counters):
+        values = super()._prepare_home_portal_values(counters)
+        if "instance_count" in counters:
+            values["instance_count"] = len(self._my_instances())
+        return values
+
+    @route("/my/instances", type="http", auth="user", website=True)
+    def my_instances(self):
+        """The list of her instances."""
+        values = {
+            **self._prepare_portal_layout_values(),
+            "page_name": "instances",
+            "instances": self._my_instances().sudo(),
+        }
+        return request.render("micro_saas.portal_my_instances", values)
+
+    @route("/my/instances/<int:instance_id>", type="http", auth="user", website=True)
+    def my_instance(self, instance_id):
+        """One instance with its dates and invoices."""
+        return self._render(self._my_instance(instance_id))
+
+    @route("/my/instances/<int:instance_id>/status", type="http", auth="user", website=True)
+    def my_instance_status(self, instance_id):
+        """The part of the page that changes by itself, as an HTML fragment; the page asks for it while work goes on."""
+        instance = self._my_instance(instance_id)
+        if not instance:
+            return request.not_found()
+        values = {"instance": instance, "status": instance._portal_status()}
+        response = request.render("micro_saas.portal_instance_status", values)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @route(
+        "/my/instances/<int:instance_id>/restart",
+        type="http", auth="user", website=True, methods=["POST"],
+    )
+    def my_instance_restart(self, instance_id):
+        """Restart it, then show its page again."""
+        instance = self._my_instance(instance_id)
+        try:
+            if instance:
+                instance.restart_instance()
+        except UserError as error:
+            return self._render(instance, str(error))
+        return self._back(instance)
+
+    @route(
+        "/my/instances/<int:instance_id>/renew",
+        type="http", auth="user", website=True, methods=["POST"],
+    )
+    def my_instance_renew(self, instance_id):
+        """Go to the renewal invoice, where she pays."""
+        instance = self._my_instance(instance_id)
+        try:
+            if instance:
+                move = instance.subscription_ids[:1].sudo()._issue_renewal_invoice()
+                return request.redirect(move.get_portal_url())
+        except UserError as error:
+            return self._render(instance, str(error))
+        return self._back(instance)
+
+    def _my_instances(self):
+        instances = request.env["odoo.docker.instance"]
+        if not instances.has_access("read"):
+            return instances
+        # Beside the record rules: staff, whom no rule confines, see their own here too.
+        customer = request.env.user.commercial_partner_id
+        return instances.search([("partner_id", "child_of", customer.ids)])
+
+    def _my_instance(self, instance_id):
+        """Return one of the user's instances, with sudo; empty, and logged, if it is not hers."""
+        instance = self._my_instances().filtered(lambda one: one.id == instance_id)
+        if not instance:
+            user = request.env.user
+            _logger.warning(
+                "User %s (%s) asked for instance %s, which is not hers.", user.login, user.id, instance_id
+            )
+        return instance.sudo()
+
+    def _render(self, instance, problem=""):
+        if not instance:
+            return request.not_found()
+        values = {
+            **self._prepare_portal_layout_values(),
+            "page_name": "instances",
+            "instance": instance,
+            "status": instance._portal_status(),
+            "problem": problem,
+        }
+        return request.render("micro_saas.portal_my_instance", values)
+
+    def _back(self, instance):
+        if not instance:
+            return request.not_found()
+        return request.redirect(f"/my/instances/{instance.id}")

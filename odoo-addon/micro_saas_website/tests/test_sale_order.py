@@ -1,0 +1,87 @@
+from odoo.exceptions import ValidationError
+from odoo.tests import tagged
+
+from .common import ShopCommon
+
+
+@tagged("post_install", "-at_install")
+class TestSaleOrder(ShopCommon):
+    def test_names_reach_the_invoice_line_and_the_instances(self):
+        order = self._order(quantity=3)
+        self._choose(order, "segunda", unit=2)
+        move = self._invoice_of(order)
+        names = move.invoice_line_ids.microsaas_names.split(",")
+        self.assertEqual(names, ["panaderia-luna", "segunda", "panaderia-luna-2"])
+        self._pay(move)
+        units = [{"line_id": move.invoice_line_ids.id, "unit": unit} for unit in (1, 2, 3)]
+        ids = self._sidecar().microsaas_claim(units)
+        instances = self.env["odoo.docker.instance"].sudo().browse(ids)
+        self.assertEqual(instances.mapped("name"), names)
+
+    def test_an_order_invoiced_in_two_parts_names_each_unit_once(self):
+        order = self._order(quantity=3)
+        order.action_confirm()
+        first = order._create_invoices()
+        first.invoice_line_ids.quantity = 1
+        first.action_post()
+        second = order._create_invoices()
+        self.assertEqual(second.invoice_line_ids.quantity, 2)
+        self.assertEqual(second.invoice_line_ids.microsaas_names, "panaderia-luna-2,panaderia-luna-3")
+
+    def test_more_units_than_anybody_names_are_sold_all_the_same(self):
+        move = self._invoice_of(self._order(quantity=25))
+        self.assertEqual(len(move.invoice_line_ids.microsaas_names.split(",")), 20)
+
+    def test_a_name_lost_before_the_payment_is_said_before_it(self):
+        first, second = self._order(), self._order()
+        self._choose(first, "luna")
+        self._choose(second, "luna")
+        with self.assertRaisesRegex(ValidationError, "luna-2"):
+            second._check_cart_is_ready_to_be_paid()
+        self.assertEqual(first._microsaas_lost_names(), self.env["microsaas.instance.name"])
+
+    def test_a_paid_order_is_served_under_another_name(self):
+        first, second = self._order(), self._order()
+        self._choose(first, "luna")
+        self._choose(second, "luna")
+        move = self._invoice_of(second)
+        self.assertEqual(move.invoice_line_ids.microsaas_names, "luna-2")
+        self.assertIn("luna-2", second.message_ids[0].preview + second.message_ids[1].preview)
+
+    def test_fewer_units_need_fewer_names(self):
+        order = self._order(quantity=2)
+        other = self._order()
+        self._choose(other, "luna")
+        self._choose(order, "luna", unit=2)
+        order.order_line.product_uom_qty = 1
+        self.assertFalse(order._microsaas_lost_names())
+
+    def test_what_an_order_waits_for(self):
+        order = self._order()
+        self.assertIn("not confirmed", order.microsaas_missing)
+        order.action_confirm()
+        self.assertIn("no invoice", order.microsaas_missing)
+        move = order._create_invoices()
+        self.assertIn("draft", order.microsaas_missing)
+        move.action_post()
+        self.assertIn("not paid", order.microsaas_missing)
+        self._pay(move)
+        self.assertIn("about to be created", order.microsaas_missing)
+        self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}])
+        self.assertFalse(order.microsaas_missing)
+
+    def test_other_orders_wait_for_nothing(self):
+        order = self._order()
+        order.order_line.product_id = self._product("Consulting")
+        self.assertFalse(order.microsaas_missing)
+        self.assertFalse(order._needs_customer_address() and order.only_services)
+
+    def test_a_plan_wants_an_address_for_its_invoice(self):
+        self.assertTrue(self._order()._needs_customer_address())
+
+    def test_a_shop_order_that_waits_for_money_is_signed_in_the_portal(self):
+        order = self._order()
+        self.assertFalse(order.require_signature)
+        order.company_id.portal_confirmation_sign = True
+        order.action_quotation_sent()
+        self.assertTrue(order._has_to_be_signed())

@@ -1,0 +1,49 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { OdooRpc } from './odoo-rpc.ts';
+import { repository } from './paths.ts';
+
+/** What the manager needs, beside `micro_saas`, to sell in a web shop. */
+export const shopModules = ['micro_saas_website', 'payment_demo', 'payment_custom'];
+
+const SPANISH = 'es_ES';
+
+/**
+ * Opens the manager's web shop the way its owner would: in Spanish and euros, bank transfer on, one press on
+ * *Sell from the web shop*. Odoo's demo payment is on by itself. May be repeated.
+ * @param plan id of the product (variant) that is sold
+ */
+export async function openShop(odoo: OdooRpc, plan: number): Promise<void> {
+  await inEuros(odoo);
+  const [spanish] = await odoo.read<{ id: number }>('res.lang', [['code', '=', SPANISH]], ['id']);
+  const [website] = await odoo.read<{ id: number }>('website', [], ['id'], { limit: 1 });
+  if (!spanish || !website) throw new Error('The manager has no Spanish or no website.');
+  const icon = join(repository, 'odoo-addon', 'micro_saas', 'static', 'description', 'icon.png');
+  const image = (await readFile(icon)).toString('base64');
+  const languages = { language_ids: [[4, spanish.id]], default_lang_id: spanish.id };
+  await odoo.call('website', 'write', [
+    [website.id],
+    { name: 'MicroSaaS', logo: image, ...languages },
+  ]);
+  const transfer = [['custom_mode', '=', 'wire_transfer']];
+  const providers = await odoo.read<{ id: number }>('payment.provider', transfer, ['id']);
+  const ids = providers.map(({ id }) => id);
+  await odoo.call('payment.provider', 'write', [ids, { state: 'enabled', is_published: true }]);
+  await odoo.call('product.product', 'write', [[plan], { image_1920: image }]);
+  const settings = await odoo.create('res.config.settings', {});
+  await odoo.call('res.config.settings', 'action_microsaas_sell_from_shop', [[settings]]);
+}
+
+/** A company may change its currency and country only while its books are empty. */
+async function inEuros(odoo: OdooRpc): Promise<void> {
+  const [line] = await odoo.read('account.move.line', [], ['id'], { limit: 1 });
+  if (line) return;
+  const inactiveToo = { context: { active_test: false } };
+  const domain = [['name', '=', 'EUR']];
+  const [euro] = await odoo.read<{ id: number }>('res.currency', domain, ['id'], inactiveToo);
+  const [spain] = await odoo.read<{ id: number }>('res.country', [['code', '=', 'ES']], ['id']);
+  await odoo.call('res.currency', 'write', [[euro?.id], { active: true }]);
+  const companies = await odoo.call<number[]>('res.company', 'search', [[]]);
+  const values = { currency_id: euro?.id, country_id: spain?.id };
+  await odoo.call('res.company', 'write', [companies, values]);
+}
