@@ -1,6 +1,6 @@
 """What became of the money: which payments have stayed, and whose subscriptions they are about."""
 
-from odoo import fields, models
+from odoo import models
 from odoo.tools import SQL
 
 from .nudge import nudge
@@ -52,15 +52,7 @@ class AccountMove(models.Model):
     def _microsaas_make_due(self):
         move_ids = self.env.cr.precommit.data.pop("microsaas.touched", ())
         instance_ids = self.browse(move_ids)._microsaas_paid_instance_ids()
-        if instance_ids:
-            self.env.cr.execute(
-                SQL(
-                    "UPDATE odoo_docker_instance SET next_review = %s WHERE id = ANY(%s)",
-                    fields.Datetime.now(),
-                    instance_ids,
-                )
-            )
-            self.env["odoo.docker.instance"].browse(instance_ids).invalidate_recordset(["next_review"])
+        self.env["odoo.docker.instance"].browse(instance_ids)._make_due()
 
     def _microsaas_paid_instance_ids(self):
         """Return the ids of the instances whose subscriptions these invoices pay for, or credit notes take from."""

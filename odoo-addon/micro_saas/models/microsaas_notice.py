@@ -64,8 +64,8 @@ class MicrosaasNotice(models.Model):
             subscription._ask_people("mailFailed")
 
     def _mail(self, subscription, kind, link):
-        if kind in ASKS_TO_PAY and subscription.state != "cancelled":
-            subscription._issue_renewal_invoice()
+        if kind in ASKS_TO_PAY:
+            subscription._ask_to_pay()
         template = self.env.ref(MAILS[kind]).with_context(microsaas_link=link)
         template.send_mail(subscription.id)
         # The queue is emptied once an hour; nobody should wait for it so long.

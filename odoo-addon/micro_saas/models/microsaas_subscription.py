@@ -1,3 +1,4 @@
+import logging
 from datetime import timedelta
 
 from odoo import Command, api, fields, models
@@ -5,6 +6,10 @@ from odoo.exceptions import AccessError, UserError
 
 from .product_template import MONTHS
 
+_logger = logging.getLogger(__name__)
+
+# Payment states of an invoice that waits for its money.
+OPEN = ("not_paid", "partial")
 SUBSCRIPTION_ACTIVITY = "micro_saas.mail_activity_type_subscription"
 
 
@@ -138,11 +143,10 @@ class MicrosaasSubscription(models.Model):
 
     def _open_renewal_invoice(self):
         """Return the renewal invoice that still waits for its payment, maybe none."""
-        open_states = ("not_paid", "partial")
         return self.sudo().renewal_line_ids.move_id.filtered(
             lambda move: move.move_type == "out_invoice"
             and move.state != "cancel"
-            and move.payment_state in open_states
+            and move.payment_state in OPEN
         )[:1]
 
     def _create_renewal_invoice(self):
@@ -182,12 +186,28 @@ class MicrosaasSubscription(models.Model):
             move.action_post()
         return move
 
+    def _invoice_to_pay(self):
+        """Return the posted invoice whose payment keeps the instance running, the oldest; maybe none.
+
+        The first sale's own one when its payment was cancelled: nobody pays for one month by two invoices.
+        """
+        first = self.sudo().instancia_id.linea_factura_id
+        moves = (first | first._microsaas_corrections() | self.sudo().renewal_line_ids).move_id
+        return moves.filtered(
+            lambda move: move.move_type == "out_invoice"
+            and move.state == "posted"
+            and move.payment_state in OPEN
+        ).sorted("id")[:1]
+
+    def _ask_to_pay(self):
+        """Make sure that the customer has something to pay; but who was given her money back is asked for none."""
+        if self.state != "cancelled" and self.reason != "Refunded" and not self._invoice_to_pay():
+            self._issue_renewal_invoice()
+
     def _pay_url(self):
-        """Return where the customer pays the open renewal invoice; empty if there is none."""
-        move = self._open_renewal_invoice()
-        if move.state != "posted":
-            return ""
-        return move.get_base_url() + move.get_portal_url()
+        """Return where the customer pays; empty if there is nothing to pay."""
+        move = self._invoice_to_pay()
+        return move and move.get_base_url() + move.get_portal_url()
 
     def _data_removed_on(self):
         """Return the day on which the data go when the final notice is given today."""
@@ -197,7 +217,7 @@ class MicrosaasSubscription(models.Model):
 
     @api.model
     def _cron_issue_renewals(self):
-        """Issue the renewal invoices that plans want some days ahead, one transaction each."""
+        """Issue the renewal invoices that plans want some days ahead; one that fails holds up no other."""
         plans = self.env["product.template"].search([("microsaas_renew_days", ">", 0)])
         for plan in plans:
             until = fields.Date.today() + timedelta(days=plan.microsaas_renew_days)
@@ -209,22 +229,30 @@ class MicrosaasSubscription(models.Model):
                 ]
             )
             for subscription in due:
-                subscription._issue_renewal_invoice()
+                try:
+                    with self.env.cr.savepoint():
+                        subscription._issue_renewal_invoice()
+                except UserError as error:
+                    _logger.warning("No renewal invoice for %s: %s", subscription.name, error)
+                    subscription._ask_people("invoiceFailed")
 
     def _ask_people(self, kind):
         """Ask a person to look at this subscription, by an activity.
 
-        :param kind: `refundWarning`, `paidAfterRemoval`, `noAddress` or `mailFailed`
+        :param kind: `refundWarning`, `paidAfterRemoval`, `noAddress`, `mailFailed` or `invoiceFailed`
         """
         _ = self.env._
         summary = {
             "refundWarning": _("The payment was given back; the instance goes on running"),
             "paidAfterRemoval": _("Paid after its data were removed: restore it, or give the money back"),
             "noAddress": _("The customer has no e-mail address and was not told"),
+            "invoiceFailed": _("The renewal invoice could not be made: press Renew to see why"),
             "mailFailed": _("A mail to the customer could not be made: check its template"),
         }[kind]
         person = self.factura_id.invoice_user_id or self.env.ref("base.user_admin")
-        self.activity_schedule(SUBSCRIPTION_ACTIVITY, summary=summary, user_id=person.id)
+        asked = self.activity_ids.filtered(lambda activity: activity.summary == summary)
+        if not asked:
+            self.activity_schedule(SUBSCRIPTION_ACTIVITY, summary=summary, user_id=person.id)
 
     def _check_user(self):
         if not (self.env.su or self.env.user.has_group("micro_saas.group_microsaas_user")):

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.release import version_info
+from odoo.tools import SQL
 
 from .nudge import nudge
 
@@ -254,7 +255,22 @@ class OdooDockerInstance(models.Model):
         """Let the sidecar's next poll look at all instances of `domain` that still have data."""
         everything = self._quiet().with_context(active_test=False)
         has_data = [("subscription_ids.data_removed_at", "=", False)]
-        everything.search([*domain, *has_data]).next_review = fields.Datetime.now()
+        everything.search([*domain, *has_data])._make_due()
+
+    def _make_due(self):
+        """Let the sidecar look again, also at what it is looking at now: what it saw before postpones nothing."""
+        if not self:
+            return
+        self.flush_model(["next_review", "revision"])
+        self.env.cr.execute(
+            SQL(
+                "UPDATE odoo_docker_instance SET next_review = %s, revision = coalesce(revision, 0) + 1"
+                " WHERE id = ANY(%s)",
+                fields.Datetime.now(),
+                self.ids,
+            )
+        )
+        self.invalidate_recordset(["next_review", "revision"])
 
     def _nudge(self):
         if not self._is_quiet():

@@ -127,6 +127,16 @@ class OdooDockerInstance(models.Model):
                         invoice=invoice.display_name,
                     )
                 )
+            refunded = instance._suspended_subscription().filtered(lambda sub: sub.reason == "Refunded")
+            if refunded:
+                raise UserError(
+                    self.env._(
+                        "“%(instance)s” is suspended: its payment was given back. Renew subscription"
+                        " %(subscription)s; it starts again once that invoice is paid.",
+                        instance=instance.name,
+                        subscription=refunded.name,
+                    )
+                )
             if any(sub.state == "cancelled" and sub.suspended_at for sub in instance.sudo().subscription_ids):
                 raise UserError(
                     self.env._(
@@ -135,7 +145,11 @@ class OdooDockerInstance(models.Model):
                 )
 
     def _suspension_invoice(self):
-        """Return the unpaid invoice for which this instance is suspended; empty if it is not."""
+        """Return the invoice to pay for this instance to start again; empty if it is not suspended, or there is none."""
         self.ensure_one()
-        expired = self.sudo().subscription_ids.filtered(lambda sub: sub.state == "expired")[:1]
-        return expired and (expired._open_renewal_invoice() or expired.factura_id)
+        suspended = self._suspended_subscription()
+        invoice = suspended._invoice_to_pay() or suspended._open_renewal_invoice()
+        return invoice or (suspended.factura_id if suspended.reason != "Refunded" else invoice)
+
+    def _suspended_subscription(self):
+        return self.sudo().subscription_ids.filtered(lambda sub: sub.state == "expired")[:1]

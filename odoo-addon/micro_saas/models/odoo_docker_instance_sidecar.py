@@ -141,18 +141,23 @@ class OdooDockerInstance(models.Model):
             self.subscription_ids[:1]._apply_change(report["subscription"])
 
     @api.model
-    def microsaas_restoring(self, instance_id, template_code):
-        """Note that an instance gets data from an archive: it is wanted again, and stopped.
+    def microsaas_restore(self, instance_id, template_code, stage):
+        """Note that an instance gets its data from an archive.
 
+        :param stage: "begin": it is a draft, so that nothing is done to it meanwhile, and it has data, so that none
+            are made in their place; "end": it is stopped, for a person to start
         :return: True
         """
         check_sidecar(self.env)
         instance = self.sudo().browse(instance_id)
+        if stage == "end":
+            instance.desired_state = "stopped"
+            return True
         template = self.env["docker.compose.template"].sudo().search([("code", "=", template_code)])
         instance.subscription_ids._forget_the_way_down()
         instance._quiet().was_ready = True
         instance.write(
-            {"active": True, "desired_state": "stopped", "template_id": template.id or instance.template_id.id}
+            {"active": True, "desired_state": "draft", "template_id": (template or instance.template_id).id}
         )
         return True
 

@@ -40,8 +40,7 @@ class OdooDockerInstance(models.Model):
             return self._status("waiting", _("It will be prepared soon"), _("We start it by hand and tell you."))
         if self.desired_state == "removed":
             return self._status("stopped", _("It was removed"), _("Write to us if you need its data."))
-        invoice = self._suspension_invoice()
-        if invoice:
+        if self._suspended_subscription():
             text = _("Its subscription has expired. It starts again as soon as you renew it.")
             return self._status("suspended", _("Your Odoo is suspended"), text)
         if self.state == "error":

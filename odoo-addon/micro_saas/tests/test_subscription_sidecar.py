@@ -130,6 +130,30 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         with self.assertRaisesRegex(UserError, invoice.name):
             self.instance.start_instance()
 
+    def test_who_was_given_her_money_back_is_asked_for_none(self):
+        self._change(
+            state="expired",
+            reason="Refunded",
+            notices=[{"kind": "suspended", "period": "2026-02-14", "link": ""}],
+        )
+        self.assertFalse(self.subscription.renewal_line_ids)
+        self.assertIn("given back", self._mails().body_html)
+        with self.assertRaisesRegex(UserError, self.subscription.name):
+            self.instance.start_instance()
+
+    def test_a_cancelled_payment_is_asked_for_again(self):
+        move = self.instance.factura_id
+        move.reconciled_payment_ids.action_cancel()
+        self._change(
+            state="expired",
+            reason="Refunded",
+            notices=[{"kind": "suspended", "period": "2026-02-14", "link": ""}],
+        )
+        self.assertFalse(self.subscription.renewal_line_ids, "not two invoices for one month")
+        self.assertIn(f"/my/invoices/{move.id}", self._mails().body_html)
+        with self.assertRaisesRegex(UserError, move.name):
+            self.instance.start_instance()
+
     def test_every_mail_can_be_made(self):
         for kind in ("expiring", "suspended", "renewed", "finalNotice"):
             self._change(fecha_fin="2026-02-10", notices=[{"kind": kind, "period": "1", "link": ""}])
@@ -174,6 +198,30 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         for _day in range(2):
             subscriptions._cron_issue_renewals()
         self.assertEqual(self.subscription.renewal_line_ids.move_id.mapped("state"), ["posted"])
+
+    def test_one_renewal_invoice_that_fails_holds_up_no_other(self):
+        end = fields.Date.to_string(fields.Date.today() + timedelta(days=1))
+        self.plan.product_tmpl_id.microsaas_renew_days = 10
+        broken, self.instance = self.subscription, self._instance()
+        self._change(state="active", fecha_fin=end)
+        broken.sudo().write({"state": "active", "fecha_fin": end, "partner_id": False})
+        with self.assertLogs("odoo.addons.micro_saas.models.microsaas_subscription", "WARNING"):
+            for _day in range(2):
+                broken.sudo()._cron_issue_renewals()
+        self.assertEqual(len(broken.sudo().activity_ids), 1)
+        self.assertTrue(self.instance.subscription_ids._open_renewal_invoice())
+
+    def test_a_restore_is_a_draft_until_its_end(self):
+        self.instance.start_instance()
+        self._report(self.instance, state="removed", active=False)
+        self._change(data_removed_at="2026-04-01 10:00:00", suspended_at="2026-03-01 10:00:00")
+        restore = self._sidecar().microsaas_restore
+        restore(self.instance.id, "odoo", "begin")
+        self.assertEqual((self.instance.active, self.instance.desired_state), (True, "draft"))
+        self.assertTrue(self.instance.was_ready, "no data are made in place of the archive's")
+        self.assertFalse(self.subscription.data_removed_at or self.subscription.suspended_at)
+        restore(self.instance.id, "odoo", "end")
+        self.assertEqual(self.instance.desired_state, "stopped")
 
     def test_the_brake(self):
         now = fields.Datetime.to_string(fields.Datetime.now())
