@@ -51,8 +51,6 @@ export interface Manager {
   /** False when another row has one of the two ports. */
   assignPorts(desired: DesiredInstance, ports: PortPair): Promise<boolean>;
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
-  /** Says that a removed or new instance gets data from an archive: it is wanted again, and stopped. */
-  restoring(id: number, templateCode: string): Promise<void>;
   /** How many instances have been suspended or removed by themselves within the last hour. */
   descents(): Promise<Descents>;
   /** Asks people, once, whether so many may go down; their word shows in the next descents(). */

@@ -5,7 +5,7 @@ import { loadConfig } from './config.ts';
 import { doctor } from './doctor.ts';
 import { containerLogs } from './engine/commands.ts';
 import { execInTerminal } from './engine/exec.ts';
-import { ConfigError } from './errors.ts';
+import { ConfigError, TerminalError } from './errors.ts';
 import { readInstallId } from './install-id.ts';
 import { projectName } from './instance/name.ts';
 import { makeLogger, redact } from './log.ts';
@@ -102,7 +102,7 @@ function wholeNumber(text: string): number {
 }
 
 program.parseAsync().catch((error: unknown) => {
-  const isExpected = error instanceof ConfigError;
+  const isExpected = error instanceof ConfigError || error instanceof TerminalError;
   const text = error instanceof Error ? (isExpected ? error.message : error.stack) : String(error);
   process.stderr.write(`microsaas: ${redact(text ?? '')}\n`);
   process.exitCode = 1;

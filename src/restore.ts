@@ -1,10 +1,12 @@
 import type { Config } from './config.ts';
-import { ConfigError } from './errors.ts';
-import { assemble } from './sidecar.ts';
+import { ConfigError, TerminalError } from './errors.ts';
+import type { DesiredInstance } from './instance/types.ts';
+import { assemble, type Sidecar } from './sidecar.ts';
 
 /**
  * Brings an archived instance back, under its own number or that of another one that has never run.
- * It is stopped then, for a person to start.
+ * It is stopped then, for a person to start. May be repeated when it was cut off: meanwhile the instance is a draft, which
+ * the running sidecar leaves alone.
  * @returns the instance's number.
  * @throws ConfigError when that instance has data; TerminalError('ArchiveDamaged')
  */
@@ -14,26 +16,47 @@ export async function restore(
   target: number | null,
   signal: AbortSignal,
 ): Promise<number> {
-  const { archives, databases, manager, templates, tools } = await assemble(config);
+  const sidecar = await assemble(config);
+  const { archives, databases, manager, tools } = sidecar;
   const archive = await archives.read(name);
   const id = target ?? archive.instance;
-  const [desired] = await manager.desired([id]);
-  if (!desired) throw new ConfigError(`instance ${id}: expected one that Odoo knows, found none`);
-  const isGone = desired.subscription?.dataRemovedAt != null;
-  const isNew = !desired.wasReady && desired.desiredState === 'draft';
-  if (!isGone && !isNew)
-    throw new ConfigError(
-      `instance ${id}: expected one whose data were removed, or that has never been started; found one with data of its own`,
-    );
-  if (templates.get(desired.templateCode).database === 'own')
-    throw new ConfigError(
-      `instance ${id}: expected a template on the shared Postgres, found ${desired.templateCode}, which has its own`,
-    );
-  // First: until Odoo says that it is wanted, the sidecar would take what is restored for leftovers.
-  await manager.restoring(id, archive.template);
+  refuseData(await existing(sidecar, id));
+  await manager.restore(id, archive.template, 'begin');
   await archives.unpack(archive, id, signal);
-  await databases.restore(desired, (made) =>
-    tools.restore(config.postgres, made, archive.dump, signal),
+  const desired = await withPorts(sidecar, id);
+  await sidecar.engine.render(desired);
+  if (sidecar.templates.get(desired.templateCode).database === 'own') {
+    await sidecar.engine.startDatabase(desired, signal);
+    await databases.awaitServer(desired, signal);
+  }
+  await databases.restore(desired, { isCopy: id !== archive.instance }, (server, made) =>
+    tools.restore(server, made, archive.dump, signal),
   );
+  await manager.restore(id, archive.template, 'end');
   return id;
+}
+
+async function existing({ manager }: Sidecar, id: number): Promise<DesiredInstance> {
+  const [desired] = await manager.desired([id]);
+  if (desired) return desired;
+  throw new ConfigError(`instance ${id}: expected one that Odoo knows, found none`);
+}
+
+/** Data are never written over. A draft has none, also one that a restore was cut off from. */
+function refuseData({ desiredState, id, subscription }: DesiredInstance): void {
+  if (subscription?.dataRemovedAt || desiredState === 'draft') return;
+  throw new ConfigError(
+    `instance ${id}: expected one whose data were removed, or that has never been started; found one with data of its own`,
+  );
+}
+
+/** Removal has freed its ports. */
+async function withPorts(sidecar: Sidecar, id: number): Promise<DesiredInstance> {
+  const { manager } = sidecar;
+  const desired = await existing(sidecar, id);
+  if (desired.ports !== null) return desired;
+  const ports = await manager.suggestPorts([]);
+  if (ports === null || !(await manager.assignPorts(desired, ports)))
+    throw new TerminalError('NoFreePorts', 'No free pair of ports is left: try again later.');
+  return { ...desired, ports };
 }

@@ -70,7 +70,8 @@ export async function settledReport(
 /** The subscription begins with the first answer, and only who can log in is welcomed: all of it is one report. */
 async function begin(desired: DesiredInstance, world: World) {
   const { subscription } = desired;
-  if (subscription === null || subscription.startDay) return null;
+  const isBegun = subscription?.startDay && desired.wasReady;
+  if (subscription === null || isBegun) return null;
   const { calendar, databases, inPaymentIsPaid, now } = world;
   const { change, reviewAt } = decideSubscription(desired, subscription, {
     now: now(),

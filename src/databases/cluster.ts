@@ -153,6 +153,13 @@ export class Cluster {
     );
   }
 
+  /** Gives a database that is complete its final name. */
+  async rename(from: string, to: string): Promise<void> {
+    await this.connected('postgres', (client) =>
+      client.query(`ALTER DATABASE ${escapeIdentifier(from)} RENAME TO ${escapeIdentifier(to)}`),
+    );
+  }
+
   async dropRole(role: string): Promise<void> {
     await this.connected('postgres', (client) =>
       client.query(`DROP ROLE IF EXISTS ${escapeIdentifier(role)}`),

@@ -10,7 +10,8 @@ import type { Databases } from '../interfaces.ts';
 import { hashPassword } from '../password-hash.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
 import { invitationLink } from './invitation.ts';
-import { personalise } from './personalise.ts';
+import { personalise, renewParameters } from './personalise.ts';
+import { EMPTY_DATABASE } from './template-content.ts';
 import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
 
@@ -160,7 +161,12 @@ export class OdooDatabases implements Databases {
         join(place.filestoreDir, database),
         place.owner,
       ),
-      cloneDatabase(cluster, template.database, unfinished, database),
+      createDatabase(
+        cluster,
+        unfinished,
+        database,
+        `TEMPLATE ${escapeIdentifier(template.database)}`,
+      ),
     ]);
     await cluster.connected(unfinished, async (client) => {
       // It also moves every database a role owns, so the role of a template owns none (createEmpty()).
@@ -174,11 +180,7 @@ export class OdooDatabases implements Databases {
         passwordHash: await passwordHash,
       });
     });
-    await cluster.connected('postgres', (client) =>
-      client.query(
-        `ALTER DATABASE ${escapeIdentifier(unfinished)} RENAME TO ${escapeIdentifier(database)}`,
-      ),
-    );
+    await cluster.rename(unfinished, database);
   }
 
   async invitation(desired: DesiredInstance): Promise<string> {
@@ -189,35 +191,35 @@ export class OdooDatabases implements Databases {
   }
 
   /**
-   * Makes an instance's database again on the shared server.
-   * @param fill fills the empty database, whose name and owner it is given; all in it must become the owner's
+   * Makes an instance's database again, from what `fill` puts into an empty one.
+   * @param options `isCopy`: another instance may have the same data, and must not share its secrets
+   * @param fill is given the server and the database's name and owner; all in it must become the owner's
    * @throws TerminalError('DatabaseExists') when the instance has one
    */
   async restore(
     desired: DesiredInstance,
-    fill: (made: { readonly database: string; readonly role: string }) => Promise<void>,
+    options: { readonly isCopy: boolean },
+    fill: (
+      server: ClusterAddress,
+      made: { readonly database: string; readonly role: string },
+    ) => Promise<void>,
   ): Promise<void> {
-    const { dbPassword } = await this.#options.placeOf(desired);
+    const place = await this.#options.placeOf(desired);
+    const cluster = this.#clusterOf(place);
     const role = this.#nameOf(desired);
     const database = `${role}_new`;
-    if (await this.#shared.has(role))
+    if (await cluster.has(role))
       throw new TerminalError(
         'DatabaseExists',
-        'The instance has a database. Nothing was changed.',
+        'The instance has its database already. Press Start in Odoo to run it.',
       );
-    await this.#shared.drop(database);
-    await this.#shared.ensureRole(role, dbPassword);
-    const [made, owner] = [database, role].map(escapeIdentifier);
-    await this.#shared.connected('postgres', async (client) => {
-      await client.query(
-        `CREATE DATABASE ${made} OWNER ${owner} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'`,
-      );
-      await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${made} FROM PUBLIC`);
-    });
-    await fill({ database, role });
-    await this.#shared.connected('postgres', (client) =>
-      client.query(`ALTER DATABASE ${made} RENAME TO ${owner}`),
-    );
+    await cluster.drop(database);
+    await cluster.ensureRole(role, place.dbPassword);
+    await createDatabase(cluster, database, role, EMPTY_DATABASE);
+    await fill(cluster.address, { database, role });
+    if (options.isCopy)
+      await cluster.connected(database, (client) => renewParameters(client, place.url));
+    await cluster.rename(database, role);
   }
 
   /** An instance's own Postgres goes with its files. */
@@ -271,16 +273,19 @@ function keysOf({ modules, countryCode, languages }: Plan, imageId: string): Tem
   return languages.map((lang) => ({ imageId, modules, lang, countryCode }));
 }
 
-/** The tenant owns the clone: Odoo offers a role only the databases it owns (`list_dbs` in service/db.py). */
-async function cloneDatabase(
+/**
+ * The tenant owns her database: Odoo offers a role only those it owns (`list_dbs` in service/db.py).
+ * @param source what it begins as, in SQL
+ */
+async function createDatabase(
   cluster: Cluster,
-  template: string,
-  unfinished: string,
+  database: string,
   tenant: string,
+  source: string,
 ): Promise<void> {
-  const [from, to, role] = [template, unfinished, tenant].map(escapeIdentifier);
+  const [to, role] = [database, tenant].map(escapeIdentifier);
   await cluster.connected('postgres', async (client) => {
-    await client.query(`CREATE DATABASE ${to} TEMPLATE ${from} OWNER ${role}`);
+    await client.query(`CREATE DATABASE ${to} OWNER ${role} ${source}`);
     await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${to} FROM PUBLIC`);
   });
 }

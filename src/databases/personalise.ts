@@ -42,7 +42,8 @@ export async function personalise(client: ClientBase, who: Personality): Promise
   await client.query('COMMIT');
 }
 
-async function renewParameters(client: ClientBase, url: string): Promise<void> {
+/** What identifies a database to others and signs its sessions and links: no two may share it. */
+export async function renewParameters(client: ClientBase, url: string): Promise<void> {
   const values: Record<string, string> = {
     'database.uuid': randomUUID(),
     'database.secret': randomBytes(32).toString('base64url'),

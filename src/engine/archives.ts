@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
@@ -42,14 +42,15 @@ export interface ArchiveStoreOptions {
   readonly install: string;
   readonly dataDir: string;
   readonly dirs: InstanceDirs;
-  readonly tools: PgTools;
+  readonly tools: Pick<PgTools, 'dump' | 'check'>;
   /** The Postgres that has an instance's database. */
   readonly serverOf: (desired: DesiredInstance) => Promise<PgServer>;
 }
 
 /**
  * Archives are folders `<dataDir>/archives/<instance>-<time>/` that only the sidecar can read: a dump of the database,
- * a tar of the files, and a manifest with the checksums of both. A folder has its name once it is verified.
+ * a tar of the files, and a manifest with the checksums of both. A folder has its name once it is verified. The time is
+ * when the instance's data began to be on their way out, so that writing twice makes one archive.
  */
 export class ArchiveStore implements Archives {
   readonly #options: ArchiveStoreOptions;
@@ -61,17 +62,33 @@ export class ArchiveStore implements Archives {
   }
 
   async write(desired: DesiredInstance, signal: AbortSignal): Promise<string> {
+    const name = nameOf(desired);
+    const isWritten = await this.read(name).then(
+      () => true,
+      () => false,
+    );
+    // Whoever was killed before the manager heard of it has left a whole one.
+    if (isWritten) return name;
+    const folder = join(this.#root, name);
+    const unfinished = `${folder}${UNFINISHED}`;
+    for (const remains of [folder, unfinished]) await rm(remains, { recursive: true, force: true });
+    await mkdir(unfinished, { recursive: true, mode: 0o700 });
+    await this.#fill(desired, unfinished, signal);
+    await this.#check(desired, unfinished, signal);
+    for (const path of [...Object.values(pathsIn(unfinished)), unfinished]) await flush(path);
+    await rename(unfinished, folder);
+    await flush(this.#root);
+    return name;
+  }
+
+  async #fill(desired: DesiredInstance, folder: string, signal: AbortSignal): Promise<void> {
     const { dirs, install, serverOf, tools } = this.#options;
-    const writtenAt = new Date().toISOString();
-    const name = `${desired.id}-${writtenAt.replace(/[-:]|\.\d+/g, '')}`;
-    const folder = join(this.#root, `${name}${UNFINISHED}`);
-    await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true, mode: 0o700 });
     const { dump, files, manifest } = pathsIn(folder);
     const database = databaseName(install, desired.id);
-    const { directory } = dirs.paths(desired.id);
+    // Before they are filled: both hold all that the customer has.
+    for (const file of [dump, files]) await writeFile(file, '', { mode: 0o600 });
     await tools.dump(await serverOf(desired), database, dump, signal);
-    await tar('--create', files, directory, signal);
+    await tar('--create', files, dirs.paths(desired.id).directory, signal);
     const description: z.infer<typeof manifestSchema> = {
       format: 1,
       install,
@@ -80,26 +97,24 @@ export class ArchiveStore implements Archives {
       template: desired.templateCode,
       modules: [...desired.modules],
       database,
-      writtenAt,
+      writtenAt: new Date().toISOString(),
       sha256: { database: await sha256(dump), files: await sha256(files) },
     };
     const text = `${JSON.stringify(description, null, 2)}\n`;
-    await writeFile(manifest, text, { mode: 0o600, flush: true });
+    await writeFile(manifest, text, { mode: 0o600 });
+  }
 
-    await this.#read(folder);
+  /** Reads again all that was written: nothing is removed for an archive that nobody has read. */
+  async #check(desired: DesiredInstance, folder: string, signal: AbortSignal): Promise<void> {
+    const { dirs, tools } = this.#options;
+    const { dump, files } = await this.#read(folder);
     const contents = await tools.check(dump, signal);
-    if (!/TABLE DATA \S+ res_users /.test(contents)) throw damaged(name, 'it has no users');
-    await tar('--compare', files, directory, signal);
-    await rename(folder, join(this.#root, name));
-    return name;
+    if (!/TABLE DATA \S+ res_users /.test(contents)) throw damaged(folder, 'it has no users');
+    await tar('--compare', files, dirs.paths(desired.id).directory, signal);
   }
 
   async verify(desired: DesiredInstance): Promise<void> {
-    const names = await readdir(this.#root).catch(() => []);
-    const mine = names.filter((it) => it.startsWith(`${desired.id}-`) && !it.endsWith(UNFINISHED));
-    const newest = mine.sort().at(-1);
-    if (newest === undefined) throw damaged(`of instance ${desired.id}`, 'there is none');
-    await this.read(newest);
+    await this.read(nameOf(desired));
   }
 
   /** An archive by its name. @throws TerminalError('ArchiveDamaged') when it is not what was written */
@@ -118,10 +133,9 @@ export class ArchiveStore implements Archives {
     await mkdir(paths.directory, { recursive: true, mode: 0o700 });
     await tar('--extract', archive.files, paths.directory, signal);
     if (id === archive.instance) return;
-    await rename(
-      join(paths.filestore, archive.database),
-      join(paths.filestore, databaseName(install, id)),
-    );
+    const filestore = join(paths.filestore, databaseName(install, id));
+    await rm(filestore, { recursive: true, force: true }); // of an attempt that was cut off
+    await rename(join(paths.filestore, archive.database), filestore);
     for (const name of await readdir(paths.secrets))
       if (name !== 'admin-password') await rm(join(paths.secrets, name));
   }
@@ -139,6 +153,17 @@ export class ArchiveStore implements Archives {
     }
     throw damaged(folder, 'its checksums differ');
   }
+}
+
+/**
+ * The instance's number and the moment from which its data were on their way out: the same however often it is written.
+ * @throws TypeError for an instance that is not
+ */
+function nameOf({ id, subscription }: DesiredInstance): string {
+  const moments = [subscription?.finalNoticeAt, subscription?.hiddenAt];
+  const since = Math.max(...moments.map((moment) => moment?.getTime() ?? 0));
+  if (since === 0) throw new TypeError(`the data of instance ${id} are not on their way out`);
+  return `${id}-${new Date(since).toISOString().replace(/[-:]|\.\d+/g, '')}`;
 }
 
 function pathsIn(folder: string) {
@@ -166,6 +191,16 @@ async function tar(
     ['tar', action, '--numeric-owner', `--file=${file}`, `--directory=${directory}`, '--', ...what],
     { timeoutMs: TAR_TIMEOUT, signal },
   );
+}
+
+/** Puts a file, or a folder's list of them, on the disk itself: what it is a copy of is removed next. */
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 async function sha256(file: string): Promise<string> {

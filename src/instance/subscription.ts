@@ -15,7 +15,7 @@ import type { DesiredInstance } from './types.ts';
 
 export interface SubscriptionView {
   readonly now: Date;
-  /** The instance answers for the first time: the subscription begins now unless it has begun. */
+  /** The instance answers for the first time: the subscription begins now unless it has begun, and she is welcomed. */
   readonly isRunning: boolean;
   readonly inPaymentIsPaid: boolean;
   /** False while nobody can tell the day: then only money that came changes anything. */
@@ -77,7 +77,8 @@ export function decideSubscription(
   };
   const isNear =
     isDayCertain && daysLeft <= terms.notice && !isDescending && !isCancelled && endDay !== '';
-  const notices: Notice[] = moneyNotices(subscription, after, money);
+  const notices: Notice[] = moneyNotices(after, money);
+  if (view.isRunning) notices.push({ kind: 'welcome', period: '' });
   if (isNear) notices.push({ kind: 'expiring', period: endDay });
   if (rung?.rung === 'suspend' && !isCancelled) notices.push({ kind: 'suspended', period: today });
   if (rung?.rung === 'finalNotice') notices.push({ kind: 'finalNotice', period: today });
@@ -144,17 +145,12 @@ function momentsNow(
   return { suspendedAt, finalNoticeAt, archivedAt, dataRemovedAt, hiddenAt };
 }
 
-function moneyNotices(
-  before: Subscription,
-  after: Subscription,
-  { renewed, unpaid }: CountedPeriods,
-): Notice[] {
+function moneyNotices(after: Subscription, { renewed, unpaid }: CountedPeriods): Notice[] {
   const of = (kind: Notice['kind']) => (period: { readonly lineId: number }) => ({
     kind,
     period: String(period.lineId),
   });
   return [
-    ...(after.startDay && !before.startDay ? [{ kind: 'welcome', period: '' } as const] : []),
     ...renewed.map(of('renewed')),
     ...(after.terms.refund === 'warn' ? unpaid.map(of('refundWarning')) : []),
   ];

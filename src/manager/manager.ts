@@ -120,9 +120,10 @@ export class OdooManager implements Manager {
     await this.#odoo.call(TEMPLATE, 'microsaas_sync', { templates: rows }, done);
   }
 
-  async restoring(id: number, templateCode: string): Promise<void> {
-    const args = { instance_id: id, template_code: templateCode };
-    await this.#odoo.call(INSTANCE, 'microsaas_restoring', args, done);
+  /** Says that an instance gets its data from an archive: it is a draft from the `begin` and stopped at the `end`. */
+  async restore(id: number, templateCode: string, stage: 'begin' | 'end'): Promise<void> {
+    const args = { instance_id: id, template_code: templateCode, stage };
+    await this.#odoo.call(INSTANCE, 'microsaas_restore', args, done);
   }
 
   descents(): Promise<Descents> {

@@ -175,19 +175,6 @@ export class FakeManager implements Manager {
     for (const template of templates) this.templates.set(template.code, template);
   }
 
-  async restoring(id: number): Promise<void> {
-    this.#checkHere();
-    const row = this.rows.get(id);
-    if (row?.subscription)
-      Object.assign(row, {
-        active: true,
-        desiredState: 'stopped',
-        wasReady: true,
-        subscription: { ...row.subscription, dataRemovedAt: null, archivedAt: null },
-      });
-    this.review(id, this.now());
-  }
-
   async descents(): Promise<Descents> {
     this.#checkHere();
     const rows = [...this.rows.values()].flatMap(({ subscription }) => subscription ?? []);

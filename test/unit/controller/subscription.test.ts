@@ -224,6 +224,20 @@ describe('A subscription and its instance', function () {
     expect(row().reason).to.equal('Purged');
   });
 
+  it('takes one rung a look, also where none has to wait', async () => {
+    await sell();
+    const terms = { ...subscription().terms, grace: 0, retention: 0, finalNotice: 0 };
+    row().subscription = { ...subscription(), terms };
+    await sim.time.pass(60 * 24 * HOUR, 24 * HOUR);
+    const reasons = [];
+    for (let looks = 0; looks < 4; looks++) {
+      await look(1);
+      reasons.push(row().reason);
+    }
+    expect(reasons).to.deep.equal(['Expired', 'Expired', 'Expired', 'Purged']);
+    expect(mails()).to.deep.equal(['welcome', 'suspended', 'finalNotice']);
+  });
+
   for (const jump of [24, -24])
     it(`is not suspended early when the clock jumps by ${jump} h`, async () => {
       await sell();

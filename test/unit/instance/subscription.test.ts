@@ -373,6 +373,13 @@ describe('While nobody knows the day', () => {
     expect(story.settle().subscription.reason).to.equal('Refunded');
   });
 
+  it('who is on the way down takes no rung', () => {
+    const story = expired();
+    story.isDayCertain = false;
+    story.sleep(60).settle();
+    expect(story.subscription.finalNoticeAt).to.equal(null);
+  });
+
   it('who is suspended stays so, and runs again when she pays', () => {
     const story = expired();
     story.isDayCertain = false;
