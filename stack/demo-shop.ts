@@ -18,20 +18,31 @@ export async function openShop(odoo: OdooRpc, plan: number): Promise<void> {
   const [spanish] = await odoo.read<{ id: number }>('res.lang', [['code', '=', SPANISH]], ['id']);
   const [website] = await odoo.read<{ id: number }>('website', [], ['id'], { limit: 1 });
   if (!spanish || !website) throw new Error('The manager has no Spanish or no website.');
-  const icon = join(repository, 'odoo-addon', 'micro_saas', 'static', 'description', 'icon.png');
-  const image = (await readFile(icon)).toString('base64');
+  const logo = await picture('odoo-addon', 'micro_saas', 'static', 'description', 'icon.png');
   const languages = { language_ids: [[4, spanish.id]], default_lang_id: spanish.id };
-  await odoo.call('website', 'write', [
-    [website.id],
-    { name: 'MicroSaaS', logo: image, ...languages },
-  ]);
-  const transfer = [['custom_mode', '=', 'wire_transfer']];
-  const providers = await odoo.read<{ id: number }>('payment.provider', transfer, ['id']);
-  const ids = providers.map(({ id }) => id);
-  await odoo.call('payment.provider', 'write', [ids, { state: 'enabled', is_published: true }]);
+  await odoo.call('website', 'write', [[website.id], { name: 'MicroSaaS', logo, ...languages }]);
+  const transfer = { state: 'enabled', is_published: true };
+  await changeProviders(odoo, [['custom_mode', '=', 'wire_transfer']], transfer);
+  // Its button in the cart would skip what this shop is there to show: billing data, then the payment.
+  await changeProviders(odoo, [['code', '=', 'demo']], { allow_express_checkout: false });
+  const image = await picture('stack', 'demo-plan.png');
   await odoo.call('product.product', 'write', [[plan], { image_1920: image }]);
   const settings = await odoo.create('res.config.settings', {});
   await odoo.call('res.config.settings', 'action_microsaas_sell_from_shop', [[settings]]);
+}
+
+async function changeProviders(
+  odoo: OdooRpc,
+  domain: unknown[],
+  values: Record<string, unknown>,
+): Promise<void> {
+  const ids = await odoo.call<number[]>('payment.provider', 'search', [domain]);
+  await odoo.call('payment.provider', 'write', [ids, values]);
+}
+
+/** A picture of this checkout, as Odoo takes it. */
+async function picture(...path: string[]): Promise<string> {
+  return (await readFile(join(repository, ...path))).toString('base64');
 }
 
 /** A company may change its currency and country only while its books are empty. */

@@ -32,7 +32,9 @@ class TestPortal(MicroSaasCommon, HttpCase):
     def _post(self, path):
         page = self.url_open(f"/my/instances/{self.instance.id}")
         token = page.text.partition('name="csrf_token" value="')[2].partition('"')[0]
-        return self.url_open(path, data={"csrf_token": token})
+        response = self.url_open(path, data={"csrf_token": token})
+        self.env.invalidate_all()  # what the request wrote, this environment has not seen
+        return response
 
     def test_she_sees_hers_and_nobody_elses(self):
         self.authenticate("hers", "hershers")

@@ -10,7 +10,8 @@ class ShopCommon(MicroSaasCommon):
     def setUpClass(cls):
         super().setUpClass()
         cls.plan.write({"invoice_policy": "order", "taxes_id": False})
-        cls.website = cls.env["website"].search([], limit=1)
+        cls.website = cls.env["website"].sudo().search([], limit=1)
+        cls.website.company_id = cls.env.company  # an order of the shop belongs to its website's company
 
     def _order(self, quantity=1, in_shop=True, **vals):
         return self.env["sale.order"].sudo().create(
