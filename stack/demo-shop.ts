@@ -11,17 +11,32 @@ const SPANISH = 'es_ES';
 const IBAN = 'ES9121000418450200051332';
 
 /**
- * Opens the manager's web shop the way its owner would: in Spanish and euros, bank transfer on, one press on
+ * Opens the manager's web shop the way its owner would: in Spanish (and English) and euros, bank transfer on, one press on
  * *Sell from the web shop*. Odoo's demo payment is on by itself. May be repeated.
  * @param plan id of the product (variant) that is sold
  */
 export async function openShop(odoo: OdooRpc, plan: number): Promise<void> {
   await asSpanishCompany(odoo);
+  const inactiveToo = { context: { active_test: false } };
+  const [english] = await odoo.read<{ id: number }>(
+    'res.lang',
+    [['code', '=', 'en_US']],
+    ['id'],
+    inactiveToo,
+  );
+  // Installed in Spanish, Odoo switches its own English off.
+  await odoo.call('res.lang', 'write', [[english?.id], { active: true }]);
   const [spanish] = await odoo.read<{ id: number }>('res.lang', [['code', '=', SPANISH]], ['id']);
   const [website] = await odoo.read<{ id: number }>('website', [], ['id'], { limit: 1 });
   if (!spanish || !website) throw new Error('The manager has no Spanish or no website.');
   const logo = await picture('odoo-addon', 'micro_saas', 'static', 'description', 'icon.png');
-  const languages = { language_ids: [[4, spanish.id]], default_lang_id: spanish.id };
+  const languages = {
+    language_ids: [
+      [4, spanish.id],
+      [4, english?.id],
+    ],
+    default_lang_id: spanish.id,
+  };
   await odoo.call('website', 'write', [[website.id], { name: 'MicroSaaS', logo, ...languages }]);
   await takeTransfers(odoo);
   // Its button in the cart would skip what this shop is there to show: billing data, then the payment.

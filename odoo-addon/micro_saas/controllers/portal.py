@@ -20,12 +20,13 @@ class InstancePortal(CustomerPortal):
     @route("/my/instances", type="http", auth="user", website=True)
     def my_instances(self):
         """The list of her instances."""
-        values = {
-            **self._prepare_portal_layout_values(),
-            "page_name": "instances",
-            "instances": self._my_instances().sudo(),
-        }
-        return request.render("micro_saas.portal_my_instances", values)
+        layout = {**self._prepare_portal_layout_values(), "page_name": "instances"}
+        return request.render("micro_saas.portal_my_instances", {**layout, **self._list_values()})
+
+    @route("/my/instances/list", type="http", auth="user", website=True)
+    def my_instances_list(self):
+        """The cards of that page as an HTML fragment; it asks for them while something is being prepared."""
+        return self._fragment("micro_saas.portal_instance_list", self._list_values())
 
     @route("/my/instances/<int:instance_id>", type="http", auth="user", website=True)
     def my_instance(self, instance_id):
@@ -39,9 +40,7 @@ class InstancePortal(CustomerPortal):
         if not instance:
             return request.not_found()
         values = {"instance": instance, "status": instance._portal_status()}
-        response = request.render("micro_saas.portal_instance_status", values)
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return self._fragment("micro_saas.portal_instance_status", values)
 
     @route(
         "/my/instances/<int:instance_id>/restart",
@@ -79,6 +78,19 @@ class InstancePortal(CustomerPortal):
         # Beside the record rules: staff, whom no rule confines, see their own here too.
         customer = request.env.user.commercial_partner_id
         return instances.search([("partner_id", "child_of", customer.ids)])
+
+    def _list_values(self):
+        instances = self._my_instances().sudo()
+        statuses = {instance: instance._portal_status() for instance in instances}
+        customer = request.env.user.commercial_partner_id
+        is_coming = request.env["account.move"].sudo()._microsaas_is_coming_for(customer)
+        is_moving = is_coming or any(status["poll"] for status in statuses.values())
+        return {"statuses": statuses, "is_coming": is_coming, "poll": int(is_moving)}
+
+    def _fragment(self, template, values):
+        response = request.render(template, values)
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
     def _my_instance(self, instance_id):
         """Return one of the user's instances, with sudo; empty, and logged, if it is not hers."""

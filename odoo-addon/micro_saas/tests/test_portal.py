@@ -122,6 +122,26 @@ class TestPortal(MicroSaasCommon, HttpCase):
         self._settle(state="stopped", reason="Stopped")
         self.assertEqual(instance._portal_status()["code"], "stopped")
 
+    def test_what_is_paid_is_announced_until_it_is_there(self):
+        self._settle()
+        self.authenticate("hers", "hershers")
+        self.assertIn('data-poll="0"', self.url_open("/my/instances/list").text)
+        move = self._invoice()
+        coming = self.url_open("/my/instances/list").text
+        self.assertIn('data-poll="1"', coming)
+        self.assertIn("about to be prepared", coming)
+        self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}])
+        preparing = self.url_open("/my/instances/list").text
+        self.assertIn('data-poll="1"', preparing)
+        self.assertNotIn("about to be prepared", preparing)
+
+    def test_what_is_made_by_hand_is_not_announced(self):
+        self._settle()
+        self.plan.microsaas_provision = "manual"
+        self._invoice()
+        self.authenticate("hers", "hershers")
+        self.assertIn('data-poll="0"', self.url_open("/my/instances/list").text)
+
     def test_busy_means_that_a_review_is_due(self):
         self.assertTrue(self.instance.microsaas_busy)
         self._settle(next_review=fields.Datetime.to_string(fields.Datetime.now() + timedelta(days=1)))

@@ -38,10 +38,10 @@ export class Office {
 
   /** One more plan; those of earlier runs leave the shop. @param values of the product, over the usual ones */
   async newPlan(name: string, values: Record<string, unknown> = {}): Promise<SoldPlan> {
-    const earlier = await this.rpc.call<number[]>('product.product', 'search', [
+    const earlier = await this.rpc.call<number[]>('product.template', 'search', [
       [['name', '=', name]],
     ]);
-    await this.rpc.call('product.product', 'write', [earlier, { active: false }]);
+    await this.rpc.call('product.template', 'write', [earlier, { active: false }]);
     const product = await this.rpc.create('product.product', {
       name,
       list_price: 49,
