@@ -17,27 +17,10 @@ const IBAN = 'ES9121000418450200051332';
  */
 export async function openShop(odoo: OdooRpc, plan: number): Promise<void> {
   await asSpanishCompany(odoo);
-  const inactiveToo = { context: { active_test: false } };
-  const [english] = await odoo.read<{ id: number }>(
-    'res.lang',
-    [['code', '=', 'en_US']],
-    ['id'],
-    inactiveToo,
-  );
-  // Installed in Spanish, Odoo switches its own English off.
-  await odoo.call('res.lang', 'write', [[english?.id], { active: true }]);
-  const [spanish] = await odoo.read<{ id: number }>('res.lang', [['code', '=', SPANISH]], ['id']);
-  const [website] = await odoo.read<{ id: number }>('website', [], ['id'], { limit: 1 });
-  if (!spanish || !website) throw new Error('The manager has no Spanish or no website.');
   const logo = await picture('odoo-addon', 'micro_saas', 'static', 'description', 'icon.png');
-  const languages = {
-    language_ids: [
-      [4, spanish.id],
-      [4, english?.id],
-    ],
-    default_lang_id: spanish.id,
-  };
-  await odoo.call('website', 'write', [[website.id], { name: 'MicroSaaS', logo, ...languages }]);
+  const [website] = await odoo.call<number[]>('website', 'search', [[]], { limit: 1 });
+  const values = { name: 'MicroSaaS', logo, ...(await languages(odoo)) };
+  await odoo.call('website', 'write', [[website], values]);
   await takeTransfers(odoo);
   // Its button in the cart would skip what this shop is there to show: billing data, then the payment.
   await changeProviders(odoo, [['code', '=', 'demo']], { allow_express_checkout: false });
@@ -45,6 +28,20 @@ export async function openShop(odoo: OdooRpc, plan: number): Promise<void> {
   await odoo.call('product.product', 'write', [[plan], { image_1920: image }]);
   const settings = await odoo.create('res.config.settings', {});
   await odoo.call('res.config.settings', 'action_microsaas_sell_from_shop', [[settings]]);
+}
+
+/** The languages of the website, as its values. Installed in Spanish, Odoo has switched its own English off. */
+async function languages(odoo: OdooRpc): Promise<Record<string, unknown>> {
+  const found = await odoo.read<{ id: number; code: string }>(
+    'res.lang',
+    [['code', 'in', [SPANISH, 'en_US']]],
+    ['code'],
+    { context: { active_test: false } },
+  );
+  const ids = found.map(({ id }) => id);
+  await odoo.call('res.lang', 'write', [ids, { active: true }]);
+  const spanish = found.find(({ code }) => code === SPANISH);
+  return { language_ids: [[6, 0, ids]], default_lang_id: spanish?.id };
 }
 
 /** Bank transfer is a way to pay, and the thank-you page says to which account. */
