@@ -41,7 +41,8 @@ async function languages(odoo: OdooRpc): Promise<Record<string, unknown>> {
   const ids = found.map(({ id }) => id);
   await odoo.call('res.lang', 'write', [ids, { active: true }]);
   const spanish = found.find(({ code }) => code === SPANISH);
-  return { language_ids: [[6, 0, ids]], default_lang_id: spanish?.id };
+  // Whoever has chosen no language reads Spanish, whatever her browser prefers.
+  return { language_ids: [[6, 0, ids]], default_lang_id: spanish?.id, auto_redirect_lang: false };
 }
 
 /** Bank transfer is a way to pay, and the thank-you page says to which account. */

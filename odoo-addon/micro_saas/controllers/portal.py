@@ -38,7 +38,7 @@ class InstancePortal(CustomerPortal):
         """The part of the page that changes by itself, as an HTML fragment; the page asks for it while work goes on."""
         instance = self._my_instance(instance_id)
         if not instance:
-            return request.not_found()
+            raise request.not_found()
         values = {"instance": instance, "status": instance._portal_status()}
         return self._fragment("micro_saas.portal_instance_status", values)
 
@@ -65,8 +65,10 @@ class InstancePortal(CustomerPortal):
         instance = self._my_instance(instance_id)
         try:
             if instance:
-                move = instance.subscription_ids[:1].sudo()._issue_renewal_invoice()
-                return request.redirect(move.get_portal_url())
+                # Who sold it sells the renewal too: the customer must not stand on it as her own salesperson.
+                seller = instance.factura_id.invoice_user_id or request.env.ref("base.user_root")
+                subscription = instance.subscription_ids[:1].with_user(seller).sudo()
+                return request.redirect(subscription._issue_renewal_invoice().get_portal_url())
         except UserError as error:
             return self._render(instance, str(error))
         return self._back(instance)
@@ -104,7 +106,7 @@ class InstancePortal(CustomerPortal):
 
     def _render(self, instance, problem=""):
         if not instance:
-            return request.not_found()
+            raise request.not_found()
         values = {
             **self._prepare_portal_layout_values(),
             "page_name": "instances",
@@ -116,5 +118,5 @@ class InstancePortal(CustomerPortal):
 
     def _back(self, instance):
         if not instance:
-            return request.not_found()
+            raise request.not_found()
         return request.redirect(f"/my/instances/{instance.id}")

@@ -103,6 +103,7 @@ class TestPortal(MicroSaasCommon, HttpCase):
             self.assertIn("/my/invoices/", response.url)
         move = self.instance.subscription_ids.renewal_line_ids.move_id
         self.assertEqual((len(move), move.state), (1, "posted"))
+        self.assertEqual(move.invoice_user_id, self.instance.factura_id.invoice_user_id)
 
     def test_what_she_is_told(self):
         instance = self.instance

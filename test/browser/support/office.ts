@@ -128,6 +128,20 @@ export class Office {
     return user?.partner_id[0];
   }
 
+  /** The payment provider says that a customer's pending payment has arrived. */
+  async moneyArrives(email: string): Promise<void> {
+    const pending = [
+      ['partner_id.email', '=', email],
+      ['state', '=', 'pending'],
+    ];
+    const ids = await eventually(async () => {
+      const found = await this.rpc.call<number[]>('payment.transaction', 'search', [pending]);
+      if (found.length === 0) throw new Error(`${email} has no pending payment.`);
+      return found;
+    });
+    await this.rpc.call('payment.transaction', 'action_demo_set_done', [ids]);
+  }
+
   /** Names of a customer's instances, in order. */
   async instancesOf(email: string): Promise<string[]> {
     const domain = [['partner_id.email', '=', email]];
