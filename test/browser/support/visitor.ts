@@ -35,16 +35,10 @@ export class Visitor {
   readonly #hasScripts: boolean;
   #shots = 0;
 
-  private constructor(
-    world: ShopWorld,
-    context: BrowserContext,
-    page: Page,
-    folder: string,
-    hasScripts: boolean,
-  ) {
+  private constructor(world: ShopWorld, page: Page, folder: string, hasScripts: boolean) {
     this.world = world;
     this.page = page;
-    this.#context = context;
+    this.#context = page.context();
     this.#folder = folder;
     this.#hasScripts = hasScripts;
     page.on('pageerror', (error) => this.scriptErrors.push(error.message));
@@ -69,7 +63,7 @@ export class Visitor {
       async (route) => route.abort(),
     );
     const page = await context.newPage();
-    const visitor = new Visitor(world, context, page, folder, options.javaScript ?? true);
+    const visitor = new Visitor(world, page, folder, options.javaScript ?? true);
     present.add(visitor);
     return visitor;
   }
