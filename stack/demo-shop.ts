@@ -11,7 +11,7 @@ const SPANISH = 'es_ES';
 const IBAN = 'ES9121000418450200051332';
 
 /**
- * Opens the manager's web shop the way its owner would: in Spanish (and English) and euros, bank transfer on, one press on
+ * Opens the manager's web shop the way its owner would: in Spanish and euros, bank transfer on, one press on
  * *Sell from the web shop*. Odoo's demo payment is on by itself. May be repeated.
  * @param plan id of the product (variant) that is sold
  */
@@ -19,8 +19,10 @@ export async function openShop(odoo: OdooRpc, plan: number): Promise<void> {
   await asSpanishCompany(odoo);
   const logo = await picture('odoo-addon', 'micro_saas', 'static', 'description', 'icon.png');
   const [website] = await odoo.call<number[]>('website', 'search', [[]], { limit: 1 });
-  const values = { name: 'MicroSaaS', logo, ...(await languages(odoo)) };
-  await odoo.call('website', 'write', [[website], values]);
+  const [spanish] = await odoo.call<number[]>('res.lang', 'search', [[['code', '=', SPANISH]]]);
+  // No second language: with one, Odoo sends whoever asks for none from `/shop` to `/en/shop`.
+  const languages = { language_ids: [[6, 0, [spanish]]], default_lang_id: spanish };
+  await odoo.call('website', 'write', [[website], { name: 'MicroSaaS', logo, ...languages }]);
   await takeTransfers(odoo);
   // Its button in the cart would skip what this shop is there to show: billing data, then the payment.
   await changeProviders(odoo, [['code', '=', 'demo']], { allow_express_checkout: false });
@@ -28,21 +30,6 @@ export async function openShop(odoo: OdooRpc, plan: number): Promise<void> {
   await odoo.call('product.product', 'write', [[plan], { image_1920: image }]);
   const settings = await odoo.create('res.config.settings', {});
   await odoo.call('res.config.settings', 'action_microsaas_sell_from_shop', [[settings]]);
-}
-
-/** The languages of the website, as its values. Installed in Spanish, Odoo has switched its own English off. */
-async function languages(odoo: OdooRpc): Promise<Record<string, unknown>> {
-  const found = await odoo.read<{ id: number; code: string }>(
-    'res.lang',
-    [['code', 'in', [SPANISH, 'en_US']]],
-    ['code'],
-    { context: { active_test: false } },
-  );
-  const ids = found.map(({ id }) => id);
-  await odoo.call('res.lang', 'write', [ids, { active: true }]);
-  const spanish = found.find(({ code }) => code === SPANISH);
-  // Whoever has chosen no language reads Spanish, whatever her browser prefers.
-  return { language_ids: [[6, 0, ids]], default_lang_id: spanish?.id, auto_redirect_lang: false };
 }
 
 /** Bank transfer is a way to pay, and the thank-you page says to which account. */

@@ -128,6 +128,19 @@ export class Office {
     return user?.partner_id[0];
   }
 
+  /** The website in English too, below `/en`. @returns what makes it Spanish alone again */
+  async openEnglish(): Promise<() => Promise<void>> {
+    const english = [['code', '=', 'en_US']];
+    const inactiveToo = { context: { active_test: false } };
+    const [language] = await this.rpc.call<number[]>('res.lang', 'search', [english], inactiveToo);
+    const sites = await this.rpc.call<number[]>('website', 'search', [[]]);
+    await this.rpc.call('res.lang', 'write', [[language], { active: true }]);
+    await this.rpc.call('website', 'write', [sites, { language_ids: [[4, language]] }]);
+    return async () => {
+      await this.rpc.call('website', 'write', [sites, { language_ids: [[3, language]] }]);
+    };
+  }
+
   /** The payment provider says that a customer's pending payment has arrived. */
   async moneyArrives(email: string): Promise<void> {
     const pending = [
