@@ -97,8 +97,7 @@ class MicrosaasInstanceName(models.Model):
             return False
         if order.state != "draft" or not order.website_id:
             return True
-        paying = order.transaction_ids.filtered(lambda tx: tx.state in ("pending", "authorized", "done"))
-        return bool(paying) or self.chosen_at > fields.Datetime.now() - KEPT_IN_CART
+        return order._microsaas_is_being_paid() or self.chosen_at > fields.Datetime.now() - KEPT_IN_CART
 
     @api.model
     def _holder(self, name, line, unit):

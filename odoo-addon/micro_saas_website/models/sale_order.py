@@ -9,6 +9,10 @@ class SaleOrder(models.Model):
         """Return the lines that sell instances."""
         return self.order_line.filtered(lambda line: line._microsaas_units())
 
+    def _microsaas_is_being_paid(self):
+        """Tell whether money for this order is on its way or here."""
+        return any(tx.state in ("pending", "authorized", "done") for tx in self.sudo().transaction_ids)
+
     def _microsaas_default_wish(self):
         """Return the text that instances are named after when nobody chose a name."""
         partner = self.partner_id.commercial_partner_id

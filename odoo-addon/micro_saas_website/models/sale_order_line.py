@@ -11,6 +11,15 @@ class SaleOrderLine(models.Model):
 
     microsaas_name_ids = fields.One2many("microsaas.instance.name", "order_line_id", "Instance names")
 
+    def unlink(self):
+        """Leave an archived plan in an order that is being paid: the shop would empty it, and the money bought nothing."""
+        kept = self.filtered(
+            lambda line: line._microsaas_units()
+            and not line.product_id.active
+            and line.order_id._microsaas_is_being_paid()
+        )
+        return super(SaleOrderLine, self - kept).unlink()
+
     def _microsaas_units(self):
         """Return how many instances this line sells: whole units only."""
         self.ensure_one()

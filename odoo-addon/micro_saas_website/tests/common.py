@@ -34,3 +34,18 @@ class ShopCommon(MicroSaasCommon):
         move.invoice_date = fields.Date.today()
         move.action_post()
         return move
+
+    def _pending_payment(self, order):
+        provider = self.env["payment.provider"].sudo().search([], limit=1)
+        return self.env["payment.transaction"].sudo().create(
+            {
+                "provider_id": provider.id,
+                "payment_method_id": self.env["payment.method"].sudo().search([], limit=1).id,
+                "reference": f"pending payment of {order.name}",
+                "amount": 30,
+                "currency_id": order.currency_id.id,
+                "partner_id": self.partner.id,
+                "state": "pending",
+                "sale_order_ids": [Command.set(order.ids)],
+            }
+        )

@@ -51,20 +51,7 @@ class TestInstanceName(ShopCommon):
         for order, name in ((forgotten, "luna"), (paying, "sol")):
             self._choose(order, name)
             order.order_line.microsaas_name_ids.chosen_at = hours_ago
-        method = self.env["payment.method"].sudo().search([], limit=1)
-        provider = self.env["payment.provider"].sudo().search([("company_id", "=", self.env.company.id)], limit=1)
-        self.env["payment.transaction"].sudo().create(
-            {
-                "provider_id": provider.id,
-                "payment_method_id": method.id,
-                "reference": "pending payment",
-                "amount": 30,
-                "currency_id": paying.currency_id.id,
-                "partner_id": self.partner.id,
-                "state": "pending",
-                "sale_order_ids": [(6, 0, paying.ids)],
-            }
-        )
+        self._pending_payment(paying)
         self.assertTrue(self._choose(taker, "sol"))
         self.assertFalse(self._choose(taker, "luna"))
         self.assertEqual(forgotten._microsaas_lost_names().name, "luna")

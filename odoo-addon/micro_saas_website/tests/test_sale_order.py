@@ -50,6 +50,16 @@ class TestSaleOrder(ShopCommon):
         self.assertEqual(move.invoice_line_ids.microsaas_names, "luna-2")
         self.assertIn("luna-2", second.message_ids[0].preview + second.message_ids[1].preview)
 
+    def test_a_plan_archived_while_it_is_being_paid_is_served(self):
+        in_cart, paying = self._order(), self._order()
+        self._pending_payment(paying)
+        self.plan.active = False
+        for order in (in_cart, paying):
+            order._verify_cart()
+        self.assertFalse(in_cart.order_line)
+        move = self._invoice_of(paying)
+        self.assertEqual(move.invoice_line_ids.microsaas_names, "panaderia-luna")
+
     def test_fewer_units_need_fewer_names(self):
         order = self._order(quantity=2)
         other = self._order()
