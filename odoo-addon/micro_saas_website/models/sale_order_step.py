@@ -15,7 +15,7 @@ class SaleOrder(models.Model):
 
     @api.depends_context("lang")
     @api.depends(
-        "state", "order_line.product_id", "order_line.product_uom_qty", "transaction_ids.state",
+        "state", "order_line.product_id.microsaas_provision", "order_line.product_uom_qty", "transaction_ids.state",
         "invoice_ids.state", "invoice_ids.payment_state", "invoice_ids.instancia_ids",
     )
     def _compute_microsaas_missing(self):
