@@ -23,7 +23,7 @@ class SaleOrder(models.Model):
             order.microsaas_missing = order._microsaas_office_sentences().get(order._microsaas_step(), "")
 
     def _microsaas_step(self):
-        """Return what comes next, one word of `_microsaas_office_sentences`, `preparing` or `done`; "" for other orders."""
+        """Return what comes next: a word of `_microsaas_office_sentences`, `preparing` or `done`; "" for other orders."""
         lines = self._microsaas_lines()
         if not lines:
             return ""
