@@ -131,11 +131,11 @@ class TestPortal(MicroSaasCommon, HttpCase):
         move = self._invoice()
         coming = self.url_open("/my/instances/list").text
         self.assertIn('data-poll="1"', coming)
-        self.assertIn("about to be prepared", coming)
+        self.assertIn("alert-info", coming)
         self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}])
         preparing = self.url_open("/my/instances/list").text
         self.assertIn('data-poll="1"', preparing)
-        self.assertNotIn("about to be prepared", preparing)
+        self.assertNotIn("alert-info", preparing)
 
     def test_what_is_made_by_hand_is_not_announced(self):
         self._settle()
