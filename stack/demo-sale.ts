@@ -124,6 +124,9 @@ export class DemoSale {
       es_plan_microsaas: true,
       duracion_suscripcion: 'monthly',
       microsaas_provision: 'automatic',
+      // What the template gives anyway; said here, the shop shows it.
+      microsaas_memory_mb: 1024,
+      microsaas_cpus: 1,
       plantilla_id: template.id,
     });
   }

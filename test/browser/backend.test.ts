@@ -61,11 +61,12 @@ describe("the bookkeeper's screens", function () {
   });
 
   it('an invoice with its counters', async () => {
-    const { visitor } = carmen;
+    const { page, visitor } = carmen;
     await carmen.open('account.move', instance.factura_id[0]);
-    await visitor.labelled(/Instancias/).waitFor();
+    const counter = page.locator('button[name=action_ver_instancias]').filter({ visible: true });
+    await counter.waitFor();
     await visitor.shot('invoice');
-    await visitor.press(/Instancias/);
+    await counter.click();
     await visitor.labelled(/^Reiniciar$/).waitFor();
   });
 
@@ -82,7 +83,7 @@ describe("the bookkeeper's screens", function () {
     await visitor.shot('plans');
     await page.locator('.o_data_row .o_data_cell').nth(2).click();
     await page.locator('.o_form_view').waitFor();
-    await visitor.press('Plan MicroSaaS');
+    await visitor.press('Plan de MicroSaaS');
     await visitor.shot('plan');
     expect(visitor.scriptErrors).to.deep.equal([]);
   });

@@ -126,7 +126,7 @@ describe('the shop without JavaScript', function () {
     });
     await client.json('/payment/status/poll', {});
     const thanks = await client.get('/shop/payment/validate');
-    expect(thanks).to.include('Estamos preparando su Odoo');
+    expect(thanks).to.match(/Estamos preparando su Odoo|Tiene su Odoo en su propia página/);
     await eventually(async () => {
       const fields = ['name', 'state', 'instance_url'];
       const domain = [['partner_id.email', '=', email]];

@@ -37,6 +37,7 @@ describe("the customer's own page, on a phone", function () {
     await visitor.go(`/my/instances/${id}`);
     await visitor.press('Reiniciar');
     await visitor.sees('Su Odoo está arrancando');
+    await page.waitForLoadState();
     let reloads = 0;
     page.on('load', () => {
       reloads += 1;
@@ -65,9 +66,14 @@ describe("the customer's own page, on a phone", function () {
 
   it('speaks English too', async () => {
     const { visitor } = buyer;
-    await visitor.go(`/en/my/instances/${id}`);
-    await visitor.sees('Your Odoo is ready');
-    await visitor.labelled('Renew and pay').waitFor();
-    await visitor.shot('english');
+    const shutEnglish = await world.office.openEnglish();
+    try {
+      await visitor.go(`/en/my/instances/${id}`);
+      await visitor.sees('Your Odoo is ready');
+      await visitor.labelled('Renew and pay').waitFor();
+      await visitor.shot('english');
+    } finally {
+      await shutEnglish();
+    }
   });
 });

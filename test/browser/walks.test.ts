@@ -76,11 +76,10 @@ describe("the seed's walk, from the shop to the customer's own Odoo", function (
     await carmen.visitor.labelled('Crear instancia').waitFor();
     await carmen.visitor.shot('invoice-paid');
     await carmen.visitor.press('Crear instancia');
-    await carmen.page.locator('.o_form_view [name=http_port]').waitFor({ state: 'attached' });
+    const chosen = carmen.page.locator('.oe_title .o_field_widget[name=name] input');
+    await chosen.waitFor();
     await carmen.visitor.shot('new-instance');
-    expect(await carmen.page.locator('.o_field_widget[name=name] input').inputValue()).to.equal(
-      name,
-    );
+    expect(await chosen.inputValue()).to.equal(name);
     await carmen.visitor.press(/^Arrancar$/);
     await carmen.visitor.shot('starting');
     await carmen.seesState('En marcha');

@@ -10,8 +10,10 @@ const TIMEOUT = 900_000;
 
 /** Odoo's own closing line of a test run. */
 const CLOSING = /(\d+) failed, (\d+) error\(s\) of (\d+) tests/;
+/** Where an entry of Odoo's log begins; a traceback is the lines after it. */
+const ENTRY = /^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} )/m;
 /** What Odoo logs of one test that went wrong. */
-const WRONG = / (?:ERROR|CRITICAL) \S+ \S+: .*/g;
+const WRONG = /^\S+ \S+ \d+ (?:ERROR|CRITICAL) /;
 
 /**
  * The tests of `micro_saas`, in an Odoo that has nothing else.
@@ -47,7 +49,7 @@ async function odooTests(stack: ManagerStack, addon: string): Promise<Tally> {
     });
   const [, failed, errors, all] = CLOSING.exec(log) ?? [];
   if (all === undefined) throw new Error(`Odoo did not run the tests:\n${log.slice(-2_000)}`);
-  for (const line of log.match(WRONG) ?? []) sayToTerminal(line.trim());
+  for (const entry of log.split(ENTRY)) if (WRONG.test(entry)) sayToTerminal(entry.trim());
   await stack.dropDatabase(DATABASE);
   const wrong = Number(failed) + Number(errors);
   return { passed: Number(all) - wrong, failed: wrong, skipped: 0 };

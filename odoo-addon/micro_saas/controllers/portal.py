@@ -20,12 +20,13 @@ class InstancePortal(CustomerPortal):
     @route("/my/instances", type="http", auth="user", website=True)
     def my_instances(self):
         """The list of her instances."""
-        values = {
-            **self._prepare_portal_layout_values(),
-            "page_name": "instances",
-            "instances": self._my_instances().sudo(),
-        }
-        return request.render("micro_saas.portal_my_instances", values)
+        layout = {**self._prepare_portal_layout_values(), "page_name": "instances"}
+        return request.render("micro_saas.portal_my_instances", {**layout, **self._list_values()})
+
+    @route("/my/instances/list", type="http", auth="user", website=True)
+    def my_instances_list(self):
+        """The cards of that page as an HTML fragment; it asks for them while something is being prepared."""
+        return self._fragment("micro_saas.portal_instance_list", self._list_values())
 
     @route("/my/instances/<int:instance_id>", type="http", auth="user", website=True)
     def my_instance(self, instance_id):
@@ -37,11 +38,9 @@ class InstancePortal(CustomerPortal):
         """The part of the page that changes by itself, as an HTML fragment; the page asks for it while work goes on."""
         instance = self._my_instance(instance_id)
         if not instance:
-            return request.not_found()
+            raise request.not_found()
         values = {"instance": instance, "status": instance._portal_status()}
-        response = request.render("micro_saas.portal_instance_status", values)
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return self._fragment("micro_saas.portal_instance_status", values)
 
     @route(
         "/my/instances/<int:instance_id>/restart",
@@ -66,8 +65,10 @@ class InstancePortal(CustomerPortal):
         instance = self._my_instance(instance_id)
         try:
             if instance:
-                move = instance.subscription_ids[:1].sudo()._issue_renewal_invoice()
-                return request.redirect(move.get_portal_url())
+                # Who sold it sells the renewal too: the customer must not stand on it as her own salesperson.
+                seller = instance.factura_id.invoice_user_id or request.env.ref("base.user_root")
+                subscription = instance.subscription_ids[:1].with_user(seller).sudo()
+                return request.redirect(subscription._issue_renewal_invoice().get_portal_url())
         except UserError as error:
             return self._render(instance, str(error))
         return self._back(instance)
@@ -79,6 +80,19 @@ class InstancePortal(CustomerPortal):
         # Beside the record rules: staff, whom no rule confines, see their own here too.
         customer = request.env.user.commercial_partner_id
         return instances.search([("partner_id", "child_of", customer.ids)])
+
+    def _list_values(self):
+        instances = self._my_instances().sudo()
+        statuses = {instance: instance._portal_status() for instance in instances}
+        customer = request.env.user.commercial_partner_id
+        is_coming = request.env["account.move"].sudo()._microsaas_is_coming_for(customer)
+        is_moving = is_coming or any(status["poll"] for status in statuses.values())
+        return {"statuses": statuses, "is_coming": is_coming, "poll": int(is_moving)}
+
+    def _fragment(self, template, values):
+        response = request.render(template, values)
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
     def _my_instance(self, instance_id):
         """Return one of the user's instances, with sudo; empty, and logged, if it is not hers."""
@@ -92,7 +106,7 @@ class InstancePortal(CustomerPortal):
 
     def _render(self, instance, problem=""):
         if not instance:
-            return request.not_found()
+            raise request.not_found()
         values = {
             **self._prepare_portal_layout_values(),
             "page_name": "instances",
@@ -104,5 +118,5 @@ class InstancePortal(CustomerPortal):
 
     def _back(self, instance):
         if not instance:
-            return request.not_found()
+            raise request.not_found()
         return request.redirect(f"/my/instances/{instance.id}")

@@ -62,6 +62,7 @@ class AccountMove(models.Model):
         self._check_can_provision()
         line, unit = self._microsaas_next_unit()
         instances = self.env["odoo.docker.instance"]
+        template = line.product_id.plantilla_id or self.env["docker.compose.template"]._default_template()
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("New instance"),
@@ -72,6 +73,7 @@ class AccountMove(models.Model):
                 "default_partner_id": self.partner_id.id,
                 "default_factura_id": self.id,
                 "default_name": line._microsaas_name(unit) or instances._default_name(self.partner_id),
+                "default_template_id": template.id,
             },
         }
 

@@ -26,13 +26,16 @@ class TestPortal(MicroSaasCommon, HttpCase):
         self.instance.start_instance()
 
     def _settle(self, **report):
+        self.env.cr.flush()  # what the invoice makes due at the end of its transaction comes before the sidecar's report
         report = {"state": "running", "reason": "Running", "message": "Running.", "next_review": False, **report}
         self._report(self.instance, instance_url="http://127.0.0.1:20000", **report)
 
     def _post(self, path):
         page = self.url_open(f"/my/instances/{self.instance.id}")
         token = page.text.partition('name="csrf_token" value="')[2].partition('"')[0]
-        return self.url_open(path, data={"csrf_token": token})
+        response = self.url_open(path, data={"csrf_token": token})
+        self.env.invalidate_all()  # what the request wrote, this environment has not seen
+        return response
 
     def test_she_sees_hers_and_nobody_elses(self):
         self.authenticate("hers", "hershers")
@@ -101,6 +104,7 @@ class TestPortal(MicroSaasCommon, HttpCase):
             self.assertIn("/my/invoices/", response.url)
         move = self.instance.subscription_ids.renewal_line_ids.move_id
         self.assertEqual((len(move), move.state), (1, "posted"))
+        self.assertEqual(move.invoice_user_id, self.instance.factura_id.invoice_user_id)
 
     def test_what_she_is_told(self):
         instance = self.instance
@@ -119,6 +123,26 @@ class TestPortal(MicroSaasCommon, HttpCase):
         instance.stop_instance()
         self._settle(state="stopped", reason="Stopped")
         self.assertEqual(instance._portal_status()["code"], "stopped")
+
+    def test_what_is_paid_is_announced_until_it_is_there(self):
+        self._settle()
+        self.authenticate("hers", "hershers")
+        self.assertNotIn("data-poll", self.url_open("/my/instances/list").text)
+        move = self._invoice()
+        coming = self.url_open("/my/instances/list").text
+        self.assertIn('data-poll="1"', coming)
+        self.assertIn("alert-info", coming)
+        self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}])
+        preparing = self.url_open("/my/instances/list").text
+        self.assertIn('data-poll="1"', preparing)
+        self.assertNotIn("alert-info", preparing)
+
+    def test_what_is_made_by_hand_is_not_announced(self):
+        self._settle()
+        self.plan.microsaas_provision = "manual"
+        self._invoice()
+        self.authenticate("hers", "hershers")
+        self.assertNotIn("data-poll", self.url_open("/my/instances/list").text)
 
     def test_busy_means_that_a_review_is_due(self):
         self.assertTrue(self.instance.microsaas_busy)

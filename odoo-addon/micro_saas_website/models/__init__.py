@@ -3,5 +3,6 @@ from . import (
     product_template,
     sale_order,
     sale_order_line,
+    sale_order_step,
     res_config_settings,
 )

@@ -1,6 +1,7 @@
 """The names that customers choose for the instances they are about to buy."""
 
 import re
+import unicodedata
 from datetime import timedelta
 
 from psycopg2.errors import UniqueViolation
@@ -96,8 +97,7 @@ class MicrosaasInstanceName(models.Model):
             return False
         if order.state != "draft" or not order.website_id:
             return True
-        paying = order.transaction_ids.filtered(lambda tx: tx.state in ("pending", "authorized", "done"))
-        return bool(paying) or self.chosen_at > fields.Datetime.now() - KEPT_IN_CART
+        return order._microsaas_is_being_paid() or self.chosen_at > fields.Datetime.now() - KEPT_IN_CART
 
     @api.model
     def _holder(self, name, line, unit):
@@ -134,9 +134,9 @@ class MicrosaasInstanceName(models.Model):
 
     @api.model
     def _as_name(self, text):
-        """Return any text in the letters that a name may have; never empty."""
-        name = self.env["ir.http"]._slugify(text or "", max_length=LONGEST - 5)
-        name = re.sub(r"[^a-z0-9]+", "-", name).strip("-")
+        """Return any text in the letters that a name may have; never empty, with room for a number behind it."""
+        plain = unicodedata.normalize("NFKD", text or "").encode("ascii", "ignore").decode().lower()
+        name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[: LONGEST - 5].rstrip("-")
         return name if len(name) >= SHORTEST else f"odoo-{name}".strip("-")
 
     @api.model

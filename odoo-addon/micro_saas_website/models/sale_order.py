@@ -1,59 +1,17 @@
-from odoo import api, fields, models
+from odoo import fields, models
 from odoo.exceptions import ValidationError
 
 
 class SaleOrder(models.Model):
     _inherit = "sale.order"
 
-    microsaas_missing = fields.Char(
-        "What an instance waits for", compute="_compute_microsaas_missing", compute_sudo=True
-    )
-
-    @api.depends_context("lang")
-    @api.depends(
-        "state", "order_line.product_id", "order_line.product_uom_qty", "transaction_ids.state",
-        "invoice_ids.state", "invoice_ids.payment_state", "invoice_ids.instancia_ids",
-    )
-    def _compute_microsaas_missing(self):
-        for order in self:
-            order.microsaas_missing = order._microsaas_missing_sentence()
-
-    def _microsaas_missing_sentence(self):
-        """Return what must still happen before the instances sold here exist; empty if nothing, or none is sold."""
-        _ = self.env._
-        lines = self._microsaas_lines()
-        if not lines:
-            return ""
-        if self.state == "cancel":
-            return _("The order is cancelled: no instance is created.")
-        last = self.transaction_ids.sorted("id")[-1:]
-        if self.state in ("draft", "sent"):
-            return {
-                "pending": _("The payment is pending. The instance is created once the money has arrived."),
-                "authorized": _("The payment is authorised but not captured yet."),
-                "cancel": _("The payment was abandoned. Pay the order to get the instance."),
-                "error": _("The payment was refused. Try again or choose another way to pay."),
-            }.get(last.state, _("The order is not confirmed and not paid yet."))
-        moves = self.invoice_ids.filtered(lambda move: move.move_type == "out_invoice" and move.state != "cancel")
-        if not moves:
-            return _("There is no invoice yet. Create it and register its payment.")
-        if "draft" in moves.mapped("state"):
-            return _("The invoice is still a draft. Confirm it and register its payment.")
-        if any(move.payment_state not in ("paid", "in_payment") for move in moves):
-            return _("The invoice is not paid yet.")
-        instances = moves.with_context(active_test=False).instancia_ids
-        if len(instances) >= sum(line._microsaas_units() for line in lines):
-            return ""
-        if "manual" in lines.product_id.mapped("microsaas_provision"):
-            return _("Everything is paid. Open the invoice and press Create instance.")
-        return _("Everything is paid. The instance is about to be created.")
-
     def _microsaas_lines(self):
+        """Return the lines that sell instances."""
         return self.order_line.filtered(lambda line: line._microsaas_units())
 
-    def _microsaas_instances(self):
-        """Return the instances that this order's invoices brought about."""
-        return self.invoice_ids.instancia_ids
+    def _microsaas_is_being_paid(self):
+        """Tell whether money for this order is on its way or here."""
+        return any(tx.state in ("pending", "authorized", "done") for tx in self.sudo().transaction_ids)
 
     def _microsaas_default_wish(self):
         """Return the text that instances are named after when nobody chose a name."""

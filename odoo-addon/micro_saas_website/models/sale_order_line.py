@@ -11,6 +11,18 @@ class SaleOrderLine(models.Model):
 
     microsaas_name_ids = fields.One2many("microsaas.instance.name", "order_line_id", "Instance names")
 
+    def unlink(self):
+        """Leave a plan in the shop's order that is being paid, or the money would buy nothing.
+
+        The shop takes lines out by itself when their product is archived, whatever payments are on their way.
+        """
+        kept = self.filtered(
+            lambda line: line._microsaas_units()
+            and line.order_id.website_id
+            and line.order_id._microsaas_is_being_paid()
+        )
+        return super(SaleOrderLine, self - kept).unlink()
+
     def _microsaas_units(self):
         """Return how many instances this line sells: whole units only."""
         self.ensure_one()

@@ -1,6 +1,8 @@
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
+from odoo.addons.micro_saas_website.models.sale_order_step import PAYMENT_STEPS
+
 from .common import ShopCommon
 
 
@@ -48,6 +50,16 @@ class TestSaleOrder(ShopCommon):
         self.assertEqual(move.invoice_line_ids.microsaas_names, "luna-2")
         self.assertIn("luna-2", second.message_ids[0].preview + second.message_ids[1].preview)
 
+    def test_a_plan_archived_while_it_is_being_paid_is_served(self):
+        in_cart, paying = self._order(), self._order()
+        self._pending_payment(paying)
+        self.plan.active = False
+        for order in (in_cart, paying):
+            order._verify_cart()
+        self.assertFalse(in_cart.order_line)
+        move = self._invoice_of(paying)
+        self.assertEqual(move.invoice_line_ids.microsaas_names, "panaderia-luna")
+
     def test_fewer_units_need_fewer_names(self):
         order = self._order(quantity=2)
         other = self._order()
@@ -56,24 +68,41 @@ class TestSaleOrder(ShopCommon):
         order.order_line.product_uom_qty = 1
         self.assertFalse(order._microsaas_lost_names())
 
+    def _assert_said(self, order, step, office, customer):
+        self.assertEqual(order._microsaas_step(), step)
+        self.assertIn(office, order.microsaas_missing)
+        self.assertIn(customer, order._microsaas_customer_sentence())
+
     def test_what_an_order_waits_for(self):
         order = self._order()
-        self.assertIn("not confirmed", order.microsaas_missing)
+        self._assert_said(order, "open", "not confirmed", "accepted and paid")
         order.action_confirm()
-        self.assertIn("no invoice", order.microsaas_missing)
+        self._assert_said(order, "no_invoice", "no invoice", "once your payment")
         move = order._create_invoices()
-        self.assertIn("draft", order.microsaas_missing)
+        self._assert_said(order, "draft_invoice", "draft", "once your payment")
         move.action_post()
-        self.assertIn("not paid", order.microsaas_missing)
+        self._assert_said(order, "unpaid", "not paid", "once your payment")
         self._pay(move)
-        self.assertIn("about to be created", order.microsaas_missing)
-        self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}])
+        self._assert_said(order, "coming", "about to be created", "being prepared")
+        self.plan.microsaas_provision = "manual"
+        self._assert_said(order, "by_hand", "press Create instance", "by hand")
+        unit = {"line_id": move.invoice_line_ids.id, "unit": 1}
+        instance = self.env["odoo.docker.instance"].sudo().browse(self._sidecar().microsaas_claim([unit]))
+        self._assert_said(order, "preparing", "", "being prepared")
         self.assertFalse(order.microsaas_missing)
+        self._report(instance, state="running", reason="Running", message="Running.")
+        self._assert_said(order, "done", "", "on your own page")
+
+    def test_the_office_is_told_of_every_step_but_the_last_ones(self):
+        told = self.env["sale.order"]._microsaas_office_sentences()
+        for tx_step in PAYMENT_STEPS.values():
+            self.assertIn(tx_step, told)
 
     def test_other_orders_wait_for_nothing(self):
         order = self._order()
         order.order_line.product_id = self._product("Consulting")
         self.assertFalse(order.microsaas_missing)
+        self.assertFalse(order._microsaas_customer_sentence())
         self.assertFalse(order._needs_customer_address() and order.only_services)
 
     def test_a_plan_wants_an_address_for_its_invoice(self):

@@ -58,11 +58,6 @@ export class Bookkeeper {
     await this.page.locator('.o_form_view').waitFor();
   }
 
-  /** Opens what a menu of the MicroSaaS app opens. */
-  async openMenu(...labels: string[]): Promise<void> {
-    for (const label of labels) await this.visitor.press(label);
-  }
-
   /** Waits until the form, which nobody reloads, says so in its status bar. */
   async seesState(label: string): Promise<void> {
     const current = this.page.locator('.o_statusbar_status button[aria-checked=true]');

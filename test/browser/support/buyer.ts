@@ -91,9 +91,10 @@ export class Buyer extends Customer {
     await page.waitForURL(/\/shop\/confirmation/);
   }
 
-  /** Waits until Odoo has dealt with a payment, however it ended. */
-  async paymentIsOver(): Promise<void> {
-    await this.page.waitForURL(/\/shop\/confirmation/);
+  /** Waits until Odoo has dealt with a payment; while one is pending its page goes on waiting for the money. */
+  async paymentIsOver(outcome: Outcome): Promise<void> {
+    const { page } = this;
+    await page.waitForURL(outcome === 'pending' ? /\/payment\/status/ : /\/shop\/confirmation/);
   }
 
   /** Pays a signed quotation, in the dialog the portal opens by itself. */

@@ -38,10 +38,10 @@ export class Office {
 
   /** One more plan; those of earlier runs leave the shop. @param values of the product, over the usual ones */
   async newPlan(name: string, values: Record<string, unknown> = {}): Promise<SoldPlan> {
-    const earlier = await this.rpc.call<number[]>('product.product', 'search', [
+    const earlier = await this.rpc.call<number[]>('product.template', 'search', [
       [['name', '=', name]],
     ]);
-    await this.rpc.call('product.product', 'write', [earlier, { active: false }]);
+    await this.rpc.call('product.template', 'write', [earlier, { active: false }]);
     const product = await this.rpc.create('product.product', {
       name,
       list_price: 49,
@@ -126,6 +126,33 @@ export class Office {
       'partner_id',
     ]);
     return user?.partner_id[0];
+  }
+
+  /** The website in English too, below `/en`. @returns what makes it Spanish alone again */
+  async openEnglish(): Promise<() => Promise<void>> {
+    const english = [['code', '=', 'en_US']];
+    const inactiveToo = { context: { active_test: false } };
+    const [language] = await this.rpc.call<number[]>('res.lang', 'search', [english], inactiveToo);
+    const sites = await this.rpc.call<number[]>('website', 'search', [[]]);
+    await this.rpc.call('res.lang', 'write', [[language], { active: true }]);
+    await this.rpc.call('website', 'write', [sites, { language_ids: [[4, language]] }]);
+    return async () => {
+      await this.rpc.call('website', 'write', [sites, { language_ids: [[3, language]] }]);
+    };
+  }
+
+  /** The payment provider says that a customer's pending payment has arrived. */
+  async moneyArrives(email: string): Promise<void> {
+    const pending = [
+      ['partner_id.email', '=', email],
+      ['state', '=', 'pending'],
+    ];
+    const ids = await eventually(async () => {
+      const found = await this.rpc.call<number[]>('payment.transaction', 'search', [pending]);
+      if (found.length === 0) throw new Error(`${email} has no pending payment.`);
+      return found;
+    });
+    await this.rpc.call('payment.transaction', 'action_demo_set_done', [ids]);
   }
 
   /** Names of a customer's instances, in order. */

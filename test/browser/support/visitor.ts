@@ -32,13 +32,15 @@ export class Visitor {
   readonly scriptErrors: string[] = [];
   readonly #context: BrowserContext;
   readonly #folder: string;
+  readonly #hasScripts: boolean;
   #shots = 0;
 
-  private constructor(world: ShopWorld, context: BrowserContext, page: Page, folder: string) {
+  private constructor(world: ShopWorld, page: Page, folder: string, hasScripts: boolean) {
     this.world = world;
     this.page = page;
-    this.#context = context;
+    this.#context = page.context();
     this.#folder = folder;
+    this.#hasScripts = hasScripts;
     page.on('pageerror', (error) => this.scriptErrors.push(error.message));
   }
 
@@ -60,7 +62,8 @@ export class Visitor {
       (url) => url.hostname !== '127.0.0.1',
       async (route) => route.abort(),
     );
-    const visitor = new Visitor(world, context, await context.newPage(), folder);
+    const page = await context.newPage();
+    const visitor = new Visitor(world, page, folder, options.javaScript ?? true);
     present.add(visitor);
     return visitor;
   }
@@ -73,7 +76,15 @@ export class Visitor {
 
   /** Presses what is labelled so, a button, a link or a menu that can be seen. */
   async press(label: string | RegExp): Promise<void> {
+    await this.#isAlive();
     await this.labelled(label).click();
+  }
+
+  /** Waits until the scripts of a page of the site have taken hold: a button pressed sooner does nothing. */
+  async #isAlive(): Promise<void> {
+    if (!this.#hasScripts) return;
+    const site = 'body:has(#wrapwrap):not([is-ready])';
+    await this.page.locator(site).waitFor({ state: 'detached' });
   }
 
   labelled(label: string | RegExp): Locator {
@@ -97,6 +108,7 @@ export class Visitor {
   /** Like shot(), of another tab. */
   async shotOf(page: Page, name: string): Promise<void> {
     this.#shots += 1;
+    if (page === this.page) await this.#isAlive();
     const number = String(this.#shots).padStart(2, '0');
     // Pictures that come late would make every run's screenshot another one.
     await page.evaluate('document.fonts.ready.then(() => true)');

@@ -1,6 +1,6 @@
 /** @odoo-module **/
 /*
- * Keeps what the customer reads about an instance up to date while it is being worked on, without a reload.
+ * Keeps what the customer reads about her instances up to date while they are being worked on, without a reload.
  * The server renders the words, in her language, and says in how many seconds to ask again (0: not at all).
  */
 
