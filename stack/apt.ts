@@ -1,10 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { varPath } from './paths.ts';
-import { run, succeeds } from './run.ts';
+import { RunError, run, succeeds } from './run.ts';
 
 /** Debian's own key, wherever the suite's packages come from. */
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
+/** How long another apt (the daily update of a fresh machine, say) is waited for, in milliseconds. */
+const OTHERS_MS = 300_000;
 
 /** Where this machine gets Debian from, by its own configuration. */
 export interface DebianSites {
@@ -26,7 +30,7 @@ export function isRoot(): boolean {
 export async function debianSites(): Promise<DebianSites> {
   let targets = await indexTargets();
   if (targets.length === 0 && isRoot()) {
-    await run('apt-get', ['update'], { timeout: 300_000 });
+    await updateLists();
     targets = await indexTargets();
   }
   const main = targets.find((target) => target.label === 'Debian')?.site;
@@ -50,11 +54,27 @@ async function indexTargets(): Promise<{ site: string; label: string }[]> {
     .map(([site = '', label = '']) => ({ site, label }));
 }
 
+/** Reads the package lists afresh. Unlike the lock of the packages, apt itself does not wait for that of the lists. */
+async function updateLists(): Promise<void> {
+  const end = Date.now() + OTHERS_MS;
+  for (;;) {
+    try {
+      await run('apt-get', ['update'], { timeout: 300_000 });
+      return;
+    } catch (error) {
+      const isTaken = error instanceof RunError && error.output.includes('Could not get lock');
+      if (!isTaken || Date.now() > end) throw error;
+      await sleep(1_000);
+    }
+  }
+}
+
 /** Installs packages on this machine from its own sources. Needs root on a Debian. */
 export async function aptInstall(packages: string[]): Promise<void> {
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
-  await run('apt-get', ['update'], { env, timeout: 300_000 });
-  const options = ['install', '--yes', '--no-install-recommends', '--'];
+  await updateLists();
+  const waiting = ['--option', `DPkg::Lock::Timeout=${OTHERS_MS / 1000}`];
+  const options = [...waiting, 'install', '--yes', '--no-install-recommends', '--'];
   await run('apt-get', [...options, ...packages], { env, timeout: 600_000 });
 }
 
