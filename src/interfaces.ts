@@ -70,6 +70,8 @@ export interface Engine {
   render(desired: DesiredInstance): Promise<void>;
   /** Starts the instance's own Postgres, where its template has one. */
   startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Makes the containers and starts none: what start() would do first, for while something else is waited for. */
+  create(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   start(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**
    * Resolves when `/web/login` answers 200, or when an instance that has run before is no longer up: look again.

@@ -1,29 +1,21 @@
 import { pbkdf2, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 
-/** Odoo's own minimum (`MIN_ROUNDS` in res_users.py): fewer would be hashed anew at the first login. */
-const ROUNDS = 600_000;
-
-/** For what nobody can guess anyway: rounds only slow down trying out what people think up. */
-const ROUNDS_FOR_RANDOM = 1_000;
+/**
+ * Rounds slow down whoever tries out what people think up. A long random secret cannot be guessed at any number of them, so that
+ * nobody has to wait the third of a second that Odoo's own 600,000 take (`MIN_ROUNDS` in res_users.py).
+ */
+const ROUNDS = 1_000;
 
 /**
- * A password hash as Odoo 17-19 stores it (passlib's pbkdf2_sha512). Runs on a worker thread: about a third of a second.
- * @returns `$pbkdf2-sha512$600000$<salt>$<checksum>`
+ * The hash of a long random secret as Odoo 17-19 stores it (passlib's pbkdf2_sha512). Odoo hashes a user's password anew, with all
+ * its rounds, when she first logs in.
+ * @returns `$pbkdf2-sha512$1000$<salt>$<checksum>`
  */
-export function hashPassword(password: string): Promise<string> {
-  return hash(password, ROUNDS);
-}
-
-/** The same for a long random secret that no person will ever change: at once. */
-export function hashRandomSecret(secret: string): Promise<string> {
-  return hash(secret, ROUNDS_FOR_RANDOM);
-}
-
-async function hash(password: string, rounds: number): Promise<string> {
+export async function hashRandomSecret(secret: string): Promise<string> {
   const salt = randomBytes(16);
-  const checksum = await promisify(pbkdf2)(password, salt, rounds, 64, 'sha512');
-  return `$pbkdf2-sha512$${rounds}$${adaptedBase64(salt)}$${adaptedBase64(checksum)}`;
+  const checksum = await promisify(pbkdf2)(secret, salt, ROUNDS, 64, 'sha512');
+  return `$pbkdf2-sha512$${ROUNDS}$${adaptedBase64(salt)}$${adaptedBase64(checksum)}`;
 }
 
 /** passlib's base64: no padding, `.` for `+`. */

@@ -1,4 +1,4 @@
-import { hashPassword } from '../src/password-hash.ts';
+import { hashRandomSecret } from '../src/password-hash.ts';
 import { literal, quoted, type SqlServer, withSql } from './sql.ts';
 
 /** What a template database of the manager is made of. */
@@ -107,7 +107,7 @@ export class ManagerDatabases {
     name: string,
     login: { password: string; url: string },
   ): Promise<void> {
-    const hash = await hashPassword(login.password);
+    const hash = await hashRandomSecret(login.password);
     await withSql(this.#server, 'postgres', async (sql) =>
       sql(`CREATE DATABASE ${quoted(name)} TEMPLATE ${quoted(template)} OWNER ${ODOO_ROLE}`),
     );

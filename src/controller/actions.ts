@@ -86,6 +86,20 @@ export function makeActions(world: World): Record<Action, Act> {
     await engine.purge(desired, stop);
   }
 
+  /** Docker takes as long to make the containers as Postgres to make the clone: both at once. */
+  async function createDatabase(desired: DesiredInstance, { stop }: Signals): Promise<void> {
+    const containers = engine
+      .create(desired, stop)
+      .catch((err) => world.log.warn({ instance: desired.id, err }, 'containers not made ahead')); // start() says it where it matters
+    const onProgress = (reason: string) =>
+      reporter.progress(progressReport(desired, reason, world.now()));
+    try {
+      await databases.create(desired, onProgress, stop);
+    } finally {
+      await containers;
+    }
+  }
+
   return {
     assignPorts: (desired) => assignPorts(desired, []),
     fetchRepositories: async (desired, { stop }) => {
@@ -97,14 +111,7 @@ export function makeActions(world: World): Record<Action, Act> {
       await engine.startDatabase(desired, stop);
       await databases.awaitServer(desired, stop);
     },
-    createDatabase: (desired, { stop }) =>
-      whenRoom(() =>
-        databases.create(
-          desired,
-          (reason) => reporter.progress(progressReport(desired, reason, world.now())),
-          stop,
-        ),
-      ),
+    createDatabase: (desired, signals) => whenRoom(() => createDatabase(desired, signals)),
     start: (desired, signals) => whenRoom(() => startWithMemory(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, again }) =>

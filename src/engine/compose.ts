@@ -8,6 +8,7 @@ import type { Engine } from '../interfaces.ts';
 import {
   type Command,
   compileCheckout,
+  composeCreate,
   composeDown,
   composeStop,
   composeUp,
@@ -132,6 +133,11 @@ export class ComposeEngine implements Engine {
   async startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     await this.#ensureNetwork(desired);
     await this.#up(desired, signal, ['db']);
+  }
+
+  async create(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    await this.#ensureNetwork(desired);
+    await this.#compose(desired, composeCreate, signal);
   }
 
   async start(desired: DesiredInstance, signal: AbortSignal): Promise<void> {

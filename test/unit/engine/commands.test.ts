@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import {
   compileCheckout,
+  composeCreate,
   composeDown,
   composeStop,
   composeUp,
@@ -22,6 +23,7 @@ describe('commands', () => {
       composeUp(...project, ['db']),
       `${COMPOSE} up --detach --no-build --quiet-pull --remove-orphans -- db`,
     ],
+    [composeCreate(...project), `${COMPOSE} create --no-build --quiet-pull`],
     [composeStop(...project), `${COMPOSE} stop`],
     [composeDown(...project), `${COMPOSE} down --remove-orphans`],
     [
