@@ -28,7 +28,7 @@ export class Daemon {
   readonly #world: World;
   readonly #options: DaemonOptions;
   readonly #queue: WorkQueue<Key>;
-  /** Building a template database takes minutes: no customer and no button waits behind one. */
+  /** Building a template database takes minutes, a spare clone seconds: no customer and no button waits behind one. */
   readonly #plans: WorkQueue<Key>;
   readonly #stop = new AbortController();
   #pollTimer: NodeJS.Timeout | undefined;
@@ -83,7 +83,7 @@ export class Daemon {
   }
 
   #queueOf(key: Key): WorkQueue<Key> {
-    return key.startsWith('plan:') ? this.#plans : this.#queue;
+    return key.startsWith('plan:') || key === 'spares' ? this.#plans : this.#queue;
   }
 
   #add(keys: readonly Key[]): void {
@@ -94,8 +94,13 @@ export class Daemon {
     const [kind, id] = key.split(':');
     if (kind === 'instance') {
       await reconcile(Number(id), this.#world, signals);
+      this.#add(['spares']);
       await this.#lookForPostgres();
       return;
+    }
+    if (kind === 'spares') {
+      const { databases, whenRoom } = this.#world;
+      return whenRoom(() => databases.restock());
     }
     if (kind === 'plan') return preparePlan(Number(id), this.#world, signals.stop);
     const instances = await claim(Number(id), this.#world);

@@ -102,6 +102,8 @@ export interface Databases {
   setUrl(desired: DesiredInstance): Promise<void>;
   /** Builds what the plan's instances will be cloned from, where it is not there yet. */
   prepare(plan: Plan, signal: AbortSignal): Promise<void>;
+  /** Makes ready for the next customers what create() has used up since; nothing to do costs nothing. */
+  restock(): Promise<void>;
   /** Drops what instances were cloned from and no plan wants, when it is stale or long unused; returns the names. */
   trim(plans: readonly Plan[]): Promise<string[]>;
   observe(desired: DesiredInstance): Promise<ObservedInstance['database']>;

@@ -1,16 +1,16 @@
-import { constants } from 'node:fs';
-import { chown, cp, lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { escapeIdentifier } from 'pg';
 import { RetryableError, TerminalError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
-import { hashPassword } from '../password-hash.ts';
+import { hashRandomSecret } from '../password-hash.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
+import { copyTree } from './copy-tree.ts';
 import { invitationLink } from './invitation.ts';
 import { personalise, renewParameters } from './personalise.ts';
+import { cloneDatabase, SpareClones } from './spare-clone.ts';
 import { EMPTY_DATABASE } from './template-content.ts';
 import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
@@ -49,12 +49,17 @@ export interface OdooDatabasesOptions {
 export class OdooDatabases implements Databases {
   readonly #options: OdooDatabasesOptions;
   readonly #shared: Cluster;
+  readonly #spares: SpareClones;
+  /** Templates whose spare was used up since restock(). */
+  readonly #used = new Set<string>();
   readonly #templates: TemplateDatabases;
-  #isLobbyClosed = false;
+  /** One for all: Postgres refuses two who take the same rights away at once. */
+  #lobbyClosed: Promise<void> | undefined;
 
   constructor(options: OdooDatabasesOptions) {
     this.#options = options;
     this.#shared = new Cluster(options.shared, { keepConnections: true });
+    this.#spares = new SpareClones(this.#shared);
     this.#templates = this.#templatesOn(this.#shared, options.templatesDir, 'template');
   }
 
@@ -67,8 +72,17 @@ export class OdooDatabases implements Databases {
     const source = await this.#options.sharedImageOf(plan.templateCode);
     if (source === null) return;
     await this.#closeLobbyOnce();
-    for (const key of keysOf(plan, source.imageId))
-      await this.#templates.ensure(source.image, key, () => {}, signal);
+    for (const key of keysOf(plan, source.imageId)) {
+      const template = await this.#templates.ensure(source.image, key, () => {}, signal);
+      await this.#spares.stock(template.database);
+    }
+  }
+
+  async restock(): Promise<void> {
+    for (const template of [...this.#used]) {
+      this.#used.delete(template); // what fails is made good by prepare(), in some minutes
+      await this.#spares.stock(template);
+    }
   }
 
   async trim(plans: readonly Plan[]): Promise<string[]> {
@@ -126,8 +140,7 @@ export class OdooDatabases implements Databases {
   ): Promise<void> {
     const place = await this.#options.placeOf(desired);
     const cluster = this.#clusterOf(place);
-    // A third of a second of hashing, on another thread, while the clone is made.
-    const passwordHash = hashPassword(place.adminPassword);
+    const passwordHash = await hashRandomSecret(place.adminPassword);
     const { imageId } = place;
     const { lang, countryCode } = desired.customer;
     // An instance with its own Postgres builds its own template there, and keeps only the clone.
@@ -149,37 +162,25 @@ export class OdooDatabases implements Databases {
     template: TemplateDatabase,
     desired: DesiredInstance,
     place: DatabasePlace,
-    passwordHash: Promise<string>,
+    passwordHash: string,
   ): Promise<void> {
     const database = this.#nameOf(desired);
     const unfinished = `${database}_new`;
     await cluster.drop(unfinished);
-    await cluster.ensureRole(database, place.dbPassword);
+    const filestore = join(place.filestoreDir, database);
+    await rm(filestore, { recursive: true, force: true });
     await Promise.all([
-      copyTree(
-        join(template.filestoreDir, template.database),
-        join(place.filestoreDir, database),
-        place.owner,
-      ),
-      createDatabase(
-        cluster,
-        unfinished,
-        database,
-        `TEMPLATE ${escapeIdentifier(template.database)}`,
-      ),
+      copyTree(join(template.filestoreDir, template.database), filestore, place.owner),
+      this.#spareOrClone(cluster, template.database, unfinished, database, place.dbPassword),
     ]);
-    await cluster.connected(unfinished, async (client) => {
-      // It also moves every database a role owns, so the role of a template owns none (createEmpty()).
-      await client.query(
-        `REASSIGN OWNED BY ${escapeIdentifier(template.database)} TO ${escapeIdentifier(database)}`,
-      );
-      await personalise(client, {
+    await cluster.connected(unfinished, (client) =>
+      personalise(client, {
         ...desired.customer,
         url: place.url,
         login: place.adminLogin,
-        passwordHash: await passwordHash,
-      });
-    });
+        passwordHash,
+      }),
+    );
     await cluster.rename(unfinished, database);
   }
 
@@ -215,7 +216,7 @@ export class OdooDatabases implements Databases {
       );
     await cluster.drop(database);
     await cluster.ensureRole(role, place.dbPassword);
-    await createDatabase(cluster, database, role, EMPTY_DATABASE);
+    await cluster.create(database, role, EMPTY_DATABASE);
     await fill(cluster.address, { database, role });
     if (options.isCopy)
       await cluster.connected(database, (client) => renewParameters(client, place.url));
@@ -228,6 +229,20 @@ export class OdooDatabases implements Databases {
     await this.#shared.drop(name);
     await this.#shared.drop(`${name}_new`);
     await this.#shared.dropRole(name);
+  }
+
+  async #spareOrClone(
+    cluster: Cluster,
+    template: string,
+    unfinished: string,
+    tenant: string,
+    password: string,
+  ): Promise<void> {
+    const to = { database: unfinished, role: tenant };
+    const isTaken = cluster === this.#shared && (await this.#spares.take(template, to));
+    await cluster.ensureRole(tenant, password);
+    if (isTaken) this.#used.add(template);
+    else await cloneDatabase(cluster, template, unfinished, tenant);
   }
 
   /** The login of the instance's administrator, as it is now. */
@@ -243,9 +258,11 @@ export class OdooDatabases implements Databases {
   }
 
   async #closeLobbyOnce(): Promise<void> {
-    if (this.#isLobbyClosed) return;
-    await this.#shared.closeLobby();
-    this.#isLobbyClosed = true;
+    this.#lobbyClosed ??= this.#shared.closeLobby().catch((error) => {
+      this.#lobbyClosed = undefined;
+      throw error;
+    });
+    await this.#lobbyClosed;
   }
 
   #templatesOn(cluster: Cluster, dir: string, container: string): TemplateDatabases {
@@ -271,39 +288,4 @@ export class OdooDatabases implements Databases {
 /** What a plan's instances are cloned from: one template for each language. */
 function keysOf({ modules, countryCode, languages }: Plan, imageId: string): TemplateKey[] {
   return languages.map((lang) => ({ imageId, modules, lang, countryCode }));
-}
-
-/**
- * The tenant owns her database: Odoo offers a role only those it owns (`list_dbs` in service/db.py).
- * @param source what it begins as, in SQL
- */
-async function createDatabase(
-  cluster: Cluster,
-  database: string,
-  tenant: string,
-  source: string,
-): Promise<void> {
-  const [to, role] = [database, tenant].map(escapeIdentifier);
-  await cluster.connected('postgres', async (client) => {
-    await client.query(`CREATE DATABASE ${to} OWNER ${role} ${source}`);
-    await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${to} FROM PUBLIC`);
-  });
-}
-
-/** Copies a folder (by reference where the file system can) and gives it to the user Odoo runs as. */
-async function copyTree(
-  from: string,
-  to: string,
-  owner: { readonly uid: number; readonly gid: number },
-): Promise<void> {
-  await rm(to, { recursive: true, force: true });
-  const isThere = await lstat(from).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) await cp(from, to, { recursive: true, mode: constants.COPYFILE_FICLONE });
-  else await mkdir(to, { recursive: true });
-  await chown(to, owner.uid, owner.gid);
-  for (const entry of await readdir(to, { recursive: true, withFileTypes: true }))
-    await chown(join(entry.parentPath, entry.name), owner.uid, owner.gid);
 }

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { escapeIdentifier } from 'pg';
 import { templateDatabaseName } from '../instance/name.ts';
 import type { Cluster } from './cluster.ts';
+import { SpareClones } from './spare-clone.ts';
 import { checkInstalled, createEmpty, freeze, writeComment } from './template-content.ts';
 import { moduleSet, type TemplateKey, templateHash } from './template-key.ts';
 import {
@@ -108,6 +109,7 @@ export class TemplateDatabases {
   /** Drops a template database that nobody clones any more, with its role and its files. */
   async remove(template: TemplateDatabase): Promise<void> {
     const name = escapeIdentifier(template.database);
+    await new SpareClones(this.#options.cluster).remove(template.database);
     await this.#options.cluster.connected('postgres', async (client) => {
       await client.query(`ALTER DATABASE ${name} WITH IS_TEMPLATE false`);
       await client.query(`DROP DATABASE ${name}`);

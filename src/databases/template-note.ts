@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { templatePrefix } from '../instance/name.ts';
 import type { Cluster } from './cluster.ts';
+import { isSpare } from './spare-clone.ts';
 
 /** How long a template database that no plan wants is kept after its last use. */
 const KEPT_MS = 30 * 24 * 3600_000;
@@ -42,7 +43,8 @@ export async function listTemplates(
       [prefix],
     ),
   );
-  return found.rows.map(({ name, comment }) => {
+  const templates = found.rows.filter(({ name }) => !isSpare(name));
+  return templates.map(({ name, comment }) => {
     const hash = name.slice(prefix.length).replace(/_new$/, '');
     return { hash, isUnfinished: name.endsWith('_new'), note: readNote(comment) };
   });

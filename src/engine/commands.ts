@@ -26,6 +26,10 @@ export function composeCreate(project: string, file: string): Command {
   return [...compose(project, file), 'create', '--no-build', '--quiet-pull'];
 }
 
+export function containerStart(containers: readonly string[]): Command {
+  return ['docker', 'start', '--', ...containers];
+}
+
 export function composeStop(project: string, file: string): Command {
   return [...compose(project, file), 'stop'];
 }

@@ -1,7 +1,7 @@
 import type { Subscription, SubscriptionChange } from './subscription-types.ts';
 
-/** What may be put on the work queue: which thing to look at, never what happened to it. */
-export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}`;
+/** What may be put on the work queue: which thing to look at, never what happened to it. `spares`: the clones kept ready. */
+export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}` | 'spares';
 
 export type InstanceState = 'draft' | 'running' | 'stopped' | 'error' | 'removed';
 export type DesiredState = 'draft' | 'running' | 'stopped' | 'removed';

@@ -14,6 +14,8 @@ export class FakeDatabases implements Databases {
   readonly templates = new Set<string>();
   /** Those of them that may go as soon as no plan wants them. */
   readonly stale = new Set<string>();
+  /** How many ready clones were used up since restock(). */
+  usedSpares = 0;
   changes = 0;
   invitations = 0;
   isAway = false;
@@ -50,6 +52,11 @@ export class FakeDatabases implements Databases {
     this.changes += 1;
   }
 
+  async restock(): Promise<void> {
+    this.#checkHere();
+    this.usedSpares = 0;
+  }
+
   async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
     if (hasOwnDatabase(desired) && standingOf(desired) !== 'purged') {
       if (!this.#isDatabaseUp(desired.id)) return 'offline';
@@ -69,6 +76,7 @@ export class FakeDatabases implements Databases {
     if (this.present.has(desired.id))
       throw new Error(`database ${desired.id} would be overwritten`);
     this.present.add(desired.id);
+    this.usedSpares += 1;
     this.changes += 1;
   }
 

@@ -39,24 +39,34 @@ const CUSTOMERS = [
 
 describe('the customers’ databases on a real Postgres', function () {
   this.timeout(600_000);
-  const [one, other] = CUSTOMERS.map((customer, index) =>
-    anInstance({ id: index + 1, customer }),
-  ) as [DesiredInstance, DesiredInstance];
+  const [one, other, third] = [...CUSTOMERS, CUSTOMERS[0]].map((customer, index) =>
+    anInstance({ id: index + 1, ...(customer ? { customer } : {}) }),
+  ) as [DesiredInstance, DesiredInstance, DesiredInstance];
+  const plan = aPlan({ modules: [], languages: [one.customer.lang] });
   let postgres: TenantPostgres;
   let databases: OdooDatabases;
   let dirs: InstanceDirs;
   let inits = 0;
   let currentImageId: string;
+  let spare: unknown;
 
   const nameOf = ({ id }: DesiredInstance) => databaseName(postgres.install, id);
   const inClone = <T>(desired: DesiredInstance, query: string, values?: unknown[]) =>
     withSql(postgres.server, nameOf(desired), (sql) => sql(query, values)) as Promise<T[]>;
   const templates = () =>
     withSql(postgres.server, 'postgres', (sql) =>
-      sql('SELECT datname FROM pg_database WHERE starts_with(datname, $1)', [
+      sql('SELECT datname FROM pg_database WHERE starts_with(datname, $1) ORDER BY datname', [
         templatePrefix(postgres.install),
       ]),
     );
+  /** What Postgres itself calls a database, whatever its name: `undefined` where there is none. */
+  const oidOf = async (like: string) =>
+    withSql(postgres.server, 'postgres', async (sql) => {
+      const [row] = await sql('SELECT oid FROM pg_database WHERE datname ~ $1', [like]);
+      return row?.['oid'];
+    });
+  const create = (desired: DesiredInstance) =>
+    databases.create(desired, () => {}, new AbortController().signal);
 
   before(async () => {
     postgres = await startTenantPostgres('databases-test');
@@ -86,15 +96,39 @@ describe('the customers’ databases on a real Postgres', function () {
       sharedImageOf: async () => ({ image: images.odoo, imageId }),
       currentImageId: async () => currentImageId,
     });
-    const create = (desired: DesiredInstance) =>
-      databases.create(desired, () => {}, new AbortController().signal);
-    await Promise.all([one, other].map(create));
+    // One is cloned when she comes, the other gets a clone that was ready: all below must be true of both.
+    await Promise.all([one, third].map(create));
+    await databases.prepare(plan, new AbortController().signal);
+    spare = await oidOf('_spare$');
+    await create(other);
   });
   after(() => postgres?.remove());
 
   it('builds a template once, however many customers ask together', async () => {
     expect(inits).to.equal(1);
     expect(await templates()).to.have.length(1);
+  });
+
+  it('gives the clone that was ready to the next customer, and to nobody else', async () => {
+    expect(spare).to.be.a('number');
+    expect(await oidOf(`^${nameOf(other)}$`)).to.equal(spare);
+    expect(await oidOf('_spare$')).to.equal(undefined);
+  });
+
+  it('makes another one ready afterwards; of two customers one gets it, and both are served', async () => {
+    await databases.restock();
+    const ready = await oidOf('_spare$');
+    const [fourth, fifth] = [4, 5].map((id) => anInstance({ id, customer: one.customer })) as [
+      DesiredInstance,
+      DesiredInstance,
+    ];
+    await Promise.all([fourth, fifth].map(create));
+    const oids = await Promise.all([fourth, fifth].map((it) => oidOf(`^${nameOf(it)}$`)));
+    expect(oids.filter((oid) => oid === ready)).to.have.length(1);
+    await databases.restock();
+    expect(await oidOf('_spare$'))
+      .to.be.a('number')
+      .that.is.not.oneOf(oids);
   });
 
   it('gives two clones all that must not be shared, and nothing else of their own', async () => {
@@ -120,6 +154,11 @@ describe('the customers’ databases on a real Postgres', function () {
         "SELECT login FROM res_users WHERE active AND password <> ''",
       );
       expect(users).to.deep.equal([{ login: clone.customer.email }]);
+      const open = await inClone(
+        clone,
+        "SELECT 1 FROM ir_config_parameter WHERE key = 'auth_signup.invitation_scope' AND value <> 'b2b'",
+      );
+      expect(open, 'accounts for strangers').to.deep.equal([]);
       for (const table of ['res_users_apikeys', 'auth_totp_device', 'ir_cron_trigger'])
         expect(await inClone(clone, `SELECT id FROM ${table}`), table).to.deep.equal([]);
       const [soonest] = await inClone<{ minutes: number }>(
@@ -147,18 +186,29 @@ describe('the customers’ databases on a real Postgres', function () {
       );
   });
 
-  it('makes each customer the owner of everything in her database', async () => {
-    const owners = await inClone<{ owner: string }>(
-      one,
-      `SELECT DISTINCT pg_get_userbyid(relowner) AS owner FROM pg_class
+  for (const [how, clone] of [
+    ['her database', one],
+    ['a clone that was ready', other],
+  ] as const)
+    it(`makes each customer the owner of everything in ${how}`, async () => {
+      const owners = await inClone<{ owner: string }>(
+        clone,
+        `SELECT DISTINCT pg_get_userbyid(relowner) AS owner FROM pg_class
        WHERE relnamespace = 'public'::regnamespace`,
-    );
-    expect(owners).to.deep.equal([{ owner: nameOf(one) }]);
-  });
+      );
+      expect(owners).to.deep.equal([{ owner: nameOf(clone) }]);
+      const [database] = await inClone(
+        clone,
+        `SELECT pg_get_userbyid(datdba) AS owner, has_database_privilege('public', oid, 'CONNECT') AS open
+       FROM pg_database WHERE datname = current_database()`,
+      );
+      expect(database).to.deep.equal({ owner: nameOf(clone), open: false });
+    });
 
   for (const [what, database] of [
     ['another’s database', () => nameOf(other)],
     ['a template database', async () => String((await templates())[0]?.['datname'])],
+    ['a clone that waits for a customer', async () => String((await templates())[1]?.['datname'])],
     ['Postgres’ own template', () => 'template1'],
   ] as const)
     it(`lets no customer into ${what}`, async () => {
@@ -169,7 +219,10 @@ describe('the customers’ databases on a real Postgres', function () {
     });
 
   it('lets a customer into her own, and do nothing in the room that all share', async () => {
-    expect(await asTenant(one, nameOf(one), 'SELECT 1 AS one')).to.deep.equal([{ one: 1 }]);
+    for (const customer of [one, other])
+      expect(await asTenant(customer, nameOf(customer), 'SELECT 1 AS one')).to.deep.equal([
+        { one: 1 },
+      ]);
     for (const attempt of [
       'CREATE TABLE notes (text text)',
       'CREATE TEMPORARY TABLE notes (text text)',
@@ -195,8 +248,7 @@ describe('the customers’ databases on a real Postgres', function () {
   });
 
   it('keeps a template that a plan wants, and drops it when its image was replaced', async () => {
-    const { lang } = one.customer;
-    expect(await databases.trim([aPlan({ modules: [], languages: [lang] })])).to.deep.equal([]);
+    expect(await databases.trim([plan])).to.deep.equal([]);
     expect(await databases.trim([])).to.deep.equal([]);
     currentImageId = 'sha256:another';
     expect(await databases.trim([])).to.have.length(1);

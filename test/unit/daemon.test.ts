@@ -223,6 +223,14 @@ describe('Daemon', () => {
     expect(said('back again')).to.deep.equal(['Postgres', 'Postgres']);
   });
 
+  it('has a clone made ready again once a customer has got hers', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.time.until('sold', () => sim.databases.usedSpares === 1, 5_000);
+    await sim.untilSettled();
+    expect(sim.databases.usedSpares).to.equal(0);
+  });
+
   it("builds a plan's template databases before its first customer pays", async () => {
     const plan = aPlan();
     await sim.start();

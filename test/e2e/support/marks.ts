@@ -89,7 +89,7 @@ async function auditDatabases(world: World, rows: Row[], ids: Set<number>): Prom
   );
   const number = (name: unknown) => /_(\d+)$/.exec(String(name))?.[1];
   const isDecoy = (name: unknown) => name === `ms_${world.stack.install}_1_backup`;
-  const isTemplate = (name: unknown) => /_t_[0-9a-f]{16}$/.test(String(name));
+  const isTemplate = (name: unknown) => /_t_[0-9a-f]{16}(_spare(_new)?)?$/.test(String(name));
   const present = databases.filter((it) => !isTemplate(it['datname']) && !isDecoy(it['datname']));
   for (const { datname, owner } of present) {
     expect(ids.has(Number(number(datname))), `database ${datname}`).to.equal(true);

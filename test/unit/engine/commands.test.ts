@@ -6,6 +6,7 @@ import {
   composeStop,
   composeUp,
   containerLogs,
+  containerStart,
   imagePull,
   imageUser,
   networkCreate,
@@ -24,6 +25,7 @@ describe('commands', () => {
       `${COMPOSE} up --detach --no-build --quiet-pull --remove-orphans -- db`,
     ],
     [composeCreate(...project), `${COMPOSE} create --no-build --quiet-pull`],
+    [containerStart(['ms-abc123-7-odoo', 'b']), 'docker start -- ms-abc123-7-odoo b'],
     [composeStop(...project), `${COMPOSE} stop`],
     [composeDown(...project), `${COMPOSE} down --remove-orphans`],
     [
