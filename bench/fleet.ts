@@ -1,7 +1,10 @@
 import { pino } from 'pino';
+import { Brake } from '../src/controller/brake.ts';
+import { Calendar } from '../src/controller/calendar.ts';
 import { Reporter } from '../src/controller/reporter.ts';
 import type { World } from '../src/controller/world.ts';
 import { Daemon } from '../src/daemon.ts';
+import { FakeArchives } from '../test/fakes/archives.ts';
 import { FakeDatabases } from '../test/fakes/databases.ts';
 import { FakeEngine } from '../test/fakes/engine.ts';
 import { Life } from '../test/fakes/life.ts';
@@ -31,6 +34,12 @@ export function makeFleet(parallel = 2): Fleet {
     manager,
     engine: life.around('engine', engine),
     databases: life.around('databases', databases),
+    archives: new FakeArchives((id) => databases.present.has(id)),
+    brake: new Brake(manager),
+    calendar: new Calendar(
+      () => new Date(),
+      () => performance.now(),
+    ),
     reporter: new Reporter(manager, () => {}),
     limits: { unitsPerLine: 20, claimsPerPlan: 20 },
     inPaymentIsPaid: true,

@@ -41,6 +41,7 @@ const schema = z.strictObject({
     user: z.string().default('microsaas'),
     password: optionalSecret.value,
     passwordFile: optionalSecret.file,
+    image: z.string().min(1).default('postgres:17'),
   }),
   instances: z
     .strictObject({
@@ -87,6 +88,7 @@ export interface Config {
     readonly socketDir: string;
     readonly user: string;
     readonly password: string;
+    readonly image: string;
   };
   readonly instances: Parsed['instances'];
   readonly limits: Parsed['limits'];
@@ -196,6 +198,7 @@ function resolve(parsed: Parsed): Config {
     postgres: {
       socketDir: parsed.postgres.socketDir ?? join(parsed.dataDir, 'postgresql'),
       user: parsed.postgres.user,
+      image: parsed.postgres.image,
       password: secret('postgres.password', parsed.postgres.password, parsed.postgres.passwordFile),
     },
   };

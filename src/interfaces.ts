@@ -1,3 +1,4 @@
+import type { Descents } from './instance/brake.ts';
 import type {
   DesiredInstance,
   InstanceState,
@@ -50,6 +51,10 @@ export interface Manager {
   /** False when another row has one of the two ports. */
   assignPorts(desired: DesiredInstance, ports: PortPair): Promise<boolean>;
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
+  /** How many instances have been suspended or removed by themselves within the last hour. */
+  descents(): Promise<Descents>;
+  /** Asks people, once, whether so many may go down; their word shows in the next descents(). */
+  askToGoOn(descents: Descents): Promise<void>;
 }
 
 /** Whatever runs instances. `observe` changes nothing; every other method may be repeated. */
@@ -76,6 +81,8 @@ export interface Engine {
   stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Removes containers only; files and data stay. */
   takeDown(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Removes containers and files for good, and the network when nobody else is on it. */
+  purge(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Where people reach the instance. */
   url(desired: DesiredInstance): string;
   /** Ids of instances that have containers, and whether these run. */
@@ -108,6 +115,21 @@ export interface Databases {
     progress: (reason: string) => void,
     signal: AbortSignal,
   ): Promise<void>;
+  /** A link with which the customer sets her password, once, and so logs in for the first time. */
+  invitation(desired: DesiredInstance): Promise<string>;
+  /** Removes the instance's database and role for good. */
+  drop(desired: DesiredInstance): Promise<void>;
+}
+
+/** Where the last copies of what is removed are kept. */
+export interface Archives {
+  /**
+   * Writes database, files and configuration of an instance that does not run, reads all of it again and verifies it.
+   * @returns its name.
+   */
+  write(desired: DesiredInstance, signal: AbortSignal): Promise<string>;
+  /** Throws TerminalError('ArchiveDamaged') unless the instance has an archive whose files are what was written. */
+  verify(desired: DesiredInstance): Promise<void>;
 }
 
 /** The time, so that tests may hold it. */

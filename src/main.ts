@@ -5,10 +5,11 @@ import { loadConfig } from './config.ts';
 import { doctor } from './doctor.ts';
 import { containerLogs } from './engine/commands.ts';
 import { execInTerminal } from './engine/exec.ts';
-import { ConfigError } from './errors.ts';
+import { ConfigError, TerminalError } from './errors.ts';
 import { readInstallId } from './install-id.ts';
 import { projectName } from './instance/name.ts';
 import { makeLogger, redact } from './log.ts';
+import { restore } from './restore.ts';
 import { run } from './run.ts';
 import { assemble } from './sidecar.ts';
 
@@ -73,6 +74,20 @@ program
   });
 
 program
+  .command('restore <archive>')
+  .description(
+    'bring back an instance whose data were removed, from its archive; it is stopped then',
+  )
+  .option('--as <instance>', 'the number of another instance, one that has never been started')
+  .action(async (archive: string, options: { as?: string }) => {
+    const target = options.as === undefined ? null : wholeNumber(options.as);
+    const stop = new AbortController();
+    process.once('SIGINT', () => stop.abort(new Error('SIGINT')));
+    const id = await restore(config(), archive, target, stop.signal);
+    process.stdout.write(`Restored as instance ${id}. Press Start in Odoo to run it.\n`);
+  });
+
+program
   .command('doctor')
   .description(
     'check Docker, Compose, Odoo and its rights, Postgres and the disk; each failure names its mend',
@@ -87,7 +102,7 @@ function wholeNumber(text: string): number {
 }
 
 program.parseAsync().catch((error: unknown) => {
-  const isExpected = error instanceof ConfigError;
+  const isExpected = error instanceof ConfigError || error instanceof TerminalError;
   const text = error instanceof Error ? (isExpected ? error.message : error.stack) : String(error);
   process.stderr.write(`microsaas: ${redact(text ?? '')}\n`);
   process.exitCode = 1;

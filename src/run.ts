@@ -2,6 +2,8 @@ import { availableParallelism, freemem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import type { Config } from './config.ts';
+import { Brake } from './controller/brake.ts';
+import { Calendar } from './controller/calendar.ts';
 import { Reporter } from './controller/reporter.ts';
 import { Daemon } from './daemon.ts';
 import { ConfigError, ManagerError } from './errors.ts';
@@ -25,7 +27,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
       metrics.rpcSeconds.observe({ method, outcome }, seconds),
     onDocker: () => metrics.dockerCalls.inc(),
   });
-  const { install, manager, engine, databases } = sidecar;
+  const { install, manager, engine, databases, archives } = sidecar;
   const unlock = await lockInstall(install);
   for (const [code, error] of sidecar.templates.broken)
     log.error({ template: code, err: error }, 'template left out');
@@ -46,17 +48,21 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
     const room = new PQueue({
       concurrency: config.instances.parallel || Math.max(2, availableParallelism()),
     });
+    const now = () => new Date();
     daemon = new Daemon({
       world: {
         manager,
         engine,
         databases,
+        archives,
+        brake: new Brake(manager),
+        calendar: new Calendar(now, () => performance.now()),
         reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
         limits: config.limits,
         inPaymentIsPaid: facts.inPaymentIsPaid,
         whenRoom: (work) => room.add(work),
         hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,
-        now: () => new Date(),
+        now,
         log,
       },
       pollSeconds: config.manager.pollSeconds,

@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import type { Config } from './config.ts';
 import type { DatabasePlace } from './databases/databases.ts';
 import { OdooDatabases } from './databases/databases.ts';
+import { ArchiveStore } from './engine/archives.ts';
 import { ComposeEngine } from './engine/compose.ts';
 import { DockerApi } from './engine/docker-api.ts';
 import { InstanceDirs } from './engine/instance-dir.ts';
 import { runOdooInit } from './engine/odoo-init.ts';
+import { PgTools } from './engine/pg-tools.ts';
 import { Repositories } from './engine/repositories.ts';
 import { loadTemplates } from './engine/templates.ts';
 import { readInstallId } from './install-id.ts';
@@ -82,8 +84,27 @@ export async function assemble(config: Config, observers: Observers = {}) {
     sharedImageOf,
     currentImageId: (image) => api.imageId(image),
   });
+  const tools = new PgTools(install, config.postgres.image);
+  const archives = new ArchiveStore({
+    install,
+    dataDir: config.dataDir,
+    dirs,
+    tools,
+    serverOf: async (desired) => (await placeOf(desired)).own ?? config.postgres,
+  });
   const manager = new OdooManager(connect(config.manager, observers.onRpc));
-  return { install, templates, dirs, api, engine, databases, manager, repositories };
+  return {
+    install,
+    templates,
+    dirs,
+    api,
+    engine,
+    databases,
+    archives,
+    tools,
+    manager,
+    repositories,
+  };
 }
 
 export type Sidecar = Awaited<ReturnType<typeof assemble>>;

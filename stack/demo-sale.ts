@@ -37,7 +37,7 @@ export class DemoSale {
    * @throws Error with the plan's own sentence when they cannot be, or after `seconds`
    */
   async prepared(seconds = 600): Promise<void> {
-    const product = await this.#plan();
+    const product = await this.plan();
     const end = performance.now() + seconds * 1000;
     while (performance.now() < end) {
       const [plan] = await this.#odoo.read<{
@@ -53,7 +53,7 @@ export class DemoSale {
 
   /** A posted invoice over one unit of the demo plan; plan and customer are made the first time. @returns its id */
   async invoice(): Promise<number> {
-    const product = await this.#plan();
+    const product = await this.plan();
     const partner = await this.#customer();
     const line = [0, 0, { product_id: product, quantity: 1 }];
     const values = { move_type: 'out_invoice', partner_id: partner, invoice_line_ids: [line] };
@@ -101,8 +101,8 @@ export class DemoSale {
     return found[0];
   }
 
-  /** The id of the plan's product (the variant that invoice lines name). */
-  async #plan(): Promise<number> {
+  /** The id of the plan's product (the variant that invoice lines name); made the first time. */
+  async plan(): Promise<number> {
     const [known] = await this.#odoo.read<{ id: number }>(
       'product.product',
       [['name', '=', this.#sold.name]],
@@ -124,6 +124,9 @@ export class DemoSale {
       es_plan_microsaas: true,
       duracion_suscripcion: 'monthly',
       microsaas_provision: 'automatic',
+      // What the template gives anyway; said here, the shop shows it.
+      microsaas_memory_mb: 1024,
+      microsaas_cpus: 1,
       plantilla_id: template.id,
     });
   }

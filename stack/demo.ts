@@ -1,6 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { DemoSale } from './demo-sale.ts';
+import { openShop, shopModules } from './demo-shop.ts';
 import { ensureCompose, ensureDocker } from './docker.ts';
 import { ensureImages, images } from './images.ts';
 import { installId } from './install-id.ts';
@@ -22,7 +23,7 @@ const INSTALL_ID = varPath('install-id');
 const RESULT = varPath('demo.json');
 
 async function up(): Promise<void> {
-  const steps = new Steps(10, sayToTerminal);
+  const steps = new Steps(11, sayToTerminal);
   await steps.step('Docker', ensureDocker);
   await steps.step('Compose', ensureCompose);
   await steps.step('Images', ensureImages);
@@ -31,7 +32,7 @@ async function up(): Promise<void> {
   const stack = new ManagerStack({
     dir: DIRECTORY,
     install,
-    modules: ['account', 'micro_saas'],
+    modules: ['account', 'micro_saas', ...shopModules],
     languages: ['es_ES'],
     databases: 'one',
     sidecarImage,
@@ -44,6 +45,7 @@ async function up(): Promise<void> {
   });
   const manager = await stack.manager();
   const sale = new DemoSale(manager.rpc);
+  await steps.step('Opening the web shop', async () => openShop(manager.rpc, await sale.plan()));
   await steps.step('Preparing the plan (once)', async () => sale.prepared());
   const invoice = await steps.step('Selling one plan: an invoice', async () => sale.invoice());
   const pay = await sale.payment(invoice);
@@ -79,6 +81,7 @@ async function up(): Promise<void> {
   await rm(RESULT, { force: true });
   await writeFile(RESULT, `${JSON.stringify(result, null, 2)}\n`, { mode: 0o600 });
   sayToTerminal(`
+The web shop          ${stack.url}/shop
 The manager           ${stack.url}   ${manager.login} / ${manager.password}
 The customer's Odoo   ${instance.instance_url}   ${login} / ${password}
 From payment to usable: ${paidToUsableSeconds} s

@@ -105,7 +105,9 @@ export class ManagerStack {
     } else if (this.#remembered.addon !== addon) {
       say('The addon has changed: upgrading the manager');
       await succeeds('docker', ['stop', '--', this.containers.names.manager]);
-      await this.containers.odoo(DATABASE, ['--update', 'micro_saas']);
+      // All that this checkout brings; what comes with Odoo itself is as it was.
+      const ours = this.#options.modules.filter((module) => module.startsWith('micro_saas'));
+      await this.containers.odoo(DATABASE, ['--update', ours.join(), '--i18n-overwrite']);
     }
     await this.#startOdoo(databases);
     await this.waitForLogin(this.url);
@@ -264,6 +266,8 @@ export class ManagerStack {
   async #parameters(): Promise<Record<string, string>> {
     return {
       'web.base.url': this.url,
+      // Where Odoo's own printing finds the styles: the port that people use is not open inside the container.
+      'report.url': 'http://127.0.0.1:8069',
       'microsaas.sidecar_url': `http://sidecar:${this.#remembered.sidecarPort}/webhooks/odoo`,
     };
   }

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { ensureCompose, ensureDocker } from '../stack/docker.ts';
 import { ensureImages } from '../stack/images.ts';
 import { sayToTerminal, secondsSince } from '../stack/progress.ts';
-import { addonTests } from './support/addon-tests.ts';
+import { addonTests, shopAddonTests } from './support/addon-tests.ts';
 import { asOneTest, mocha, programs, type Stage, type Tally } from './support/stages.ts';
 
 /** All tests, in the order in which they say the most the soonest. */
@@ -21,8 +21,10 @@ const STAGES: readonly Stage[] = [
       }),
   },
   { name: 'addon', isUnit: false, run: addonTests },
+  { name: 'shop-addon', isUnit: false, run: shopAddonTests },
   { name: 'integration', isUnit: false, run: () => mocha('test/integration/**/*.test.ts') },
   { name: 'e2e', isUnit: false, run: () => mocha('test/e2e/**/*.test.ts') },
+  { name: 'browser', isUnit: false, run: () => mocha('test/browser/**/*.test.ts') },
 ];
 
 /** Which stages the command line asks for. @throws Error naming the stages there are */

@@ -16,7 +16,7 @@ type Act = (desired: DesiredInstance, signals: Signals) => Promise<void>;
 
 /** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
 export function makeActions(world: World): Record<Action, Act> {
-  const { manager, engine, databases, reporter, whenRoom, hasMemory } = world;
+  const { archives, manager, engine, databases, reporter, whenRoom, hasMemory } = world;
 
   /** Checked twice, as the seed asks: against the database, then by a bind on the host. */
   async function assignPorts(desired: DesiredInstance, unusable: readonly number[]): Promise<void> {
@@ -79,6 +79,13 @@ export function makeActions(world: World): Record<Action, Act> {
     }
   }
 
+  /** The files go last: they hold what is needed to go on after a crash. */
+  async function purge(desired: DesiredInstance, stop: AbortSignal): Promise<void> {
+    if (desired.wasReady) await archives.verify(desired);
+    await databases.drop(desired);
+    await engine.purge(desired, stop);
+  }
+
   /** Docker takes as long to make the containers as Postgres to make the clone: both at once. */
   async function createDatabase(desired: DesiredInstance, { stop }: Signals): Promise<void> {
     const containers = engine
@@ -111,5 +118,6 @@ export function makeActions(world: World): Record<Action, Act> {
       engine.awaitAnswer(desired, AbortSignal.any([stop, again])),
     stop: (desired, { stop }) => engine.stop(desired, stop),
     takeDown: (desired, { stop }) => engine.takeDown(desired, stop),
+    purge: (desired, { stop }) => purge(desired, stop),
   };
 }

@@ -3,7 +3,7 @@ import type { World } from './world.ts';
 
 /**
  * Claims what one invoice has paid for: the rows that must exist, created once under Odoo's UNIQUE constraint.
- * May be repeated by anybody at any time. @returns the ids of the instances, old and new.
+ * May be repeated by anybody at any time. @returns the ids of the instances that its money is about, old and new.
  */
 export async function claim(invoiceId: number, world: World): Promise<number[]> {
   const { manager, limits, inPaymentIsPaid, log } = world;
@@ -14,8 +14,8 @@ export async function claim(invoiceId: number, world: World): Promise<number[]> 
     log.warn({ invoice: invoice.name, reason: hold.reason }, 'waits for a person');
     await manager.hold(invoiceId, hold.reason, hold.message);
   }
-  if (units.length === 0) return [];
+  if (units.length === 0) return [...invoice.instanceIds];
   const ids = await manager.claim(units);
   log.info({ invoice: invoice.name, units: units.length, instances: ids }, 'claimed');
-  return ids;
+  return [...invoice.instanceIds, ...ids];
 }

@@ -14,6 +14,8 @@ const SENTENCES = {
   WaitingForAnswer: 'Waiting for the first answer.',
   Stopping: 'Stopping the instance.',
   TakingDown: 'Taking the instance down. Its data is kept.',
+  Archiving: 'Writing the last copy of the data.',
+  Purging: 'Removing the data. An archive is kept.',
 } as const;
 
 type ProgressReason = keyof typeof SENTENCES;
@@ -28,6 +30,7 @@ const REASON: Record<Action, ProgressReason> = {
   awaitAnswer: 'WaitingForAnswer',
   stop: 'Stopping',
   takeDown: 'TakingDown',
+  purge: 'Purging',
 };
 
 /** What is said before a step is taken. */

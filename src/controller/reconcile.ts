@@ -1,25 +1,29 @@
 import { ManagerError, RetryableError, TerminalError } from '../errors.ts';
-import { decide } from '../instance/decide.ts';
-import { nextSubscription } from '../instance/subscription.ts';
-import type { Action, DesiredInstance, InstanceState, Report } from '../instance/types.ts';
+import { decide, standingOf } from '../instance/decide.ts';
+import type { Action, DesiredInstance } from '../instance/types.ts';
 import { makeActions } from './actions.ts';
+import { archive } from './archive.ts';
+import { keepBooks } from './books.ts';
 import { logLine, stepReport } from './progress.ts';
+import { nextReview, settledReport } from './settled.ts';
 import type { WorkSignals } from './work-queue.ts';
 import type { World } from './world.ts';
 
-/** The longest way through decide() is seven steps; the rest is slack for a moving world. */
-const MAX_STEPS = 12;
+/** The longest way through decide() is seven steps, the books take two; the rest is slack for a moving world. */
+const MAX_STEPS = 14;
 
 /**
- * Brings one instance in line with what the manager wants: desired → observe → decide → act → look again.
+ * Brings one instance in line with what the manager wants: desired → books → observe → decide → act → look again.
  * Level-triggered: the id says which instance, never what happened to it.
  * Throws what is worth retrying (the work queue backs off); what only a person can mend is reported and swallowed.
  */
 export async function reconcile(id: number, world: World, signals: WorkSignals): Promise<void> {
-  const { manager, engine, databases, reporter, now } = world;
+  const { manager, reporter, now } = world;
   const actions = makeActions(world);
   const durations: string[] = [];
   let last: DesiredInstance | undefined;
+  let hasDescended = false;
+  let reviewAt: Date | null = null;
 
   try {
     for (let steps = 0; steps < MAX_STEPS; steps++) {
@@ -28,14 +32,17 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
       if (!desired) return; // an orphan: the sweep names it, nothing touches it
       last = desired;
 
-      const database =
-        desired.desiredState === 'running' && desired.ports !== null
-          ? await databases.observe(desired)
-          : 'absent';
-      const seen = { ...(await engine.observe(desired)), database };
-      const step = decide(desired, seen);
+      const books = await keepBooks(desired, world, !hasDescended);
+      reviewAt = books.reviewAt;
+      hasDescended ||= books.rung !== null;
+      if (books.isWritten) continue;
+      const step = decide(desired, await observe(desired, world));
+      if (step === null && books.rung === 'archive') {
+        await archive(desired, books.change, world, signals.stop);
+        continue;
+      }
       if (step === null) {
-        await reporter.report(settled(desired, world, durations));
+        await reporter.report(await settledReport(desired, world, durations, reviewAt));
         return;
       }
       if ('stall' in step) throw new TerminalError(step.stall, STALLED[step.stall] ?? step.because);
@@ -55,13 +62,21 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
     );
   } catch (error) {
     if (signals.stop.aborted || signals.again.aborted) return;
-    if (last) await reportFailure(last, error, world, signals.failures === 0);
+    if (last) await reportFailure(last, error, world, { isNews: signals.failures === 0, reviewAt });
     if (!(error instanceof TerminalError)) throw error;
     world.log.error(
       { instance: id, name: last?.name, reason: error.reason, err: error },
       'stalled',
     );
   }
+}
+
+/** Stopping and taking down must work whatever has become of Postgres, so it is not even asked. */
+async function observe(desired: DesiredInstance, { databases, engine }: World) {
+  const standing = standingOf(desired);
+  const needsDatabase = standing === 'purged' || (standing === 'running' && desired.ports !== null);
+  const database = needsDatabase ? await databases.observe(desired) : ('absent' as const);
+  return { ...(await engine.observe(desired)), database };
 }
 
 const STALLED: Readonly<Record<string, string>> = {
@@ -79,55 +94,15 @@ const STEP_NAME: Record<Action, string> = {
   awaitAnswer: 'first answer',
   stop: 'stop',
   takeDown: 'removal',
+  purge: 'removal of the data',
 };
-
-const SETTLED: Record<DesiredInstance['desiredState'], { reason: string; message: string }> = {
-  draft: { reason: '', message: '' },
-  running: { reason: 'Running', message: 'Running.' },
-  stopped: { reason: 'Stopped', message: 'Stopped. Its data is kept.' },
-  removed: { reason: 'Removed', message: 'Removed. Its data is kept.' },
-};
-
-/** What is reported once the world is as it should be. */
-function settled(desired: DesiredInstance, world: World, durations: readonly string[]): Report {
-  const state: InstanceState = desired.desiredState;
-  const now = world.now();
-  const isRunning = state === 'running';
-  const isFirstAnswer = isRunning && !desired.wasReady;
-  const secondsToReady = Math.max(0.01, now.getTime() / 1000 - desired.requestedAt);
-  const subscription = nextSubscription(desired, isRunning, now);
-  const { reason, message } = SETTLED[state];
-  const log = [];
-  if (desired.state !== state && message) log.push(logLine(now, message));
-  if (isFirstAnswer)
-    log.push(
-      logLine(
-        now,
-        `${[`Answering ${secondsToReady.toFixed(2)} s after the request`, ...durations].join(', ')}.`,
-      ),
-    );
-  return {
-    id: desired.id,
-    revision: desired.revision,
-    state,
-    reason,
-    message,
-    detail: '',
-    nextReview: null,
-    ...(log.length > 0 ? { log } : {}),
-    ...(isRunning ? { instanceUrl: world.engine.url(desired) } : {}),
-    ...(isFirstAnswer ? { secondsToReady } : {}),
-    ...(subscription ? { subscription } : {}),
-    ...(state === 'removed' ? { active: false, ports: { http: 0, longpolling: 0 } } : {}),
-  };
-}
 
 /** Says in Odoo what went wrong. When Odoo itself is away nobody can be told, and the queue tries again. */
 async function reportFailure(
   desired: DesiredInstance,
   error: unknown,
   world: World,
-  isNews: boolean,
+  { isNews, reviewAt }: { readonly isNews: boolean; readonly reviewAt: Date | null },
 ): Promise<void> {
   if (error instanceof ManagerError && error.retryable) return;
   const reasoned = error instanceof TerminalError || error instanceof RetryableError ? error : null;
@@ -135,6 +110,7 @@ async function reportFailure(
   const message =
     reasoned?.message ?? 'Something unexpected happened. The operator finds it in the log.';
   const again = isTerminal ? 'Press Start to try again.' : 'It is tried again by itself.';
+  const retryAt = new Date(world.now().getTime() + RETRY_AFTER_RESTART);
   const told = world.reporter.report({
     id: desired.id,
     revision: desired.revision,
@@ -143,7 +119,7 @@ async function reportFailure(
     message,
     detail: reasoned?.detail ?? '',
     // A sidecar that starts afresh finds it by the poll; until then the work queue brings it back.
-    nextReview: isTerminal ? null : new Date(world.now().getTime() + RETRY_AFTER_RESTART),
+    nextReview: isTerminal ? nextReview(desired, reviewAt, world.now()) : retryAt,
     ...(isNews ? { log: [logLine(world.now(), `${message} ${again}`)] } : {}),
   });
   // What is final must be told, so that one is tried again; the others come up again anyway.

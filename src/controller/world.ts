@@ -1,6 +1,8 @@
 import type { ClaimLimits } from '../instance/from-invoices.ts';
-import type { Clock, Databases, Engine, Manager } from '../interfaces.ts';
+import type { Archives, Clock, Databases, Engine, Manager } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
+import type { Brake } from './brake.ts';
+import type { Calendar } from './calendar.ts';
 import type { Reporter } from './reporter.ts';
 
 /** All that the controller may see and touch. */
@@ -8,6 +10,7 @@ export interface World {
   readonly manager: Manager;
   readonly engine: Engine;
   readonly databases: Databases;
+  readonly archives: Archives;
   readonly reporter: Reporter;
   readonly limits: ClaimLimits;
   readonly inPaymentIsPaid: boolean;
@@ -15,6 +18,8 @@ export interface World {
   readonly whenRoom: <T>(work: () => Promise<T>) => Promise<T>;
   /** Whether there is memory for one more instance to start. */
   readonly hasMemory: () => boolean;
+  readonly brake: Brake;
+  readonly calendar: Calendar;
   readonly now: Clock;
   readonly log: Logger;
 }

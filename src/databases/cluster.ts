@@ -146,10 +146,36 @@ export class Cluster {
     });
   }
 
-  /** Drops a database that was never finished, and whoever is still connected to it. */
-  async dropUnfinished(database: string): Promise<void> {
+  /**
+   * Creates a database of a role: Odoo offers a role only those it owns (`list_dbs` in service/db.py). Nobody else but the
+   * administrator gets in.
+   * @param source what it begins as, in SQL: `TEMPLATE …` and its options
+   */
+  async create(database: string, owner: string, source: string): Promise<void> {
+    const [name, role] = [database, owner].map(escapeIdentifier);
+    await this.connected('postgres', async (client) => {
+      await client.query(`CREATE DATABASE ${name} OWNER ${role} ${source}`);
+      await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`);
+    });
+  }
+
+  /** Drops a database that is unfinished or archived, and whoever is still connected to it. */
+  async drop(database: string): Promise<void> {
     await this.connected('postgres', (client) =>
       client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(database)} WITH (FORCE)`),
+    );
+  }
+
+  /** Gives a database that is complete its final name. */
+  async rename(from: string, to: string): Promise<void> {
+    await this.connected('postgres', (client) =>
+      client.query(`ALTER DATABASE ${escapeIdentifier(from)} RENAME TO ${escapeIdentifier(to)}`),
+    );
+  }
+
+  async dropRole(role: string): Promise<void> {
+    await this.connected('postgres', (client) =>
+      client.query(`DROP ROLE IF EXISTS ${escapeIdentifier(role)}`),
     );
   }
 }

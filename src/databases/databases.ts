@@ -1,15 +1,17 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { escapeIdentifier } from 'pg';
 import { RetryableError, TerminalError } from '../errors.ts';
+import { standingOf } from '../instance/decide.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
 import { hashRandomSecret } from '../password-hash.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
 import { copyTree } from './copy-tree.ts';
-import { personalise } from './personalise.ts';
+import { invitationLink } from './invitation.ts';
+import { personalise, renewParameters } from './personalise.ts';
 import { cloneDatabase, SpareClones } from './spare-clone.ts';
+import { EMPTY_DATABASE } from './template-content.ts';
 import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
 
@@ -104,6 +106,9 @@ export class OdooDatabases implements Databases {
 
   /** The final name exists only once the clone is complete: half-made ones have another. */
   async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
+    // Its directory, template and own Postgres may be gone already.
+    if (standingOf(desired) === 'purged')
+      return (await this.#shared.has(this.#nameOf(desired))) ? 'ready' : 'absent';
     const place = await this.#options.placeOf(desired);
     const cluster = this.#clusterOf(place);
     try {
@@ -161,7 +166,7 @@ export class OdooDatabases implements Databases {
   ): Promise<void> {
     const database = this.#nameOf(desired);
     const unfinished = `${database}_new`;
-    await cluster.dropUnfinished(unfinished);
+    await cluster.drop(unfinished);
     const filestore = join(place.filestoreDir, database);
     await rm(filestore, { recursive: true, force: true });
     await Promise.all([
@@ -176,11 +181,54 @@ export class OdooDatabases implements Databases {
         passwordHash,
       }),
     );
-    await cluster.connected('postgres', (client) =>
-      client.query(
-        `ALTER DATABASE ${escapeIdentifier(unfinished)} RENAME TO ${escapeIdentifier(database)}`,
-      ),
+    await cluster.rename(unfinished, database);
+  }
+
+  async invitation(desired: DesiredInstance): Promise<string> {
+    const cluster = this.#clusterOf(await this.#options.placeOf(desired));
+    return cluster.connected(this.#nameOf(desired), (client) =>
+      invitationLink(client, Math.floor(Date.now() / 1000)),
     );
+  }
+
+  /**
+   * Makes an instance's database again, from what `fill` puts into an empty one.
+   * @param options `isCopy`: another instance may have the same data, and must not share its secrets
+   * @param fill is given the server and the database's name and owner; all in it must become the owner's
+   * @throws TerminalError('DatabaseExists') when the instance has one
+   */
+  async restore(
+    desired: DesiredInstance,
+    options: { readonly isCopy: boolean },
+    fill: (
+      server: ClusterAddress,
+      made: { readonly database: string; readonly role: string },
+    ) => Promise<void>,
+  ): Promise<void> {
+    const place = await this.#options.placeOf(desired);
+    const cluster = this.#clusterOf(place);
+    const role = this.#nameOf(desired);
+    const database = `${role}_new`;
+    if (await cluster.has(role))
+      throw new TerminalError(
+        'DatabaseExists',
+        'The instance has its database already. Press Start in Odoo to run it.',
+      );
+    await cluster.drop(database);
+    await cluster.ensureRole(role, place.dbPassword);
+    await cluster.create(database, role, EMPTY_DATABASE);
+    await fill(cluster.address, { database, role });
+    if (options.isCopy)
+      await cluster.connected(database, (client) => renewParameters(client, place.url));
+    await cluster.rename(database, role);
+  }
+
+  /** An instance's own Postgres goes with its files. */
+  async drop(desired: DesiredInstance): Promise<void> {
+    const name = this.#nameOf(desired);
+    await this.#shared.drop(name);
+    await this.#shared.drop(`${name}_new`);
+    await this.#shared.dropRole(name);
   }
 
   async #spareOrClone(

@@ -35,6 +35,10 @@ export async function personalise(client: ClientBase, who: Personality): Promise
   await renewCompany(client, who);
   for (const table of NOT_SHARED)
     if (await exists(client, table)) await client.query(`DELETE FROM ${escapeIdentifier(table)}`);
+  // Odoo's own default lets every stranger make an account; the customer may open it again.
+  await client.query(
+    `UPDATE ir_config_parameter SET value = 'b2b' WHERE key = 'auth_signup.invitation_scope'`,
+  );
   // Otherwise every clone's crons fire in the same second.
   await client.query(
     `UPDATE ir_cron SET nextcall = (now() AT TIME ZONE 'UTC') + interval '10 minutes' + random() * interval '50 minutes'`,
@@ -42,7 +46,8 @@ export async function personalise(client: ClientBase, who: Personality): Promise
   await client.query('COMMIT');
 }
 
-async function renewParameters(client: ClientBase, url: string): Promise<void> {
+/** What identifies a database to others and signs its sessions and links: no two may share it. */
+export async function renewParameters(client: ClientBase, url: string): Promise<void> {
   const values: Record<string, string> = {
     'database.uuid': randomUUID(),
     'database.secret': randomBytes(32).toString('base64url'),

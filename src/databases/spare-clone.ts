@@ -50,28 +50,20 @@ export class SpareClones {
   }
 
   async #drop(name: string): Promise<void> {
-    await this.#cluster.dropUnfinished(name);
-    await this.#cluster.connected('postgres', (client) =>
-      client.query(`DROP ROLE IF EXISTS ${escapeIdentifier(name)}`),
-    );
+    await this.#cluster.drop(name);
+    await this.#cluster.dropRole(name);
   }
 }
 
-/**
- * Clones a template database for a role, which owns it and everything in it: Odoo offers a role only the databases it owns
- * (`list_dbs` in service/db.py). Nobody else but the administrator gets in.
- */
+/** Clones a template database for a role, which owns it and everything in it. */
 export async function cloneDatabase(
   cluster: Cluster,
   template: string,
   clone: string,
   owner: string,
 ): Promise<void> {
-  const [from, to, role] = [template, clone, owner].map(escapeIdentifier);
-  await cluster.connected('postgres', async (client) => {
-    await client.query(`CREATE DATABASE ${to} TEMPLATE ${from} OWNER ${role}`);
-    await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${to} FROM PUBLIC`);
-  });
+  const [from, role] = [template, owner].map(escapeIdentifier);
+  await cluster.create(clone, owner, `TEMPLATE ${from}`);
   await cluster.connected(clone, (client) =>
     // It also moves every database a role owns, so the role of a template owns none (createEmpty()).
     client.query(`REASSIGN OWNED BY ${from} TO ${role}`),

@@ -2,13 +2,16 @@ import { type ClientBase, escapeIdentifier, escapeLiteral } from 'pg';
 import { RetryableError, TerminalError } from '../errors.ts';
 import type { Cluster } from './cluster.ts';
 
+/** What a database begins as before anything is in it, in SQL. */
+export const EMPTY_DATABASE = "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'";
+
 /** An empty database in which its role, of the same name, owns everything but the database itself. */
 export async function createEmpty(cluster: Cluster, database: string): Promise<void> {
   const name = escapeIdentifier(database);
   await cluster.connected('postgres', async (client) => {
     // The administrator owns the database, the role only what is in it: REASSIGN OWNED in a clone would
     // otherwise hand the template itself to a tenant.
-    await client.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'`);
+    await client.query(`CREATE DATABASE ${name} ${EMPTY_DATABASE}`);
     await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`);
     await client.query(`GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO ${name}`);
   });

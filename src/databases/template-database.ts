@@ -212,10 +212,8 @@ export class TemplateDatabases {
 
   async #clear(database: string, workDir: string): Promise<void> {
     const { cluster } = this.#options;
-    await cluster.dropUnfinished(database);
-    await cluster.connected('postgres', (client) =>
-      client.query(`DROP ROLE IF EXISTS ${escapeIdentifier(database)}`),
-    );
+    await cluster.drop(database);
+    await cluster.dropRole(database);
     await rm(workDir, { recursive: true, force: true });
   }
 }

@@ -48,6 +48,16 @@ export function networkCreate(install: string, name: string): Command {
   ] as const as Command;
 }
 
+/** Docker refuses while a container is on it. */
+export function networkRemove(name: string): Command {
+  return ['docker', 'network', 'rm', '--', name];
+}
+
+/** Removes containers, running or not; their data lies outside them. */
+export function containersRemove(names: readonly string[]): Command {
+  return ['docker', 'rm', '--force', '--', ...names];
+}
+
 export function imagePull(image: string): Command {
   return ['docker', 'pull', '--quiet', '--', image];
 }

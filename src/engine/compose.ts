@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
+import { standingOf } from '../instance/decide.ts';
 import { networkOf, projectName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, PortPair } from '../instance/types.ts';
 import type { Engine } from '../interfaces.ts';
@@ -13,9 +14,11 @@ import {
   composeUp,
   containerLogs,
   containerStart,
+  containersRemove,
   imagePull,
   imageUser,
   networkCreate,
+  networkRemove,
   parseImageUser,
 } from './commands.ts';
 import type { Container, DockerApi } from './docker-api.ts';
@@ -67,11 +70,12 @@ export class ComposeEngine implements Engine {
   async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>> {
     const { dirs, repositories } = this.#options;
     const containers = await this.#containersOf(desired);
+    const standing = standingOf(desired);
     // Stopping and removing must work whatever has become of the template.
-    if (desired.desiredState !== 'running')
+    if (standing !== 'running')
       return {
         checkouts: 'current',
-        files: 'current',
+        files: standing === 'purged' && !(await dirs.exists(desired.id)) ? 'absent' : 'current',
         containers: containersState(containers, 1, ''),
         answering: false,
       };
@@ -183,6 +187,14 @@ export class ComposeEngine implements Engine {
 
   async takeDown(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     await this.#compose(desired, composeDown, signal);
+  }
+
+  async purge(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    const { dirs, install } = this.#options;
+    const names = (await this.#containersOf(desired)).map(({ name }) => name);
+    if (names.length > 0) await this.#docker(containersRemove(names), { signal });
+    await dirs.remove(desired.id);
+    await this.#removeIdleNetwork(networkOf(install, desired.id));
   }
 
   url(desired: DesiredInstance): string {
@@ -301,15 +313,29 @@ export class ComposeEngine implements Engine {
   async #ensureNetwork(desired: DesiredInstance): Promise<void> {
     const { api, install } = this.#options;
     const name = networkOf(install, desired.id);
-    // One at a time per name: Docker would create two networks of the same name.
+    await this.#aloneWith(name, async () => {
+      if ((await api.network(name)) === null) await this.#docker(networkCreate(install, name));
+    });
+  }
+
+  /** A stopped container keeps its place on a network, which the network itself does not show. */
+  async #removeIdleNetwork(name: string): Promise<void> {
+    const { api, install } = this.#options;
+    await this.#aloneWith(name, async () => {
+      const ids = [...(await this.list()).keys()];
+      const isIdle = ids.every((id) => networkOf(install, id) !== name);
+      // Somebody else's container may be on it: then Docker refuses, and that is as it should be.
+      if (isIdle && (await api.network(name))?.containers === 0)
+        await this.#docker(networkRemove(name)).catch(ignoreFailure);
+    });
+  }
+
+  /** One at a time per name: Docker would create two networks of the same name. */
+  async #aloneWith(name: string, work: () => Promise<void>): Promise<void> {
     const before = this.#networks.get(name) ?? Promise.resolve();
-    const ensured = before
-      .catch(() => {})
-      .then(async () => {
-        if ((await api.network(name)) === null) await this.#docker(networkCreate(install, name));
-      });
-    this.#networks.set(name, ensured);
-    await ensured;
+    const done = before.catch(() => {}).then(work);
+    this.#networks.set(name, done);
+    await done;
   }
 
   async #answers(desired: DesiredInstance): Promise<boolean> {

@@ -107,7 +107,8 @@ export class DockerApi {
           lines.on('line', (line) =>
             happened(eventSchema.parse(JSON.parse(line)).Actor.Attributes),
           );
-          response.on('error', reject);
+          // A cut stream is an error of the response, which readline takes and passes on as its own.
+          lines.on('error', reject);
           response.on('close', resolve);
         },
       );

@@ -86,6 +86,18 @@ export class InstanceDirs {
     await writeAtomically(compose, files.compose);
   }
 
+  async exists(id: number): Promise<boolean> {
+    return lstat(this.paths(id).directory).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Removes the instance's directory with all that is in it, for good. */
+  async remove(id: number): Promise<void> {
+    await rm(this.paths(id).directory, { recursive: true, force: true });
+  }
+
   /** Whether the written files come from the input with this digest. */
   async filesState(id: number, digest: string): Promise<ObservedInstance['files']> {
     const { conf, compose } = this.paths(id);

@@ -1,4 +1,4 @@
-import type { DesiredInstance, ObservedInstance, Step } from './types.ts';
+import type { DesiredInstance, DesiredState, ObservedInstance, Step } from './types.ts';
 
 /**
  * The product's policy: the next step for one instance, or null when it is as it should be. Pure.
@@ -6,8 +6,9 @@ import type { DesiredInstance, ObservedInstance, Step } from './types.ts';
  */
 export function decide(desired: DesiredInstance, seen: ObservedInstance): Step | null {
   const isUp = seen.containers !== 'none' && seen.containers !== 'stopped';
+  const standing = standingOf(desired);
 
-  switch (desired.desiredState) {
+  switch (standing) {
     case 'draft':
       return null;
 
@@ -33,7 +34,24 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
     case 'removed':
       return seen.containers === 'none' ? null : { do: 'takeDown', because: 'removed' };
 
+    case 'suspended':
+      return isUp ? { do: 'stop', because: 'suspended' } : null;
+
+    case 'purged':
+      return seen.containers === 'none' && seen.files === 'absent' && seen.database === 'absent'
+        ? null
+        : { do: 'purge', because: 'retention is over' };
+
     default:
-      return desired.desiredState satisfies never;
+      return standing satisfies never;
   }
+}
+
+/** What people wish, unless the subscription stands in its way (subscription.ts decides that). */
+export function standingOf({
+  desiredState,
+  subscription,
+}: DesiredInstance): DesiredState | 'suspended' | 'purged' {
+  if (subscription?.dataRemovedAt) return 'purged';
+  return desiredState === 'running' && subscription?.suspendedAt ? 'suspended' : desiredState;
 }

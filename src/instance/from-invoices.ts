@@ -1,3 +1,4 @@
+import type { Money } from './subscription-types.ts';
 import type { Invoice, InvoiceLine, PlanUnit } from './types.ts';
 
 export interface ClaimLimits {
@@ -25,7 +26,7 @@ export function decideClaim(
   limits: ClaimLimits,
   inPaymentIsPaid: boolean,
 ): ClaimDecision {
-  if (!isPaid(invoice, inPaymentIsPaid)) return NOTHING;
+  if (invoice.partnerId === 0 || !isPaid(invoice, inPaymentIsPaid)) return NOTHING;
   // Held units no longer count as backlog, so the reason may be gone: only a person ends a hold.
   if (invoice.hold !== '' && !invoice.approved) return NOTHING;
   const units: PlanUnit[] = [];
@@ -39,18 +40,12 @@ export function decideClaim(
   return { units, hold: null };
 }
 
-/** Whether the customer's money for this invoice is here and has stayed. */
-export function isPaid(invoice: Invoice, inPaymentIsPaid: boolean): boolean {
-  const paid =
-    invoice.paymentState === 'paid' || (inPaymentIsPaid && invoice.paymentState === 'in_payment');
-  return (
-    invoice.moveType === 'out_invoice' &&
-    invoice.state === 'posted' &&
-    paid &&
-    invoice.partnerId > 0 &&
-    // A credit note on a paid invoice leaves it `paid` (odoo.md §2.2), so the reversals are counted.
-    invoice.reversedRatio < 1
-  );
+/** Whether the customer's money for an invoice, or for one line of it, is here and has stayed. */
+export function isPaid(money: Money, inPaymentIsPaid: boolean): boolean {
+  const { moveType, paymentState, reversedRatio, state } = money;
+  const paid = paymentState === 'paid' || (inPaymentIsPaid && paymentState === 'in_payment');
+  // A credit note on a paid invoice leaves it `paid` (odoo.md §2.2), so the reversals are counted.
+  return moveType === 'out_invoice' && state === 'posted' && paid && reversedRatio < 1;
 }
 
 function unclaimedUnits(line: InvoiceLine, invoiceDay: string): PlanUnit[] {

@@ -1,3 +1,5 @@
+import type { Subscription, SubscriptionChange } from './subscription-types.ts';
+
 /** What may be put on the work queue: which thing to look at, never what happened to it. `spares`: the clones kept ready. */
 export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}` | 'spares';
 
@@ -16,23 +18,6 @@ export interface Repository {
   readonly url: string;
   readonly branch: string;
   readonly commit: string;
-}
-
-export type SubscriptionState =
-  | 'draft'
-  | 'active'
-  | 'paused'
-  | 'expiring_soon'
-  | 'expired'
-  | 'cancelled';
-
-/** Dates are days, 'YYYY-MM-DD', in the company's time zone; '' while not set. */
-export interface Subscription {
-  readonly id: number;
-  readonly state: SubscriptionState;
-  readonly startDay: string;
-  readonly endDay: string;
-  readonly months: number;
 }
 
 export interface Customer {
@@ -71,6 +56,8 @@ export interface DesiredInstance {
   readonly requestedAt: number;
   readonly subscription: Subscription | null;
   readonly companyTimeZone: string;
+  /** What the manager's clock said when it answered. */
+  readonly managerTime: Date;
 }
 
 /** What the world looks like for one instance. */
@@ -97,7 +84,8 @@ export type Action =
   | 'start'
   | 'awaitAnswer'
   | 'stop'
-  | 'takeDown';
+  | 'takeDown'
+  | 'purge';
 
 /** What to do next and why; `stall` means that only a person can help. */
 export type Step =
@@ -143,6 +131,8 @@ export interface Invoice {
   /** 0 … 1: how much of the total has been credited by posted credit notes. */
   readonly reversedRatio: number;
   readonly lines: readonly InvoiceLine[];
+  /** Instances whose subscriptions it pays for, or did, or a credit note takes the money from. */
+  readonly instanceIds: readonly number[];
 }
 
 /** What is written back to Odoo about one instance. Only the given keys are written. */
@@ -162,11 +152,7 @@ export interface Report {
   readonly nextReview?: Date | null;
   readonly secondsToReady?: number;
   readonly commits?: ReadonlyArray<{ readonly id: number; readonly commit: string }>;
-  readonly subscription?: {
-    readonly state: SubscriptionState;
-    readonly startDay: string;
-    readonly endDay: string;
-  };
+  readonly subscription?: SubscriptionChange;
   readonly active?: boolean;
 }
 

@@ -1,24 +1,15 @@
 import { z } from 'zod';
 import type { DesiredInstance, InstanceState, Plan, Report } from '../instance/types.ts';
 import type { ManagerFacts } from '../interfaces.ts';
+import { id } from './odoo-values.ts';
+import { subscription, subscriptionRow } from './subscription-rows.ts';
 
 /*
  * The shapes that the addon's public methods give and take, and what they mean here. Odoo has no null:
  * it says false, '' or 0. Unknown members are ignored, so that a newer addon may say more.
  */
 
-export const id = z.int().positive();
-/** A day, or '' while not set. */
-export const day = z.string().regex(/^(\d{4}-\d{2}-\d{2})?$/);
 const portRange = z.tuple([z.int(), z.int()]);
-const subscriptionState = z.enum([
-  'draft',
-  'active',
-  'paused',
-  'expiring_soon',
-  'expired',
-  'cancelled',
-]);
 
 /** 0 stands for a port that is not assigned. */
 const portRow = z.object({ http_port: z.int(), longpolling_port: z.int() });
@@ -71,22 +62,6 @@ export const facts = z
     }),
   );
 
-const subscription = z
-  .object({
-    id,
-    state: subscriptionState,
-    fecha_inicio: day,
-    fecha_fin: day,
-    months: z.int().positive(),
-  })
-  .transform((row) => ({
-    id: row.id,
-    state: row.state,
-    startDay: row.fecha_inicio,
-    endDay: row.fecha_fin,
-    months: row.months,
-  }));
-
 const customer = z
   .object({ name: z.string(), email: z.string(), lang: z.string(), country_code: z.string() })
   .transform(({ country_code, ...rest }) => ({ ...rest, countryCode: country_code }));
@@ -114,6 +89,7 @@ const desired = z
     requested_at: z.number(),
     subscription: z.union([z.literal(false), subscription]),
     company_tz: z.string(),
+    now: z.number(),
   })
   .transform(
     (row): DesiredInstance => ({
@@ -136,6 +112,7 @@ const desired = z
       requestedAt: row.requested_at,
       subscription: row.subscription || null,
       companyTimeZone: row.company_tz,
+      managerTime: new Date(row.now * 1000),
     }),
   );
 
@@ -157,11 +134,7 @@ export function reportRow(report: Report): Record<string, unknown> {
     next_review: report.nextReview,
     seconds_to_ready: report.secondsToReady,
     commits: report.commits,
-    subscription: report.subscription && {
-      state: report.subscription.state,
-      fecha_inicio: report.subscription.startDay || false,
-      fecha_fin: report.subscription.endDay || false,
-    },
+    subscription: report.subscription && subscriptionRow(report.subscription),
     active: report.active,
   };
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Invoice } from '../instance/types.ts';
-import { day, id } from './instance-rows.ts';
+import { day, id } from './odoo-values.ts';
 
 /* The shape that the addon gives an invoice, and what it means here. */
 
@@ -43,6 +43,7 @@ const existingInvoice = z
     hold: z.string(),
     reversed_ratio: z.number(),
     lines: z.array(invoiceLine),
+    instance_ids: z.array(id),
   })
   .transform(
     (row): Invoice => ({
@@ -57,6 +58,7 @@ const existingInvoice = z
       hold: row.hold,
       reversedRatio: Math.min(1, Math.max(0, row.reversed_ratio)),
       lines: row.lines,
+      instanceIds: row.instance_ids,
     }),
   );
 

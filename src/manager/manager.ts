@@ -1,4 +1,5 @@
 import { ManagerError } from '../errors.ts';
+import type { Descents } from '../instance/brake.ts';
 import type {
   DesiredInstance,
   InstanceState,
@@ -22,11 +23,13 @@ import {
 } from './instance-rows.ts';
 import { invoice } from './invoice-rows.ts';
 import type { OdooClient } from './odoo-client.ts';
+import { descents } from './subscription-rows.ts';
 
 const INSTANCE = 'odoo.docker.instance';
 const INVOICE = 'account.move';
 const PLAN = 'product.template';
 const TEMPLATE = 'docker.compose.template';
+const SUBSCRIPTION = 'microsaas.subscription';
 
 /** The manager Odoo with the addon `micro_saas`: each method is one call, so one transaction there. */
 export class OdooManager implements Manager {
@@ -115,5 +118,19 @@ export class OdooManager implements Manager {
       odoo_version: odooVersion,
     }));
     await this.#odoo.call(TEMPLATE, 'microsaas_sync', { templates: rows }, done);
+  }
+
+  /** Says that an instance gets its data from an archive: it is a draft from the `begin` and stopped at the `end`. */
+  async restore(id: number, templateCode: string, stage: 'begin' | 'end'): Promise<void> {
+    const args = { instance_id: id, template_code: templateCode, stage };
+    await this.#odoo.call(INSTANCE, 'microsaas_restore', args, done);
+  }
+
+  descents(): Promise<Descents> {
+    return this.#odoo.call(SUBSCRIPTION, 'microsaas_descents', {}, descents);
+  }
+
+  async askToGoOn({ fleet, taken }: Descents): Promise<void> {
+    await this.#odoo.call(SUBSCRIPTION, 'microsaas_ask_to_go_on', { taken, fleet }, done);
   }
 }

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { passSince, purged } from './support/ladder.ts';
 import { logIn } from './support/login.ts';
 import { chapter, scenario } from './support/scenario.ts';
 
@@ -26,6 +27,19 @@ chapter('an instance with a Postgres of its own', () => {
     await instances.reaches(id, 'stopped');
     await instances.press(id, 'start_instance');
     const row = await instances.reaches(id, 'running');
+    expect(await logIn(world, row, login, password)).to.be.greaterThan(0);
+  });
+
+  scenario('goes when retention is over, and comes back from its archive', async (world) => {
+    const { instances, sidecar } = world;
+    const { login, password } = await sidecar.secret(id);
+    await instances.remove([id]);
+    await passSince(world, await instances.subscription({ id }), 'hidden_at', 30);
+    await sidecar.restore(await purged(world, id));
+    await instances.reaches(id, 'stopped');
+    await instances.press(id, 'start_instance');
+    const row = await instances.reaches(id, 'running');
+    expect(await world.containersOf(id)).to.have.lengthOf(2);
     expect(await logIn(world, row, login, password)).to.be.greaterThan(0);
   });
 });

@@ -1,4 +1,5 @@
 import { RetryableError, TerminalError } from '../../src/errors.ts';
+import { standingOf } from '../../src/instance/decide.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../../src/instance/types.ts';
 import type { Databases } from '../../src/interfaces.ts';
 import { hasOwnDatabase } from './engine.ts';
@@ -16,6 +17,7 @@ export class FakeDatabases implements Databases {
   /** How many ready clones were used up since restock(). */
   usedSpares = 0;
   changes = 0;
+  invitations = 0;
   isAway = false;
 
   readonly #isDatabaseUp: (id: number) => boolean;
@@ -38,13 +40,25 @@ export class FakeDatabases implements Databases {
     for (const lang of languages) this.#buildTemplate(modules, lang);
   }
 
+  async invitation({ id }: DesiredInstance): Promise<string> {
+    this.#checkHere();
+    this.invitations += 1;
+    return `https://${id}.example.com/web/reset_password?token=${this.invitations}`;
+  }
+
+  async drop({ id }: DesiredInstance): Promise<void> {
+    this.#checkHere();
+    this.present.delete(id);
+    this.changes += 1;
+  }
+
   async restock(): Promise<void> {
     this.#checkHere();
     this.usedSpares = 0;
   }
 
   async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
-    if (hasOwnDatabase(desired)) {
+    if (hasOwnDatabase(desired) && standingOf(desired) !== 'purged') {
       if (!this.#isDatabaseUp(desired.id)) return 'offline';
     } else this.#checkHere();
     return this.present.has(desired.id) ? 'ready' : 'absent';

@@ -1,4 +1,5 @@
 import { PortTakenError, RetryableError, TerminalError } from '../../src/errors.ts';
+import { standingOf } from '../../src/instance/decide.ts';
 import type { DesiredInstance, ObservedInstance, PortPair } from '../../src/instance/types.ts';
 import type { Engine } from '../../src/interfaces.ts';
 
@@ -40,6 +41,7 @@ export class FakeEngine implements Engine {
 
   async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>> {
     this.#checkHere();
+    if (standingOf(desired) === 'purged' && !this.projects.has(desired.id)) return NOTHING;
     const project = this.#projectOf(desired.id);
     const wanted = filesFor(desired);
     const fetched = desired.repositories.every(({ commit }) => this.checkouts.has(commit));
@@ -138,6 +140,13 @@ export class FakeEngine implements Engine {
     this.#projectOf(id).containers = 'none';
   }
 
+  async purge({ id }: DesiredInstance): Promise<void> {
+    this.#checkHere();
+    this.changes += 1;
+    this.die(id);
+    this.projects.delete(id);
+  }
+
   url({ ports }: DesiredInstance): string {
     return `http://127.0.0.1:${ports?.http}`;
   }
@@ -216,6 +225,13 @@ export class FakeEngine implements Engine {
     if (this.isAway) throw new RetryableError('DockerUnavailable', 'Docker does not answer.');
   }
 }
+
+const NOTHING = {
+  checkouts: 'missing',
+  files: 'absent',
+  containers: 'none',
+  answering: false,
+} as const;
 
 export function hasOwnDatabase({ templateCode }: DesiredInstance): boolean {
   return templateCode === 'odoo-own-db';

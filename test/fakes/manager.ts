@@ -1,4 +1,5 @@
 import { ManagerError } from '../../src/errors.ts';
+import type { Descents } from '../../src/instance/brake.ts';
 import { wholeUnits } from '../../src/instance/from-invoices.ts';
 import type {
   DesiredInstance,
@@ -12,6 +13,7 @@ import type {
 } from '../../src/instance/types.ts';
 import type { Clock, Manager, ManagerFacts, PortRange } from '../../src/interfaces.ts';
 import { anInstance, anInvoice, aPlanLine } from '../support/samples.ts';
+import { applyChange } from './apply-change.ts';
 import { FreePorts } from './free-ports.ts';
 
 /** An instance as the manager's database has it. */
@@ -21,6 +23,8 @@ export type Row = { -readonly [K in keyof DesiredInstance]: DesiredInstance[K] }
   reason: string;
   message: string;
   log: readonly string[];
+  /** What the customer was sent. */
+  mails: readonly string[];
   nextReview: Date | null;
 };
 
@@ -43,6 +47,9 @@ export class FakeManager implements Manager {
   readonly forSale = new Map<number, Plan>();
   /** What the sidecar said last about each plan. */
   readonly planReports = new Map<number, { readonly isReady: boolean; readonly message: string }>();
+  /** The brake has asked people; and they have said that it may go on. */
+  isAsked = false;
+  isReleased = false;
   /** True: every call fails as it does when Odoo is down. */
   isAway = false;
 
@@ -91,7 +98,7 @@ export class FakeManager implements Manager {
     this.#checkHere();
     return ids.flatMap((id) => {
       const row = this.rows.get(id);
-      return row ? [{ ...row }] : [];
+      return row ? [{ ...row, managerTime: this.now() }] : [];
     });
   }
 
@@ -168,6 +175,22 @@ export class FakeManager implements Manager {
     for (const template of templates) this.templates.set(template.code, template);
   }
 
+  async descents(): Promise<Descents> {
+    this.#checkHere();
+    const rows = [...this.rows.values()].flatMap(({ subscription }) => subscription ?? []);
+    const hourAgo = new Date(this.now().getTime() - 3_600_000);
+    const taken = rows.filter(({ suspendedAt, dataRemovedAt }) =>
+      [suspendedAt, dataRemovedAt].some((moment) => moment !== null && moment > hourAgo),
+    );
+    const fleet = rows.filter(({ dataRemovedAt }) => dataRemovedAt === null);
+    return { taken: taken.length, fleet: fleet.length, isReleased: this.isReleased };
+  }
+
+  async askToGoOn(): Promise<void> {
+    this.#checkHere();
+    this.isAsked = true;
+  }
+
   // -- its database -------------------------------------------------------------------------------
 
   /** A new row, due at once. @returns its id. */
@@ -183,7 +206,7 @@ export class FakeManager implements Manager {
       id,
     });
     const subscription = row.subscription && { ...row.subscription, id };
-    const empty = { reason: '', message: '', log: [], nextReview: null };
+    const empty = { reason: '', message: '', log: [], mails: [], nextReview: null };
     this.rows.set(id, { ...row, subscription, unit, ...empty });
     this.review(id, this.now());
     return id;
@@ -248,8 +271,11 @@ export class FakeManager implements Manager {
         ...repository,
         commit: commits.find((it) => it.id === repository.id)?.commit ?? repository.commit,
       }));
-    if (subscription && row.subscription)
-      row.subscription = { ...row.subscription, ...subscription };
+    if (subscription && row.subscription) {
+      row.subscription = applyChange(row.subscription, subscription);
+      for (const { kind, link } of subscription.notices ?? [])
+        row.mails = [...row.mails, link ? `${kind} ${link}` : kind];
+    }
     if (revision !== row.revision) this.review(row.id, this.now());
     else if (nextReview !== undefined) this.review(row.id, nextReview);
   }

@@ -154,6 +154,11 @@ describe('the customers’ databases on a real Postgres', function () {
         "SELECT login FROM res_users WHERE active AND password <> ''",
       );
       expect(users).to.deep.equal([{ login: clone.customer.email }]);
+      const open = await inClone(
+        clone,
+        "SELECT 1 FROM ir_config_parameter WHERE key = 'auth_signup.invitation_scope' AND value <> 'b2b'",
+      );
+      expect(open, 'accounts for strangers').to.deep.equal([]);
       for (const table of ['res_users_apikeys', 'auth_totp_device', 'ir_cron_trigger'])
         expect(await inClone(clone, `SELECT id FROM ${table}`), table).to.deep.equal([]);
       const [soonest] = await inClone<{ minutes: number }>(

@@ -1,5 +1,7 @@
+import type { ManagerStack } from '../../stack/manager.ts';
 import { sayToTerminal } from '../../stack/progress.ts';
 import { RunError } from '../../stack/run.ts';
+import { shopStack } from './shop-stack.ts';
 import type { Tally } from './stages.ts';
 import { startTestStack } from './test-stack.ts';
 
@@ -8,20 +10,33 @@ const TIMEOUT = 900_000;
 
 /** Odoo's own closing line of a test run. */
 const CLOSING = /(\d+) failed, (\d+) error\(s\) of (\d+) tests/;
+/** Where an entry of Odoo's log begins; a traceback is the lines after it. */
+const ENTRY = /^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} )/m;
 /** What Odoo logs of one test that went wrong. */
-const WRONG = / (?:ERROR|CRITICAL) \S+ \S+: .*/g;
+const WRONG = /^\S+ \S+ \d+ (?:ERROR|CRITICAL) /;
 
 /**
- * The addon's own tests, run by Odoo in a database of their own.
+ * The tests of `micro_saas`, in an Odoo that has nothing else.
  * @throws Error when Odoo did not come to its closing line
  */
 export async function addonTests(): Promise<Tally> {
-  const stack = await startTestStack({ databases: 'all' });
+  return odooTests(await startTestStack({ databases: 'all' }), 'micro_saas');
+}
+
+/** Those of `micro_saas_website`, in an Odoo with a web shop. @throws Error as addonTests() */
+export async function shopAddonTests(): Promise<Tally> {
+  const stack = await shopStack(sayToTerminal);
+  await stack.startManager();
+  return odooTests(stack, 'micro_saas_website');
+}
+
+/** One addon's own tests, run by Odoo in a database of their own. */
+async function odooTests(stack: ManagerStack, addon: string): Promise<Tally> {
   await stack.dropDatabase(DATABASE);
   await stack.database(DATABASE);
   const odoo = [
     ...['--database', DATABASE, '--stop-after-init', '--max-cron-threads', '0'],
-    ...['--update', 'micro_saas', '--test-enable', '--test-tags', '/micro_saas'],
+    ...['--update', addon, '--test-enable', '--test-tags', `/${addon}`],
   ];
   const log = await stack.containers
     .compose(['run', '--rm', '--no-deps', '--', 'manager', ...odoo], {
@@ -34,7 +49,7 @@ export async function addonTests(): Promise<Tally> {
     });
   const [, failed, errors, all] = CLOSING.exec(log) ?? [];
   if (all === undefined) throw new Error(`Odoo did not run the tests:\n${log.slice(-2_000)}`);
-  for (const line of log.match(WRONG) ?? []) sayToTerminal(line.trim());
+  for (const entry of log.split(ENTRY)) if (WRONG.test(entry)) sayToTerminal(entry.trim());
   await stack.dropDatabase(DATABASE);
   const wrong = Number(failed) + Number(errors);
   return { passed: Number(all) - wrong, failed: wrong, skipped: 0 };

@@ -1,18 +1,56 @@
+import type { Period, Subscription, Terms } from '../../src/instance/subscription-types.ts';
 import type {
   DesiredInstance,
   Invoice,
   InvoiceLine,
   ObservedInstance,
   Plan,
-  Subscription,
 } from '../../src/instance/types.ts';
 
 /*
  * One ordinary thing of each kind. A test names what differs, and only that matters in it.
  */
 
+export const TERMS: Terms = {
+  notice: 7,
+  grace: 3,
+  retention: 30,
+  finalNotice: 7,
+  refund: 'suspend',
+};
+
+/** The first month, paid and not counted yet. */
+export function aPeriod(over: Partial<Period> = {}): Period {
+  return {
+    lineId: 31,
+    isFirst: true,
+    months: 1,
+    money: { moveType: 'out_invoice', state: 'posted', paymentState: 'paid', reversedRatio: 0 },
+    sold: { unit: 1, quantity: 1, removed: [] },
+    replaces: 0,
+    counted: null,
+    ...over,
+  };
+}
+
+/** Paid for, and its instance has not run yet. */
 export function aSubscription(over: Partial<Subscription> = {}): Subscription {
-  return { id: 1, state: 'draft', startDay: '', endDay: '', months: 1, ...over };
+  return {
+    id: 1,
+    state: 'draft',
+    startDay: '',
+    endDay: '',
+    reason: '',
+    terms: TERMS,
+    periods: [aPeriod()],
+    told: [],
+    suspendedAt: null,
+    finalNoticeAt: null,
+    archivedAt: null,
+    dataRemovedAt: null,
+    hiddenAt: null,
+    ...over,
+  };
 }
 
 /** Paid for, running, with ports, and it has answered before. */
@@ -42,6 +80,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     requestedAt: 1_795_348_000,
     subscription: aSubscription(),
     companyTimeZone: 'Europe/Madrid',
+    managerTime: new Date('2026-11-22T12:00:00Z'),
     ...over,
   };
 }
@@ -89,6 +128,7 @@ export function anInvoice(over: Partial<Invoice> = {}): Invoice {
     hold: '',
     reversedRatio: 0,
     lines: [aPlanLine()],
+    instanceIds: [],
     ...over,
   };
 }

@@ -1,7 +1,10 @@
 import { pino } from 'pino';
+import { Brake } from '../../src/controller/brake.ts';
+import { Calendar } from '../../src/controller/calendar.ts';
 import { Reporter } from '../../src/controller/reporter.ts';
 import type { World } from '../../src/controller/world.ts';
 import { Daemon } from '../../src/daemon.ts';
+import { FakeArchives } from '../fakes/archives.ts';
 import { HeldTime } from '../fakes/clock.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeEngine } from '../fakes/engine.ts';
@@ -21,6 +24,7 @@ export class Simulation {
   readonly engine = new FakeEngine();
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
   hasMemory = true;
+  readonly archives = new FakeArchives((id) => this.databases.present.has(id));
   /** What the sidecar wrote into its log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
   life = new Life();
@@ -43,6 +47,9 @@ export class Simulation {
       manager,
       engine: life.around('engine', this.engine),
       databases: life.around('databases', this.databases),
+      archives: life.around('archives', this.archives),
+      brake: new Brake(manager),
+      calendar: new Calendar(this.time.now, () => this.time.now().getTime()),
       reporter: new Reporter(manager, () => {}),
       limits: LIMITS,
       inPaymentIsPaid: true,

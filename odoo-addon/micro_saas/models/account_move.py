@@ -47,7 +47,7 @@ class AccountMove(models.Model):
         sales = self.filtered(lambda move: move.move_type in ("out_invoice", "out_refund"))
         ids = {*sales._ids, *sales.reversed_entry_id._ids}
         # Runs inside a flush, also for records not saved yet: collect their ids and no more.
-        nudge(self.env, self._name, {move_id for move_id in ids if isinstance(move_id, int)})
+        self._microsaas_touch({move_id for move_id in ids if isinstance(move_id, int)})
         return result
 
     # -- buttons -------------------------------------------------------------------------------
@@ -60,7 +60,9 @@ class AccountMove(models.Model):
         """
         self.ensure_one()
         self._check_can_provision()
-        self._microsaas_next_unit()
+        line, unit = self._microsaas_next_unit()
+        instances = self.env["odoo.docker.instance"]
+        template = line.product_id.plantilla_id or self.env["docker.compose.template"]._default_template()
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("New instance"),
@@ -70,7 +72,8 @@ class AccountMove(models.Model):
             "context": {
                 "default_partner_id": self.partner_id.id,
                 "default_factura_id": self.id,
-                "default_name": self.env["odoo.docker.instance"]._default_name(self.partner_id),
+                "default_name": line._microsaas_name(unit) or instances._default_name(self.partner_id),
+                "default_template_id": template.id,
             },
         }
 
@@ -155,14 +158,6 @@ class AccountMove(models.Model):
 
     def _microsaas_paid_states(self):
         return ("paid", "in_payment") if in_payment_is_paid(self.env) else ("paid",)
-
-    def _microsaas_reversed_ratio(self):
-        """Return how much of this invoice was credited, from 0.0 to 1.0."""
-        if self.payment_state == "reversed":
-            return 1.0
-        credits = self.reversal_move_ids.filtered(lambda move: move.state == "posted")
-        total = self.amount_total
-        return min(sum(credits.mapped("amount_total")) / total, 1.0) if total else 0.0
 
     def _microsaas_is_fully_reversed(self):
         return float_compare(self._microsaas_reversed_ratio(), 1.0, precision_digits=6) >= 0

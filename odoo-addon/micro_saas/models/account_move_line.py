@@ -14,10 +14,23 @@ class AccountMoveLine(models.Model):
         "Renewed subscription",
         ondelete="restrict",
         index="btree_not_null",
-        copy=False,
         help="This line prolongs a subscription; it creates no instance.",
     )
+    microsaas_origen_id = fields.Many2one(
+        "account.move.line",
+        "Reversed line",
+        ondelete="set null",
+        index="btree_not_null",
+        readonly=True,
+        copy=False,
+        help="The line that this one credits, or corrects after its invoice was reversed.",
+    )
+    microsaas_copia_ids = fields.One2many("account.move.line", "microsaas_origen_id", "Credited or corrected by")
 
+    microsaas_names = fields.Char(
+        "Instance names",
+        help="Separated by commas, one for each unit in order. A unit without one is named after the customer.",
+    )
     microsaas_instance_ids = fields.One2many(
         "odoo.docker.instance",
         "linea_factura_id",
@@ -25,10 +38,14 @@ class AccountMoveLine(models.Model):
         context={"active_test": False},
     )
     microsaas_claimed = fields.Integer(
-        "Units with an instance", compute="_compute_microsaas_claimed", store=True, aggregator=None
+        "Units with an instance",
+        compute="_compute_microsaas_claimed",
+        store=True,
+        recursive=True,
+        aggregator=None,
     )
 
-    @api.depends("microsaas_instance_ids")
+    @api.depends("microsaas_instance_ids", "microsaas_origen_id.microsaas_claimed")
     def _compute_microsaas_claimed(self):
         claimed = self._microsaas_claimed()
         for line in self:
@@ -64,12 +81,22 @@ class AccountMoveLine(models.Model):
         """Return how many instances this line sells: whole units only."""
         return max(math.floor(self.quantity), 0) if self._microsaas_is_plan() else 0
 
+    def _microsaas_name(self, unit):
+        """Return the name that was chosen for a unit, counted from 1; empty where none was."""
+        names = (self.microsaas_names or "").split(",")
+        return names[unit - 1].strip() if 0 < unit <= len(names) else ""
+
     def _microsaas_claimed(self):
         """Return `{line id: [units]}` of the units that have an instance, also a removed one."""
         groups = self.env["odoo.docker.instance"].sudo().with_context(active_test=False)._read_group(
             [("linea_factura_id", "in", self.ids)], ["linea_factura_id"], ["unidad:array_agg"]
         )
-        return {line.id: sorted(units) for line, units in groups}
+        claimed = {line.id: sorted(units) for line, units in groups}
+        # What corrects a reversed line sells the same units, which have their instances.
+        for line in self.filtered("microsaas_origen_id"):
+            inherited = line.microsaas_origen_id._microsaas_claimed().get(line.microsaas_origen_id.id, ())
+            claimed[line.id] = sorted({*claimed.get(line.id, ()), *inherited})
+        return claimed
 
     def _microsaas_check_unit(self, unit):
         if not 1 <= unit <= self._microsaas_units():

@@ -52,6 +52,7 @@ class AccountMove(models.Model):
             "hold": move.microsaas_hold or "",
             "reversed_ratio": move._microsaas_reversed_ratio(),
             "lines": move._microsaas_line_dicts(),
+            "instance_ids": move._microsaas_paid_instance_ids(),
         }
 
     def _microsaas_line_dicts(self):
@@ -109,6 +110,17 @@ class AccountMove(models.Model):
             )
         )
         return dict(rows)
+
+    @api.model
+    def _microsaas_is_coming_for(self, customer):
+        """Tell whether a customer (a commercial partner) has paid for an instance that is about to be claimed."""
+        query = SQL(
+            """SELECT 1 FROM (%s) work JOIN account_move move ON move.id = work.move_id
+                WHERE move.commercial_partner_id = %s LIMIT 1""",
+            self._microsaas_unclaimed_sql(),
+            customer.id,
+        )
+        return bool(self.env.execute_query(query))
 
     def _microsaas_unclaimed_sql(self, holds=("",)):
         """Return a query of (move_id, plan_id, units): what is sold, paid and has no instance yet.

@@ -1,34 +1,43 @@
 from odoo import fields, models
 from odoo.release import version_info
 
+UNIQUE = "UNIQUE(subscription_id, linea_factura_id)"
+UNIQUE_MESSAGE = "This invoice line has been counted for this subscription already."
+
 
 class MicrosaasRenewal(models.Model):
-    """One paid renewal: which invoice line moved which subscription from one last day to the next."""
+    """One paid period: which invoice line moved which subscription from one last day to the next.
+
+    The first sale is one too (`es_primera`), perhaps without a line: then nobody was invoiced.
+    """
 
     _name = "microsaas.renewal"
-    _description = "Subscription renewal"
+    _description = "Paid period"
     _order = "fecha desc, id desc"
 
     subscription_id = fields.Many2one(
         "microsaas.subscription", "Subscription", required=True, ondelete="cascade", index=True
     )
-    factura_id = fields.Many2one("account.move", "Invoice", required=True, ondelete="restrict")
-    linea_factura_id = fields.Many2one(
-        "account.move.line", "Invoice line", required=True, ondelete="restrict"
-    )
-    fecha = fields.Date("Renewed on", required=True)
+    es_primera = fields.Boolean("First sale")
+    factura_id = fields.Many2one(related="linea_factura_id.move_id", string="Invoice", store=True)
+    linea_factura_id = fields.Many2one("account.move.line", "Invoice line", ondelete="restrict")
+    fecha = fields.Date("Counted on", required=True, default=fields.Date.context_today)
     fecha_fin_anterior = fields.Date("Paid until, before")
     fecha_fin_nueva = fields.Date("Paid until, after", required=True)
+    dias = fields.Integer("Days")
+    fecha_retirada = fields.Date("Taken back on", help="The payment was given back on this day.")
 
     if version_info[0] >= 19:
-        _line_uniq = models.Constraint(
-            "UNIQUE(linea_factura_id)", "This invoice line has renewed a subscription already."
-        )
+        _line_uniq = models.Constraint(UNIQUE, UNIQUE_MESSAGE)
     else:
-        _sql_constraints = [
-            (
-                "line_uniq",
-                "UNIQUE(linea_factura_id)",
-                "This invoice line has renewed a subscription already.",
-            )
-        ]
+        _sql_constraints = [("line_uniq", UNIQUE, UNIQUE_MESSAGE)]
+
+    def _counted(self):
+        """Return the period as the sidecar reads it; False where there is none."""
+        to_text = fields.Date.to_string
+        return bool(self) and {
+            "before": to_text(self.fecha_fin_anterior) or "",
+            "after": to_text(self.fecha_fin_nueva) or "",
+            "days": self.dias,
+            "taken_back_on": to_text(self.fecha_retirada) or "",
+        }

@@ -1,7 +1,16 @@
+import logging
+from datetime import timedelta
+
 from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from .product_template import MONTHS
+
+_logger = logging.getLogger(__name__)
+
+# Payment states of an invoice that waits for its money.
+OPEN = ("not_paid", "partial")
+SUBSCRIPTION_ACTIVITY = "micro_saas.mail_activity_type_subscription"
 
 
 class MicrosaasSubscription(models.Model):
@@ -46,8 +55,34 @@ class MicrosaasSubscription(models.Model):
     dias_restantes = fields.Integer(
         "Days left", compute="_compute_dias_restantes", help="Below zero: days of grace used."
     )
-    renovacion_ids = fields.One2many("microsaas.renewal", "subscription_id", "Renewals")
+    periodo_ids = fields.One2many("microsaas.renewal", "subscription_id", "Paid periods")
+    renovacion_ids = fields.One2many(
+        "microsaas.renewal", "subscription_id", "Renewals", domain=[("es_primera", "=", False)]
+    )
     renewal_line_ids = fields.One2many("account.move.line", "suscripcion_id", "Renewal lines")
+    notice_ids = fields.One2many("microsaas.notice", "subscription_id", "Notices")
+    currency_id = fields.Many2one(related="company_id.currency_id")
+    ingreso_mensual = fields.Monetary(
+        "Monthly revenue", compute="_compute_ingreso_mensual", store=True, aggregator="sum"
+    )
+
+    reason = fields.Selection(
+        [
+            ("Expired", "The paid time is over"),
+            ("Refunded", "The payment was given back"),
+            ("Cancelled", "Cancelled, and the paid time is over"),
+        ],
+        "Why it is suspended",
+        readonly=True,
+        copy=False,
+        tracking=True,
+    )
+    suspended_at = fields.Datetime("Suspended", readonly=True, copy=False, index=True)
+    final_notice_at = fields.Datetime("Final notice", readonly=True, copy=False)
+    archived_at = fields.Datetime("Archived", readonly=True, copy=False)
+    hidden_at = fields.Datetime("Removed by a person", readonly=True, copy=False)
+    data_removed_at = fields.Datetime("Data removed", readonly=True, copy=False, index=True)
+    archive = fields.Char("Archive", readonly=True, copy=False, help="On the sidecar's host.")
 
     @api.depends("fecha_fin", "company_id")
     def _compute_dias_restantes(self):
@@ -56,6 +91,13 @@ class MicrosaasSubscription(models.Model):
             today = fields.Date.context_today(subscription.with_context(tz=tz))
             end = subscription.fecha_fin
             subscription.dias_restantes = (end - today).days if end else 0
+
+    @api.depends("product_id.list_price", "product_id.duracion_suscripcion")
+    def _compute_ingreso_mensual(self):
+        for subscription in self:
+            plan = subscription.product_id
+            months = MONTHS[plan.duracion_suscripcion or "monthly"]
+            subscription.ingreso_mensual = plan.list_price / months
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -101,16 +143,23 @@ class MicrosaasSubscription(models.Model):
 
     def _open_renewal_invoice(self):
         """Return the renewal invoice that still waits for its payment, maybe none."""
-        open_states = ("not_paid", "partial")
         return self.sudo().renewal_line_ids.move_id.filtered(
             lambda move: move.move_type == "out_invoice"
             and move.state != "cancel"
-            and move.payment_state in open_states
+            and move.payment_state in OPEN
         )[:1]
 
     def _create_renewal_invoice(self):
         if self.state == "cancelled":
             raise UserError(self.env._("Subscription %s is cancelled.", self.name))
+        if self.data_removed_at:
+            raise UserError(
+                self.env._(
+                    "The data of subscription %s were removed. The operator can restore them from the archive %s.",
+                    self.name,
+                    self.archive or "",
+                )
+            )
         if not (self.product_id and self.partner_id):
             raise UserError(
                 self.env._("Subscription %s has no plan or no customer to invoice.", self.name)
@@ -126,17 +175,86 @@ class MicrosaasSubscription(models.Model):
             }
         )
 
+    def _issue_renewal_invoice(self):
+        """Return the posted renewal invoice that waits for its payment; issue it if there is none.
+
+        :raise UserError: cancelled, data removed, or without a plan or a customer to invoice
+        """
+        self.ensure_one()
+        move = self._open_renewal_invoice() or self._create_renewal_invoice()
+        if move.state == "draft":
+            move.action_post()
+        return move
+
+    def _invoice_to_pay(self):
+        """Return the posted invoice whose payment keeps the instance running, the oldest; maybe none.
+
+        The first sale's own one when its payment was cancelled: nobody pays for one month by two invoices.
+        """
+        first = self.sudo().instancia_id.linea_factura_id
+        moves = (first | first._microsaas_corrections() | self.sudo().renewal_line_ids).move_id
+        return moves.filtered(
+            lambda move: move.move_type == "out_invoice"
+            and move.state == "posted"
+            and move.payment_state in OPEN
+        ).sorted("id")[:1]
+
+    def _ask_to_pay(self):
+        """Make sure that the customer has something to pay; but who was given her money back is asked for none."""
+        if self.state != "cancelled" and self.reason != "Refunded" and not self._invoice_to_pay():
+            self._issue_renewal_invoice()
+
+    def _pay_url(self):
+        """Return where the customer pays; empty if there is nothing to pay."""
+        move = self._invoice_to_pay()
+        return move and move.get_base_url() + move.get_portal_url()
+
+    def _data_removed_on(self):
+        """Return the day on which the data go when the final notice is given today."""
+        days = self.product_id.product_tmpl_id._microsaas_terms()["final_notice"]
+        tz = self.company_id.partner_id.tz or "UTC"
+        return fields.Date.context_today(self.with_context(tz=tz)) + timedelta(days=days)
+
+    @api.model
+    def _cron_issue_renewals(self):
+        """Issue the renewal invoices that plans want some days ahead; one that fails holds up no other."""
+        plans = self.env["product.template"].search([("microsaas_renew_days", ">", 0)])
+        for plan in plans:
+            until = fields.Date.today() + timedelta(days=plan.microsaas_renew_days)
+            due = self.search(
+                [
+                    ("product_id.product_tmpl_id", "=", plan.id),
+                    ("state", "in", ("active", "expiring_soon")),
+                    ("fecha_fin", "<=", until),
+                ]
+            )
+            for subscription in due:
+                try:
+                    with self.env.cr.savepoint():
+                        subscription._issue_renewal_invoice()
+                except UserError as error:
+                    _logger.warning("No renewal invoice for %s: %s", subscription.name, error)
+                    subscription._ask_people("invoiceFailed")
+
+    def _ask_people(self, kind):
+        """Ask a person to look at this subscription, by an activity.
+
+        :param kind: `refundWarning`, `paidAfterRemoval`, `noAddress`, `mailFailed` or `invoiceFailed`
+        """
+        _ = self.env._
+        summary = {
+            "refundWarning": _("The payment was given back; the instance goes on running"),
+            "paidAfterRemoval": _("Paid after its data were removed: restore it, or give the money back"),
+            "noAddress": _("The customer has no e-mail address and was not told"),
+            "invoiceFailed": _("The renewal invoice could not be made: press Renew to see why"),
+            "mailFailed": _("A mail to the customer could not be made: check its template"),
+        }[kind]
+        person = self.factura_id.invoice_user_id or self.env.ref("base.user_admin")
+        asked = self.activity_ids.filtered(lambda activity: activity.summary == summary)
+        if not asked:
+            self.activity_schedule(SUBSCRIPTION_ACTIVITY, summary=summary, user_id=person.id)
+
     def _check_user(self):
         if not (self.env.su or self.env.user.has_group("micro_saas.group_microsaas_user")):
             raise AccessError(self.env._("Only MicroSaaS users renew or cancel subscriptions."))
         self.check_access("read")
-
-    def _desired(self):
-        """Return the subscription as the sidecar reads it; False where there is none."""
-        return bool(self) and {
-            "id": self.id,
-            "state": self.state,
-            "fecha_inicio": fields.Date.to_string(self.fecha_inicio) or "",
-            "fecha_fin": fields.Date.to_string(self.fecha_fin) or "",
-            "months": MONTHS[self.product_id.duracion_suscripcion or "monthly"],
-        }

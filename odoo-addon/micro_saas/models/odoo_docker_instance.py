@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.release import version_info
+from odoo.tools import SQL
 
 from .nudge import nudge
 
@@ -89,7 +90,8 @@ class OdooDockerInstance(models.Model):
     )
     reason = fields.Char(readonly=True, copy=False, help="One word for what is going on.")
     instance_url = fields.Char("Address", readonly=True, copy=False)
-    log = fields.Text(readonly=True, copy=False, help="Newest first.")
+    # Portal customers may read their own instances, not what is written here for operators.
+    log = fields.Text(readonly=True, copy=False, groups="base.group_user", help="Newest first.")
     segundos_hasta_listo = fields.Float(
         "Seconds until ready",
         readonly=True,
@@ -191,12 +193,13 @@ class OdooDockerInstance(models.Model):
         if move:
             vals["partner_id"] = vals.get("partner_id") or move.partner_id.id
             vals["company_id"] = move.company_id.id
-        plan = self.env["account.move.line"].browse(vals.get("linea_factura_id") or [])
-        template = plan.sudo().product_id.plantilla_id
+        line = self.env["account.move.line"].browse(vals.get("linea_factura_id") or []).sudo()
+        template = line.product_id.plantilla_id
         template = template or self.env["docker.compose.template"].sudo()._default_template()
         vals["template_id"] = vals.get("template_id") or template.id
         partner = self.env["res.partner"].browse(vals.get("partner_id") or [])
-        vals["name"] = vals["name"] or self._default_name(partner)
+        chosen = line and line._microsaas_name(vals.get("unidad") or 0)
+        vals["name"] = vals["name"] or chosen or self._default_name(partner)
         return {**vals, **self._replace_taken_ports(vals)}
 
     def _create_subscriptions(self):
@@ -246,6 +249,28 @@ class OdooDockerInstance(models.Model):
         for instance in self._quiet():
             instance.write({"revision": instance.revision + 1, "next_review": now})
         self._nudge()
+
+    @api.model
+    def _review_all(self, domain=()):
+        """Let the sidecar's next poll look at all instances of `domain` that still have data."""
+        everything = self._quiet().with_context(active_test=False)
+        has_data = [("subscription_ids.data_removed_at", "=", False)]
+        everything.search([*domain, *has_data])._make_due()
+
+    def _make_due(self):
+        """Let the sidecar look again, also at what it is looking at now: what it saw before postpones nothing."""
+        if not self:
+            return
+        self.flush_model(["next_review", "revision"])
+        self.env.cr.execute(
+            SQL(
+                "UPDATE odoo_docker_instance SET next_review = %s, revision = coalesce(revision, 0) + 1"
+                " WHERE id = ANY(%s)",
+                fields.Datetime.now(),
+                self.ids,
+            )
+        )
+        self.invalidate_recordset(["next_review", "revision"])
 
     def _nudge(self):
         if not self._is_quiet():

@@ -64,6 +64,20 @@ class OdooDockerInstance(models.Model):
         """
         return self.write({"desired_state": "removed"})
 
+    def action_restaurar(self):
+        """Bring removed instances back as long as their data exist; they start unless they never ran.
+
+        :return: True
+        :raise UserError: not removed, or the data are gone
+        """
+        for instance in self:
+            if instance.desired_state != "removed":
+                raise UserError(self.env._("“%s” was not removed.", instance.name))
+            instance._check_has_data()
+            wish = "running" if instance.was_ready else "draft"
+            instance.write({"active": True, "desired_state": wish})
+        return True
+
     def open_instance_url(self):
         """Open the customer's Odoo in a new tab.
 
@@ -87,8 +101,22 @@ class OdooDockerInstance(models.Model):
             if instance.desired_state == "draft":
                 raise UserError(self.env._("“%s” has never been started.", instance.name))
 
+    def _check_has_data(self):
+        for instance in self:
+            gone = instance.sudo().subscription_ids.filtered("data_removed_at")[:1]
+            if gone:
+                raise UserError(
+                    self.env._(
+                        "The data of “%(instance)s” were removed. The operator can bring them back on the"
+                        " sidecar's host: microsaas restore %(archive)s",
+                        instance=instance.name,
+                        archive=gone.archive or "",
+                    )
+                )
+
     def _check_not_suspended(self):
         for instance in self:
+            instance._check_has_data()
             invoice = instance._suspension_invoice()
             if invoice:
                 raise UserError(
@@ -99,9 +127,29 @@ class OdooDockerInstance(models.Model):
                         invoice=invoice.display_name,
                     )
                 )
+            refunded = instance._suspended_subscription().filtered(lambda sub: sub.reason == "Refunded")
+            if refunded:
+                raise UserError(
+                    self.env._(
+                        "“%(instance)s” is suspended: its payment was given back. Renew subscription"
+                        " %(subscription)s; it starts again once that invoice is paid.",
+                        instance=instance.name,
+                        subscription=refunded.name,
+                    )
+                )
+            if any(sub.state == "cancelled" and sub.suspended_at for sub in instance.sudo().subscription_ids):
+                raise UserError(
+                    self.env._(
+                        "The subscription of “%s” is cancelled and its paid time is over.", instance.name
+                    )
+                )
 
     def _suspension_invoice(self):
-        """Return the unpaid invoice for which this instance is suspended; empty if it is not."""
+        """Return the invoice to pay for this instance to start again; empty if it is not suspended, or there is none."""
         self.ensure_one()
-        expired = self.sudo().subscription_ids.filtered(lambda sub: sub.state == "expired")[:1]
-        return expired and (expired._open_renewal_invoice() or expired.factura_id)
+        suspended = self._suspended_subscription()
+        invoice = suspended._invoice_to_pay() or suspended._open_renewal_invoice()
+        return invoice or (suspended.factura_id if suspended.reason != "Refunded" else invoice)
+
+    def _suspended_subscription(self):
+        return self.sudo().subscription_ids.filtered(lambda sub: sub.state == "expired")[:1]

@@ -6,9 +6,15 @@ from odoo import api, fields, models
 class OdooDockerInstance(models.Model):
     _inherit = "odoo.docker.instance"
 
-    message = fields.Char(readonly=True, copy=False, help="The sidecar's own words, in English.")
-    detail = fields.Char(readonly=True, copy=False, help="What it is about: an address, a name.")
-    phase_message = fields.Char("What is going on", compute="_compute_phase_message")
+    message = fields.Char(
+        readonly=True, copy=False, groups="base.group_user", help="The sidecar's own words, in English."
+    )
+    detail = fields.Char(
+        readonly=True, copy=False, groups="base.group_user", help="What it is about: an address, a name."
+    )
+    phase_message = fields.Char(
+        "What is going on", compute="_compute_phase_message", groups="base.group_user"
+    )
 
     @api.depends("reason", "message", "detail")
     @api.depends_context("lang")
@@ -37,7 +43,14 @@ class OdooDockerInstance(models.Model):
             "TakingDown": _("Taking the instance down. Its data is kept."),
             "Running": _("Running."),
             "Stopped": _("Stopped. Its data is kept."),
-            "Removed": _("Removed. Its data is kept."),
+            "Removed": self._removed_message(),
+            "Purged": _("Removed with its data when retention was over. An archive is kept."),
+            "Expired": _("Suspended: it was paid until %s. It runs again once the renewal is paid.", detail),
+            "Refunded": _("Suspended: its payment was given back. It runs again once it is paid."),
+            "Cancelled": _("Stopped: its subscription was cancelled and the paid time is over."),
+            "Archiving": _("Writing the last copy of the data."),
+            "Purging": _("Removing the data. An archive is kept."),
+            "ArchiveDamaged": _("The archive %s cannot be used. Nothing was removed.", detail),
             "RepositoryUnreachable": _("The repository %s could not be reached.", detail),
             "RepositoryForbidden": _("The repository %s is private or does not exist.", detail),
             "RepositoryInvalid": _("The repository %s cannot be used.", detail),
@@ -59,3 +72,8 @@ class OdooDockerInstance(models.Model):
             "NotConverging": _("The instance does not settle."),
             "Unexpected": _("Something unexpected happened. The operator finds it in the log."),
         }.get(self.reason, "")
+
+    def _removed_message(self):
+        if self.detail:
+            return self.env._("Removed. Its data is kept until %s.", self.detail)
+        return self.env._("Removed. Its data is kept.")

@@ -1,5 +1,7 @@
 """What the sidecar calls on instances. Each method is one transaction and answers without None."""
 
+import time
+
 from odoo import api, fields, models
 
 from .sidecar import check_sidecar, in_payment_is_paid, port_range, write_changed
@@ -87,6 +89,7 @@ class OdooDockerInstance(models.Model):
             "requested_at": self.requested_at,
             "subscription": self.subscription_ids[:1]._desired(),
             "company_tz": self.company_id.partner_id.tz or "UTC",
+            "now": time.time(),
         }
 
     def _desired_customer(self):
@@ -106,7 +109,7 @@ class OdooDockerInstance(models.Model):
         :param reports: list of dicts with `id`, `revision` and any of `state`, `reason`, `message`, `detail`,
             `http_port`, `longpolling_port`, `instance_url`, `active`, `log` (list of lines, oldest first),
             `next_review` (UTC text or False), `seconds_to_ready`, `commits` ([{"id", "commit"}]),
-            `subscription` ({"state", "fecha_inicio", "fecha_fin"}). Only given keys are written.
+            `subscription` (see `microsaas.subscription._apply_change`). Only given keys are written.
         :return: True
         :raise ValidationError: a port belongs to another instance; choose another one
         """
@@ -135,7 +138,28 @@ class OdooDockerInstance(models.Model):
             repository = self.repository_ids.filtered(lambda repo, row=row: repo.id == row["id"])
             write_changed(repository, {"commit": row["commit"]})
         if report.get("subscription"):
-            write_changed(self.subscription_ids[:1], report["subscription"])
+            self.subscription_ids[:1]._apply_change(report["subscription"])
+
+    @api.model
+    def microsaas_restore(self, instance_id, template_code, stage):
+        """Note that an instance gets its data from an archive.
+
+        :param stage: "begin": it is a draft, so that nothing is done to it meanwhile, and it has data, so that none
+            are made in their place; "end": it is stopped, for a person to start
+        :return: True
+        """
+        check_sidecar(self.env)
+        instance = self.sudo().browse(instance_id)
+        if stage == "end":
+            instance.desired_state = "stopped"
+            return True
+        template = self.env["docker.compose.template"].sudo().search([("code", "=", template_code)])
+        instance.subscription_ids._forget_the_way_down()
+        instance._quiet().was_ready = True
+        instance.write(
+            {"active": True, "desired_state": "draft", "template_id": (template or instance.template_id).id}
+        )
+        return True
 
     def _log_with(self, lines):
         """Return the log with `lines` (oldest first) on top; whole old lines fall off the end."""

@@ -3,6 +3,8 @@ import re
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from .sidecar import TERMS, check_terms, terms
+
 MONTHS = {"monthly": 1, "quarterly": 3, "biannual": 6, "annual": 12}
 
 
@@ -40,6 +42,31 @@ class ProductTemplate(models.Model):
         "Plan since", help="Invoices older than this day never create an instance by themselves."
     )
 
+    microsaas_own_terms = fields.Boolean(
+        "Own days", help="Otherwise the days of the MicroSaaS settings apply to this plan."
+    )
+    microsaas_notice_days = fields.Integer("Notice before the end", default=TERMS["notice"])
+    microsaas_grace_days = fields.Integer("Grace after the end", default=TERMS["grace"])
+    microsaas_retention_days = fields.Integer("Data kept", default=TERMS["retention"])
+    microsaas_final_notice_days = fields.Integer("Final notice", default=TERMS["final_notice"])
+    microsaas_refund = fields.Selection(
+        [
+            ("suspend", "Take the paid period back"),
+            ("warn", "Ask a person"),
+            ("ignore", "Do nothing"),
+        ],
+        "When the payment is given back",
+        default="suspend",
+    )
+    microsaas_renew_days = fields.Integer(
+        "Renewal invoice", help="Days before the end on which it is issued; 0: by hand."
+    )
+
+    @api.constrains(*(f"microsaas_{name}_days" for name in TERMS))
+    def _check_microsaas_terms(self):
+        for plan in self:
+            check_terms(self.env, {name: plan[f"microsaas_{name}_days"] for name in TERMS})
+
     @api.constrains("microsaas_memory_mb", "microsaas_cpus")
     def _check_microsaas_limits(self):
         for product in self:
@@ -65,9 +92,7 @@ class ProductTemplate(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        products = super().create(
-            [{"type": "service", **vals} if vals.get("es_plan_microsaas") else vals for vals in vals_list]
-        )
+        products = super().create(vals_list)
         products.filtered("es_plan_microsaas")._microsaas_complete_plan()
         return products
 
@@ -80,8 +105,11 @@ class ProductTemplate(models.Model):
         return result
 
     def _microsaas_complete_plan(self):
-        """Fill what a plan cannot do without: the day it began, a template."""
+        """Fill what a plan cannot do without: the day it began, a template; and it is a service."""
         for plan in self:
+            if plan.type != "service":
+                # The product form and a variant bring a type of their own; nothing of a plan is delivered.
+                plan.type = "service"
             if not plan.microsaas_desde:
                 plan.microsaas_desde = fields.Date.context_today(plan)
             if not plan.plantilla_id:
@@ -96,3 +124,9 @@ class ProductTemplate(models.Model):
     def _microsaas_module_list(self):
         """Return the technical names of the modules to install, in the order written."""
         return [name.strip() for name in (self.microsaas_modules or "").split(",") if name.strip()]
+
+    def _microsaas_terms(self):
+        """Return the days of this plan and what it does about money given back, as the sidecar reads them."""
+        own = {name: self[f"microsaas_{name}_days"] for name in TERMS}
+        days = own if self.microsaas_own_terms else terms(self.env)
+        return {**days, "refund": self.microsaas_refund or "suspend"}

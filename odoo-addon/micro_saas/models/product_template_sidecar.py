@@ -3,10 +3,12 @@
 from odoo import api, fields, models
 
 from .nudge import nudge
-from .sidecar import check_sidecar, write_changed
+from .sidecar import TERMS, check_sidecar, write_changed
 
 # What the template databases of a plan depend on.
 CONTENT = {"es_plan_microsaas", "plantilla_id", "microsaas_modules"}
+# What the subscriptions of a plan depend on.
+POLICY = {"microsaas_own_terms", "microsaas_refund", *(f"microsaas_{name}_days" for name in TERMS)}
 
 
 class ProductTemplate(models.Model):
@@ -30,6 +32,8 @@ class ProductTemplate(models.Model):
         result = super().write(vals)
         if vals.keys() & CONTENT:
             self.filtered("es_plan_microsaas")._microsaas_content_changed()
+        if vals.keys() & POLICY:
+            self.env["odoo.docker.instance"]._review_all([("plan_id", "in", self.ids)])
         return result
 
     def _microsaas_content_changed(self):

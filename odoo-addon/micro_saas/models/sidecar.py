@@ -1,9 +1,12 @@
 """What the methods for the sidecar share: who may call them, what is set up, how they write."""
 
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, ValidationError
 
 SIDECAR_GROUP = "micro_saas.group_microsaas_sidecar"
 PORT_RANGES = {"http_port": (20000, 24999), "longpolling_port": (25000, 29999)}
+
+# Days of a subscription, where neither a plan nor the settings say otherwise.
+TERMS = {"notice": 7, "grace": 3, "retention": 30, "final_notice": 7}
 
 
 def check_sidecar(env):
@@ -27,6 +30,26 @@ def in_payment_is_paid(env):
     """Tell whether an invoice whose payment the bank has not confirmed yet counts as paid."""
     params = env["ir.config_parameter"].sudo()
     return params.get_param("microsaas.in_payment_is_paid", "True") == "True"
+
+
+def terms(env):
+    """Return the days that apply to plans without days of their own, by the names of TERMS."""
+    params = env["ir.config_parameter"].sudo()
+    return {name: int(params.get_param(f"microsaas.{name}_days", days)) for name, days in TERMS.items()}
+
+
+def check_terms(env, days):
+    """Refuse days that make no sense.
+
+    :param days: dict by the names of TERMS
+    :raise ValidationError: one is negative, or the final notice comes before the suspension
+    """
+    if min(days.values()) < 0:
+        raise ValidationError(env._("Days cannot be negative."))
+    if days["final_notice"] > days["retention"]:
+        raise ValidationError(
+            env._("The final notice cannot come before the suspension: keep the data for longer.")
+        )
 
 
 def write_changed(records, vals):

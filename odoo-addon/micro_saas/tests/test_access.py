@@ -69,10 +69,15 @@ class TestAccess(MicroSaasCommon):
 
     def test_others_see_nothing(self):
         portal = new_test_user(self.env(su=True), "portal_user", groups="base.group_portal")
-        for user in (self.employee, portal):
-            for model in OWN_MODELS:
-                with self.assertRaises(AccessError):
-                    self.env[model].with_user(user).search([])
+        self._instance()
+        for model in OWN_MODELS:
+            with self.assertRaises(AccessError):
+                self.env[model].with_user(self.employee).search([])
+        for model in ("odoo.docker.instance", "microsaas.subscription"):
+            self.assertFalse(self.env[model].with_user(portal).search([]), "customers see their own only")
+        for model in ("odoo.docker.repository", "microsaas.renewal"):
+            with self.assertRaises(AccessError):
+                self.env[model].with_user(portal).search([])
 
     def test_companies_are_apart(self):
         instance = self._instance()

@@ -29,6 +29,7 @@ class TestAccountMove(MicroSaasCommon):
                 "default_partner_id": self.partner.id,
                 "default_factura_id": move.id,
                 "default_name": "Odoo Panadería Luna",
+                "default_template_id": self.plan.plantilla_id.id,
             },
         )
 

@@ -2,6 +2,7 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from .common import MicroSaasCommon
+from .translations import untranslated
 
 
 @tagged("post_install", "-at_install")
@@ -12,6 +13,9 @@ class TestI18n(MicroSaasCommon):
         cls.env["res.lang"].sudo()._activate_lang("es_ES")
         addon = cls.env["ir.module.module"].sudo().search([("name", "=", "micro_saas")])
         addon._update_translations(["es_ES"])
+
+    def test_no_term_is_untranslated(self):
+        self.assertEqual(untranslated(self.env, "micro_saas"), [])
 
     def test_refusals_speak_the_users_language(self):
         move = self._invoice(pay=False).with_user(self.seller).with_context(lang="es_ES")

@@ -20,6 +20,14 @@ class TestInstance(MicroSaasCommon):
         self.assertEqual((instance.state, instance.desired_state), ("draft", "draft"))
         self.assertEqual(instance.subscription_ids.state, "draft")
 
+    def test_units_are_called_what_was_chosen(self):
+        move = self._invoice(self._line(quantity=3, microsaas_names="luna, ,sol"))
+        names = [self._instance(move).name for _unit in range(3)]
+        self.assertEqual(names, ["luna", "Odoo Panadería Luna", "sol"])
+        other = self._invoice(self._line(microsaas_names="luna"))
+        self.assertEqual(other.action_crear_instancia()["context"]["default_name"], "luna")
+        self.assertEqual(self._instance(other, name="Mine").name, "Mine")
+
     def test_form_suggests_ports_and_saves(self):
         move = self._invoice()
         action = move.with_user(self.seller).action_crear_instancia()

@@ -31,7 +31,15 @@ export interface SubscriptionRow {
   id: number;
   state: string;
   fecha_inicio: string | false;
+  /** The last paid day. */
   fecha_fin: string | false;
+  dias_restantes: number;
+  /** Why it is suspended. */
+  reason: string | false;
+  suspended_at: string | false;
+  data_removed_at: string | false;
+  archive: string | false;
+  renovacion_ids: number[];
 }
 
 export const INSTANCE = 'odoo.docker.instance';
@@ -42,9 +50,20 @@ const FIELDS = [
   ...['repository_ids', 'subscription_ids'],
 ];
 
+export const SUBSCRIPTION = 'microsaas.subscription';
+const SUBSCRIPTION_FIELDS = [
+  ...['state', 'fecha_inicio', 'fecha_fin', 'dias_restantes', 'reason', 'suspended_at'],
+  ...['data_removed_at', 'archive', 'renovacion_ids'],
+];
+
 /** The id that a many2one field holds; 0 when it is empty. */
 export function idOf(field: [number, string] | false): number {
   return field === false ? 0 : field[0];
+}
+
+/** Whether its data are gone, but for the archive. */
+export function isPurged({ reason }: Row): boolean {
+  return reason === 'Purged';
 }
 
 /** Instances in the manager: looked at and pressed as their users do. */
@@ -72,10 +91,9 @@ export class Instances {
   }
 
   /** An instance's only subscription. */
-  async subscription(row: Row): Promise<SubscriptionRow> {
-    const fields = ['state', 'fecha_inicio', 'fecha_fin'];
+  async subscription(row: Pick<Row, 'id'>): Promise<SubscriptionRow> {
     const domain = [['instancia_id', '=', row.id]];
-    const found = await this.rpc.read<SubscriptionRow>('microsaas.subscription', domain, fields);
+    const found = await this.rpc.read<SubscriptionRow>(SUBSCRIPTION, domain, SUBSCRIPTION_FIELDS);
     expect(found, `subscriptions of ${row.id}`).to.have.lengthOf(1);
     return found[0] as SubscriptionRow;
   }

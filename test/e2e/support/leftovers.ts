@@ -35,7 +35,13 @@ async function discardFolders(stack: ManagerStack): Promise<void> {
   const mount = `type=bind,source=${stack.files.dataDir},target=/data`;
   const asRoot = ['run', '--rm', '--network', 'none', '--user', '0', '--mount', mount];
   const remove = ['--entrypoint', 'rm', '--', images.postgres, '-rf', '--'];
-  await run('docker', [...asRoot, ...remove, '/data/instances', '/data/checkouts']);
+  await run('docker', [
+    ...asRoot,
+    ...remove,
+    '/data/instances',
+    '/data/checkouts',
+    '/data/archives',
+  ]);
   await mkdir(join(stack.files.dataDir, 'instances'), { mode: 0o700 });
 }
 

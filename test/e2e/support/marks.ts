@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { withSql } from '../../../stack/sql.ts';
 import { type Container, lines, namesWith } from './docker.ts';
-import type { Row } from './instances.ts';
+import { isPurged, type Row } from './instances.ts';
 import type { World } from './world.ts';
 
 /** I2, I3, I4: what carries our install id belongs to a known instance, to one alone, and data stays. */
@@ -68,7 +68,7 @@ async function auditFolders(world: World, rows: Row[], ids: Set<number>): Promis
   const names = lines(await world.onHost('find', world.instancesDir, ...depth)).map(Number);
   for (const name of names) expect(ids.has(name), `folder of instance ${name}`).to.equal(true);
   for (const row of rows.filter((it) => it.was_ready))
-    expect(names, `folder of instance ${row.id}`).to.include(row.id);
+    expect(names.includes(row.id), `folder of instance ${row.id}`).to.equal(!isPurged(row));
 }
 
 async function auditDatabases(world: World, rows: Row[], ids: Set<number>): Promise<void> {
@@ -101,6 +101,10 @@ async function auditDatabases(world: World, rows: Row[], ids: Set<number>): Prom
     expect(isKnown, `role ${rolname}`).to.equal(true);
   }
   const names = new Set(present.map((it) => it['datname']));
-  for (const row of rows.filter((it) => it.was_ready && !world.hasOwnDatabase(it)))
-    expect(names.has(`ms_${world.stack.install}_${row.id}`), `data of ${row.id}`).to.equal(true);
+  for (const row of rows.filter((it) => it.was_ready && !world.hasOwnDatabase(it))) {
+    const name = `ms_${world.stack.install}_${row.id}`;
+    expect(names.has(name), `data of ${row.id}`).to.equal(!isPurged(row));
+    const isRole = roles.some(({ rolname }) => rolname === name);
+    expect(isRole, `role of ${row.id}`).to.equal(!isPurged(row));
+  }
 }

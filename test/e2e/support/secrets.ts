@@ -3,7 +3,7 @@ import { run } from '../../../stack/run.ts';
 import { withSql } from '../../../stack/sql.ts';
 import { environments } from './command-lines.ts';
 import { lines } from './docker.ts';
-import type { Row } from './instances.ts';
+import { isPurged, type Row } from './instances.ts';
 import type { World } from './world.ts';
 
 /** Tables of the manager that must know no instance's secret, as text. */
@@ -35,7 +35,7 @@ export async function auditSecrets(world: World, rows: Row[]): Promise<void> {
     ...(await containerLogs(names)),
   });
   expect(own.length, 'secrets looked for').to.be.at.least(
-    rows.some((row) => row.was_ready) ? 3 : 0,
+    rows.some((row) => row.was_ready && !isPurged(row)) ? 3 : 0,
   );
 }
 
@@ -55,6 +55,9 @@ async function auditModes(world: World): Promise<void> {
   const secret = ['(', '-path', '*/secrets/*', '-o', '-name', '*.conf', ')'] as const;
   for (const line of lines(await world.onHost('find', world.instancesDir, ...secret, ...print)))
     expect(line).to.match(/^600 /);
+  const dataDir = world.stack.files.dataDir;
+  const open = ['-path', `${dataDir}/archives`, '-perm', '/077'] as const;
+  expect(await world.onHost('find', dataDir, '-maxdepth', '1', ...open), 'archives').to.equal('');
 }
 
 async function instanceSecrets(world: World): Promise<Secret[]> {

@@ -59,6 +59,12 @@ export class Sidecar {
     return JSON.parse(await inContainer(this.name, command));
   }
 
+  /** `microsaas restore`. @param as the number of another instance @throws RunError with what it says */
+  async restore(archive: string, as?: number): Promise<void> {
+    const target = as === undefined ? [] : ['--as', String(as)];
+    await inContainer(this.name, ['microsaas', 'restore', archive, ...target]);
+  }
+
   /** HTTP status of `/readyz`, and what it says of each part. */
   async ready(): Promise<{ status: number; parts: Record<string, true | string> }> {
     const response = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(10_000) });

@@ -17,6 +17,7 @@ const CALLS: Record<Action, string> = {
   awaitAnswer: 'engine.awaitAnswer',
   stop: 'engine.stop',
   takeDown: 'engine.takeDown',
+  purge: 'engine.purge',
 };
 
 /** Everything that may have become of an instance before anybody looks, a step further each. */
@@ -84,6 +85,7 @@ describe('reconcile', () => {
       awaitAnswer: (desired) => sim.engine.awaitAnswer(desired, signal),
       stop: (desired) => sim.engine.stop(desired),
       takeDown: (desired) => sim.engine.takeDown(desired),
+      purge: (desired) => sim.engine.purge(desired),
     };
     for (const step of history) await steps[step]({ ...row() });
   }

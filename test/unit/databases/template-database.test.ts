@@ -34,7 +34,8 @@ describe('TemplateDatabases', () => {
     address: { socketDir: '/run/postgresql', user: 'admin', password: 'secret' },
     has: async (name: string) => databases.has(name),
     ensureRole: async () => {},
-    dropUnfinished: async (name: string) => void databases.delete(name),
+    drop: async (name: string) => void databases.delete(name),
+    dropRole: async () => {},
     connected: async <T>(_database: string, work: (client: Client) => Promise<T>) => {
       const query = async (sql: string) => {
         const [, created] = /^CREATE DATABASE "(\w+)"/.exec(sql) ?? [];

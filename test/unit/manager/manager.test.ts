@@ -6,7 +6,7 @@ import { OdooManager } from '../../../src/manager/manager.ts';
 import type { OdooClient } from '../../../src/manager/odoo-client.ts';
 import { toOdoo } from '../../../src/manager/transport.ts';
 import { errorOf, OdooSuite } from './every-rpc.ts';
-import { INSTANCE_ROW, INVOICE_ROW } from './sample-rows.ts';
+import { INSTANCE_ROW, INVOICE_ROW, SUBSCRIPTION_ROW } from './sample-rows.ts';
 
 /** An OdooClient that gives one answer and keeps what it was asked, as it would be sent. */
 function answering(answer: unknown) {
@@ -59,25 +59,21 @@ describe('OdooManager', () => {
   });
 
   it('reads the ports and the subscription of one that has them', async () => {
-    const subscription = {
-      id: 2,
-      state: 'active',
-      fecha_inicio: '2026-11-22',
-      fecha_fin: '',
-      months: 3,
-    };
     const ports = { http_port: 20000, longpolling_port: 25000 };
     const [instance] = await answering([
-      { ...INSTANCE_ROW, ...ports, subscription },
+      { ...INSTANCE_ROW, ...ports, subscription: SUBSCRIPTION_ROW },
     ]).manager.desired([5]);
     expect(instance?.ports).to.deep.equal({ http: 20000, longpolling: 25000 });
-    expect(instance?.subscription).to.deep.equal({
-      id: 2,
-      state: 'active',
-      startDay: '2026-11-22',
-      endDay: '',
-      months: 3,
-    });
+    expect(instance?.managerTime.toISOString()).to.equal('2026-11-22T00:01:40.500Z');
+    const subscription = instance?.subscription;
+    expect(subscription).to.include({ state: 'expired', startDay: '2026-10-22' });
+    expect(subscription?.suspendedAt?.toISOString()).to.equal('2026-11-22T10:00:05.000Z');
+    expect(subscription?.archivedAt).to.equal(null);
+    expect(subscription?.terms).to.include({ finalNotice: 7, refund: 'suspend' });
+    const [first, correction] = subscription?.periods ?? [];
+    expect(first?.money?.reversedRatio).to.equal(1);
+    expect(first?.counted?.takenBackOn).to.equal('2026-11-22');
+    expect(correction).to.deep.include({ money: null, sold: null, counted: null, replaces: 11 });
   });
 
   it('reads an invoice, and {} as none', async () => {
@@ -110,7 +106,13 @@ describe('OdooManager', () => {
         ports: { http: 20000, longpolling: 25000 },
         nextReview: new Date('2026-11-22T10:00:00.5Z'),
         secondsToReady: 1.5,
-        subscription: { state: 'active', startDay: '2026-11-22', endDay: '' },
+        subscription: {
+          state: 'active',
+          startDay: '2026-11-22',
+          suspendedAt: null,
+          archivedAt: new Date('2026-11-22T11:00:00Z'),
+          notices: [{ kind: 'welcome', period: '', link: 'https://x/y' }],
+        },
         active: false,
       },
     ]);
@@ -126,7 +128,13 @@ describe('OdooManager', () => {
           longpolling_port: 25000,
           next_review: '2026-11-22 10:00:00',
           seconds_to_ready: 1.5,
-          subscription: { state: 'active', fecha_inicio: '2026-11-22', fecha_fin: false },
+          subscription: {
+            state: 'active',
+            fecha_inicio: '2026-11-22',
+            suspended_at: false,
+            archived_at: '2026-11-22 11:00:00',
+            notices: [{ kind: 'welcome', period: '', link: 'https://x/y' }],
+          },
           active: false,
         },
       ],

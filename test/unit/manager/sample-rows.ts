@@ -22,6 +22,53 @@ export const INSTANCE_ROW = {
   requested_at: 1_795_305_600.123456,
   subscription: false,
   company_tz: 'Europe/Madrid',
+  now: 1_795_305_700.5,
+};
+
+/** A subscription as `microsaas_desired` gives it: renewed once, the first month refunded, suspended. */
+export const SUBSCRIPTION_ROW = {
+  id: 2,
+  state: 'expired',
+  fecha_inicio: '2026-10-22',
+  fecha_fin: '2026-11-21',
+  reason: 'Refunded',
+  terms: { notice: 7, grace: 3, retention: 30, final_notice: 7, refund: 'suspend' },
+  periods: [
+    {
+      line_id: 11,
+      is_first: true,
+      months: 1,
+      money: {
+        move_type: 'out_invoice',
+        state: 'posted',
+        payment_state: 'paid',
+        reversed_ratio: 1.000001,
+      },
+      sold: { unit: 1, quantity: 2, removed: [2] },
+      replaces: 0,
+      counted: {
+        before: '2026-10-21',
+        after: '2026-11-22',
+        days: 31,
+        taken_back_on: '2026-11-22',
+      },
+    },
+    {
+      line_id: 12,
+      is_first: false,
+      months: 1,
+      money: false,
+      sold: false,
+      replaces: 11,
+      counted: false,
+    },
+  ],
+  told: ['welcome ', 'suspended 2026-11-22'],
+  suspended_at: '2026-11-22 10:00:05',
+  final_notice_at: '',
+  archived_at: '',
+  data_removed_at: '',
+  hidden_at: '',
 };
 
 /** An invoice as `microsaas_invoice` gives it. */
@@ -50,4 +97,5 @@ export const INVOICE_ROW = {
       backlog: 1,
     },
   ],
+  instance_ids: [],
 };

@@ -1,0 +1,53 @@
+/** @odoo-module **/
+import { onMounted, onWillUnmount, Component, xml } from "@odoo/owl";
+import { registry } from "@web/core/registry";
+import { useService } from "@web/core/utils/hooks";
+import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
+
+const EVERY = 700; // milliseconds
+const FOLLOWED = ["state", "reason", "microsaas_busy", "instance_url"];
+
+/** Reloads the form of an instance while the sidecar works on it, so that a pressed button is seen to have its effect. */
+export class LiveState extends Component {
+    static template = xml`<span/>`;
+    static props = { ...standardWidgetProps };
+
+    setup() {
+        this.orm = useService("orm");
+        onMounted(() => this.wait());
+        onWillUnmount(() => {
+            this.isGone = true;
+            clearTimeout(this.timer);
+        });
+    }
+
+    wait() {
+        this.timer = setTimeout(async () => {
+            // A server that is away for a moment is asked again; the other parts of the form say so.
+            await this.look().catch(() => {});
+            if (!this.isGone) {
+                this.wait();
+            }
+        }, EVERY);
+    }
+
+    async look() {
+        const { record } = this.props;
+        // What somebody is typing must not vanish under her hands.
+        if (!record.resId || !record.data.microsaas_busy || (await record.isDirty())) {
+            return;
+        }
+        const [now] = await this.orm.silent.read(record.resModel, [record.resId], FOLLOWED);
+        if (now && !this.isGone && FOLLOWED.some((name) => now[name] !== record.data[name])) {
+            await record.load();
+        }
+    }
+}
+
+registry.category("view_widgets").add("microsaas_live_state", {
+    component: LiveState,
+    fieldDependencies: [
+        { name: "microsaas_busy", type: "boolean" },
+        { name: "reason", type: "char" },
+    ],
+});

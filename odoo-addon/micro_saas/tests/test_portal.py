@@ -1,0 +1,150 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.exceptions import AccessError
+from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tools import mute_logger
+
+from .common import MicroSaasCommon
+
+LOGGER = "odoo.addons.micro_saas.controllers.portal"
+
+
+@tagged("post_install", "-at_install")
+class TestPortal(MicroSaasCommon, HttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for login in ("hers", "stranger"):
+            user = new_test_user(cls.env(su=True), login, password=login * 2, groups="base.group_portal")
+            setattr(cls, login, user)
+        cls.hers.partner_id.parent_id = cls.partner
+
+    def setUp(self):
+        super().setUp()
+        self.instance = self._instance().sudo()
+        self.instance.start_instance()
+
+    def _settle(self, **report):
+        self.env.cr.flush()  # what the invoice makes due at the end of its transaction comes before the sidecar's report
+        report = {"state": "running", "reason": "Running", "message": "Running.", "next_review": False, **report}
+        self._report(self.instance, instance_url="http://127.0.0.1:20000", **report)
+
+    def _post(self, path):
+        page = self.url_open(f"/my/instances/{self.instance.id}")
+        token = page.text.partition('name="csrf_token" value="')[2].partition('"')[0]
+        response = self.url_open(path, data={"csrf_token": token})
+        self.env.invalidate_all()  # what the request wrote, this environment has not seen
+        return response
+
+    def test_she_sees_hers_and_nobody_elses(self):
+        self.authenticate("hers", "hershers")
+        self.assertIn(self.instance.name, self.url_open("/my/instances").text)
+        self.assertEqual(self.url_open(f"/my/instances/{self.instance.id}").status_code, 200)
+        self.authenticate("stranger", "strangerstranger")
+        self.assertNotIn(self.instance.name, self.url_open("/my/instances").text)
+        for path in ("", "/status"):
+            with self.assertLogs(LOGGER, "WARNING") as logs:
+                response = self.url_open(f"/my/instances/{self.instance.id}{path}")
+            self.assertEqual(response.status_code, 404)
+            self.assertIn("stranger", logs.output[0])
+
+    def test_a_stranger_restarts_nothing(self):
+        self._settle()
+        self.authenticate("stranger", "strangerstranger")
+        page = self.url_open("/my/account")
+        token = page.text.partition('csrf_token: "')[2].partition('"')[0]
+        for action in ("restart", "renew"):
+            with mute_logger(LOGGER):
+                response = self.url_open(
+                    f"/my/instances/{self.instance.id}/{action}", data={"csrf_token": token}
+                )
+            self.assertEqual(response.status_code, 404)
+        self.assertEqual(self.instance.restart_count, 0)
+
+    def test_records_of_others_are_closed_to_rpc_too(self):
+        hers, stranger = (self.instance.with_user(user) for user in (self.hers, self.stranger))
+        self.assertTrue(hers.read(["name", "state", "instance_url"]))
+        self.assertTrue(hers.subscription_ids.read(["state"]))
+        for field in ("log", "message", "detail", "phase_message"):
+            with self.assertRaises(AccessError):
+                hers.read([field])
+        for forbidden in (
+            lambda: stranger.read(["name"]),
+            lambda: stranger.sudo().subscription_ids.with_user(self.stranger).read(["state"]),
+            lambda: hers.write({"name": "x"}),
+            lambda: hers.start_instance(),
+            lambda: hers.action_remove(),
+        ):
+            with self.assertRaises(AccessError):
+                forbidden()
+
+    def test_restart(self):
+        self._settle()
+        self.authenticate("hers", "hershers")
+        self._post(f"/my/instances/{self.instance.id}/restart")
+        self.assertEqual(self.instance.restart_count, 1)
+
+    def test_a_suspended_one_says_why_instead_of_restarting(self):
+        self._settle()
+        self.authenticate("hers", "hershers")
+        self.url_open("/my/instances")
+        self.instance.subscription_ids._write({"state": "expired"})
+        self.instance.subscription_ids.invalidate_recordset()
+        response = self._post(f"/my/instances/{self.instance.id}/restart")
+        self.assertIn("suspended", response.text)
+        self.assertEqual(self.instance.restart_count, 0)
+
+    def test_renew_leads_to_one_posted_invoice(self):
+        self._settle()
+        self.instance.subscription_ids.write({"state": "active"})
+        self.authenticate("hers", "hershers")
+        for _time in range(2):
+            response = self._post(f"/my/instances/{self.instance.id}/renew")
+            self.assertIn("/my/invoices/", response.url)
+        move = self.instance.subscription_ids.renewal_line_ids.move_id
+        self.assertEqual((len(move), move.state), (1, "posted"))
+        self.assertEqual(move.invoice_user_id, self.instance.factura_id.invoice_user_id)
+
+    def test_what_she_is_told(self):
+        instance = self.instance
+        self.assertEqual(instance._portal_status()["code"], "preparing")
+        self._report(instance, reason="CreatingDatabase", message="Creating the database.")
+        self.assertEqual(instance._portal_status()["percent"], 50)
+        self._settle()
+        ready = instance._portal_status()
+        self.assertEqual((ready["code"], ready["poll"]), ("running", 0))
+        instance.restart_instance()
+        self.assertEqual(instance._portal_status()["code"], "preparing")
+        self._report(instance, state="error", reason="StartFailed", message="secret cause", next_review=False)
+        told = instance._portal_status()
+        self.assertEqual(told["code"], "error")
+        self.assertNotIn("secret", told["text"])
+        instance.stop_instance()
+        self._settle(state="stopped", reason="Stopped")
+        self.assertEqual(instance._portal_status()["code"], "stopped")
+
+    def test_what_is_paid_is_announced_until_it_is_there(self):
+        self._settle()
+        self.authenticate("hers", "hershers")
+        self.assertNotIn("data-poll", self.url_open("/my/instances/list").text)
+        move = self._invoice()
+        coming = self.url_open("/my/instances/list").text
+        self.assertIn('data-poll="1"', coming)
+        self.assertIn("alert-info", coming)
+        self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}])
+        preparing = self.url_open("/my/instances/list").text
+        self.assertIn('data-poll="1"', preparing)
+        self.assertNotIn("alert-info", preparing)
+
+    def test_what_is_made_by_hand_is_not_announced(self):
+        self._settle()
+        self.plan.microsaas_provision = "manual"
+        self._invoice()
+        self.authenticate("hers", "hershers")
+        self.assertNotIn("data-poll", self.url_open("/my/instances/list").text)
+
+    def test_busy_means_that_a_review_is_due(self):
+        self.assertTrue(self.instance.microsaas_busy)
+        self._settle(next_review=fields.Datetime.to_string(fields.Datetime.now() + timedelta(days=1)))
+        self.assertFalse(self.instance.microsaas_busy)

@@ -1,0 +1,36 @@
+import type { Clock } from '../interfaces.ts';
+
+/** Two clocks that differ by more, in milliseconds, name different times. */
+const TOLERANCE = 5 * 60_000;
+
+/** A clock that has jumped is believed again after so long, in milliseconds: by then somebody has set it right. */
+const CALM = 24 * 60 * 60_000;
+
+/**
+ * Knows whether the day is certain. Odoo and the sidecar must agree on the time, and the sidecar's clock must have
+ * gone on as evenly as its uptime, which nobody can set: the two may be one machine, and then they jump together.
+ */
+export class Calendar {
+  readonly #now: Clock;
+  readonly #uptime: () => number;
+  /** What the clock said when the uptime was 0. */
+  #zero: number;
+  #certainFrom = 0;
+
+  /** @param uptime milliseconds since some moment, never set back or forth */
+  constructor(now: Clock, uptime: () => number) {
+    this.#now = now;
+    this.#uptime = uptime;
+    this.#zero = now().getTime() - uptime();
+  }
+
+  isDayCertain(managerTime: Date): boolean {
+    const now = this.#now().getTime();
+    const uptime = this.#uptime();
+    if (Math.abs(now - uptime - this.#zero) > TOLERANCE) {
+      this.#zero = now - uptime;
+      this.#certainFrom = uptime + CALM;
+    }
+    return uptime >= this.#certainFrom && Math.abs(now - managerTime.getTime()) <= TOLERANCE;
+  }
+}

@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
+import { TerminalError } from '../errors.ts';
+import { databaseName } from '../instance/name.ts';
+import type { DesiredInstance } from '../instance/types.ts';
+import type { Archives } from '../interfaces.ts';
+import { exec } from './exec.ts';
+import type { InstanceDirs } from './instance-dir.ts';
+import type { PgServer, PgTools } from './pg-tools.ts';
+
+/** A customer's files may be many. */
+const TAR_TIMEOUT = 60 * 60_000;
+
+/** What of an instance's directory is kept; the rest is its sessions, or is made again. */
+const KEPT = ['docker-compose.yml', 'etc', 'filestore', 'secrets'];
+
+const UNFINISHED = '.unfinished';
+const manifestSchema = z.object({
+  format: z.literal(1),
+  install: z.string(),
+  instance: z.int().positive(),
+  name: z.string(),
+  template: z.string(),
+  modules: z.array(z.string()),
+  /** Of the database and of its folder in the filestore. */
+  database: z.string(),
+  writtenAt: z.string(),
+  sha256: z.object({ database: z.string(), files: z.string() }),
+});
+
+/** One archive that is what was written. */
+export interface Archive extends z.infer<typeof manifestSchema> {
+  readonly dump: string;
+  readonly files: string;
+}
+
+export interface ArchiveStoreOptions {
+  readonly install: string;
+  readonly dataDir: string;
+  readonly dirs: InstanceDirs;
+  readonly tools: Pick<PgTools, 'dump' | 'check'>;
+  /** The Postgres that has an instance's database. */
+  readonly serverOf: (desired: DesiredInstance) => Promise<PgServer>;
+}
+
+/**
+ * Archives are folders `<dataDir>/archives/<instance>-<time>/` that only the sidecar can read: a dump of the database,
+ * a tar of the files, and a manifest with the checksums of both. A folder has its name once it is verified. The time is
+ * when the instance's data began to be on their way out, so that writing twice makes one archive.
+ */
+export class ArchiveStore implements Archives {
+  readonly #options: ArchiveStoreOptions;
+  readonly #root: string;
+
+  constructor(options: ArchiveStoreOptions) {
+    this.#options = options;
+    this.#root = join(options.dataDir, 'archives');
+  }
+
+  async write(desired: DesiredInstance, signal: AbortSignal): Promise<string> {
+    const name = nameOf(desired);
+    const isWritten = await this.read(name).then(
+      () => true,
+      () => false,
+    );
+    // Whoever was killed before the manager heard of it has left a whole one.
+    if (isWritten) return name;
+    const folder = join(this.#root, name);
+    const unfinished = `${folder}${UNFINISHED}`;
+    for (const remains of [folder, unfinished]) await rm(remains, { recursive: true, force: true });
+    await mkdir(unfinished, { recursive: true, mode: 0o700 });
+    await this.#fill(desired, unfinished, signal);
+    await this.#check(desired, unfinished, signal);
+    for (const path of [...Object.values(pathsIn(unfinished)), unfinished]) await flush(path);
+    await rename(unfinished, folder);
+    await flush(this.#root);
+    return name;
+  }
+
+  async #fill(desired: DesiredInstance, folder: string, signal: AbortSignal): Promise<void> {
+    const { dirs, install, serverOf, tools } = this.#options;
+    const { dump, files, manifest } = pathsIn(folder);
+    const database = databaseName(install, desired.id);
+    // Before they are filled: both hold all that the customer has.
+    for (const file of [dump, files]) await writeFile(file, '', { mode: 0o600 });
+    await tools.dump(await serverOf(desired), database, dump, signal);
+    await tar('--create', files, dirs.paths(desired.id).directory, signal);
+    const description: z.infer<typeof manifestSchema> = {
+      format: 1,
+      install,
+      instance: desired.id,
+      name: desired.name,
+      template: desired.templateCode,
+      modules: [...desired.modules],
+      database,
+      writtenAt: new Date().toISOString(),
+      sha256: { database: await sha256(dump), files: await sha256(files) },
+    };
+    const text = `${JSON.stringify(description, null, 2)}\n`;
+    await writeFile(manifest, text, { mode: 0o600 });
+  }
+
+  /** Reads again all that was written: nothing is removed for an archive that nobody has read. */
+  async #check(desired: DesiredInstance, folder: string, signal: AbortSignal): Promise<void> {
+    const { dirs, tools } = this.#options;
+    const { dump, files } = await this.#read(folder);
+    const contents = await tools.check(dump, signal);
+    if (!/TABLE DATA \S+ res_users /.test(contents)) throw damaged(folder, 'it has no users');
+    await tar('--compare', files, dirs.paths(desired.id).directory, signal);
+  }
+
+  async verify(desired: DesiredInstance): Promise<void> {
+    await this.read(nameOf(desired));
+  }
+
+  /** An archive by its name. @throws TerminalError('ArchiveDamaged') when it is not what was written */
+  read(name: string): Promise<Archive> {
+    if (!/^\d+-\d{8}T\d{6}Z$/.test(name)) throw damaged(name, 'that is not the name of an archive');
+    return this.#read(join(this.#root, name));
+  }
+
+  /**
+   * Puts an archive's files where those of an instance lie. Of another number's secrets only the customer's first
+   * password is kept: the others are made anew, so that no two instances share one.
+   */
+  async unpack(archive: Archive, id: number, signal: AbortSignal): Promise<void> {
+    const { dirs, install } = this.#options;
+    const paths = dirs.paths(id);
+    await mkdir(paths.directory, { recursive: true, mode: 0o700 });
+    await tar('--extract', archive.files, paths.directory, signal);
+    if (id === archive.instance) return;
+    const filestore = join(paths.filestore, databaseName(install, id));
+    await rm(filestore, { recursive: true, force: true }); // of an attempt that was cut off
+    await rename(join(paths.filestore, archive.database), filestore);
+    for (const name of await readdir(paths.secrets))
+      if (name !== 'admin-password') await rm(join(paths.secrets, name));
+  }
+
+  async #read(folder: string): Promise<Archive> {
+    const { dump, files, manifest } = pathsIn(folder);
+    try {
+      const archive = manifestSchema.parse(JSON.parse(await readFile(manifest, 'utf8')));
+      const isWhole =
+        archive.sha256.database === (await sha256(dump)) &&
+        archive.sha256.files === (await sha256(files));
+      if (isWhole) return { ...archive, dump, files };
+    } catch (cause) {
+      throw damaged(folder, 'it cannot be read', cause);
+    }
+    throw damaged(folder, 'its checksums differ');
+  }
+}
+
+/**
+ * The instance's number and the moment from which its data were on their way out: the same however often it is written.
+ * @throws TypeError for an instance that is not
+ */
+function nameOf({ id, subscription }: DesiredInstance): string {
+  const moments = [subscription?.finalNoticeAt, subscription?.hiddenAt];
+  const since = Math.max(...moments.map((moment) => moment?.getTime() ?? 0));
+  if (since === 0) throw new TypeError(`the data of instance ${id} are not on their way out`);
+  return `${id}-${new Date(since).toISOString().replace(/[-:]|\.\d+/g, '')}`;
+}
+
+function pathsIn(folder: string) {
+  return {
+    dump: join(folder, 'database.dump'),
+    files: join(folder, 'files.tar'),
+    manifest: join(folder, 'manifest.json'),
+  };
+}
+
+function damaged(archive: string, why: string, cause?: unknown): TerminalError {
+  const message = `The archive ${archive} cannot be used: ${why}. Nothing was removed.`;
+  return new TerminalError('ArchiveDamaged', message, { cause, detail: archive });
+}
+
+/** Owners by number: names may mean somebody else elsewhere. */
+async function tar(
+  action: '--create' | '--compare' | '--extract',
+  file: string,
+  directory: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const what = action === '--create' ? KEPT : [];
+  await exec(
+    ['tar', action, '--numeric-owner', `--file=${file}`, `--directory=${directory}`, '--', ...what],
+    { timeoutMs: TAR_TIMEOUT, signal },
+  );
+}
+
+/** Puts a file, or a folder's list of them, on the disk itself: what it is a copy of is removed next. */
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}

@@ -1,0 +1,18 @@
+/** How many instances have gone down by themselves lately. */
+export interface Descents {
+  /** Suspended, or removed with their data, within the last hour. */
+  readonly taken: number;
+  /** All that have data. */
+  readonly fleet: number;
+  /** A person has looked within the last hour and said that it is right. */
+  readonly isReleased: boolean;
+}
+
+const MOST = 10;
+const LARGEST_SHARE = 0.1;
+
+/** Whether one more would be too many within an hour: then a person must say that it is right. */
+export function isTooMany({ taken, fleet, isReleased }: Descents): boolean {
+  const after = taken + 1;
+  return !isReleased && after > MOST && after > LARGEST_SHARE * fleet;
+}

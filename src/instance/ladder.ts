@@ -1,0 +1,83 @@
+import { addDays, dayIn } from './days.ts';
+import type { Moments, Rung, Terms } from './subscription-types.ts';
+
+/** One rung: what it waits for, for how long, and where the moment it was taken is kept. */
+export interface RungRule {
+  readonly rung: Rung;
+  readonly mark: keyof Moments;
+  /** The moment from which it counts; null: subscription.ts says when the service has lapsed. */
+  readonly since: keyof Moments | null;
+  readonly days: (terms: Terms) => number;
+  /** `days`, in words. */
+  readonly wait: string;
+  readonly means: string;
+}
+
+/** The way down for who does not pay. No rung but the first looks at the last paid day. */
+export const LADDER: readonly RungRule[] = [
+  {
+    rung: 'suspend',
+    mark: 'suspendedAt',
+    since: null,
+    days: (terms) => terms.grace,
+    wait: 'last paid day + grace; at once when refunded; no grace when cancelled',
+    means: 'the container is stopped, the data stay, the customer gets a link to pay',
+  },
+  {
+    rung: 'finalNotice',
+    mark: 'finalNoticeAt',
+    since: 'suspendedAt',
+    days: (terms) => Math.max(0, terms.retention - terms.finalNotice),
+    wait: 'retention − final notice',
+    means: 'the customer is told for the last time',
+  },
+  {
+    rung: 'archive',
+    mark: 'archivedAt',
+    since: 'finalNoticeAt',
+    days: (terms) => Math.min(terms.finalNotice, terms.retention),
+    wait: 'final notice',
+    means: 'database, files and configuration are written to an archive, read again and verified',
+  },
+  {
+    rung: 'remove',
+    mark: 'dataRemovedAt',
+    since: 'archivedAt',
+    days: () => 0,
+    wait: 'the next look',
+    means: 'container, database, role and files are removed; the archive stays',
+  },
+];
+
+/** The way down after *Remove*: the container is gone at once, the data when retention ends. */
+export const REMOVAL_LADDER: readonly RungRule[] = [
+  {
+    rung: 'archive',
+    mark: 'archivedAt',
+    since: 'hiddenAt',
+    days: (terms) => terms.retention,
+    wait: 'retention',
+    means: 'as above; until then a button brings the instance back',
+  },
+  {
+    rung: 'remove',
+    mark: 'dataRemovedAt',
+    since: 'archivedAt',
+    days: () => 0,
+    wait: 'the next look',
+    means: 'as above',
+  },
+];
+
+/** The next rung and the day from which it is due: at once, '', for the first one of who has lapsed; null at the end. */
+export function nextRung(
+  ladder: readonly RungRule[],
+  moments: Moments,
+  terms: Terms,
+  timeZone: string,
+): { readonly rule: RungRule; readonly day: string } | null {
+  const rule = ladder.find(({ mark }) => moments[mark] === null);
+  if (!rule) return null;
+  const since = rule.since && moments[rule.since];
+  return { rule, day: since ? addDays(dayIn(timeZone, since), rule.days(terms)) : '' };
+}

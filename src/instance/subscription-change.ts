@@ -1,0 +1,44 @@
+import {
+  type Moments,
+  type Notice,
+  noticeKey,
+  type Period,
+  type Subscription,
+  type SubscriptionChange,
+} from './subscription-types.ts';
+
+const MOMENTS = [
+  'suspendedAt',
+  'finalNoticeAt',
+  'archivedAt',
+  'dataRemovedAt',
+  'hiddenAt',
+] as const satisfies ReadonlyArray<keyof Moments>;
+
+/** What must be written to make `before` into `after` and to send what was not sent yet; null: nothing. */
+export function changeFrom(
+  before: Subscription,
+  after: Subscription,
+  notices: readonly Notice[],
+): SubscriptionChange | null {
+  const periods = after.periods.filter(
+    ({ counted }, index) => counted !== null && counted !== before.periods[index]?.counted,
+  );
+  const untold = notices.filter((notice) => !before.told.includes(noticeKey(notice)));
+  const moments = MOMENTS.filter((name) => before[name]?.getTime() !== after[name]?.getTime());
+  const change: SubscriptionChange = {
+    ...(after.state === before.state ? {} : { state: after.state }),
+    ...(after.startDay === before.startDay ? {} : { startDay: after.startDay }),
+    ...(after.endDay === before.endDay ? {} : { endDay: after.endDay }),
+    ...(after.reason === before.reason ? {} : { reason: after.reason }),
+    ...Object.fromEntries(moments.map((name) => [name, after[name]])),
+    ...(periods.length === 0 ? {} : { periods: periods.map(countedOf) }),
+    ...(untold.length === 0 ? {} : { notices: untold }),
+  };
+  return Object.keys(change).length === 0 ? null : change;
+}
+
+function countedOf({ counted, isFirst, lineId }: Period) {
+  if (counted === null) throw new TypeError(`line ${lineId} has not been counted`);
+  return { lineId, isFirst, ...counted };
+}

@@ -1,0 +1,136 @@
+import { z } from 'zod';
+import type { Descents } from '../instance/brake.ts';
+import type { Period, Subscription, SubscriptionChange } from '../instance/subscription-types.ts';
+import { day, id } from './odoo-values.ts';
+
+/* The shapes that the addon's methods give and take for subscriptions, and what they mean here. */
+
+const count = z.int().nonnegative();
+
+/** UTC, as Odoo writes it; '' while not set. */
+const moment = z
+  .string()
+  .regex(/^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)?$/)
+  .transform((text) => (text ? new Date(`${text.replace(' ', 'T')}Z`) : null));
+
+const money = z
+  .object({
+    move_type: z.string(),
+    state: z.string(),
+    payment_state: z.string(),
+    reversed_ratio: z.number(),
+  })
+  .transform((row) => ({
+    moveType: row.move_type,
+    state: row.state,
+    paymentState: row.payment_state,
+    reversedRatio: Math.min(1, Math.max(0, row.reversed_ratio)),
+  }));
+
+const period = z
+  .object({
+    line_id: count,
+    is_first: z.boolean(),
+    months: count,
+    money: z.union([z.literal(false), money]),
+    sold: z.union([
+      z.literal(false),
+      z.object({ unit: z.int(), quantity: z.number(), removed: z.array(z.int()) }),
+    ]),
+    replaces: count,
+    counted: z.union([
+      z.literal(false),
+      z.object({ before: day, after: day, days: z.int(), taken_back_on: day }),
+    ]),
+  })
+  .transform(
+    (row): Period => ({
+      lineId: row.line_id,
+      isFirst: row.is_first,
+      months: row.months,
+      money: row.money || null,
+      sold: row.sold || null,
+      replaces: row.replaces,
+      counted: row.counted
+        ? {
+            before: row.counted.before,
+            after: row.counted.after,
+            days: row.counted.days,
+            takenBackOn: row.counted.taken_back_on,
+          }
+        : null,
+    }),
+  );
+
+export const subscription = z
+  .object({
+    id,
+    state: z.enum(['draft', 'active', 'paused', 'expiring_soon', 'expired', 'cancelled']),
+    fecha_inicio: day,
+    fecha_fin: day,
+    reason: z.enum(['', 'Expired', 'Refunded', 'Cancelled']),
+    terms: z.object({
+      notice: count,
+      grace: count,
+      retention: count,
+      final_notice: count,
+      refund: z.enum(['suspend', 'warn', 'ignore']),
+    }),
+    periods: z.array(period),
+    told: z.array(z.string()),
+    suspended_at: moment,
+    final_notice_at: moment,
+    archived_at: moment,
+    data_removed_at: moment,
+    hidden_at: moment,
+  })
+  .transform(
+    ({ terms: { final_notice: finalNotice, ...terms }, ...row }): Subscription => ({
+      id: row.id,
+      state: row.state,
+      startDay: row.fecha_inicio,
+      endDay: row.fecha_fin,
+      reason: row.reason,
+      terms: { ...terms, finalNotice },
+      periods: row.periods,
+      told: row.told,
+      suspendedAt: row.suspended_at,
+      finalNoticeAt: row.final_notice_at,
+      archivedAt: row.archived_at,
+      dataRemovedAt: row.data_removed_at,
+      hiddenAt: row.hidden_at,
+    }),
+  );
+
+export const descents = z
+  .object({ taken: count, fleet: count, is_released: z.boolean() })
+  .transform(({ is_released: isReleased, ...row }): Descents => ({ ...row, isReleased }));
+
+/** A change as `microsaas_report` takes it; undefined members are not sent and so not written. */
+export function subscriptionRow(change: SubscriptionChange): Record<string, unknown> {
+  return {
+    state: change.state,
+    fecha_inicio: change.startDay,
+    fecha_fin: change.endDay,
+    reason: change.reason,
+    archive: change.archive,
+    suspended_at: change.suspendedAt,
+    final_notice_at: change.finalNoticeAt,
+    archived_at: change.archivedAt,
+    data_removed_at: change.dataRemovedAt,
+    hidden_at: change.hiddenAt,
+    periods: change.periods?.map(({ after, before, days, isFirst, lineId, takenBackOn }) => ({
+      line_id: lineId,
+      is_first: isFirst,
+      before,
+      after,
+      days,
+      taken_back_on: takenBackOn,
+    })),
+    notices: change.notices?.map(({ kind, link, period: tells }) => ({
+      kind,
+      period: tells,
+      link: link ?? '',
+    })),
+  };
+}

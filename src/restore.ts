@@ -1,0 +1,62 @@
+import type { Config } from './config.ts';
+import { ConfigError, TerminalError } from './errors.ts';
+import type { DesiredInstance } from './instance/types.ts';
+import { assemble, type Sidecar } from './sidecar.ts';
+
+/**
+ * Brings an archived instance back, under its own number or that of another one that has never run.
+ * It is stopped then, for a person to start. May be repeated when it was cut off: meanwhile the instance is a draft, which
+ * the running sidecar leaves alone.
+ * @returns the instance's number.
+ * @throws ConfigError when that instance has data; TerminalError('ArchiveDamaged')
+ */
+export async function restore(
+  config: Config,
+  name: string,
+  target: number | null,
+  signal: AbortSignal,
+): Promise<number> {
+  const sidecar = await assemble(config);
+  const { archives, databases, manager, tools } = sidecar;
+  const archive = await archives.read(name);
+  const id = target ?? archive.instance;
+  refuseData(await existing(sidecar, id));
+  await manager.restore(id, archive.template, 'begin');
+  await archives.unpack(archive, id, signal);
+  const desired = await withPorts(sidecar, id);
+  await sidecar.engine.render(desired);
+  if (sidecar.templates.get(desired.templateCode).database === 'own') {
+    await sidecar.engine.startDatabase(desired, signal);
+    await databases.awaitServer(desired, signal);
+  }
+  await databases.restore(desired, { isCopy: id !== archive.instance }, (server, made) =>
+    tools.restore(server, made, archive.dump, signal),
+  );
+  await manager.restore(id, archive.template, 'end');
+  return id;
+}
+
+async function existing({ manager }: Sidecar, id: number): Promise<DesiredInstance> {
+  const [desired] = await manager.desired([id]);
+  if (desired) return desired;
+  throw new ConfigError(`instance ${id}: expected one that Odoo knows, found none`);
+}
+
+/** Data are never written over. A draft has none, also one that a restore was cut off from. */
+function refuseData({ desiredState, id, subscription }: DesiredInstance): void {
+  if (subscription?.dataRemovedAt || desiredState === 'draft') return;
+  throw new ConfigError(
+    `instance ${id}: expected one whose data were removed, or that has never been started; found one with data of its own`,
+  );
+}
+
+/** Removal has freed its ports. */
+async function withPorts(sidecar: Sidecar, id: number): Promise<DesiredInstance> {
+  const { manager } = sidecar;
+  const desired = await existing(sidecar, id);
+  if (desired.ports !== null) return desired;
+  const ports = await manager.suggestPorts([]);
+  if (ports === null || !(await manager.assignPorts(desired, ports)))
+    throw new TerminalError('NoFreePorts', 'No free pair of ports is left: try again later.');
+  return { ...desired, ports };
+}

@@ -1,0 +1,79 @@
+import { expect } from 'chai';
+import { Buyer } from './support/buyer.ts';
+import { freeName } from './support/customer.ts';
+import { type ShopWorld, shopWorld } from './support/shop-world.ts';
+import { PHONE } from './support/visitor.ts';
+
+describe("the customer's own page, on a phone", function () {
+  this.timeout(300_000);
+  let world: ShopWorld;
+  let buyer: Buyer;
+  let id: number;
+  const name = freeName('movil');
+
+  before(async function () {
+    this.timeout(900_000);
+    world = await shopWorld();
+    buyer = await Buyer.arrive(world, { album: 'phone', viewport: PHONE });
+    await buyer.logInAsKnown();
+    await world.office.sell(world.plan, buyer.email, name);
+    id = await buyer.waitForInstance(name);
+  });
+
+  after(async () => buyer?.visitor.leave());
+
+  it('fits on the screen', async () => {
+    for (const path of ['/my', '/my/instances', `/my/instances/${id}`]) {
+      await buyer.visitor.go(path);
+      await buyer.page.waitForLoadState('networkidle');
+      const width = await buyer.page.evaluate('document.documentElement.scrollWidth');
+      expect(width, path).to.be.at.most(PHONE.width);
+      await buyer.visitor.shot(path.split('/').at(-1) ?? 'my');
+    }
+  });
+
+  it('restarts, and shows it without a reload', async () => {
+    const { page, visitor } = buyer;
+    await visitor.go(`/my/instances/${id}`);
+    await visitor.press('Reiniciar');
+    await visitor.sees('Su Odoo está arrancando');
+    await page.waitForLoadState();
+    let reloads = 0;
+    page.on('load', () => {
+      reloads += 1;
+    });
+    await visitor.shot('restarting');
+    await visitor.sees('Su Odoo está listo');
+    expect(reloads).to.equal(0);
+    await visitor.shot('restarted');
+  });
+
+  it('renews: an invoice to pay at once, the same one when asked again', async () => {
+    const { page, visitor } = buyer;
+    const links = [];
+    for (let time = 0; time < 2; time += 1) {
+      await visitor.go(`/my/instances/${id}`);
+      await visitor.press('Renovar y pagar');
+      await page.waitForURL(/\/my\/invoices\/\d+/);
+      links.push(new URL(page.url()).pathname);
+    }
+    expect(links[0]).to.equal(links[1]);
+    await visitor.labelled('Pagar ahora').waitFor();
+    await visitor.shot('renewal-invoice');
+    await visitor.go(`/my/instances/${id}`);
+    await visitor.labelled(/^Pagar$/).waitFor();
+  });
+
+  it('speaks English too', async () => {
+    const { visitor } = buyer;
+    const shutEnglish = await world.office.openEnglish();
+    try {
+      await visitor.go(`/en/my/instances/${id}`);
+      await visitor.sees('Your Odoo is ready');
+      await visitor.labelled('Renew and pay').waitFor();
+      await visitor.shot('english');
+    } finally {
+      await shutEnglish();
+    }
+  });
+});

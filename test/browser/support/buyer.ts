@@ -1,0 +1,126 @@
+import { Customer } from './customer.ts';
+
+/** What Odoo's demo payment is told to do, by the value of its own choice. */
+export type Outcome = 'done' | 'pending' | 'cancel' | 'error';
+
+/** A customer who buys a plan in the Spanish web shop, going by what she reads on the screen. */
+export class Buyer extends Customer {
+  /** Menu, shop, product, add to cart, view cart. */
+  async fillCart(plan = this.visitor.world.plan): Promise<void> {
+    const { page, visitor } = this;
+    await visitor.press('Tienda');
+    await page.waitForURL(/\/shop/);
+    await visitor.shot('shop');
+    await page.getByRole('link', { name: plan.name }).first().click();
+    await visitor.sees('1 mes, pago por adelantado');
+    await visitor.shot('product');
+    await visitor.press('Añadir a la cesta');
+    const seeCart = visitor.labelled('Ver cesta');
+    await seeCart.waitFor();
+    await visitor.shot('added');
+    await seeCart.click();
+    await page.waitForURL(/\/shop\/cart/);
+    await this.nameField().waitFor();
+    await visitor.shot('cart');
+  }
+
+  /** The same without the detours: a plan's own page, then the cart. */
+  async cartWith(plan = this.visitor.world.plan, quantity = 1): Promise<void> {
+    const { page, visitor } = this;
+    await visitor.go(plan.url);
+    await page.locator('input[name=add_qty]').fill(String(quantity));
+    await visitor.press('Añadir a la cesta');
+    await visitor.labelled('Ver cesta').click();
+    await this.nameField(quantity).waitFor();
+  }
+
+  /** Where the name of one unit is written. */
+  nameField(unit = 1) {
+    return this.page.locator(`.o_microsaas_name input[data-unit="${unit}"]`);
+  }
+
+  /** Types a name, leaves the field and waits until the shop has kept it or said why not. */
+  async chooseName(name: string, unit = 1): Promise<void> {
+    const field = this.nameField(unit);
+    await field.fill(name);
+    const kept = this.page.waitForResponse(
+      (response) =>
+        response.url().endsWith('/shop/instance_name') &&
+        (response.request().postData() ?? '').includes('"save":true'),
+    );
+    await field.blur();
+    await kept;
+  }
+
+  async checkOut(): Promise<void> {
+    await this.visitor.press('Finalizar compra');
+  }
+
+  /** The billing data that are asked on the first purchase only. */
+  async fillAddress(): Promise<void> {
+    const { page, visitor } = this;
+    await page.waitForURL(/\/shop\/address/);
+    await page.locator('input[name=phone]').fill('600 123 456');
+    await page.locator('input[name=street]').fill('Calle Mayor 1');
+    await page.locator('input[name=city]').fill('Madrid');
+    await page.locator('input[name=zip]').fill('28013');
+    await page.locator('select[name=country_id]').selectOption({ label: 'España' });
+    await page.locator('select[name=state_id]').selectOption({ label: 'Madrid' });
+    await visitor.shot('billing-data');
+    await visitor.press('Confirmar');
+    await page.waitForURL(/\/shop\/payment/);
+  }
+
+  /** Pays with Odoo's demo provider, which does what it is told. */
+  async payOnline(outcome: Outcome = 'done'): Promise<void> {
+    const { page, visitor } = this;
+    await page.waitForURL(/\/shop\/payment/);
+    await page.locator('label', { hasText: 'Demostración' }).click();
+    await page.locator('#simulated_payment_state').selectOption(outcome);
+    await visitor.shot('confirm-order');
+    await visitor.press('Pagar ahora');
+  }
+
+  /** Chooses the bank transfer: an order, no money yet. */
+  async payByTransfer(): Promise<void> {
+    const { page, visitor } = this;
+    await page.waitForURL(/\/shop\/payment/);
+    await page.locator('label', { hasText: 'Transferencia bancaria' }).click();
+    await visitor.shot('confirm-order');
+    await visitor.press('Pagar ahora');
+    await page.waitForURL(/\/shop\/confirmation/);
+  }
+
+  /** Waits until Odoo has dealt with a payment; while one is pending its page goes on waiting for the money. */
+  async paymentIsOver(outcome: Outcome): Promise<void> {
+    const { page } = this;
+    await page.waitForURL(outcome === 'pending' ? /\/payment\/status/ : /\/shop\/confirmation/);
+  }
+
+  /** Pays a signed quotation, in the dialog the portal opens by itself. */
+  async payQuotation(): Promise<void> {
+    const { page, visitor } = this;
+    const dialog = page.locator('#modalaccept');
+    await dialog.locator('label', { hasText: 'Demostración' }).click();
+    await visitor.shot('pay');
+    await dialog.locator('button[name=o_payment_submit_button]').click();
+    await page.getByText('Estamos preparando su Odoo').waitFor();
+    await visitor.shot('order-confirmed');
+  }
+
+  async isThanked(): Promise<void> {
+    await this.page.waitForURL(/\/shop\/confirmation/);
+    await this.visitor.sees('Gracias por su pedido.');
+    await this.visitor.shot('thank-you');
+  }
+
+  /** Accepts and signs the order that is on the screen, with a typed name. */
+  async acceptAndSign(button: string): Promise<void> {
+    const { page, visitor } = this;
+    await visitor.press(button);
+    const sign = page.locator('.o_portal_sign_submit');
+    await sign.waitFor();
+    await visitor.shot('sign');
+    await sign.click();
+  }
+}

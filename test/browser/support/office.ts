@@ -1,0 +1,190 @@
+import { DemoSale } from '../../../stack/demo-sale.ts';
+import type { OdooRpc } from '../../../stack/odoo-rpc.ts';
+import { eventually } from '../../e2e/support/eventually.ts';
+
+/** A plan in the shop: its name and address there, the id of its product (variant). */
+export interface SoldPlan {
+  readonly name: string;
+  readonly product: number;
+  readonly url: string;
+}
+
+const ADDRESS = {
+  phone: '600 123 456',
+  street: 'Calle Mayor 1',
+  city: 'Madrid',
+  zip: '28013',
+};
+
+/** What people of the company do that no test looks at: over RPC, as the administrator. */
+export class Office {
+  readonly rpc: OdooRpc;
+
+  constructor(rpc: OdooRpc) {
+    this.rpc = rpc;
+  }
+
+  async #id(model: string, domain: unknown[]): Promise<number | undefined> {
+    const [found] = await this.rpc.read<{ id: number }>(model, domain, ['id'], { limit: 1 });
+    return found?.id;
+  }
+
+  /** The demo's plan, waited for until its modules are installed in advance. */
+  async demoPlan(): Promise<SoldPlan> {
+    const sale = new DemoSale(this.rpc);
+    await sale.prepared();
+    return this.#sold(await sale.plan());
+  }
+
+  /** One more plan; those of earlier runs leave the shop. @param values of the product, over the usual ones */
+  async newPlan(name: string, values: Record<string, unknown> = {}): Promise<SoldPlan> {
+    const earlier = await this.rpc.call<number[]>('product.template', 'search', [
+      [['name', '=', name]],
+    ]);
+    await this.rpc.call('product.template', 'write', [earlier, { active: false }]);
+    const product = await this.rpc.create('product.product', {
+      name,
+      list_price: 49,
+      taxes_id: [[6, 0, []]],
+      es_plan_microsaas: true,
+      plantilla_id: await this.#id('docker.compose.template', [['code', '=', 'odoo']]),
+      invoice_policy: 'order',
+      is_published: true,
+      ...values,
+    });
+    return this.#sold(product);
+  }
+
+  async #sold(product: number): Promise<SoldPlan> {
+    const domain = [['id', '=', product]];
+    const [plan] = await this.rpc.read<{ name: string; website_url: string }>(
+      'product.product',
+      domain,
+      ['name', 'website_url'],
+    );
+    return { name: plan?.name ?? '', product, url: plan?.website_url ?? '' };
+  }
+
+  /** A customer with an account and an address, as one who has bought before. */
+  async account(name: string, email: string, password: string): Promise<void> {
+    const madrid = [
+      ['country_id.code', '=', 'ES'],
+      ['name', '=', 'Madrid'],
+    ];
+    const partner = await this.rpc.create('res.partner', {
+      name,
+      email,
+      lang: 'es_ES',
+      country_id: await this.#id('res.country', [['code', '=', 'ES']]),
+      state_id: await this.#id('res.country.state', madrid),
+      ...ADDRESS,
+    });
+    const portal = [
+      ['module', '=', 'base'],
+      ['name', '=', 'group_portal'],
+    ];
+    const [group] = await this.rpc.read<{ res_id: number }>('ir.model.data', portal, ['res_id']);
+    const user = {
+      login: email,
+      password,
+      partner_id: partner,
+      group_ids: [[6, 0, [group?.res_id]]],
+    };
+    const quietly = { context: { no_reset_password: true } };
+    await this.rpc.call('res.users', 'create', [user], quietly);
+  }
+
+  /** A paid invoice over one unit for somebody with an account. @param name of her instance */
+  async sell(plan: SoldPlan, email: string, name: string): Promise<void> {
+    const line = [0, 0, { product_id: plan.product, quantity: 1, microsaas_names: name }];
+    const invoice = await this.rpc.create('account.move', {
+      move_type: 'out_invoice',
+      partner_id: await this.#partner(email),
+      invoice_line_ids: [line],
+    });
+    await this.rpc.call('account.move', 'action_post', [[invoice]]);
+    const pay = await new DemoSale(this.rpc).payment(invoice);
+    await pay();
+  }
+
+  /** A quotation to be signed and paid, sent to somebody with an account. @returns its id and its address */
+  async quotation(plan: SoldPlan, email: string): Promise<{ order: number; url: string }> {
+    const order = await this.rpc.create('sale.order', {
+      partner_id: await this.#partner(email),
+      require_signature: true,
+      require_payment: true,
+      prepayment_percent: 1,
+      order_line: [[0, 0, { product_id: plan.product, product_uom_qty: 1 }]],
+    });
+    await this.rpc.call('sale.order', 'action_quotation_sent', [[order]]);
+    return { order, url: await this.rpc.call<string>('sale.order', 'get_portal_url', [[order]]) };
+  }
+
+  async #partner(email: string): Promise<number | undefined> {
+    const domain = [['login', '=', email]];
+    const [user] = await this.rpc.read<{ partner_id: [number] }>('res.users', domain, [
+      'partner_id',
+    ]);
+    return user?.partner_id[0];
+  }
+
+  /** The website in English too, below `/en`. @returns what makes it Spanish alone again */
+  async openEnglish(): Promise<() => Promise<void>> {
+    const english = [['code', '=', 'en_US']];
+    const inactiveToo = { context: { active_test: false } };
+    const [language] = await this.rpc.call<number[]>('res.lang', 'search', [english], inactiveToo);
+    const sites = await this.rpc.call<number[]>('website', 'search', [[]]);
+    await this.rpc.call('res.lang', 'write', [[language], { active: true }]);
+    await this.rpc.call('website', 'write', [sites, { language_ids: [[4, language]] }]);
+    return async () => {
+      await this.rpc.call('website', 'write', [sites, { language_ids: [[3, language]] }]);
+    };
+  }
+
+  /** The payment provider says that a customer's pending payment has arrived. */
+  async moneyArrives(email: string): Promise<void> {
+    const pending = [
+      ['partner_id.email', '=', email],
+      ['state', '=', 'pending'],
+    ];
+    const ids = await eventually(async () => {
+      const found = await this.rpc.call<number[]>('payment.transaction', 'search', [pending]);
+      if (found.length === 0) throw new Error(`${email} has no pending payment.`);
+      return found;
+    });
+    await this.rpc.call('payment.transaction', 'action_demo_set_done', [ids]);
+  }
+
+  /** Names of a customer's instances, in order. */
+  async instancesOf(email: string): Promise<string[]> {
+    const domain = [['partner_id.email', '=', email]];
+    const found = await this.rpc.read<{ name: string }>('odoo.docker.instance', domain, ['name']);
+    return found.map(({ name }) => name).sort();
+  }
+
+  /** What the only instance of an order is called; waited for. */
+  async instanceNameOf(order: number): Promise<string> {
+    const domain = [['factura_id.line_ids.sale_line_ids.order_id', '=', order]];
+    return eventually(async () => {
+      const fields = ['name'];
+      const [found] = await this.rpc.read<{ name: string }>('odoo.docker.instance', domain, fields);
+      if (!found) throw new Error(`Order ${order} has no instance.`);
+      return found.name;
+    });
+  }
+
+  /** A customer's last order as the salesperson reads it. */
+  async lastOrderOf(email: string): Promise<{ id: number; state: string; missing: string }> {
+    const spanish = { context: { lang: 'es_ES' }, order: 'id desc', limit: 1 };
+    const domain = [['partner_id.email', '=', email]];
+    const fields = ['state', 'microsaas_missing'];
+    const [order] = await this.rpc.read<{ id: number; state: string; microsaas_missing: string }>(
+      'sale.order',
+      domain,
+      fields,
+      spanish,
+    );
+    if (!order) throw new Error(`${email} has no order.`);
+    return { id: order.id, state: order.state, missing: order.microsaas_missing };
+  }
+}

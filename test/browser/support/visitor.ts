@@ -1,0 +1,130 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import type { BrowserContext, Locator, Page } from 'playwright-core';
+import { varPath } from '../../../stack/paths.ts';
+import type { ShopWorld } from './shop-world.ts';
+
+/** A desk's screen and a phone's. */
+const DESK = { width: 1280, height: 900 };
+export const PHONE = { width: 390, height: 844 };
+
+/** Slower machines than ours build Odoo's asset bundles at the first look at a page. */
+const PATIENCE = 60_000;
+
+export interface VisitorOptions {
+  /** Folder of the screenshots below `var/screenshots`. */
+  readonly album: string;
+  readonly viewport?: { readonly width: number; readonly height: number };
+  /** The browser's language. */
+  readonly locale?: string;
+  readonly javaScript?: boolean;
+  /** Cookies of another browser. */
+  readonly state?: Awaited<ReturnType<BrowserContext['storageState']>>;
+}
+
+/** Everybody who is there, so that a failed test can be looked at. */
+const present = new Set<Visitor>();
+
+/** One person with a browser of her own: what she sees is kept as numbered screenshots. */
+export class Visitor {
+  readonly page: Page;
+  readonly world: ShopWorld;
+  /** Messages of failed scripts on the pages she saw. */
+  readonly scriptErrors: string[] = [];
+  readonly #context: BrowserContext;
+  readonly #folder: string;
+  readonly #hasScripts: boolean;
+  #shots = 0;
+
+  private constructor(world: ShopWorld, page: Page, folder: string, hasScripts: boolean) {
+    this.world = world;
+    this.page = page;
+    this.#context = page.context();
+    this.#folder = folder;
+    this.#hasScripts = hasScripts;
+    page.on('pageerror', (error) => this.scriptErrors.push(error.message));
+  }
+
+  static async arrive(world: ShopWorld, options: VisitorOptions): Promise<Visitor> {
+    const folder = varPath('screenshots', options.album);
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    const context = await world.browser.newContext({
+      baseURL: world.stack.url,
+      viewport: options.viewport ?? DESK,
+      locale: options.locale ?? 'es-ES',
+      javaScriptEnabled: options.javaScript ?? true,
+      reducedMotion: 'reduce',
+      ...(options.state === undefined ? {} : { storageState: options.state }),
+    });
+    context.setDefaultTimeout(PATIENCE);
+    // Odoo's stock pages ask for pictures and videos elsewhere; no test depends on anybody else's server.
+    await context.route(
+      (url) => url.hostname !== '127.0.0.1',
+      async (route) => route.abort(),
+    );
+    const page = await context.newPage();
+    const visitor = new Visitor(world, page, folder, options.javaScript ?? true);
+    present.add(visitor);
+    return visitor;
+  }
+
+  /** Opens an address of the manager, or any full URL. @returns the HTTP status */
+  async go(path: string): Promise<number> {
+    const response = await this.page.goto(path);
+    return response?.status() ?? 0;
+  }
+
+  /** Presses what is labelled so, a button, a link or a menu that can be seen. */
+  async press(label: string | RegExp): Promise<void> {
+    await this.#isAlive();
+    await this.labelled(label).click();
+  }
+
+  /** Waits until the scripts of a page of the site have taken hold: a button pressed sooner does nothing. */
+  async #isAlive(): Promise<void> {
+    if (!this.#hasScripts) return;
+    const site = 'body:has(#wrapwrap):not([is-ready])';
+    await this.page.locator(site).waitFor({ state: 'detached' });
+  }
+
+  labelled(label: string | RegExp): Locator {
+    const [button, ...others] = (['button', 'link', 'menuitem', 'tab'] as const).map((role) =>
+      this.page.getByRole(role, { name: label }),
+    ) as [Locator, ...Locator[]];
+    const any = others.reduce((found, other) => found.or(other), button);
+    return any.filter({ visible: true }).first();
+  }
+
+  /** Waits until a text can be read on the page. */
+  async sees(text: string | RegExp): Promise<void> {
+    await this.page.getByText(text).filter({ visible: true }).first().waitFor();
+  }
+
+  /** Keeps what is on the screen. @param name goes into the file's name, after its number */
+  async shot(name: string): Promise<void> {
+    await this.shotOf(this.page, name);
+  }
+
+  /** Like shot(), of another tab. */
+  async shotOf(page: Page, name: string): Promise<void> {
+    this.#shots += 1;
+    if (page === this.page) await this.#isAlive();
+    const number = String(this.#shots).padStart(2, '0');
+    // Pictures that come late would make every run's screenshot another one.
+    await page.evaluate('document.fonts.ready.then(() => true)');
+    await page.screenshot({
+      path: `${this.#folder}/${number}-${name}.png`,
+      animations: 'disabled',
+    });
+  }
+
+  async leave(): Promise<void> {
+    present.delete(this);
+    await this.#context.close();
+  }
+}
+
+afterEach(async function () {
+  if (this.currentTest?.state !== 'failed') return;
+  for (const visitor of present) await visitor.shot('failed').catch(() => undefined);
+});

@@ -1,0 +1,109 @@
+import { expect } from 'chai';
+import { Bookkeeper } from './support/bookkeeper.ts';
+import { Buyer } from './support/buyer.ts';
+import { freeName } from './support/customer.ts';
+import { type ShopWorld, shopWorld } from './support/shop-world.ts';
+
+describe("the seed's walk, from the shop to the customer's own Odoo", function () {
+  this.timeout(300_000);
+  let world: ShopWorld;
+  let luna: Buyer;
+
+  before(async function () {
+    this.timeout(900_000);
+    world = await shopWorld();
+    luna = await Buyer.arrive(world, { album: 'a-first-purchase' });
+  });
+
+  after(async () => luna?.visitor.leave());
+
+  it('a: somebody new signs up, buys, gives her billing data and pays online', async () => {
+    const name = freeName('luna');
+    await luna.signUp();
+    await luna.fillCart();
+    await luna.chooseName(name);
+    await luna.visitor.shot('name-chosen');
+    await luna.checkOut();
+    await luna.fillAddress();
+    await luna.payOnline();
+    await luna.isThanked();
+    await luna.waitForInstance(name);
+    await luna.openInstance();
+    expect(luna.visitor.scriptErrors).to.deep.equal([]);
+  });
+
+  it('b: she comes back, is asked for no address, and her second Odoo gets a suggested name', async () => {
+    const back = await luna.comeBack('b-returning-buyer');
+    await back.logIn();
+    await back.fillCart();
+    const suggested = await back.nameField().getAttribute('placeholder');
+    expect(suggested).to.match(/^panaderia-luna/);
+    await back.checkOut();
+    await back.page.waitForURL(/\/shop\/payment/);
+    await back.payOnline();
+    await back.isThanked();
+    await back.waitForInstance(String(suggested));
+    await back.openInstance();
+    await back.visitor.leave();
+  });
+
+  it('c: bank transfer, accept and sign; the bookkeeper invoices, registers the payment and presses the button', async () => {
+    const manual = { microsaas_provision: 'manual' };
+    const plan = await world.office.newPlan('Odoo a medida', manual);
+    const buyer = await Buyer.arrive(world, {
+      album: 'c-transfer-and-signature',
+      name: 'Taller Sol',
+    });
+    const name = freeName('taller');
+    await buyer.signUp();
+    await buyer.fillCart(plan);
+    await buyer.chooseName(name);
+    await buyer.checkOut();
+    await buyer.fillAddress();
+    await buyer.payByTransfer();
+    await buyer.isThanked();
+    await buyer.visitor.sees('El pago está pendiente.');
+    await buyer.visitor.press('Continuar para aceptar y firmar');
+    await buyer.page.waitForURL(/\/my\/orders\/\d+/);
+    await buyer.visitor.shot('order-to-sign');
+    await buyer.acceptAndSign('Aceptar y firmar');
+    await buyer.page.waitForURL(/message=sign_ok/);
+    await buyer.visitor.shot('order-confirmed');
+    const order = Number(/orders\/(\d+)/.exec(buyer.page.url())?.[1]);
+
+    const carmen = await Bookkeeper.arrive(world, { album: 'c-bookkeeper' });
+    await carmen.invoiceAndRegisterPayment(order);
+    await carmen.visitor.labelled('Crear instancia').waitFor();
+    await carmen.visitor.shot('invoice-paid');
+    await carmen.visitor.press('Crear instancia');
+    const chosen = carmen.page.locator('.oe_title .o_field_widget[name=name] input');
+    await chosen.waitFor();
+    await carmen.visitor.shot('new-instance');
+    expect(await chosen.inputValue()).to.equal(name);
+    await carmen.visitor.press(/^Arrancar$/);
+    await carmen.visitor.shot('starting');
+    await carmen.seesState('En marcha');
+    await carmen.visitor.shot('running');
+
+    await buyer.waitForInstance(name);
+    await buyer.openInstance();
+    expect(carmen.visitor.scriptErrors).to.deep.equal([]);
+    await carmen.visitor.leave();
+    await buyer.visitor.leave();
+  });
+
+  it('d: a quotation is signed and paid in the portal', async () => {
+    const customer = await luna.comeBack('d-quotation');
+    const { url, order } = await world.office.quotation(world.plan, luna.email);
+    await customer.logIn();
+    await customer.visitor.go(url);
+    await customer.visitor.shot('quotation');
+    await customer.acceptAndSign('Firmar & pagar');
+    await customer.page.waitForURL(/allow_payment=yes/);
+    await customer.payQuotation();
+    const name = await world.office.instanceNameOf(order);
+    await customer.waitForInstance(name);
+    await customer.openInstance();
+    await customer.visitor.leave();
+  });
+});

@@ -1,0 +1,224 @@
+import { expect } from 'chai';
+import { choosePassword, customerRpc, expectData, leaveData } from './support/customer.ts';
+import { lines } from './support/docker.ts';
+import { eventually } from './support/eventually.ts';
+import { INSTANCE, idOf, type Row, type SubscriptionRow } from './support/instances.ts';
+import {
+  dayFromNow,
+  mailsAbout,
+  paidUntil,
+  passSince,
+  payRenewal,
+  purged,
+  renewal,
+} from './support/ladder.ts';
+import { logIn, status } from './support/login.ts';
+import { refusal } from './support/refusal.ts';
+import { chapter, scenario, theWorld } from './support/scenario.ts';
+
+const LOGIN = 'luna@example.com';
+const PASSWORD = 'chosen-by-Luna';
+const DATA = 'Receta de ensaimada';
+
+chapter('a subscription from the welcome to the last day, and back', () => {
+  let id: number;
+  let invoice: number;
+  let subscription: SubscriptionRow;
+
+  const row = () => theWorld().instances.row(id);
+  const luna = async (of: Row) => customerRpc(theWorld(), of, LOGIN, PASSWORD);
+
+  /** Waits until the subscription is as expected; what it is then. */
+  async function becomes(expected: Partial<SubscriptionRow>): Promise<SubscriptionRow> {
+    return eventually(async () => {
+      const now = await theWorld().instances.subscription({ id });
+      expect(now).to.include(expected);
+      return now;
+    }, 30);
+  }
+  /** The subjects of the mails, each without its day. */
+  async function subjects(): Promise<string[]> {
+    const mails = await mailsAbout(theWorld(), subscription);
+    return mails.map(({ subject }) => subject.replace(/ until .*/, ''));
+  }
+  const WELCOME = 'Your Odoo is ready';
+  const EXPIRING = 'Your Odoo is paid';
+  const SUSPENDED = 'Your Odoo is suspended';
+  const RENEWED = 'Your Odoo is renewed';
+  const FINAL = 'The data of your Odoo will be removed';
+
+  scenario('welcomes who can log in, with a link that sets a password once', async (world) => {
+    const { shop, instances, sidecar } = world;
+    const person = { name: 'Luna', email: LOGIN, lang: 'en_US' };
+    const customer = await shop.rpc.create('res.partner', person);
+    invoice = await shop.sell([{ product: await shop.plan() }], { partner_id: customer });
+    const [sold] = await instances.running(invoice, 1);
+    id = sold?.id ?? 0;
+    subscription = await becomes({ state: 'active' });
+    const [welcome] = await mailsAbout(world, subscription);
+    expect(welcome?.subject).to.equal(WELCOME);
+    const { login, password } = await sidecar.secret(id);
+    expect(login).to.equal(LOGIN);
+    expect(welcome?.body_html).not.to.include(password);
+    const [, found] = /href="([^"]*reset_password[^"]*)"/.exec(welcome?.body_html ?? '') ?? [];
+    const link = String(found).replaceAll('&amp;', '&');
+    expect(await choosePassword(link, PASSWORD)).to.include('reset successfully');
+    expect(await choosePassword(link, 'of-somebody-else')).to.match(/Invalid|expired/);
+    expect(await logIn(world, await row(), LOGIN, password), 'the first password').to.equal(0);
+    await leaveData(await luna(await row()), DATA);
+  });
+
+  scenario('is told a week before the end, and runs on through grace', async (world) => {
+    await paidUntil(world, subscription, 5);
+    await becomes({ state: 'expiring_soon', dias_restantes: 5 });
+    await paidUntil(world, subscription, -3);
+    await becomes({ state: 'expiring_soon', dias_restantes: -3 });
+    await world.sidecar.idle();
+    expect(await status(`${(await row()).instance_url}/web/login`)).to.equal(200);
+    expect(await subjects()).to.deep.equal([WELCOME, EXPIRING, EXPIRING]);
+  });
+
+  scenario('after grace it is stopped, keeps its data, and says what to pay', async (world) => {
+    const { admin, instances } = world;
+    await paidUntil(world, subscription, -4);
+    const stopped = await instances.reaches(id, 'stopped');
+    expect(stopped).to.include({ reason: 'Expired', desired_state: 'running' });
+    await becomes({ state: 'expired', reason: 'Expired' });
+    const due = await renewal(world, subscription);
+    const fields = ['name', 'state', 'payment_state'];
+    const [move] = await admin.read('account.move', [['id', '=', due]], fields);
+    expect(move).to.include({ state: 'posted', payment_state: 'not_paid' });
+    const mails = await mailsAbout(world, subscription);
+    expect(mails.at(-1)?.subject).to.equal(SUSPENDED);
+    expect(mails.at(-1)?.body_html).to.include(`/my/invoices/${due}?access_token=`);
+    const refused = await refusal(instances.press(id, 'start_instance'));
+    expect(refused.message).to.include(String(move?.['name']));
+  });
+
+  scenario('paid, it runs again within seconds, with its data', async (world) => {
+    const { instances } = world;
+    await payRenewal(world, subscription);
+    const running = await instances.reaches(id, 'running', 15);
+    await expectData(await luna(running), DATA);
+    const renewed = await becomes({ state: 'active', reason: false, suspended_at: false });
+    expect(renewed.renovacion_ids).to.have.lengthOf(1);
+    const days = (Date.parse(String(renewed.fecha_fin)) - Date.parse(dayFromNow(0))) / 86_400_000;
+    expect(days, `paid until ${renewed.fecha_fin}`).to.be.within(28, 31);
+    expect((await subjects()).at(-1)).to.equal(RENEWED);
+  });
+
+  scenario('refunded with nothing left, it is stopped without grace', async (world) => {
+    const { admin, instances, shop } = world;
+    const [paid] = await admin.read<{ factura_id: [number, string] }>(
+      'microsaas.renewal',
+      [['id', 'in', (await becomes({})).renovacion_ids]],
+      ['factura_id'],
+    );
+    await shop.refund(paid?.factura_id[0] ?? 0);
+    expect(await instances.reaches(id, 'stopped', 15)).to.include({ reason: 'Refunded' });
+    await becomes({ state: 'expired', reason: 'Refunded', fecha_fin: dayFromNow(-4) });
+    await payRenewal(world, subscription);
+    await instances.reaches(id, 'running', 15);
+    await becomes({ state: 'active', reason: false });
+  });
+
+  scenario('a payment never undoes a stop', async (world) => {
+    const { instances } = world;
+    await instances.press(id, 'stop_instance');
+    await instances.reaches(id, 'stopped');
+    const { fecha_fin } = await becomes({ state: 'paused' });
+    await payRenewal(world, subscription);
+    await eventually(async () => {
+      const { fecha_fin: later } = await instances.subscription({ id });
+      expect(String(later) > String(fecha_fin), `${later} is later than ${fecha_fin}`).to.equal(
+        true,
+      );
+    });
+    await world.sidecar.idle();
+    expect(await row()).to.include({ state: 'stopped', reason: 'Stopped' });
+    await instances.press(id, 'start_instance');
+    await instances.reaches(id, 'running');
+  });
+
+  scenario('removed by a person, it can be restored until retention is over', async (world) => {
+    const { instances } = world;
+    await instances.remove([id]);
+    expect(await row()).to.include({ active: false, http_port: 0 });
+    expect(await world.containersOf(id)).to.deep.equal([]);
+    await instances.press(id, 'action_restaurar');
+    await expectData(await luna(await instances.reaches(id, 'running')), DATA);
+  });
+
+  scenario(
+    'when retention is over it is archived and removed, and nothing is left',
+    async (world) => {
+      const { instances } = world;
+      await instances.remove([id]);
+      await passSince(world, subscription, 'hidden_at', 29);
+      await world.sidecar.idle();
+      expect((await row()).reason, 'a day before').to.equal('Removed');
+      await passSince(world, subscription, 'hidden_at', 1);
+      const archive = await purged(world, id);
+      const folder = `${world.stack.files.dataDir}/archives/${archive}`;
+      const files = await world.onHost('find', folder, '-type', 'f', '-printf', '%f %m\n');
+      expect(lines(files).sort()).to.deep.equal([
+        'database.dump 600',
+        'files.tar 600',
+        'manifest.json 600',
+      ]);
+      const refused = await refusal(instances.press(id, 'action_restaurar'));
+      expect(refused.message).to.include(`microsaas restore ${archive}`);
+    },
+  );
+
+  scenario('the archive brings it back under its own number, with its data', async (world) => {
+    const { instances, sidecar } = world;
+    const { archive } = await becomes({});
+    await sidecar.restore(String(archive));
+    await instances.reaches(id, 'stopped');
+    expect(await row()).to.include({ active: true });
+    await instances.press(id, 'start_instance');
+    await expectData(await luna(await instances.reaches(id, 'running')), DATA);
+    const refused = await sidecar.restore(String(archive)).then(
+      () => '',
+      (error: Error) => error.message,
+    );
+    expect(refused).to.match(/data of its own/);
+  });
+
+  scenario(
+    'unpaid to the end: final notice, archive, removal, one after the other',
+    async (world) => {
+      const { instances } = world;
+      await paidUntil(world, subscription, -40);
+      await instances.reaches(id, 'stopped');
+      const before = await subjects();
+      await passSince(world, subscription, 'suspended_at', 400);
+      await eventually(async () => {
+        expect((await subjects()).slice(before.length)).to.deep.equal([FINAL]);
+      });
+      await world.sidecar.idle();
+      expect(await row(), 'one rung, however long ago the one before').to.include({
+        state: 'stopped',
+      });
+      await passSince(world, subscription, 'final_notice_at', 7);
+      await purged(world, id);
+      expect((await subjects()).slice(before.length), 'each mail once').to.deep.equal([FINAL]);
+    },
+  );
+
+  scenario('the archive brings it back under another number', async (world) => {
+    const { admin, instances, sidecar } = world;
+    const { archive } = await becomes({});
+    const old = await row();
+    const values = { name: 'Luna again', partner_id: idOf(old.partner_id) };
+    const other = await admin.create(INSTANCE, values);
+    await sidecar.restore(String(archive), other);
+    await instances.reaches(other, 'stopped');
+    await instances.press(other, 'start_instance');
+    const running = await instances.reaches(other, 'running');
+    await expectData(await luna(running), DATA);
+    expect((await instances.subscription({ id: other })).state).to.equal('active');
+    expect((await row()).reason, 'the old one').to.equal('Purged');
+  });
+});

@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import { OdooRpc } from '../../../stack/odoo-rpc.ts';
+import type { Row } from './instances.ts';
+import type { World } from './world.ts';
+
+/** A customer in her own Odoo. */
+export function customerRpc({ stack }: World, row: Row, login: string, password: string): OdooRpc {
+  const database = `ms_${stack.install}_${row.id}`;
+  return new OdooRpc({ url: String(row.instance_url), database, login, password });
+}
+
+/** Follows a link for choosing a password as a browser does. @returns what the page says then */
+export async function choosePassword(link: string, password: string): Promise<string> {
+  const page = await fetch(link);
+  const html = await page.text();
+  const hidden = (name: string) =>
+    new RegExp(`name="${name}"[^>]*value="([^"]*)"`).exec(html)?.[1] ??
+    new RegExp(`value="([^"]*)"[^>]*name="${name}"`).exec(html)?.[1];
+  const csrf = hidden('csrf_token');
+  if (csrf === undefined || !html.includes('name="confirm_password"')) return html;
+  const url = new URL(link);
+  const form = new URLSearchParams({
+    csrf_token: csrf,
+    token: url.searchParams.get('token') ?? '',
+    login: hidden('login') ?? '',
+    name: hidden('name') ?? '',
+    password,
+    confirm_password: password,
+  });
+  const answer = await fetch(`${url.origin}/web/reset_password`, {
+    method: 'POST',
+    headers: {
+      cookie: page.headers
+        .getSetCookie()
+        .map((it) => it.split(';')[0])
+        .join('; '),
+    },
+    body: form,
+  });
+  expect(answer.status, 'after the password was chosen').to.equal(200);
+  return answer.text();
+}
+
+/** Leaves something of the customer's in her database and in her files. */
+export async function leaveData(rpc: OdooRpc, text: string): Promise<void> {
+  await rpc.create('res.partner', { name: text });
+  // Not the kind of content that Odoo keeps in the database.
+  const datas = Buffer.from(`${text}\n`.repeat(100)).toString('base64');
+  await rpc.create('ir.attachment', { name: `${text}.txt`, datas });
+}
+
+/** Finds what leaveData() left. */
+export async function expectData(rpc: OdooRpc, text: string): Promise<void> {
+  const partners = await rpc.read('res.partner', [['name', '=', text]], ['name']);
+  expect(partners, 'in the database').to.have.lengthOf(1);
+  const domain = [['name', '=', `${text}.txt`]];
+  const fields = ['datas', 'store_fname'];
+  const [file] = await rpc.read<{ datas: string; store_fname: string }>(
+    'ir.attachment',
+    domain,
+    fields,
+  );
+  expect(file?.store_fname, 'kept as a file').to.be.a('string');
+  const content = Buffer.from(file?.datas ?? '', 'base64').toString();
+  expect(content, 'in the files').to.equal(`${text}\n`.repeat(100));
+}

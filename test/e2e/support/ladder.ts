@@ -1,0 +1,92 @@
+import { expect } from 'chai';
+import { literal, withSql } from '../../../stack/sql.ts';
+import { eventually } from './eventually.ts';
+import { isPurged, SUBSCRIPTION, type SubscriptionRow } from './instances.ts';
+import type { World } from './world.ts';
+
+type Known = Pick<SubscriptionRow, 'id'>;
+
+/** The recorded moments of the way down, as the manager's database names them. */
+type Moment = 'suspended_at' | 'final_notice_at' | 'hidden_at';
+
+/** The day so many days after today, in UTC, as the company has it. */
+export function dayFromNow(days: number): string {
+  return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+}
+
+/** Makes a subscription one that is paid until so many days after today, as a manager may. */
+export async function paidUntil({ admin }: World, { id }: Known, days: number): Promise<void> {
+  await admin.call(SUBSCRIPTION, 'write', [[id], { fecha_fin: dayFromNow(days) }]);
+}
+
+/** Days pass since a rung was taken: its recorded moment moves back, and the sidecar looks again. */
+export async function passSince(
+  { stack }: World,
+  { id }: Known,
+  moment: Moment,
+  days: number,
+): Promise<void> {
+  await withSql(await stack.managerSql(), 'manager', async (sql) => {
+    const back = `${moment} - ${literal(`${days} days`)}::interval`;
+    const [moved] = await sql(
+      `UPDATE microsaas_subscription SET ${moment} = ${back} WHERE id = $1 RETURNING ${moment}`,
+      [id],
+    );
+    expect(moved?.[moment], `${moment} of subscription ${id}`).to.be.instanceOf(Date);
+    await sql(
+      `UPDATE odoo_docker_instance
+          SET next_review = now() AT TIME ZONE 'UTC', revision = revision + 1
+        WHERE id = (SELECT instancia_id FROM microsaas_subscription WHERE id = $1)`,
+      [id],
+    );
+  });
+}
+
+export interface Mail {
+  subject: string;
+  body_html: string;
+}
+
+/** What the customer was sent about a subscription, oldest first. Nothing leaves the tests' manager. */
+export async function mailsAbout({ admin }: World, { id }: Known): Promise<Mail[]> {
+  const domain = [
+    ['model', '=', SUBSCRIPTION],
+    ['res_id', '=', id],
+  ];
+  return admin.read<Mail>('mail.mail', domain, ['subject', 'body_html']);
+}
+
+/** The renewal invoice that *Renew* opens. */
+export async function renewal({ bookkeeper }: World, { id }: Known): Promise<number> {
+  const action = await bookkeeper.call<{ res_model: string; res_id: number }>(
+    SUBSCRIPTION,
+    'action_renovar',
+    [[id]],
+  );
+  expect(action.res_model).to.equal('account.move');
+  return action.res_id;
+}
+
+/** The customer renews: the invoice is confirmed, where it was not, and paid. */
+export async function payRenewal(world: World, subscription: Known): Promise<void> {
+  const { admin, shop } = world;
+  const invoice = await renewal(world, subscription);
+  const domain = [['id', '=', invoice]];
+  const [move] = await admin.read('account.move', domain, ['state']);
+  if (move?.['state'] === 'draft') await shop.post(invoice);
+  await shop.pay(invoice);
+}
+
+/** Waits until nothing but its archive is left of an instance. @returns the archive's name */
+export async function purged(world: World, id: number): Promise<string> {
+  return eventually(async () => {
+    const row = await world.instances.row(id);
+    const shown = `${row.state} ${row.reason} ${row.phase_message}\n${row.log}`;
+    expect(isPurged(row), shown).to.equal(true);
+    expect(row).to.include({ active: false, http_port: 0, longpolling_port: 0 });
+    expect(await world.containersOf(id)).to.deep.equal([]);
+    const { archive } = await world.instances.subscription(row);
+    expect(archive).to.be.a('string');
+    return String(archive);
+  });
+}

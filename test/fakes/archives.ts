@@ -1,0 +1,26 @@
+import { TerminalError } from '../../src/errors.ts';
+import type { DesiredInstance } from '../../src/instance/types.ts';
+import type { Archives } from '../../src/interfaces.ts';
+
+/** Archives in memory: only data that are there can be archived, and nothing is purged without a whole archive. */
+export class FakeArchives implements Archives {
+  readonly written = new Map<number, string>();
+  /** Instances whose archive somebody has damaged. */
+  readonly damaged = new Set<number>();
+  readonly #hasData: (id: number) => boolean;
+
+  constructor(hasData: (id: number) => boolean) {
+    this.#hasData = hasData;
+  }
+
+  async write({ id }: DesiredInstance): Promise<string> {
+    if (!this.#hasData(id)) throw new Error(`instance ${id} has no data to archive`);
+    this.written.set(id, `${id}-archive`);
+    return `${id}-archive`;
+  }
+
+  async verify({ id }: DesiredInstance): Promise<void> {
+    if (!this.written.has(id) || this.damaged.has(id))
+      throw new TerminalError('ArchiveDamaged', 'The archive cannot be used. Nothing was removed.');
+  }
+}

@@ -1,0 +1,263 @@
+import { expect } from 'chai';
+import { Calendar } from '../../../src/controller/calendar.ts';
+import { reconcile } from '../../../src/controller/reconcile.ts';
+import type { World } from '../../../src/controller/world.ts';
+import type { Period } from '../../../src/instance/subscription-types.ts';
+import type { DesiredState } from '../../../src/instance/types.ts';
+import { Life } from '../../fakes/life.ts';
+import { audit } from '../../support/audit.ts';
+import { aPeriod } from '../../support/samples.ts';
+import { Simulation } from '../../support/simulation.ts';
+
+const HOUR = 3_600_000;
+
+/** The policy has its own tests: these are about how it is carried out. One poll an hour. */
+describe('A subscription and its instance', function () {
+  this.timeout(60_000);
+  let sim: Simulation;
+  let life: Life;
+  let world: World;
+  beforeEach(() => {
+    sim = new Simulation();
+    life = new Life();
+  });
+  afterEach(async () => {
+    audit(sim);
+    await sim.end();
+  });
+
+  const row = (id = 1) => {
+    const found = sim.manager.rows.get(id);
+    if (!found) throw new Error(`no instance ${id}`);
+    return found;
+  };
+  const subscription = (id = 1) => {
+    const found = row(id).subscription;
+    if (!found) throw new Error(`no subscription ${id}`);
+    return found;
+  };
+  const mails = () => row().mails.map((mail) => mail.split(' ')[0]);
+
+  /** One look at one instance, to its end, whatever that is. */
+  async function look(id: number): Promise<void> {
+    const never = new AbortController().signal;
+    let isOver = false;
+    const signals = { stop: never, again: never, failures: 0 };
+    void reconcile(id, world, signals)
+      .catch(() => {}) // killed, or to be tried again: the next poll shows what became of it
+      .then(() => {
+        isOver = true;
+      });
+    await sim.time.until('the look ends', () => isOver);
+  }
+  async function poll(): Promise<void> {
+    for (const id of await sim.manager.due(100)) await look(id);
+  }
+
+  async function hours(count: number): Promise<void> {
+    for (let hour = 0; hour < count; hour++) {
+      await sim.time.pass(HOUR, HOUR);
+      await poll();
+    }
+  }
+  const days = (count: number) => hours(count * 24);
+
+  /** A sidecar starts, with nothing in its memory. */
+  function start(of = new Life()): void {
+    life = of;
+    world = sim.world(of);
+  }
+
+  async function sell(count = 1): Promise<void> {
+    start();
+    for (let sold = 0; sold < count; sold++) sim.manager.insert({ desiredState: 'running' });
+    await poll();
+  }
+
+  /** What people and money do makes the instance due in the same transaction. */
+  function press(wish: DesiredState): void {
+    Object.assign(row(), { desiredState: wish, active: wish !== 'removed' });
+    sim.manager.review(1, sim.time.now());
+  }
+
+  function renew(over: Partial<Period> = {}): void {
+    const { periods } = subscription();
+    const period = aPeriod({ lineId: 900 + periods.length, isFirst: false, sold: null, ...over });
+    row().subscription = { ...subscription(), periods: [...periods, period] };
+    sim.manager.review(1, sim.time.now());
+  }
+
+  function refund(): void {
+    const periods = subscription().periods.map((period) => ({
+      ...period,
+      money: period.money && { ...period.money, reversedRatio: 1 },
+    }));
+    row().subscription = { ...subscription(), periods };
+    sim.manager.review(1, sim.time.now());
+  }
+
+  it('welcomes who can log in, with a link that works once, and only once', async () => {
+    await sell();
+    const link = 'https://1.example.com/web/reset_password?token=1';
+    expect(row().mails).to.deep.equal([`welcome ${link}`]);
+    start();
+    await days(2);
+    expect(mails()).to.deep.equal(['welcome']);
+    expect(JSON.stringify(sim.logged)).not.to.include('token=1');
+  });
+
+  it('is looked at when its day comes, and once a day in between', async () => {
+    await sell();
+    const before = life.calls.filter((call) => call === 'manager.desired').length;
+    await days(10);
+    const looks = life.calls.filter((call) => call === 'manager.desired').length - before;
+    expect(looks).to.be.within(9, 11);
+  });
+
+  it('stops who has not paid, keeps the data, and runs again when it is paid', async () => {
+    await sell();
+    await days(33);
+    expect(row().state, 'grace').to.equal('running');
+    await days(1);
+    expect(row()).to.include({ state: 'stopped', reason: 'Expired', desiredState: 'running' });
+    expect(sim.engine.projects.get(1)?.containers).to.equal('stopped');
+    expect(mails()).to.deep.equal(['welcome', 'expiring', 'suspended']);
+    renew();
+    await poll();
+    expect(row()).to.include({ state: 'running', reason: 'Running' });
+    expect(mails().at(-1)).to.equal('renewed');
+  });
+
+  it('stops at once when the money goes back', async () => {
+    await sell();
+    refund();
+    await poll();
+    expect(row()).to.include({ state: 'stopped', reason: 'Refunded' });
+  });
+
+  it('stays stopped when a person has stopped it, whoever pays', async () => {
+    await sell();
+    press('stopped');
+    await days(40);
+    renew();
+    await poll();
+    expect(row()).to.include({ state: 'stopped', reason: 'Stopped' });
+  });
+
+  it('goes all the way down, and leaves an archive and nothing else', async () => {
+    await sell();
+    await days(67);
+    expect(sim.archives.written.has(1)).to.equal(true);
+    expect(row()).to.include({ state: 'removed', reason: 'Purged', active: false, ports: null });
+    expect([sim.databases.present.size, sim.engine.projects.size]).to.deep.equal([0, 0]);
+    const { changes } = sim;
+    await days(10);
+    expect(sim.changes, 'changes at rest').to.equal(changes);
+    renew();
+    await poll();
+    expect(mails().at(-1)).to.equal('paidAfterRemoval');
+    expect(row().state).to.equal('removed');
+  });
+
+  it('is removed at once and its data at the end of retention, unless somebody restores it', async () => {
+    await sell();
+    press('removed');
+    await poll();
+    expect(row()).to.include({ state: 'removed', reason: 'Removed', active: false, ports: null });
+    expect(sim.engine.projects.get(1)?.containers).to.equal('none');
+    await days(20);
+    press('running');
+    await poll();
+    expect(row().state).to.equal('running');
+    press('removed');
+    await days(29);
+    expect(sim.databases.present.has(1)).to.equal(true);
+    await days(2);
+    expect(row().reason).to.equal('Purged');
+    expect(sim.databases.present.has(1)).to.equal(false);
+  });
+
+  it('comes through a kill at every call of the way down', async () => {
+    await sell();
+    await days(64);
+    const before = life.calls.length;
+    await days(3);
+    const calls = life.calls.length - before;
+    expect(row().reason).to.equal('Purged');
+    for (let n = 0; n < calls; n++) {
+      await sim.end();
+      sim = new Simulation();
+      await sell();
+      await days(64);
+      start();
+      life.killAt(n, n % 2 === 0 ? 'before' : 'after');
+      await days(2);
+      start();
+      await days(2);
+      expect(row().reason, `killed at call ${n}`).to.equal('Purged');
+      expect(mails()).to.deep.equal(['welcome', 'expiring', 'suspended', 'finalNotice']);
+      audit(sim);
+    }
+  });
+
+  it('loses no data whose archive is damaged, and says so', async () => {
+    await sell();
+    sim.archives.damaged.add(1);
+    await days(70);
+    expect(row()).to.include({ state: 'error', reason: 'ArchiveDamaged' });
+    expect(sim.databases.present.has(1)).to.equal(true);
+    sim.archives.damaged.clear();
+    sim.manager.review(1, sim.time.now());
+    await poll();
+    expect(row().reason).to.equal('Purged');
+  });
+
+  it('catches up after months of downtime one rung at a time', async () => {
+    await sell();
+    await sim.time.pass(90 * 24 * HOUR, 24 * HOUR);
+    start();
+    await days(1);
+    expect(row().reason).to.equal('Expired');
+    await days(28);
+    expect(sim.databases.present.has(1), 'retention counts from the suspension').to.equal(true);
+    await days(3);
+    expect(row().reason).to.equal('Purged');
+  });
+
+  it('takes one rung a look, also where none has to wait', async () => {
+    await sell();
+    const terms = { ...subscription().terms, grace: 0, retention: 0, finalNotice: 0 };
+    row().subscription = { ...subscription(), terms };
+    await sim.time.pass(60 * 24 * HOUR, 24 * HOUR);
+    const reasons = [];
+    for (let looks = 0; looks < 4; looks++) {
+      await look(1);
+      reasons.push(row().reason);
+    }
+    expect(reasons).to.deep.equal(['Expired', 'Expired', 'Expired', 'Purged']);
+    expect(mails()).to.deep.equal(['welcome', 'suspended', 'finalNotice']);
+  });
+
+  for (const jump of [24, -24])
+    it(`is not suspended early when the clock jumps by ${jump} h`, async () => {
+      await sell();
+      await days(33);
+      const { now } = sim.time;
+      const jumped = () => new Date(now().getTime() + jump * HOUR);
+      world = { ...world, now: jumped, calendar: new Calendar(jumped, () => now().getTime()) };
+      sim.manager.review(1, now());
+      await poll();
+      expect(row().state).to.equal('running');
+    });
+
+  it('asks before more than ten, and more than a tenth, go down within an hour', async () => {
+    await sell(15);
+    const suspended = () =>
+      [...sim.manager.rows.values()].filter((it) => it.subscription?.suspendedAt).length;
+    while (!sim.manager.isAsked) await hours(1);
+    expect(suspended()).to.equal(10);
+    sim.manager.isReleased = true;
+    await hours(1);
+    expect(suspended()).to.equal(15);
+  });
+});

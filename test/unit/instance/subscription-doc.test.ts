@@ -1,0 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { subscriptionDoc } from '../../support/subscription-doc.ts';
+
+describe('docs/subscription.md', () => {
+  it('is what the code says (test/support/write-subscription-doc.ts writes it anew)', () => {
+    expect(readFileSync('docs/subscription.md', 'utf8')).to.equal(subscriptionDoc());
+  });
+});
