@@ -39,6 +39,7 @@ export function makeFleet(parallel = 2): Fleet {
     calendar: new Calendar(
       () => new Date(),
       () => performance.now(),
+      () => {},
     ),
     reporter: new Reporter(manager, () => {}),
     limits: { unitsPerLine: 20, claimsPerPlan: 20 },

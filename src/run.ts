@@ -56,7 +56,16 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
         databases,
         archives,
         brake: new Brake(manager),
-        calendar: new Calendar(now, () => performance.now()),
+        calendar: new Calendar(
+          now,
+          () => performance.now(),
+          (isCertain) =>
+            isCertain
+              ? log.info('the day is certain again')
+              : log.warn(
+                  "the sidecar's clock and Odoo's disagree, or one has jumped: nothing is suspended or removed until both are right",
+                ),
+        ),
         reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
         limits: config.limits,
         inPaymentIsPaid: facts.inPaymentIsPaid,

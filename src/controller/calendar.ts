@@ -16,11 +16,17 @@ export class Calendar {
   /** What the clock said when the uptime was 0. */
   #zero: number;
   #certainFrom = 0;
+  readonly #changed: (isCertain: boolean) => void;
+  #wasCertain = true;
 
-  /** @param uptime milliseconds since some moment, never set back or forth */
-  constructor(now: Clock, uptime: () => number) {
+  /**
+   * @param uptime milliseconds since some moment, never set back or forth
+   * @param changed is told once when the day becomes uncertain, and once when it is certain again
+   */
+  constructor(now: Clock, uptime: () => number, changed: (isCertain: boolean) => void) {
     this.#now = now;
     this.#uptime = uptime;
+    this.#changed = changed;
     this.#zero = now().getTime() - uptime();
   }
 
@@ -31,6 +37,10 @@ export class Calendar {
       this.#zero = now - uptime;
       this.#certainFrom = uptime + CALM;
     }
-    return uptime >= this.#certainFrom && Math.abs(now - managerTime.getTime()) <= TOLERANCE;
+    const isCertain =
+      uptime >= this.#certainFrom && Math.abs(now - managerTime.getTime()) <= TOLERANCE;
+    if (isCertain !== this.#wasCertain) this.#changed(isCertain);
+    this.#wasCertain = isCertain;
+    return isCertain;
   }
 }

@@ -49,7 +49,11 @@ export class Simulation {
       databases: life.around('databases', this.databases),
       archives: life.around('archives', this.archives),
       brake: new Brake(manager),
-      calendar: new Calendar(this.time.now, () => this.time.now().getTime()),
+      calendar: new Calendar(
+        this.time.now,
+        () => this.time.now().getTime(),
+        () => {},
+      ),
       reporter: new Reporter(manager, () => {}),
       limits: LIMITS,
       inPaymentIsPaid: true,

@@ -7,12 +7,15 @@ describe('Calendar', () => {
   let clock: number;
   let uptime: number;
   let calendar: Calendar;
+  let said: boolean[];
   beforeEach(() => {
+    said = [];
     clock = Date.parse('2026-11-22T12:00:00Z');
     uptime = 50_000;
     calendar = new Calendar(
       () => new Date(clock),
       () => uptime,
+      (isCertain) => void said.push(isCertain),
     );
   });
 
@@ -35,6 +38,11 @@ describe('Calendar', () => {
       expect(isCertain(ahead * HOUR)).to.equal(false);
       expect(isCertain()).to.equal(true);
     });
+
+  it('says once that the day is uncertain, and once that it is certain again', () => {
+    for (const ahead of [0, 24, 25, 24, 0, 0]) isCertain(ahead * HOUR);
+    expect(said).to.deep.equal([false, true]);
+  });
 
   for (const jump of [24, -24])
     it(`is not when both clocks have jumped by ${jump} h together, until a day has passed`, () => {

@@ -244,7 +244,15 @@ describe('A subscription and its instance', function () {
       await days(33);
       const { now } = sim.time;
       const jumped = () => new Date(now().getTime() + jump * HOUR);
-      world = { ...world, now: jumped, calendar: new Calendar(jumped, () => now().getTime()) };
+      world = {
+        ...world,
+        now: jumped,
+        calendar: new Calendar(
+          jumped,
+          () => now().getTime(),
+          () => {},
+        ),
+      };
       sim.manager.review(1, now());
       await poll();
       expect(row().state).to.equal('running');
