@@ -13,7 +13,7 @@ export async function usable(
   who: { readonly login: string; readonly password: string },
 ): Promise<void> {
   await answering(url);
-  const response = await fetch(`${url}/web/session/authenticate`, {
+  const response = await answered(`${url}/web/session/authenticate`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ jsonrpc: '2.0', params: { db: database, ...who } }),
@@ -37,4 +37,17 @@ export async function answering(url: string): Promise<void> {
     await sleep(POLL_MS);
   }
   throw new Error(`${url}/web/login does not answer`);
+}
+
+/** An Odoo on a very busy machine cuts connections. @throws Error when none lasts in twenty minutes */
+async function answered(url: string, request: RequestInit): Promise<Response> {
+  const end = performance.now() + TIMEOUT_MS;
+  for (;;) {
+    try {
+      return await fetch(url, request);
+    } catch (error) {
+      if (performance.now() > end) throw error;
+      await sleep(POLL_MS);
+    }
+  }
 }
