@@ -50,8 +50,6 @@ export class OdooDatabases implements Databases {
   readonly #options: OdooDatabasesOptions;
   readonly #shared: Cluster;
   readonly #spares: SpareClones;
-  /** Templates whose spare was used up since restock(). */
-  readonly #used = new Set<string>();
   readonly #templates: TemplateDatabases;
   /** One for all: Postgres refuses two who take the same rights away at once. */
   #lobbyClosed: Promise<void> | undefined;
@@ -79,10 +77,7 @@ export class OdooDatabases implements Databases {
   }
 
   async restock(): Promise<void> {
-    for (const template of [...this.#used]) {
-      this.#used.delete(template); // what fails is made good by prepare(), in some minutes
-      await this.#spares.stock(template);
-    }
+    await this.#spares.restock();
   }
 
   async trim(plans: readonly Plan[]): Promise<string[]> {
@@ -140,7 +135,6 @@ export class OdooDatabases implements Databases {
   ): Promise<void> {
     const place = await this.#options.placeOf(desired);
     const cluster = this.#clusterOf(place);
-    const passwordHash = await hashRandomSecret(place.adminPassword);
     const { imageId } = place;
     const { lang, countryCode } = desired.customer;
     // An instance with its own Postgres builds its own template there, and keeps only the clone.
@@ -151,7 +145,7 @@ export class OdooDatabases implements Databases {
     const key = { imageId, modules: desired.modules, lang, countryCode };
     const onBuild = () => progress('PreparingTemplate');
     await templates.using(place.image, key, onBuild, signal, async (template) => {
-      await this.#clone(cluster, template, desired, place, passwordHash);
+      await this.#clone(cluster, template, desired, place);
       if (place.own) await templates.remove(template);
     });
   }
@@ -162,11 +156,11 @@ export class OdooDatabases implements Databases {
     template: TemplateDatabase,
     desired: DesiredInstance,
     place: DatabasePlace,
-    passwordHash: string,
   ): Promise<void> {
     const database = this.#nameOf(desired);
     const unfinished = `${database}_new`;
     await cluster.drop(unfinished);
+    const passwordHash = await hashRandomSecret(place.adminPassword);
     const filestore = join(place.filestoreDir, database);
     await rm(filestore, { recursive: true, force: true });
     await Promise.all([
@@ -241,8 +235,7 @@ export class OdooDatabases implements Databases {
     const to = { database: unfinished, role: tenant };
     const isTaken = cluster === this.#shared && (await this.#spares.take(template, to));
     await cluster.ensureRole(tenant, password);
-    if (isTaken) this.#used.add(template);
-    else await cloneDatabase(cluster, template, unfinished, tenant);
+    if (!isTaken) await cloneDatabase(cluster, template, unfinished, tenant);
   }
 
   /** The login of the instance's administrator, as it is now. */

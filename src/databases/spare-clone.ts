@@ -11,6 +11,8 @@ const NOT_TO_BE_HAD = new Set(['3D000', '42704', '55006', '42710']);
  */
 export class SpareClones {
   readonly #cluster: Cluster;
+  /** Templates whose spare was given away since restock(). */
+  readonly #taken = new Set<string>();
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -29,6 +31,14 @@ export class SpareClones {
     await renameBoth(this.#cluster, unfinished, { database: spare, role: spare });
   }
 
+  /** Makes new spares in place of those that were given away. What fails is made good by the next stock(). */
+  async restock(): Promise<void> {
+    for (const template of [...this.#taken]) {
+      this.#taken.delete(template);
+      await this.stock(template);
+    }
+  }
+
   /**
    * Gives a template's spare away: the database and the role that owns it get these names.
    * @returns whether there was one. Of two who ask for the last, one gets it.
@@ -36,6 +46,7 @@ export class SpareClones {
   async take(template: string, to: { database: string; role: string }): Promise<boolean> {
     try {
       await renameBoth(this.#cluster, spareOf(template), to);
+      this.#taken.add(template);
       return true;
     } catch (error) {
       if (error instanceof DatabaseError && NOT_TO_BE_HAD.has(error.code ?? '')) return false;

@@ -1,5 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { getgid, getuid } from 'node:process';
 import { exec } from './exec.ts';
 
@@ -36,7 +36,7 @@ export class PgTools {
 
   /** Reads a whole dump. @returns its table of contents. @throws CommandError when it is damaged */
   async check(file: string, signal: AbortSignal): Promise<string> {
-    const path = `/archive/${file.slice(dirname(file).length + 1)}`;
+    const path = inContainer(file);
     await this.#run(file, signal, [], 'pg_restore', ['--file=/dev/null', '--', path]);
     return this.#run(file, signal, [], 'pg_restore', ['--list', '--', path]);
   }
@@ -72,7 +72,7 @@ export class PgTools {
       `--volume=${socketDir}:/run/postgresql:ro`,
     ];
     try {
-      const [program, args] = command(`/archive/${file.slice(dirname(file).length + 1)}`);
+      const [program, args] = command(inContainer(file));
       await this.#run(file, signal, options, program, ['--no-password', ...args]);
     } finally {
       await rm(passwords, { force: true });
@@ -103,4 +103,9 @@ export class PgTools {
       { timeoutMs: TIMEOUT, signal },
     );
   }
+}
+
+/** Where the container sees a file: its folder is mounted as a whole. */
+function inContainer(file: string): string {
+  return `/archive/${basename(file)}`;
 }
