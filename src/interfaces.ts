@@ -70,8 +70,6 @@ export interface Engine {
   render(desired: DesiredInstance): Promise<void>;
   /** Starts the instance's own Postgres, where its template has one. */
   startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
-  /** Makes the containers and starts none: what start() would do first, for while something else is waited for. */
-  create(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   start(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**
    * Resolves when `/web/login` answers 200, or when an instance that has run before is no longer up: look again.
@@ -109,10 +107,13 @@ export interface Databases {
   observe(desired: DesiredInstance): Promise<ObservedInstance['database']>;
   /** Waits until the server that was just started takes connections. */
   awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
-  /** Clones the template database of the instance's module set (building it first if need be) and makes it hers. */
+  /**
+   * Clones the template database of the instance's module set (building it first if need be) and makes it hers.
+   * @param told hears how a long wait goes on, and `soon` once, when no more than tenths of a second are left
+   */
   create(
     desired: DesiredInstance,
-    progress: (reason: string) => void,
+    told: { readonly progress: (reason: string) => void; readonly soon: () => void },
     signal: AbortSignal,
   ): Promise<void>;
   /** A link with which the customer sets her password, once, and so logs in for the first time. */

@@ -1,21 +1,29 @@
 import { pbkdf2, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 
-/**
- * Rounds slow down whoever tries out what people think up. A long random secret cannot be guessed at any number of them, so that
- * nobody has to wait the third of a second that Odoo's own 600,000 take (`MIN_ROUNDS` in res_users.py).
- */
-const ROUNDS = 1_000;
+/** The rounds below which Odoo hashes a user's password anew when she logs in (`MIN_ROUNDS` in res_users.py). */
+export const ODOO_ROUNDS = 600_000;
 
 /**
- * The hash of a long random secret as Odoo 17-19 stores it (passlib's pbkdf2_sha512). Odoo hashes a user's password anew, with all
- * its rounds, when she first logs in.
- * @returns `$pbkdf2-sha512$1000$<salt>$<checksum>`
+ * Rounds slow down whoever tries out what people think up. A long random secret cannot be guessed at any number of them, so that
+ * nobody has to wait the third of a second that Odoo's own take.
  */
-export async function hashRandomSecret(secret: string): Promise<string> {
+const QUICK_ROUNDS = 1_000;
+
+/** A secret that nobody can guess: 24 characters that need no quoting in a URL. */
+export function randomSecret(): string {
+  return randomBytes(18).toString('base64url');
+}
+
+/**
+ * The hash of a long random secret as Odoo 17-19 stores it (passlib's pbkdf2_sha512). Made on another thread.
+ * @param rounds with fewer than Odoo's own, Odoo makes another one when the user first logs in, and forgets its caches
+ * @returns `$pbkdf2-sha512$<rounds>$<salt>$<checksum>`
+ */
+export async function hashRandomSecret(secret: string, rounds = QUICK_ROUNDS): Promise<string> {
   const salt = randomBytes(16);
-  const checksum = await promisify(pbkdf2)(secret, salt, ROUNDS, 64, 'sha512');
-  return `$pbkdf2-sha512$${ROUNDS}$${adaptedBase64(salt)}$${adaptedBase64(checksum)}`;
+  const checksum = await promisify(pbkdf2)(secret, salt, rounds, 64, 'sha512');
+  return `$pbkdf2-sha512$${rounds}$${adaptedBase64(salt)}$${adaptedBase64(checksum)}`;
 }
 
 /** passlib's base64: no padding, `.` for `+`. */

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Config } from './config.ts';
 import type { DatabasePlace } from './databases/databases.ts';
 import { OdooDatabases } from './databases/databases.ts';
+import { ReadyPasswords } from './databases/ready-passwords.ts';
 import { ArchiveStore } from './engine/archives.ts';
 import { ComposeEngine } from './engine/compose.ts';
 import { DockerApi } from './engine/docker-api.ts';
@@ -24,7 +25,8 @@ export interface Observers {
 export async function assemble(config: Config, observers: Observers = {}) {
   const install = readInstallId(config.dataDir);
   const templates = await loadTemplates(config.templatesDir);
-  const dirs = new InstanceDirs(config.dataDir);
+  const passwords = new ReadyPasswords();
+  const dirs = new InstanceDirs(config.dataDir, () => passwords.take());
   const api = new DockerApi(config.docker.socket, observers.onDocker);
   const repositories = new Repositories({
     dataDir: config.dataDir,
@@ -75,6 +77,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     install,
     shared: config.postgres,
     templatesDir: join(config.dataDir, 'templates'),
+    passwords,
     init: async (run) =>
       runOdooInit(
         { install, dockerSocket: config.docker.socket },

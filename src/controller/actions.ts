@@ -12,7 +12,12 @@ const MAX_PORT_ROUNDS = 100;
 const ROOM_PER_START = 10_000;
 
 type Signals = Pick<WorkSignals, 'stop' | 'again'>;
-type Act = (desired: DesiredInstance, signals: Signals) => Promise<void>;
+/** @param lap says what has taken the time since the step began, or since the last lap; reconcile() names the rest */
+type Act = (
+  desired: DesiredInstance,
+  signals: Signals,
+  lap: (what: string) => void,
+) => Promise<void>;
 
 /** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
 export function makeActions(world: World): Record<Action, Act> {
@@ -34,12 +39,11 @@ export function makeActions(world: World): Record<Action, Act> {
     );
   }
 
-  /** A bind that was lost since the ports were tested takes the next pair, and says so. */
-  async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
-    // The ports may have changed since the database was made, or the pattern of the URLs.
-    await databases.setUrl(desired);
+  /** A bind that was lost since the ports were tested takes the next pair, and says so. @returns whether it has started */
+  async function startContainers(desired: DesiredInstance, stop: AbortSignal): Promise<boolean> {
     try {
-      await engine.start(desired, signals.stop);
+      await engine.start(desired, stop);
+      return true;
     } catch (error) {
       if (!(error instanceof PortTakenError) || desired.ports === null) throw error;
       const { http, longpolling } = desired.ports;
@@ -50,19 +54,47 @@ export function makeActions(world: World): Record<Action, Act> {
           logLine(world.now(), `Port ${http} or ${longpolling} is taken; using the next pair.`),
         ],
       });
-      return assignPorts(desired, [http, longpolling]);
+      await assignPorts(desired, [http, longpolling]);
+      return false;
     }
-    await firstAnswer(desired, signals);
   }
 
   /** In the order asked: whoever waits for memory keeps her place before those who came later. */
-  async function startWithMemory(desired: DesiredInstance, signals: Signals): Promise<void> {
+  async function memoryForOne(desired: DesiredInstance, signals: Signals): Promise<void> {
     await enoughMemory(
       hasMemory,
       () => reporter.progress(progressReport(desired, 'WaitingForMemory', world.now())),
       AbortSignal.any([signals.stop, signals.again]),
     );
-    await start(desired, signals);
+  }
+
+  async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
+    await memoryForOne(desired, signals);
+    // The ports may have changed since the database was made, or the pattern of the URLs.
+    await databases.setUrl(desired);
+    if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
+  }
+
+  /**
+   * Docker and Odoo take longer until Odoo asks for its database than the last touches to that take, so the containers start before
+   * them. An Odoo that is quicker all the same finds no database, and decide() has it started again.
+   */
+  async function createDatabase(
+    desired: DesiredInstance,
+    signals: Signals,
+    lap: (what: string) => void,
+  ): Promise<void> {
+    await memoryForOne(desired, signals);
+    let starting: Promise<boolean> | undefined;
+    const soon = () => {
+      starting = startContainers(desired, signals.stop);
+      starting.catch(() => {}); // it is awaited below; if the database fails before, that is what went wrong
+    };
+    const progress = (reason: string) =>
+      reporter.progress(progressReport(desired, reason, world.now()));
+    await databases.create(desired, { progress, soon }, signals.stop);
+    lap('database');
+    if (await starting) await firstAnswer(desired, signals);
   }
 
   /** Waits for the answer while the start has its room; a longer wait is a step of its own. */
@@ -86,20 +118,6 @@ export function makeActions(world: World): Record<Action, Act> {
     await engine.purge(desired, stop);
   }
 
-  /** Docker takes as long to make the containers as Postgres to make the clone: both at once. */
-  async function createDatabase(desired: DesiredInstance, { stop }: Signals): Promise<void> {
-    const containers = engine
-      .create(desired, stop)
-      .catch((err) => world.log.warn({ instance: desired.id, err }, 'containers not made ahead')); // start() says it where it matters
-    const onProgress = (reason: string) =>
-      reporter.progress(progressReport(desired, reason, world.now()));
-    try {
-      await databases.create(desired, onProgress, stop);
-    } finally {
-      await containers;
-    }
-  }
-
   return {
     assignPorts: (desired) => assignPorts(desired, []),
     fetchRepositories: async (desired, { stop }) => {
@@ -111,8 +129,9 @@ export function makeActions(world: World): Record<Action, Act> {
       await engine.startDatabase(desired, stop);
       await databases.awaitServer(desired, stop);
     },
-    createDatabase: (desired, signals) => whenRoom(() => createDatabase(desired, signals)),
-    start: (desired, signals) => whenRoom(() => startWithMemory(desired, signals)),
+    createDatabase: (desired, signals, lap) =>
+      whenRoom(() => createDatabase(desired, signals, lap)),
+    start: (desired, signals) => whenRoom(() => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, again }) =>
       engine.awaitAnswer(desired, AbortSignal.any([stop, again])),

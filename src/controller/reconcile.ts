@@ -51,9 +51,14 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
       if (signals.failures === 0) reporter.progress(stepReport(desired, step.do, now()));
       const log = world.log.child({ instance: id, name: desired.name, step: step.do });
       log.info({ because: step.because }, 'step');
-      const began = now().getTime();
-      await actions[step.do](desired, signals);
-      durations.push(`${STEP_NAME[step.do]} ${((now().getTime() - began) / 1000).toFixed(2)} s`);
+      let began = now().getTime();
+      const lap = (what: string) => {
+        const ended = now().getTime();
+        durations.push(`${what} ${((ended - began) / 1000).toFixed(2)} s`);
+        began = ended;
+      };
+      await actions[step.do](desired, signals, lap);
+      lap(STEP_NAME[step.do]);
       if (signals.again.aborted) return;
     }
     throw new RetryableError(
@@ -84,12 +89,13 @@ const STALLED: Readonly<Record<string, string>> = {
     'The database of this instance has disappeared. Nothing was created in its place: restore it from a backup.',
 };
 
+/** What a step, or its last part, is called among the seconds that an instance took. */
 const STEP_NAME: Record<Action, string> = {
   assignPorts: 'ports',
   fetchRepositories: 'repositories',
   render: 'files',
   startDatabase: 'database server',
-  createDatabase: 'database',
+  createDatabase: 'container',
   start: 'container',
   awaitAnswer: 'first answer',
   stop: 'stop',

@@ -5,11 +5,11 @@ import { standingOf } from '../instance/decide.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
-import { hashRandomSecret } from '../password-hash.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
 import { copyTree } from './copy-tree.ts';
 import { invitationLink } from './invitation.ts';
 import { personalise, renewParameters } from './personalise.ts';
+import type { ReadyPasswords } from './ready-passwords.ts';
 import { cloneDatabase, SpareClones } from './spare-clone.ts';
 import { EMPTY_DATABASE } from './template-content.ts';
 import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
@@ -36,6 +36,7 @@ export interface OdooDatabasesOptions {
   /** Holds the filestores of the shared server's template databases. */
   readonly templatesDir: string;
   readonly init: OdooInit;
+  readonly passwords: ReadyPasswords;
   readonly placeOf: (desired: DesiredInstance) => Promise<DatabasePlace>;
   /** The image of a template's instances when these share the host's Postgres, else null. */
   readonly sharedImageOf: (
@@ -74,10 +75,12 @@ export class OdooDatabases implements Databases {
       const template = await this.#templates.ensure(source.image, key, () => {}, signal);
       await this.#spares.stock(template.database);
     }
+    await this.#options.passwords.restock();
   }
 
   async restock(): Promise<void> {
     await this.#spares.restock();
+    await this.#options.passwords.restock();
   }
 
   async trim(plans: readonly Plan[]): Promise<string[]> {
@@ -130,7 +133,7 @@ export class OdooDatabases implements Databases {
 
   async create(
     desired: DesiredInstance,
-    progress: (reason: string) => void,
+    told: { readonly progress: (reason: string) => void; readonly soon: () => void },
     signal: AbortSignal,
   ): Promise<void> {
     const place = await this.#options.placeOf(desired);
@@ -143,9 +146,9 @@ export class OdooDatabases implements Databases {
       : this.#templates;
     if (!place.own) await this.#closeLobbyOnce();
     const key = { imageId, modules: desired.modules, lang, countryCode };
-    const onBuild = () => progress('PreparingTemplate');
+    const onBuild = () => told.progress('PreparingTemplate');
     await templates.using(place.image, key, onBuild, signal, async (template) => {
-      await this.#clone(cluster, template, desired, place);
+      await this.#clone(cluster, template, desired, place, told.soon);
       if (place.own) await templates.remove(template);
     });
   }
@@ -156,16 +159,24 @@ export class OdooDatabases implements Databases {
     template: TemplateDatabase,
     desired: DesiredInstance,
     place: DatabasePlace,
+    soon: () => void,
   ): Promise<void> {
     const database = this.#nameOf(desired);
     const unfinished = `${database}_new`;
-    await cluster.drop(unfinished);
-    const passwordHash = await hashRandomSecret(place.adminPassword);
     const filestore = join(place.filestoreDir, database);
-    await rm(filestore, { recursive: true, force: true });
-    await Promise.all([
-      copyTree(join(template.filestoreDir, template.database), filestore, place.owner),
-      this.#spareOrClone(cluster, template.database, unfinished, database, place.dbPassword),
+    const copyFiles = async () => {
+      await rm(filestore, { recursive: true, force: true });
+      await copyTree(join(template.filestoreDir, template.database), filestore, place.owner);
+    };
+    const clone = async () => {
+      await cluster.drop(unfinished);
+      await this.#spareOrClone(cluster, template.database, unfinished, database, place.dbPassword);
+      soon();
+    };
+    const [passwordHash] = await Promise.all([
+      this.#options.passwords.hashOf(place.adminPassword),
+      copyFiles(),
+      clone(),
     ]);
     await cluster.connected(unfinished, (client) =>
       personalise(client, {

@@ -21,15 +21,6 @@ export function composeUp(
   return [...compose(project, file), ...up, '--', ...services];
 }
 
-/** Makes the containers as composeUp() would, and starts none. */
-export function composeCreate(project: string, file: string): Command {
-  return [...compose(project, file), 'create', '--no-build', '--quiet-pull'];
-}
-
-export function containerStart(containers: readonly string[]): Command {
-  return ['docker', 'start', '--', ...containers];
-}
-
 export function composeStop(project: string, file: string): Command {
   return [...compose(project, file), 'stop'];
 }

@@ -5,15 +5,14 @@ import { standingOf } from '../instance/decide.ts';
 import { networkOf, projectName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, PortPair } from '../instance/types.ts';
 import type { Engine } from '../interfaces.ts';
+import { isServing, showsLogin } from './answer.ts';
 import {
   type Command,
   compileCheckout,
-  composeCreate,
   composeDown,
   composeStop,
   composeUp,
   containerLogs,
-  containerStart,
   containersRemove,
   imagePull,
   imageUser,
@@ -24,15 +23,14 @@ import {
 import type { Container, DockerApi } from './docker-api.ts';
 import { type ExecOptions, exec } from './exec.ts';
 import type { InstanceDirs } from './instance-dir.ts';
-import { areJustMade, containersState } from './observe.ts';
+import { containersState } from './observe.ts';
 import { digestOf, type ImageUser, type RenderInput, renderInstance } from './render.ts';
 import type { Repositories } from './repositories.ts';
 import { isFree } from './tcp-ports.ts';
 import type { Templates } from './templates.ts';
 
-/** `/web/login` is asked this often while an instance starts, in milliseconds. */
+/** An instance that starts is asked this often, in milliseconds. */
 const POLL_INTERVAL = 25;
-const REQUEST_TIMEOUT = 5_000;
 
 /** While it starts, the container itself is looked at this often: a crash should not wait for the deadline. */
 const CONTAINER_CHECK_INTERVAL = 1_000;
@@ -87,7 +85,7 @@ export class ComposeEngine implements Engine {
       checkouts: fetched.every(Boolean) ? 'current' : 'missing',
       files: digest === '' ? 'absent' : await dirs.filesState(desired.id, digest),
       containers: state,
-      answering: state === 'running' && (await this.#answers(desired)),
+      answering: state === 'running' && (await showsLogin(this.#originOf(desired))),
     };
   }
 
@@ -137,31 +135,21 @@ export class ComposeEngine implements Engine {
     );
   }
 
-  async create(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    await this.#ensureNetwork(desired);
-    await this.#compose(desired, composeCreate, signal);
-  }
-
   async start(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     await this.#ensureNetwork(desired);
-    const containers = await this.#containersOf(desired);
-    const services = this.#servicesOf(desired);
-    // Compose would look at everything once more, for a third of the time that starting takes.
-    const isMade = areJustMade(containers, services, digestOf(this.#inputOf(desired)));
-    await this.#up(() =>
-      isMade
-        ? this.#docker(containerStart(containers.map(({ name }) => name)), {
-            timeoutMs: COMPOSE_TIMEOUT,
-            signal,
-          })
-        : this.#compose(desired, composeUp, signal),
-    );
+    await this.#up(() => this.#compose(desired, composeUp, signal));
   }
 
   async awaitAnswer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     const deadline = Date.now() + this.#options.answerTimeoutMs;
     let nextCheck = Date.now() + CONTAINER_CHECK_INTERVAL;
-    while (!(await this.#answers(desired))) {
+    const origin = this.#originOf(desired);
+    let isUp = false;
+    const answers = async () => {
+      isUp ||= await isServing(origin);
+      return isUp && showsLogin(origin);
+    };
+    while (!(await answers())) {
       signal.throwIfAborted();
       if (Date.now() > deadline)
         throw new RetryableError('NotAnswering', 'The instance was started but does not answer.', {
@@ -338,19 +326,11 @@ export class ComposeEngine implements Engine {
     await done;
   }
 
-  async #answers(desired: DesiredInstance): Promise<boolean> {
+  /** Where this host reaches an instance, whatever its customers call it. */
+  #originOf({ ports }: DesiredInstance): string {
     const { publishAddress } = this.#options;
     const host = publishAddress.includes(':') ? `[${publishAddress}]` : publishAddress;
-    try {
-      const response = await fetch(`http://${host}:${desired.ports?.http}/web/login`, {
-        redirect: 'manual',
-        signal: AbortSignal.timeout(REQUEST_TIMEOUT),
-      });
-      await response.body?.cancel();
-      return response.status === 200;
-    } catch {
-      return false;
-    }
+    return `http://${host}:${ports?.http}`;
   }
 
   async #isAlive(desired: DesiredInstance): Promise<boolean> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { ObservedInstance } from '../instance/types.ts';
 import { registerSecret } from '../log.ts';
-import { hashRandomSecret } from '../password-hash.ts';
+import { hashRandomSecret, randomSecret } from '../password-hash.ts';
 import { LABELS } from './commands.ts';
 import { type InstancePaths, instanceDirectory, instancePaths } from './layout.ts';
 import type { ImageUser, Rendered } from './render.ts';
@@ -25,9 +25,12 @@ export interface InstanceSecrets {
 /** The directories of the instances, `<dataDir>/instances/<id>/`. */
 export class InstanceDirs {
   readonly #dataDir: string;
+  readonly #newAdminPassword: () => string;
 
-  constructor(dataDir: string) {
+  /** @param newAdminPassword makes up the password of a new instance's administrator */
+  constructor(dataDir: string, newAdminPassword = randomSecret) {
     this.#dataDir = dataDir;
+    this.#newAdminPassword = newAdminPassword;
   }
 
   paths(id: number): InstancePaths {
@@ -61,7 +64,7 @@ export class InstanceDirs {
     const { directory, secrets, postgresPassword } = this.paths(id);
     await mkdir(join(this.#dataDir, 'instances'), { recursive: true, mode: 0o700 });
     for (const path of [directory, secrets]) await makeDirectory(path, 0o700);
-    const named = (name: string) => secret(join(secrets, name));
+    const named = (name: string, make = randomSecret) => secret(join(secrets, name), make);
     const master = async () => {
       const masterPassword = await named('master-password');
       const masterPasswordHash = await secret(join(secrets, 'master-password-hash'), () =>
@@ -72,7 +75,7 @@ export class InstanceDirs {
     // Together: each new one is written to disk before it is used.
     const [masters, adminPassword, dbPassword, ofPostgres] = await Promise.all([
       master(),
-      named('admin-password'),
+      named('admin-password', this.#newAdminPassword),
       named('db-password'),
       secret(postgresPassword),
     ]);
@@ -126,10 +129,10 @@ async function makeDirectory(path: string, mode: number, owner?: ImageUser): Pro
   await chmod(path, mode);
 }
 
-/** Reads a secret, or makes it: 24 characters that need no quoting in a URL. Two at once get the same one. */
+/** Reads a secret, or makes it. Two at once get the same one. */
 async function secret(
   path: string,
-  make: () => string | Promise<string> = () => randomBytes(18).toString('base64url'),
+  make: () => string | Promise<string> = randomSecret,
 ): Promise<string> {
   const known = await read(path);
   if (known !== null) return registerSecret(known);

@@ -21,15 +21,3 @@ export function containersState(
     ? 'running'
     : 'outdated';
 }
-
-/** Whether all of an instance's containers were made from these files, and none was ever started. Parameters as above. */
-export function areJustMade(
-  containers: readonly Container[],
-  services: number,
-  digest: string,
-): boolean {
-  return (
-    containers.length === services &&
-    containers.every((it) => it.state === 'created' && it.labels['microsaas.digest'] === digest)
-  );
-}

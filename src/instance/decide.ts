@@ -19,10 +19,14 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
       if (seen.files !== 'current') return { do: 'render', because: `files ${seen.files}` };
       if (seen.database === 'offline')
         return { do: 'startDatabase', because: `database ${seen.database}` };
-      if (seen.database === 'absent')
-        return desired.wasReady
-          ? { stall: 'DatabaseMissing', because: 'its database existed and is gone' }
-          : { do: 'createDatabase', because: `database ${seen.database}` };
+      if (seen.database === 'absent') {
+        if (desired.wasReady)
+          return { stall: 'DatabaseMissing', because: 'its database existed and is gone' };
+        // An Odoo that came up before its database would not look for it again.
+        if (seen.containers === 'running' || seen.containers === 'outdated')
+          return { do: 'stop', because: 'up without its database' };
+        return { do: 'createDatabase', because: `database ${seen.database}` };
+      }
       if (seen.containers !== 'running')
         return { do: 'start', because: `containers ${seen.containers}` };
       if (!seen.answering) return { do: 'awaitAnswer', because: 'not answering yet' };

@@ -69,12 +69,15 @@ export class FakeDatabases implements Databases {
       throw new RetryableError('PostgresUnavailable', 'The database server does not answer.');
   }
 
-  async create(desired: DesiredInstance, progress: (reason: string) => void): Promise<void> {
+  async create(desired: DesiredInstance, told: Parameters<Databases['create']>[1]): Promise<void> {
     this.#checkHere();
-    if (this.#buildTemplate(desired.modules, desired.customer.lang)) progress('PreparingTemplate');
-    progress('CreatingDatabase');
+    const isBuilt = this.#buildTemplate(desired.modules, desired.customer.lang);
+    if (isBuilt) told.progress('PreparingTemplate');
+    told.progress('CreatingDatabase');
     if (this.present.has(desired.id))
       throw new Error(`database ${desired.id} would be overwritten`);
+    told.soon();
+    await Promise.resolve(); // whoever was told begins
     this.present.add(desired.id);
     this.usedSpares += 1;
     this.changes += 1;

@@ -89,15 +89,6 @@ export class FakeEngine implements Engine {
     this.#projectOf(desired.id).isDatabaseUp = true;
   }
 
-  async create(desired: DesiredInstance): Promise<void> {
-    this.#checkHere();
-    const project = this.#projectOf(desired.id);
-    if (project.files === null)
-      throw new RetryableError('StartFailed', 'There is no Compose file.');
-    this.changes += 1;
-    if (project.containers === 'none') project.containers = 'stopped';
-  }
-
   async start(desired: DesiredInstance): Promise<void> {
     this.#checkHere();
     const { id, ports } = desired;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { OdooDatabases } from '../../src/databases/databases.ts';
+import { ReadyPasswords } from '../../src/databases/ready-passwords.ts';
 import { InstanceDirs } from '../../src/engine/instance-dir.ts';
 import { runOdooInit } from '../../src/engine/odoo-init.ts';
 import { databaseName, templatePrefix } from '../../src/instance/name.ts';
@@ -66,11 +67,12 @@ describe('the customers’ databases on a real Postgres', function () {
       return row?.['oid'];
     });
   const create = (desired: DesiredInstance) =>
-    databases.create(desired, () => {}, new AbortController().signal);
+    databases.create(desired, { progress: () => {}, soon: () => {} }, new AbortController().signal);
 
   before(async () => {
     postgres = await startTenantPostgres('databases-test');
-    dirs = new InstanceDirs(postgres.dataDir);
+    const passwords = new ReadyPasswords();
+    dirs = new InstanceDirs(postgres.dataDir, () => passwords.take());
     currentImageId = await run('docker', ['image', 'inspect', '--format', '{{.Id}}', images.odoo]);
     const imageId = currentImageId;
     const owner = await odooUser();
@@ -78,6 +80,7 @@ describe('the customers’ databases on a real Postgres', function () {
       install: postgres.install,
       shared: postgres.server,
       templatesDir: join(postgres.dataDir, 'templates'),
+      passwords,
       init: (init) => {
         inits += 1;
         const host = { install: postgres.install, dockerSocket: '/var/run/docker.sock' };

@@ -34,6 +34,9 @@ const HISTORIES: ReadonlyArray<readonly Action[]> = [
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'takeDown'],
 ];
 
+/** Nobody starts containers before the database is there. */
+const UNHEARD = { progress: () => {}, soon: () => {} };
+
 const ID = 1;
 const repository = { id: 1, url: 'https://example.com/addons', branch: '19.0', commit: '' };
 
@@ -80,7 +83,7 @@ describe('reconcile', () => {
       },
       render: (desired) => sim.engine.render(desired),
       startDatabase: (desired) => sim.engine.startDatabase(desired),
-      createDatabase: (desired) => sim.databases.create(desired, () => {}),
+      createDatabase: (desired) => sim.databases.create(desired, UNHEARD),
       start: (desired) => sim.engine.start(desired),
       awaitAnswer: (desired) => sim.engine.awaitAnswer(desired, signal),
       stop: (desired) => sim.engine.stop(desired),
@@ -148,6 +151,32 @@ describe('reconcile', () => {
     expect(await look()).to.be.instanceOf(Error);
     expect(row().reason).to.equal('Unexpected');
     expect(row().log.join() + row().message).not.to.include('hunter2');
+  });
+
+  it('starts the containers while the database gets its last touches, and says what took how long', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    let wasThere: boolean | undefined;
+    life.trap((call, moment) => {
+      if (call === 'engine.start' && moment === 'before') wasThere = sim.databases.present.has(ID);
+    });
+    expect(await look()).to.equal(null);
+    expect(wasThere).to.equal(false);
+    expect(row().state).to.equal('running');
+    expect(row().log.at(-1)).to.match(/files [\d.]+ s, database [\d.]+ s, container [\d.]+ s\.$/);
+  });
+
+  it('starts an Odoo anew that came up before a database which then failed', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    sim.databases.create = async (_desired, { soon }) => {
+      soon();
+      throw new RetryableError('PostgresUnavailable', 'The database server does not answer.');
+    };
+    expect(await look()).to.be.instanceOf(RetryableError);
+    Reflect.deleteProperty(sim.databases, 'create');
+    expect(await look()).to.equal(null);
+    const after = life.calls.slice(life.calls.indexOf('engine.stop'));
+    expect(after).to.include.members(['databases.create', 'engine.start', 'engine.awaitAnswer']);
+    expect(row().state).to.equal('running');
   });
 
   it('makes no new database where there has been one', async () => {

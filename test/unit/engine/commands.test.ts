@@ -1,12 +1,10 @@
 import { expect } from 'chai';
 import {
   compileCheckout,
-  composeCreate,
   composeDown,
   composeStop,
   composeUp,
   containerLogs,
-  containerStart,
   imagePull,
   imageUser,
   networkCreate,
@@ -24,8 +22,6 @@ describe('commands', () => {
       composeUp(...project, ['db']),
       `${COMPOSE} up --detach --no-build --quiet-pull --remove-orphans -- db`,
     ],
-    [composeCreate(...project), `${COMPOSE} create --no-build --quiet-pull`],
-    [containerStart(['ms-abc123-7-odoo', 'b']), 'docker start -- ms-abc123-7-odoo b'],
     [composeStop(...project), `${COMPOSE} stop`],
     [composeDown(...project), `${COMPOSE} down --remove-orphans`],
     [

@@ -1,0 +1,28 @@
+/** How long an Odoo may take for one answer, in milliseconds. */
+const REQUEST_TIMEOUT = 5_000;
+
+/** Whether an Odoo shows its login page. @param origin `http://host:port` */
+export async function showsLogin(origin: string): Promise<boolean> {
+  return (await statusOf(`${origin}/web/login`)) === 200;
+}
+
+/**
+ * Whether an Odoo has come up, asked by its cheapest page. Whoever asks for the first login page has Odoo compile it, on one core:
+ * asked by two at once it comes later to both. So the customer's browser, if it is there already, goes first.
+ * @param origin `http://host:port`
+ */
+export async function isServing(origin: string): Promise<boolean> {
+  return (await statusOf(`${origin}/web/health`)) !== null;
+}
+
+/** The status of an answer, redirections not followed; null: there was none. */
+async function statusOf(url: string): Promise<number | null> {
+  try {
+    const signal = AbortSignal.timeout(REQUEST_TIMEOUT);
+    const response = await fetch(url, { redirect: 'manual', signal });
+    await response.body?.cancel();
+    return response.status;
+  } catch {
+    return null;
+  }
+}
