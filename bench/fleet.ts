@@ -45,6 +45,7 @@ export function makeFleet(parallel = 2): Fleet {
     limits: { unitsPerLine: 20, claimsPerPlan: 20 },
     inPaymentIsPaid: true,
     whenRoom: limited(parallel),
+    oneByOne: limited(1),
     hasMemory: () => true,
     now: () => new Date(),
     log: pino({ level: 'silent' }),

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** So often it is asked, in milliseconds. */
 const POLL_MS = 25;
 const TIMEOUT_MS = 20 * 60_000;
 

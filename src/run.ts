@@ -48,6 +48,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
     const room = new PQueue({
       concurrency: config.instances.parallel || Math.max(2, availableParallelism()),
     });
+    const choices = new PQueue({ concurrency: 1 });
     const now = () => new Date();
     daemon = new Daemon({
       world: {
@@ -70,6 +71,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
         limits: config.limits,
         inPaymentIsPaid: facts.inPaymentIsPaid,
         whenRoom: (work) => room.add(work),
+        oneByOne: (work) => choices.add(work),
         hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,
         now,
         log,

@@ -21,10 +21,14 @@ type Act = (
 
 /** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
 export function makeActions(world: World): Record<Action, Act> {
-  const { archives, manager, engine, databases, reporter, whenRoom, hasMemory } = world;
+  const { archives, manager, engine, databases, reporter, whenRoom, oneByOne, hasMemory } = world;
+
+  /** Asked together, Odoo would name the same lowest pair to all. */
+  const assignPorts = (desired: DesiredInstance, unusable: readonly number[]) =>
+    oneByOne(() => choosePorts(desired, unusable));
 
   /** Checked twice, as the seed asks: against the database, then by a bind on the host. */
-  async function assignPorts(desired: DesiredInstance, unusable: readonly number[]): Promise<void> {
+  async function choosePorts(desired: DesiredInstance, unusable: readonly number[]): Promise<void> {
     const exclude = [...unusable];
     for (let round = 0; round < MAX_PORT_ROUNDS; round++) {
       const ports = await manager.suggestPorts(exclude);

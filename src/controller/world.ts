@@ -16,6 +16,8 @@ export interface World {
   readonly inPaymentIsPaid: boolean;
   /** Runs work that keeps processors busy (clones, starts) as soon as there is room for it, in the order asked. */
   readonly whenRoom: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Runs work that chooses among what all may have, one after the other. */
+  readonly oneByOne: <T>(work: () => Promise<T>) => Promise<T>;
   /** Whether there is memory for one more instance to start. */
   readonly hasMemory: () => boolean;
   readonly brake: Brake;

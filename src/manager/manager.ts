@@ -11,6 +11,7 @@ import type {
   TemplateSummary,
 } from '../instance/types.ts';
 import type { Manager, ManagerFacts } from '../interfaces.ts';
+import { Gathered } from './gathered.ts';
 import {
   desiredInstances,
   done,
@@ -31,12 +32,16 @@ const PLAN = 'product.template';
 const TEMPLATE = 'docker.compose.template';
 const SUBSCRIPTION = 'microsaas.subscription';
 
-/** The manager Odoo with the addon `micro_saas`: each method is one call, so one transaction there. */
+/** The manager Odoo with the addon `micro_saas`: each method is at most one call, so one transaction there. */
 export class OdooManager implements Manager {
   readonly #odoo: OdooClient;
+  readonly #desired: Gathered<DesiredInstance>;
 
   constructor(odoo: OdooClient) {
     this.#odoo = odoo;
+    this.#desired = new Gathered((ids) =>
+      odoo.call(INSTANCE, 'microsaas_desired', { instance_ids: ids }, desiredInstances),
+    );
   }
 
   hello(installId: string): Promise<ManagerFacts> {
@@ -52,9 +57,7 @@ export class OdooManager implements Manager {
   }
 
   async desired(instanceIds: readonly number[]): Promise<DesiredInstance[]> {
-    if (instanceIds.length === 0) return [];
-    const args = { instance_ids: instanceIds };
-    return this.#odoo.call(INSTANCE, 'microsaas_desired', args, desiredInstances);
+    return instanceIds.length === 0 ? [] : this.#desired.read(instanceIds);
   }
 
   invoice(id: number): Promise<Invoice | null> {

@@ -58,6 +58,7 @@ export class Simulation {
       limits: LIMITS,
       inPaymentIsPaid: true,
       whenRoom: (work) => work(),
+      oneByOne: (work) => work(),
       hasMemory: () => this.hasMemory,
       now: this.time.now,
       log: pino({ level: 'info' }, { write: (line) => void this.logged.push(JSON.parse(line)) }),

@@ -87,7 +87,8 @@ class OdooDockerInstance(models.Model):
             ],
             "customer": self._desired_customer(),
             "requested_at": self.requested_at,
-            "subscription": self.subscription_ids[:1]._desired(),
+            # A slice forgets whom it was read together with: many instances would be many queries.
+            "subscription": self.subscription_ids[:1].with_prefetch(self.subscription_ids._prefetch_ids)._desired(),
             "company_tz": self.company_id.partner_id.tz or "UTC",
             "now": time.time(),
         }
