@@ -84,11 +84,14 @@ export class BenchStack {
     });
   }
 
-  /** Waits until the invoice's instance is usable by its customer: its page answers, and her login is accepted. */
-  async usable(invoice: number): Promise<SoldInstance> {
+  /**
+   * Waits until the invoice's instance is usable by its customer: its page answers, and her login is accepted.
+   * @param pollMs how often the page is asked for
+   */
+  async usable(invoice: number, pollMs?: number): Promise<SoldInstance> {
     const instance = await this.until(invoice, ({ port }) => port > 0);
     const url = `http://127.0.0.1:${instance.port}`;
-    await answering(url);
+    await answering(url, pollMs);
     const password = await this.#adminPassword(instance.id);
     const login = 'customer@example.com';
     await usable(url, databaseName(this.stack.install, instance.id), { login, password });

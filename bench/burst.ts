@@ -5,6 +5,9 @@ import { UsualInstance } from './usual.ts';
 
 const PAYMENTS = 20;
 
+/** Twenty who ask every 25 ms would keep a processor busy with asking. */
+const POLL_MS = 100;
+
 /** Twenty customers pay in one moment; measured until the last of them is logged in. */
 export const burst: Benchmark = {
   name: 'burst',
@@ -23,7 +26,7 @@ export const burst: Benchmark = {
       const start = performance.now();
       const seconds = await Promise.all(
         invoices.map(async (invoice) => {
-          await bench.usable(invoice);
+          await bench.usable(invoice, POLL_MS);
           return (performance.now() - start) / 1000;
         }),
       );
@@ -40,7 +43,7 @@ export const burst: Benchmark = {
       );
       const start = performance.now();
       try {
-        await Promise.all(instances.map((instance) => instance.provision()));
+        await Promise.all(instances.map((instance) => instance.provision(POLL_MS)));
         return (performance.now() - start) / 1000;
       } finally {
         for (const instance of instances) await instance.remove();

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** So often it is asked, in milliseconds. */
+/** How often it is asked unless somebody says otherwise, in milliseconds. */
 const POLL_MS = 25;
 const TIMEOUT_MS = 20 * 60_000;
 
@@ -12,8 +12,9 @@ export async function usable(
   url: string,
   database: string,
   who: { readonly login: string; readonly password: string },
+  pollMs = POLL_MS,
 ): Promise<void> {
-  await answering(url);
+  await answering(url, pollMs);
   const response = await answered(`${url}/web/session/authenticate`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -24,7 +25,7 @@ export async function usable(
 }
 
 /** Waits until the login page answers 200. @throws Error when nothing does in twenty minutes */
-export async function answering(url: string): Promise<void> {
+export async function answering(url: string, pollMs = POLL_MS): Promise<void> {
   const end = performance.now() + TIMEOUT_MS;
   while (performance.now() < end) {
     const isThere = await fetch(`${url}/web/login`, { redirect: 'manual' }).then(
@@ -35,7 +36,7 @@ export async function answering(url: string): Promise<void> {
       () => false,
     );
     if (isThere) return;
-    await sleep(POLL_MS);
+    await sleep(pollMs);
   }
   throw new Error(`${url}/web/login does not answer`);
 }

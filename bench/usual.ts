@@ -21,11 +21,11 @@ export class UsualInstance {
     return new UsualInstance(install, number, modules, await freePort(38_000 + number * 10));
   }
 
-  /** From nothing to an administrator who is logged in. @returns seconds */
-  async provision(): Promise<number> {
+  /** From nothing to an administrator who is logged in. @param pollMs how often it is asked for. @returns seconds */
+  async provision(pollMs?: number): Promise<number> {
     const start = performance.now();
     await this.#compose('up', '--detach', '--quiet-pull');
-    await usable(this.#url, 'odoo', { login: 'admin', password: 'admin' });
+    await usable(this.#url, 'odoo', { login: 'admin', password: 'admin' }, pollMs);
     return (performance.now() - start) / 1000;
   }
 
