@@ -1,7 +1,5 @@
 import { access, constants, statfs } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import type { Config } from './config.ts';
-import { exec } from './engine/exec.ts';
 import { redact } from './log.ts';
 import { assemble } from './sidecar.ts';
 
@@ -35,24 +33,20 @@ export async function doctor(config: Config): Promise<boolean> {
 }
 
 async function checks(config: Config): Promise<Check[]> {
-  const { api, databases, install, manager, templates, engine } = await assemble(config);
-  const docker = (...args: string[]) =>
-    exec(['docker', ...args], {
-      env: { HOME: homedir(), DOCKER_HOST: `unix://${config.docker.socket}` },
-    });
+  const { api, databases, docker, images, install, manager, templates } = await assemble(config);
   return [
     {
       name: 'Docker',
       probe: async () => {
         await api.ping();
-        return `engine ${await docker('version', '--format', '{{.Server.Version}}')}`;
+        return `engine ${await docker(['docker', 'version', '--format', '{{.Server.Version}}'])}`;
       },
       mend: `start Docker, and let the sidecar reach ${config.docker.socket}`,
     },
     {
       name: 'Compose',
       probe: async () => {
-        const version = await docker('compose', 'version', '--short');
+        const version = await docker(['docker', 'compose', 'version', '--short']);
         if (!/^v?([2-9]|\d\d)\./.test(version)) throw new Error(`found ${version}`);
         return version;
       },
@@ -88,7 +82,7 @@ async function checks(config: Config): Promise<Check[]> {
       name: 'Templates',
       probe: async () => {
         for (const error of templates.broken.values()) throw error;
-        for (const template of templates.all) await engine.imageId(template.image);
+        for (const template of templates.all) await images.id(template.image);
         return templates.all.map((template) => template.code).join(', ');
       },
       mend: 'correct the template named above, or pull its image',

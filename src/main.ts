@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import { homedir } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from './config.ts';
 import { doctor } from './doctor.ts';
 import { containerLogs } from './engine/commands.ts';
+import { dockerEnvironment } from './engine/docker-cli.ts';
 import { execInTerminal } from './engine/exec.ts';
 import { ConfigError, TerminalError } from './errors.ts';
 import { readInstallId } from './install-id.ts';
@@ -45,7 +45,7 @@ program
     const tail = wholeNumber(options.tail);
     await execInTerminal(
       containerLogs(`${project}-odoo`, { tail, follow: options.follow === true }),
-      { HOME: homedir(), DOCKER_HOST: `unix://${settings.docker.socket}` },
+      dockerEnvironment(settings.docker.socket),
     );
   });
 

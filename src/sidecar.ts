@@ -6,6 +6,8 @@ import { ReadyPasswords } from './databases/ready-passwords.ts';
 import { ArchiveStore } from './engine/archives.ts';
 import { ComposeEngine } from './engine/compose.ts';
 import { DockerApi } from './engine/docker-api.ts';
+import { dockerCli } from './engine/docker-cli.ts';
+import { Images } from './engine/images.ts';
 import { InstanceDirs } from './engine/instance-dir.ts';
 import { runOdooInit } from './engine/odoo-init.ts';
 import { PgTools } from './engine/pg-tools.ts';
@@ -32,10 +34,13 @@ export async function assemble(config: Config, observers: Observers = {}) {
     dataDir: config.dataDir,
     allowedProtocols: config.repositories.protocols,
   });
+  const docker = dockerCli(config.docker.socket);
+  const images = new Images(install, api, docker);
   const engine = new ComposeEngine({
     install,
     api,
-    dockerSocket: config.docker.socket,
+    docker,
+    images,
     templates,
     dirs,
     repositories,
@@ -58,8 +63,8 @@ export async function assemble(config: Config, observers: Observers = {}) {
     return {
       own: template.database === 'own' ? own : null,
       image: template.image,
-      imageId: await engine.imageId(template.image),
-      owner: await engine.imageUser(template.image),
+      imageId: await images.id(template.image),
+      owner: await images.user(template.image),
       filestoreDir: paths.filestore,
       dbPassword: secrets.dbPassword,
       adminLogin: desired.customer.email || 'admin',
@@ -70,7 +75,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
 
   async function sharedImageOf(templateCode: string) {
     const { database, image } = templates.get(templateCode);
-    return database === 'shared' ? { image, imageId: await engine.imageId(image) } : null;
+    return database === 'shared' ? { image, imageId: await images.id(image) } : null;
   }
 
   const databases = new OdooDatabases({
@@ -79,15 +84,12 @@ export async function assemble(config: Config, observers: Observers = {}) {
     templatesDir: join(config.dataDir, 'templates'),
     passwords,
     init: async (run) =>
-      runOdooInit(
-        { install, dockerSocket: config.docker.socket },
-        { ...run, owner: await engine.imageUser(run.image) },
-      ),
+      runOdooInit({ install, docker }, { ...run, owner: await images.user(run.image) }),
     placeOf,
     sharedImageOf,
     currentImageId: (image) => api.imageId(image),
   });
-  const tools = new PgTools(install, config.postgres.image);
+  const tools = new PgTools(install, config.postgres.image, docker);
   const archives = new ArchiveStore({
     install,
     dataDir: config.dataDir,
@@ -101,6 +103,8 @@ export async function assemble(config: Config, observers: Observers = {}) {
     templates,
     dirs,
     api,
+    docker,
+    images,
     engine,
     databases,
     archives,

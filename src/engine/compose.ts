@@ -1,4 +1,3 @@
-import { homedir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
@@ -14,17 +13,14 @@ import {
   composeUp,
   containerLogs,
   containersRemove,
-  imagePull,
-  imageUser,
-  networkCreate,
-  networkRemove,
-  parseImageUser,
 } from './commands.ts';
 import type { Container, DockerApi } from './docker-api.ts';
-import { type ExecOptions, exec } from './exec.ts';
+import type { DockerCli } from './docker-cli.ts';
+import type { Images } from './images.ts';
 import type { InstanceDirs } from './instance-dir.ts';
+import { Networks } from './networks.ts';
 import { containersState } from './observe.ts';
-import { digestOf, type ImageUser, type RenderInput, renderInstance } from './render.ts';
+import { digestOf, type RenderInput, renderInstance } from './render.ts';
 import type { Repositories } from './repositories.ts';
 import { isFree } from './tcp-ports.ts';
 import type { Templates } from './templates.ts';
@@ -37,14 +33,14 @@ const CONTAINER_CHECK_INTERVAL = 1_000;
 
 const RECONNECT_DELAY = 1_000;
 const COMPOSE_TIMEOUT = 120_000;
-const PULL_TIMEOUT = 15 * 60_000;
 
 const ADDRESS_IN_USE = /address already in use|port is already allocated|ports are not available/i;
 
 export interface ComposeEngineOptions {
   readonly install: string;
   readonly api: DockerApi;
-  readonly dockerSocket: string;
+  readonly docker: DockerCli;
+  readonly images: Images;
   readonly templates: Templates;
   readonly dirs: InstanceDirs;
   readonly repositories: Repositories;
@@ -58,11 +54,11 @@ export interface ComposeEngineOptions {
 /** Instances as Docker Compose projects, one each, on this host's Docker Engine. */
 export class ComposeEngine implements Engine {
   readonly #options: ComposeEngineOptions;
-  readonly #imageUsers = new Map<string, Promise<ImageUser>>();
-  readonly #networks = new Map<string, Promise<void>>();
+  readonly #networks: Networks;
 
   constructor(options: ComposeEngineOptions) {
     this.#options = options;
+    this.#networks = new Networks(options.install, options.api, options.docker);
   }
 
   async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>> {
@@ -98,12 +94,12 @@ export class ComposeEngine implements Engine {
   }
 
   async fetchRepositories(desired: DesiredInstance, signal: AbortSignal) {
-    const { install, repositories, templates } = this.#options;
+    const { docker, images, install, repositories, templates } = this.#options;
     const { image } = templates.get(desired.templateCode);
     const compile = async (tree: string) => {
-      await this.imageId(image);
+      await images.id(image);
       // A file that is no Python fails the command, not the checkout: Odoo itself may never load it.
-      await this.#docker(compileCheckout(install, image, tree), { signal }).catch(ignoreFailure);
+      await docker(compileCheckout(install, image, tree), { signal }).catch(ignoreFailure);
       signal.throwIfAborted();
     };
     const commits: Array<{ id: number; commit: string }> = [];
@@ -116,9 +112,9 @@ export class ComposeEngine implements Engine {
   }
 
   async render(desired: DesiredInstance): Promise<void> {
-    const { dirs, templates } = this.#options;
+    const { dirs, images, templates } = this.#options;
     const template = templates.get(desired.templateCode);
-    const odoo = await this.imageUser(template.image);
+    const odoo = await images.user(template.image);
     const { dbPassword, masterPasswordHash } = await dirs.secrets(desired.id);
     const rendered = renderInstance(template, this.#inputOf(desired), {
       dbPassword,
@@ -129,14 +125,14 @@ export class ComposeEngine implements Engine {
   }
 
   async startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    await this.#ensureNetwork(desired);
+    await this.#networks.ensure(networkOf(this.#options.install, desired.id));
     await this.#up(() =>
       this.#compose(desired, (project, file) => composeUp(project, file, ['db']), signal),
     );
   }
 
   async start(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    await this.#ensureNetwork(desired);
+    await this.#networks.ensure(networkOf(this.#options.install, desired.id));
     await this.#up(() => this.#compose(desired, composeUp, signal));
   }
 
@@ -180,9 +176,12 @@ export class ComposeEngine implements Engine {
   async purge(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     const { dirs, install } = this.#options;
     const names = (await this.#containersOf(desired)).map(({ name }) => name);
-    if (names.length > 0) await this.#docker(containersRemove(names), { signal });
+    if (names.length > 0) await this.#options.docker(containersRemove(names), { signal });
     await dirs.remove(desired.id);
-    await this.#removeIdleNetwork(networkOf(install, desired.id));
+    const network = networkOf(install, desired.id);
+    const isWanted = async () =>
+      [...(await this.list()).keys()].some((id) => networkOf(install, id) === network);
+    await this.#networks.removeUnless(network, isWanted);
   }
 
   url(desired: DesiredInstance): string {
@@ -215,33 +214,6 @@ export class ComposeEngine implements Engine {
       await this.#options.api.events(label, () => changed(null), happened, signal).catch(() => {}); // Docker is away: what is missed is found by the sweep after reconnecting
       await sleep(RECONNECT_DELAY, undefined, { signal }).catch(() => {});
     }
-  }
-
-  /** The user that Odoo runs as in an image: it differs between images, so the image is asked, once. */
-  async imageUser(image: string): Promise<ImageUser> {
-    const id = await this.imageId(image);
-    let user = this.#imageUsers.get(id);
-    if (!user) {
-      user = this.#docker(imageUser(this.#options.install, image)).then(parseImageUser);
-      this.#imageUsers.set(id, user);
-      user.catch(() => this.#imageUsers.delete(id));
-    }
-    return user;
-  }
-
-  /** The id of an image, pulled when it is not here. */
-  async imageId(image: string): Promise<string> {
-    const local = await this.#options.api.imageId(image);
-    if (local) return local;
-    await this.#docker(imagePull(image), { timeoutMs: PULL_TIMEOUT }).catch((cause) => {
-      throw new RetryableError('StartFailed', `The image ${image} could not be pulled.`, {
-        cause,
-        detail: image,
-      });
-    });
-    const pulled = await this.#options.api.imageId(image);
-    if (!pulled) throw new Error(`the image ${image} was pulled and is not there`);
-    return pulled;
   }
 
   /** Everything but secrets that an instance's files depend on. */
@@ -289,41 +261,7 @@ export class ComposeEngine implements Engine {
   ): Promise<void> {
     const project = projectName(this.#options.install, desired.id);
     const file = this.#options.dirs.paths(desired.id).compose;
-    await this.#docker(command(project, file), { timeoutMs: COMPOSE_TIMEOUT, signal });
-  }
-
-  #docker(command: Command, options: Omit<ExecOptions, 'env'> = {}): Promise<string> {
-    // HOME is where the CLI finds its plugins and the operator's registry login.
-    const env = { HOME: homedir(), DOCKER_HOST: `unix://${this.#options.dockerSocket}` };
-    return exec(command, { ...options, env });
-  }
-
-  async #ensureNetwork(desired: DesiredInstance): Promise<void> {
-    const { api, install } = this.#options;
-    const name = networkOf(install, desired.id);
-    await this.#aloneWith(name, async () => {
-      if ((await api.network(name)) === null) await this.#docker(networkCreate(install, name));
-    });
-  }
-
-  /** A stopped container keeps its place on a network, which the network itself does not show. */
-  async #removeIdleNetwork(name: string): Promise<void> {
-    const { api, install } = this.#options;
-    await this.#aloneWith(name, async () => {
-      const ids = [...(await this.list()).keys()];
-      const isIdle = ids.every((id) => networkOf(install, id) !== name);
-      // Somebody else's container may be on it: then Docker refuses, and that is as it should be.
-      if (isIdle && (await api.network(name))?.containers === 0)
-        await this.#docker(networkRemove(name)).catch(ignoreFailure);
-    });
-  }
-
-  /** One at a time per name: Docker would create two networks of the same name. */
-  async #aloneWith(name: string, work: () => Promise<void>): Promise<void> {
-    const before = this.#networks.get(name) ?? Promise.resolve();
-    const done = before.catch(() => {}).then(work);
-    this.#networks.set(name, done);
-    await done;
+    await this.#options.docker(command(project, file), { timeoutMs: COMPOSE_TIMEOUT, signal });
   }
 
   /** Where this host reaches an instance, whatever its customers call it. */
@@ -346,9 +284,11 @@ export class ComposeEngine implements Engine {
   /** The end of the container's log, for the sidecar's own log. */
   async #lastWords(desired: DesiredInstance): Promise<string> {
     const container = `${projectName(this.#options.install, desired.id)}-odoo`;
-    return this.#docker(containerLogs(container, { tail: 20, follow: false }), {
-      mixed: true,
-    }).catch(String);
+    return this.#options
+      .docker(containerLogs(container, { tail: 20, follow: false }), {
+        mixed: true,
+      })
+      .catch(String);
   }
 }
 

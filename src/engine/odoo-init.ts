@@ -1,8 +1,8 @@
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
-import type { Command } from './commands.ts';
-import { exec } from './exec.ts';
+import { type Command, containersRemove } from './commands.ts';
+import type { DockerCli } from './docker-cli.ts';
 
 /** A template of many modules takes some minutes on a small machine. */
 const TIMEOUT = 30 * 60_000;
@@ -37,7 +37,7 @@ env.cr.commit()
 /** The Docker that runs it, and the install its container is marked with. */
 export interface OdooInitHost {
   readonly install: string;
-  readonly dockerSocket: string;
+  readonly docker: DockerCli;
 }
 
 export interface OdooInitRun {
@@ -62,12 +62,13 @@ export interface OdooInitRun {
 export async function runOdooInit(host: OdooInitHost, run: OdooInitRun): Promise<void> {
   const { container, signal } = run;
   const conf = join(run.filestoreDir, '..', 'odoo.conf');
-  const env = { DOCKER_HOST: `unix://${host.dockerSocket}` };
   const docker = (command: Command, input?: string) =>
-    exec(command, { env, timeoutMs: TIMEOUT, signal, ...(input === undefined ? {} : { input }) });
+    host.docker(command, {
+      ...{ timeoutMs: TIMEOUT, signal },
+      ...(input === undefined ? {} : { input }),
+    });
   // A container left behind by a sidecar that was killed would still be writing to the database.
-  const removeContainer = () =>
-    exec(['docker', 'rm', '--force', '--', container], { env }).catch(ignoreFailure);
+  const removeContainer = () => host.docker(containersRemove([container])).catch(ignoreFailure);
   const language = run.lang && run.lang !== 'en_US' ? [`--load-language=${run.lang}`] : [];
   const install = [`--init=${run.modules.join(',')}`, ...language, '--stop-after-init'];
 

@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { getgid, getuid } from 'node:process';
-import { exec } from './exec.ts';
+import type { DockerCli } from './docker-cli.ts';
 
 /** A customer's database may be large. */
 const TIMEOUT = 60 * 60_000;
@@ -20,10 +20,12 @@ export interface PgServer {
 export class PgTools {
   readonly #install: string;
   readonly #image: string;
+  readonly #docker: DockerCli;
 
-  constructor(install: string, image: string) {
+  constructor(install: string, image: string, docker: DockerCli) {
     this.#install = install;
     this.#image = image;
+    this.#docker = docker;
   }
 
   /** Writes one database to a file in a folder of the sidecar's own. */
@@ -86,7 +88,7 @@ export class PgTools {
     program: string,
     args: readonly string[],
   ): Promise<string> {
-    return exec(
+    return this.#docker(
       [
         ...(['docker', 'run', '--rm', '--network=none', '--cap-drop=ALL', '--read-only'] as const),
         '--security-opt=no-new-privileges',

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { OdooDatabases } from '../../src/databases/databases.ts';
 import { ReadyPasswords } from '../../src/databases/ready-passwords.ts';
+import { dockerCli } from '../../src/engine/docker-cli.ts';
 import { InstanceDirs } from '../../src/engine/instance-dir.ts';
 import { runOdooInit } from '../../src/engine/odoo-init.ts';
 import { databaseName, templatePrefix } from '../../src/instance/name.ts';
@@ -83,7 +84,7 @@ describe('the customers’ databases on a real Postgres', function () {
       passwords,
       init: (init) => {
         inits += 1;
-        const host = { install: postgres.install, dockerSocket: '/var/run/docker.sock' };
+        const host = { install: postgres.install, docker: dockerCli('/var/run/docker.sock') };
         return runOdooInit(host, { ...init, owner });
       },
       placeOf: async (desired) => {

@@ -1,0 +1,48 @@
+import { CommandError } from '../errors.ts';
+import { networkCreate, networkRemove } from './commands.ts';
+import type { DockerApi } from './docker-api.ts';
+import type { DockerCli } from './docker-cli.ts';
+
+/** The networks that instances share, some hundred each: Docker has addresses for about thirty networks in all. */
+export class Networks {
+  readonly #install: string;
+  readonly #api: DockerApi;
+  readonly #docker: DockerCli;
+  /** The last that was done to each, by name: Docker would create two networks of the same name. */
+  readonly #last = new Map<string, Promise<void>>();
+
+  constructor(install: string, api: DockerApi, docker: DockerCli) {
+    this.#install = install;
+    this.#api = api;
+    this.#docker = docker;
+  }
+
+  /** Makes the network where it is not there yet. */
+  async ensure(name: string): Promise<void> {
+    await this.#aloneWith(name, async () => {
+      if ((await this.#api.network(name)) === null)
+        await this.#docker(networkCreate(this.#install, name));
+    });
+  }
+
+  /**
+   * Removes a network that nobody is on.
+   * @param isWanted says so of one whose members are stopped: they keep their place, which the network itself does not show
+   */
+  async removeUnless(name: string, isWanted: () => Promise<boolean>): Promise<void> {
+    await this.#aloneWith(name, async () => {
+      // Somebody else's container may be on it: then Docker refuses, and that is as it should be.
+      if (!(await isWanted()) && (await this.#api.network(name))?.containers === 0)
+        await this.#docker(networkRemove(name)).catch((error) => {
+          if (!(error instanceof CommandError)) throw error;
+        });
+    });
+  }
+
+  async #aloneWith(name: string, work: () => Promise<void>): Promise<void> {
+    const before = this.#last.get(name) ?? Promise.resolve();
+    const done = before.catch(() => {}).then(work);
+    this.#last.set(name, done);
+    await done;
+  }
+}
