@@ -81,7 +81,7 @@ export function makeActions(world: World): Record<Action, Act> {
 
   /**
    * Docker and Odoo take longer until Odoo asks for its database than the last touches to that take, so the containers start before
-   * them. An Odoo that is quicker all the same finds no database, and decide() has it started again.
+   * them (ADR 8). An Odoo that is quicker all the same loads it when it is there.
    */
   async function createDatabase(
     desired: DesiredInstance,

@@ -22,7 +22,7 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
       if (seen.database === 'absent') {
         if (desired.wasReady)
           return { stall: 'DatabaseMissing', because: 'its database existed and is gone' };
-        // An Odoo that came up before its database would not look for it again.
+        // Making it has failed since: nothing should run in its place meanwhile.
         if (seen.containers === 'running' || seen.containers === 'outdated')
           return { do: 'stop', because: 'up without its database' };
         return { do: 'createDatabase', because: `database ${seen.database}` };
