@@ -129,6 +129,16 @@ export class BenchStack {
     const ids = (await this.instances(invoices)).map(({ id }) => id);
     await this.press('action_remove', ids);
     for (const invoice of invoices) await this.until(invoice, ({ state }) => state === 'removed');
+    await this.#atRest();
+  }
+
+  /** Waits until the sidecar has made ready for the next customers what the last have used up. @throws Error after five minutes */
+  async #atRest(): Promise<void> {
+    const end = performance.now() + TIMEOUT_MS;
+    while ((await this.#sum(/^microsaas_backlog (\d+)$/gm)) > 0) {
+      if (performance.now() > end) throw new Error('the sidecar does not come to rest');
+      await sleep(100);
+    }
   }
 
   /** What the sidecar wrote about each instance's way: the seconds of each step. */
@@ -146,13 +156,16 @@ export class BenchStack {
 
   /** Calls to Odoo and questions to Docker since the sidecar started. */
   async counts(): Promise<{ rpc: number; docker: number }> {
-    const text = await (await fetch(`${this.stack.sidecarUrl}/metrics`)).text();
-    const sum = (pattern: RegExp) =>
-      [...text.matchAll(pattern)].reduce((total, [, value]) => total + Number(value), 0);
     return {
-      rpc: sum(/^microsaas_rpc_seconds_count\{.*\} (\d+)$/gm),
-      docker: sum(/^microsaas_docker_calls_total (\d+)$/gm),
+      rpc: await this.#sum(/^microsaas_rpc_seconds_count\{.*\} (\d+)$/gm),
+      docker: await this.#sum(/^microsaas_docker_calls_total (\d+)$/gm),
     };
+  }
+
+  /** Of all the sidecar's metrics whose lines have this shape. */
+  async #sum(pattern: RegExp): Promise<number> {
+    const text = await (await fetch(`${this.stack.sidecarUrl}/metrics`)).text();
+    return [...text.matchAll(pattern)].reduce((total, [, value]) => total + Number(value), 0);
   }
 
   async #adminPassword(id: number): Promise<string> {

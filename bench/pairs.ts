@@ -1,5 +1,6 @@
 import { pbkdf2Sync } from 'node:crypto';
 import { loadavg } from 'node:os';
+import { run } from '../stack/run.ts';
 import { median } from './statistics.ts';
 
 /** One measurement of each way, taken one after the other. */
@@ -32,7 +33,11 @@ export async function pairs(
     const [load = 0] = loadavg();
     const seconds = { usual: 0, ours: 0 };
     const order = i % 2 === 0 ? (['usual', 'ours'] as const) : (['ours', 'usual'] as const);
-    for (const way of order) seconds[way] = await ways[way]();
+    for (const way of order) {
+      // What the one before has left to be written to disk is not this one's to wait for.
+      await run('sync', []);
+      seconds[way] = await ways[way]();
+    }
     taken.push({ ...seconds, probeMs, load, isDisturbed: false });
     say(
       `pair ${i + 1}/${count}: usual ${seconds.usual.toFixed(2)} s, ours ${seconds.ours.toFixed(2)} s (load ${load.toFixed(1)})`,

@@ -92,12 +92,17 @@ export function makeActions(world: World): Record<Action, Act> {
     let starting: Promise<boolean> | undefined;
     const soon = () => {
       starting = startContainers(desired, signals.stop);
-      starting.catch(() => {}); // it is awaited below; if the database fails before, that is what went wrong
+      starting.catch(() => {}); // it is awaited below, after the database
     };
     const progress = (reason: string) =>
       reporter.progress(progressReport(desired, reason, world.now()));
-    await databases.create(desired, { progress, soon }, signals.stop);
-    lap('database');
+    try {
+      await databases.create(desired, { progress, soon }, signals.stop);
+      lap('database');
+    } finally {
+      // Whoever looks next must not meet containers that are still being made.
+      await starting?.catch(() => {});
+    }
     if (await starting) await firstAnswer(desired, signals);
   }
 

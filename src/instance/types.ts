@@ -1,6 +1,6 @@
 import type { Subscription, SubscriptionChange } from './subscription-types.ts';
 
-/** What may be put on the work queue: which thing to look at, never what happened to it. `spares`: the clones kept ready. */
+/** What may be put on the work queue: which thing to look at, never what happened to it. `spares`: what is kept ready for the next. */
 export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}` | 'spares';
 
 export type InstanceState = 'draft' | 'running' | 'stopped' | 'error' | 'removed';

@@ -3,6 +3,7 @@ import { reconcile } from '../../../src/controller/reconcile.ts';
 import { RetryableError } from '../../../src/errors.ts';
 import { decide } from '../../../src/instance/decide.ts';
 import type { Action, DesiredInstance, DesiredState } from '../../../src/instance/types.ts';
+import { FakeEngine } from '../../fakes/engine.ts';
 import { Life } from '../../fakes/life.ts';
 import { Simulation } from '../../support/simulation.ts';
 
@@ -171,7 +172,12 @@ describe('reconcile', () => {
       soon();
       throw new RetryableError('PostgresUnavailable', 'The database server does not answer.');
     };
+    sim.engine.start = async (desired) => {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await FakeEngine.prototype.start.call(sim.engine, desired);
+    };
     expect(await look()).to.be.instanceOf(RetryableError);
+    expect(sim.engine.projects.get(ID)?.containers, 'what has begun is over').to.equal('running');
     Reflect.deleteProperty(sim.databases, 'create');
     expect(await look()).to.equal(null);
     const after = life.calls.slice(life.calls.indexOf('engine.stop'));
