@@ -7,7 +7,8 @@ export async function showsLogin(origin: string): Promise<boolean> {
 }
 
 /**
- * Whether an Odoo has come up, asked by its cheapest page: the first login page takes it half a second to compile.
+ * Whether an Odoo has come up, asked by its cheapest page. Whoever asks for the first login page has Odoo compile it, on one core:
+ * asked by two at once it comes later to both. So the customer's browser, if it is there already, goes first.
  * @param origin `http://host:port`
  */
 export async function isServing(origin: string): Promise<boolean> {

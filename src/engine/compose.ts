@@ -22,17 +22,11 @@ import { Networks } from './networks.ts';
 import { containersState } from './observe.ts';
 import { digestOf, type RenderInput, renderInstance } from './render.ts';
 import type { Repositories } from './repositories.ts';
-import { isFree, isTalkedTo } from './tcp-ports.ts';
+import { isFree } from './tcp-ports.ts';
 import type { Templates } from './templates.ts';
 
 /** An instance that starts is asked this often, in milliseconds. */
 const POLL_INTERVAL = 25;
-
-/**
- * Whoever asks for the first page has Odoo compile it on one core, and two at once have it compiled twice: 2.0 s from start to page
- * instead of 1.6 s for both (70 modules). So visitors who were there before us go first, but no longer than this, in milliseconds.
- */
-const PATIENCE = 1_500;
 
 /** While it starts, the container itself is looked at this often: a crash should not wait for the deadline. */
 const CONTAINER_CHECK_INTERVAL = 1_000;
@@ -146,13 +140,10 @@ export class ComposeEngine implements Engine {
     const deadline = Date.now() + this.#options.answerTimeoutMs;
     let nextCheck = Date.now() + CONTAINER_CHECK_INTERVAL;
     const origin = this.#originOf(desired);
-    const port = desired.ports?.http ?? 0;
-    let upSince: number | null = null;
+    let isUp = false;
     const answers = async () => {
-      upSince ??= (await isServing(origin)) ? Date.now() : null;
-      if (upSince === null) return false;
-      const isTheirTurn = Date.now() < upSince + PATIENCE && (await isTalkedTo(port));
-      return !isTheirTurn && showsLogin(origin);
+      isUp ||= await isServing(origin);
+      return isUp && showsLogin(origin);
     };
     while (!(await answers())) {
       signal.throwIfAborted();
