@@ -32,7 +32,7 @@ const PLAN = 'product.template';
 const TEMPLATE = 'docker.compose.template';
 const SUBSCRIPTION = 'microsaas.subscription';
 
-/** The manager Odoo with the addon `micro_saas`: each method is at most one call, so one transaction there. */
+/** The manager Odoo with the addon `micro_saas`: what a method writes is one call, so one transaction there. */
 export class OdooManager implements Manager {
   readonly #odoo: OdooClient;
   readonly #desired: Gathered<DesiredInstance>;
