@@ -12,7 +12,7 @@ import { run } from '../stack/run.ts';
 import { ensureSidecarImage } from '../stack/sidecar-image.ts';
 import { withSql } from '../stack/sql.ts';
 import { takeDown } from '../stack/takedown.ts';
-import { answering, usable } from './usable.ts';
+import { usable } from './usable.ts';
 
 /** How often the manager's database is asked what has become of an instance, in milliseconds. */
 const LOOK_MS = 10;
@@ -91,10 +91,11 @@ export class BenchStack {
   async usable(invoice: number, pollMs?: number): Promise<SoldInstance> {
     const instance = await this.until(invoice, ({ port }) => port > 0);
     const url = `http://127.0.0.1:${instance.port}`;
-    await answering(url, pollMs);
-    const password = await this.#adminPassword(instance.id);
-    const login = 'customer@example.com';
-    await usable(url, databaseName(this.stack.install, instance.id), { login, password });
+    const who = async () => ({
+      login: 'customer@example.com',
+      password: await this.#adminPassword(instance.id),
+    });
+    await usable(url, databaseName(this.stack.install, instance.id), who, pollMs);
     return instance;
   }
 

@@ -6,22 +6,24 @@ const TIMEOUT_MS = 20 * 60_000;
 
 /**
  * Waits until an Odoo is usable: its login page answers 200, and its administrator is let in.
+ * @param who asked once there is a page to log in with
  * @throws Error when the login is refused, or when nothing answers in twenty minutes
  */
 export async function usable(
   url: string,
   database: string,
-  who: { readonly login: string; readonly password: string },
+  who: () => Promise<{ readonly login: string; readonly password: string }>,
   pollMs = POLL_MS,
 ): Promise<void> {
   await answering(url, pollMs);
+  const credential = await who();
   const response = await answered(`${url}/web/session/authenticate`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', params: { db: database, ...who } }),
+    body: JSON.stringify({ jsonrpc: '2.0', params: { db: database, ...credential } }),
   });
   const { result } = (await response.json()) as { result?: { uid?: number } };
-  if (!result?.uid) throw new Error(`${url} refuses the login ${who.login}`);
+  if (!result?.uid) throw new Error(`${url} refuses the login ${credential.login}`);
 }
 
 /** Waits until the login page answers 200. @throws Error when nothing does in twenty minutes */

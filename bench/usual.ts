@@ -25,7 +25,7 @@ export class UsualInstance {
   async provision(pollMs?: number): Promise<number> {
     const start = performance.now();
     await this.#compose('up', '--detach', '--quiet-pull');
-    await usable(this.#url, 'odoo', { login: 'admin', password: 'admin' }, pollMs);
+    await usable(this.#url, 'odoo', async () => ({ login: 'admin', password: 'admin' }), pollMs);
     return (performance.now() - start) / 1000;
   }
 

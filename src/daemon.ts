@@ -18,6 +18,9 @@ const WORKERS = 32;
 const FIRST_RETRY = 1_000;
 const LAST_RETRY = 300_000;
 
+/** How long a new instance has the processors to itself before the next customer's clone is made, in milliseconds. */
+const RESTOCK_DELAY = 2_000;
+
 export interface DaemonOptions {
   readonly world: World;
   readonly pollSeconds: number;
@@ -32,6 +35,7 @@ export class Daemon {
   readonly #plans: WorkQueue<Key>;
   readonly #stop = new AbortController();
   #pollTimer: NodeJS.Timeout | undefined;
+  #restockTimer: NodeJS.Timeout | undefined;
   #sweepTask: ScheduledTask | undefined;
   #watching: Promise<void> = Promise.resolve();
   /** What is away at present: said once when it goes and once when it comes back. */
@@ -47,7 +51,7 @@ export class Daemon {
 
   /** How many keys wait or are worked on. */
   get backlog(): number {
-    return this.#queue.size + this.#plans.size;
+    return this.#queue.size + this.#plans.size + (this.#restockTimer ? 1 : 0);
   }
 
   async start(): Promise<void> {
@@ -68,6 +72,7 @@ export class Daemon {
   async stop(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#pollTimer);
+    clearTimeout(this.#restockTimer);
     await this.#sweepTask?.destroy();
     await Promise.all([this.#queue.close(), this.#plans.close()]);
     await this.#watching;
@@ -94,7 +99,7 @@ export class Daemon {
     const [kind, id] = key.split(':');
     if (kind === 'instance') {
       await reconcile(Number(id), this.#world, signals);
-      this.#add(['spares']);
+      this.#restockSoon();
       await this.#lookForPostgres();
       return;
     }
@@ -105,6 +110,14 @@ export class Daemon {
     if (kind === 'plan') return preparePlan(Number(id), this.#world, signals.stop);
     const instances = await claim(Number(id), this.#world);
     this.hurry(instances.map((instance): Key => `instance:${instance}`));
+  }
+
+  #restockSoon(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#restockTimer ??= setTimeout(() => {
+      this.#restockTimer = undefined;
+      this.#add(['spares']);
+    }, RESTOCK_DELAY);
   }
 
   #failed(key: Key, error: unknown, retryInMs: number): void {

@@ -73,9 +73,14 @@ export interface Engine {
   start(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**
    * Resolves when `/web/login` answers 200, or when an instance that has run before is no longer up: look again.
+   * @param isUp called once, when Odoo has come up and before its first page is asked for
    * Throws RetryableError('NotAnswering') after its time is up, ('StartFailed') when a first start has ended.
    */
-  awaitAnswer(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  awaitAnswer(
+    desired: DesiredInstance,
+    isUp: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
   stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Removes containers only; files and data stay. */
   takeDown(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
@@ -116,6 +121,8 @@ export interface Databases {
     told: { readonly progress: (reason: string) => void; readonly soon: () => void },
     signal: AbortSignal,
   ): Promise<void>;
+  /** Waits until the requests that the instance's Odoo answers at this moment have their answers, some seconds at most. */
+  awaitRequests(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** A link with which the customer sets her password, once, and so logs in for the first time. */
   invitation(desired: DesiredInstance): Promise<string>;
   /** Removes the instance's database and role for good. */

@@ -106,13 +106,17 @@ export function makeActions(world: World): Record<Action, Act> {
     if (await starting) await firstAnswer(desired, signals);
   }
 
+  /** Who waited for the instance before the sidecar did is served first: see isServing(). */
+  const awaitAnswer = (desired: DesiredInstance, signal: AbortSignal) =>
+    engine.awaitAnswer(desired, () => databases.awaitRequests(desired, signal), signal);
+
   /** Waits for the answer while the start has its room; a longer wait is a step of its own. */
   async function firstAnswer(desired: DesiredInstance, signals: Signals): Promise<void> {
     const roomIsOver = new AbortController();
     const timer = setTimeout(() => roomIsOver.abort(), ROOM_PER_START);
     const signal = AbortSignal.any([signals.stop, signals.again, roomIsOver.signal]);
     try {
-      await engine.awaitAnswer(desired, signal);
+      await awaitAnswer(desired, signal);
     } catch (error) {
       if (!roomIsOver.signal.aborted) throw error;
     } finally {
@@ -142,8 +146,7 @@ export function makeActions(world: World): Record<Action, Act> {
       whenRoom(() => createDatabase(desired, signals, lap)),
     start: (desired, signals) => whenRoom(() => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
-    awaitAnswer: (desired, { stop, again }) =>
-      engine.awaitAnswer(desired, AbortSignal.any([stop, again])),
+    awaitAnswer: (desired, { stop, again }) => awaitAnswer(desired, AbortSignal.any([stop, again])),
     stop: (desired, { stop }) => engine.stop(desired, stop),
     takeDown: (desired, { stop }) => engine.takeDown(desired, stop),
     purge: (desired, { stop }) => purge(desired, stop),

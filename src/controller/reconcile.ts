@@ -22,13 +22,14 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
   const actions = makeActions(world);
   const durations: string[] = [];
   let last: DesiredInstance | undefined;
+  let isCurrent = false;
   let hasDescended = false;
   let reviewAt: Date | null = null;
 
   try {
     for (let steps = 0; steps < MAX_STEPS; steps++) {
       signals.stop.throwIfAborted();
-      const [desired] = await manager.desired([id]);
+      const desired = isCurrent ? last : (await manager.desired([id]))[0];
       if (!desired) return; // an orphan: the sweep names it, nothing touches it
       last = desired;
 
@@ -60,6 +61,7 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
       await actions[step.do](desired, signals, lap);
       lap(STEP_NAME[step.do]);
       if (signals.again.aborted) return;
+      isCurrent = step.do === 'render'; // takes hundredths of a second and writes nothing to Odoo
     }
     throw new RetryableError(
       'NotConverging',

@@ -8,6 +8,7 @@ import type { Databases } from '../interfaces.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
 import { copyTree } from './copy-tree.ts';
 import { invitationLink } from './invitation.ts';
+import { openTransactionsOver } from './open-transactions.ts';
 import { personalise, renewParameters } from './personalise.ts';
 import type { ReadyPasswords } from './ready-passwords.ts';
 import { cloneDatabase, SpareClones } from './spare-clone.ts';
@@ -131,6 +132,11 @@ export class OdooDatabases implements Databases {
     await this.#clusterOf(await this.#options.placeOf(desired)).awaitAnswer(signal);
   }
 
+  async awaitRequests(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    const place = await this.#options.placeOf(desired);
+    await openTransactionsOver(this.#clusterOf(place), this.#nameOf(desired), signal);
+  }
+
   async create(
     desired: DesiredInstance,
     told: { readonly progress: (reason: string) => void; readonly soon: () => void },
@@ -168,15 +174,12 @@ export class OdooDatabases implements Databases {
       await rm(filestore, { recursive: true, force: true });
       await copyTree(join(template.filestoreDir, template.database), filestore, place.owner);
     };
-    const clone = async () => {
-      await cluster.drop(unfinished);
-      await this.#spareOrClone(cluster, template.database, unfinished, database, place.dbPassword);
-      soon();
-    };
+    await cluster.drop(unfinished);
+    await this.#spareOrClone(cluster, template.database, unfinished, database, place.dbPassword);
+    soon();
     const [passwordHash] = await Promise.all([
       this.#options.passwords.hashOf(place.adminPassword),
       copyFiles(),
-      clone(),
     ]);
     await cluster.connected(unfinished, (client) =>
       personalise(client, {

@@ -136,14 +136,22 @@ export class ComposeEngine implements Engine {
     await this.#up(() => this.#compose(desired, composeUp, signal));
   }
 
-  async awaitAnswer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+  async awaitAnswer(
+    desired: DesiredInstance,
+    isUp: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const deadline = Date.now() + this.#options.answerTimeoutMs;
     let nextCheck = Date.now() + CONTAINER_CHECK_INTERVAL;
     const origin = this.#originOf(desired);
-    let isUp = false;
+    let wasUp = false;
     const answers = async () => {
-      isUp ||= await isServing(origin);
-      return isUp && showsLogin(origin);
+      if (!wasUp) {
+        if (!(await isServing(origin))) return false;
+        wasUp = true;
+        await isUp();
+      }
+      return showsLogin(origin);
     };
     while (!(await answers())) {
       signal.throwIfAborted();

@@ -83,6 +83,10 @@ export class FakeDatabases implements Databases {
     this.changes += 1;
   }
 
+  async awaitRequests({ id }: DesiredInstance): Promise<void> {
+    if (!this.present.has(id)) throw new Error(`database ${id} does not exist`);
+  }
+
   async trim(plans: readonly Plan[]): Promise<string[]> {
     this.#checkHere();
     const wanted = plans.flatMap(({ modules, languages }) =>

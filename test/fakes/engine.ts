@@ -105,11 +105,16 @@ export class FakeEngine implements Engine {
     this.happened(id);
   }
 
-  async awaitAnswer({ id }: DesiredInstance, signal: AbortSignal): Promise<void> {
+  async awaitAnswer(
+    { id }: DesiredInstance,
+    isUp: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const project = this.#projectOf(id);
     if (project.containers !== 'running')
       throw new RetryableError('StartFailed', 'It ended while it was starting.');
     if (!this.silent.has(id)) {
+      await isUp();
       project.isAnswering = true;
       return;
     }

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { OdooDatabases } from '../../src/databases/databases.ts';
 import { ReadyPasswords } from '../../src/databases/ready-passwords.ts';
@@ -239,6 +240,27 @@ describe('the customers’ databases on a real Postgres', function () {
       const error = await asTenant(one, 'postgres', attempt).catch((thrown: unknown) => thrown);
       expect(error, attempt).to.have.property('code').that.is.oneOf(REFUSED);
     }
+  });
+
+  it('waits for a request that an Odoo is answering, not for one that comes later', async () => {
+    const inOne = <T>(work: Parameters<typeof withSql<T>>[2]) =>
+      withSql(postgres.server, nameOf(one), work);
+    await inOne(async (early) => {
+      await early('BEGIN');
+      const began = Date.now();
+      let isOver = false;
+      const waiting = databases.awaitRequests(one, new AbortController().signal).then(() => {
+        isOver = true;
+      });
+      await inOne(async (late) => {
+        await sleep(300);
+        await late('BEGIN');
+        expect(isOver).to.equal(false);
+        await early('COMMIT');
+        await waiting;
+      });
+      expect(Date.now() - began, 'its patience was not used up').to.be.below(1_900);
+    });
   });
 
   it('gives no number twice after the server has crashed', async () => {

@@ -228,7 +228,8 @@ describe('Daemon', () => {
     sim.people.pay();
     await sim.time.until('sold', () => sim.databases.usedSpares === 1, 5_000);
     await sim.untilSettled();
-    expect(sim.databases.usedSpares).to.equal(0);
+    expect(sim.databases.usedSpares, 'she has the processors to herself').to.equal(1);
+    await sim.time.until('stocked', () => sim.databases.usedSpares === 0, 5_000);
   });
 
   it("builds a plan's template databases before its first customer pays", async () => {

@@ -86,7 +86,7 @@ describe('reconcile', () => {
       startDatabase: (desired) => sim.engine.startDatabase(desired),
       createDatabase: (desired) => sim.databases.create(desired, UNHEARD),
       start: (desired) => sim.engine.start(desired),
-      awaitAnswer: (desired) => sim.engine.awaitAnswer(desired, signal),
+      awaitAnswer: (desired) => sim.engine.awaitAnswer(desired, async () => {}, signal),
       stop: (desired) => sim.engine.stop(desired),
       takeDown: (desired) => sim.engine.takeDown(desired),
       purge: (desired) => sim.engine.purge(desired),
