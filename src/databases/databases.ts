@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RetryableError, TerminalError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
@@ -74,7 +74,7 @@ export class OdooDatabases implements Databases {
     await this.#closeLobbyOnce();
     for (const key of keysOf(plan, source.imageId)) {
       const template = await this.#templates.ensure(source.image, key, () => {}, signal);
-      await this.#spares.stock(template.database);
+      await this.#spares.stock(template);
     }
     await this.#options.passwords.restock();
   }
@@ -172,10 +172,12 @@ export class OdooDatabases implements Databases {
     const filestore = join(place.filestoreDir, database);
     const copyFiles = async () => {
       await rm(filestore, { recursive: true, force: true });
+      await mkdir(place.filestoreDir, { recursive: true });
+      if (cluster === this.#shared && (await this.#spares.takeFiles(template, filestore))) return;
       await copyTree(join(template.filestoreDir, template.database), filestore, place.owner);
     };
     await cluster.drop(unfinished);
-    await this.#spareOrClone(cluster, template.database, unfinished, database, place.dbPassword);
+    await this.#spareOrClone(cluster, template, unfinished, database, place.dbPassword);
     soon();
     const [passwordHash] = await Promise.all([
       this.#options.passwords.hashOf(place.adminPassword),
@@ -241,7 +243,7 @@ export class OdooDatabases implements Databases {
 
   async #spareOrClone(
     cluster: Cluster,
-    template: string,
+    template: TemplateDatabase,
     unfinished: string,
     tenant: string,
     password: string,
@@ -249,7 +251,7 @@ export class OdooDatabases implements Databases {
     const to = { database: unfinished, role: tenant };
     const isTaken = cluster === this.#shared && (await this.#spares.take(template, to));
     await cluster.ensureRole(tenant, password);
-    if (!isTaken) await cloneDatabase(cluster, template, unfinished, tenant);
+    if (!isTaken) await cloneDatabase(cluster, template.database, unfinished, tenant);
   }
 
   /** The login of the instance's administrator, as it is now. */

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -52,6 +53,7 @@ describe('the customers’ databases on a real Postgres', function () {
   let inits = 0;
   let currentImageId: string;
   let spare: unknown;
+  let spareFiles: number;
 
   const nameOf = ({ id }: DesiredInstance) => databaseName(postgres.install, id);
   const inClone = <T>(desired: DesiredInstance, query: string, values?: unknown[]) =>
@@ -68,6 +70,11 @@ describe('the customers’ databases on a real Postgres', function () {
       const [row] = await sql('SELECT oid FROM pg_database WHERE datname ~ $1', [like]);
       return row?.['oid'];
     });
+  const inodeOfSpareFiles = async () => {
+    const folder = join(postgres.dataDir, 'templates');
+    const found = (await readdir(folder, { recursive: true })).find((it) => it.endsWith('_spare'));
+    return (await stat(join(folder, found ?? 'no spare'))).ino;
+  };
   const create = (desired: DesiredInstance) =>
     databases.create(desired, { progress: () => {}, soon: () => {} }, new AbortController().signal);
 
@@ -105,6 +112,7 @@ describe('the customers’ databases on a real Postgres', function () {
     await Promise.all([one, third].map(create));
     await databases.prepare(plan, new AbortController().signal);
     spare = await oidOf('_spare$');
+    spareFiles = await inodeOfSpareFiles();
     await create(other);
   });
   after(() => postgres?.remove());
@@ -118,6 +126,8 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(spare).to.be.a('number');
     expect(await oidOf(`^${nameOf(other)}$`)).to.equal(spare);
     expect(await oidOf('_spare$')).to.equal(undefined);
+    const { ino } = await stat(join(dirs.paths(other.id).filestore, nameOf(other)));
+    expect(ino, 'the folder of her files').to.equal(spareFiles);
   });
 
   it('makes another one ready afterwards; of two customers one gets it, and both are served', async () => {
