@@ -7,9 +7,9 @@ const GATHER = 20;
 
 /**
  * How long progress waits for the next, in milliseconds: a sentence that is out of date before anybody could read it is not
- * worth a call to Odoo, which has the machine to share with the very start it tells of. A quick start is over by then.
+ * worth a call to Odoo, which has the machine to share with the very start it tells of.
  */
-const PROGRESS_GATHER = 3_000;
+const PROGRESS_GATHER = 250;
 
 /** A report that waits, and those who wait for it. */
 interface Waiting {
