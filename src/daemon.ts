@@ -49,7 +49,7 @@ export class Daemon {
     this.#plans = this.#makeQueue(1);
   }
 
-  /** How many keys wait or are worked on. */
+  /** How many keys wait or are worked on, the next customer's clone among them. */
   get backlog(): number {
     return this.#queue.size + this.#plans.size + (this.#restockTimer ? 1 : 0);
   }

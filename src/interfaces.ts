@@ -73,8 +73,8 @@ export interface Engine {
   start(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**
    * Resolves when `/web/login` answers 200, or when an instance that has run before is no longer up: look again.
-   * @param isUp called once, when Odoo has come up and before its first page is asked for
    * Throws RetryableError('NotAnswering') after its time is up, ('StartFailed') when a first start has ended.
+   * @param isUp called once, when Odoo has come up and before its first page is asked for
    */
   awaitAnswer(
     desired: DesiredInstance,

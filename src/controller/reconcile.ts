@@ -30,6 +30,7 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
     for (let steps = 0; steps < MAX_STEPS; steps++) {
       signals.stop.throwIfAborted();
       const desired = isCurrent ? last : (await manager.desired([id]))[0];
+      isCurrent = false;
       if (!desired) return; // an orphan: the sweep names it, nothing touches it
       last = desired;
 

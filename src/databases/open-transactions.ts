@@ -18,8 +18,8 @@ export async function openTransactionsOver(
   database: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const query = (sql: string, values: readonly string[]) =>
-    cluster.connected('postgres', (client) => client.query<{ until: string }>(sql, [...values]));
+  const query = (sql: string, values: string[]) =>
+    cluster.connected('postgres', (client) => client.query<{ until: string }>(sql, values));
   const began = Date.now();
   const clock = await query(
     `SELECT (clock_timestamp() + interval '${BETWEEN_TWO} ms')::text AS until`,

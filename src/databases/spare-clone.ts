@@ -65,11 +65,10 @@ export class SpareClones {
 
   /** Gives the copy of a template's files away, as the folder `to`, which must not exist yet. @returns whether there was one */
   async takeFiles(template: TemplateDatabase, to: string): Promise<boolean> {
-    this.#taken.set(template.database, template);
-    return rename(join(template.filestoreDir, spareOf(template.database)), to).then(
-      () => true,
-      unlessAbsent,
-    );
+    return rename(join(template.filestoreDir, spareOf(template.database)), to).then(() => {
+      this.#taken.set(template.database, template);
+      return true;
+    }, unlessAbsent);
   }
 
   /** Drops the database of a template's spare, whole or half-made. */
