@@ -228,6 +228,7 @@ describe('Daemon', () => {
     sim.people.pay();
     await sim.time.until('sold', () => sim.databases.usedSpares === 1, 5_000);
     await sim.untilSettled();
+    await sim.time.pass(1_000);
     expect(sim.databases.usedSpares, 'she has the processors to herself').to.equal(1);
     await sim.time.until('stocked', () => sim.databases.usedSpares === 0, 5_000);
   });
