@@ -12,12 +12,14 @@ const MAX_PORT_ROUNDS = 100;
 const ROOM_PER_START = 10_000;
 
 type Signals = Pick<WorkSignals, 'stop' | 'again'>;
-/** @param lap says what has taken the time since the step began, or since the last lap; reconcile() names the rest */
-type Act = (
-  desired: DesiredInstance,
-  signals: Signals,
-  lap: (what: string) => void,
-) => Promise<void>;
+/** What a step says to reconcile() on its way. */
+interface Notes {
+  /** Says what has taken the time since the step began, or since the last lap; reconcile() names the rest. */
+  readonly lap: (what: string) => void;
+  /** Says what Odoo wants now, after a step so short that Odoo need not be asked again. */
+  readonly wanted: (desired: DesiredInstance) => void;
+}
+type Act = (desired: DesiredInstance, signals: Signals, notes: Notes) => Promise<void>;
 
 /** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
 export function makeActions(world: World): Record<Action, Act> {
@@ -28,13 +30,17 @@ export function makeActions(world: World): Record<Action, Act> {
     oneByOne(() => choosePorts(desired, unusable));
 
   /** Checked twice, as the seed asks: against the database, then by a bind on the host. */
-  async function choosePorts(desired: DesiredInstance, unusable: readonly number[]): Promise<void> {
+  async function choosePorts(
+    desired: DesiredInstance,
+    unusable: readonly number[],
+  ): Promise<DesiredInstance> {
     const exclude = [...unusable];
     for (let round = 0; round < MAX_PORT_ROUNDS; round++) {
       const ports = await manager.suggestPorts(exclude);
       if (ports === null) break;
       const bound = await engine.boundPorts(ports);
-      if (bound.length === 0 && (await manager.assignPorts(desired, ports))) return;
+      if (bound.length === 0 && (await manager.assignPorts(desired, ports)))
+        return { ...desired, ports };
       exclude.push(...bound);
     }
     throw new RetryableError(
@@ -86,7 +92,7 @@ export function makeActions(world: World): Record<Action, Act> {
   async function createDatabase(
     desired: DesiredInstance,
     signals: Signals,
-    lap: (what: string) => void,
+    { lap }: Notes,
   ): Promise<void> {
     await memoryForOne(desired, signals);
     let starting: Promise<boolean> | undefined;
@@ -132,18 +138,21 @@ export function makeActions(world: World): Record<Action, Act> {
   }
 
   return {
-    assignPorts: (desired) => assignPorts(desired, []),
+    assignPorts: async (desired, _, { wanted }) => wanted(await assignPorts(desired, [])),
     fetchRepositories: async (desired, { stop }) => {
       const commits = await engine.fetchRepositories(desired, stop);
       await reporter.report({ id: desired.id, revision: desired.revision, commits });
     },
-    render: (desired) => engine.render(desired),
+    render: async (desired, _, { wanted }) => {
+      await engine.render(desired);
+      wanted(desired);
+    },
     startDatabase: async (desired, { stop }) => {
       await engine.startDatabase(desired, stop);
       await databases.awaitServer(desired, stop);
     },
-    createDatabase: (desired, signals, lap) =>
-      whenRoom(() => createDatabase(desired, signals, lap)),
+    createDatabase: (desired, signals, notes) =>
+      whenRoom(() => createDatabase(desired, signals, notes)),
     start: (desired, signals) => whenRoom(() => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, again }) => awaitAnswer(desired, AbortSignal.any([stop, again])),

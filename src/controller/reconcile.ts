@@ -22,15 +22,17 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
   const actions = makeActions(world);
   const durations: string[] = [];
   let last: DesiredInstance | undefined;
-  let isCurrent = false;
+  /** What Odoo wants after a step, where it need not be asked: for one look only. */
+  let known: DesiredInstance | undefined;
   let hasDescended = false;
   let reviewAt: Date | null = null;
 
   try {
     for (let steps = 0; steps < MAX_STEPS; steps++) {
       signals.stop.throwIfAborted();
-      const desired = isCurrent ? last : (await manager.desired([id]))[0];
-      isCurrent = false;
+      if (!known) signals.look();
+      const desired: DesiredInstance | undefined = known ?? (await manager.desired([id]))[0];
+      known = undefined;
       if (!desired) return; // an orphan: the sweep names it, nothing touches it
       last = desired;
 
@@ -59,10 +61,12 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
         durations.push(`${what} ${((ended - began) / 1000).toFixed(2)} s`);
         began = ended;
       };
-      await actions[step.do](desired, signals, lap);
+      const wanted = (next: DesiredInstance) => {
+        known = next;
+      };
+      await actions[step.do](desired, signals, { lap, wanted });
       lap(STEP_NAME[step.do]);
       if (signals.again.aborted) return;
-      isCurrent = step.do === 'render'; // takes hundredths of a second and writes nothing to Odoo
     }
     throw new RetryableError(
       'NotConverging',

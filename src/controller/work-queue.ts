@@ -5,6 +5,8 @@ export interface WorkSignals {
   readonly stop: AbortSignal;
   /** The same key was hurried meanwhile: it comes up again as soon as this run ends. */
   readonly again: AbortSignal;
+  /** Says that the work reads everything afresh: it sees for itself what the key was added for until now. */
+  readonly look: () => void;
   /** How often in a row this key has failed before. */
   readonly failures: number;
 }
@@ -78,6 +80,9 @@ export class WorkQueue<K> {
       await this.#options.work(key, {
         stop: this.#stop.signal,
         again: again.signal,
+        look: () => {
+          if (!again.signal.aborted) this.#waiting.delete(key);
+        },
         failures: this.#failures.get(key) ?? 0,
       });
       this.#failures.delete(key);

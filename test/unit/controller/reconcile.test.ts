@@ -59,7 +59,7 @@ describe('reconcile', () => {
   /** One look at the instance, to its end. @returns what it threw, or null. */
   async function look(change: Partial<{ again: AbortSignal; stop: AbortSignal }> = {}) {
     const never = new AbortController().signal;
-    const signals = { stop: never, again: never, failures: 0, ...change };
+    const signals = { stop: never, again: never, look: () => {}, failures: 0, ...change };
     let outcome: unknown;
     const looking = reconcile(ID, sim.world(life), signals)
       .then(() => null)
@@ -127,6 +127,13 @@ describe('reconcile', () => {
   it('leaves alone what Odoo does not know', async () => {
     expect(await look()).to.equal(null);
     expect(life.calls).to.deep.equal(['manager.desired']);
+  });
+
+  it('asks Odoo what it wants twice for a start: at first, and when it answers', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    expect(await look()).to.equal(null);
+    const looks = life.calls.filter((call) => /manager.desired|databases.create/.test(call));
+    expect(looks).to.deep.equal(['manager.desired', 'databases.create', 'manager.desired']);
   });
 
   it('tells a person and gives up when only she can help', async () => {

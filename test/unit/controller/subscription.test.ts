@@ -42,7 +42,7 @@ describe('A subscription and its instance', function () {
   async function look(id: number): Promise<void> {
     const never = new AbortController().signal;
     let isOver = false;
-    const signals = { stop: never, again: never, failures: 0 };
+    const signals = { stop: never, again: never, look: () => {}, failures: 0 };
     void reconcile(id, world, signals)
       .catch(() => {}) // killed, or to be tried again: the next poll shows what became of it
       .then(() => {

@@ -75,6 +75,21 @@ describe('WorkQueue', () => {
     expect(keys()).to.equal('a a');
   });
 
+  it('works no more on a key that was added before the work looked afresh', async () => {
+    queue.add('a');
+    queue.add('a');
+    run(0).signals.look();
+    run(0).end();
+    await time.pass(5_000);
+    expect([keys(), queue.size]).to.deep.equal(['a', 0]);
+    queue.add('a');
+    run(1).signals.look();
+    queue.add('a');
+    run(1).end();
+    await time.pass(0);
+    expect(keys(), 'added after the look').to.equal('a a a');
+  });
+
   it('tries a failed key again, later each time, and says so', async () => {
     queue.add('a');
     run(0).fail();
@@ -139,6 +154,15 @@ describe('WorkQueue', () => {
       await time.pass(0);
       expect(keys()).to.equal('a a');
       expect(run(1).signals.again.aborted).to.equal(false);
+    });
+
+    it('takes the key up again although the work under way looks afresh', async () => {
+      queue.add('a');
+      queue.hurry('a');
+      run(0).signals.look();
+      run(0).end();
+      await time.pass(0);
+      expect(keys()).to.equal('a a');
     });
 
     it('takes the key up again at once even when the work under way fails', async () => {
