@@ -27,12 +27,25 @@ const STAGES: readonly Stage[] = [
   { name: 'browser', isUnit: false, run: () => mocha('test/browser/**/*.test.ts') },
 ];
 
-/** Which stages the command line asks for. @throws Error naming the stages there are */
+const HELP = `npm test                       all tests
+npm run test:unit              those that need neither Docker nor Odoo
+npm test -- --only STAGE       one stage: ${STAGES.map(({ name }) => name).join(', ')}
+npm test -- --help             this`;
+
+/** Which stages the command line asks for; none when it asks for help. @throws Error naming what there is */
 function chosenStages(args: readonly string[]): readonly Stage[] {
   const { values } = parseArgs({
     args: [...args],
-    options: { unit: { type: 'boolean' }, only: { type: 'string' } },
+    options: {
+      unit: { type: 'boolean' },
+      only: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
   });
+  if (values.help) {
+    console.log(HELP);
+    return [];
+  }
   if (values.unit) return STAGES.filter((stage) => stage.isUnit);
   if (values.only === undefined) return STAGES;
   const chosen = STAGES.filter((stage) => stage.name === values.only);
@@ -57,12 +70,23 @@ function inWords({ passed, failed, skipped }: Tally): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
-const total = { passed: 0, failed: 0, skipped: 0 };
-for (const stage of chosenStages(process.argv.slice(2))) {
-  const tally = await runStage(stage);
-  total.passed += tally.passed;
-  total.failed += tally.failed;
-  total.skipped += tally.skipped;
+async function runAll(stages: readonly Stage[]): Promise<void> {
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  for (const stage of stages) {
+    const tally = await runStage(stage);
+    total.passed += tally.passed;
+    total.failed += tally.failed;
+    total.skipped += tally.skipped;
+  }
+  console.log(`\n${inWords(total)}`);
+  process.exitCode = total.failed > 0 ? 1 : 0;
 }
-console.log(`\n${inWords(total)}`);
-process.exitCode = total.failed > 0 ? 1 : 0;
+
+let stages: readonly Stage[] = [];
+try {
+  stages = chosenStages(process.argv.slice(2));
+} catch (error) {
+  console.error(`${(error as Error).message}\n\n${HELP}`);
+  process.exitCode = 1;
+}
+if (stages.length > 0) await runAll(stages);
