@@ -35,7 +35,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
   const server = await listen(await addresses(config, sidecar, log), {
     verify: makeVerify(config.webhookSecret),
     onKeys: (keys) => daemon?.hurry(keys),
-    ready: () => readiness(sidecar),
+    ready: () => readiness(sidecar, daemon !== null),
     metrics: metrics.render,
     log,
   });
@@ -137,7 +137,8 @@ function foreignInstall(theirs: string, ours: string): string {
   ].join(' ');
 }
 
-async function readiness({ manager, api, databases, install }: Sidecar) {
+/** @param hasBegun before that, Odoo does not know our templates: a plan could not name one */
+async function readiness({ manager, api, databases, install }: Sidecar, hasBegun: boolean) {
   const check = (probe: Promise<unknown>) =>
     probe.then(
       () => true as const,
@@ -148,7 +149,8 @@ async function readiness({ manager, api, databases, install }: Sidecar) {
     check(api.ping()),
     check(databases.ping()),
   ]);
-  return { odoo, docker, postgres };
+  const starting = 'answers, but the sidecar is still introducing itself';
+  return { odoo: odoo === true && !hasBegun ? starting : odoo, docker, postgres };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
