@@ -29,7 +29,7 @@ export function makeActions(world: World): Record<Action, Act> {
   const assignPorts = (desired: DesiredInstance, unusable: readonly number[]) =>
     oneByOne(() => choosePorts(desired, unusable));
 
-  /** Checked twice, as the seed asks: against the database, then by a bind on the host. */
+  /** Checked twice, as the seed asks: against the database, then by a bind on the host. @returns the wish with its ports */
   async function choosePorts(
     desired: DesiredInstance,
     unusable: readonly number[],
