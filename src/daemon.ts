@@ -1,5 +1,6 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import { claim } from './controller/claim.ts';
+import { DiskWatch } from './controller/disk-watch.ts';
 import { preparePlan } from './controller/prepare-plan.ts';
 import { reconcile } from './controller/reconcile.ts';
 import { poll, sweep } from './controller/resync.ts';
@@ -41,10 +42,12 @@ export class Daemon {
   /** What is away at present: said once when it goes and once when it comes back. */
   readonly #away = new Set<'Odoo' | 'Docker' | 'Postgres'>();
   readonly #knownOrphans = new Set<number>();
+  readonly #diskWatch: DiskWatch;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#world = options.world;
+    this.#diskWatch = new DiskWatch(options.world);
     this.#queue = this.#makeQueue(WORKERS);
     this.#plans = this.#makeQueue(1);
   }
@@ -163,6 +166,7 @@ export class Daemon {
   }
 
   async #sweep(): Promise<void> {
+    await this.#guarded(() => this.#diskWatch.look());
     await this.#guarded(async () => {
       const { keys, plans, orphans } = await sweep(this.#world);
       this.#sayBack('Odoo', 'Docker');

@@ -140,5 +140,13 @@ export interface Archives {
   verify(desired: DesiredInstance): Promise<void>;
 }
 
+/** The file system that all that is the customers' lies on. */
+export interface Disk {
+  /** What there is too little of, as a sentence; '' when there is enough. Costs one system call. */
+  shortage(): Promise<string>;
+  /** The instances with the largest files, largest first; what takes longer than a minute is not counted. */
+  largest(): Promise<ReadonlyArray<{ readonly id: number; readonly bytes: number }>>;
+}
+
 /** The time, so that tests may hold it. */
 export type Clock = () => Date;

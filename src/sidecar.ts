@@ -5,6 +5,7 @@ import { OdooDatabases } from './databases/databases.ts';
 import { ReadyPasswords } from './databases/ready-passwords.ts';
 import { ArchiveStore } from './engine/archives.ts';
 import { ComposeEngine } from './engine/compose.ts';
+import { Disk } from './engine/disk.ts';
 import { DockerApi } from './engine/docker-api.ts';
 import { dockerCli } from './engine/docker-cli.ts';
 import { Images } from './engine/images.ts';
@@ -89,11 +90,13 @@ export async function assemble(config: Config, observers: Observers = {}) {
     sharedImageOf,
     currentImageId: (image) => api.imageId(image),
   });
+  const disk = new Disk(config.dataDir, config.instances);
   const tools = new PgTools(install, config.postgres.image, docker);
   const archives = new ArchiveStore({
     install,
     dataDir: config.dataDir,
     dirs,
+    disk,
     tools,
     serverOf: async (desired) => (await placeOf(desired)).own ?? config.postgres,
   });
@@ -107,6 +110,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     images,
     engine,
     databases,
+    disk,
     archives,
     tools,
     manager,

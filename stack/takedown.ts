@@ -36,14 +36,14 @@ async function list(args: string[], format: string): Promise<string[]> {
   return text.split('\n').filter((line) => line !== '');
 }
 
-/** Containers leave files of other users behind: what this user may not remove, root in a container does. */
+/** Containers leave files of other users behind, customers' also ones too deep for Node: what this may not remove, `rm` as root in a container does. */
 async function removeFolder(dir: string): Promise<boolean> {
   if ((await readdir(dir).catch(() => undefined)) === undefined) return false;
   try {
     await rm(dir, { recursive: true });
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'EACCES' && code !== 'EPERM') throw error;
+    if (!['EACCES', 'EPERM', 'ENAMETOOLONG'].includes(code ?? '')) throw error;
     const mount = `type=bind,source=${dirname(dir)},target=/parent`;
     const asRoot = ['run', '--rm', '--network', 'none', '--user', '0', '--mount', mount];
     const remove = [

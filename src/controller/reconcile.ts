@@ -1,4 +1,10 @@
-import { ManagerError, RetryableError, TerminalError } from '../errors.ts';
+import {
+  isDiskFull,
+  ManagerError,
+  notEnoughDisk,
+  RetryableError,
+  TerminalError,
+} from '../errors.ts';
 import { decide, standingOf } from '../instance/decide.ts';
 import type { Action, DesiredInstance } from '../instance/types.ts';
 import { makeActions } from './actions.ts';
@@ -113,11 +119,14 @@ const STEP_NAME: Record<Action, string> = {
 /** Says in Odoo what went wrong. When Odoo itself is away nobody can be told, and the queue tries again. */
 async function reportFailure(
   desired: DesiredInstance,
-  error: unknown,
+  thrown: unknown,
   world: World,
   { isNews, reviewAt }: { readonly isNews: boolean; readonly reviewAt: Date | null },
 ): Promise<void> {
-  if (error instanceof ManagerError && error.retryable) return;
+  if (thrown instanceof ManagerError && thrown.retryable) return;
+  // Whoever ran into a full disk said so in words of their own.
+  const isFull = !(thrown instanceof TerminalError) && isDiskFull(thrown);
+  const error = isFull ? notEnoughDisk(await world.disk.shortage(), thrown) : thrown;
   const reasoned = error instanceof TerminalError || error instanceof RetryableError ? error : null;
   const isTerminal = error instanceof TerminalError;
   const message =

@@ -43,6 +43,8 @@ export interface DesiredInstance {
   readonly restartCount: number;
   /** It has answered once, so its data exists: a missing database is then an alarm, not a reason to make a new one. */
   readonly wasReady: boolean;
+  /** A person has said that its data may go though no archive of them can be written. */
+  readonly endsWithoutArchive: boolean;
   readonly ports: PortPair | null;
   readonly instanceUrl: string;
   readonly templateCode: string;

@@ -64,6 +64,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     revision: 1,
     restartCount: 0,
     wasReady: true,
+    endsWithoutArchive: false,
     ports: { http: 20_000, longpolling: 25_000 },
     instanceUrl: '',
     templateCode: 'odoo',

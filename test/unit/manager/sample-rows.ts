@@ -8,6 +8,7 @@ export const INSTANCE_ROW = {
   revision: 3,
   restart_count: 1,
   was_ready: false,
+  without_archive: false,
   http_port: 0,
   longpolling_port: 0,
   instance_url: '',
