@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, symlink, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { execa } from 'execa';
+import { run } from '../../stack/run.ts';
 
 /** The longest name that Linux takes. */
 const LONG_NAME = 'd'.repeat(255);
@@ -29,15 +29,15 @@ export async function makeOddFiles(directory: string): Promise<void> {
   const folder = Buffer.from(`${directory}/`);
   await writeFile(Buffer.concat([folder, Buffer.of(0xff, 0xfe)]), 'no text');
   await writeFile(join(directory, 'n'.repeat(255)), 'a long name');
-  await execa('mkfifo', ['--', join(directory, 'fifo')]);
-  await execa('ln', ['--', join(directory, '-rf'), join(directory, 'hard')]);
+  await run('mkfifo', ['--', join(directory, 'fifo')]);
+  await run('ln', ['--', join(directory, '-rf'), join(directory, 'hard')]);
   await writeFile(join(directory, 'setuid'), '', { mode: 0o4755 });
   await symlink('/etc/passwd', join(directory, 'link'));
   await symlink('nowhere/at/all', join(directory, 'dangling'));
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(join(directory, 's'), resolve));
   // Closing would take the socket away; a process that was killed leaves it.
-  await execa('ln', ['--', join(directory, 's'), join(directory, 'socket')]);
+  await run('ln', ['--', join(directory, 's'), join(directory, 'socket')]);
   await new Promise((resolve) => server.close(resolve));
 }
 
