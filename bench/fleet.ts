@@ -49,6 +49,7 @@ export function makeFleet(parallel = 2): Fleet {
     oneByOne: limited(1),
     hasMemory: () => true,
     disk: new FakeDisk(),
+    firewall: null,
     now: () => new Date(),
     log: pino({ level: 'silent' }),
   };

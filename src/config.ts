@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
+import { parseAllowedTarget } from './engine/egress-rules.ts';
 import { ConfigError } from './errors.ts';
 import { registerSecret } from './log.ts';
 
@@ -68,6 +69,22 @@ const schema = z.strictObject({
       protocols: z.array(z.enum(['https', 'http'])).default(['https']),
     })
     .prefault({}),
+  egress: z
+    .strictObject({
+      enforce: z.stringbool().or(z.boolean()).default(true),
+      allow: z
+        .array(
+          z.string().transform((text, context) => {
+            const target = parseAllowedTarget(text);
+            if (target) return target;
+            context.addIssue('expected an address or network, and a port where only that is meant');
+            return z.NEVER;
+          }),
+        )
+        .default([]),
+      image: z.string().min(1).default('microsaas-base:2'),
+    })
+    .prefault({}),
   log: z
     .strictObject({
       level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
@@ -95,6 +112,7 @@ export interface Config {
   readonly instances: Parsed['instances'];
   readonly limits: Parsed['limits'];
   readonly repositories: Parsed['repositories'];
+  readonly egress: Parsed['egress'];
   readonly log: Parsed['log'];
 }
 
@@ -133,6 +151,9 @@ function readYaml(file: string): Record<string, unknown> {
   }
 }
 
+/** Keys whose values are lists: commas part them in the environment. */
+const LISTS: ReadonlySet<string> = new Set(['protocols', 'allow']);
+
 /** Lays MICROSAAS_A_B over the key a.b, for every key the schema knows. */
 function withEnvironment(
   yaml: Record<string, unknown>,
@@ -149,7 +170,7 @@ function withEnvironment(
       place = place[part] as Record<string, unknown>;
     }
     const last = key.at(-1) as string;
-    place[last] = last === 'protocols' ? text.split(',').map((p) => p.trim()) : text;
+    place[last] = LISTS.has(last) ? text.split(',').map((p) => p.trim()) : text;
   }
   return merged;
 }

@@ -43,6 +43,8 @@ export class Daemon {
   readonly #away = new Set<'Odoo' | 'Docker' | 'Postgres'>();
   readonly #knownOrphans = new Set<number>();
   readonly #diskWatch: DiskWatch;
+  /** The firewall's rules could not be laid down, and that was said. */
+  #isOpen = false;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
@@ -167,6 +169,7 @@ export class Daemon {
 
   async #sweep(): Promise<void> {
     await this.#guarded(() => this.#diskWatch.look());
+    await this.#guarded(() => this.#wallIn());
     await this.#guarded(async () => {
       const { keys, plans, orphans } = await sweep(this.#world);
       this.#sayBack('Odoo', 'Docker');
@@ -182,6 +185,24 @@ export class Daemon {
       const dropped = await this.#world.databases.trim(plans);
       if (dropped.length > 0) this.#world.log.info({ dropped }, 'template databases dropped');
     });
+  }
+
+  /** Lays the firewall's rules down again: a reboot, Docker or a person may have lost them. Without them instances run all the same. */
+  async #wallIn(): Promise<void> {
+    const { firewall, log } = this.#world;
+    try {
+      await firewall?.ensure();
+      if (this.#isOpen) log.info('the firewall rules are in place again');
+      this.#isOpen = false;
+    } catch (error) {
+      if (whoIsAway(error) !== null) throw error;
+      if (!this.#isOpen)
+        log.warn(
+          { err: error },
+          'no firewall rules: instances reach this host and its networks; microsaas doctor says more',
+        );
+      this.#isOpen = true;
+    }
   }
 
   /** Runs a periodic task: its failure is said, and the next round tries again. */

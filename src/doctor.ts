@@ -33,7 +33,8 @@ export async function doctor(config: Config): Promise<boolean> {
 }
 
 async function checks(config: Config): Promise<Check[]> {
-  const { api, databases, docker, images, install, manager, templates } = await assemble(config);
+  const { api, databases, docker, firewall, images, install, manager, templates } =
+    await assemble(config);
   return [
     {
       name: 'Docker',
@@ -86,6 +87,15 @@ async function checks(config: Config): Promise<Check[]> {
         return templates.all.map((template) => template.code).join(', ');
       },
       mend: 'correct the template named above, or pull its image',
+    },
+    {
+      name: 'Firewall',
+      probe: async () => {
+        if (firewall === null) return 'switched off (egress.enforce)';
+        await firewall.check();
+        return 'instances reach the internet alone';
+      },
+      mend: `restart the sidecar, whose log says why there are no rules; the image ${config.egress.image} must be here, and the kernel have nf_tables`,
     },
     {
       name: 'Disk',

@@ -140,6 +140,12 @@ export interface Archives {
   verify(desired: DesiredInstance): Promise<void>;
 }
 
+/** What keeps instances from the host and its networks. */
+export interface Firewall {
+  /** Lays the rules down anew, whatever has become of them. Throws where netfilter cannot be used. */
+  ensure(): Promise<void>;
+}
+
 /** The file system that all that is the customers' lies on. */
 export interface Disk {
   /** What there is too little of, as a sentence; '' when there is enough. Costs one system call. */

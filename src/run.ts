@@ -27,7 +27,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
       metrics.rpcSeconds.observe({ method, outcome }, seconds),
     onDocker: () => metrics.dockerCalls.inc(),
   });
-  const { install, manager, engine, databases, disk, archives } = sidecar;
+  const { install, manager, engine, databases, disk, firewall, archives } = sidecar;
   const unlock = await lockInstall(install);
   for (const [code, error] of sidecar.templates.broken)
     log.error({ template: code, err: error }, 'template left out');
@@ -74,6 +74,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
         oneByOne: (work) => choices.add(work),
         hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,
         disk,
+        firewall,
         now,
         log,
       },

@@ -8,6 +8,7 @@ import { ComposeEngine } from './engine/compose.ts';
 import { Disk } from './engine/disk.ts';
 import { DockerApi } from './engine/docker-api.ts';
 import { dockerCli } from './engine/docker-cli.ts';
+import { Firewall } from './engine/firewall.ts';
 import { Images } from './engine/images.ts';
 import { InstanceDirs } from './engine/instance-dir.ts';
 import { runOdooInit } from './engine/odoo-init.ts';
@@ -90,6 +91,8 @@ export async function assemble(config: Config, observers: Observers = {}) {
     sharedImageOf,
     currentImageId: (image) => api.imageId(image),
   });
+  const { enforce, ...egress } = config.egress;
+  const firewall = enforce ? new Firewall({ install, api, docker, ...egress }) : null;
   const disk = new Disk(config.dataDir, config.instances);
   const tools = new PgTools(install, config.postgres.image, docker);
   const archives = new ArchiveStore({
@@ -111,6 +114,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     engine,
     databases,
     disk,
+    firewall,
     archives,
     tools,
     manager,
