@@ -1,4 +1,4 @@
-import { ManagerError, RetryableError, TerminalError, whoIsAway } from '../errors.ts';
+import { ManagerError, whoIsAway } from '../errors.ts';
 import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import { logLine, progressReport } from './progress.ts';
@@ -26,7 +26,7 @@ export async function archive(
     await databases.awaitServer(desired, stop);
   }
   const name = await archives.write(desired, stop).catch((error: unknown) => {
-    if (!isGivenUp(desired, error)) throw error;
+    if (stop.aborted || !isGivenUp(desired, error)) throw error;
     log.warn({ instance: id, name: desired.name, err: error }, 'goes without an archive');
     return '';
   });
@@ -41,6 +41,5 @@ export async function archive(
 
 /** A person has confirmed that the data may go without an archive, and the reason why there is none will not pass by itself. */
 function isGivenUp({ endsWithoutArchive }: DesiredInstance, error: unknown): boolean {
-  if (error instanceof ManagerError || whoIsAway(error) !== null) return false;
-  return endsWithoutArchive && (error instanceof TerminalError || error instanceof RetryableError);
+  return endsWithoutArchive && !(error instanceof ManagerError) && whoIsAway(error) === null;
 }

@@ -131,7 +131,14 @@ async function reportFailure(
   const isTerminal = error instanceof TerminalError;
   const message =
     reasoned?.message ?? 'Something unexpected happened. The operator finds it in the log.';
-  const again = isTerminal ? 'Press Start to try again.' : 'It is tried again by itself.';
+  // Nobody presses Start on what is on its way out.
+  const isLeaving = isTerminal && standingOf(desired) !== 'running';
+  const tomorrow = new Date(world.now().getTime() + DAY);
+  const again = isLeaving
+    ? 'It is tried again once a day.'
+    : isTerminal
+      ? 'Press Start to try again.'
+      : 'It is tried again by itself.';
   const retryAt = new Date(world.now().getTime() + RETRY_AFTER_RESTART);
   const told = world.reporter.report({
     id: desired.id,
@@ -141,7 +148,9 @@ async function reportFailure(
     message,
     detail: reasoned?.detail ?? '',
     // A sidecar that starts afresh finds it by the poll; until then the work queue brings it back.
-    nextReview: isTerminal ? nextReview(desired, reviewAt, world.now()) : retryAt,
+    nextReview: isTerminal
+      ? nextReview(desired, reviewAt ?? (isLeaving ? tomorrow : null), world.now())
+      : retryAt,
     ...(isNews ? { log: [logLine(world.now(), `${message} ${again}`)] } : {}),
   });
   // What is final must be told, so that one is tried again; the others come up again anyway.
@@ -153,3 +162,5 @@ async function reportFailure(
 }
 
 const RETRY_AFTER_RESTART = 60_000;
+
+const DAY = 24 * 60 * 60_000;

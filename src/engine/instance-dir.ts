@@ -97,7 +97,7 @@ export class InstanceDirs {
     );
   }
 
-  /** Removes the instance's directory with all that is in it, for good. @throws TerminalError('RemovalBlocked') */
+  /** Removes the instance's directory with all that is in it, for good. @throws RetryableError('RemovalBlocked') */
   async remove(id: number): Promise<void> {
     await removeTree(this.paths(id).directory);
   }

@@ -1,4 +1,4 @@
-import { CommandError, TerminalError } from '../errors.ts';
+import { CommandError, RetryableError } from '../errors.ts';
 import { exec } from './exec.ts';
 
 /** A customer's files may be millions. */
@@ -8,7 +8,7 @@ const TIMEOUT = 60 * 60_000;
  * Removes a directory of a customer's with all that is in it; none there is as good. Node's own `rm` names each file by its whole
  * path, which Linux refuses beyond 4,096 bytes; coreutils' goes from directory to directory (openat), however deep they lie. It
  * follows no link and enters no other file system that somebody has mounted below.
- * @throws TerminalError('RemovalBlocked') naming the first thing that could not be removed
+ * @throws RetryableError('RemovalBlocked') naming the first thing that could not be removed
  */
 export async function removeTree(directory: string, signal?: AbortSignal): Promise<void> {
   try {
@@ -20,9 +20,9 @@ export async function removeTree(directory: string, signal?: AbortSignal): Promi
     signal?.throwIfAborted();
     if (!(cause instanceof CommandError)) throw cause;
     const why = firstComplaint(cause.stderr);
-    throw new TerminalError(
+    throw new RetryableError(
       'RemovalBlocked',
-      `The files could not be removed: ${why}. Remove the obstacle on the server, then press Start to try again.`,
+      `The files could not be removed: ${why}. Remove the obstacle on the server: it goes on by itself then.`,
       { cause, detail: why },
     );
   }

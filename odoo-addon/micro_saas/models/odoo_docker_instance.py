@@ -13,7 +13,9 @@ WISHES = {"name", "partner_id", "template_id", "http_port", "longpolling_port"} 
 }
 # What only the sidecar knows; people read it.
 OBSERVED = {"state", "message", "detail", "reason", "log", "instance_url", "was_ready"} | {
-    "segundos_hasta_listo"
+    "segundos_hasta_listo",
+    "without_archive",
+    "portal_restarts",
 }
 # What an instance is sold by; another invoice means another instance.
 SOLD_BY = {"factura_id", "linea_factura_id", "unidad"}

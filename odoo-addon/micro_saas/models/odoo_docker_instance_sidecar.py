@@ -68,6 +68,7 @@ class OdooDockerInstance(models.Model):
             "revision": self.revision,
             "restart_count": self.restart_count,
             "was_ready": self.was_ready,
+            "without_archive": self.without_archive,
             "http_port": self.http_port,
             "longpolling_port": self.longpolling_port,
             "instance_url": self.instance_url or "",

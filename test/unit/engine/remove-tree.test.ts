@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { execa } from 'execa';
 import { removeTree } from '../../../src/engine/remove-tree.ts';
-import { TerminalError } from '../../../src/errors.ts';
+import { RetryableError } from '../../../src/errors.ts';
 import { makeDeepTree, makeOddFiles } from '../../support/hostile-files.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
@@ -46,7 +46,7 @@ describe('removeTree', () => {
   it('ends with a reason that names the obstacle, without what a terminal would obey', async () => {
     // Nobody but the operator can do that: /proc stands for a file that cannot be removed.
     const error = await removeTree('/proc/self/fdinfo').catch((thrown: unknown) => thrown);
-    expect(error).to.be.instanceOf(TerminalError).with.property('reason', 'RemovalBlocked');
+    expect(error).to.be.instanceOf(RetryableError).with.property('reason', 'RemovalBlocked');
     expect((error as Error).message).to.match(
       /^The files could not be removed: cannot remove '\/proc\/self\/fdinfo/,
     );
