@@ -7,7 +7,7 @@ import { poll, sweep } from './controller/resync.ts';
 import { WorkQueue, type WorkSignals } from './controller/work-queue.ts';
 import type { World } from './controller/world.ts';
 import { whoIsAway } from './errors.ts';
-import type { Key } from './instance/types.ts';
+import type { InstanceState, Key } from './instance/types.ts';
 
 /** How often Docker's list is held against Odoo's: finds what the event stream has missed. */
 const SWEEP_SCHEDULE = '*/5 * * * *';
@@ -43,6 +43,7 @@ export class Daemon {
   readonly #away = new Set<'Odoo' | 'Docker' | 'Postgres'>();
   readonly #knownOrphans = new Set<number>();
   readonly #diskWatch: DiskWatch;
+  #states: readonly InstanceState[] | null = null;
   /** The firewall's rules could not be laid down, and that was said. */
   #isOpen = false;
 
@@ -57,6 +58,16 @@ export class Daemon {
   /** How many keys wait or are worked on, the next customer's clone among them. */
   get backlog(): number {
     return this.#queue.size + this.#plans.size + (this.#restockTimer ? 1 : 0);
+  }
+
+  /** How long the key that has waited longest has not been begun, in seconds. */
+  get backlogSeconds(): number {
+    return Math.max(this.#queue.ageSeconds, this.#plans.ageSeconds);
+  }
+
+  /** The state of each instance at the last sweep; null before the first. */
+  get states(): readonly InstanceState[] | null {
+    return this.#states;
   }
 
   async start(): Promise<void> {
@@ -171,7 +182,8 @@ export class Daemon {
     await this.#guarded(() => this.#diskWatch.look());
     await this.#guarded(() => this.#wallIn());
     await this.#guarded(async () => {
-      const { keys, plans, orphans } = await sweep(this.#world);
+      const { keys, plans, orphans, states } = await sweep(this.#world);
+      this.#states = [...states.values()];
       this.#sayBack('Odoo', 'Docker');
       this.#add([...keys, ...plans.map(({ id }): Key => `plan:${id}`)]);
       for (const id of orphans) {

@@ -37,6 +37,8 @@ export interface DesiredInstance {
   readonly active: boolean;
   /** What Odoo shows now: the sidecar's own last report. */
   readonly state: InstanceState;
+  /** Of the last report, one word; '' before the first. */
+  readonly reason: string;
   readonly desiredState: DesiredState;
   /** Grows with every write of a person to a desired field. */
   readonly revision: number;

@@ -60,6 +60,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     name: 'Odoo Panadería Ñandú',
     active: true,
     state: 'running',
+    reason: 'Running',
     desiredState: 'running',
     revision: 1,
     restartCount: 0,

@@ -64,6 +64,7 @@ class OdooDockerInstance(models.Model):
             "name": self.name,
             "active": self.active,
             "state": self.state,
+            "reason": self.reason or "",
             "desired_state": self.desired_state,
             "revision": self.revision,
             "restart_count": self.restart_count,

@@ -4,6 +4,7 @@ export const INSTANCE_ROW = {
   name: 'Ñandú',
   active: true,
   state: 'draft',
+  reason: '',
   desired_state: 'running',
   revision: 3,
   restart_count: 1,
