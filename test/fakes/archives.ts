@@ -7,6 +7,8 @@ export class FakeArchives implements Archives {
   readonly written = new Map<number, string>();
   /** Instances whose archive somebody has damaged. */
   readonly damaged = new Set<number>();
+  /** Why none can be written; null: they can. */
+  refusal: Error | null = null;
   readonly #hasData: (id: number) => boolean;
 
   constructor(hasData: (id: number) => boolean) {
@@ -15,6 +17,7 @@ export class FakeArchives implements Archives {
 
   async write({ id }: DesiredInstance): Promise<string> {
     if (!this.#hasData(id)) throw new Error(`instance ${id} has no data to archive`);
+    if (this.refusal) throw this.refusal;
     this.written.set(id, `${id}-archive`);
     return `${id}-archive`;
   }
