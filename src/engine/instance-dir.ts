@@ -156,6 +156,10 @@ async function writeBeside(path: string, text: string, owner?: ImageUser): Promi
     await file.writeFile(text);
     if (owner) await file.chown(owner.uid, owner.gid);
     await file.sync();
+  } catch (error) {
+    // On a full disk each attempt would leave one more behind.
+    await rm(draft, { force: true });
+    throw error;
   } finally {
     await file.close();
   }
