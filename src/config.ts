@@ -64,6 +64,19 @@ const schema = z.strictObject({
   repositories: z
     .strictObject({
       protocols: z.array(z.enum(['https', 'http'])).default(['https']),
+      privateHosts: z.array(z.string().min(1)).default([]),
+      credentials: z
+        .array(
+          z.strictObject({
+            url: z.url({ protocol: /^https?$/ }),
+            user: z
+              .string()
+              .regex(/^[^:]+$/, 'a name without a colon')
+              .default('git'),
+            tokenFile: absolute,
+          }),
+        )
+        .default([]),
     })
     .prefault({}),
   log: z
@@ -131,6 +144,9 @@ function readYaml(file: string): Record<string, unknown> {
   }
 }
 
+/** Keys whose value in the environment is a list, separated by commas. */
+const LISTS = new Set(['protocols', 'privateHosts']);
+
 /** Lays MICROSAAS_A_B over the key a.b, for every key the schema knows. */
 function withEnvironment(
   yaml: Record<string, unknown>,
@@ -147,7 +163,7 @@ function withEnvironment(
       place = place[part] as Record<string, unknown>;
     }
     const last = key.at(-1) as string;
-    place[last] = last === 'protocols' ? text.split(',').map((p) => p.trim()) : text;
+    place[last] = LISTS.has(last) ? text.split(',').map((part) => part.trim()) : text;
   }
   return merged;
 }

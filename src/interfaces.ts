@@ -62,11 +62,17 @@ export interface Engine {
   observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>>;
   /** Which of the two ports something on the host has bound. */
   boundPorts(ports: PortPair): Promise<number[]>;
-  /** Fetches what is missing; returns the commit of each repository, in order. */
+  /**
+   * Fetches what is missing.
+   * @returns the commit of each repository, in order, and sentences for the seller on what of them cannot be used
+   */
   fetchRepositories(
     desired: DesiredInstance,
     signal: AbortSignal,
-  ): Promise<Array<{ id: number; commit: string }>>;
+  ): Promise<{
+    readonly commits: ReadonlyArray<{ readonly id: number; readonly commit: string }>;
+    readonly remarks: readonly string[];
+  }>;
   render(desired: DesiredInstance): Promise<void>;
   /** Starts the instance's own Postgres, where its template has one. */
   startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void>;

@@ -33,6 +33,8 @@ export async function assemble(config: Config, observers: Observers = {}) {
   const repositories = new Repositories({
     dataDir: config.dataDir,
     allowedProtocols: config.repositories.protocols,
+    privateHosts: config.repositories.privateHosts,
+    credentials: config.repositories.credentials,
   });
   const docker = dockerCli(config.docker.socket);
   const images = new Images(install, api, docker);

@@ -140,8 +140,9 @@ export function makeActions(world: World): Record<Action, Act> {
   return {
     assignPorts: async (desired, _, { wanted }) => wanted(await assignPorts(desired, [])),
     fetchRepositories: async (desired, { stop }) => {
-      const commits = await engine.fetchRepositories(desired, stop);
-      await reporter.report({ id: desired.id, revision: desired.revision, commits });
+      const { commits, remarks } = await engine.fetchRepositories(desired, stop);
+      const log = remarks.map((remark) => logLine(world.now(), remark));
+      await reporter.report({ id: desired.id, revision: desired.revision, commits, log });
     },
     render: async (desired, _, { wanted }) => {
       await engine.render(desired);

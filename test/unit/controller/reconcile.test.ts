@@ -79,7 +79,7 @@ describe('reconcile', () => {
       assignPorts: (desired) =>
         sim.manager.assignPorts(desired, { http: 20_005, longpolling: 40_005 }),
       fetchRepositories: async (desired) => {
-        const commits = await sim.engine.fetchRepositories(desired);
+        const { commits } = await sim.engine.fetchRepositories(desired);
         await sim.manager.report([{ id: ID, revision: 1, commits }]);
       },
       render: (desired) => sim.engine.render(desired),
