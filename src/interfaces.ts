@@ -1,10 +1,12 @@
 import type { Descents } from './instance/brake.ts';
 import type {
   DesiredInstance,
+  FetchedCommit,
   InstanceState,
   Invoice,
   ObservedInstance,
   Plan,
+  PlanReport,
   PlanUnit,
   PortPair,
   Report,
@@ -42,8 +44,8 @@ export interface Manager {
   report(reports: readonly Report[]): Promise<void>;
   /** The plans among `ids`, or all when none is given. */
   plans(ids: readonly number[]): Promise<Plan[]>;
-  /** Says on a plan whether its template databases are ready; `message` is why not, '' while they are being built. */
-  reportPlan(id: number, isReady: boolean, message: string): Promise<void>;
+  /** Says on a plan whether its template databases are ready. */
+  reportPlan(id: number, report: PlanReport): Promise<void>;
   /** The lowest pair of ports that no row has, leaving out those in `exclude`; null when a range is used up. */
   suggestPorts(exclude: readonly number[]): Promise<PortPair | null>;
   /** What Odoo believes of every instance that is not removed: for the sweep. */
@@ -67,12 +69,9 @@ export interface Engine {
    * @returns the commit of each repository, in order, and sentences for the seller on what of them cannot be used
    */
   fetchRepositories(
-    desired: DesiredInstance,
+    wanted: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
     signal: AbortSignal,
-  ): Promise<{
-    readonly commits: ReadonlyArray<{ readonly id: number; readonly commit: string }>;
-    readonly remarks: readonly string[];
-  }>;
+  ): Promise<{ readonly commits: readonly FetchedCommit[]; readonly remarks: readonly string[] }>;
   render(desired: DesiredInstance): Promise<void>;
   /** Starts the instance's own Postgres, where its template has one. */
   startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void>;

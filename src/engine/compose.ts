@@ -2,7 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
 import { networkOf, projectName } from '../instance/name.ts';
-import type { DesiredInstance, ObservedInstance, PortPair, Repository } from '../instance/types.ts';
+import type {
+  DesiredInstance,
+  FetchedCommit,
+  ObservedInstance,
+  PortPair,
+  Repository,
+} from '../instance/types.ts';
 import type { Engine } from '../interfaces.ts';
 import { isServing, showsLogin } from './answer.ts';
 import {
@@ -94,7 +100,10 @@ export class ComposeEngine implements Engine {
     return bound;
   }
 
-  async fetchRepositories(desired: DesiredInstance, signal: AbortSignal) {
+  async fetchRepositories(
+    desired: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
+    signal: AbortSignal,
+  ) {
     const { docker, images, install, repositories, templates } = this.#options;
     const { image } = templates.get(desired.templateCode);
     const compile = async (tree: string) => {
@@ -103,7 +112,7 @@ export class ComposeEngine implements Engine {
       await docker(compileCheckout(install, image, tree), { signal }).catch(ignoreFailure);
       signal.throwIfAborted();
     };
-    const commits: Array<{ id: number; commit: string }> = [];
+    const commits: FetchedCommit[] = [];
     const remarks: string[] = [];
     for (const repository of desired.repositories) {
       const fetched = await repositories.fetch(repository, signal, compile);

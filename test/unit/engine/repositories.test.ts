@@ -40,6 +40,7 @@ describe('repositories', function () {
     url: server.url(name),
     branch: '19.0',
     commit: '',
+    isOfPlan: false,
     ...more,
   });
   const fetch = async (repo: ReturnType<typeof repository>) =>
