@@ -52,9 +52,11 @@ class OdooDockerInstance(models.Model):
             "Purging": _("Removing the data. An archive is kept."),
             "ArchiveDamaged": _("The archive %s cannot be used. Nothing was removed.", detail),
             "RepositoryUnreachable": _("The repository %s could not be reached.", detail),
-            "RepositoryForbidden": _("The repository %s is private or does not exist.", detail),
+            "RepositoryForbidden": _(
+                "The repository %s does not exist, or it is private and the sidecar has no valid token for it.", detail
+            ),
             "RepositoryInvalid": _("The repository %s cannot be used.", detail),
-            "BranchMissing": _("The branch does not exist in the repository: %s", detail),
+            "BranchMissing": _("Neither a branch nor a tag of that name is in the repository: %s", detail),
             "UnknownTemplate": _("There is no template “%s”.", detail),
             "TemplateInvalid": _("The template “%s” cannot be used.", detail),
             "TemplateBreaksPolicy": _("The template asks for something forbidden: %s", detail),
