@@ -29,8 +29,8 @@ export async function restore(
     await sidecar.engine.startDatabase(desired, signal);
     await databases.awaitServer(desired, signal);
   }
-  await databases.restore(desired, { isCopy: id !== archive.instance }, (server, made) =>
-    tools.restore(server, made, archive.dump, signal),
+  await databases.restore(desired, { isCopy: id !== archive.instance }, ({ socketDir }, login) =>
+    tools.restore({ ...login, socketDir }, archive.dump, signal),
   );
   await manager.restore(id, archive.template, 'end');
   return id;

@@ -10,7 +10,7 @@ import type { DesiredInstance } from '../instance/types.ts';
 import type { Archives } from '../interfaces.ts';
 import { exec } from './exec.ts';
 import type { InstanceDirs } from './instance-dir.ts';
-import type { PgServer, PgTools } from './pg-tools.ts';
+import type { PgLogin, PgTools } from './pg-tools.ts';
 
 /** A customer's files may be many. */
 const TAR_TIMEOUT = 60 * 60_000;
@@ -43,8 +43,8 @@ export interface ArchiveStoreOptions {
   readonly dataDir: string;
   readonly dirs: InstanceDirs;
   readonly tools: Pick<PgTools, 'dump' | 'check'>;
-  /** The Postgres that has an instance's database. */
-  readonly serverOf: (desired: DesiredInstance) => Promise<PgServer>;
+  /** The way into an instance's database, as its tenant. */
+  readonly loginOf: (desired: DesiredInstance) => Promise<PgLogin>;
 }
 
 /**
@@ -82,12 +82,12 @@ export class ArchiveStore implements Archives {
   }
 
   async #fill(desired: DesiredInstance, folder: string, signal: AbortSignal): Promise<void> {
-    const { dirs, install, serverOf, tools } = this.#options;
+    const { dirs, install, loginOf, tools } = this.#options;
     const { dump, files, manifest } = pathsIn(folder);
     const database = databaseName(install, desired.id);
     // Before they are filled: both hold all that the customer has.
     for (const file of [dump, files]) await writeFile(file, '', { mode: 0o600 });
-    await tools.dump(await serverOf(desired), database, dump, signal);
+    await tools.dump(await loginOf(desired), dump, signal);
     await tar('--create', files, dirs.paths(desired.id).directory, signal);
     const description: z.infer<typeof manifestSchema> = {
       format: 1,

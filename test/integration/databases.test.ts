@@ -217,7 +217,10 @@ describe('the customers’ databases on a real Postgres', function () {
         `SELECT pg_get_userbyid(datdba) AS owner, has_database_privilege('public', oid, 'CONNECT') AS open
        FROM pg_database WHERE datname = current_database()`,
       );
-      expect(database).to.deep.equal({ owner: nameOf(clone), open: false });
+      expect(database, 'not of the database itself').to.deep.equal({
+        owner: postgres.server.user,
+        open: false,
+      });
     });
 
   for (const [what, database] of [
@@ -225,6 +228,7 @@ describe('the customers’ databases on a real Postgres', function () {
     ['a template database', async () => String((await templates())[0]?.['datname'])],
     ['a clone that waits for a customer', async () => String((await templates())[1]?.['datname'])],
     ['Postgres’ own template', () => 'template1'],
+    ['the administrator’s own', () => 'microsaas_admin'],
   ] as const)
     it(`lets no customer into ${what}`, async () => {
       const error = await asTenant(one, await database(), 'SELECT 1').catch(
@@ -246,6 +250,13 @@ describe('the customers’ databases on a real Postgres', function () {
       `SELECT pg_read_file('/etc/passwd')`,
       `COPY (SELECT 1) TO PROGRAM 'true'`,
       `ALTER ROLE ${quoted(nameOf(other))} PASSWORD 'x'`,
+      `DROP DATABASE ${quoted(nameOf(one))}`,
+      `ALTER DATABASE ${quoted(nameOf(one))} RENAME TO mine`,
+      `ALTER DATABASE ${quoted(nameOf(one))} SET search_path TO mine`,
+      `COMMENT ON DATABASE ${quoted(nameOf(one))} IS 'mine'`,
+      'SELECT lo_create(0)',
+      `SELECT lo_from_bytea(0, 'x')`,
+      'SET temp_file_limit = -1',
     ]) {
       const error = await asTenant(one, 'postgres', attempt).catch((thrown: unknown) => thrown);
       expect(error, attempt).to.have.property('code').that.is.oneOf(REFUSED);
