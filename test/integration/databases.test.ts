@@ -3,17 +3,13 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { OdooDatabases } from '../../src/databases/databases.ts';
-import { ReadyPasswords } from '../../src/databases/ready-passwords.ts';
-import { dockerCli } from '../../src/engine/docker-cli.ts';
-import { InstanceDirs } from '../../src/engine/instance-dir.ts';
-import { runOdooInit } from '../../src/engine/odoo-init.ts';
+import type { OdooDatabases } from '../../src/databases/databases.ts';
+import type { InstanceDirs } from '../../src/engine/instance-dir.ts';
 import { databaseName, templatePrefix } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
-import { images } from '../../stack/images.ts';
-import { run } from '../../stack/run.ts';
 import { quoted, withSql } from '../../stack/sql.ts';
 import { anInstance, aPlan } from '../support/samples.ts';
+import { tenantDatabases } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
 /** Everything that two clones of one template may have of their own, and must. */
@@ -80,34 +76,14 @@ describe('the customers’ databases on a real Postgres', function () {
 
   before(async () => {
     postgres = await startTenantPostgres('databases-test');
-    const passwords = new ReadyPasswords();
-    dirs = new InstanceDirs(postgres.dataDir, () => passwords.take());
-    currentImageId = await run('docker', ['image', 'inspect', '--format', '{{.Id}}', images.odoo]);
-    const imageId = currentImageId;
-    const owner = await odooUser();
-    databases = new OdooDatabases({
-      install: postgres.install,
-      shared: postgres.server,
-      templatesDir: join(postgres.dataDir, 'templates'),
-      passwords,
-      init: (init) => {
+    const sidecar = await tenantDatabases(postgres, (usual) => ({
+      init: (asked) => {
         inits += 1;
-        const host = { install: postgres.install, docker: dockerCli('/var/run/docker.sock') };
-        return runOdooInit(host, { ...init, owner });
+        return usual.init(asked);
       },
-      placeOf: async (desired) => {
-        const { adminPassword, dbPassword } = await dirs.secrets(desired.id);
-        return {
-          own: null,
-          ...{ image: images.odoo, imageId, owner, dbPassword, adminPassword },
-          filestoreDir: dirs.paths(desired.id).filestore,
-          adminLogin: desired.customer.email,
-          url: `http://127.0.0.1:${desired.id}`,
-        };
-      },
-      sharedImageOf: async () => ({ image: images.odoo, imageId }),
       currentImageId: async () => currentImageId,
-    });
+    }));
+    ({ databases, dirs, imageId: currentImageId } = sidecar);
     // One is cloned when she comes, the other gets a clone that was ready: all below must be true of both.
     await Promise.all([one, third].map(create));
     await databases.prepare(plan, new AbortController().signal);
@@ -334,10 +310,4 @@ async function contentOf(
     }
     return cells;
   });
-}
-
-async function odooUser(): Promise<{ uid: number; gid: number }> {
-  const asked = ['run', '--rm', '--network', 'none', '--entrypoint', 'id', '--', images.odoo];
-  const [, uid, gid] = /uid=(\d+).*?gid=(\d+)/.exec(await run('docker', asked)) ?? [];
-  return { uid: Number(uid), gid: Number(gid) };
 }
