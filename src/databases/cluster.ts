@@ -403,7 +403,9 @@ async function sayingWhoIsAway<T>(work: () => Promise<T>): Promise<T> {
 function isAway(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   // What Postgres itself ends has a code; what the driver gives up has none.
-  return code === undefined ? /timeout|terminated/i.test(message ?? '') : AWAY.has(code);
+  return code === undefined
+    ? /timeout|terminated|not queryable/i.test(message ?? '')
+    : AWAY.has(code);
 }
 
 /** What Postgres stores for a password (RFC 5803), so that no statement ever carries the password itself. */

@@ -6,7 +6,7 @@ import { templateDatabaseName } from '../instance/name.ts';
 import type { Cluster } from './cluster.ts';
 import { SpareClones } from './spare-clone.ts';
 import { checkInstalled, createEmpty, freeze, writeComment } from './template-content.ts';
-import { moduleSet, type TemplateKey, templateHash } from './template-key.ts';
+import { countryOf, moduleSet, type TemplateKey, templateHash } from './template-key.ts';
 import {
   type KeptTemplate,
   listTemplates,
@@ -24,6 +24,8 @@ export type OdooInit = (run: {
   readonly filestoreDir: string;
   readonly modules: readonly string[];
   readonly lang: string;
+  /** ISO 3166 alpha-2, or ''. */
+  readonly countryCode: string;
   readonly signal: AbortSignal;
 }) => Promise<void>;
 
@@ -192,6 +194,7 @@ export class TemplateDatabases {
         filestoreDir,
         modules,
         lang: key.lang,
+        countryCode: countryOf(key),
         signal,
       });
       await checkInstalled(cluster, login, modules);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
@@ -19,6 +19,10 @@ const TAR_TIMEOUT = 60 * 60_000;
 const KEPT = ['docker-compose.yml', 'etc', 'filestore', 'secrets'];
 
 const UNFINISHED = '.unfinished';
+
+/** An empty file in an instance's directory while its data come from an archive. */
+const RESTORING = 'restoring';
+
 const manifestSchema = z.object({
   format: z.literal(1),
   install: z.string(),
@@ -130,7 +134,7 @@ export class ArchiveStore implements Archives {
   async unpack(archive: Archive, id: number, signal: AbortSignal): Promise<void> {
     const { dirs, install } = this.#options;
     const paths = dirs.paths(id);
-    await mkdir(paths.directory, { recursive: true, mode: 0o700 });
+    await this.beginRestore(id);
     await tar('--extract', archive.files, paths.directory, signal);
     if (id === archive.instance) return;
     const filestore = join(paths.filestore, databaseName(install, id));
@@ -138,6 +142,27 @@ export class ArchiveStore implements Archives {
     await rename(join(paths.filestore, archive.database), filestore);
     for (const name of await readdir(paths.secrets))
       if (name !== 'admin-password') await rm(join(paths.secrets, name));
+  }
+
+  /** Says that what lies in an instance's directory is no customer's data yet, until endRestore(). */
+  async beginRestore(id: number): Promise<void> {
+    const { directory } = this.#options.dirs.paths(id);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await writeFile(join(directory, RESTORING), '', { mode: 0o600 });
+  }
+
+  /** Whether beginRestore() was not followed by endRestore(). */
+  async isRestoring(id: number): Promise<boolean> {
+    const mark = join(this.#options.dirs.paths(id).directory, RESTORING);
+    return access(mark).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The instance has all of its data: from now on they are the customer's. */
+  async endRestore(id: number): Promise<void> {
+    await rm(join(this.#options.dirs.paths(id).directory, RESTORING), { force: true });
   }
 
   async #read(folder: string): Promise<Archive> {

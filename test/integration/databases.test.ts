@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import type { Client } from 'pg';
+import { Cluster } from '../../src/databases/cluster.ts';
 import type { OdooDatabases } from '../../src/databases/databases.ts';
 import type { InstanceDirs } from '../../src/engine/instance-dir.ts';
 import { databaseName, templatePrefix } from '../../src/instance/name.ts';
@@ -138,6 +141,59 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(differing, 'no job of two clones runs at the same time').to.include.members(crons);
   });
 
+  it('prints with styles: Odoo reaches itself where it listens', async () => {
+    const rows = await inClone(
+      one,
+      "SELECT value FROM ir_config_parameter WHERE key = 'report.url'",
+    );
+    expect(rows).to.deep.equal([{ value: 'http://127.0.0.1:8069' }]);
+  });
+
+  it('knows the administrator’s login, and makes them a link to our address', async () => {
+    expect(await databases.adminLogin(one)).to.equal(one.customer.email);
+    expect(await databases.invitation(one)).to.match(
+      /^http:\/\/127\.0\.0\.1:1\/web\/reset_password\?token=[\w-]+$/,
+    );
+  });
+
+  it('follows a change of the address that we gave, and leaves the address that an administrator set', async () => {
+    const urlOf = async () => {
+      const query = "SELECT value FROM ir_config_parameter WHERE key = 'web.base.url'";
+      return (await inClone<{ value: string }>(other, query))[0]?.value;
+    };
+    const given = 'http://127.0.0.1:2';
+    const before = { ...other, instanceUrl: 'http://127.0.0.1:1002' };
+    for (const [stored, reported, after] of [
+      [before.instanceUrl, before, given],
+      ['https://www.example.com', before, 'https://www.example.com'],
+      ['https://www.example.com', { ...other, instanceUrl: given }, 'https://www.example.com'],
+      [given, { ...other, instanceUrl: '' }, given],
+    ] as const) {
+      await inClone(other, "UPDATE ir_config_parameter SET value = $1 WHERE key = 'web.base.url'", [
+        stored,
+      ]);
+      await databases.setUrl(reported);
+      expect(await urlOf(), `${stored} ${reported.instanceUrl}`).to.equal(after);
+    }
+    await inClone(other, "UPDATE ir_config_parameter SET value = $1 WHERE key = 'web.base.url'", [
+      given,
+    ]);
+  });
+
+  it('takes over a database that belonged to its tenant', async () => {
+    const name = quoted(nameOf(other));
+    await withSql(postgres.server, 'template1', (sql) =>
+      sql(`ALTER DATABASE ${name} OWNER TO ${name}`),
+    );
+    await databases.setUrl(other);
+    const [database] = await inClone(
+      other,
+      'SELECT pg_get_userbyid(datdba) AS owner FROM pg_database WHERE datname = current_database()',
+    );
+    expect(database).to.deep.equal({ owner: postgres.server.user });
+    expect(await asTenant(other, nameOf(other), 'SELECT 1 AS one')).to.deep.equal([{ one: 1 }]);
+  });
+
   it('leaves no way in but the customer’s own, and no job that fires at once', async () => {
     for (const clone of [one, other]) {
       const users = await inClone(
@@ -237,6 +293,23 @@ describe('the customers’ databases on a real Postgres', function () {
       const error = await asTenant(one, 'postgres', attempt).catch((thrown: unknown) => thrown);
       expect(error, attempt).to.have.property('code').that.is.oneOf(REFUSED);
     }
+  });
+
+  it('survives the loss of its connection between two queries', async () => {
+    const cluster = new Cluster(postgres.server, { keepConnections: true });
+    const lost = await cluster
+      .administer(async (client) => {
+        const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
+        const isOver = once(client as Client, 'end');
+        await withSql(postgres.server, 'template1', (sql) =>
+          sql('SELECT pg_terminate_backend($1)', [rows[0].pid]),
+        );
+        await isOver;
+        return client.query('SELECT 1');
+      })
+      .catch((error: unknown) => error);
+    expect(lost).to.have.property('reason', 'PostgresUnavailable');
+    expect(await cluster.has('postgres'), 'with the next connection').to.equal(true);
   });
 
   it('waits for a request that an Odoo is answering, not for one that comes later', async () => {

@@ -108,5 +108,8 @@ describe('ArchiveStore', () => {
     expect(await readFile(join(filestore, 'ms_abc123_12/file'), 'utf8')).to.equal('hers\n');
     expect(await readdir(filestore)).to.deep.equal(['ms_abc123_12']);
     expect(await readdir(secrets)).to.deep.equal(['admin-password']);
+    expect(await store.isRestoring(12), 'until somebody says that it is complete').to.equal(true);
+    await store.endRestore(12);
+    expect(await store.isRestoring(12)).to.equal(false);
   });
 });
