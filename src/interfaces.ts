@@ -106,7 +106,10 @@ export interface Engine {
 export interface Databases {
   /** Resolves when the shared server answers; throws RetryableError('PostgresUnavailable'). */
   ping(): Promise<void>;
-  /** Makes the instance's own idea of its URL what it is now, for its next start. */
+  /**
+   * Where we have given the instance another URL since it was last reported, makes that its own idea of it, for its next start.
+   * Throws TenantDatabaseError when the customer's database does not let us.
+   */
   setUrl(desired: DesiredInstance): Promise<void>;
   /** Builds what the plan's instances will be cloned from, where it is not there yet. */
   prepare(plan: Plan, signal: AbortSignal): Promise<void>;

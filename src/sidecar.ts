@@ -97,7 +97,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     dataDir: config.dataDir,
     dirs,
     tools,
-    serverOf: async (desired) => (await placeOf(desired)).own ?? config.postgres,
+    loginOf: (desired) => databases.loginForArchive(desired),
   });
   const manager = new OdooManager(connect(config.manager, observers.onRpc));
   return {

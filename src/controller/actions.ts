@@ -1,4 +1,4 @@
-import { PortTakenError, RetryableError } from '../errors.ts';
+import { PortTakenError, RetryableError, TenantDatabaseError } from '../errors.ts';
 import type { Action, DesiredInstance } from '../instance/types.ts';
 import { enoughMemory } from './enough-memory.ts';
 import { logLine, progressReport } from './progress.ts';
@@ -78,10 +78,17 @@ export function makeActions(world: World): Record<Action, Act> {
     );
   }
 
+  /** The ports may have changed since the address was last reported, or the pattern of the URLs. A customer's database may refuse it. */
+  async function renewUrl(desired: DesiredInstance): Promise<void> {
+    await databases.setUrl(desired).catch((error) => {
+      if (!(error instanceof TenantDatabaseError)) throw error;
+      world.log.warn({ instance: desired.id, name: desired.name, err: error }, 'URL not renewed');
+    });
+  }
+
   async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
     await memoryForOne(desired, signals);
-    // The ports may have changed since the database was made, or the pattern of the URLs.
-    await databases.setUrl(desired);
+    await renewUrl(desired);
     if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
   }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
@@ -10,7 +10,7 @@ import type { DesiredInstance } from '../instance/types.ts';
 import type { Archives } from '../interfaces.ts';
 import { exec } from './exec.ts';
 import type { InstanceDirs } from './instance-dir.ts';
-import type { PgServer, PgTools } from './pg-tools.ts';
+import type { PgLogin, PgTools } from './pg-tools.ts';
 
 /** A customer's files may be many. */
 const TAR_TIMEOUT = 60 * 60_000;
@@ -19,6 +19,10 @@ const TAR_TIMEOUT = 60 * 60_000;
 const KEPT = ['docker-compose.yml', 'etc', 'filestore', 'secrets'];
 
 const UNFINISHED = '.unfinished';
+
+/** An empty file in an instance's directory while its data come from an archive. */
+const RESTORING = 'restoring';
+
 const manifestSchema = z.object({
   format: z.literal(1),
   install: z.string(),
@@ -43,8 +47,8 @@ export interface ArchiveStoreOptions {
   readonly dataDir: string;
   readonly dirs: InstanceDirs;
   readonly tools: Pick<PgTools, 'dump' | 'check'>;
-  /** The Postgres that has an instance's database. */
-  readonly serverOf: (desired: DesiredInstance) => Promise<PgServer>;
+  /** The way into an instance's database, as its tenant. */
+  readonly loginOf: (desired: DesiredInstance) => Promise<PgLogin>;
 }
 
 /**
@@ -82,12 +86,12 @@ export class ArchiveStore implements Archives {
   }
 
   async #fill(desired: DesiredInstance, folder: string, signal: AbortSignal): Promise<void> {
-    const { dirs, install, serverOf, tools } = this.#options;
+    const { dirs, install, loginOf, tools } = this.#options;
     const { dump, files, manifest } = pathsIn(folder);
     const database = databaseName(install, desired.id);
     // Before they are filled: both hold all that the customer has.
     for (const file of [dump, files]) await writeFile(file, '', { mode: 0o600 });
-    await tools.dump(await serverOf(desired), database, dump, signal);
+    await tools.dump(await loginOf(desired), dump, signal);
     await tar('--create', files, dirs.paths(desired.id).directory, signal);
     const description: z.infer<typeof manifestSchema> = {
       format: 1,
@@ -130,7 +134,7 @@ export class ArchiveStore implements Archives {
   async unpack(archive: Archive, id: number, signal: AbortSignal): Promise<void> {
     const { dirs, install } = this.#options;
     const paths = dirs.paths(id);
-    await mkdir(paths.directory, { recursive: true, mode: 0o700 });
+    await this.beginRestore(id);
     await tar('--extract', archive.files, paths.directory, signal);
     if (id === archive.instance) return;
     const filestore = join(paths.filestore, databaseName(install, id));
@@ -138,6 +142,27 @@ export class ArchiveStore implements Archives {
     await rename(join(paths.filestore, archive.database), filestore);
     for (const name of await readdir(paths.secrets))
       if (name !== 'admin-password') await rm(join(paths.secrets, name));
+  }
+
+  /** Says that what lies in an instance's directory is no customer's data yet, until endRestore(). */
+  async beginRestore(id: number): Promise<void> {
+    const { directory } = this.#options.dirs.paths(id);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await writeFile(join(directory, RESTORING), '', { mode: 0o600 });
+  }
+
+  /** Whether beginRestore() was not followed by endRestore(). */
+  async isRestoring(id: number): Promise<boolean> {
+    const mark = join(this.#options.dirs.paths(id).directory, RESTORING);
+    return access(mark).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The instance has all of its data: from now on they are the customer's. */
+  async endRestore(id: number): Promise<void> {
+    await rm(join(this.#options.dirs.paths(id).directory, RESTORING), { force: true });
   }
 
   async #read(folder: string): Promise<Archive> {

@@ -48,7 +48,6 @@ export function viewOf(template: Template, input: RenderInput, digest: string) {
     checkouts: mounts.map(({ path, target }) => ({ path, target })),
     addonsPath: mounts.flatMap(({ addonsFolders }) => addonsFolders).join(','),
     database,
-    dbfilter: `^${database}$`,
     workers: input.workers,
     limitMemorySoft: Math.max(memoryMb, MEMORY_SOFT_MB) * 1024 * 1024,
     limitMemoryHard: Math.max(Math.ceil(memoryMb * 1.25), MEMORY_HARD_MB) * 1024 * 1024,

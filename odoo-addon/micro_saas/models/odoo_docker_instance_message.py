@@ -68,6 +68,7 @@ class OdooDockerInstance(models.Model):
             "ModulesFailed": _("The modules of this plan could not be installed: %s", detail),
             "DockerUnavailable": _("Docker does not answer."),
             "PostgresUnavailable": _("The database server does not answer."),
+            "TenantDatabase": _("The customer's own database did not do what was asked of it."),
             "StartFailed": _("Docker could not start the instance."),
             "NotEnoughMemory": _("The server has too little free memory to start the instance."),
             "NotAnswering": _("The instance was started but does not answer."),

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { ArchiveStore } from '../../../src/engine/archives.ts';
 import { InstanceDirs } from '../../../src/engine/instance-dir.ts';
 import { TerminalError } from '../../../src/errors.ts';
+import { databaseName } from '../../../src/instance/name.ts';
 import { anInstance, aSubscription } from '../../support/samples.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
@@ -27,9 +28,12 @@ describe('ArchiveStore', () => {
       install: 'abc123',
       dataDir,
       dirs,
-      serverOf: async () => ({ socketDir: '/run', user: 'admin', password: '' }),
+      loginOf: async (desired) => {
+        const name = databaseName('abc123', desired.id);
+        return { socketDir: '/run', database: name, role: name, password: '' };
+      },
       tools: {
-        dump: async (_server, database, file) => {
+        dump: async ({ database }, file) => {
           dumps += 1;
           await writeFile(file, `dump of ${database}`);
         },
@@ -104,5 +108,8 @@ describe('ArchiveStore', () => {
     expect(await readFile(join(filestore, 'ms_abc123_12/file'), 'utf8')).to.equal('hers\n');
     expect(await readdir(filestore)).to.deep.equal(['ms_abc123_12']);
     expect(await readdir(secrets)).to.deep.equal(['admin-password']);
+    expect(await store.isRestoring(12), 'until somebody says that it is complete').to.equal(true);
+    await store.endRestore(12);
+    expect(await store.isRestoring(12)).to.equal(false);
   });
 });
