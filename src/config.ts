@@ -67,6 +67,19 @@ const schema = z.strictObject({
   repositories: z
     .strictObject({
       protocols: z.array(z.enum(['https', 'http'])).default(['https']),
+      privateHosts: z.array(z.string().min(1)).default([]),
+      credentials: z
+        .array(
+          z.strictObject({
+            url: z.url({ protocol: /^https?$/ }),
+            user: z
+              .string()
+              .regex(/^[^:]+$/, 'a name without a colon')
+              .default('git'),
+            tokenFile: absolute,
+          }),
+        )
+        .default([]),
     })
     .prefault({}),
   egress: z
@@ -151,8 +164,8 @@ function readYaml(file: string): Record<string, unknown> {
   }
 }
 
-/** Keys whose values are lists: commas part them in the environment. */
-const LISTS: ReadonlySet<string> = new Set(['protocols', 'allow']);
+/** Keys whose value in the environment is a list, separated by commas. */
+const LISTS: ReadonlySet<string> = new Set(['protocols', 'privateHosts', 'allow']);
 
 /** Lays MICROSAAS_A_B over the key a.b, for every key the schema knows. */
 function withEnvironment(
@@ -170,7 +183,7 @@ function withEnvironment(
       place = place[part] as Record<string, unknown>;
     }
     const last = key.at(-1) as string;
-    place[last] = LISTS.has(last) ? text.split(',').map((p) => p.trim()) : text;
+    place[last] = LISTS.has(last) ? text.split(',').map((part) => part.trim()) : text;
   }
   return merged;
 }

@@ -23,13 +23,29 @@ export class TerminalError extends ReasonedError {
 
 /** The world was not ready; the work queue backs off and tries again. */
 export class RetryableError extends ReasonedError {
-  override readonly name = 'RetryableError';
+  override readonly name: string = 'RetryableError';
 }
 
 /** Somebody else has bound the port since it was found free: the next pair is taken. */
 export class PortTakenError extends ReasonedError {
   override readonly name = 'PortTakenError';
 }
+
+/**
+ * Something in a customer's database was in the way, by accident or on purpose. The cause holds their text: for a log, where it is
+ * quoted and cut, and never for a terminal.
+ */
+export class TenantDatabaseError extends RetryableError {
+  constructor(database: string, cause: unknown) {
+    super('TenantDatabase', "The customer's own database did not do what was asked of it.", {
+      cause: new Error(String((cause as Error)?.message ?? cause).slice(0, MOST_QUOTED)),
+      detail: database,
+    });
+  }
+}
+
+/** How much of a stranger's error is kept, in characters. */
+const MOST_QUOTED = 500;
 
 /** The configuration is wrong. Names the key, what was expected and what was found. */
 export class ConfigError extends Error {

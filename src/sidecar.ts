@@ -35,6 +35,8 @@ export async function assemble(config: Config, observers: Observers = {}) {
   const repositories = new Repositories({
     dataDir: config.dataDir,
     allowedProtocols: config.repositories.protocols,
+    privateHosts: config.repositories.privateHosts,
+    credentials: config.repositories.credentials,
   });
   const docker = dockerCli(config.docker.socket);
   const images = new Images(install, api, docker);
@@ -101,7 +103,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     dirs,
     disk,
     tools,
-    serverOf: async (desired) => (await placeOf(desired)).own ?? config.postgres,
+    loginOf: (desired) => databases.loginForArchive(desired),
   });
   const manager = new OdooManager(connect(config.manager, observers.onRpc));
   return {

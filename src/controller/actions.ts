@@ -1,4 +1,4 @@
-import { notEnoughDisk, PortTakenError, RetryableError } from '../errors.ts';
+import { notEnoughDisk, PortTakenError, RetryableError, TenantDatabaseError } from '../errors.ts';
 import type { Action, DesiredInstance } from '../instance/types.ts';
 import { enoughMemory } from './enough-memory.ts';
 import { logLine, progressReport } from './progress.ts';
@@ -85,11 +85,18 @@ export function makeActions(world: World): Record<Action, Act> {
     );
   }
 
+  /** The ports may have changed since the address was last reported, or the pattern of the URLs. A customer's database may refuse it. */
+  async function renewUrl(desired: DesiredInstance): Promise<void> {
+    await databases.setUrl(desired).catch((error) => {
+      if (!(error instanceof TenantDatabaseError)) throw error;
+      world.log.warn({ instance: desired.id, name: desired.name, err: error }, 'URL not renewed');
+    });
+  }
+
   async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
     await roomOnDisk();
     await memoryForOne(desired, signals);
-    // The ports may have changed since the database was made, or the pattern of the URLs.
-    await databases.setUrl(desired);
+    await renewUrl(desired);
     if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
   }
 
@@ -150,8 +157,9 @@ export function makeActions(world: World): Record<Action, Act> {
     assignPorts: async (desired, _, { wanted }) => wanted(await assignPorts(desired, [])),
     fetchRepositories: async (desired, { stop }) => {
       await roomOnDisk();
-      const commits = await engine.fetchRepositories(desired, stop);
-      await reporter.report({ id: desired.id, revision: desired.revision, commits });
+      const { commits, remarks } = await engine.fetchRepositories(desired, stop);
+      const log = remarks.map((remark) => logLine(world.now(), remark));
+      await reporter.report({ id: desired.id, revision: desired.revision, commits, log });
     },
     render: async (desired, _, { wanted }) => {
       await engine.render(desired);

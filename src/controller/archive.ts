@@ -25,21 +25,30 @@ export async function archive(
     await engine.startDatabase(desired, stop);
     await databases.awaitServer(desired, stop);
   }
-  const name = await archives.write(desired, stop).catch((error: unknown) => {
+  const written = await archives.write(desired, stop).catch((error: unknown) => {
     if (stop.aborted || !isGivenUp(desired, error)) throw error;
     log.warn({ instance: id, name: desired.name, err: error }, 'goes without an archive');
-    return '';
+    return null;
   });
-  if (name) log.info({ instance: id, name: desired.name, archive: name }, 'archived');
+  if (written)
+    log.info(
+      { instance: id, name: desired.name, archive: written.name, leftOut: written.leftOut },
+      'archived',
+    );
   await reporter.report({
     id,
     revision,
-    subscription: { ...change, archivedAt: now(), archive: name },
-    log: [logLine(now(), name ? `Archived and verified: ${name}.` : WITHOUT)],
+    subscription: { ...change, archivedAt: now(), archive: written?.name ?? '' },
+    log: [logLine(now(), written ? archived(written) : WITHOUT)],
   });
 }
 
 /** A person has confirmed that the data may go without an archive, and the reason why there is none will not pass by itself. */
 function isGivenUp({ endsWithoutArchive }: DesiredInstance, error: unknown): boolean {
   return endsWithoutArchive && !(error instanceof ManagerError) && whoIsAway(error) === null;
+}
+
+function archived({ name, leftOut }: { readonly name: string; readonly leftOut: number }): string {
+  const rest = `${leftOut} files and folders are not in it: no program can open paths as long as theirs. Its manifest names some.`;
+  return [`Archived and verified: ${name}.`, ...(leftOut > 0 ? [rest] : [])].join(' ');
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
@@ -12,7 +12,7 @@ import type { Disk } from './disk.ts';
 import { exec } from './exec.ts';
 import { listFiles } from './file-list.ts';
 import type { InstanceDirs } from './instance-dir.ts';
-import type { PgServer, PgTools } from './pg-tools.ts';
+import type { PgLogin, PgTools } from './pg-tools.ts';
 import { removeTree } from './remove-tree.ts';
 
 /** A customer's files may be many. */
@@ -25,6 +25,10 @@ const KEPT = ['docker-compose.yml', 'etc', 'filestore', 'secrets'];
 const MOST_HOLES = 500 * 1024 ** 3;
 
 const UNFINISHED = '.unfinished';
+
+/** An empty file in an instance's directory while its data come from an archive. */
+const RESTORING = 'restoring';
+
 const manifestSchema = z.object({
   format: z.literal(1),
   install: z.string(),
@@ -52,8 +56,8 @@ export interface ArchiveStoreOptions {
   readonly dirs: InstanceDirs;
   readonly disk: Pick<Disk, 'checkRoom'>;
   readonly tools: Pick<PgTools, 'dump' | 'check'>;
-  /** The Postgres that has an instance's database. */
-  readonly serverOf: (desired: DesiredInstance) => Promise<PgServer>;
+  /** The way into an instance's database, as its tenant. */
+  readonly loginOf: (desired: DesiredInstance) => Promise<PgLogin>;
 }
 
 /**
@@ -70,20 +74,21 @@ export class ArchiveStore implements Archives {
     this.#root = join(options.dataDir, 'archives');
   }
 
-  async write(desired: DesiredInstance, signal: AbortSignal): Promise<string> {
+  async write(
+    desired: DesiredInstance,
+    signal: AbortSignal,
+  ): Promise<{ name: string; leftOut: number }> {
     const name = nameOf(desired);
-    const isWritten = await this.read(name).then(
-      () => true,
-      () => false,
-    );
+    const written = await this.read(name).catch(() => null);
     // Whoever was killed before the manager heard of it has left a whole one.
-    if (isWritten) return name;
+    if (written) return { name, leftOut: written.leftOut?.count ?? 0 };
     const folder = join(this.#root, name);
     const unfinished = `${folder}${UNFINISHED}`;
     for (const remains of [folder, unfinished]) await rm(remains, { recursive: true, force: true });
     await mkdir(unfinished, { recursive: true, mode: 0o700 });
+    let leftOut: number;
     try {
-      await this.#fill(desired, unfinished, signal);
+      leftOut = await this.#fill(desired, unfinished, signal);
       await this.#check(desired, unfinished, signal);
       for (const path of [...Object.values(pathsIn(unfinished)), unfinished]) await flush(path);
       await rename(unfinished, folder);
@@ -93,11 +98,12 @@ export class ArchiveStore implements Archives {
       throw error;
     }
     await flush(this.#root);
-    return name;
+    return { name, leftOut };
   }
 
-  async #fill(desired: DesiredInstance, folder: string, signal: AbortSignal): Promise<void> {
-    const { dirs, disk, install, serverOf, tools } = this.#options;
+  /** @returns how many files are left out */
+  async #fill(desired: DesiredInstance, folder: string, signal: AbortSignal): Promise<number> {
+    const { dirs, disk, install, loginOf, tools } = this.#options;
     const { dump, files, manifest } = pathsIn(folder);
     const database = databaseName(install, desired.id);
     const { directory } = dirs.paths(desired.id);
@@ -107,7 +113,7 @@ export class ArchiveStore implements Archives {
     await disk.checkRoom(tarBytes);
     // Before they are filled: both hold all that the customer has.
     for (const file of [dump, files]) await writeFile(file, '', { mode: 0o600 });
-    await tools.dump(await serverOf(desired), database, dump, signal);
+    await tools.dump(await loginOf(desired), dump, signal);
     await tarCreate(files, directory, list, signal);
     await rm(list);
     const description: z.infer<typeof manifestSchema> = {
@@ -124,6 +130,7 @@ export class ArchiveStore implements Archives {
     };
     const text = `${JSON.stringify(description, null, 2)}\n`;
     await writeFile(manifest, text, { mode: 0o600 });
+    return leftOut.count;
   }
 
   /** Reads again all that was written: nothing is removed for an archive that nobody has read. */
@@ -152,7 +159,7 @@ export class ArchiveStore implements Archives {
   async unpack(archive: Archive, id: number, signal: AbortSignal): Promise<void> {
     const { dirs, install } = this.#options;
     const paths = dirs.paths(id);
-    await mkdir(paths.directory, { recursive: true, mode: 0o700 });
+    await this.beginRestore(id);
     await tar('--extract', archive.files, paths.directory, signal);
     if (id === archive.instance) return;
     const filestore = join(paths.filestore, databaseName(install, id));
@@ -160,6 +167,27 @@ export class ArchiveStore implements Archives {
     await rename(join(paths.filestore, archive.database), filestore);
     for (const name of await readdir(paths.secrets))
       if (name !== 'admin-password') await rm(join(paths.secrets, name));
+  }
+
+  /** Says that what lies in an instance's directory is no customer's data yet, until endRestore(). */
+  async beginRestore(id: number): Promise<void> {
+    const { directory } = this.#options.dirs.paths(id);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await writeFile(join(directory, RESTORING), '', { mode: 0o600 });
+  }
+
+  /** Whether beginRestore() was not followed by endRestore(). */
+  async isRestoring(id: number): Promise<boolean> {
+    const mark = join(this.#options.dirs.paths(id).directory, RESTORING);
+    return access(mark).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The instance has all of its data: from now on they are the customer's. */
+  async endRestore(id: number): Promise<void> {
+    await rm(join(this.#options.dirs.paths(id).directory, RESTORING), { force: true });
   }
 
   async #read(folder: string): Promise<Archive> {
@@ -233,7 +261,8 @@ async function tar(
     });
   } catch (cause) {
     signal.throwIfAborted();
-    if (!(cause instanceof CommandError) || isDiskFull(cause)) throw cause;
+    if (action === '--extract' || !(cause instanceof CommandError) || isDiskFull(cause))
+      throw cause;
     throw failed(`tar ${action.slice(2)} ended with ${cause.exitCode ?? 'a timeout'}`, cause);
   }
 }

@@ -15,11 +15,11 @@ export class FakeArchives implements Archives {
     this.#hasData = hasData;
   }
 
-  async write({ id }: DesiredInstance): Promise<string> {
+  async write({ id }: DesiredInstance) {
     if (!this.#hasData(id)) throw new Error(`instance ${id} has no data to archive`);
     if (this.refusal) throw this.refusal;
     this.written.set(id, `${id}-archive`);
-    return `${id}-archive`;
+    return { name: `${id}-archive`, leftOut: 0 };
   }
 
   async verify({ id }: DesiredInstance): Promise<void> {

@@ -18,8 +18,8 @@ await dirs.write(7, { conf: 'old', compose: 'old' }, root);
 await writeFile(dirs.paths(7).filestore + '/file', randomBytes(60_000));
 const archives = new ArchiveStore({
   install: 'abc123', dataDir: '/data', dirs, disk: { checkRoom: async () => {} },
-  tools: { dump: (_server, _database, file) => writeFile(file, 'dump'), check: async () => 'TABLE DATA public res_users ' },
-  serverOf: async () => ({}),
+  tools: { dump: (_login, file) => writeFile(file, 'dump'), check: async () => 'TABLE DATA public res_users ' },
+  loginOf: async () => ({}),
 });
 const never = new AbortController().signal;
 const instance = (name) => ({

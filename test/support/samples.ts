@@ -5,6 +5,7 @@ import type {
   InvoiceLine,
   ObservedInstance,
   Plan,
+  Repository,
 } from '../../src/instance/types.ts';
 
 /*
@@ -87,6 +88,17 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
   };
 }
 
+export function aRepository(over: Partial<Repository> = {}): Repository {
+  return {
+    id: 1,
+    url: 'https://git.example.com/x',
+    branch: '19.0',
+    commit: '',
+    isOfPlan: false,
+    ...over,
+  };
+}
+
 /** Everything there, up and answering. */
 export function aWorld(over: Partial<ObservedInstance> = {}): ObservedInstance {
   return {
@@ -140,6 +152,7 @@ export function aPlan(over: Partial<Plan> = {}): Plan {
     id: 5,
     templateCode: 'odoo',
     modules: ['sale_management'],
+    repositories: [],
     languages: ['es_ES', 'en_US'],
     countryCode: 'ES',
     ...over,

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ManagerError } from '../../src/errors.ts';
-import { anInstance, aPlan } from '../support/samples.ts';
+import { anInstance, aPlan, aRepository } from '../support/samples.ts';
 import { Simulation } from '../support/simulation.ts';
 
 describe('Daemon', () => {
@@ -366,7 +366,7 @@ describe('Daemon', () => {
   });
 
   it('goes on with the others when one cannot be helped', async () => {
-    const repository = { id: 1, url: 'https://gone.example.com/x', branch: '19.0', commit: '' };
+    const repository = aRepository({ url: 'https://gone.example.com/x' });
     sim.engine.brokenRepositories.set(repository.url, new Error('gone'));
     await sim.start();
     const broken = sim.people.create({ repositories: [repository] });

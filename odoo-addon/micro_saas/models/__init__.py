@@ -5,6 +5,7 @@ from . import (
     odoo_docker_instance,
     odoo_docker_instance_message,
     odoo_docker_instance_ports,
+    odoo_docker_instance_repositories,
     odoo_docker_instance_buttons,
     odoo_docker_instance_sidecar,
     odoo_docker_instance_ending,

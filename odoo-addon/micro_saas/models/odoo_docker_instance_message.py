@@ -57,9 +57,11 @@ class OdooDockerInstance(models.Model):
                 detail,
             ),
             "RepositoryUnreachable": _("The repository %s could not be reached.", detail),
-            "RepositoryForbidden": _("The repository %s is private or does not exist.", detail),
+            "RepositoryForbidden": _(
+                "The repository %s does not exist, or it is private and the sidecar has no valid token for it.", detail
+            ),
             "RepositoryInvalid": _("The repository %s cannot be used.", detail),
-            "BranchMissing": _("The branch does not exist in the repository: %s", detail),
+            "BranchMissing": _("Neither a branch nor a tag of that name is in the repository: %s", detail),
             "UnknownTemplate": _("There is no template “%s”.", detail),
             "TemplateInvalid": _("The template “%s” cannot be used.", detail),
             "TemplateBreaksPolicy": _("The template asks for something forbidden: %s", detail),
@@ -71,6 +73,7 @@ class OdooDockerInstance(models.Model):
             "ModulesFailed": _("The modules of this plan could not be installed: %s", detail),
             "DockerUnavailable": _("Docker does not answer."),
             "PostgresUnavailable": _("The database server does not answer."),
+            "TenantDatabase": _("The customer's own database did not do what was asked of it."),
             "StartFailed": _("Docker could not start the instance."),
             "NotEnoughMemory": _("The server has too little free memory to start the instance."),
             "NotEnoughDisk": _(

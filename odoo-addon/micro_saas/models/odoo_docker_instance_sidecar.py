@@ -78,15 +78,7 @@ class OdooDockerInstance(models.Model):
             "cpus": plan.microsaas_cpus,
             "modules": plan._microsaas_module_list(),
             "workers": 0,
-            "repositories": [
-                {
-                    "id": repository.id,
-                    "url": repository.url,
-                    "branch": repository.branch or "",
-                    "commit": repository.commit or "",
-                }
-                for repository in self.repository_ids
-            ],
+            "repositories": self._desired_repositories(),
             "customer": self._desired_customer(),
             "requested_at": self.requested_at,
             # A slice forgets whom it was read together with: many instances would be many queries.
@@ -138,8 +130,7 @@ class OdooDockerInstance(models.Model):
             vals["next_review"] = fields.Datetime.to_datetime(report["next_review"])
         write_changed(self, vals)
         for row in report.get("commits", []):
-            repository = self.repository_ids.filtered(lambda repo, row=row: repo.id == row["id"])
-            write_changed(repository, {"commit": row["commit"]})
+            self._repository_fetched(row["id"], row["commit"])
         if report.get("subscription"):
             self.subscription_ids[:1]._apply_change(report["subscription"])
 

@@ -8,6 +8,7 @@ from . import (
     test_nudge,
     test_portal,
     test_product,
+    test_repositories,
     test_settings,
     test_sidecar_methods,
     test_subscription,

@@ -6,6 +6,7 @@ import { Disk, type Room } from '../../../src/engine/disk.ts';
 import { listFiles } from '../../../src/engine/file-list.ts';
 import { InstanceDirs } from '../../../src/engine/instance-dir.ts';
 import { RetryableError, TerminalError } from '../../../src/errors.ts';
+import { databaseName } from '../../../src/instance/name.ts';
 import { makeDeepTree, makeOddFiles, makeSparseFile } from '../../support/hostile-files.ts';
 import { anInstance, aSubscription } from '../../support/samples.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
@@ -34,9 +35,12 @@ describe('ArchiveStore', () => {
       dataDir,
       dirs,
       disk,
-      serverOf: async () => ({ socketDir: '/run', user: 'admin', password: '' }),
+      loginOf: async (desired) => {
+        const name = databaseName('abc123', desired.id);
+        return { socketDir: '/run', database: name, role: name, password: '' };
+      },
       tools: {
-        dump: async (_server, database, file) => {
+        dump: async ({ database }, file) => {
           dumps += 1;
           await writeFile(file, `dump of ${database}`);
         },
@@ -62,7 +66,7 @@ describe('ArchiveStore', () => {
     );
 
   it('has the name of the moment the data began to go, and only its owner reads it', async () => {
-    expect(await store.write(removed(), never)).to.equal(NAME);
+    expect(await store.write(removed(), never)).to.deep.equal({ name: NAME, leftOut: 0 });
     const archive = join(dataDir, 'archives', NAME);
     expect((await stat(archive)).mode & 0o777).to.equal(0o700);
     const files = await readdir(archive);
@@ -111,6 +115,9 @@ describe('ArchiveStore', () => {
     expect(await readFile(join(filestore, 'ms_abc123_12/file'), 'utf8')).to.equal('hers\n');
     expect(await readdir(filestore)).to.deep.equal(['ms_abc123_12']);
     expect(await readdir(secrets)).to.deep.equal(['admin-password']);
+    expect(await store.isRestoring(12), 'until somebody says that it is complete').to.equal(true);
+    await store.endRestore(12);
+    expect(await store.isRestoring(12)).to.equal(false);
   });
 
   describe('of files that want to be in the way', () => {
@@ -122,7 +129,8 @@ describe('ArchiveStore', () => {
 
     it('has all that has a path, counts and names what has none, and the removal ends', async () => {
       await makeDeepTree(filestore(), 20);
-      await store.write(removed(), never);
+      for (let time = 0; time < 2; time++)
+        expect(await store.write(removed(), never)).to.deep.equal({ name: NAME, leftOut: 1 });
       const { leftOut } = await manifest();
       expect(leftOut.count).to.equal(1);
       expect(leftOut.paths[0]).to.match(/^filestore\/ms_abc123_7\/ddd/);

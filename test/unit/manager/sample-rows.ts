@@ -19,7 +19,9 @@ export const INSTANCE_ROW = {
   cpus: 0.5,
   modules: ['account'],
   workers: 0,
-  repositories: [{ id: 1, url: 'https://git.example/x', branch: '19.0', commit: '' }],
+  repositories: [
+    { id: 1, url: 'https://git.example/x', branch: '19.0', commit: '', of_plan: false },
+  ],
   customer: { name: 'Ana', email: 'ana@example.com', lang: 'es_ES', country_code: 'ES' },
   requested_at: 1_795_305_600.123456,
   subscription: false,
