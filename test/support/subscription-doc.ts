@@ -116,14 +116,17 @@ function table(): string[] {
 
 /** Where a setting leads somewhere else than the table above. */
 function differences(): string[] {
+  const cases = SITUATIONS.flatMap(([situation, make]) =>
+    EVENTS.map(([event, happen]) => {
+      const lead = (terms?: Partial<Terms>) => outcome(happen(make(terms)));
+      return { situation, event, lead, usual: lead() };
+    }),
+  );
   const rows = SETTINGS.flatMap(([setting, terms]) =>
-    SITUATIONS.flatMap(([situation, make]) =>
-      EVENTS.flatMap(([event, happen]) => {
-        const usual = outcome(happen(make()));
-        const other = outcome(happen(make(terms)));
-        return other === usual ? [] : [[setting, situation, event, other, usual]];
-      }),
-    ),
+    cases.flatMap(({ event, lead, situation, usual }) => {
+      const other = lead(terms);
+      return other === usual ? [] : [[setting, situation, event, other, usual]];
+    }),
   );
   const head = ['setting', 'state', 'event', 'then', 'instead of'];
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
