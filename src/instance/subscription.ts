@@ -128,10 +128,10 @@ function begin({ isRunning, subscription, today }: Look): Subscription {
 function prolongFree(subscription: Subscription, look: Look): Subscription {
   const { endDay, periods, startDay, terms } = subscription;
   const months = periods.find((period) => period.isFirst)?.months ?? 0;
-  const goesOn =
+  const continues =
     terms.free === 'continue' && !look.isCancelled && !look.isRemoved && look.isDayCertain;
   const isOver = startDay !== '' && endDay !== '' && endDay < look.today;
-  if (!goesOn || !isOver || months === 0) return subscription;
+  if (!continues || !isOver || months === 0) return subscription;
   const eve = addDays(startDay, -1);
   let end = endDay;
   for (let term = 1; end < look.today; term++) end = monthsAfter(eve, term * months);

@@ -1,6 +1,5 @@
 import { expect } from 'chai';
-import { eventually } from './support/eventually.ts';
-import { passSince, purged } from './support/ladder.ts';
+import { passFinalNotice, passSince, purged } from './support/ladder.ts';
 import { logIn } from './support/login.ts';
 import { chapter, scenario } from './support/scenario.ts';
 
@@ -35,13 +34,8 @@ chapter('an instance with a Postgres of its own', () => {
     const { instances, sidecar } = world;
     const { login, password } = await sidecar.secret(id);
     await instances.remove([id]);
-    const subscription = await instances.subscription({ id });
-    await passSince(world, subscription, 'hidden_at', 30);
-    await eventually(async () => {
-      const { final_notice_at } = await instances.subscription({ id });
-      expect(final_notice_at, 'the customer was told').to.be.a('string');
-    });
-    await passSince(world, subscription, 'final_notice_at', 7);
+    await passSince(world, await instances.subscription({ id }), 'hidden_at', 30);
+    await passFinalNotice(world, id);
     await sidecar.restore(await purged(world, id));
     await instances.reaches(id, 'stopped');
     await instances.press(id, 'start_instance');
