@@ -25,74 +25,95 @@ export interface CountedPeriods {
 
 const HOUR = 3_600_000;
 
+/** The last paid day and the periods, as they become while they are gone through. */
+interface Ledger {
+  endDay: string;
+  readonly periods: Period[];
+}
+
 /**
  * Moves the last paid day by what became of the money: a paid line adds its months once; a line whose money went back,
  * or a part of it, takes days away in proportion; paid again gives them back. However often it is asked, each line
  * counts once.
  */
 export function countPeriods(subscription: Subscription, rules: PeriodRules): CountedPeriods {
-  const { inPaymentIsPaid, now, timeZone } = rules;
-  const { terms } = subscription;
-  const today = dayIn(timeZone, now);
-  const periods = [...subscription.periods];
-  const renewed: Period[] = [];
+  const ledger: Ledger = { endDay: subscription.endDay, periods: [...subscription.periods] };
+  // What goes back goes first, so that a correction finds its original out of the way.
+  const missing = settleMissing(ledger, subscription, rules);
+  const paid = countPaid(ledger, subscription, rules);
+  return { ...ledger, ...missing, ...paid };
+}
+
+/** Takes days back whose money has been missing for long enough, and remembers since when the others' is. */
+function settleMissing(
+  ledger: Ledger,
+  { startDay, terms }: Subscription,
+  { inPaymentIsPaid, mayTakeBack, now, timeZone }: PeriodRules,
+): Pick<CountedPeriods, 'unpaid' | 'reconsiderUntil'> {
   const unpaid: Period[] = [];
   const waits: number[] = [];
-  let { endDay } = subscription;
-  let hasGiven = false;
-
-  // What goes back goes first, so that a correction finds its original out of the way.
-  for (const [index, period] of periods.entries()) {
-    if (!isMissing(period, subscription, inPaymentIsPaid)) {
-      if (period.missingSince) periods[index] = { ...period, missingSince: null };
+  for (const [index, period] of ledger.periods.entries()) {
+    if (!isMissing(period, startDay, inPaymentIsPaid)) {
+      if (period.missingSince) ledger.periods[index] = { ...period, missingSince: null };
       continue;
     }
-    if (!rules.mayTakeBack) continue;
-    const missing = { ...period, missingSince: period.missingSince ?? now };
-    const until = missing.missingSince.getTime() + terms.reconsider * HOUR;
+    if (!mayTakeBack) continue;
+    const missingSince = period.missingSince ?? now;
+    ledger.periods[index] = { ...period, missingSince };
+    const until = missingSince.getTime() + terms.reconsider * HOUR;
     const isReconsidered = isGoneForGood(period) || until <= now.getTime();
     if (!isReconsidered) waits.push(until);
     else if (terms.refund !== 'suspend') unpaid.push(period);
     else if (period.counted) {
       const excess = given(period.counted) - paidDays(period, period.counted, inPaymentIsPaid);
-      const back = takeBack(period.counted, excess, endDay, today);
-      endDay = back.endDay;
-      periods[index] = { ...period, missingSince: null, counted: back.counted };
-      continue;
+      const today = dayIn(timeZone, now);
+      const { counted, endDay } = takeBack(period.counted, excess, ledger.endDay, today);
+      ledger.endDay = endDay;
+      ledger.periods[index] = { ...period, missingSince: null, counted };
     }
-    periods[index] = missing;
   }
+  return { unpaid, reconsiderUntil: waits.length > 0 ? new Date(Math.min(...waits)) : null };
+}
+
+/** Counts what is paid and was not counted yet, and gives back what is paid again. */
+function countPaid(
+  ledger: Ledger,
+  subscription: Subscription,
+  { inPaymentIsPaid, now, timeZone }: PeriodRules,
+): Pick<CountedPeriods, 'hasGiven' | 'renewed'> {
+  const { startDay, terms } = subscription;
+  const { periods } = ledger;
+  const today = dayIn(timeZone, now);
+  const renewed: Period[] = [];
+  let hasGiven = false;
+
+  const book = (index: number, period: Period, { counted, endDay }: Booking): Period => {
+    const booked = { ...period, counted };
+    ledger.endDay = endDay;
+    periods[index] = booked;
+    hasGiven = true;
+    return booked;
+  };
 
   for (const [index, period] of periods.entries()) {
-    const { counted } = period;
     if (paidShare(period, inPaymentIsPaid) === 0) continue;
+    const { counted } = period;
     if (counted) {
-      const lost = paidDays(period, counted, inPaymentIsPaid) - given(counted);
-      if (lost <= 0) continue;
-      const back = giveBack(counted, lost, endDay, today);
-      endDay = back.endDay;
-      periods[index] = { ...period, counted: back.counted };
-    } else {
-      if (period.months === 0 || subscription.startDay === '') continue;
-      const original = periods.find((it) => it.lineId === period.replaces && it.counted);
-      // The correction waits until what it corrects is out of the way.
-      if (
-        original &&
-        isMissing(original, subscription, inPaymentIsPaid) &&
-        terms.refund === 'suspend'
-      )
-        continue;
-      const first = original?.counted
-        ? inPlaceOf(original.counted, period.months, periods, endDay, today)
-        : fresh(period, { ...subscription, endDay, periods }, today, timeZone);
-      endDay = first.endDay;
-      periods[index] = { ...period, counted: first.counted };
-      if (!period.isFirst && !original) renewed.push(periods[index] as Period);
+      const again = paidDays(period, counted, inPaymentIsPaid) - given(counted);
+      if (again > 0) book(index, period, giveBack(counted, again, ledger.endDay, today));
+      continue;
     }
-    hasGiven = true;
+    if (period.months === 0 || startDay === '') continue;
+    const original = periods.find((it) => it.lineId === period.replaces && it.counted);
+    if (!original?.counted) {
+      const before = { ...subscription, ...ledger };
+      const booked = book(index, period, fresh(period, before, today, timeZone));
+      if (!period.isFirst) renewed.push(booked);
+    } else if (terms.refund !== 'suspend' || !isMissing(original, startDay, inPaymentIsPaid))
+      // Else the correction waits until what it corrects is out of the way.
+      book(index, period, inPlaceOf(original.counted, period.months, ledger, today));
   }
-  const reconsiderUntil = waits.length > 0 ? new Date(Math.min(...waits)) : null;
-  return { endDay, periods, hasGiven, renewed, unpaid, reconsiderUntil };
+  return { hasGiven, renewed };
 }
 
 interface Booking {
@@ -141,7 +162,7 @@ export function isGoneForGood({ money }: Period): boolean {
 }
 
 /** Whether the subscription lives on days of this period for which the money is not here. */
-function isMissing(period: Period, { startDay }: Subscription, inPaymentIsPaid: boolean): boolean {
+function isMissing(period: Period, startDay: string, inPaymentIsPaid: boolean): boolean {
   const { counted, isFirst } = period;
   if (counted) return paidDays(period, counted, inPaymentIsPaid) < given(counted);
   return isFirst && startDay === '' && paidShare(period, inPaymentIsPaid) === 0;
@@ -240,8 +261,7 @@ function giveBack(counted: CountedPeriod, days: number, endDay: string, today: s
 function inPlaceOf(
   original: CountedPeriod,
   months: number,
-  periods: readonly Period[],
-  endDay: string,
+  { endDay, periods }: Ledger,
   today: string,
 ): Booking {
   // The plan does not take money's way back into account, so the correction has nothing to give.
