@@ -96,6 +96,10 @@ const QUESTIONS: readonly string[] = [
   '  in draft and asks a person about one that is posted.',
   '- **26. Who moved that date?** Each automatic suspension, return, changed end and removal of data leaves a line in the subscription’s',
   '  chatter: the sidecar, what, why.',
+  '',
+  'Each is a row or a test of its own in `test/unit/instance/subscription.test.ts`, is carried out in',
+  '`test/unit/controller/subscription.test.ts`, and lives through three years in `subscription-years.test.ts`; what Odoo does of it is in',
+  '`TestSubscription` and `TestSubscriptionSidecar` of the addon.',
 ];
 
 function outcome(story: Story): string {
