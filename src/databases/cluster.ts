@@ -277,11 +277,21 @@ export class Cluster {
     await this.administer((client) => client.query(`${change} ${tenant}`));
   }
 
-  /** Gives a database that is complete its final name. */
-  async rename(from: string, to: string): Promise<void> {
-    await this.administer((client) =>
-      client.query(`ALTER DATABASE ${escapeIdentifier(from)} RENAME TO ${escapeIdentifier(to)}`),
-    );
+  /** Gives a database that is complete its tenant's name: admitted() has been for the other one, and ends. */
+  async complete(unfinished: string, tenant: string): Promise<void> {
+    const [from, to] = [unfinished, tenant].map(escapeIdentifier);
+    const rename = `ALTER DATABASE ${from} RENAME TO ${to}`;
+    const isMentioned = await this.administer(async (client) => {
+      try {
+        await inTransaction(client, [rename, `DROP ROLE IF EXISTS ${from}`]);
+        return false;
+      } catch (error) {
+        if (!STILL_MENTIONED.has((error as { code?: string }).code ?? '')) throw error;
+        await client.query(rename);
+        return true;
+      }
+    });
+    if (isMentioned) await this.dropRole(unfinished);
   }
 
   /** Ends whatever a role is doing, wherever it is connected. */
