@@ -343,17 +343,18 @@ export class Cluster {
   /** @returns whether it is gone; what it left in the shared database goes with it */
   async #dropMentioned(role: string): Promise<boolean> {
     const name = escapeIdentifier(role);
-    const drop = () =>
-      this.administer((client) => client.query(`DROP ROLE ${name}`)).then(
+    const isDone = (work: Promise<unknown>) =>
+      work.then(
         () => true,
         (error) => {
           if (STILL_MENTIONED.has(error.code)) return false;
           throw error;
         },
       );
+    const drop = () => isDone(this.administer((client) => client.query(`DROP ROLE ${name}`)));
     if (await drop()) return true;
-    await this.#inSharedDatabase((client) => client.query(`DROP OWNED BY ${name}`));
-    return drop();
+    const left = this.#inSharedDatabase((client) => client.query(`DROP OWNED BY ${name}`));
+    return (await isDone(left)) && drop();
   }
 }
 
