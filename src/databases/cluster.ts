@@ -49,8 +49,6 @@ const CONNECTION_LIMIT = 20;
 /** Errors that say "Postgres is not there (yet)", as opposed to "Postgres refuses". */
 const AWAY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', '57P03', '57P01', '53300']);
 
-const NO_SUCH_DATABASE = '3D000';
-
 /** Something somewhere still mentions the role, or a tenant's open transaction does. */
 const STILL_MENTIONED = new Set(['2BP01', '55P03']);
 
@@ -100,7 +98,7 @@ export class Cluster {
       try {
         return await once();
       } catch (error) {
-        if ((error as { code?: string }).code !== NO_SUCH_DATABASE) throw error;
+        if (!isMissingItself(error)) throw error;
         await this.#makeDatabase(ADMIN_DATABASE);
         return once();
       }
@@ -409,6 +407,12 @@ async function sayingWhoIsAway<T>(work: () => Promise<T>): Promise<T> {
       ? new RetryableError('PostgresUnavailable', 'The database server does not answer.', { cause })
       : cause;
   }
+}
+
+/** The administrator's own database is not there yet, as opposed to one that was asked for. */
+function isMissingItself(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === '3D000' && message?.includes(ADMIN_DATABASE) === true;
 }
 
 function isAway(error: unknown): boolean {
