@@ -184,6 +184,8 @@ export class OdooDatabases implements Databases {
       await copyTree(join(template.filestoreDir, template.database), filestore, place.owner);
     };
     const login = { database: unfinished, role: database, password: place.dbPassword };
+    // Its role is somebody's, and would be made anew below.
+    if (await cluster.has(database)) throw new Error(`the database ${database} exists already`);
     await cluster.drop(unfinished);
     await this.#spareOrClone(cluster, template, login);
     soon();

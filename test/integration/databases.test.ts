@@ -180,6 +180,12 @@ describe('the customers’ databases on a real Postgres', function () {
     ]);
   });
 
+  it('makes nothing over a database that is there, and leaves its role as it is', async () => {
+    const error = await create(one).catch((thrown: unknown) => thrown);
+    expect(String(error)).to.match(/exists already/);
+    expect(await asTenant(one, nameOf(one), 'SELECT 1 AS one')).to.deep.equal([{ one: 1 }]);
+  });
+
   it('takes over a database that belonged to its tenant', async () => {
     const name = quoted(nameOf(other));
     await withSql(postgres.server, 'template1', (sql) =>
