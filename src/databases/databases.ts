@@ -184,6 +184,8 @@ export class OdooDatabases implements Databases {
       await copyTree(join(template.filestoreDir, template.database), filestore, place.owner);
     };
     const login = { database: unfinished, role: database, password: place.dbPassword };
+    // Its role is somebody's, and would be made anew below.
+    if (await cluster.has(database)) throw new Error(`the database ${database} exists already`);
     await cluster.drop(unfinished);
     await this.#spareOrClone(cluster, template, login);
     soon();
@@ -199,7 +201,7 @@ export class OdooDatabases implements Databases {
         passwordHash,
       }),
     );
-    await this.#complete(cluster, unfinished, database);
+    await cluster.complete(unfinished, database);
   }
 
   async invitation(desired: DesiredInstance): Promise<string> {
@@ -241,7 +243,7 @@ export class OdooDatabases implements Databases {
     if (options.isCopy)
       await cluster.enter(login, TOUCH, (session) => renewParameters(session, place.url));
     await cluster.disconnect(role);
-    await this.#complete(cluster, database, role);
+    await cluster.complete(database, role);
   }
 
   /** The way in for who copies all of an instance's database while the instance does not run. */
@@ -281,12 +283,6 @@ export class OdooDatabases implements Databases {
     for (const remains of [role, database]) await cluster.dropRole(remains);
     await cluster.ensureRole(role, password);
     await cluster.administer((client) => client.query(admitted(role, database)));
-  }
-
-  /** What has the final name is complete. */
-  async #complete(cluster: Cluster, unfinished: string, database: string): Promise<void> {
-    await cluster.rename(unfinished, database);
-    await cluster.dropRole(unfinished);
   }
 
   /** The login of the instance's administrator, as it is now. */
