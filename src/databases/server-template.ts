@@ -22,7 +22,7 @@ import { type TemplateKey, templateHash } from './template-key.ts';
 import { noteOf, readNote, superfluous, type TemplateNote } from './template-note.ts';
 
 /** Who administers an instance's own Postgres: the superuser that the image's first start makes. */
-export const OWN_SUPERUSER = 'postgres';
+const OWN_SUPERUSER = 'postgres';
 
 /** As deploy/tenants.pg_hba.conf says it of the shared server. Nothing here may ever say `peer` or `trust`. */
 const PG_HBA = `local  all       ${OWN_SUPERUSER}  scram-sha-256
