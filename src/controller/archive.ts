@@ -1,4 +1,4 @@
-import { ManagerError, whoIsAway } from '../errors.ts';
+import { ManagerError, TerminalError, whoIsAway } from '../errors.ts';
 import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import { logLine, progressReport } from './progress.ts';
@@ -13,19 +13,19 @@ export async function archive(
   world: World,
   stop: AbortSignal,
 ): Promise<void> {
-  const { archives, engine, databases, log, now, reporter } = world;
+  const { archives, databases, log, now, reporter } = world;
   const { id, revision } = desired;
   if (!desired.wasReady) {
     await reporter.report({ id, revision, subscription: { ...change, archivedAt: now() } });
     return;
   }
   reporter.progress(progressReport(desired, 'Archiving', now()));
-  if ((await databases.observe(desired)) === 'offline') {
-    // Its own Postgres was stopped with it; the next look stops it again.
-    await engine.startDatabase(desired, stop);
-    await databases.awaitServer(desired, stop);
-  }
-  const written = await archives.write(desired, stop).catch((error: unknown) => {
+  const write = async () => {
+    if ((await databases.observe(desired)) === 'offline')
+      await startOwnServer(desired, world, stop);
+    return archives.write(desired, stop);
+  };
+  const written = await write().catch((error: unknown) => {
     if (stop.aborted || !isGivenUp(desired, error)) throw error;
     log.warn({ instance: id, name: desired.name, err: error }, 'goes without an archive');
     return null;
@@ -41,6 +41,25 @@ export async function archive(
     subscription: { ...change, archivedAt: now(), archive: written?.name ?? '' },
     log: [logLine(now(), written ? archived(written) : WITHOUT)],
   });
+}
+
+/** Its own Postgres was stopped with it; the next look stops it again. What its tenant did to it must not hold the archive up in silence. */
+async function startOwnServer(
+  desired: DesiredInstance,
+  { engine, databases }: World,
+  stop: AbortSignal,
+): Promise<void> {
+  try {
+    await engine.startDatabase(desired, stop);
+    await databases.awaitServer(desired, stop);
+  } catch (cause) {
+    stop.throwIfAborted();
+    throw new TerminalError(
+      'ArchiveFailed',
+      "The archive could not be written: the instance's own Postgres does not start. Its log (docker logs) says why. Nothing was removed.",
+      { cause },
+    );
+  }
 }
 
 /** A person has confirmed that the data may go without an archive, and the reason why there is none will not pass by itself. */

@@ -216,6 +216,13 @@ export class Cluster {
     };
   }
 
+  /** Gives the administrator another password than the one of this address. */
+  async setPassword(password: string): Promise<void> {
+    const name = escapeIdentifier(this.address.user);
+    const verifier = escapeLiteral(scramVerifier(password));
+    await this.administer((client) => client.query(`ALTER ROLE ${name} WITH PASSWORD ${verifier}`));
+  }
+
   /** Whether a database of exactly this name exists. */
   async has(database: string): Promise<boolean> {
     return this.administer(async (client) => {

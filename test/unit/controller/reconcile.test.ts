@@ -85,7 +85,10 @@ describe('reconcile', () => {
       },
       render: (desired) => sim.engine.render(desired),
       startDatabase: (desired) => sim.engine.startDatabase(desired),
-      createDatabase: (desired) => sim.databases.create(desired, UNHEARD),
+      createDatabase: async (desired) => {
+        await sim.databases.prepareFor(desired, UNHEARD.progress);
+        await sim.databases.create(desired, UNHEARD);
+      },
       start: (desired) => sim.engine.start(desired),
       awaitAnswer: (desired) => sim.engine.awaitAnswer(desired, async () => {}, signal),
       stop: (desired) => sim.engine.stop(desired),
