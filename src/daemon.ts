@@ -3,6 +3,7 @@ import { claim } from './controller/claim.ts';
 import { preparePlan } from './controller/prepare-plan.ts';
 import { reconcile } from './controller/reconcile.ts';
 import { poll, sweep } from './controller/resync.ts';
+import { NOBODY } from './controller/rooms.ts';
 import { WorkQueue, type WorkSignals } from './controller/work-queue.ts';
 import type { World } from './controller/world.ts';
 import { whoIsAway } from './errors.ts';
@@ -11,7 +12,7 @@ import type { Key } from './instance/types.ts';
 /** How often Docker's list is held against Odoo's: finds what the event stream has missed. */
 const SWEEP_SCHEDULE = '*/5 * * * *';
 
-/** How many keys are looked at together. Most of that is waiting; what is not is limited by `World.whenRoom`. */
+/** How many keys are looked at together. What takes longer waits aside, and is limited by `World.rooms`. */
 const WORKERS = 32;
 
 /** Retries of one key: 1 s, 2 s, 4 s … five minutes. */
@@ -104,8 +105,8 @@ export class Daemon {
       return;
     }
     if (kind === 'spares') {
-      const { databases, whenRoom } = this.#world;
-      return whenRoom(() => databases.restock());
+      const { databases, rooms } = this.#world;
+      return rooms.starts.run(NOBODY, () => databases.restock());
     }
     if (kind === 'plan') return preparePlan(Number(id), this.#world, signals.stop);
     const instances = await claim(Number(id), this.#world);
@@ -175,6 +176,9 @@ export class Daemon {
           'orphan: containers of ours that Odoo does not know',
         );
       }
+      const left = await this.#world.engine.removeStaleHelpers();
+      if (left.length > 0)
+        this.#world.log.warn({ containers: left }, 'removed what a killed sidecar had left');
       const dropped = await this.#world.databases.trim(plans);
       if (dropped.length > 0) this.#world.log.info({ dropped }, 'template databases dropped');
     });

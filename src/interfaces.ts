@@ -57,6 +57,18 @@ export interface Manager {
   askToGoOn(descents: Descents): Promise<void>;
 }
 
+/** The containers of one instance, as one answer of Docker about all of them has it. */
+export interface Listed {
+  /** All of them run. A paused one does not. */
+  readonly running: boolean;
+  /** One of them has a process, be it a paused one. */
+  readonly up: boolean;
+  /** Where this host reaches its Odoo; 0: nowhere. */
+  readonly httpPort: number;
+  /** It has a Postgres of its own. */
+  readonly hasOwnDatabase: boolean;
+}
+
 /** Whatever runs instances. `observe` changes nothing; every other method may be repeated. */
 export interface Engine {
   observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>>;
@@ -88,8 +100,10 @@ export interface Engine {
   purge(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Where people reach the instance. */
   url(desired: DesiredInstance): string;
-  /** Ids of instances that have containers, and whether these run. */
-  list(): Promise<Map<number, { readonly running: boolean }>>;
+  /** Ids of instances that have containers, and what these are. */
+  list(): Promise<Map<number, Listed>>;
+  /** Removes what a killed sidecar has left behind of its own helpers; returns the names. */
+  removeStaleHelpers(): Promise<string[]>;
   /**
    * Calls back with the id of every instance whose containers changed, until the signal; reconnects by itself,
    * and then calls back with null: something may have been missed.

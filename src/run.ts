@@ -5,6 +5,7 @@ import type { Config } from './config.ts';
 import { Brake } from './controller/brake.ts';
 import { Calendar } from './controller/calendar.ts';
 import { Reporter } from './controller/reporter.ts';
+import { makeRooms } from './controller/rooms.ts';
 import { Daemon } from './daemon.ts';
 import { ConfigError, ManagerError } from './errors.ts';
 import { type ListenAddress, listen } from './http/server.ts';
@@ -45,9 +46,6 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
     await sidecar.repositories.sweep();
     const facts = await greet(sidecar, log, stop);
     await manager.syncTemplates(sidecar.templates.all);
-    const room = new PQueue({
-      concurrency: config.instances.parallel || Math.max(2, availableParallelism()),
-    });
     const choices = new PQueue({ concurrency: 1 });
     const now = () => new Date();
     daemon = new Daemon({
@@ -70,7 +68,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
         reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
         limits: config.limits,
         inPaymentIsPaid: facts.inPaymentIsPaid,
-        whenRoom: (work) => room.add(work),
+        rooms: makeRooms(config.instances.parallel || Math.max(2, availableParallelism())),
         oneByOne: (work) => choices.add(work),
         hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,
         now,

@@ -53,7 +53,9 @@ export async function assemble(config: Config, observers: Observers = {}) {
   async function placeOf(desired: DesiredInstance): Promise<DatabasePlace> {
     const template = templates.get(desired.templateCode);
     const paths = dirs.paths(desired.id);
-    const secrets = await dirs.secrets(desired.id);
+    const secrets = desired.wasReady
+      ? await dirs.secrets(desired.id)
+      : await dirs.makeSecrets(desired.id);
     const own = {
       socketDir: paths.socket,
       user: 'postgres',

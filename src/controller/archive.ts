@@ -1,3 +1,4 @@
+import { filesMissing } from '../errors.ts';
 import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import { logLine, progressReport } from './progress.ts';
@@ -16,6 +17,8 @@ export async function archive(
     await reporter.report({ id, revision, subscription: { ...change, archivedAt: now() } });
     return;
   }
+  // What verifies as a whole copy of nothing would be the reason to remove the rest.
+  if ((await engine.observe(desired)).data !== 'whole') throw filesMissing();
   reporter.progress(progressReport(desired, 'Archiving', now()));
   if ((await databases.observe(desired)) === 'offline') {
     // Its own Postgres was stopped with it; the next look stops it again.

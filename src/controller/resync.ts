@@ -1,4 +1,5 @@
 import type { InstanceState, Key, Plan } from '../instance/types.ts';
+import type { Listed } from '../interfaces.ts';
 import type { World } from './world.ts';
 
 /** How many keys one poll takes at most; what is left is found by the next. */
@@ -32,12 +33,14 @@ export async function sweep(world: Pick<World, 'manager' | 'engine'>): Promise<S
   const [states, plans] = await Promise.all([world.manager.states(), world.manager.plans([])]);
   const keys: Key[] = [];
   for (const [id, state] of states)
-    if (disagrees(state, containers.get(id)?.running ?? false)) keys.push(`instance:${id}`);
+    if (disagrees(state, containers.get(id))) keys.push(`instance:${id}`);
   const orphans = [...containers.keys()].filter((id) => !states.has(id));
   return { keys, plans, orphans };
 }
 
-function disagrees(state: InstanceState, running: boolean): boolean {
-  if (state === 'running') return !running;
-  return running && (state === 'stopped' || state === 'draft' || state === 'removed');
+function disagrees(state: InstanceState, containers: Listed | undefined): boolean {
+  if (state === 'running') return !containers?.running;
+  return (
+    containers?.up === true && (state === 'stopped' || state === 'draft' || state === 'removed')
+  );
 }

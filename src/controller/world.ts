@@ -4,6 +4,7 @@ import type { Logger } from '../log.ts';
 import type { Brake } from './brake.ts';
 import type { Calendar } from './calendar.ts';
 import type { Reporter } from './reporter.ts';
+import type { Rooms } from './rooms.ts';
 
 /** All that the controller may see and touch. */
 export interface World {
@@ -14,8 +15,7 @@ export interface World {
   readonly reporter: Reporter;
   readonly limits: ClaimLimits;
   readonly inPaymentIsPaid: boolean;
-  /** Runs work that keeps processors busy (clones, starts) as soon as there is room for it, in the order asked. */
-  readonly whenRoom: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly rooms: Rooms;
   /** Runs work that chooses among what all may have, one after the other. */
   readonly oneByOne: <T>(work: () => Promise<T>) => Promise<T>;
   /** Whether there is memory for one more instance to start. */

@@ -14,6 +14,7 @@ export function containersState(
   digest: string,
 ): ObservedInstance['containers'] {
   if (containers.length === 0) return 'none';
+  if (containers.some(({ state }) => state === 'paused')) return 'paused';
   const up = containers.filter((container) => UP.has(container.state));
   if (up.length === 0) return 'stopped';
   if (up.length < services) return 'partial';

@@ -1,6 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { getgid, getuid } from 'node:process';
+import { helperLabels } from './commands.ts';
 import type { DockerCli } from './docker-cli.ts';
 
 /** A customer's database may be large. */
@@ -93,7 +94,7 @@ export class PgTools {
         ...(['docker', 'run', '--rm', '--network=none', '--cap-drop=ALL', '--read-only'] as const),
         '--security-opt=no-new-privileges',
         '--pids-limit=64',
-        `--label=microsaas.install=${this.#install}`,
+        ...helperLabels(this.#install, 'pg-tools'),
         `--user=${getuid?.() ?? 0}:${getgid?.() ?? 0}`,
         `--volume=${dirname(file)}:/archive`,
         ...options,

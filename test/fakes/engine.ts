@@ -9,7 +9,7 @@ interface Project {
   files: string | null;
   /** Its own Postgres, where its template has one. */
   isDatabaseUp: boolean;
-  containers: 'none' | 'stopped' | 'running';
+  containers: 'none' | 'stopped' | 'paused' | 'running';
   /** The files its containers were made from. */
   madeFrom: string | null;
   ports: PortPair | null;
@@ -30,6 +30,10 @@ export class FakeEngine implements Engine {
   /** Found free by the test, and taken when the container starts. */
   readonly stolenPorts = new Set<number>();
   readonly silent = new Set<number>();
+  /** Instances whose directory, or a part of it, somebody has deleted. */
+  readonly emptied = new Set<number>();
+  /** What killed sidecars left behind. */
+  readonly helpers: string[] = [];
   /** URLs of repositories that cannot be had, and why. */
   readonly brokenRepositories = new Map<string, Error>();
   /** How often something was changed. */
@@ -49,6 +53,7 @@ export class FakeEngine implements Engine {
     return {
       checkouts: fetched ? 'current' : 'missing',
       files: project.files === null ? 'absent' : project.files === wanted ? 'current' : 'stale',
+      data: this.emptied.has(desired.id) ? 'partial' : 'whole',
       containers:
         project.containers === 'none' && project.isDatabaseUp
           ? 'partial'
@@ -79,6 +84,8 @@ export class FakeEngine implements Engine {
   async render(desired: DesiredInstance): Promise<void> {
     if (desired.templateCode === 'unknown')
       throw new TerminalError('UnknownTemplate', 'There is no template of this name.');
+    if (desired.wasReady && this.emptied.has(desired.id))
+      throw new Error(`data of ${desired.id} would be made anew`);
     this.changes += 1;
     this.#projectOf(desired.id).files = filesFor(desired);
   }
@@ -151,8 +158,21 @@ export class FakeEngine implements Engine {
     this.#checkHere();
     const found = [...this.projects].filter(([, { containers }]) => containers !== 'none');
     return new Map(
-      found.map(([id, { containers }]) => [id, { running: containers === 'running' }]),
+      found.map(([id, { containers, isDatabaseUp, ports }]) => [
+        id,
+        {
+          running: containers === 'running',
+          up: containers === 'running' || containers === 'paused',
+          httpPort: ports?.http ?? 0,
+          hasOwnDatabase: isDatabaseUp,
+        },
+      ]),
     );
+  }
+
+  async removeStaleHelpers(): Promise<string[]> {
+    this.#checkHere();
+    return this.helpers.splice(0);
   }
 
   watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void> {
@@ -177,8 +197,14 @@ export class FakeEngine implements Engine {
   die(id: number): void {
     const project = this.#projectOf(id);
     this.#release(project);
-    if (project.containers === 'running') project.containers = 'stopped';
+    if (project.containers !== 'none') project.containers = 'stopped';
     Object.assign(project, { isDatabaseUp: false, isAnswering: false });
+    this.happened(id);
+  }
+
+  /** Somebody pauses its containers by hand. */
+  pause(id: number): void {
+    this.#projectOf(id).containers = 'paused';
     this.happened(id);
   }
 
@@ -225,6 +251,7 @@ export class FakeEngine implements Engine {
 const NOTHING = {
   checkouts: 'missing',
   files: 'absent',
+  data: 'absent',
   containers: 'none',
   answering: false,
 } as const;

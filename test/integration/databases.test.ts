@@ -96,7 +96,7 @@ describe('the customers’ databases on a real Postgres', function () {
         return runOdooInit(host, { ...init, owner });
       },
       placeOf: async (desired) => {
-        const { adminPassword, dbPassword } = await dirs.secrets(desired.id);
+        const { adminPassword, dbPassword } = await dirs.makeSecrets(desired.id);
         return {
           own: null,
           ...{ image: images.odoo, imageId, owner, dbPassword, adminPassword },
@@ -293,7 +293,7 @@ describe('the customers’ databases on a real Postgres', function () {
   });
 
   async function asTenant(desired: DesiredInstance, database: string, query: string) {
-    const { dbPassword } = await dirs.secrets(desired.id);
+    const { dbPassword } = await dirs.makeSecrets(desired.id);
     const server = { ...postgres.server, user: nameOf(desired), password: dbPassword };
     return withSql(server, database, (sql) => sql(query));
   }

@@ -77,6 +77,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
       lang: 'es_ES',
       countryCode: 'ES',
     },
+    partnerId: 12,
     requestedAt: 1_795_348_000,
     subscription: aSubscription(),
     companyTimeZone: 'Europe/Madrid',
@@ -90,6 +91,7 @@ export function aWorld(over: Partial<ObservedInstance> = {}): ObservedInstance {
   return {
     checkouts: 'current',
     files: 'current',
+    data: 'whole',
     database: 'ready',
     containers: 'running',
     answering: true,

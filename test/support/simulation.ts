@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { Brake } from '../../src/controller/brake.ts';
 import { Calendar } from '../../src/controller/calendar.ts';
 import { Reporter } from '../../src/controller/reporter.ts';
+import { makeRooms } from '../../src/controller/rooms.ts';
 import type { World } from '../../src/controller/world.ts';
 import { Daemon } from '../../src/daemon.ts';
 import { FakeArchives } from '../fakes/archives.ts';
@@ -24,6 +25,7 @@ export class Simulation {
   readonly engine = new FakeEngine();
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
   hasMemory = true;
+  readonly rooms = makeRooms(2);
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
   /** What the sidecar wrote into its log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
@@ -57,7 +59,7 @@ export class Simulation {
       reporter: new Reporter(manager, () => {}),
       limits: LIMITS,
       inPaymentIsPaid: true,
-      whenRoom: (work) => work(),
+      rooms: this.rooms,
       oneByOne: (work) => work(),
       hasMemory: () => this.hasMemory,
       now: this.time.now,
@@ -107,3 +109,6 @@ export class Simulation {
     this.time.release();
   }
 }
+
+/** What waiting aside comes to where nobody else waits. */
+export const atOnce = <T>(wait: () => Promise<T>): Promise<T> => wait();

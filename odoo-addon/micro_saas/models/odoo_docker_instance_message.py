@@ -63,11 +63,21 @@ class OdooDockerInstance(models.Model):
                 "The database of this instance has disappeared. Nothing was created in its place:"
                 " restore it from a backup."
             ),
+            "FilesMissing": _(
+                "Files of this instance have disappeared. Nothing was created in their place:"
+                " restore them from a backup."
+            ),
             "ModulesFailed": _("The modules of this plan could not be installed: %s", detail),
             "DockerUnavailable": _("Docker does not answer."),
+            "DockerRefused": _("Docker refused a request."),
+            "DockerFailed": _("Docker reports an error of its own."),
             "PostgresUnavailable": _("The database server does not answer."),
             "StartFailed": _("Docker could not start the instance."),
             "NotEnoughMemory": _("The server has too little free memory to start the instance."),
+            "CrashLoop": _(
+                "The instance ends again and again while it starts."
+                " The operator finds its last words in the log."
+            ),
             "NotAnswering": _("The instance was started but does not answer."),
             "NotConverging": _("The instance does not settle."),
             "Unexpected": _("Something unexpected happened. The operator finds it in the log."),

@@ -5,7 +5,7 @@ import { decide } from '../../../src/instance/decide.ts';
 import type { Action, DesiredInstance, DesiredState } from '../../../src/instance/types.ts';
 import { FakeEngine } from '../../fakes/engine.ts';
 import { Life } from '../../fakes/life.ts';
-import { Simulation } from '../../support/simulation.ts';
+import { atOnce, Simulation } from '../../support/simulation.ts';
 
 /** The adapter call that each step is made of. */
 const CALLS: Record<Action, string> = {
@@ -59,7 +59,14 @@ describe('reconcile', () => {
   /** One look at the instance, to its end. @returns what it threw, or null. */
   async function look(change: Partial<{ again: AbortSignal; stop: AbortSignal }> = {}) {
     const never = new AbortController().signal;
-    const signals = { stop: never, again: never, look: () => {}, failures: 0, ...change };
+    const signals = {
+      stop: never,
+      again: never,
+      look: () => {},
+      aside: atOnce,
+      failures: 0,
+      ...change,
+    };
     let outcome: unknown;
     const looking = reconcile(ID, sim.world(life), signals)
       .then(() => null)

@@ -7,7 +7,7 @@ import type { DesiredState } from '../../../src/instance/types.ts';
 import { Life } from '../../fakes/life.ts';
 import { audit } from '../../support/audit.ts';
 import { aPeriod } from '../../support/samples.ts';
-import { Simulation } from '../../support/simulation.ts';
+import { atOnce, Simulation } from '../../support/simulation.ts';
 
 const HOUR = 3_600_000;
 
@@ -42,7 +42,7 @@ describe('A subscription and its instance', function () {
   async function look(id: number): Promise<void> {
     const never = new AbortController().signal;
     let isOver = false;
-    const signals = { stop: never, again: never, look: () => {}, failures: 0 };
+    const signals = { stop: never, again: never, look: () => {}, aside: atOnce, failures: 0 };
     void reconcile(id, world, signals)
       .catch(() => {}) // killed, or to be tried again: the next poll shows what became of it
       .then(() => {
