@@ -129,6 +129,14 @@ export function makeActions(world: World): Record<Action, Act> {
     }
   }
 
+  /** Whoever has pressed a button while it waited for its turn is heard before it begins. */
+  const inStartRoom = (desired: DesiredInstance, signals: Signals, work: () => Promise<void>) =>
+    rooms.starts.run(desired.partnerId, async () => {
+      signals.stop.throwIfAborted();
+      signals.again.throwIfAborted();
+      await work();
+    });
+
   /** The files go last: they hold what is needed to go on after a crash. */
   async function purge(desired: DesiredInstance, stop: AbortSignal): Promise<void> {
     if (desired.wasReady) await archives.verify(desired);
@@ -152,8 +160,8 @@ export function makeActions(world: World): Record<Action, Act> {
       await databases.awaitServer(desired, stop);
     },
     createDatabase: (desired, signals, notes) =>
-      rooms.starts.run(desired.partnerId, () => createDatabase(desired, signals, notes)),
-    start: (desired, signals) => rooms.starts.run(desired.partnerId, () => start(desired, signals)),
+      inStartRoom(desired, signals, () => createDatabase(desired, signals, notes)),
+    start: (desired, signals) => inStartRoom(desired, signals, () => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, again }) => awaitAnswer(desired, AbortSignal.any([stop, again])),
     stop: (desired, { stop }) =>

@@ -4,6 +4,7 @@ import { standingOf } from '../instance/decide.ts';
 import { databaseName, networkOf, projectName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, PortPair } from '../instance/types.ts';
 import type { Engine, Listed } from '../interfaces.ts';
+import { printable } from '../log.ts';
 import { isServing, showsLogin } from './answer.ts';
 import { compileCheckout, composeUp, containerLogs, LABELS } from './commands.ts';
 import type { Container, DockerApi } from './docker-api.ts';
@@ -351,11 +352,6 @@ export class ComposeEngine implements Engine {
       .catch(String);
     return printable(text).slice(-LAST_WORDS);
   }
-}
-
-/** Without what a terminal would obey. */
-export function printable(text: string): string {
-  return text.replace(/[^\P{C}\n\t]/gu, '\uFFFD');
 }
 
 function ignoreFailure(error: unknown): void {

@@ -125,6 +125,7 @@ export class FakeEngine implements Engine {
       project.isAnswering = true;
       return;
     }
+    signal.throwIfAborted();
     await new Promise((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     });

@@ -172,6 +172,55 @@ describe('Daemon', () => {
     expect(await sim.untilSettled()).to.be.below(1_000);
   });
 
+  it('lets an instance go on that somebody has paused, and stops a paused one that is to be stopped', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.engine.pause(1);
+    expect(await sim.untilSettled()).to.be.below(1_000);
+    sim.engine.happened = () => {};
+    sim.people.press(1, 'stop');
+    await sim.untilSettled();
+    sim.engine.pause(1);
+    await sim.untilSettled(301_000);
+    expect(sim.engine.projects.get(1)?.containers).to.equal('stopped');
+  });
+
+  it('raises an alarm where files that existed are gone, makes nothing, and archives nothing', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.engine.emptied.add(1);
+    sim.people.press(1, 'restart');
+    await sim.time.until('the alarm', () => row().reason === 'FilesMissing', 5_000);
+    expect(row()).to.include({ state: 'error' });
+    const { changes } = sim;
+    await sim.time.pass(600_000, 1_000);
+    expect(sim.changes).to.equal(changes);
+    sim.people.press(1, 'stop');
+    await sim.untilSettled();
+    sim.engine.emptied.delete(1);
+    sim.people.press(1, 'start');
+    await sim.untilSettled();
+  });
+
+  it('starts a new sale within seconds while forty instances of another customer hang', async () => {
+    await sim.start();
+    for (let id = 1; id <= 40; id++) sim.engine.silent.add(id);
+    for (let i = 0; i < 40; i++) sim.people.press(sim.people.create({ partnerId: 77 }), 'start');
+    await sim.time.pass(3_000);
+    sim.people.pay();
+    const sold = await sim.time.until('sold', () => row(41).state === 'running', 10_000);
+    expect(sold).to.be.below(6_000);
+  });
+
+  it('removes by the sweep the helpers that a killed sidecar left', async () => {
+    sim.engine.helpers.push('left over');
+    await sim.start();
+    await sim.time.until('removed', () => sim.engine.helpers.length === 0, 1_000);
+    expect(says('removed what a killed sidecar had left')).to.have.length(1);
+  });
+
   it('finds by the sweep what Docker told nobody', async () => {
     await sim.start();
     sim.people.pay();

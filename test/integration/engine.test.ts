@@ -1,0 +1,141 @@
+import { readdir, rm } from 'node:fs/promises';
+import { expect } from 'chai';
+import { helperLabels } from '../../src/engine/commands.ts';
+import { removeStaleHelpers } from '../../src/engine/helpers.ts';
+import { RetryableError } from '../../src/errors.ts';
+import { networkOf } from '../../src/instance/name.ts';
+import type { DesiredInstance } from '../../src/instance/types.ts';
+import { images } from '../../stack/images.ts';
+import { anInstance } from '../support/samples.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+import { freePorts, type ThrowawayEngine, throwawayEngine } from '../support/throwaway-engine.ts';
+
+const INSTALL = 'engtst';
+
+describe('the engine on a real Docker', function () {
+  this.timeout(180_000);
+  const folder = temporaryFolder();
+  const { signal } = new AbortController();
+  let host: ThrowawayEngine;
+  let desired: DesiredInstance;
+
+  beforeEach(async () => {
+    desired = await small(1);
+  });
+  afterEach(() => host.remove());
+
+  const open = async (program?: string) => {
+    host = await throwawayEngine(INSTALL, folder(), program);
+  };
+  const wished = (change: Partial<DesiredInstance>) => ({ ...desired, ...change });
+  const containers = async (change: Partial<DesiredInstance> = {}) =>
+    (await host.engine.observe(wished(change))).containers;
+  const name = () => `ms-${INSTALL}-1-odoo`;
+  const state = () =>
+    host.docker(
+      'container',
+      'inspect',
+      '--format',
+      '{{.State.Status}} {{.State.ExitCode}}',
+      name(),
+    );
+
+  it('stops gracefully and removes without Compose file, directory and template', async () => {
+    await open();
+    await host.startNew(desired);
+    await rm(host.dirs.paths(1).directory, { recursive: true });
+    const gone = wished({ templateCode: 'gone', desiredState: 'stopped' });
+    expect((await host.engine.observe(gone)).data).to.equal('absent');
+    await host.engine.stop(gone, signal);
+    expect(await state(), 'it was asked to end').to.equal('exited 0');
+    await host.engine.takeDown(gone, signal);
+    expect(await containers({ desiredState: 'removed' })).to.equal('none');
+    await host.engine.purge(gone, signal);
+  });
+
+  it('sees a paused one, lets it go on when it is to run, and stops it gracefully when not', async () => {
+    await open();
+    await host.startNew(desired);
+    await host.docker('pause', name());
+    expect(await containers()).to.equal('paused');
+    expect((await host.engine.list()).get(1)).to.include({ running: false, up: true });
+    await host.engine.start(desired, signal);
+    expect(await containers()).to.equal('running');
+    await host.docker('pause', name());
+    expect(await containers({ desiredState: 'stopped' })).to.equal('paused');
+    await host.engine.stop(desired, signal);
+    expect(await state()).to.equal('exited 0');
+  });
+
+  it('starts a stopped one whose network was made again', async () => {
+    await open();
+    await host.startNew(desired);
+    await host.engine.stop(desired, signal);
+    const network = networkOf(INSTALL, 1);
+    await host.docker('network', 'rm', network);
+    await host.docker('network', 'create', '--label', `microsaas.install=${INSTALL}`, network);
+    await host.engine.start(desired, signal);
+    await host.engine.awaitAnswer(desired, async () => {}, signal);
+    expect(await containers()).to.equal('running');
+    expect((await host.engine.observe(desired)).data).to.equal('whole');
+  });
+
+  it('makes nothing in place of data that are gone, and only the configuration again', async () => {
+    await open();
+    await host.startNew(desired);
+    const { conf, compose, directory, filestore, sessions } = host.dirs.paths(1);
+    for (const path of [conf, compose, sessions]) await rm(path, { recursive: true });
+    expect(await host.engine.observe(desired)).to.include({ files: 'absent', data: 'whole' });
+    await host.engine.render(desired);
+    await host.engine.start(desired, signal);
+    await rm(filestore, { recursive: true });
+    expect((await host.engine.observe(desired)).data).to.equal('partial');
+    await host.engine.render(desired);
+    expect(await readdir(directory)).not.to.include('filestore');
+    await host.engine.stop(desired, signal);
+    const error = await host.engine.start(desired, signal).catch((it) => it);
+    expect(error, 'Docker makes no empty folder either').to.be.instanceOf(RetryableError);
+    await rm(directory, { recursive: true });
+    const lost = await host.engine.render(desired).catch((it) => it);
+    expect(lost).to.have.property('reason', 'FilesMissing');
+    expect((await host.engine.observe(desired)).data).to.equal('absent');
+  });
+
+  it('says of an instance that ends again and again what it is, with its last words in the log alone', async () => {
+    await open('import sys; print("\\x1b[31mout of order"); sys.exit(3)');
+    const error = await host.startNew(desired).catch((it) => it);
+    expect(error).to.have.property('reason', 'CrashLoop');
+    expect(error.message).not.to.include('out of order');
+    expect(error.cause.message).to.include('\uFFFD[31mout of order');
+  });
+
+  it('removes a helper that was made and never started, and no younger one', async () => {
+    await open();
+    const [install, helper] = helperLabels(INSTALL, 'image-user');
+    const labels = [String(install), String(helper)];
+    await host.docker('container', 'create', '--name', `${INSTALL}-helper`, ...labels, images.odoo);
+    const at = (minutes: number) => new Date(Date.now() + minutes * 60_000);
+    expect(await removeStaleHelpers(host.api, INSTALL, at(0))).to.deep.equal([]);
+    expect(await removeStaleHelpers(host.api, INSTALL, at(2))).to.deep.equal([`${INSTALL}-helper`]);
+    expect(await removeStaleHelpers(host.api, INSTALL, at(2))).to.deep.equal([]);
+  });
+
+  it('stops many together without a warning of Node', async () => {
+    await open();
+    const many: DesiredInstance[] = [];
+    for (let id = 1; id <= 12; id++) many.push(await small(id));
+    for (const one of many) await host.startNew(one);
+    const warnings: Error[] = [];
+    const warned = (warning: Error) => warnings.push(warning);
+    process.on('warning', warned);
+    await Promise.all(many.map((one) => host.engine.stop(one, new AbortController().signal)));
+    process.off('warning', warned);
+    expect(warnings).to.deep.equal([]);
+    const listed = [...(await host.engine.list()).values()];
+    expect(listed.every(({ up }) => !up)).to.equal(true);
+  });
+});
+
+async function small(id: number): Promise<DesiredInstance> {
+  return anInstance({ id, memoryMb: 64, cpus: 0.5, ports: await freePorts() });
+}
