@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { Brake } from '../src/controller/brake.ts';
 import { Calendar } from '../src/controller/calendar.ts';
+import { Liveness } from '../src/controller/liveness.ts';
 import { Reporter } from '../src/controller/reporter.ts';
 import { makeRooms } from '../src/controller/rooms.ts';
 import type { World } from '../src/controller/world.ts';
@@ -45,6 +46,11 @@ export function makeFleet(parallel = 2): Fleet {
     reporter: new Reporter(manager, () => {}),
     limits: { unitsPerLine: 20, claimsPerPlan: 20 },
     inPaymentIsPaid: true,
+    liveness: new Liveness({
+      probe: async (id) => engine.health(id),
+      now: () => new Date(),
+      onChange: (id) => daemon.hurry([`instance:${id}`]),
+    }),
     rooms: makeRooms(parallel),
     oneByOne: limited(1),
     hasMemory: () => true,

@@ -2,7 +2,7 @@ import cron, { type ScheduledTask } from 'node-cron';
 import { claim } from './controller/claim.ts';
 import { preparePlan } from './controller/prepare-plan.ts';
 import { reconcile } from './controller/reconcile.ts';
-import { poll, sweep } from './controller/resync.ts';
+import { poll, sweep, withoutDatabase } from './controller/resync.ts';
 import { NOBODY } from './controller/rooms.ts';
 import { WorkQueue, type WorkSignals } from './controller/work-queue.ts';
 import type { World } from './controller/world.ts';
@@ -22,6 +22,9 @@ const LAST_RETRY = 300_000;
 /** How long a new instance has the processors to itself before the next customer's clone is made, in milliseconds. */
 const RESTOCK_DELAY = 2_000;
 
+/** How often instances that are due are looked at, in milliseconds. */
+const LOOK_INTERVAL = 1_000;
+
 export interface DaemonOptions {
   readonly world: World;
   readonly pollSeconds: number;
@@ -36,11 +39,13 @@ export class Daemon {
   readonly #plans: WorkQueue<Key>;
   readonly #stop = new AbortController();
   #pollTimer: NodeJS.Timeout | undefined;
+  #lookTimer: NodeJS.Timeout | undefined;
   #restockTimer: NodeJS.Timeout | undefined;
   #sweepTask: ScheduledTask | undefined;
   #watching: Promise<void> = Promise.resolve();
   /** What is away at present: said once when it goes and once when it comes back. */
   readonly #away = new Set<'Odoo' | 'Docker' | 'Postgres'>();
+  #isHostSilent = false;
   readonly #knownOrphans = new Set<number>();
 
   constructor(options: DaemonOptions) {
@@ -61,6 +66,7 @@ export class Daemon {
       this.#stop.signal,
     );
     this.#sweepTask = cron.schedule(SWEEP_SCHEDULE, () => this.#sweep(), { noOverlap: true });
+    this.#lookAndRepeat();
     await Promise.all([this.#sweep(), this.#pollAndRepeat()]);
   }
 
@@ -73,6 +79,7 @@ export class Daemon {
   async stop(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#pollTimer);
+    clearTimeout(this.#lookTimer);
     clearTimeout(this.#restockTimer);
     await this.#sweepTask?.destroy();
     await Promise.all([this.#queue.close(), this.#plans.close()]);
@@ -163,9 +170,25 @@ export class Daemon {
     );
   }
 
+  #lookAndRepeat(): void {
+    if (this.#stop.signal.aborted) return;
+    const { liveness, log } = this.#world;
+    void this.#guarded(() => liveness.tick());
+    if (liveness.isHostSilent !== this.#isHostSilent) {
+      this.#isHostSilent = liveness.isHostSilent;
+      if (this.#isHostSilent)
+        log.error(
+          'so many instances do not answer that the host must be the cause: none is restarted',
+        );
+      else log.info('the instances answer again');
+    }
+    this.#lookTimer = setTimeout(() => this.#lookAndRepeat(), LOOK_INTERVAL);
+  }
+
   async #sweep(): Promise<void> {
     await this.#guarded(async () => {
-      const { keys, plans, orphans } = await sweep(this.#world);
+      const { keys, plans, orphans, watched } = await sweep(this.#world);
+      this.#world.liveness.watch(watched);
       this.#sayBack('Odoo', 'Docker');
       this.#add([...keys, ...plans.map(({ id }): Key => `plan:${id}`)]);
       for (const id of orphans) {
@@ -176,6 +199,7 @@ export class Daemon {
           'orphan: containers of ours that Odoo does not know',
         );
       }
+      this.#add(await withoutDatabase(this.#world, watched));
       const left = await this.#world.engine.removeStaleHelpers();
       if (left.length > 0)
         this.#world.log.warn({ containers: left }, 'removed what a killed sidecar had left');

@@ -69,9 +69,15 @@ export interface Listed {
   readonly hasOwnDatabase: boolean;
 }
 
+/** How an instance that should run looks from outside: `emptied`, its files are not what they were; `silent`, no answer in seconds. */
+export type Health = 'well' | 'silent' | 'emptied';
+
+/** One look at an instance, which costs neither Docker nor the manager anything. Never throws. */
+export type Probe = (id: number, listed: Listed) => Promise<Health>;
+
 /** Whatever runs instances. `observe` changes nothing; every other method may be repeated. */
 export interface Engine {
-  observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>>;
+  observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>>;
   /** Which of the two ports something on the host has bound. */
   boundPorts(ports: PortPair): Promise<number[]>;
   /** Fetches what is missing; returns the commit of each repository, in order. */
@@ -94,6 +100,8 @@ export interface Engine {
     signal: AbortSignal,
   ): Promise<void>;
   stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Stops what is up and starts it again, as it is. */
+  restart(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Removes containers only; files and data stay. */
   takeDown(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Removes containers and files for good, and the network when nobody else is on it. */
@@ -124,6 +132,8 @@ export interface Databases {
   /** Drops what instances were cloned from and no plan wants, when it is stale or long unused; returns the names. */
   trim(plans: readonly Plan[]): Promise<string[]>;
   observe(desired: DesiredInstance): Promise<ObservedInstance['database']>;
+  /** The instances that have a database on the shared server. */
+  list(): Promise<ReadonlySet<number>>;
   /** Waits until the server that was just started takes connections. */
   awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**

@@ -4,6 +4,7 @@ import PQueue from 'p-queue';
 import type { Config } from './config.ts';
 import { Brake } from './controller/brake.ts';
 import { Calendar } from './controller/calendar.ts';
+import { Liveness } from './controller/liveness.ts';
 import { Reporter } from './controller/reporter.ts';
 import { makeRooms } from './controller/rooms.ts';
 import { Daemon } from './daemon.ts';
@@ -68,6 +69,11 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
         reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
         limits: config.limits,
         inPaymentIsPaid: facts.inPaymentIsPaid,
+        liveness: new Liveness({
+          probe: (id, listed) => engine.probe(id, listed),
+          now,
+          onChange: (id) => daemon?.hurry([`instance:${id}`]),
+        }),
         rooms: makeRooms(config.instances.parallel || Math.max(2, availableParallelism())),
         oneByOne: (work) => choices.add(work),
         hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,

@@ -23,7 +23,8 @@ type Act = (desired: DesiredInstance, signals: Signals, notes: Notes) => Promise
 
 /** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
 export function makeActions(world: World): Record<Action, Act> {
-  const { archives, manager, engine, databases, reporter, rooms, oneByOne, hasMemory } = world;
+  const { archives, manager, engine, databases, reporter, rooms, oneByOne, hasMemory, liveness } =
+    world;
 
   /** Asked together, Odoo would name the same lowest pair to all. */
   const assignPorts = (desired: DesiredInstance, unusable: readonly number[]) =>
@@ -164,6 +165,11 @@ export function makeActions(world: World): Record<Action, Act> {
     start: (desired, signals) => inStartRoom(desired, signals, () => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, again }) => awaitAnswer(desired, AbortSignal.any([stop, again])),
+    restart: (desired, signals) =>
+      inStartRoom(desired, signals, async () => {
+        await engine.restart(desired, signals.stop);
+        liveness.restarted(desired.id);
+      }),
     stop: (desired, { stop }) =>
       rooms.stops.run(desired.partnerId, () => engine.stop(desired, stop)),
     takeDown: (desired, { stop }) =>

@@ -1,6 +1,6 @@
 import { filesMissing, ManagerError, RetryableError, TerminalError } from '../errors.ts';
 import { decide, standingOf } from '../instance/decide.ts';
-import type { Action, DesiredInstance } from '../instance/types.ts';
+import type { Action, DesiredInstance, ObservedInstance } from '../instance/types.ts';
 import { makeActions } from './actions.ts';
 import { archive } from './archive.ts';
 import { keepBooks } from './books.ts';
@@ -86,10 +86,16 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
 }
 
 /** Stopping and taking down must work whatever has become of Postgres, so it is not even asked. */
-async function observe(desired: DesiredInstance, { databases, engine }: World) {
+async function observe(
+  desired: DesiredInstance,
+  { databases, engine, liveness }: World,
+): Promise<ObservedInstance> {
   const standing = standingOf(desired);
   const needsDatabase = standing === 'purged' || (standing === 'running' && desired.ports !== null);
-  const seen = await engine.observe(desired);
+  const looked = await engine.observe(desired);
+  if (looked.answering) liveness.answered(desired.id);
+  const hung = !looked.answering && liveness.isHung(desired.id);
+  const seen = { ...looked, hung };
   // Without its secrets nobody gets into a Postgres of its own; and decide() goes no further anyway.
   if (standing === 'running' && desired.wasReady && seen.data !== 'whole')
     return { ...seen, database: 'offline' as const };
@@ -115,6 +121,7 @@ const STEP_NAME: Record<Action, string> = {
   createDatabase: 'container',
   start: 'container',
   awaitAnswer: 'first answer',
+  restart: 'restart',
   stop: 'stop',
   takeDown: 'removal',
   purge: 'removal of the data',

@@ -3,6 +3,7 @@ import type { Archives, Clock, Databases, Engine, Manager } from '../interfaces.
 import type { Logger } from '../log.ts';
 import type { Brake } from './brake.ts';
 import type { Calendar } from './calendar.ts';
+import type { Liveness } from './liveness.ts';
 import type { Reporter } from './reporter.ts';
 import type { Rooms } from './rooms.ts';
 
@@ -21,6 +22,7 @@ export interface World {
   /** Whether there is memory for one more instance to start. */
   readonly hasMemory: () => boolean;
   readonly brake: Brake;
+  readonly liveness: Liveness;
   readonly calendar: Calendar;
   readonly now: Clock;
   readonly log: Logger;

@@ -136,6 +136,14 @@ export class Cluster {
     });
   }
 
+  /** The names of all databases. */
+  async names(): Promise<string[]> {
+    return this.connected('postgres', async (client) => {
+      const found = await client.query<{ datname: string }>('SELECT datname FROM pg_database');
+      return found.rows.map(({ datname }) => datname);
+    });
+  }
+
   /** Creates the role, or gives the existing one this password; it may do nothing but log in. */
   async ensureRole(role: string, password: string): Promise<void> {
     const rights = `LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT ${CONNECTION_LIMIT} PASSWORD ${escapeLiteral(scramVerifier(password))}`;

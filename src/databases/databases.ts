@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RetryableError, TerminalError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
-import { databaseName } from '../instance/name.ts';
+import { databaseName, instanceOfDatabase } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
@@ -116,6 +116,11 @@ export class OdooDatabases implements Databases {
       if (place.own && error instanceof RetryableError) return 'offline';
       throw error;
     }
+  }
+
+  async list(): Promise<ReadonlySet<number>> {
+    const names = await this.#shared.names();
+    return new Set(names.flatMap((name) => instanceOfDatabase(this.#options.install, name) ?? []));
   }
 
   async setUrl(desired: DesiredInstance): Promise<void> {

@@ -3,7 +3,7 @@ import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
 import { databaseName, networkOf, projectName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, PortPair } from '../instance/types.ts';
-import type { Engine, Listed } from '../interfaces.ts';
+import type { Engine, Health, Listed } from '../interfaces.ts';
 import { printable } from '../log.ts';
 import { isServing, showsLogin } from './answer.ts';
 import { compileCheckout, composeUp, containerLogs, LABELS } from './commands.ts';
@@ -76,7 +76,7 @@ export class ComposeEngine implements Engine {
     this.#networks = new Networks(options.install, options.api, options.docker);
   }
 
-  async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>> {
+  async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
     const { dirs, repositories } = this.#options;
     const containers = await this.#containersOf(desired);
     const standing = standingOf(desired);
@@ -197,6 +197,11 @@ export class ComposeEngine implements Engine {
     await stopAll(this.#options.api, await this.#containersOf(desired), signal);
   }
 
+  async restart(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    await this.stop(desired, signal);
+    await this.#up(desired, [], signal);
+  }
+
   async takeDown(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     await takeDownAll(this.#options.api, await this.#containersOf(desired), signal);
   }
@@ -234,6 +239,16 @@ export class ComposeEngine implements Engine {
       });
     }
     return found;
+  }
+
+  /** See Probe. */
+  async probe(id: number, { hasOwnDatabase, httpPort }: Listed): Promise<Health> {
+    const { dirs, install } = this.#options;
+    const database = databaseName(install, id);
+    // What keeps the disk from being read is no proof that the files are gone.
+    const data = await dirs.dataState(id, database, hasOwnDatabase).catch(() => 'whole');
+    if (data !== 'whole') return 'emptied';
+    return (await isServing(this.#originAt(httpPort))) ? 'well' : 'silent';
   }
 
   async removeStaleHelpers(): Promise<string[]> {
@@ -309,9 +324,13 @@ export class ComposeEngine implements Engine {
 
   /** Where this host reaches an instance, whatever its customers call it. */
   #originOf({ ports }: DesiredInstance): string {
+    return this.#originAt(ports?.http ?? 0);
+  }
+
+  #originAt(httpPort: number): string {
     const { publishAddress } = this.#options;
     const host = publishAddress.includes(':') ? `[${publishAddress}]` : publishAddress;
-    return `http://${host}:${ports?.http}`;
+    return `http://${host}:${httpPort}`;
   }
 
   /** A look at the disk alone: whether what exists only once is there. */

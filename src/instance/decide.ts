@@ -32,6 +32,7 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
       }
       if (seen.containers !== 'running')
         return { do: 'start', because: `containers ${seen.containers}` };
+      if (seen.hung) return { do: 'restart', because: 'silent for minutes' };
       if (!seen.answering) return { do: 'awaitAnswer', because: 'not answering yet' };
       return null;
 

@@ -76,6 +76,8 @@ export interface ObservedInstance {
   readonly containers: 'none' | 'stopped' | 'paused' | 'partial' | 'outdated' | 'running';
   /** `/web/login` answered 200 just now. */
   readonly answering: boolean;
+  /** It ran, has been silent for minutes, and a restart has not been tried lately. */
+  readonly hung: boolean;
 }
 
 /** The steps that can be taken. Each may be repeated, and its outcome shows in the next observation. */
@@ -87,6 +89,7 @@ export type Action =
   | 'createDatabase'
   | 'start'
   | 'awaitAnswer'
+  | 'restart'
   | 'stop'
   | 'takeDown'
   | 'purge';

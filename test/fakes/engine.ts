@@ -1,7 +1,7 @@
 import { PortTakenError, RetryableError, TerminalError } from '../../src/errors.ts';
 import { standingOf } from '../../src/instance/decide.ts';
 import type { DesiredInstance, ObservedInstance, PortPair } from '../../src/instance/types.ts';
-import type { Engine } from '../../src/interfaces.ts';
+import type { Engine, Health } from '../../src/interfaces.ts';
 
 /** What the host has of one instance. */
 interface Project {
@@ -30,6 +30,8 @@ export class FakeEngine implements Engine {
   /** Found free by the test, and taken when the container starts. */
   readonly stolenPorts = new Set<number>();
   readonly silent = new Set<number>();
+  /** Those of them that a restart brings back. */
+  readonly curable = new Set<number>();
   /** Instances whose directory, or a part of it, somebody has deleted. */
   readonly emptied = new Set<number>();
   /** What killed sidecars left behind. */
@@ -43,7 +45,7 @@ export class FakeEngine implements Engine {
   readonly #watchers = new Set<(id: number | null) => void>();
   readonly #portOwners = new Map<number, number>();
 
-  async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>> {
+  async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
     this.#checkHere();
     if (standingOf(desired) === 'purged' && !this.projects.has(desired.id)) return NOTHING;
     const project = this.#projectOf(desired.id);
@@ -137,6 +139,13 @@ export class FakeEngine implements Engine {
     this.die(id);
   }
 
+  async restart(desired: DesiredInstance): Promise<void> {
+    this.#checkHere();
+    this.die(desired.id);
+    if (this.curable.has(desired.id)) this.silent.delete(desired.id);
+    await this.start(desired);
+  }
+
   async takeDown({ id }: DesiredInstance): Promise<void> {
     this.#checkHere();
     this.changes += 1;
@@ -201,6 +210,19 @@ export class FakeEngine implements Engine {
     if (project.containers !== 'none') project.containers = 'stopped';
     Object.assign(project, { isDatabaseUp: false, isAnswering: false });
     this.happened(id);
+  }
+
+  /** An instance that answered does not any more, though its containers run. */
+  hang(id: number): void {
+    this.silent.add(id);
+    this.#projectOf(id).isAnswering = false;
+  }
+
+  /** What a look from outside shows. */
+  health(id: number): Health {
+    const project = this.#projectOf(id);
+    if (this.emptied.has(id)) return 'emptied';
+    return project.containers === 'running' && project.isAnswering ? 'well' : 'silent';
   }
 
   /** Somebody pauses its containers by hand. */

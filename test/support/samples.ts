@@ -95,6 +95,7 @@ export function aWorld(over: Partial<ObservedInstance> = {}): ObservedInstance {
     database: 'ready',
     containers: 'running',
     answering: true,
+    hung: false,
     ...over,
   };
 }

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { Brake } from '../../src/controller/brake.ts';
 import { Calendar } from '../../src/controller/calendar.ts';
+import { Liveness } from '../../src/controller/liveness.ts';
 import { Reporter } from '../../src/controller/reporter.ts';
 import { makeRooms } from '../../src/controller/rooms.ts';
 import type { World } from '../../src/controller/world.ts';
@@ -60,6 +61,11 @@ export class Simulation {
       limits: LIMITS,
       inPaymentIsPaid: true,
       rooms: this.rooms,
+      liveness: new Liveness({
+        probe: async (id) => this.engine.health(id),
+        now: this.time.now,
+        onChange: (id) => this.#daemon?.hurry([`instance:${id}`]),
+      }),
       oneByOne: (work) => work(),
       hasMemory: () => this.hasMemory,
       now: this.time.now,

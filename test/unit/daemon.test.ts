@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ManagerError } from '../../src/errors.ts';
+import { ManagerError, RetryableError } from '../../src/errors.ts';
 import { anInstance, aPlan } from '../support/samples.ts';
 import { Simulation } from '../support/simulation.ts';
 
@@ -213,6 +213,76 @@ describe('Daemon', () => {
     const sold = await sim.time.until('sold', () => row(41).state === 'running', 10_000);
     expect(sold).to.be.below(6_000);
   });
+
+  it('restarts within minutes an instance that hangs, once, and says so', async () => {
+    await sim.start();
+    sim.people.pay(3);
+    await sim.untilSettled();
+    await sim.time.pass(300_000, 1_000);
+    sim.engine.hang(2);
+    sim.engine.curable.add(2);
+    const restarts = () => sim.life.calls.filter((call) => call === 'engine.restart').length;
+    const passed = await sim.time.until('restarted', () => restarts() === 1, 400_000);
+    expect(passed).to.be.within(180_000, 330_000);
+    await sim.untilSettled();
+    await sim.time.pass(1_000);
+    expect(row(2).log.join('\n')).to.include(
+      'It has not answered for some minutes: restarting it.',
+    );
+    await sim.time.pass(600_000, 1_000);
+    expect(restarts()).to.equal(1);
+  });
+
+  it('calls it an error when a restart does not help, and takes that back by itself when it answers', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.life.trap((call, moment) => {
+      if (call === 'engine.awaitAnswer' && moment === 'before' && sim.engine.silent.has(1))
+        throw new RetryableError('NotAnswering', 'The instance was started but does not answer.');
+    });
+    sim.engine.hang(1);
+    await sim.time.until('the alarm', () => row().state === 'error', 800_000);
+    expect(row().reason).to.equal('NotAnswering');
+    await sim.time.pass(600_000, 1_000);
+    const restarts = sim.life.calls.filter((call) => call === 'engine.restart').length;
+    expect(restarts).to.equal(1);
+    sim.engine.silent.clear();
+    await sim.untilSettled(301_000);
+  });
+
+  it('restarts none when all fall silent together: the host is the cause, and is said', async () => {
+    await sim.start();
+    sim.people.pay(6);
+    await sim.untilSettled();
+    await sim.time.pass(300_000, 1_000);
+    for (let id = 1; id <= 6; id++) sim.engine.hang(id);
+    await sim.time.pass(1_200_000, 1_000);
+    expect(sim.life.calls).not.to.include('engine.restart');
+    expect(
+      says('so many instances do not answer that the host must be the cause: none is restarted'),
+    ).to.have.length(1);
+  });
+
+  for (const [what, lose, reason] of [
+    ['files', (it: Simulation) => void it.engine.emptied.add(1), 'FilesMissing'],
+    ['database', (it: Simulation) => void it.databases.present.delete(1), 'DatabaseMissing'],
+  ] as const)
+    it(`sees within minutes that the ${what} of a running instance are gone, and says it once`, async () => {
+      await sim.start();
+      sim.people.pay();
+      await sim.untilSettled();
+      await sim.time.pass(310_000, 1_000);
+      lose(sim);
+      await sim.time.until('the alarm', () => row().reason === reason, 320_000);
+      await sim.time.pass(5_000);
+      sim.life.calls.length = 0;
+      await sim.time.pass(900_000, 1_000);
+      expect(sim.life.calls).not.to.include('manager.report');
+      sim.engine.emptied.clear();
+      sim.databases.present.add(1);
+      if (reason === 'FilesMissing') await sim.untilSettled(301_000);
+    });
 
   it('removes by the sweep the helpers that a killed sidecar left', async () => {
     sim.engine.helpers.push('left over');

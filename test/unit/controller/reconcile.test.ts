@@ -16,6 +16,7 @@ const CALLS: Record<Action, string> = {
   createDatabase: 'databases.create',
   start: 'engine.start',
   awaitAnswer: 'engine.awaitAnswer',
+  restart: 'engine.restart',
   stop: 'engine.stop',
   takeDown: 'engine.takeDown',
   purge: 'engine.purge',
@@ -94,6 +95,7 @@ describe('reconcile', () => {
       createDatabase: (desired) => sim.databases.create(desired, UNHEARD),
       start: (desired) => sim.engine.start(desired),
       awaitAnswer: (desired) => sim.engine.awaitAnswer(desired, async () => {}, signal),
+      restart: (desired) => sim.engine.restart(desired),
       stop: (desired) => sim.engine.stop(desired),
       takeDown: (desired) => sim.engine.takeDown(desired),
       purge: (desired) => sim.engine.purge(desired),
@@ -103,7 +105,8 @@ describe('reconcile', () => {
 
   async function expectAtRest(): Promise<void> {
     const database = await sim.databases.observe(row());
-    expect(decide(row(), { ...(await sim.engine.observe(row())), database })).to.equal(null);
+    const seen = { ...(await sim.engine.observe(row())), database, hung: false };
+    expect(decide(row(), seen)).to.equal(null);
     expect(row().state).to.equal(row().desiredState);
     const { changes } = sim;
     expect(await look()).to.equal(null);

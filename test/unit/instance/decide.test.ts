@@ -60,6 +60,7 @@ describe('decide', () => {
     ['one of two died', fresh, aWorld({ containers: 'partial' }), 'start'],
     ['made from older files', fresh, aWorld({ containers: 'outdated' }), 'start'],
     ['up, silent', fresh, aWorld({ answering: false }), 'awaitAnswer'],
+    ['up, silent for long', anInstance(), aWorld({ answering: false, hung: true }), 'restart'],
     ['up, answering', fresh, aWorld(), null],
     ['to be stopped, up', stopped, aWorld(), 'stop'],
     ['to be stopped, half up', stopped, aWorld({ containers: 'partial' }), 'stop'],
