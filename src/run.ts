@@ -21,8 +21,10 @@ import { assemble, type Sidecar } from './sidecar.ts';
 const GREETING_INTERVAL = 2_000;
 
 /** Starts everything in order, serves until the signal, and stops everything in the opposite order. */
-export async function run(config: Config, log: Logger, stop: AbortSignal): Promise<void> {
+export async function run(config: Config, log: Logger, asked: AbortSignal): Promise<void> {
   let daemon: Daemon | null = null;
+  const stolen = new AbortController();
+  const stop = AbortSignal.any([asked, stolen.signal]);
   const metrics = makeMetrics(() => daemon?.backlog ?? 0);
   const sidecar = await assemble(config, {
     onRpc: ({ method, outcome, seconds }) =>
@@ -43,7 +45,9 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
   });
   log.info({ install, listening: server.addresses }, 'sidecar is up');
 
+  let lock: Awaited<ReturnType<typeof databases.lockInstall>> | null = null;
   try {
+    lock = await databases.lockInstall(stop, (error) => stolen.abort(error));
     await sidecar.repositories.sweep();
     const facts = await greet(sidecar, log, stop);
     await manager.syncTemplates(sidecar.templates.all);
@@ -84,12 +88,14 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
     });
     await daemon.start();
     await aborted(stop);
+    stolen.signal.throwIfAborted();
   } catch (error) {
-    if (!stop.aborted) throw error;
+    if (!asked.aborted) throw error;
   } finally {
     log.info('stopping');
     await server.close();
     await daemon?.stop();
+    await lock?.release();
     unlock();
   }
 }

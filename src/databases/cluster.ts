@@ -18,8 +18,8 @@ const STATEMENT_TIMEOUT = 300_000;
 const START_TIMEOUT = 60_000;
 const START_POLL = 50;
 
-/** Tenants' roles: enough for Odoo's own pool of 8 and a cron worker, too few to starve the neighbours. */
-const CONNECTION_LIMIT = 20;
+/** Tenants' roles: enough for Odoo's own pool (db_maxconn in the templates) and some more, too few to starve the neighbours. */
+const CONNECTION_LIMIT = 56;
 
 /** Errors that say "Postgres is not there (yet)", as opposed to "Postgres refuses". */
 const AWAY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', '57P03', '57P01', '53300']);

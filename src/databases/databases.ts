@@ -1,12 +1,13 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RetryableError, TerminalError } from '../errors.ts';
+import { type ConfigError, RetryableError, TerminalError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
 import { databaseName, instanceOfDatabase } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
 import { copyTree } from './copy-tree.ts';
+import { InstallLock } from './install-lock.ts';
 import { invitationLink } from './invitation.ts';
 import { openTransactionsOver } from './open-transactions.ts';
 import { personalise, renewParameters } from './personalise.ts';
@@ -66,6 +67,16 @@ export class OdooDatabases implements Databases {
   /** Whether the shared server answers; throws RetryableError when it does not. */
   async ping(): Promise<void> {
     await this.#shared.connected('postgres', (client) => client.query('SELECT 1'));
+  }
+
+  /** Makes this the only sidecar of its install; see InstallLock. */
+  async lockInstall(
+    stop: AbortSignal,
+    onStolen: (error: ConfigError) => void,
+  ): Promise<InstallLock> {
+    const lock = new InstallLock(this.#shared, this.#options.install);
+    await lock.take(stop, onStolen);
+    return lock;
   }
 
   async prepare(plan: Plan, signal: AbortSignal): Promise<void> {

@@ -94,9 +94,10 @@ export class ComposeEngine implements Engine {
     const isRenderable = desired.ports !== null && fetched.every(Boolean);
     const digest = isRenderable ? digestOf(this.#inputOf(desired)) : '';
     const state = containersState(containers, this.#servicesOf(desired), digest);
+    const isUp = state !== 'none' && state !== 'stopped';
     return {
       checkouts: fetched.every(Boolean) ? 'current' : 'missing',
-      files: digest === '' ? 'absent' : await dirs.filesState(desired.id, digest),
+      files: digest === '' ? 'absent' : await dirs.filesState(desired.id, digest, isUp),
       data,
       containers: state,
       answering: state === 'running' && (await showsLogin(this.#originOf(desired))),

@@ -19,7 +19,7 @@ import { registerSecret } from '../log.ts';
 import { hashRandomSecret, randomSecret } from '../password-hash.ts';
 import { LABELS } from './commands.ts';
 import { type InstancePaths, instanceDirectory, instancePaths } from './layout.ts';
-import type { ImageUser, Rendered } from './render.ts';
+import { areSameButLimits, type ImageUser, type Rendered } from './render.ts';
 
 /** What is made up once for an instance and never leaves its 0600 files but for odoo.conf and the databases. */
 export interface InstanceSecrets {
@@ -164,15 +164,20 @@ export class InstanceDirs {
     await rm(this.paths(id).directory, { recursive: true, force: true });
   }
 
-  /** Whether the written files, and the folders that they need and that may be empty, are those of this digest. */
-  async filesState(id: number, digest: string): Promise<ObservedInstance['files']> {
+  /**
+   * Whether the written files, and the folders that they need and that may be empty, are those of this digest.
+   * @param isUp then other limits do not count: they are for its next start
+   */
+  async filesState(id: number, digest: string, isUp: boolean): Promise<ObservedInstance['files']> {
     const { conf, compose, sessions } = this.paths(id);
     if (!(await isThere(sessions))) return 'absent';
     const [text] = await Promise.all([read(compose), read(conf)]).then((texts) =>
       texts.includes(null) ? [null] : texts,
     );
     if (text === null || text === undefined) return 'absent';
-    return digestIn(text) === digest ? 'current' : 'stale';
+    const written = digestIn(text);
+    const isCurrent = isUp ? areSameButLimits(written, digest) : written === digest;
+    return isCurrent ? 'current' : 'stale';
   }
 }
 

@@ -168,11 +168,20 @@ describe('instance directory', function () {
     }
 
     it('are absent, then current, then stale when something else is wished', async () => {
-      expect(await dirs.filesState(7, digest)).to.equal('absent');
+      expect(await dirs.filesState(7, digest, false)).to.equal('absent');
       await write();
-      expect(await dirs.filesState(7, digest)).to.equal('current');
+      expect(await dirs.filesState(7, digest, false)).to.equal('current');
       const other = digestOf(anInput({ restartCount: 1 }));
-      expect(await dirs.filesState(7, other)).to.equal('stale');
+      expect(await dirs.filesState(7, other, true)).to.equal('stale');
+    });
+
+    it('are stale under other limits only while it is down: nobody who works is interrupted', async () => {
+      await write();
+      for (const change of [{ memoryMb: 2048 }, { cpus: 2 }]) {
+        const other = digestOf(anInput(change));
+        expect(await dirs.filesState(7, other, true)).to.equal('current');
+        expect(await dirs.filesState(7, other, false)).to.equal('stale');
+      }
     });
 
     it('are readable by their owner alone, and leave no drafts', async () => {
@@ -187,14 +196,14 @@ describe('instance directory', function () {
     it('are absent when one of the two is gone', async () => {
       await write();
       await rm(dirs.paths(7).conf);
-      expect(await dirs.filesState(7, digest)).to.equal('absent');
+      expect(await dirs.filesState(7, digest, false)).to.equal('absent');
     });
 
     for (const text of ['', ': : :', 'services: {}', 'services:\n  odoo:\n    labels: []\n'])
       it(`are stale when damaged: ${JSON.stringify(text)}`, async () => {
         await write();
         await writeFile(dirs.paths(7).compose, text);
-        expect(await dirs.filesState(7, digest)).to.equal('stale');
+        expect(await dirs.filesState(7, digest, false)).to.equal('stale');
       });
   });
 });
