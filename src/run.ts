@@ -30,6 +30,11 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
     onRpc: ({ method, outcome, seconds }) =>
       metrics.rpcSeconds.observe({ method, outcome }, seconds),
     onDocker: () => metrics.dockerCalls.inc(),
+    onKeptImage: (instance, kept, current) =>
+      log.warn(
+        { instance, kept, current },
+        "stays with its database's image: the template's is another one now",
+      ),
   });
   const { install, manager, engine, databases, archives } = sidecar;
   const unlock = await lockInstall(install);

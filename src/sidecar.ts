@@ -21,6 +21,7 @@ import { type CallRecord, connect } from './manager/odoo-client.ts';
 export interface Observers {
   readonly onRpc?: (call: CallRecord) => void;
   readonly onDocker?: () => void;
+  readonly onKeptImage?: (instance: number, kept: string, current: string) => void;
 }
 
 /** Wires every adapter to the configuration: the one place that knows them all. Nothing is started or asked yet. */
@@ -48,6 +49,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     publishAddress: config.instances.publishAddress,
     urlPattern: config.instances.url,
     answerTimeoutMs: config.instances.answerSeconds * 1000,
+    ...(observers.onKeptImage ? { onKeptImage: observers.onKeptImage } : {}),
   });
 
   async function placeOf(desired: DesiredInstance): Promise<DatabasePlace> {

@@ -14,7 +14,7 @@ import type { Images } from './images.ts';
 import type { InstanceDirs } from './instance-dir.ts';
 import { Networks } from './networks.ts';
 import { containersState } from './observe.ts';
-import { digestOf, type RenderInput, renderInstance } from './render.ts';
+import { digestOf, type RenderInput, renderInstance, type Template } from './render.ts';
 import type { Repositories } from './repositories.ts';
 import { stopAll, takeDownAll } from './stopping.ts';
 import { isFree } from './tcp-ports.ts';
@@ -64,6 +64,8 @@ export interface ComposeEngineOptions {
   /** With `{port}` and `{id}` to be filled in. */
   readonly urlPattern: string;
   readonly answerTimeoutMs: number;
+  /** Hears of an instance that stays with its image though the template's tag is another one by now. */
+  readonly onKeptImage?: (instance: number, kept: string, current: string) => void;
 }
 
 /** Instances as Docker Compose projects, one each, on this host's Docker Engine. */
@@ -133,11 +135,12 @@ export class ComposeEngine implements Engine {
   async render(desired: DesiredInstance): Promise<void> {
     const { dirs, images, templates } = this.#options;
     const template = templates.get(desired.templateCode);
-    const odoo = await images.user(template.image);
+    const image = await this.#imageOf(desired, template);
+    const odoo = await images.user(image);
     const { dbPassword, masterPasswordHash } = desired.wasReady
       ? await dirs.secrets(desired.id)
       : await dirs.makeSecrets(desired.id);
-    const rendered = renderInstance(template, this.#inputOf(desired), {
+    const rendered = renderInstance({ ...template, image }, this.#inputOf(desired), {
       dbPassword,
       masterPasswordHash,
     });
@@ -266,6 +269,19 @@ export class ComposeEngine implements Engine {
       await this.#options.api.events(label, () => changed(null), happened, signal).catch(() => {}); // Docker is away: what is missed is found by the sweep after reconnecting
       await sleep(RECONNECT_DELAY, undefined, { signal }).catch(() => {});
     }
+  }
+
+  /**
+   * The id of the image that an instance runs: the one that its files name since its database was made. A tag that was pulled
+   * meanwhile may be another Odoo, and an old database is upgraded by nobody's accident.
+   */
+  async #imageOf({ id, wasReady }: DesiredInstance, { image }: Template): Promise<string> {
+    const { api, dirs, images, onKeptImage } = this.#options;
+    const kept = wasReady ? await dirs.imageId(id) : null;
+    if (kept === null || (await api.imageId(kept)) === null) return images.id(image);
+    const current = await api.imageId(image);
+    if (current !== null && current !== kept) onKeptImage?.(id, kept, current);
+    return kept;
   }
 
   /** Everything but secrets that an instance's files depend on. */

@@ -13,6 +13,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { z } from 'zod';
 import { filesMissing } from '../errors.ts';
 import type { ObservedInstance } from '../instance/types.ts';
 import { registerSecret } from '../log.ts';
@@ -164,6 +165,13 @@ export class InstanceDirs {
     await rm(this.paths(id).directory, { recursive: true, force: true });
   }
 
+  /** The id (`sha256:…`) of the image that the written Compose file names; null when there is none. */
+  async imageId(id: number): Promise<string | null> {
+    const text = await read(this.paths(id).compose);
+    const image = text === null ? undefined : odooIn(text)?.image;
+    return image !== undefined && /^sha256:[0-9a-f]{64}$/.test(image) ? image : null;
+  }
+
   /**
    * Whether the written files, and the folders that they need and that may be empty, are those of this digest.
    * @param isUp then other limits do not count: they are for its next start
@@ -175,18 +183,23 @@ export class InstanceDirs {
       texts.includes(null) ? [null] : texts,
     );
     if (text === null || text === undefined) return 'absent';
-    const written = digestIn(text);
+    const written = odooIn(text)?.labels[LABELS.digest] ?? '';
     const isCurrent = isUp ? areSameButLimits(written, digest) : written === digest;
     return isCurrent ? 'current' : 'stale';
   }
 }
 
-/** The digest in the labels of a Compose file, '' when it cannot be read there. */
-function digestIn(compose: string): string {
+const serviceSchema = z.object({
+  image: z.string(),
+  labels: z.record(z.string(), z.string()),
+});
+
+/** Odoo's service in a Compose file, null when it cannot be read there: edited or damaged by hand, it is made again. */
+function odooIn(compose: string): z.infer<typeof serviceSchema> | null {
   try {
-    return parse(compose).services.odoo.labels[LABELS.digest];
+    return serviceSchema.parse(parse(compose).services.odoo);
   } catch {
-    return ''; // edited or damaged by hand: it is made again
+    return null;
   }
 }
 

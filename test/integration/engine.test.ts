@@ -6,6 +6,7 @@ import { RetryableError } from '../../src/errors.ts';
 import { networkOf } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import { images } from '../../stack/images.ts';
+import { run } from '../../stack/run.ts';
 import { anInstance } from '../support/samples.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { freePorts, type ThrowawayEngine, throwawayEngine } from '../support/throwaway-engine.ts';
@@ -24,8 +25,8 @@ describe('the engine on a real Docker', function () {
   });
   afterEach(() => host.remove());
 
-  const open = async (program?: string) => {
-    host = await throwawayEngine(INSTALL, folder(), program);
+  const open = async (options: Parameters<typeof throwawayEngine>[2] = {}) => {
+    host = await throwawayEngine(INSTALL, folder(), options);
   };
   const wished = (change: Partial<DesiredInstance>) => ({ ...desired, ...change });
   const containers = async (change: Partial<DesiredInstance> = {}) =>
@@ -101,8 +102,28 @@ describe('the engine on a real Docker', function () {
     expect((await host.engine.observe(desired)).data).to.equal('absent');
   });
 
+  it('stays with the image of its database when the tag is another one meanwhile', async () => {
+    const tag = `${INSTALL}-odoo:1`;
+    await run('docker', ['tag', images.odoo, tag]);
+    await open({ image: tag });
+    await host.startNew(desired);
+    const imageOf = (id: number) =>
+      host.docker('container', 'inspect', '--format', '{{.Image}}', `ms-${INSTALL}-${id}-odoo`);
+    const before = await imageOf(1);
+    await host.docker('tag', images.postgres, tag);
+    const again = wished({ restartCount: 1 });
+    await host.engine.render(again);
+    await host.engine.start(again, signal);
+    expect(await imageOf(1)).to.equal(before);
+    await host.engine.awaitAnswer(again, async () => {}, signal);
+    const later = await small(2);
+    await host.engine.render({ ...later, wasReady: false });
+    expect(await host.dirs.imageId(2), 'a new one takes what the tag is now').not.to.equal(before);
+    await host.docker('rmi', tag);
+  });
+
   it('says of an instance that ends again and again what it is, with its last words in the log alone', async () => {
-    await open('import sys; print("\\x1b[31mout of order"); sys.exit(3)');
+    await open({ program: 'import sys; print("\\x1b[31mout of order"); sys.exit(3)' });
     const error = await host.startNew(desired).catch((it) => it);
     expect(error).to.have.property('reason', 'CrashLoop');
     expect(error.message).not.to.include('out of order');

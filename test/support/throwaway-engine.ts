@@ -40,11 +40,11 @@ export interface ThrowawayEngine {
   readonly remove: () => Promise<void>;
 }
 
-/** @param program in Python, run as each instance's main process */
+/** @param options `program` in Python, run as each instance's main process; `image` of the template instead of its own */
 export async function throwawayEngine(
   install: string,
   folder: string,
-  program = WEB_SERVER,
+  { program = WEB_SERVER, image }: { readonly program?: string; readonly image?: string } = {},
 ): Promise<ThrowawayEngine> {
   const templatesDir = join(folder, 'templates');
   await cp('templates', templatesDir, { recursive: true });
@@ -58,6 +58,12 @@ export async function throwawayEngine(
       .replace('entrypoint: [odoo]', 'entrypoint: [python3]')
       .replace('command: [--config=/etc/odoo/odoo.conf]', `command: [-c, ${JSON.stringify(line)}]`),
   );
+  const about = join(templatesDir, 'odoo', 'template.yaml');
+  if (image)
+    await writeFile(
+      about,
+      (await readFile(about, 'utf8')).replace(/^image: .*$/m, `image: ${image}`),
+    );
   const dataDir = join(folder, 'data');
   const sharedSocketDirectory = join(folder, 'postgresql');
   await mkdir(sharedSocketDirectory);

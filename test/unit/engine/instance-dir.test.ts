@@ -184,6 +184,18 @@ describe('instance directory', function () {
       }
     });
 
+    it('keep the image that they name by its id, and no tag', async () => {
+      expect(await dirs.imageId(7)).to.equal(null);
+      await write();
+      expect(await dirs.imageId(7)).to.equal(null);
+      const image = `sha256:${'a'.repeat(64)}`;
+      const template = { ...(await aTemplate('odoo')), image };
+      await dirs.write(7, renderInstance(template, input, SECRETS), me);
+      expect(await dirs.imageId(7)).to.equal(image);
+      await writeFile(dirs.paths(7).compose, ': : :');
+      expect(await dirs.imageId(7)).to.equal(null);
+    });
+
     it('are readable by their owner alone, and leave no drafts', async () => {
       await write();
       await write();
