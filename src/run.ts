@@ -12,6 +12,7 @@ import { ConfigError, ManagerError } from './errors.ts';
 import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
+import { countedByState } from './instance-table.ts';
 import type { ManagerFacts } from './interfaces.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
@@ -25,7 +26,7 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
   let daemon: Daemon | null = null;
   const stolen = new AbortController();
   const stop = AbortSignal.any([asked, stolen.signal]);
-  const metrics = makeMetrics(() => daemon?.backlog ?? 0);
+  const metrics = makeMetrics(() => daemon);
   const sidecar = await assemble(config, {
     onRpc: ({ method, outcome, seconds }) =>
       metrics.rpcSeconds.observe({ method, outcome }, seconds),
@@ -36,7 +37,7 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
         "stays with its database's image: the template's is another one now",
       ),
   });
-  const { install, manager, engine, databases, archives } = sidecar;
+  const { install, manager, engine, databases, disk, firewall, archives } = sidecar;
   const unlock = await lockInstall(install);
   for (const [code, error] of sidecar.templates.broken)
     log.error({ template: code, err: error }, 'template left out');
@@ -45,6 +46,7 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
     verify: makeVerify(config.webhookSecret),
     onKeys: (keys) => daemon?.hurry(keys),
     ready: () => readiness(sidecar, daemon !== null),
+    instances: () => daemon?.states && countedByState(daemon.states),
     metrics: metrics.render,
     log,
   });
@@ -86,6 +88,8 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
         rooms: makeRooms(config.instances.parallel || Math.max(2, availableParallelism())),
         oneByOne: (work) => choices.add(work),
         hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,
+        disk,
+        firewall,
         now,
         log,
       },

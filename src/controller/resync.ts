@@ -26,6 +26,8 @@ export interface SweepResult {
   readonly watched: ReadonlyMap<number, { readonly listed: Listed; readonly state: InstanceState }>;
   /** Ids on containers of this install that Odoo does not know. Nothing touches them. */
   readonly orphans: number[];
+  /** What Odoo believes of every instance. */
+  readonly states: ReadonlyMap<number, InstanceState>;
 }
 
 /** Compares what Odoo believes of every instance with what Docker runs: finds what every event has missed. */
@@ -42,7 +44,7 @@ export async function sweep(world: Pick<World, 'manager' | 'engine'>): Promise<S
       watched.set(id, { listed, state });
   }
   const orphans = [...containers.keys()].filter((id) => !states.has(id));
-  return { keys, plans, watched, orphans };
+  return { keys, plans, watched, orphans, states };
 }
 
 function disagrees(state: InstanceState, containers: Listed | undefined): boolean {

@@ -1,3 +1,4 @@
+import { TenantDatabaseError } from '../errors.ts';
 import { addDays, dayIn } from '../instance/days.ts';
 import { standingOf } from '../instance/decide.ts';
 import { decideSubscription } from '../instance/subscription.ts';
@@ -72,7 +73,7 @@ async function begin(desired: DesiredInstance, world: World) {
   const { subscription } = desired;
   const isBegun = subscription?.startDay && desired.wasReady;
   if (subscription === null || isBegun) return null;
-  const { calendar, databases, inPaymentIsPaid, now } = world;
+  const { calendar, inPaymentIsPaid, now } = world;
   const { change, reviewAt } = decideSubscription(desired, subscription, {
     now: now(),
     isRunning: true,
@@ -82,12 +83,24 @@ async function begin(desired: DesiredInstance, world: World) {
   if (change === null) return null;
   const { notices = [], ...rest } = change;
   const welcome = notices.find(({ kind }) => kind === 'welcome');
-  const link = welcome && (await databases.invitation(desired));
+  const link = welcome && (await invitation(desired, world));
   const withLink: SubscriptionChange = {
     ...rest,
-    notices: notices.map((notice) => (notice === welcome && link ? { ...notice, link } : notice)),
+    notices: notices.flatMap((notice) => {
+      if (notice !== welcome) return [notice];
+      return link ? [{ ...notice, link }] : [];
+    }),
   };
   return { change: withLink, reviewAt };
+}
+
+/** Null when the customer's own database is in the way: it may not keep the instance from being settled. */
+async function invitation(desired: DesiredInstance, world: World): Promise<string | null> {
+  return world.databases.invitation(desired).catch((err) => {
+    if (!(err instanceof TenantDatabaseError)) throw err;
+    world.log.warn({ instance: desired.id, name: desired.name, err }, 'no invitation');
+    return null;
+  });
 }
 
 function settledAs(desired: DesiredInstance): Settled {

@@ -2,20 +2,15 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase } from 'pg';
 import { ConfigError, RetryableError } from '../errors.ts';
-import type { Cluster } from './cluster.ts';
-
-/**
- * A database of the administrator's alone. Advisory locks count within one database, and pg_hba.conf lets tenants into none but
- * their own and `postgres`: there they could take any lock before us.
- */
-const DATABASE = 'microsaas_sidecar';
+import { Cluster, type ClusterAddress } from './cluster.ts';
 
 /** How long a server that is away is left alone, in milliseconds. */
 const RETRY_INTERVAL = 2_000;
 
 /**
  * One sidecar per install, wherever two of them meet on the customers' Postgres: in containers of their own, in other network
- * namespaces, with a copy of dataDir. Postgres frees the lock when the process dies, however it dies.
+ * namespaces, with a copy of dataDir. Postgres frees the lock when the process dies, however it dies. Advisory locks count within one
+ * database, and the administrator's is one that tenants do not enter: elsewhere any of them could take it first.
  */
 export class InstallLock {
   readonly #cluster: Cluster;
@@ -23,8 +18,8 @@ export class InstallLock {
   readonly #release = new AbortController();
   #held: Promise<void> = Promise.resolve();
 
-  constructor(cluster: Cluster, install: string) {
-    this.#cluster = cluster;
+  constructor(address: ClusterAddress, install: string) {
+    this.#cluster = new Cluster(address); // without kept connections: this one is its own
     this.#install = install;
   }
 
@@ -51,7 +46,6 @@ export class InstallLock {
   async #takeOnce(signal: AbortSignal): Promise<{ readonly lost: Promise<void> }> {
     for (;;) {
       try {
-        await this.#ensureDatabase();
         return await this.#hold();
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;
@@ -60,21 +54,11 @@ export class InstallLock {
     }
   }
 
-  async #ensureDatabase(): Promise<void> {
-    if (await this.#cluster.has(DATABASE)) return;
-    await this.#cluster
-      .create(DATABASE, this.#cluster.address.user, 'TEMPLATE template0')
-      .catch(async (error) => {
-        // Another install's sidecar on this server has been quicker.
-        if (!(await this.#cluster.has(DATABASE))) throw error;
-      });
-  }
-
   /** @returns what resolves when the connection that holds the lock is over */
   #hold(): Promise<{ readonly lost: Promise<void> }> {
     return new Promise((taken, failed) => {
       const lost = this.#cluster
-        .connected(DATABASE, async (client) => {
+        .administer(async (client) => {
           const ended = new Promise<void>((resolve) => {
             client.once('end', resolve);
             client.once('error', () => resolve());

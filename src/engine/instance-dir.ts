@@ -20,6 +20,7 @@ import { registerSecret } from '../log.ts';
 import { hashRandomSecret, randomSecret } from '../password-hash.ts';
 import { LABELS } from './commands.ts';
 import { type InstancePaths, instanceDirectory, instancePaths } from './layout.ts';
+import { removeTree } from './remove-tree.ts';
 import { areSameButLimits, type ImageUser, type Rendered } from './render.ts';
 
 /** What is made up once for an instance and never leaves its 0600 files but for odoo.conf and the databases. */
@@ -160,9 +161,9 @@ export class InstanceDirs {
     );
   }
 
-  /** Removes the instance's directory with all that is in it, for good. */
+  /** Removes the instance's directory with all that is in it, for good. @throws RetryableError('RemovalBlocked') */
   async remove(id: number): Promise<void> {
-    await rm(this.paths(id).directory, { recursive: true, force: true });
+    await removeTree(this.paths(id).directory);
   }
 
   /** The id (`sha256:…`) of the image that the written Compose file names; null when there is none. */
@@ -270,6 +271,10 @@ async function writeBeside(path: string, text: string, owner?: ImageUser): Promi
     await file.writeFile(text);
     if (owner) await file.chown(owner.uid, owner.gid);
     await file.sync();
+  } catch (error) {
+    // On a full disk each attempt would leave one more behind.
+    await rm(draft, { force: true });
+    throw error;
   } finally {
     await file.close();
   }

@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import { Cluster } from '../../src/databases/cluster.ts';
 import { InstallLock } from '../../src/databases/install-lock.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { withSql } from '../../stack/sql.ts';
@@ -22,7 +21,7 @@ describe('the lock of an install on a real Postgres', function () {
 
   /** A sidecar's lock, as its own process would have it. */
   function aLock(install = postgres.install): InstallLock {
-    const lock = new InstallLock(new Cluster(postgres.server), install);
+    const lock = new InstallLock(postgres.server, install);
     locks.push(lock);
     return lock;
   }
@@ -51,7 +50,7 @@ describe('the lock of an install on a real Postgres', function () {
   it('says so to whom it was taken from while Postgres was away', async () => {
     const stolen: Error[] = [];
     await aLock().take(signal, (error) => stolen.push(error));
-    await withSql(postgres.server, 'microsaas_sidecar', async (sql) => {
+    await withSql(postgres.server, 'microsaas_admin', async (sql) => {
       const [held] = await sql(
         "SELECT pid, (classid::bigint << 32) | objid::bigint AS key FROM pg_locks WHERE locktype = 'advisory'",
       );
@@ -73,7 +72,7 @@ describe('the lock of an install on a real Postgres', function () {
     });
     await aLock().take(signal, ignore);
     const theirs = { ...postgres.server, user: role, password: 'a-password-of-theirs' };
-    const error = await withSql(theirs, 'microsaas_sidecar', (sql) => sql('SELECT 1')).catch(
+    const error = await withSql(theirs, 'microsaas_admin', (sql) => sql('SELECT 1')).catch(
       (thrown) => thrown,
     );
     expect(error).to.have.property('code').that.is.oneOf(['28000', '42501']);

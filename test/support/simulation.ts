@@ -9,7 +9,9 @@ import { Daemon } from '../../src/daemon.ts';
 import { FakeArchives } from '../fakes/archives.ts';
 import { HeldTime } from '../fakes/clock.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
+import { FakeDisk } from '../fakes/disk.ts';
 import { FakeEngine } from '../fakes/engine.ts';
+import { FakeFirewall } from '../fakes/firewall.ts';
 import { Life } from '../fakes/life.ts';
 import { FakeManager } from '../fakes/manager.ts';
 import { FakePeople } from '../fakes/people.ts';
@@ -27,6 +29,8 @@ export class Simulation {
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
   hasMemory = true;
   readonly rooms = makeRooms(2);
+  readonly disk = new FakeDisk();
+  readonly firewall = new FakeFirewall();
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
   /** What the sidecar wrote into its log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
@@ -68,6 +72,8 @@ export class Simulation {
       }),
       oneByOne: (work) => work(),
       hasMemory: () => this.hasMemory,
+      disk: this.disk,
+      firewall: this.firewall,
       now: this.time.now,
       log: pino({ level: 'info' }, { write: (line) => void this.logged.push(JSON.parse(line)) }),
     };

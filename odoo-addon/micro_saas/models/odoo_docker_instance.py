@@ -13,7 +13,10 @@ WISHES = {"name", "partner_id", "template_id", "http_port", "longpolling_port"} 
 }
 # What only the sidecar knows; people read it.
 OBSERVED = {"state", "message", "detail", "reason", "log", "instance_url", "was_ready"} | {
-    "segundos_hasta_listo"
+    "segundos_hasta_listo",
+    "repositories_in_use",
+    "without_archive",
+    "portal_restarts",
 }
 # What an instance is sold by; another invoice means another instance.
 SOLD_BY = {"factura_id", "linea_factura_id", "unidad"}
@@ -164,6 +167,8 @@ class OdooDockerInstance(models.Model):
         for vals in vals_list:  # one by one: each may take the next unit of the same invoice
             instances |= super().create([self._complete_vals(vals)])
         instances._create_subscriptions()
+        instances._copy_plan_repositories()
+        instances.filtered(lambda one: one.desired_state == "running")._take_up_repositories()
         instances._nudge()
         return instances
 
@@ -174,6 +179,8 @@ class OdooDockerInstance(models.Model):
         if not self.env.su and vals.keys() & SOLD_BY:
             raise AccessError(self.env._("An instance keeps the invoice it was created from."))
         result = super().write(vals)
+        if vals.get("desired_state") == "running":
+            self._take_up_repositories()
         if vals.keys() & WISHES:
             self._wish_changed()
         return result

@@ -1,5 +1,6 @@
 from . import (
     test_access,
+    test_ending,
     test_account_move,
     test_i18n,
     test_instance,
@@ -7,6 +8,7 @@ from . import (
     test_nudge,
     test_portal,
     test_product,
+    test_repositories,
     test_settings,
     test_sidecar_methods,
     test_subscription,
