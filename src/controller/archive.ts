@@ -1,4 +1,4 @@
-import { filesMissing, ManagerError, whoIsAway } from '../errors.ts';
+import { filesMissing, ManagerError, RetryableError, whoIsAway } from '../errors.ts';
 import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import { logLine, progressReport } from './progress.ts';
@@ -19,15 +19,18 @@ export async function archive(
     await reporter.report({ id, revision, subscription: { ...change, archivedAt: now() } });
     return;
   }
-  // What verifies as a whole copy of nothing would be the reason to remove the rest.
-  if ((await engine.observe(desired)).data !== 'whole') throw filesMissing();
   reporter.progress(progressReport(desired, 'Archiving', now()));
-  if ((await databases.observe(desired)) === 'offline') {
-    // Its own Postgres was stopped with it; the next look stops it again.
-    await engine.startDatabase(desired, stop);
-    await databases.awaitServer(desired, stop);
-  }
-  const written = await archives.write(desired, stop).catch((error: unknown) => {
+  const write = async () => {
+    // What verifies as a whole copy of nothing would be the reason to remove the rest.
+    if ((await engine.observe(desired)).data !== 'whole') throw filesMissing();
+    if ((await databases.observe(desired)) === 'offline') {
+      // Its own Postgres was stopped with it; the next look stops it again.
+      await engine.startDatabase(desired, stop);
+      await databases.awaitServer(desired, stop);
+    }
+    return archives.write(desired, stop);
+  };
+  const written = await write().catch((error: unknown) => {
     if (stop.aborted || !isGivenUp(desired, error)) throw error;
     log.warn({ instance: id, name: desired.name, err: error }, 'goes without an archive');
     return null;
@@ -47,7 +50,9 @@ export async function archive(
 
 /** A person has confirmed that the data may go without an archive, and the reason why there is none will not pass by itself. */
 function isGivenUp({ endsWithoutArchive }: DesiredInstance, error: unknown): boolean {
-  return endsWithoutArchive && !(error instanceof ManagerError) && whoIsAway(error) === null;
+  const isDockers = error instanceof RetryableError && error.reason.startsWith('Docker');
+  const passes = error instanceof ManagerError || isDockers || whoIsAway(error) !== null;
+  return endsWithoutArchive && !passes;
 }
 
 function archived({ name, leftOut }: { readonly name: string; readonly leftOut: number }): string {

@@ -232,12 +232,31 @@ describe('A subscription and its instance', function () {
     expect(row().log.join()).to.include('go without one, as a person has confirmed');
   });
 
+  it('takes no archive of an instance whose files are gone, and lets it go when a person says so', async () => {
+    await sell();
+    sim.engine.emptied.add(1);
+    await days(70);
+    expect(row()).to.include({ state: 'error', reason: 'FilesMissing' });
+    expect(life.calls).not.to.include('archives.write');
+    expect(sim.databases.present.has(1)).to.equal(true);
+    row().endsWithoutArchive = true;
+    sim.manager.review(1, sim.time.now());
+    await days(2);
+    expect(row().reason).to.equal('Purged');
+  });
+
   it('does not go without an archive because Docker or Odoo is away', async () => {
     await sell();
     await days(60);
     row().endsWithoutArchive = true;
     sim.archives.refusal = new RetryableError('DockerUnavailable', 'Docker does not answer.');
     await days(10);
+    expect(sim.databases.present.has(1)).to.equal(true);
+    sim.archives.refusal = new RetryableError(
+      'DockerFailed',
+      'Docker reports an error of its own.',
+    );
+    await days(2);
     expect(sim.databases.present.has(1)).to.equal(true);
     sim.archives.refusal = null;
     await days(2);
