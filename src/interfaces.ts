@@ -71,7 +71,7 @@ export interface Listed {
   readonly hasOwnDatabase: boolean;
 }
 
-/** How an instance that should run looks from outside: `emptied`, its files are not what they were; `silent`, no answer in seconds. */
+/** How an instance that should run looks from outside: `emptied`, its files are not what they were; `silent`, no answer in seconds, or none but errors. */
 export type Health = 'well' | 'silent' | 'emptied';
 
 /** One look at an instance, which costs neither Docker nor the manager anything. Never throws. */

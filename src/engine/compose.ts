@@ -11,7 +11,7 @@ import type {
 } from '../instance/types.ts';
 import type { Engine, Health, Listed } from '../interfaces.ts';
 import { printable } from '../log.ts';
-import { isServing, showsLogin } from './answer.ts';
+import { isHealthy, isServing, showsLogin } from './answer.ts';
 import { compileCheckout, composeUp, containerLogs, LABELS } from './commands.ts';
 import type { Container, DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
@@ -272,7 +272,7 @@ export class ComposeEngine implements Engine {
     // What keeps the disk from being read is no proof that the files are gone.
     const data = await dirs.dataState(id, database, hasOwnDatabase).catch(() => 'whole');
     if (data !== 'whole') return 'emptied';
-    return (await isServing(this.#originAt(httpPort))) ? 'well' : 'silent';
+    return (await isHealthy(this.#originAt(httpPort))) ? 'well' : 'silent';
   }
 
   async removeStaleHelpers(): Promise<string[]> {

@@ -7,6 +7,7 @@ import { networkOf } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';
+import { eventually } from '../e2e/support/eventually.ts';
 import { anInstance } from '../support/samples.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { freePorts, type ThrowawayEngine, throwawayEngine } from '../support/throwaway-engine.ts';
@@ -100,6 +101,25 @@ describe('the engine on a real Docker', function () {
     const lost = await host.engine.render(desired).catch((it) => it);
     expect(lost).to.have.property('reason', 'FilesMissing');
     expect((await host.engine.observe(desired)).data).to.equal('absent');
+  });
+
+  it('sees from outside one that hangs and one that has lost its files, and restarts the first', async () => {
+    await open();
+    await host.startNew(desired);
+    const probe = async () => {
+      const listed = (await host.engine.list()).get(1);
+      return listed ? host.engine.probe(1, listed) : null;
+    };
+    expect(await probe()).to.equal('well');
+    const hang = fetch(`http://127.0.0.1:${desired.ports?.http}/hang`).catch(() => {});
+    await eventually(async () => expect(await probe()).to.equal('silent'), 30);
+    expect(await containers(), 'Docker sees nothing').to.equal('running');
+    await host.engine.restart(desired, signal);
+    await host.engine.awaitAnswer(desired, async () => {}, signal);
+    await hang;
+    expect(await probe()).to.equal('well');
+    await rm(host.dirs.paths(1).filestore, { recursive: true });
+    expect(await probe()).to.equal('emptied');
   });
 
   it('stays with the image of its database when the tag is another one meanwhile', async () => {

@@ -15,11 +15,12 @@ import { run, succeeds } from '../../stack/run.ts';
 
 const SOCKET = '/var/run/docker.sock';
 
-/** Stands in for Odoo where a test is about containers: answers every page, and ends when it is told to. */
+/** Stands in for Odoo where a test is about containers: answers every page but one, at which it hangs, and ends when it is told to. */
 const WEB_SERVER = `
-import http.server, signal, sys
+import http.server, os, signal, sys
 class Page(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == '/hang': os.kill(os.getpid(), signal.SIGSTOP)
         self.send_response(200); self.end_headers()
     def log_message(self, *args): pass
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -55,6 +56,7 @@ export async function throwawayEngine(
   await writeFile(
     file,
     text
+      .replace('stop_grace_period: 30s', 'stop_grace_period: 3s')
       .replace('entrypoint: [odoo]', 'entrypoint: [python3]')
       .replace('command: [--config=/etc/odoo/odoo.conf]', `command: [-c, ${JSON.stringify(line)}]`),
   );
