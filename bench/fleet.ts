@@ -46,7 +46,6 @@ export function makeFleet(parallel = 2): Fleet {
     ),
     reporter: new Reporter(manager, () => {}),
     limits: { unitsPerLine: 20, claimsPerPlan: 20 },
-    inPaymentIsPaid: true,
     liveness: new Liveness({
       probe: async (id) => engine.health(id),
       now: () => new Date(),

@@ -13,7 +13,6 @@ import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
 import { countedByState } from './instance-table.ts';
-import type { ManagerFacts } from './interfaces.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
 import { assemble, type Sidecar } from './sidecar.ts';
@@ -56,7 +55,7 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
   try {
     lock = await databases.lockInstall(stop, (error) => stolen.abort(error));
     await sidecar.repositories.sweep();
-    const facts = await greet(sidecar, log, stop);
+    await greet(sidecar, log, stop);
     await manager.syncTemplates(sidecar.templates.all);
     const choices = new PQueue({ concurrency: 1 });
     const now = () => new Date();
@@ -79,7 +78,6 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
         ),
         reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
         limits: config.limits,
-        inPaymentIsPaid: facts.inPaymentIsPaid,
         liveness: new Liveness({
           probe: (id, listed) => engine.probe(id, listed),
           now,
@@ -125,11 +123,7 @@ async function addresses(config: Config, { api }: Sidecar, log: Logger): Promise
 }
 
 /** Waits until the manager answers, saying once that it does not. @throws ConfigError for somebody else's manager. */
-async function greet(
-  { manager, install }: Sidecar,
-  log: Logger,
-  stop: AbortSignal,
-): Promise<ManagerFacts> {
+async function greet({ manager, install }: Sidecar, log: Logger, stop: AbortSignal): Promise<void> {
   let said = '';
   for (;;) {
     try {
@@ -137,7 +131,7 @@ async function greet(
       if (facts.installId !== install)
         throw new ConfigError(foreignInstall(facts.installId, install));
       log.info({ addon: facts.addonVersion }, 'the manager answers');
-      return facts;
+      return;
     } catch (error) {
       if (!(error instanceof ManagerError)) throw error;
       if (said !== error.kind) log.warn({ err: error }, 'the manager is away; trying again');

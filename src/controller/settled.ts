@@ -1,7 +1,7 @@
 import { TenantDatabaseError } from '../errors.ts';
-import { addDays, dayIn } from '../instance/days.ts';
 import { standingOf } from '../instance/decide.ts';
-import { decideSubscription } from '../instance/subscription.ts';
+import { removedDataKeptUntil } from '../instance/ladder.ts';
+import { decideSubscription, paidSinceRemoval } from '../instance/subscription.ts';
 import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance, InstanceState, Report } from '../instance/types.ts';
 import { logLine } from './progress.ts';
@@ -73,11 +73,10 @@ async function begin(desired: DesiredInstance, world: World) {
   const { subscription } = desired;
   const isBegun = subscription?.startDay && desired.wasReady;
   if (subscription === null || isBegun) return null;
-  const { calendar, inPaymentIsPaid, now } = world;
+  const { calendar, now } = world;
   const { change, reviewAt } = decideSubscription(desired, subscription, {
     now: now(),
     isRunning: true,
-    inPaymentIsPaid,
     isDayCertain: calendar.isDayCertain(desired.managerTime),
   });
   if (change === null) return null;
@@ -116,8 +115,9 @@ function settledAs(desired: DesiredInstance): Settled {
     case 'removed': {
       if (!subscription?.hiddenAt)
         return { state: 'removed', reason: 'Removed', message: 'Removed. Its data is kept.' };
-      const hidden = dayIn(companyTimeZone, subscription.hiddenAt);
-      const until = addDays(hidden, subscription.terms.retention);
+      const { terms } = subscription;
+      const paidUntil = paidSinceRemoval(subscription);
+      const until = removedDataKeptUntil(subscription, terms, companyTimeZone, paidUntil);
       const message = `Removed. Its data is kept until ${until}.`;
       return { state: 'removed', reason: 'Removed', message, detail: until };
     }

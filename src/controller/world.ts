@@ -15,7 +15,6 @@ export interface World {
   readonly archives: Archives;
   readonly reporter: Reporter;
   readonly limits: ClaimLimits;
-  readonly inPaymentIsPaid: boolean;
   readonly rooms: Rooms;
   /** Runs work that chooses among what all may have, one after the other. */
   readonly oneByOne: <T>(work: () => Promise<T>) => Promise<T>;

@@ -63,7 +63,6 @@ export class Simulation {
       ),
       reporter: new Reporter(manager, () => {}),
       limits: LIMITS,
-      inPaymentIsPaid: true,
       rooms: this.rooms,
       liveness: new Liveness({
         probe: async (id) => this.engine.health(id),

@@ -3,7 +3,7 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from .sidecar import check_sidecar
+from .sidecar import check_sidecar, in_payment_is_paid
 
 HOLD_ACTIVITY = "micro_saas.mail_activity_type_hold"
 
@@ -46,6 +46,7 @@ class AccountMove(models.Model):
             "move_type": move.move_type,
             "state": move.state,
             "payment_state": move.payment_state or "not_paid",
+            "in_payment_is_paid": in_payment_is_paid(self.env),
             "invoice_date": fields.Date.to_string(move.invoice_date) or "",
             "partner_id": move.partner_id.id or 0,
             "approved": move.microsaas_approved,
