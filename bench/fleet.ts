@@ -1,7 +1,9 @@
 import { pino } from 'pino';
 import { Brake } from '../src/controller/brake.ts';
 import { Calendar } from '../src/controller/calendar.ts';
+import { Liveness } from '../src/controller/liveness.ts';
 import { Reporter } from '../src/controller/reporter.ts';
+import { makeRooms } from '../src/controller/rooms.ts';
 import type { World } from '../src/controller/world.ts';
 import { Daemon } from '../src/daemon.ts';
 import { FakeArchives } from '../test/fakes/archives.ts';
@@ -44,7 +46,12 @@ export function makeFleet(parallel = 2): Fleet {
     ),
     reporter: new Reporter(manager, () => {}),
     limits: { unitsPerLine: 20, claimsPerPlan: 20 },
-    whenRoom: limited(parallel),
+    liveness: new Liveness({
+      probe: async (id) => engine.health(id),
+      now: () => new Date(),
+      onChange: (id) => daemon.hurry([`instance:${id}`]),
+    }),
+    rooms: makeRooms(parallel),
     oneByOne: limited(1),
     hasMemory: () => true,
     disk: new FakeDisk(),
@@ -60,7 +67,7 @@ export function makeFleet(parallel = 2): Fleet {
 }
 
 /** So many at a time, the others in the order in which they asked. */
-function limited(parallel: number): World['whenRoom'] {
+function limited(parallel: number): World['oneByOne'] {
   let free = parallel;
   const waiting: Array<() => void> = [];
   return async (work) => {

@@ -3,7 +3,8 @@ import { claim } from './controller/claim.ts';
 import { DiskWatch } from './controller/disk-watch.ts';
 import { preparePlan } from './controller/prepare-plan.ts';
 import { reconcile } from './controller/reconcile.ts';
-import { poll, sweep } from './controller/resync.ts';
+import { poll, sweep, withoutDatabase } from './controller/resync.ts';
+import { NOBODY } from './controller/rooms.ts';
 import { WorkQueue, type WorkSignals } from './controller/work-queue.ts';
 import type { World } from './controller/world.ts';
 import { whoIsAway } from './errors.ts';
@@ -12,7 +13,7 @@ import type { InstanceState, Key } from './instance/types.ts';
 /** How often Docker's list is held against Odoo's: finds what the event stream has missed. */
 const SWEEP_SCHEDULE = '*/5 * * * *';
 
-/** How many keys are looked at together. Most of that is waiting; what is not is limited by `World.whenRoom`. */
+/** How many keys are looked at together. What takes longer waits aside, and is limited by `World.rooms`. */
 const WORKERS = 32;
 
 /** Retries of one key: 1 s, 2 s, 4 s … five minutes. */
@@ -21,6 +22,9 @@ const LAST_RETRY = 300_000;
 
 /** How long a new instance has the processors to itself before the next customer's clone is made, in milliseconds. */
 const RESTOCK_DELAY = 2_000;
+
+/** How often instances that are due are looked at, in milliseconds. */
+const LOOK_INTERVAL = 1_000;
 
 export interface DaemonOptions {
   readonly world: World;
@@ -36,11 +40,13 @@ export class Daemon {
   readonly #plans: WorkQueue<Key>;
   readonly #stop = new AbortController();
   #pollTimer: NodeJS.Timeout | undefined;
+  #lookTimer: NodeJS.Timeout | undefined;
   #restockTimer: NodeJS.Timeout | undefined;
   #sweepTask: ScheduledTask | undefined;
   #watching: Promise<void> = Promise.resolve();
   /** What is away at present: said once when it goes and once when it comes back. */
   readonly #away = new Set<'Odoo' | 'Docker' | 'Postgres'>();
+  #isHostSilent = false;
   readonly #knownOrphans = new Set<number>();
   readonly #diskWatch: DiskWatch;
   #states: readonly InstanceState[] | null = null;
@@ -76,6 +82,7 @@ export class Daemon {
       this.#stop.signal,
     );
     this.#sweepTask = cron.schedule(SWEEP_SCHEDULE, () => this.#sweep(), { noOverlap: true });
+    this.#lookAndRepeat();
     await Promise.all([this.#sweep(), this.#pollAndRepeat()]);
   }
 
@@ -88,6 +95,7 @@ export class Daemon {
   async stop(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#pollTimer);
+    clearTimeout(this.#lookTimer);
     clearTimeout(this.#restockTimer);
     await this.#sweepTask?.destroy();
     await Promise.all([this.#queue.close(), this.#plans.close()]);
@@ -120,8 +128,8 @@ export class Daemon {
       return;
     }
     if (kind === 'spares') {
-      const { databases, whenRoom } = this.#world;
-      return whenRoom(() => databases.restock());
+      const { databases, rooms } = this.#world;
+      return rooms.starts.run(NOBODY, () => databases.restock());
     }
     if (kind === 'plan') return preparePlan(Number(id), this.#world, signals.stop);
     const instances = await claim(Number(id), this.#world);
@@ -180,11 +188,27 @@ export class Daemon {
     );
   }
 
+  #lookAndRepeat(): void {
+    if (this.#stop.signal.aborted) return;
+    const { liveness, log } = this.#world;
+    void this.#guarded(() => liveness.tick());
+    if (liveness.isHostSilent !== this.#isHostSilent) {
+      this.#isHostSilent = liveness.isHostSilent;
+      if (this.#isHostSilent)
+        log.error(
+          'so many instances do not answer that the host must be the cause: none is restarted',
+        );
+      else log.info('the instances answer again');
+    }
+    this.#lookTimer = setTimeout(() => this.#lookAndRepeat(), LOOK_INTERVAL);
+  }
+
   async #sweep(): Promise<void> {
     await this.#guarded(() => this.#wallIn());
     await this.#guarded(async () => {
-      const { keys, plans, orphans, states } = await sweep(this.#world);
+      const { keys, plans, orphans, states, watched } = await sweep(this.#world);
       this.#states = [...states.values()];
+      this.#world.liveness.watch(watched);
       this.#sayBack('Odoo', 'Docker');
       this.#add([...keys, ...plans.map(({ id }): Key => `plan:${id}`)]);
       for (const id of orphans) {
@@ -195,6 +219,10 @@ export class Daemon {
           'orphan: containers of ours that Odoo does not know',
         );
       }
+      this.#add(await withoutDatabase(this.#world, watched));
+      const left = await this.#world.engine.removeStaleHelpers();
+      if (left.length > 0)
+        this.#world.log.warn({ containers: left }, 'removed what a killed sidecar had left');
       const dropped = await this.#world.databases.trim(plans);
       if (dropped.length > 0) this.#world.log.info({ dropped }, 'template databases dropped');
     });

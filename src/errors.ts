@@ -21,6 +21,14 @@ export class TerminalError extends ReasonedError {
   override readonly name = 'TerminalError';
 }
 
+/** Data that an instance had are gone. Whoever meets this makes nothing in their place. */
+export function filesMissing(): TerminalError {
+  return new TerminalError(
+    'FilesMissing',
+    'Files of this instance have disappeared. Nothing was created in their place: restore them from a backup.',
+  );
+}
+
 /** The world was not ready; the work queue backs off and tries again. */
 export class RetryableError extends ReasonedError {
   override readonly name: string = 'RetryableError';

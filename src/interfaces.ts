@@ -58,9 +58,27 @@ export interface Manager {
   askToGoOn(instanceId: number, descents: Descents): Promise<void>;
 }
 
+/** The containers of one instance, as one answer of Docker about all of them has it. */
+export interface Listed {
+  /** All of them run. A paused one does not. */
+  readonly running: boolean;
+  /** One of them has a process, be it a paused one. */
+  readonly up: boolean;
+  /** Where this host reaches its Odoo; 0: nowhere. */
+  readonly httpPort: number;
+  /** It has a Postgres of its own. */
+  readonly hasOwnDatabase: boolean;
+}
+
+/** How an instance that should run looks from outside: `emptied`, its files are not what they were; `silent`, no answer in seconds, or none but errors. */
+export type Health = 'well' | 'silent' | 'emptied';
+
+/** One look at an instance, which costs neither Docker nor the manager anything. Never throws. */
+export type Probe = (id: number, listed: Listed) => Promise<Health>;
+
 /** Whatever runs instances. `observe` changes nothing; every other method may be repeated. */
 export interface Engine {
-  observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>>;
+  observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>>;
   /** Which of the two ports something on the host has bound. */
   boundPorts(ports: PortPair): Promise<number[]>;
   /**
@@ -86,14 +104,18 @@ export interface Engine {
     signal: AbortSignal,
   ): Promise<void>;
   stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Stops what is up and starts it again, as it is. */
+  restart(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Removes containers only; files and data stay. */
   takeDown(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Removes containers and files for good, and the network when nobody else is on it. */
   purge(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Where people reach the instance. */
   url(desired: DesiredInstance): string;
-  /** Ids of instances that have containers, and whether these run. */
-  list(): Promise<Map<number, { readonly running: boolean }>>;
+  /** Ids of instances that have containers, and what these are. */
+  list(): Promise<Map<number, Listed>>;
+  /** Removes what a killed sidecar has left behind of its own helpers; returns the names. */
+  removeStaleHelpers(): Promise<string[]>;
   /**
    * Calls back with the id of every instance whose containers changed, until the signal; reconnects by itself,
    * and then calls back with null: something may have been missed.
@@ -117,6 +139,8 @@ export interface Databases {
   /** Drops what instances were cloned from and no plan wants, when it is stale or long unused; returns the names. */
   trim(plans: readonly Plan[]): Promise<string[]>;
   observe(desired: DesiredInstance): Promise<ObservedInstance['database']>;
+  /** The instances that have a database on the shared server. */
+  list(): Promise<ReadonlySet<number>>;
   /** Waits until the server that was just started takes connections. */
   awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**

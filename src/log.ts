@@ -22,6 +22,11 @@ export function redact(text: string): string {
   return clean;
 }
 
+/** A stranger's text without what a terminal or a log would obey: control and format characters, but for the ends of lines. */
+export function printable(text: string): string {
+  return text.replace(/[^\P{C}\n]/gu, '\uFFFD');
+}
+
 /** JSON lines for machines; readable lines when a person watches on a terminal. */
 export function makeLogger(options: {
   readonly level: string;

@@ -32,7 +32,8 @@ export async function restore(
   await manager.restore(id, archive.template, 'begin');
   await archives.unpack(archive, id, signal);
   const desired = await withPorts(sidecar, id);
-  await sidecar.engine.render(desired);
+  // It has not run here yet: what the archive does not hold is made.
+  await sidecar.engine.render({ ...desired, wasReady: false });
   if (sidecar.templates.get(desired.templateCode).database === 'own') {
     await sidecar.engine.startDatabase(desired, signal);
     await databases.awaitServer(desired, signal);

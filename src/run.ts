@@ -4,7 +4,9 @@ import PQueue from 'p-queue';
 import type { Config } from './config.ts';
 import { Brake } from './controller/brake.ts';
 import { Calendar } from './controller/calendar.ts';
+import { Liveness } from './controller/liveness.ts';
 import { Reporter } from './controller/reporter.ts';
+import { makeRooms } from './controller/rooms.ts';
 import { Daemon } from './daemon.ts';
 import { ConfigError, ManagerError } from './errors.ts';
 import { type ListenAddress, listen } from './http/server.ts';
@@ -19,13 +21,20 @@ import { assemble, type Sidecar } from './sidecar.ts';
 const GREETING_INTERVAL = 2_000;
 
 /** Starts everything in order, serves until the signal, and stops everything in the opposite order. */
-export async function run(config: Config, log: Logger, stop: AbortSignal): Promise<void> {
+export async function run(config: Config, log: Logger, asked: AbortSignal): Promise<void> {
   let daemon: Daemon | null = null;
+  const stolen = new AbortController();
+  const stop = AbortSignal.any([asked, stolen.signal]);
   const metrics = makeMetrics(() => daemon);
   const sidecar = await assemble(config, {
     onRpc: ({ method, outcome, seconds }) =>
       metrics.rpcSeconds.observe({ method, outcome }, seconds),
     onDocker: () => metrics.dockerCalls.inc(),
+    onKeptImage: (instance, kept, current) =>
+      log.warn(
+        { instance, kept, current },
+        "stays with its database's image: the template's is another one now",
+      ),
   });
   const { install, manager, engine, databases, disk, firewall, archives } = sidecar;
   const unlock = await lockInstall(install);
@@ -42,13 +51,12 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
   });
   log.info({ install, listening: server.addresses }, 'sidecar is up');
 
+  let lock: Awaited<ReturnType<typeof databases.lockInstall>> | null = null;
   try {
+    lock = await databases.lockInstall(stop, (error) => stolen.abort(error));
     await sidecar.repositories.sweep();
     await greet(sidecar, log, stop);
     await manager.syncTemplates(sidecar.templates.all);
-    const room = new PQueue({
-      concurrency: config.instances.parallel || Math.max(2, availableParallelism()),
-    });
     const choices = new PQueue({ concurrency: 1 });
     const now = () => new Date();
     daemon = new Daemon({
@@ -70,7 +78,12 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
         ),
         reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
         limits: config.limits,
-        whenRoom: (work) => room.add(work),
+        liveness: new Liveness({
+          probe: (id, listed) => engine.probe(id, listed),
+          now,
+          onChange: (id) => daemon?.hurry([`instance:${id}`]),
+        }),
+        rooms: makeRooms(config.instances.parallel || Math.max(2, availableParallelism())),
         oneByOne: (work) => choices.add(work),
         hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,
         disk,
@@ -82,12 +95,14 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
     });
     await daemon.start();
     await aborted(stop);
+    stolen.signal.throwIfAborted();
   } catch (error) {
-    if (!stop.aborted) throw error;
+    if (!asked.aborted) throw error;
   } finally {
     log.info('stopping');
     await server.close();
     await daemon?.stop();
+    await lock?.release();
     unlock();
   }
 }

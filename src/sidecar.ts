@@ -25,6 +25,7 @@ import { type CallRecord, connect } from './manager/odoo-client.ts';
 export interface Observers {
   readonly onRpc?: (call: CallRecord) => void;
   readonly onDocker?: () => void;
+  readonly onKeptImage?: (instance: number, kept: string, current: string) => void;
 }
 
 /** Wires every adapter to the configuration: the one place that knows them all. Nothing is started or asked yet. */
@@ -54,12 +55,15 @@ export async function assemble(config: Config, observers: Observers = {}) {
     publishAddress: config.instances.publishAddress,
     urlPattern: config.instances.url,
     answerTimeoutMs: config.instances.answerSeconds * 1000,
+    ...(observers.onKeptImage ? { onKeptImage: observers.onKeptImage } : {}),
   });
 
   async function placeOf(desired: DesiredInstance): Promise<DatabasePlace> {
     const template = templates.get(desired.templateCode);
     const paths = dirs.paths(desired.id);
-    const secrets = await dirs.secrets(desired.id);
+    const secrets = desired.wasReady
+      ? await dirs.secrets(desired.id)
+      : await dirs.makeSecrets(desired.id);
     const own = template.database === 'own' && {
       socketDir: paths.socket,
       user: 'postgres',

@@ -8,8 +8,8 @@ import type { World } from './world.ts';
 /** Two starts may want the same pair; more rounds than this mean that something else is wrong. */
 const MAX_PORT_ROUNDS = 100;
 
-/** A start keeps its room until the first answer, but no longer than this: a silent instance must not hold up others. */
-const ROOM_PER_START = 10_000;
+/** How long the step that starts an instance waits for its first answer; a longer wait is a step of its own, which says so. */
+const FIRST_ANSWER = 10_000;
 
 type Signals = Pick<WorkSignals, 'stop' | 'again'>;
 /** What a step says to reconcile() on its way. */
@@ -23,8 +23,18 @@ type Act = (desired: DesiredInstance, signals: Signals, notes: Notes) => Promise
 
 /** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
 export function makeActions(world: World): Record<Action, Act> {
-  const { archives, manager, engine, databases, disk, reporter, whenRoom, oneByOne, hasMemory } =
-    world;
+  const {
+    archives,
+    manager,
+    engine,
+    databases,
+    disk,
+    reporter,
+    rooms,
+    oneByOne,
+    hasMemory,
+    liveness,
+  } = world;
 
   /** Asked together, Odoo would name the same lowest pair to all. */
   const assignPorts = (desired: DesiredInstance, unusable: readonly number[]) =>
@@ -140,19 +150,26 @@ export function makeActions(world: World): Record<Action, Act> {
   const awaitAnswer = (desired: DesiredInstance, signal: AbortSignal) =>
     engine.awaitAnswer(desired, () => databases.awaitRequests(desired, signal), signal);
 
-  /** Waits for the answer while the start has its room; a longer wait is a step of its own. */
   async function firstAnswer(desired: DesiredInstance, signals: Signals): Promise<void> {
-    const roomIsOver = new AbortController();
-    const timer = setTimeout(() => roomIsOver.abort(), ROOM_PER_START);
-    const signal = AbortSignal.any([signals.stop, signals.again, roomIsOver.signal]);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), FIRST_ANSWER);
+    const signal = AbortSignal.any([signals.stop, signals.again, late.signal]);
     try {
       await awaitAnswer(desired, signal);
     } catch (error) {
-      if (!roomIsOver.signal.aborted) throw error;
+      if (!late.signal.aborted) throw error;
     } finally {
       clearTimeout(timer);
     }
   }
+
+  /** Whoever has pressed a button while it waited for its turn is heard before it begins. */
+  const inStartRoom = (desired: DesiredInstance, signals: Signals, work: () => Promise<void>) =>
+    rooms.starts.run(desired.partnerId, async () => {
+      signals.stop.throwIfAborted();
+      signals.again.throwIfAborted();
+      await work();
+    });
 
   /** The files go last: they hold what is needed to go on after a crash. */
   async function purge(desired: DesiredInstance, stop: AbortSignal): Promise<void> {
@@ -165,7 +182,8 @@ export function makeActions(world: World): Record<Action, Act> {
     assignPorts: async (desired, _, { wanted }) => wanted(await assignPorts(desired, [])),
     fetchRepositories: async (desired, { stop }) => {
       await roomOnDisk();
-      const { commits, remarks } = await engine.fetchRepositories(desired, stop);
+      const fetch = () => engine.fetchRepositories(desired, stop);
+      const { commits, remarks } = await rooms.fetches.run(desired.partnerId, fetch);
       const log = remarks.map((remark) => logLine(world.now(), remark));
       await reporter.report({ id: desired.id, revision: desired.revision, commits, log });
     },
@@ -180,13 +198,20 @@ export function makeActions(world: World): Record<Action, Act> {
     },
     createDatabase: async (desired, signals, notes) => {
       await prepareFor(desired, signals.stop);
-      await whenRoom(() => createDatabase(desired, signals, notes));
+      await inStartRoom(desired, signals, () => createDatabase(desired, signals, notes));
     },
-    start: (desired, signals) => whenRoom(() => start(desired, signals)),
+    start: (desired, signals) => inStartRoom(desired, signals, () => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, again }) => awaitAnswer(desired, AbortSignal.any([stop, again])),
-    stop: (desired, { stop }) => engine.stop(desired, stop),
-    takeDown: (desired, { stop }) => engine.takeDown(desired, stop),
+    restart: (desired, signals) =>
+      inStartRoom(desired, signals, async () => {
+        await engine.restart(desired, signals.stop);
+        liveness.restarted(desired.id);
+      }),
+    stop: (desired, { stop }) =>
+      rooms.stops.run(desired.partnerId, () => engine.stop(desired, stop)),
+    takeDown: (desired, { stop }) =>
+      rooms.stops.run(desired.partnerId, () => engine.takeDown(desired, stop)),
     purge: (desired, { stop }) => purge(desired, stop),
   };
 }

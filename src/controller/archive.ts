@@ -1,4 +1,4 @@
-import { ManagerError, TerminalError, whoIsAway } from '../errors.ts';
+import { filesMissing, ManagerError, RetryableError, TerminalError, whoIsAway } from '../errors.ts';
 import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import { logLine, progressReport } from './progress.ts';
@@ -13,7 +13,7 @@ export async function archive(
   world: World,
   stop: AbortSignal,
 ): Promise<void> {
-  const { archives, databases, log, now, reporter } = world;
+  const { archives, databases, engine, log, now, reporter } = world;
   const { id, revision } = desired;
   if (!desired.wasReady) {
     await reporter.report({ id, revision, subscription: { ...change, archivedAt: now() } });
@@ -21,6 +21,8 @@ export async function archive(
   }
   reporter.progress(progressReport(desired, 'Archiving', now()));
   const write = async () => {
+    // What verifies as a whole copy of nothing would be the reason to remove the rest.
+    if ((await engine.observe(desired)).data !== 'whole') throw filesMissing();
     if ((await databases.observe(desired)) === 'offline')
       await startOwnServer(desired, world, stop);
     return archives.write(desired, stop);
@@ -64,7 +66,9 @@ async function startOwnServer(
 
 /** A person has confirmed that the data may go without an archive, and the reason why there is none will not pass by itself. */
 function isGivenUp({ endsWithoutArchive }: DesiredInstance, error: unknown): boolean {
-  return endsWithoutArchive && !(error instanceof ManagerError) && whoIsAway(error) === null;
+  const isDockers = error instanceof RetryableError && error.reason.startsWith('Docker');
+  const passes = error instanceof ManagerError || isDockers || whoIsAway(error) !== null;
+  return endsWithoutArchive && !passes;
 }
 
 function archived({ name, leftOut }: { readonly name: string; readonly leftOut: number }): string {

@@ -1,4 +1,5 @@
 import {
+  filesMissing,
   isDiskFull,
   ManagerError,
   notEnoughDisk,
@@ -6,7 +7,7 @@ import {
   TerminalError,
 } from '../errors.ts';
 import { decide, standingOf } from '../instance/decide.ts';
-import type { Action, DesiredInstance } from '../instance/types.ts';
+import type { Action, DesiredInstance, ObservedInstance } from '../instance/types.ts';
 import { makeActions } from './actions.ts';
 import { archive } from './archive.ts';
 import { keepBooks } from './books.ts';
@@ -48,7 +49,8 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
       if (books.isWritten) continue;
       const step = decide(desired, await observe(desired, world));
       if (step === null && books.rung === 'archive') {
-        await archive(desired, books.change, world, signals.stop);
+        const write = () => archive(desired, books.change, world, signals.stop);
+        await signals.aside(() => world.rooms.archives.run(desired.partnerId, write));
         continue;
       }
       if (step === null) {
@@ -70,7 +72,8 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
       const wanted = (next: DesiredInstance) => {
         known = next;
       };
-      await actions[step.do](desired, signals, { lap, wanted });
+      const act = () => actions[step.do](desired, signals, { lap, wanted });
+      await (BRIEF.has(step.do) ? act() : signals.aside(act));
       lap(STEP_NAME[step.do]);
       if (signals.again.aborted) return;
     }
@@ -90,17 +93,31 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
 }
 
 /** Stopping and taking down must work whatever has become of Postgres, so it is not even asked. */
-async function observe(desired: DesiredInstance, { databases, engine }: World) {
+async function observe(
+  desired: DesiredInstance,
+  { databases, engine, liveness }: World,
+): Promise<ObservedInstance> {
   const standing = standingOf(desired);
   const needsDatabase = standing === 'purged' || (standing === 'running' && desired.ports !== null);
+  const looked = await engine.observe(desired);
+  if (looked.answering) liveness.answered(desired.id);
+  const hung = !looked.answering && liveness.isHung(desired.id);
+  const seen = { ...looked, hung };
+  // Without its secrets nobody gets into a Postgres of its own; and decide() goes no further anyway.
+  if (standing === 'running' && desired.wasReady && seen.data !== 'whole')
+    return { ...seen, database: 'offline' as const };
   const database = needsDatabase ? await databases.observe(desired) : ('absent' as const);
-  return { ...(await engine.observe(desired)), database };
+  return { ...seen, database };
 }
 
 const STALLED: Readonly<Record<string, string>> = {
+  FilesMissing: filesMissing().message,
   DatabaseMissing:
     'The database of this instance has disappeared. Nothing was created in its place: restore it from a backup.',
 };
+
+/** Steps that wait for nothing but this host's disk and Odoo. All others wait aside: a tenant may have a hand in how long. */
+const BRIEF: ReadonlySet<Action> = new Set(['assignPorts', 'render']);
 
 /** What a step, or its last part, is called among the seconds that an instance took. */
 const STEP_NAME: Record<Action, string> = {
@@ -111,6 +128,7 @@ const STEP_NAME: Record<Action, string> = {
   createDatabase: 'container',
   start: 'container',
   awaitAnswer: 'first answer',
+  restart: 'restart',
   stop: 'stop',
   takeDown: 'removal',
   purge: 'removal of the data',

@@ -1,4 +1,5 @@
 import type { InstanceState, Key, Plan } from '../instance/types.ts';
+import type { Listed } from '../interfaces.ts';
 import type { World } from './world.ts';
 
 /** How many keys one poll takes at most; what is left is found by the next. */
@@ -21,6 +22,8 @@ export interface SweepResult {
   readonly keys: Key[];
   /** All plans: their template databases may have been dropped, or their image replaced. */
   readonly plans: readonly Plan[];
+  /** What Odoo believes to be running, or in an error, and has containers up: to be looked at. */
+  readonly watched: ReadonlyMap<number, { readonly listed: Listed; readonly state: InstanceState }>;
   /** Ids on containers of this install that Odoo does not know. Nothing touches them. */
   readonly orphans: number[];
   /** What Odoo believes of every instance. */
@@ -33,13 +36,34 @@ export async function sweep(world: Pick<World, 'manager' | 'engine'>): Promise<S
   const containers = await world.engine.list();
   const [states, plans] = await Promise.all([world.manager.states(), world.manager.plans([])]);
   const keys: Key[] = [];
-  for (const [id, state] of states)
-    if (disagrees(state, containers.get(id)?.running ?? false)) keys.push(`instance:${id}`);
+  const watched = new Map<number, { listed: Listed; state: InstanceState }>();
+  for (const [id, state] of states) {
+    const listed = containers.get(id);
+    if (disagrees(state, listed)) keys.push(`instance:${id}`);
+    else if (listed?.running && (state === 'running' || state === 'error'))
+      watched.set(id, { listed, state });
+  }
   const orphans = [...containers.keys()].filter((id) => !states.has(id));
-  return { keys, plans, orphans, states };
+  return { keys, plans, watched, orphans, states };
 }
 
-function disagrees(state: InstanceState, running: boolean): boolean {
-  if (state === 'running') return !running;
-  return running && (state === 'stopped' || state === 'draft' || state === 'removed');
+function disagrees(state: InstanceState, containers: Listed | undefined): boolean {
+  if (state === 'running') return !containers?.running;
+  return (
+    containers?.up === true && (state === 'stopped' || state === 'draft' || state === 'removed')
+  );
+}
+
+/** Running instances whose database on the shared server is not there any more. */
+export async function withoutDatabase(
+  { databases }: Pick<World, 'databases'>,
+  watched: SweepResult['watched'],
+): Promise<Key[]> {
+  const present = await databases.list();
+  return [...watched]
+    .filter(
+      ([id, { listed, state }]) =>
+        state === 'running' && !listed.hasOwnDatabase && !present.has(id),
+    )
+    .map(([id]): Key => `instance:${id}`);
 }

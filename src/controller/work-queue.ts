@@ -7,6 +7,10 @@ export interface WorkSignals {
   readonly again: AbortSignal;
   /** Says that the work reads everything afresh: it sees for itself what the key was added for until now. */
   readonly look: () => void;
+  /**
+   * Waits for something without keeping others from being worked on. What it waits for has a limit of its own.
+   */
+  readonly aside: <T>(wait: () => Promise<T>) => Promise<T>;
   /** How often in a row this key has failed before. */
   readonly failures: number;
 }
@@ -19,6 +23,46 @@ export interface WorkQueueOptions<K> {
   readonly onFailure: (key: K, error: unknown, retryInMs: number) => void;
 }
 
+/** One of the places of a queue, which is left while somebody waits. */
+class Place {
+  readonly #queue: PQueue;
+  #leave = () => {};
+
+  constructor(queue: PQueue) {
+    this.#queue = queue;
+  }
+
+  /** @param taken is called when there is a place. @param priority before others that wait */
+  take(taken: () => void, priority = 0): void {
+    const stay = () =>
+      new Promise<void>((leave) => {
+        this.#leave = leave;
+        taken();
+      });
+    void this.#queue.add(stay, { priority });
+  }
+
+  leave(): void {
+    this.#leave();
+  }
+
+  async aside<T>(wait: () => Promise<T>): Promise<T> {
+    this.leave();
+    try {
+      return await wait();
+    } finally {
+      // Before those who have not begun: it has little left to do.
+      await new Promise<void>((taken) => this.take(taken, 1));
+    }
+  }
+}
+
+/** What ends one run early. Of its own: forty that listened on one signal would look like a leak, and be one if they forgot to stop. */
+interface Run {
+  readonly stop: AbortController;
+  readonly again: AbortController;
+}
+
 /**
  * Runs `work` for the keys it is given: a key waiting is not added twice, a key being worked on
  * is worked on again afterwards, never at the same time, and a key that failed comes back later.
@@ -28,10 +72,12 @@ export class WorkQueue<K> {
   readonly #queue: PQueue;
   /** Since when, in milliseconds since the epoch. */
   readonly #waiting = new Map<K, number>();
-  readonly #working = new Map<K, AbortController>();
+  readonly #working = new Map<K, Run>();
   readonly #failures = new Map<K, number>();
   readonly #backingOff = new Map<K, NodeJS.Timeout>();
-  readonly #stop = new AbortController();
+  /** All that wait for a place, have one or have put it aside. */
+  readonly #runs = new Set<Promise<void>>();
+  #isClosed = false;
 
   constructor(options: WorkQueueOptions<K>) {
     this.#options = options;
@@ -62,43 +108,58 @@ export class WorkQueue<K> {
     // p-queue may begin the new run at once, and that one must not be cut short.
     const underWay = this.#working.get(key);
     this.#enqueue(key);
-    underWay?.abort();
+    underWay?.again.abort();
   }
 
   /** Takes no more keys and tells the work under way to stop; resolves once it has ended. */
   async close(): Promise<void> {
-    this.#stop.abort();
-    this.#queue.clear();
+    this.#isClosed = true;
+    for (const { stop } of this.#working.values()) stop.abort();
     for (const timer of this.#backingOff.values()) clearTimeout(timer);
-    await this.#queue.onIdle();
+    while (this.#runs.size > 0) await Promise.all(this.#runs);
   }
 
   #enqueue(key: K): void {
-    if (this.#stop.signal.aborted || this.#waiting.has(key)) return;
+    if (this.#isClosed || this.#waiting.has(key)) return;
     this.#waiting.set(key, Date.now());
-    if (!this.#working.has(key)) void this.#queue.add(() => this.#run(key));
+    if (!this.#working.has(key)) this.#start(key);
   }
 
-  async #run(key: K): Promise<void> {
-    const again = new AbortController();
+  #start(key: K): void {
+    const place = new Place(this.#queue);
+    const run = new Promise<void>((ended) => {
+      place.take(() => {
+        if (this.#isClosed) ended();
+        else void this.#run(key, place).then(ended);
+      });
+    }).then(() => {
+      place.leave();
+      this.#runs.delete(run);
+    });
+    this.#runs.add(run);
+  }
+
+  async #run(key: K, place: Place): Promise<void> {
+    const run = { stop: new AbortController(), again: new AbortController() };
+    const { stop, again } = run;
     this.#waiting.delete(key);
-    this.#working.set(key, again);
+    this.#working.set(key, run);
     try {
       await this.#options.work(key, {
-        stop: this.#stop.signal,
+        stop: stop.signal,
         again: again.signal,
         look: () => {
           if (!again.signal.aborted) this.#waiting.delete(key);
         },
+        aside: (wait) => place.aside(wait),
         failures: this.#failures.get(key) ?? 0,
       });
       this.#failures.delete(key);
     } catch (error) {
-      if (!this.#stop.signal.aborted && !again.signal.aborted) this.#backOff(key, error);
+      if (!this.#isClosed && !again.signal.aborted) this.#backOff(key, error);
     } finally {
       this.#working.delete(key);
-      if (this.#waiting.has(key) && !this.#stop.signal.aborted)
-        void this.#queue.add(() => this.#run(key));
+      if (this.#waiting.has(key) && !this.#isClosed) this.#start(key);
     }
   }
 

@@ -3,7 +3,9 @@ import type { Archives, Clock, Databases, Disk, Engine, Firewall, Manager } from
 import type { Logger } from '../log.ts';
 import type { Brake } from './brake.ts';
 import type { Calendar } from './calendar.ts';
+import type { Liveness } from './liveness.ts';
 import type { Reporter } from './reporter.ts';
+import type { Rooms } from './rooms.ts';
 
 /** All that the controller may see and touch. */
 export interface World {
@@ -13,8 +15,7 @@ export interface World {
   readonly archives: Archives;
   readonly reporter: Reporter;
   readonly limits: ClaimLimits;
-  /** Runs work that keeps processors busy (clones, starts) as soon as there is room for it, in the order asked. */
-  readonly whenRoom: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly rooms: Rooms;
   /** Runs work that chooses among what all may have, one after the other. */
   readonly oneByOne: <T>(work: () => Promise<T>) => Promise<T>;
   /** Whether there is memory for one more instance to start. */
@@ -23,6 +24,7 @@ export interface World {
   /** Null: somebody else does that. */
   readonly firewall: Firewall | null;
   readonly brake: Brake;
+  readonly liveness: Liveness;
   readonly calendar: Calendar;
   readonly now: Clock;
   readonly log: Logger;

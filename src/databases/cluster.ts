@@ -43,8 +43,8 @@ const LOCK_TIMEOUT = 5_000;
 const START_TIMEOUT = 60_000;
 const START_POLL = 50;
 
-/** Tenants' roles: enough for Odoo's own pool of 8 and a cron worker, too few to starve the neighbours. */
-const CONNECTION_LIMIT = 20;
+/** Tenants' roles: enough for Odoo's own pool (db_maxconn in the templates) and some more, too few to starve the neighbours. */
+const CONNECTION_LIMIT = 56;
 
 /** Errors that say "Postgres is not there (yet)", as opposed to "Postgres refuses". */
 const AWAY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', '57P03', '57P01', '53300']);
@@ -228,6 +228,14 @@ export class Cluster {
     return this.administer(async (client) => {
       const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [database]);
       return found.rowCount === 1;
+    });
+  }
+
+  /** The names of all databases. */
+  async names(): Promise<string[]> {
+    return this.administer(async (client) => {
+      const found = await client.query<{ datname: string }>('SELECT datname FROM pg_database');
+      return found.rows.map(({ datname }) => datname);
     });
   }
 

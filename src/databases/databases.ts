@@ -1,14 +1,15 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RetryableError, TerminalError } from '../errors.ts';
+import { type ConfigError, RetryableError, TerminalError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
-import { databaseName } from '../instance/name.ts';
+import { databaseName, instanceOfDatabase } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
 import { adminLogin } from './admin-login.ts';
 import { renewUrl } from './base-url.ts';
 import { admitted, Cluster, type ClusterAddress } from './cluster.ts';
 import { copyTree, type Owner } from './copy-tree.ts';
+import { InstallLock } from './install-lock.ts';
 import { invitationLink } from './invitation.ts';
 import { openTransactionsOver } from './open-transactions.ts';
 import { personalise, renewParameters } from './personalise.ts';
@@ -114,6 +115,16 @@ export class OdooDatabases implements Databases {
     await this.#shared.administer((client) => client.query('SELECT 1'));
   }
 
+  /** Makes this the only sidecar of its install; see InstallLock. */
+  async lockInstall(
+    stop: AbortSignal,
+    onStolen: (error: ConfigError) => void,
+  ): Promise<InstallLock> {
+    const lock = new InstallLock(this.#options.shared, this.#options.install);
+    await lock.take(stop, onStolen);
+    return lock;
+  }
+
   async prepare(plan: Plan, signal: AbortSignal): Promise<void> {
     const { image, imageId, owner, postgres } = await this.#options.sourceOf(plan.templateCode);
     if (!postgres) await this.#shared.prepare();
@@ -172,6 +183,11 @@ export class OdooDatabases implements Databases {
         return 'offline';
       throw error;
     }
+  }
+
+  async list(): Promise<ReadonlySet<number>> {
+    const names = await this.#shared.names();
+    return new Set(names.flatMap((name) => instanceOfDatabase(this.#options.install, name) ?? []));
   }
 
   async setUrl(desired: DesiredInstance): Promise<void> {

@@ -15,6 +15,12 @@ export async function isServing(origin: string): Promise<boolean> {
   return (await statusOf(`${origin}/web/health`)) !== null;
 }
 
+/** Whether an Odoo that has come up answers still, and not with an error of its own. @param origin `http://host:port` */
+export async function isHealthy(origin: string): Promise<boolean> {
+  const status = await statusOf(`${origin}/web/health`);
+  return status !== null && status < 500;
+}
+
 /** The status of an answer, redirections not followed; null: there was none. */
 async function statusOf(url: string): Promise<number | null> {
   try {

@@ -10,7 +10,16 @@ export const LABELS = {
   instance: 'microsaas.instance',
   restart: 'microsaas.restart',
   digest: 'microsaas.digest',
+  /** On a container that does one thing for the sidecar and ends: which thing. */
+  helper: 'microsaas.helper',
 } as const;
+
+/** The labels by which the sweep finds a helper that outlived its sidecar. */
+export function helperLabels(install: string, kind: HelperKind): string[] {
+  return [`--label=${LABELS.install}=${install}`, `--label=${LABELS.helper}=${kind}`];
+}
+
+export type HelperKind = 'image-user' | 'compile' | 'odoo-init' | 'pg-tools';
 
 /** Makes the containers of `services`, all when none is given, be what the file says. Does not wait until they answer. */
 export function composeUp(
@@ -20,15 +29,6 @@ export function composeUp(
 ): Command {
   const up = ['up', '--detach', '--no-build', '--quiet-pull', '--remove-orphans'];
   return [...compose(project, file), ...up, '--', ...services];
-}
-
-export function composeStop(project: string, file: string): Command {
-  return [...compose(project, file), 'stop'];
-}
-
-/** Removes the project's containers. There is no variant with `--volumes`: data goes only by the removal path. */
-export function composeDown(project: string, file: string): Command {
-  return [...compose(project, file), 'down', '--remove-orphans'];
 }
 
 /** A network whose members reach the outside but not each other. */
@@ -79,7 +79,7 @@ export function imagePull(image: string): Command {
 export function imageUser(install: string, image: string): Command {
   return [
     ...['docker', 'run', '--rm', '--network', 'none', '--read-only', '--cap-drop', 'ALL'],
-    ...['--label', `${LABELS.install}=${install}`, '--entrypoint', 'id', '--', image],
+    ...[...helperLabels(install, 'image-user'), '--entrypoint=id', '--', image],
   ] as const as Command;
 }
 
@@ -101,14 +101,7 @@ export function compileCheckout(install: string, image: string, tree: string): C
   return [
     ...['docker', 'run', '--rm', '--network', 'none', '--read-only', '--cap-drop', 'ALL'],
     ...['--security-opt', 'no-new-privileges', '--pids-limit', '64', '--memory', '512m'],
-    ...[
-      '--label',
-      `${LABELS.install}=${install}`,
-      '--user',
-      '0:0',
-      '--volume',
-      `${tree}:/checkout`,
-    ],
+    ...[...helperLabels(install, 'compile'), '--user=0:0', `--volume=${tree}:/checkout`],
     ...['--entrypoint', 'timeout', '--', image, String(COMPILE_SECONDS)],
     ...['python3', '-m', 'compileall', '-q', '-f', '--invalidation-mode', 'unchecked-hash'],
     '/checkout',

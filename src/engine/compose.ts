@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
-import { networkOf, projectName } from '../instance/name.ts';
+import { databaseName, networkOf, projectName } from '../instance/name.ts';
 import type {
   DesiredInstance,
   FetchedCommit,
@@ -9,39 +9,54 @@ import type {
   PortPair,
   Repository,
 } from '../instance/types.ts';
-import type { Engine } from '../interfaces.ts';
-import { isServing, showsLogin } from './answer.ts';
-import {
-  type Command,
-  compileCheckout,
-  composeDown,
-  composeStop,
-  composeUp,
-  containerLogs,
-  containersRemove,
-} from './commands.ts';
+import type { Engine, Health, Listed } from '../interfaces.ts';
+import { printable } from '../log.ts';
+import { isHealthy, isServing, showsLogin } from './answer.ts';
+import { compileCheckout, composeUp, containerLogs, LABELS } from './commands.ts';
 import type { Container, DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
+import { removeStaleHelpers } from './helpers.ts';
 import type { Images } from './images.ts';
 import type { InstanceDirs } from './instance-dir.ts';
 import { Networks } from './networks.ts';
 import { containersState } from './observe.ts';
 import { missingPackages } from './python-packages.ts';
-import { digestOf, type RenderInput, renderInstance } from './render.ts';
+import { digestOf, type RenderInput, renderInstance, type Template } from './render.ts';
 import type { Repositories } from './repositories.ts';
+import { stopAll, takeDownAll } from './stopping.ts';
 import { isFree } from './tcp-ports.ts';
 import type { Templates } from './templates.ts';
 
-/** An instance that starts is asked this often, in milliseconds. */
+/** An instance that starts is asked this often, in milliseconds; one that takes long, less often. */
 const POLL_INTERVAL = 25;
+const PATIENT_AFTER = 10_000;
+const PATIENT_INTERVAL = 1_000;
+
+/** So often in a row the daemon has restarted a container that ends again and again, and will not stay up. */
+const CRASHES = 3;
+
+/** How much of a container's log is kept, in characters. */
+const LAST_WORDS = 2_000;
 
 /** While it starts, the container itself is looked at this often: a crash should not wait for the deadline. */
 const CONTAINER_CHECK_INTERVAL = 1_000;
+
+/** States of a container that may still answer. */
+const ALIVE = new Set(['running', 'restarting']);
+
+/** States of a container that has no process. */
+const DOWN = new Set(['created', 'exited', 'dead', 'removing']);
+
+/** Odoo's own port for HTTP, in its container. */
+const HTTP_PORT = 8069;
 
 const RECONNECT_DELAY = 1_000;
 const COMPOSE_TIMEOUT = 120_000;
 
 const ADDRESS_IN_USE = /address already in use|port is already allocated|ports are not available/i;
+
+/** A container keeps the id of its network, also when another of the same name takes its place. */
+const NETWORK_GONE = /network \S+ not found/i;
 
 export interface ComposeEngineOptions {
   readonly install: string;
@@ -56,6 +71,8 @@ export interface ComposeEngineOptions {
   /** With `{port}` and `{id}` to be filled in. */
   readonly urlPattern: string;
   readonly answerTimeoutMs: number;
+  /** Hears of an instance that stays with its image though the template's tag is another one by now. */
+  readonly onKeptImage?: (instance: number, kept: string, current: string) => void;
 }
 
 /** Instances as Docker Compose projects, one each, on this host's Docker Engine. */
@@ -68,15 +85,17 @@ export class ComposeEngine implements Engine {
     this.#networks = new Networks(options.install, options.api, options.docker);
   }
 
-  async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>> {
+  async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
     const { dirs, repositories } = this.#options;
     const containers = await this.#containersOf(desired);
     const standing = standingOf(desired);
+    const data = await this.#dataState(desired);
     // Stopping and removing must work whatever has become of the template.
     if (standing !== 'running')
       return {
         checkouts: 'current',
         files: standing === 'purged' && !(await dirs.exists(desired.id)) ? 'absent' : 'current',
+        data,
         containers: containersState(containers, 1, ''),
         answering: false,
       };
@@ -84,9 +103,11 @@ export class ComposeEngine implements Engine {
     const isRenderable = desired.ports !== null && fetched.every(Boolean);
     const digest = isRenderable ? digestOf(await this.#inputOf(desired)) : '';
     const state = containersState(containers, this.#servicesOf(desired), digest);
+    const isUp = state !== 'none' && state !== 'stopped';
     return {
       checkouts: fetched.every(Boolean) ? 'current' : 'missing',
-      files: digest === '' ? 'absent' : await dirs.filesState(desired.id, digest),
+      files: digest === '' ? 'absent' : await dirs.filesState(desired.id, digest, isUp),
+      data,
       containers: state,
       answering: state === 'running' && (await showsLogin(this.#originOf(desired))),
     };
@@ -134,26 +155,26 @@ export class ComposeEngine implements Engine {
   async render(desired: DesiredInstance): Promise<void> {
     const { dirs, images, templates } = this.#options;
     const template = templates.get(desired.templateCode);
-    const odoo = await images.user(template.image);
-    const { dbPassword, masterPasswordHash } = await dirs.secrets(desired.id);
-    const rendered = renderInstance(template, await this.#inputOf(desired), {
+    const image = await this.#imageOf(desired, template);
+    const odoo = await images.user(image);
+    const { dbPassword, masterPasswordHash } = desired.wasReady
+      ? await dirs.secrets(desired.id)
+      : await dirs.makeSecrets(desired.id);
+    const rendered = renderInstance({ ...template, image }, await this.#inputOf(desired), {
       dbPassword,
       masterPasswordHash,
     });
-    await dirs.prepare(desired.id, { odoo, postgres: template.postgresUser });
+    const isNew = !desired.wasReady;
+    await dirs.prepare(desired.id, { odoo, postgres: template.postgresUser, isNew });
     await dirs.write(desired.id, rendered, odoo);
   }
 
   async startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    await this.#networks.ensure(networkOf(this.#options.install, desired.id));
-    await this.#up(() =>
-      this.#compose(desired, (project, file) => composeUp(project, file, ['db']), signal),
-    );
+    await this.#up(desired, ['db'], signal);
   }
 
   async start(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    await this.#networks.ensure(networkOf(this.#options.install, desired.id));
-    await this.#up(() => this.#compose(desired, composeUp, signal));
+    await this.#up(desired, [], signal);
   }
 
   async awaitAnswer(
@@ -161,8 +182,9 @@ export class ComposeEngine implements Engine {
     isUp: () => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    const deadline = Date.now() + this.#options.answerTimeoutMs;
-    let nextCheck = Date.now() + CONTAINER_CHECK_INTERVAL;
+    const began = Date.now();
+    const deadline = began + this.#options.answerTimeoutMs;
+    let nextCheck = began + CONTAINER_CHECK_INTERVAL;
     const origin = this.#originOf(desired);
     let wasUp = false;
     const answers = async () => {
@@ -180,7 +202,9 @@ export class ComposeEngine implements Engine {
           cause: new Error(await this.#lastWords(desired)),
         });
       if (Date.now() > nextCheck) {
-        if (!(await this.#isAlive(desired))) {
+        const containers = await this.#containersOf(desired);
+        await this.#refuseCrashLoop(desired, containers);
+        if (containers.length === 0 || containers.some(({ state }) => !ALIVE.has(state))) {
           // One that ran before was stopped or removed by somebody: the next look starts it again.
           if (desired.wasReady) return;
           throw new RetryableError('StartFailed', 'The instance ended while it was starting.', {
@@ -189,22 +213,26 @@ export class ComposeEngine implements Engine {
         }
         nextCheck = Date.now() + CONTAINER_CHECK_INTERVAL;
       }
-      await sleep(POLL_INTERVAL);
+      await sleep(Date.now() - began > PATIENT_AFTER ? PATIENT_INTERVAL : POLL_INTERVAL);
     }
   }
 
   async stop(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    await this.#compose(desired, composeStop, signal);
+    await stopAll(this.#options.api, await this.#containersOf(desired), signal);
+  }
+
+  async restart(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    await this.stop(desired, signal);
+    await this.#up(desired, [], signal);
   }
 
   async takeDown(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    await this.#compose(desired, composeDown, signal);
+    await takeDownAll(this.#options.api, await this.#containersOf(desired), signal);
   }
 
   async purge(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     const { dirs, install } = this.#options;
-    const names = (await this.#containersOf(desired)).map(({ name }) => name);
-    if (names.length > 0) await this.#options.docker(containersRemove(names), { signal });
+    await this.takeDown(desired, signal);
     await dirs.remove(desired.id);
     const network = networkOf(install, desired.id);
     const isWanted = async () =>
@@ -218,18 +246,37 @@ export class ComposeEngine implements Engine {
       .replaceAll('{id}', String(desired.id));
   }
 
-  async list(): Promise<Map<number, { readonly running: boolean }>> {
+  async list(): Promise<Map<number, Listed>> {
     const containers = await this.#options.api.containers([
-      `microsaas.install=${this.#options.install}`,
-      'microsaas.instance',
+      `${LABELS.install}=${this.#options.install}`,
+      LABELS.instance,
     ]);
-    const found = new Map<number, { running: boolean }>();
-    for (const container of containers) {
-      const id = Number(container.labels['microsaas.instance']);
-      const running = container.state === 'running' && (found.get(id)?.running ?? true);
-      found.set(id, { running });
+    const found = new Map<number, Listed>();
+    for (const { labels, published, state } of containers) {
+      const id = Number(labels[LABELS.instance]);
+      const others = found.get(id);
+      found.set(id, {
+        running: state === 'running' && (others?.running ?? true),
+        up: !DOWN.has(state) || (others?.up ?? false),
+        httpPort: published.get(HTTP_PORT) || (others?.httpPort ?? 0),
+        hasOwnDatabase: others !== undefined,
+      });
     }
     return found;
+  }
+
+  /** See Probe. */
+  async probe(id: number, { hasOwnDatabase, httpPort }: Listed): Promise<Health> {
+    const { dirs, install } = this.#options;
+    const database = databaseName(install, id);
+    // What keeps the disk from being read is no proof that the files are gone.
+    const data = await dirs.dataState(id, database, hasOwnDatabase).catch(() => 'whole');
+    if (data !== 'whole') return 'emptied';
+    return (await isHealthy(this.#originAt(httpPort))) ? 'well' : 'silent';
+  }
+
+  async removeStaleHelpers(): Promise<string[]> {
+    return removeStaleHelpers(this.#options.api, this.#options.install, new Date());
   }
 
   async watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void> {
@@ -242,6 +289,19 @@ export class ComposeEngine implements Engine {
       await this.#options.api.events(label, () => changed(null), happened, signal).catch(() => {}); // Docker is away: what is missed is found by the sweep after reconnecting
       await sleep(RECONNECT_DELAY, undefined, { signal }).catch(() => {});
     }
+  }
+
+  /**
+   * The id of the image that an instance runs: the one that its files name since its database was made. A tag that was pulled
+   * meanwhile may be another Odoo, and an old database is upgraded by nobody's accident.
+   */
+  async #imageOf({ id, wasReady }: DesiredInstance, { image }: Template): Promise<string> {
+    const { api, dirs, images, onKeptImage } = this.#options;
+    const kept = wasReady ? await dirs.imageId(id) : null;
+    if (kept === null || (await api.imageId(kept)) === null) return images.id(image);
+    const current = await api.imageId(image);
+    if (current !== null && current !== kept) onKeptImage?.(id, kept, current);
+    return kept;
   }
 
   /** Everything but secrets that an instance's files depend on. */
@@ -266,9 +326,26 @@ export class ComposeEngine implements Engine {
   }
 
   /** @throws PortTakenError, or RetryableError('StartFailed') for whatever else Docker says */
-  async #up(start: () => Promise<unknown>): Promise<void> {
+  async #up(
+    desired: DesiredInstance,
+    services: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { api, dirs, docker, install } = this.#options;
+    await this.#networks.ensure(networkOf(install, desired.id));
+    // Docker neither starts a paused container nor lets it go on when it is asked to start it.
+    for (const { id, state } of await this.#containersOf(desired))
+      if (state === 'paused') await api.unpause(id);
+    const project = projectName(install, desired.id);
+    const command = composeUp(project, dirs.paths(desired.id).compose, services);
+    const up = () => docker(command, { timeoutMs: COMPOSE_TIMEOUT, signal });
     try {
-      await start();
+      await up().catch(async (cause) => {
+        if (!(cause instanceof CommandError) || !NETWORK_GONE.test(cause.stderr)) throw cause;
+        // Compose starts the containers that it finds. New ones get the network of today; the data lie outside them.
+        await this.takeDown(desired, signal);
+        await up();
+      });
     } catch (cause) {
       if (!(cause instanceof CommandError)) throw cause;
       if (ADDRESS_IN_USE.test(cause.stderr))
@@ -282,41 +359,54 @@ export class ComposeEngine implements Engine {
     return this.#options.templates.get(templateCode).database === 'own' ? 2 : 1;
   }
 
-  async #compose(
-    desired: DesiredInstance,
-    command: (project: string, file: string) => Command,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const project = projectName(this.#options.install, desired.id);
-    const file = this.#options.dirs.paths(desired.id).compose;
-    await this.#options.docker(command(project, file), { timeoutMs: COMPOSE_TIMEOUT, signal });
-  }
-
   /** Where this host reaches an instance, whatever its customers call it. */
   #originOf({ ports }: DesiredInstance): string {
-    const { publishAddress } = this.#options;
-    const host = publishAddress.includes(':') ? `[${publishAddress}]` : publishAddress;
-    return `http://${host}:${ports?.http}`;
+    return this.#originAt(ports?.http ?? 0);
   }
 
-  async #isAlive(desired: DesiredInstance): Promise<boolean> {
-    const containers = await this.#containersOf(desired);
-    return containers.length > 0 && containers.every(({ state }) => state === 'running');
+  #originAt(httpPort: number): string {
+    const { publishAddress } = this.#options;
+    const host = publishAddress.includes(':') ? `[${publishAddress}]` : publishAddress;
+    return `http://${host}:${httpPort}`;
+  }
+
+  /** A look at the disk alone: whether what exists only once is there. */
+  async #dataState({ id, templateCode }: DesiredInstance): Promise<ObservedInstance['data']> {
+    const { dirs, install, templates } = this.#options;
+    // Stopping and removing must work whatever has become of the template.
+    const hasOwnPostgres = templates.has(templateCode)
+      ? templates.get(templateCode).database === 'own'
+      : false;
+    return dirs.dataState(id, databaseName(install, id), hasOwnPostgres);
+  }
+
+  /** @throws RetryableError('CrashLoop') */
+  async #refuseCrashLoop(
+    desired: DesiredInstance,
+    containers: readonly Container[],
+  ): Promise<void> {
+    for (const { id, state } of containers) {
+      if (state !== 'restarting' || (await this.#options.api.restarts(id)) < CRASHES) continue;
+      throw new RetryableError(
+        'CrashLoop',
+        'The instance ends again and again while it starts. The operator finds its last words in the log.',
+        { cause: new Error(await this.#lastWords(desired)) },
+      );
+    }
   }
 
   #containersOf(desired: DesiredInstance): Promise<Container[]> {
     const { api, install } = this.#options;
-    return api.containers([`microsaas.install=${install}`, `microsaas.instance=${desired.id}`]);
+    return api.containers([`${LABELS.install}=${install}`, `${LABELS.instance}=${desired.id}`]);
   }
 
-  /** The end of the container's log, for the sidecar's own log. */
+  /** The end of the container's log, for the sidecar's own log alone: it is a tenant's text. */
   async #lastWords(desired: DesiredInstance): Promise<string> {
     const container = `${projectName(this.#options.install, desired.id)}-odoo`;
-    return this.#options
-      .docker(containerLogs(container, { tail: 20, follow: false }), {
-        mixed: true,
-      })
+    const text = await this.#options
+      .docker(containerLogs(container, { tail: 20, follow: false }), { mixed: true })
       .catch(String);
+    return printable(text).slice(-LAST_WORDS);
   }
 }
 

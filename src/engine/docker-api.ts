@@ -6,13 +6,34 @@ import { RetryableError } from '../errors.ts';
 /** How long one question to the daemon may take, in milliseconds. */
 const TIMEOUT = 15_000;
 
-const containerSchema = z.object({
-  Id: z.string(),
-  Names: z.array(z.string()),
-  State: z.string(),
-  Status: z.string(),
-  Labels: z.record(z.string(), z.string()),
-});
+/** How long the daemon may take to stop a container: its own grace period, at the end of which it is killed, and some more. */
+const STOP_TIMEOUT = 120_000;
+
+/** Whatever may have changed what a container is to its instance. */
+const EVENTS = ['start', 'kill', 'die', 'stop', 'pause', 'unpause', 'oom', 'destroy'];
+
+const containerSchema = z
+  .object({
+    Id: z.string(),
+    Names: z.array(z.string()),
+    State: z.string(),
+    Created: z.number(),
+    Labels: z.record(z.string(), z.string()),
+    Ports: z
+      .array(z.object({ PrivatePort: z.int(), PublicPort: z.int().optional() }))
+      .nullish()
+      .transform((ports) => ports ?? []),
+  })
+  .transform(
+    (it): Container => ({
+      id: it.Id,
+      name: (it.Names[0] ?? '').replace(/^\//, ''),
+      state: it.State,
+      created: it.Created,
+      labels: it.Labels,
+      published: new Map(it.Ports.map((port) => [port.PrivatePort, port.PublicPort ?? 0])),
+    }),
+  );
 
 const networkSchema = z.object({
   Id: z.string(),
@@ -26,14 +47,31 @@ const networkSchema = z.object({
 export interface Container {
   readonly id: string;
   readonly name: string;
-  /** created, running, restarting, paused, exited, dead */
+  /** created, running, restarting, paused, exited, dead, removing */
   readonly state: string;
+  /** Seconds since the epoch. */
+  readonly created: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** The host's port by the container's; 0: none. */
+  readonly published: ReadonlyMap<number, number>;
+}
+
+interface Call {
+  readonly method?: 'GET' | 'POST' | 'DELETE';
+  /** Statuses from 300 on that are an answer as well. */
+  readonly accepted?: readonly number[];
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
 }
 
 /**
- * Questions to the Docker daemon over its socket: some milliseconds, where starting the CLI costs a process.
- * What changes anything goes through the CLI and Compose instead (compose.ts).
+ * The Docker daemon over its socket: some milliseconds, where starting the CLI costs a process. It looks, and it stops and removes
+ * containers by their id, which needs no file; what starts anything goes through Compose (compose.ts).
  */
 export class DockerApi {
   readonly #socket: string;
@@ -45,36 +83,56 @@ export class DockerApi {
   }
 
   async ping(): Promise<void> {
-    await this.#get('/_ping');
+    await this.#call('/_ping');
   }
 
   /** Containers that carry all of these labels (`name=value` or `name`), whatever their state. */
   async containers(labels: readonly string[]): Promise<Container[]> {
     const filters = encodeURIComponent(JSON.stringify({ label: labels }));
-    const answer = await this.#get(`/containers/json?all=1&filters=${filters}`);
-    return z
-      .array(containerSchema)
-      .parse(JSON.parse(answer))
-      .map((c) => ({
-        id: c.Id,
-        name: (c.Names[0] ?? '').replace(/^\//, ''),
-        state: c.State,
-        labels: c.Labels,
-      }));
+    const { body } = await this.#call(`/containers/json?all=1&filters=${filters}`);
+    return z.array(containerSchema).parse(JSON.parse(body));
+  }
+
+  /** How often the daemon has restarted a container by itself since it was started; 0 when it is gone. */
+  async restarts(id: string): Promise<number> {
+    const answer = await this.#call(`/containers/${id}/json`, { accepted: [404] });
+    if (answer.status === 404) return 0;
+    return z.object({ RestartCount: z.int() }).parse(JSON.parse(answer.body)).RestartCount;
+  }
+
+  /** Stops a container with the grace period it was made with. One that is down or gone already is as it should be. */
+  async stop(id: string, signal: AbortSignal): Promise<void> {
+    const options = { timeoutMs: STOP_TIMEOUT, signal, accepted: [304, 404] };
+    await this.#call(`/containers/${id}/stop`, { method: 'POST', ...options });
+  }
+
+  /** Lets a paused container go on: before that it hears no signal. */
+  async unpause(id: string): Promise<void> {
+    // 409: it is not paused any more; 500: daemons before API 1.42 say so for the same.
+    await this.#call(`/containers/${id}/unpause`, { method: 'POST', accepted: [404, 409, 500] });
+  }
+
+  /** Removes a container, running or not; the volumes and folders that it mounts stay. */
+  async remove(id: string): Promise<void> {
+    // 409: it is being removed already.
+    const options = { timeoutMs: STOP_TIMEOUT, accepted: [404, 409] };
+    await this.#call(`/containers/${id}?force=1`, { method: 'DELETE', ...options });
   }
 
   /** The id (`sha256:…`) of a local image, or null when it is not here. */
   async imageId(image: string): Promise<string | null> {
-    const answer = await this.#get(`/images/${encodeURIComponent(image)}/json`, [404]);
-    return answer === '' ? null : z.object({ Id: z.string() }).parse(JSON.parse(answer)).Id;
+    const path = `/images/${encodeURIComponent(image)}/json`;
+    const { body, status } = await this.#call(path, { accepted: [404] });
+    return status === 404 ? null : z.object({ Id: z.string() }).parse(JSON.parse(body)).Id;
   }
 
   /** A network's subnet, gateway and number of containers, or null when there is none of that name. */
   async network(
     name: string,
   ): Promise<{ subnet: string; gateway: string; containers: number } | null> {
-    const answer = await this.#get(`/networks/${encodeURIComponent(name)}`, [404]);
-    if (answer === '') return null;
+    const path = `/networks/${encodeURIComponent(name)}`;
+    const { body, status } = await this.#call(path, { accepted: [404] });
+    if (status === 404) return null;
     const network = z
       .object({
         IPAM: z.object({
@@ -82,7 +140,7 @@ export class DockerApi {
         }),
         Containers: z.record(z.string(), z.unknown()).default({}),
       })
-      .parse(JSON.parse(answer));
+      .parse(JSON.parse(body));
     const { Subnet: subnet = '', Gateway: gateway = '' } = network.IPAM.Config[0] ?? {};
     return { subnet, gateway, containers: Object.keys(network.Containers).length };
   }
@@ -90,10 +148,10 @@ export class DockerApi {
   /** The networks that carry a label (`name=value`), each with the Linux bridge it is. */
   async networks(label: string): Promise<{ name: string; bridge: string }[]> {
     const filters = encodeURIComponent(JSON.stringify({ label: [label] }));
-    const answer = await this.#get(`/networks?filters=${filters}`);
+    const { body } = await this.#call(`/networks?filters=${filters}`);
     return z
       .array(networkSchema)
-      .parse(JSON.parse(answer))
+      .parse(JSON.parse(body))
       .map(({ Id, Name, Options }) => ({
         name: Name,
         // What Docker names it when nobody else does.
@@ -103,7 +161,9 @@ export class DockerApi {
 
   /**
    * Calls back with the labels of every container event that carries the label, until the stream or signal ends.
+   * A line that cannot be understood is passed over: what it told is found by the next sweep.
    * @param opened is called once nothing can be missed any more
+   * @throws RetryableError when the stream was refused or cut
    */
   async events(
     label: string,
@@ -111,42 +171,44 @@ export class DockerApi {
     happened: (labels: Readonly<Record<string, string>>) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const filters = encodeURIComponent(
-      JSON.stringify({
-        type: ['container'],
-        event: ['die', 'start', 'destroy', 'oom'],
-        label: [label],
-      }),
-    );
-    const eventSchema = z.object({
-      Actor: z.object({ Attributes: z.record(z.string(), z.string()) }),
-    });
+    const filters = JSON.stringify({ type: ['container'], event: EVENTS, label: [label] });
+    const path = `/events?filters=${encodeURIComponent(filters)}`;
     await new Promise<void>((resolve, reject) => {
-      const call = request(
-        { socketPath: this.#socket, path: `/events?filters=${filters}`, signal },
-        (response) => {
-          opened();
-          const lines = createInterface({ input: response });
-          lines.on('line', (line) =>
-            happened(eventSchema.parse(JSON.parse(line)).Actor.Attributes),
-          );
-          // A cut stream is an error of the response, which readline takes and passes on as its own.
-          lines.on('error', reject);
-          response.on('close', resolve);
-        },
-      );
+      const call = request({ socketPath: this.#socket, path, signal }, (response) => {
+        const status = response.statusCode ?? 0;
+        if (status >= 400) {
+          response.resume();
+          reject(refused(status, 'the stream of events'));
+          return;
+        }
+        opened();
+        const lines = createInterface({ input: response });
+        lines.on('line', (line) => {
+          const labels = labelsIn(line);
+          if (labels) happened(labels);
+        });
+        // A cut stream is an error of the response, which readline takes and passes on as its own.
+        lines.on('error', reject);
+        response.on('close', resolve);
+      });
       call.on('error', reject);
       call.end();
     }).catch((cause) => {
-      if (!signal.aborted) throw unavailable(cause);
+      if (signal.aborted) return;
+      throw cause instanceof RetryableError ? cause : unavailable(cause);
     });
   }
 
-  /** @returns the body, or '' for a status in `absent`. @throws RetryableError('DockerUnavailable') */
-  #get(path: string, absent: readonly number[] = []): Promise<string> {
+  /**
+   * @throws RetryableError DockerUnavailable when nobody answers, DockerRefused for a status of 4xx that is not among `accepted`,
+   * DockerFailed for one of 5xx
+   */
+  #call(path: string, options: Call = {}): Promise<Answer> {
+    const { method = 'GET', accepted = [], timeoutMs = TIMEOUT, signal } = options;
     this.#onCall();
     return new Promise((resolve, reject) => {
-      const call = request({ socketPath: this.#socket, path, timeout: TIMEOUT }, (response) => {
+      const target = { socketPath: this.#socket, path, method, timeout: timeoutMs };
+      const call = request({ ...target, ...(signal ? { signal } : {}) }, (response) => {
         const status = response.statusCode ?? 0;
         let body = '';
         response.setEncoding('utf8');
@@ -155,19 +217,38 @@ export class DockerApi {
         });
         response.on('error', (cause) => reject(unavailable(cause)));
         response.on('end', () => {
-          if (absent.includes(status)) resolve('');
-          else if (status >= 400)
-            reject(unavailable(new Error(`Docker answered ${status}: ${body}`)));
-          else resolve(body);
+          if (status < 300 || accepted.includes(status)) resolve({ status, body });
+          else reject(refused(status, body));
         });
       });
-      call.on('timeout', () => call.destroy(new Error(`no answer within ${TIMEOUT} ms`)));
+      call.on('timeout', () => call.destroy(new Error(`no answer within ${timeoutMs} ms`)));
       call.on('error', (cause) => reject(unavailable(cause)));
       call.end();
     });
   }
 }
 
+const eventSchema = z.object({
+  Actor: z.object({ Attributes: z.record(z.string(), z.string()) }),
+});
+
+/** The labels in one line of events, null when it is not one. */
+function labelsIn(line: string): Readonly<Record<string, string>> | null {
+  try {
+    return eventSchema.parse(JSON.parse(line)).Actor.Attributes;
+  } catch {
+    return null;
+  }
+}
+
 function unavailable(cause: unknown): RetryableError {
   return new RetryableError('DockerUnavailable', 'Docker does not answer.', { cause });
+}
+
+/** Docker is there and says no, which is not the same as being away. */
+function refused(status: number, body: string): RetryableError {
+  const cause = new Error(`Docker answered ${status}: ${body}`);
+  return status >= 500
+    ? new RetryableError('DockerFailed', 'Docker reports an error of its own.', { cause })
+    : new RetryableError('DockerRefused', 'Docker refused a request.', { cause });
 }

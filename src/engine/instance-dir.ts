@@ -1,14 +1,27 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  link,
+  lstat,
+  mkdir,
+  open,
+  opendir,
+  readFile,
+  rename,
+  rm,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { z } from 'zod';
+import { filesMissing } from '../errors.ts';
 import type { ObservedInstance } from '../instance/types.ts';
 import { registerSecret } from '../log.ts';
 import { hashRandomSecret, randomSecret } from '../password-hash.ts';
 import { LABELS } from './commands.ts';
 import { type InstancePaths, instanceDirectory, instancePaths } from './layout.ts';
 import { removeTree } from './remove-tree.ts';
-import type { ImageUser, Rendered } from './render.ts';
+import { areSameButLimits, type ImageUser, type Rendered } from './render.ts';
 
 /** What is made up once for an instance and never leaves its 0600 files but for odoo.conf and the databases. */
 export interface InstanceSecrets {
@@ -21,6 +34,23 @@ export interface InstanceSecrets {
   readonly dbPassword: string;
   /** Of the superuser of the instance's own Postgres, where it has one. */
   readonly postgresPassword: string;
+}
+
+const SECRET_FILES = [
+  'admin-password',
+  'master-password',
+  'master-password-hash',
+  'db-password',
+  'postgres-password',
+];
+
+/** What an instance's users are, and whether it has data yet. */
+export interface Preparation {
+  readonly odoo: ImageUser;
+  /** null when the instance uses the host's Postgres. */
+  readonly postgres: ImageUser | null;
+  /** It has never run: its data may be made. Otherwise a folder of data that is missing stays so. */
+  readonly isNew: boolean;
 }
 
 /** The directories of the instances, `<dataDir>/instances/<id>/`. */
@@ -38,30 +68,64 @@ export class InstanceDirs {
     return instancePaths(instanceDirectory(this.#dataDir, id));
   }
 
-  /**
-   * Makes the directories, each owned by whoever writes in it. May be repeated; changes nothing inside them.
-   * @param users `postgres` is null when the instance uses the host's Postgres.
-   */
-  async prepare(
-    id: number,
-    users: { readonly odoo: ImageUser; readonly postgres: ImageUser | null },
-  ): Promise<void> {
+  /** Makes the directories, each owned by whoever writes in it. May be repeated; changes nothing inside them. */
+  async prepare(id: number, { odoo, postgres, isNew }: Preparation): Promise<void> {
     const paths = this.paths(id);
-    await mkdir(join(this.#dataDir, 'instances'), { recursive: true, mode: 0o700 });
-    for (const path of [paths.directory, paths.etc, paths.secrets])
-      await makeDirectory(path, 0o700);
-    for (const path of [paths.filestore, paths.sessions])
-      await makeDirectory(path, 0o700, users.odoo);
-    if (users.postgres === null) return;
-    await makeDirectory(paths.pgdata, 0o700, users.postgres);
+    if (isNew) {
+      await mkdir(join(this.#dataDir, 'instances'), { recursive: true, mode: 0o700 });
+      for (const path of [paths.directory, paths.secrets]) await makeDirectory(path, 0o700);
+      await makeDirectory(paths.filestore, 0o700, odoo);
+      if (postgres) await makeDirectory(paths.pgdata, 0o700, postgres);
+      if (postgres) await secret(paths.postgresPassword);
+    }
+    await makeDirectory(paths.etc, 0o700);
+    await makeDirectory(paths.sessions, 0o700, odoo);
+    if (postgres === null) return;
     // Open to Odoo's user, who differs; nobody else gets through the instance's directory.
-    await makeDirectory(paths.socket, 0o755, users.postgres);
-    await secret(paths.postgresPassword);
-    await chown(paths.postgresPassword, users.postgres.uid, users.postgres.gid);
+    await makeDirectory(paths.socket, 0o755, postgres);
+    await chown(paths.postgresPassword, postgres.uid, postgres.gid);
   }
 
-  /** The instance's secrets, made on the first call and registered for redaction on each. */
+  /**
+   * Whether all is there that an instance has only once. Its configuration and its sessions are not among it.
+   * @param database its database's name, which its folder in the filestore has too
+   * @param hasOwnPostgres its database's files lie here as well
+   */
+  async dataState(
+    id: number,
+    database: string,
+    hasOwnPostgres: boolean,
+  ): Promise<ObservedInstance['data']> {
+    const { filestore, pgdata, secrets } = this.paths(id);
+    const files = SECRET_FILES.map((name) => join(secrets, name));
+    if (hasOwnPostgres) files.push(join(pgdata, 'PG_VERSION'));
+    const found = await Promise.all([
+      ...files.map(isThere),
+      // Odoo keeps the compiled pages there from the beginning: it is never empty.
+      holdsSomething(join(filestore, database)),
+    ]);
+    if (found.every(Boolean)) return 'whole';
+    return found.some(Boolean) ? 'partial' : 'absent';
+  }
+
+  /**
+   * The secrets of an instance that has run, registered for redaction.
+   * @throws TerminalError('FilesMissing'): a new password would lock out whoever has the old one
+   */
   async secrets(id: number): Promise<InstanceSecrets> {
+    const { secrets } = this.paths(id);
+    const known = (name: string) => readSecret(join(secrets, name));
+    return {
+      adminPassword: await known('admin-password'),
+      masterPassword: await known('master-password'),
+      masterPasswordHash: await known('master-password-hash'),
+      dbPassword: await known('db-password'),
+      postgresPassword: await known('postgres-password'),
+    };
+  }
+
+  /** The secrets of an instance that has not run yet: made on the first call, the same on each. */
+  async makeSecrets(id: number): Promise<InstanceSecrets> {
     const { directory, secrets, postgresPassword } = this.paths(id);
     await mkdir(join(this.#dataDir, 'instances'), { recursive: true, mode: 0o700 });
     for (const path of [directory, secrets]) await makeDirectory(path, 0o700);
@@ -102,24 +166,69 @@ export class InstanceDirs {
     await removeTree(this.paths(id).directory);
   }
 
-  /** Whether the written files come from the input with this digest. */
-  async filesState(id: number, digest: string): Promise<ObservedInstance['files']> {
-    const { conf, compose } = this.paths(id);
+  /** The id (`sha256:…`) of the image that the written Compose file names; null when there is none. */
+  async imageId(id: number): Promise<string | null> {
+    const text = await read(this.paths(id).compose);
+    const image = text === null ? undefined : odooIn(text)?.image;
+    return image !== undefined && /^sha256:[0-9a-f]{64}$/.test(image) ? image : null;
+  }
+
+  /**
+   * Whether the written files, and the folders that they need and that may be empty, are those of this digest.
+   * @param isUp then other limits do not count: they are for its next start
+   */
+  async filesState(id: number, digest: string, isUp: boolean): Promise<ObservedInstance['files']> {
+    const { conf, compose, sessions } = this.paths(id);
+    if (!(await isThere(sessions))) return 'absent';
     const [text] = await Promise.all([read(compose), read(conf)]).then((texts) =>
       texts.includes(null) ? [null] : texts,
     );
     if (text === null || text === undefined) return 'absent';
-    return digestIn(text) === digest ? 'current' : 'stale';
+    const written = odooIn(text)?.labels[LABELS.digest] ?? '';
+    const isCurrent = isUp ? areSameButLimits(written, digest) : written === digest;
+    return isCurrent ? 'current' : 'stale';
   }
 }
 
-/** The digest in the labels of a Compose file, '' when it cannot be read there. */
-function digestIn(compose: string): string {
+const serviceSchema = z.object({
+  image: z.string(),
+  labels: z.record(z.string(), z.string()),
+});
+
+/** Odoo's service in a Compose file, null when it cannot be read there: edited or damaged by hand, it is made again. */
+function odooIn(compose: string): z.infer<typeof serviceSchema> | null {
   try {
-    return parse(compose).services.odoo.labels[LABELS.digest];
+    return serviceSchema.parse(parse(compose).services.odoo);
   } catch {
-    return ''; // edited or damaged by hand: it is made again
+    return null;
   }
+}
+
+/** @throws whatever else keeps it from being seen: that is no proof that it is gone */
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (!isGone(error)) throw error;
+      return false;
+    },
+  );
+}
+
+async function holdsSomething(folder: string): Promise<boolean> {
+  try {
+    const entries = await opendir(folder);
+    const first = await entries.read();
+    await entries.close();
+    return first !== null;
+  } catch (error) {
+    if (!isGone(error as NodeJS.ErrnoException)) throw error;
+    return false;
+  }
+}
+
+function isGone({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 async function makeDirectory(path: string, mode: number, owner?: ImageUser): Promise<void> {
@@ -128,6 +237,12 @@ async function makeDirectory(path: string, mode: number, owner?: ImageUser): Pro
   if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is not a directory`);
   if (owner) await chown(path, owner.uid, owner.gid);
   await chmod(path, mode);
+}
+
+async function readSecret(path: string): Promise<string> {
+  const known = await read(path);
+  if (known === null) throw filesMissing();
+  return registerSecret(known);
 }
 
 /** Reads a secret, or makes it. Two at once get the same one. */

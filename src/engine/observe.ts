@@ -1,5 +1,7 @@
 import type { ObservedInstance } from '../instance/types.ts';
+import { LABELS } from './commands.ts';
 import type { Container } from './docker-api.ts';
+import { areSameButLimits } from './render.ts';
 
 /** Docker's words for a container that is (or is just becoming) up. */
 const UP = new Set(['running', 'restarting']);
@@ -14,10 +16,11 @@ export function containersState(
   digest: string,
 ): ObservedInstance['containers'] {
   if (containers.length === 0) return 'none';
+  if (containers.some(({ state }) => state === 'paused')) return 'paused';
   const up = containers.filter((container) => UP.has(container.state));
   if (up.length === 0) return 'stopped';
   if (up.length < services) return 'partial';
-  return up.every((container) => container.labels['microsaas.digest'] === digest)
+  return up.every(({ labels }) => areSameButLimits(labels[LABELS.digest] ?? '', digest))
     ? 'running'
     : 'outdated';
 }

@@ -1,7 +1,7 @@
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
-import { type Command, containersRemove } from './commands.ts';
+import { type Command, containersRemove, helperLabels } from './commands.ts';
 import type { DockerCli } from './docker-cli.ts';
 
 /** A template of many modules takes some minutes on a small machine. */
@@ -148,7 +148,7 @@ function odoo(
   const { uid, gid } = run.owner;
   return [
     ...['docker', 'run', '--rm', '--interactive', `--name=${run.container}`],
-    ...[`--label=microsaas.install=${install}`, '--network=none', '--pids-limit=256'],
+    ...[...helperLabels(install, 'odoo-init'), '--network=none', '--pids-limit=256'],
     ...['--cap-drop=ALL', '--security-opt=no-new-privileges', '--read-only', '--tmpfs=/tmp'],
     `--tmpfs=/var/lib/odoo:uid=${uid},gid=${gid},mode=0700`,
     `--volume=${conf}:/etc/odoo/odoo.conf:ro`,

@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { getgid, getuid } from 'node:process';
+import { helperLabels } from './commands.ts';
 import type { DockerCli } from './docker-cli.ts';
 
 /** A customer's database may be large. */
@@ -89,7 +90,7 @@ export class PgTools {
         ...(['docker', 'run', '--rm', '--network=none', '--cap-drop=ALL', '--read-only'] as const),
         '--security-opt=no-new-privileges',
         '--pids-limit=64',
-        `--label=microsaas.install=${this.#install}`,
+        ...helperLabels(this.#install, 'pg-tools'),
         `--user=${getuid?.() ?? 0}:${getgid?.() ?? 0}`,
         `--volume=${dirname(file)}:/archive`,
         ...options,

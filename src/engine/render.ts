@@ -73,9 +73,23 @@ export interface Rendered {
   readonly digest: string;
 }
 
-/** The SHA-256 of the input, as 64 hexadecimal digits; the order of keys does not matter. */
-export function digestOf(input: RenderInput): string {
-  return createHash('sha256').update(canonicalJson(input)).digest('hex');
+/**
+ * Tells inputs apart: 64 hexadecimal digits for all but the limits, a dash and 8 for these. The order of keys does not matter.
+ */
+export function digestOf({ memoryMb, cpus, ...rest }: RenderInput): string {
+  return `${sha256(rest)}-${sha256({ memoryMb, cpus }).slice(0, 8)}`;
+}
+
+/**
+ * Whether two digests are the same but for the limits. A plan's new limits are nobody's reason to interrupt those who work: they
+ * are taken up when the instance starts again.
+ */
+export function areSameButLimits(one: string, other: string): boolean {
+  return one.split('-')[0] === other.split('-')[0];
+}
+
+function sha256(value: unknown): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }
 
 /**

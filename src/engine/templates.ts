@@ -40,6 +40,11 @@ export class Templates {
     this.broken = broken;
   }
 
+  /** Whether there is a template of this code that can be used. */
+  has(code: string): boolean {
+    return this.all.some((it) => it.code === (code || DEFAULT_CODE));
+  }
+
   /**
    * @param code '' means the default template.
    * @throws TerminalError UnknownTemplate, or why the template cannot be used.

@@ -14,6 +14,9 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
 
     case 'running':
       if (desired.ports === null) return { do: 'assignPorts', because: 'no ports yet' };
+      // Before anything is made: only the configuration may be made again.
+      if (hadData(desired, seen) && seen.data !== 'whole')
+        return { stall: 'FilesMissing', because: `its files existed and are ${seen.data}` };
       if (seen.checkouts !== 'current')
         return { do: 'fetchRepositories', because: `checkouts ${seen.checkouts}` };
       if (seen.files !== 'current') return { do: 'render', because: `files ${seen.files}` };
@@ -29,6 +32,7 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
       }
       if (seen.containers !== 'running')
         return { do: 'start', because: `containers ${seen.containers}` };
+      if (seen.hung) return { do: 'restart', because: 'silent for minutes' };
       if (!seen.answering) return { do: 'awaitAnswer', because: 'not answering yet' };
       return null;
 
@@ -49,6 +53,11 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
     default:
       return standing satisfies never;
   }
+}
+
+/** A database is there only once all that goes with it has been made. */
+function hadData({ wasReady }: DesiredInstance, { database }: ObservedInstance): boolean {
+  return wasReady || database === 'ready';
 }
 
 /** What people wish, unless the subscription stands in its way (subscription.ts decides that). */

@@ -18,6 +18,13 @@ export function databaseName(install: string, id: number): string {
   return `ms_${checked(install)}_${whole(id)}`;
 }
 
+/** The instance whose database has this name, or null when it is none of this install's. */
+export function instanceOfDatabase(install: string, name: string): number | null {
+  const prefix = `ms_${checked(install)}_`;
+  const id = Number(name.slice(prefix.length));
+  return Number.isSafeInteger(id) && id > 0 && name === `${prefix}${id}` ? id : null;
+}
+
 /** A Linux bridge carries at most 1,024 ports (lab.md), so each network takes this many instances. */
 const INSTANCES_PER_NETWORK = 500;
 

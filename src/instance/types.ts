@@ -58,6 +58,8 @@ export interface DesiredInstance {
   readonly modules: readonly string[];
   readonly repositories: readonly Repository[];
   readonly customer: Customer;
+  /** The customer's own number in Odoo, the same for all of a company's contacts; 0 without one. */
+  readonly partnerId: number;
   /** Seconds since the epoch: when the payment was reconciled, or *Start* pressed on the manual path. */
   readonly requestedAt: number;
   readonly subscription: Subscription | null;
@@ -74,12 +76,16 @@ export interface ObservedInstance {
   readonly checkouts: 'missing' | 'current';
   /** The rendered files, held against what would be rendered now. */
   readonly files: 'absent' | 'stale' | 'current';
+  /** What is made once and never again: its secrets, and the files that Odoo keeps beside its database. */
+  readonly data: 'absent' | 'partial' | 'whole';
   /** `offline`: the instance's own Postgres is not up, so nobody can tell. */
   readonly database: 'offline' | 'absent' | 'ready';
-  /** `outdated`: up, but made from older files. */
-  readonly containers: 'none' | 'stopped' | 'partial' | 'outdated' | 'running';
+  /** `outdated`: up, but made from older files. `paused`: there, but the kernel gives one of them no time. */
+  readonly containers: 'none' | 'stopped' | 'paused' | 'partial' | 'outdated' | 'running';
   /** `/web/login` answered 200 just now. */
   readonly answering: boolean;
+  /** It ran, has been silent for minutes, and a restart has not been tried lately. */
+  readonly hung: boolean;
 }
 
 /** The steps that can be taken. Each may be repeated, and its outcome shows in the next observation. */
@@ -91,6 +97,7 @@ export type Action =
   | 'createDatabase'
   | 'start'
   | 'awaitAnswer'
+  | 'restart'
   | 'stop'
   | 'takeDown'
   | 'purge';

@@ -64,6 +64,11 @@ export class FakeDatabases implements Databases {
     return this.present.has(desired.id) ? 'ready' : 'absent';
   }
 
+  async list(): Promise<ReadonlySet<number>> {
+    this.#checkHere();
+    return new Set(this.present);
+  }
+
   async awaitServer(desired: DesiredInstance): Promise<void> {
     if (!this.#isDatabaseUp(desired.id))
       throw new RetryableError('PostgresUnavailable', 'The database server does not answer.');

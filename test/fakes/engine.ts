@@ -1,7 +1,7 @@
 import { PortTakenError, RetryableError, TerminalError } from '../../src/errors.ts';
 import { standingOf } from '../../src/instance/decide.ts';
 import type { DesiredInstance, ObservedInstance, PortPair } from '../../src/instance/types.ts';
-import type { Engine } from '../../src/interfaces.ts';
+import type { Engine, Health } from '../../src/interfaces.ts';
 
 /** What the host has of one instance. */
 interface Project {
@@ -9,7 +9,7 @@ interface Project {
   files: string | null;
   /** Its own Postgres, where its template has one. */
   isDatabaseUp: boolean;
-  containers: 'none' | 'stopped' | 'running';
+  containers: 'none' | 'stopped' | 'paused' | 'running';
   /** The files its containers were made from. */
   madeFrom: string | null;
   ports: PortPair | null;
@@ -30,6 +30,12 @@ export class FakeEngine implements Engine {
   /** Found free by the test, and taken when the container starts. */
   readonly stolenPorts = new Set<number>();
   readonly silent = new Set<number>();
+  /** Those of them that a restart brings back. */
+  readonly curable = new Set<number>();
+  /** Instances whose directory, or a part of it, somebody has deleted. */
+  readonly emptied = new Set<number>();
+  /** What killed sidecars left behind. */
+  readonly helpers: string[] = [];
   /** URLs of repositories that cannot be had, and why. */
   readonly brokenRepositories = new Map<string, Error>();
   /** How often something was changed. */
@@ -39,7 +45,7 @@ export class FakeEngine implements Engine {
   readonly #watchers = new Set<(id: number | null) => void>();
   readonly #portOwners = new Map<number, number>();
 
-  async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>> {
+  async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
     this.#checkHere();
     if (standingOf(desired) === 'purged' && !this.projects.has(desired.id)) return NOTHING;
     const project = this.#projectOf(desired.id);
@@ -49,6 +55,7 @@ export class FakeEngine implements Engine {
     return {
       checkouts: fetched ? 'current' : 'missing',
       files: project.files === null ? 'absent' : project.files === wanted ? 'current' : 'stale',
+      data: this.emptied.has(desired.id) ? 'partial' : 'whole',
       containers:
         project.containers === 'none' && project.isDatabaseUp
           ? 'partial'
@@ -80,6 +87,8 @@ export class FakeEngine implements Engine {
   async render(desired: DesiredInstance): Promise<void> {
     if (desired.templateCode === 'unknown')
       throw new TerminalError('UnknownTemplate', 'There is no template of this name.');
+    if (desired.wasReady && this.emptied.has(desired.id))
+      throw new Error(`data of ${desired.id} would be made anew`);
     this.changes += 1;
     this.#projectOf(desired.id).files = filesFor(desired);
   }
@@ -119,6 +128,7 @@ export class FakeEngine implements Engine {
       project.isAnswering = true;
       return;
     }
+    signal.throwIfAborted();
     await new Promise((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     });
@@ -128,6 +138,13 @@ export class FakeEngine implements Engine {
     this.#checkHere();
     this.changes += 1;
     this.die(id);
+  }
+
+  async restart(desired: DesiredInstance): Promise<void> {
+    this.#checkHere();
+    this.die(desired.id);
+    if (this.curable.has(desired.id)) this.silent.delete(desired.id);
+    await this.start(desired);
   }
 
   async takeDown({ id }: DesiredInstance): Promise<void> {
@@ -152,8 +169,21 @@ export class FakeEngine implements Engine {
     this.#checkHere();
     const found = [...this.projects].filter(([, { containers }]) => containers !== 'none');
     return new Map(
-      found.map(([id, { containers }]) => [id, { running: containers === 'running' }]),
+      found.map(([id, { containers, isDatabaseUp, ports }]) => [
+        id,
+        {
+          running: containers === 'running',
+          up: containers === 'running' || containers === 'paused',
+          httpPort: ports?.http ?? 0,
+          hasOwnDatabase: isDatabaseUp,
+        },
+      ]),
     );
+  }
+
+  async removeStaleHelpers(): Promise<string[]> {
+    this.#checkHere();
+    return this.helpers.splice(0);
   }
 
   watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void> {
@@ -178,8 +208,27 @@ export class FakeEngine implements Engine {
   die(id: number): void {
     const project = this.#projectOf(id);
     this.#release(project);
-    if (project.containers === 'running') project.containers = 'stopped';
+    if (project.containers !== 'none') project.containers = 'stopped';
     Object.assign(project, { isDatabaseUp: false, isAnswering: false });
+    this.happened(id);
+  }
+
+  /** An instance that answered does not any more, though its containers run. */
+  hang(id: number): void {
+    this.silent.add(id);
+    this.#projectOf(id).isAnswering = false;
+  }
+
+  /** What a look from outside shows. */
+  health(id: number): Health {
+    const project = this.#projectOf(id);
+    if (this.emptied.has(id)) return 'emptied';
+    return project.containers === 'running' && project.isAnswering ? 'well' : 'silent';
+  }
+
+  /** Somebody pauses its containers by hand. */
+  pause(id: number): void {
+    this.#projectOf(id).containers = 'paused';
     this.happened(id);
   }
 
@@ -226,6 +275,7 @@ export class FakeEngine implements Engine {
 const NOTHING = {
   checkouts: 'missing',
   files: 'absent',
+  data: 'absent',
   containers: 'none',
   answering: false,
 } as const;

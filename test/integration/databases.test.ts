@@ -358,7 +358,7 @@ describe('the customers’ databases on a real Postgres', function () {
   });
 
   async function asTenant(desired: DesiredInstance, database: string, query: string) {
-    const { dbPassword } = await dirs.secrets(desired.id);
+    const { dbPassword } = await dirs.makeSecrets(desired.id);
     const server = { ...postgres.server, user: nameOf(desired), password: dbPassword };
     return withSql(server, database, (sql) => sql(query));
   }

@@ -168,7 +168,7 @@ describe('a hostile tenant on a real Postgres', function () {
     work: (sql: Sql) => Promise<T>,
     database = nameOf(desired),
   ) => {
-    const { dbPassword } = await sidecar.dirs.secrets(desired.id);
+    const { dbPassword } = await sidecar.dirs.makeSecrets(desired.id);
     const login = { ...postgres.server, user: nameOf(desired), password: dbPassword };
     return withSql(login, database, work);
   };

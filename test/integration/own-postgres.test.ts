@@ -80,7 +80,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
         const place = await usual.placeOf(desired);
         const { directory, pgdata } = dirs.paths(desired.id);
         const own = { ...(await superuser(desired)), postgres: ofImage, directory, pgdata };
-        await dirs.prepare(desired.id, { odoo: place.owner, postgres: POSTGRES });
+        await dirs.prepare(desired.id, { odoo: place.owner, postgres: POSTGRES, isNew: true });
         return { ...place, own };
       },
     }));

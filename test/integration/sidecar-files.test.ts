@@ -17,7 +17,7 @@ import { isDiskFull } from '/opt/microsaas/dist/errors.js';
 const dirs = new InstanceDirs('/data');
 const odoo = { uid: 101, gid: 101 };
 await dirs.prepare(7, { odoo, postgres: null });
-await dirs.secrets(7);
+await dirs.makeSecrets(7);
 await dirs.write(7, { conf: 'old', compose: 'old' }, odoo);
 const file = dirs.paths(7).filestore + '/file';
 await writeFile(file, randomBytes(60_000));

@@ -53,7 +53,7 @@ function reality(engine: Worlds['engine'], row: Row): string {
   const containers = project?.containers ?? 'none';
   if (row.desiredState === 'draft' && containers === 'none') return 'draft';
   if (row.desiredState === 'removed') return containers === 'none' ? 'removed' : containers;
-  if (containers !== 'running') return 'stopped';
+  if (containers !== 'running') return containers === 'paused' ? 'paused' : 'stopped';
   const isCurrent = project?.ports?.http === row.ports?.http && project?.isAnswering;
   return isCurrent ? 'running' : 'starting';
 }

@@ -84,6 +84,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
       lang: 'es_ES',
       countryCode: 'ES',
     },
+    partnerId: 12,
     requestedAt: 1_795_348_000,
     subscription: aSubscription(),
     companyTimeZone: 'Europe/Madrid',
@@ -109,9 +110,11 @@ export function aWorld(over: Partial<ObservedInstance> = {}): ObservedInstance {
   return {
     checkouts: 'current',
     files: 'current',
+    data: 'whole',
     database: 'ready',
     containers: 'running',
     answering: true,
+    hung: false,
     ...over,
   };
 }

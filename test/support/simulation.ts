@@ -1,7 +1,9 @@
 import { pino } from 'pino';
 import { Brake } from '../../src/controller/brake.ts';
 import { Calendar } from '../../src/controller/calendar.ts';
+import { Liveness } from '../../src/controller/liveness.ts';
 import { Reporter } from '../../src/controller/reporter.ts';
+import { makeRooms } from '../../src/controller/rooms.ts';
 import type { World } from '../../src/controller/world.ts';
 import { Daemon } from '../../src/daemon.ts';
 import { FakeArchives } from '../fakes/archives.ts';
@@ -26,6 +28,7 @@ export class Simulation {
   readonly engine = new FakeEngine();
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
   hasMemory = true;
+  readonly rooms = makeRooms(2);
   readonly disk = new FakeDisk();
   readonly firewall = new FakeFirewall();
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
@@ -60,7 +63,12 @@ export class Simulation {
       ),
       reporter: new Reporter(manager, () => {}),
       limits: LIMITS,
-      whenRoom: (work) => work(),
+      rooms: this.rooms,
+      liveness: new Liveness({
+        probe: async (id) => this.engine.health(id),
+        now: this.time.now,
+        onChange: (id) => this.#daemon?.hurry([`instance:${id}`]),
+      }),
       oneByOne: (work) => work(),
       hasMemory: () => this.hasMemory,
       disk: this.disk,
@@ -112,3 +120,6 @@ export class Simulation {
     this.time.release();
   }
 }
+
+/** What waiting aside comes to where nobody else waits. */
+export const atOnce = <T>(wait: () => Promise<T>): Promise<T> => wait();

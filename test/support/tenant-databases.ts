@@ -39,7 +39,7 @@ export async function tenantDatabases(
     passwords,
     init: (asked) => runOdooInit({ install, docker }, { ...asked, owner }),
     placeOf: async (desired) => {
-      const { adminPassword, dbPassword } = await dirs.secrets(desired.id);
+      const { adminPassword, dbPassword } = await dirs.makeSecrets(desired.id);
       return {
         own: null,
         ...{ image: images.odoo, imageId, owner, dbPassword, adminPassword },

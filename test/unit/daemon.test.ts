@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ManagerError } from '../../src/errors.ts';
+import { ManagerError, RetryableError } from '../../src/errors.ts';
 import { anInstance, aPlan, aRepository } from '../support/samples.ts';
 import { Simulation } from '../support/simulation.ts';
 
@@ -245,6 +245,125 @@ describe('Daemon', () => {
     await sim.untilSettled();
     sim.engine.die(1);
     expect(await sim.untilSettled()).to.be.below(1_000);
+  });
+
+  it('lets an instance go on that somebody has paused, and stops a paused one that is to be stopped', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.engine.pause(1);
+    expect(await sim.untilSettled()).to.be.below(1_000);
+    sim.engine.happened = () => {};
+    sim.people.press(1, 'stop');
+    await sim.untilSettled();
+    sim.engine.pause(1);
+    await sim.untilSettled(301_000);
+    expect(sim.engine.projects.get(1)?.containers).to.equal('stopped');
+  });
+
+  it('raises an alarm where files that existed are gone, makes nothing, and archives nothing', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.engine.emptied.add(1);
+    sim.people.press(1, 'restart');
+    await sim.time.until('the alarm', () => row().reason === 'FilesMissing', 5_000);
+    expect(row()).to.include({ state: 'error' });
+    const { changes } = sim;
+    await sim.time.pass(600_000, 1_000);
+    expect(sim.changes).to.equal(changes);
+    sim.people.press(1, 'stop');
+    await sim.untilSettled();
+    sim.engine.emptied.delete(1);
+    sim.people.press(1, 'start');
+    await sim.untilSettled();
+  });
+
+  it('starts a new sale within seconds while forty instances of another customer hang', async () => {
+    await sim.start();
+    for (let id = 1; id <= 40; id++) sim.engine.silent.add(id);
+    for (let i = 0; i < 40; i++) sim.people.press(sim.people.create({ partnerId: 77 }), 'start');
+    await sim.time.pass(3_000);
+    sim.people.pay();
+    const sold = await sim.time.until('sold', () => row(41).state === 'running', 10_000);
+    expect(sold).to.be.below(6_000);
+  });
+
+  it('restarts within minutes an instance that hangs, once, and says so', async () => {
+    await sim.start();
+    sim.people.pay(3);
+    await sim.untilSettled();
+    await sim.time.pass(300_000, 1_000);
+    sim.engine.hang(2);
+    sim.engine.curable.add(2);
+    const restarts = () => sim.life.calls.filter((call) => call === 'engine.restart').length;
+    const passed = await sim.time.until('restarted', () => restarts() === 1, 400_000);
+    expect(passed).to.be.within(180_000, 330_000);
+    await sim.untilSettled();
+    await sim.time.pass(1_000);
+    expect(row(2).log.join('\n')).to.include(
+      'It has not answered for some minutes: restarting it.',
+    );
+    await sim.time.pass(600_000, 1_000);
+    expect(restarts()).to.equal(1);
+  });
+
+  it('calls it an error when a restart does not help, and takes that back by itself when it answers', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.life.trap((call, moment) => {
+      if (call === 'engine.awaitAnswer' && moment === 'before' && sim.engine.silent.has(1))
+        throw new RetryableError('NotAnswering', 'The instance was started but does not answer.');
+    });
+    sim.engine.hang(1);
+    await sim.time.until('the alarm', () => row().state === 'error', 800_000);
+    expect(row().reason).to.equal('NotAnswering');
+    await sim.time.pass(600_000, 1_000);
+    const restarts = sim.life.calls.filter((call) => call === 'engine.restart').length;
+    expect(restarts).to.equal(1);
+    sim.engine.silent.clear();
+    await sim.untilSettled(301_000);
+  });
+
+  it('restarts none when all fall silent together: the host is the cause, and is said', async () => {
+    await sim.start();
+    sim.people.pay(6);
+    await sim.untilSettled();
+    await sim.time.pass(300_000, 1_000);
+    for (let id = 1; id <= 6; id++) sim.engine.hang(id);
+    await sim.time.pass(1_200_000, 1_000);
+    expect(sim.life.calls).not.to.include('engine.restart');
+    expect(
+      says('so many instances do not answer that the host must be the cause: none is restarted'),
+    ).to.have.length(1);
+  });
+
+  for (const [what, lose, reason] of [
+    ['files', (it: Simulation) => void it.engine.emptied.add(1), 'FilesMissing'],
+    ['database', (it: Simulation) => void it.databases.present.delete(1), 'DatabaseMissing'],
+  ] as const)
+    it(`sees within minutes that the ${what} of a running instance are gone, and says it once`, async () => {
+      await sim.start();
+      sim.people.pay();
+      await sim.untilSettled();
+      await sim.time.pass(310_000, 1_000);
+      lose(sim);
+      await sim.time.until('the alarm', () => row().reason === reason, 320_000);
+      await sim.time.pass(5_000);
+      sim.life.calls.length = 0;
+      await sim.time.pass(900_000, 1_000);
+      expect(sim.life.calls).not.to.include('manager.report');
+      sim.engine.emptied.clear();
+      sim.databases.present.add(1);
+      if (reason === 'FilesMissing') await sim.untilSettled(301_000);
+    });
+
+  it('removes by the sweep the helpers that a killed sidecar left', async () => {
+    sim.engine.helpers.push('left over');
+    await sim.start();
+    await sim.time.until('removed', () => sim.engine.helpers.length === 0, 1_000);
+    expect(says('removed what a killed sidecar had left')).to.have.length(1);
   });
 
   it('finds by the sweep what Docker told nobody', async () => {

@@ -39,6 +39,7 @@ class OdooDockerInstance(models.Model):
             "WaitingForMemory": _("Waiting for free memory on the server."),
             "Starting": _("Starting the instance."),
             "WaitingForAnswer": _("Waiting for the first answer."),
+            "Restarting": _("It has not answered for some minutes: restarting it."),
             "Stopping": _("Stopping the instance."),
             "TakingDown": _("Taking the instance down. Its data is kept."),
             "Running": _("Running."),
@@ -70,12 +71,22 @@ class OdooDockerInstance(models.Model):
                 "The database of this instance has disappeared. Nothing was created in its place:"
                 " restore it from a backup."
             ),
+            "FilesMissing": _(
+                "Files of this instance have disappeared. Nothing was created in their place:"
+                " restore them from a backup."
+            ),
             "ModulesFailed": _("The modules of this plan could not be installed: %s", detail),
             "DockerUnavailable": _("Docker does not answer."),
+            "DockerRefused": _("Docker refused a request."),
+            "DockerFailed": _("Docker reports an error of its own."),
             "PostgresUnavailable": _("The database server does not answer."),
             "TenantDatabase": _("The customer's own database did not do what was asked of it."),
             "StartFailed": _("Docker could not start the instance."),
             "NotEnoughMemory": _("The server has too little free memory to start the instance."),
+            "CrashLoop": _(
+                "The instance ends again and again while it starts."
+                " The operator finds its last words in the log."
+            ),
             "NotEnoughDisk": _(
                 "The server's disk has too little room. %s Free some: it goes on by itself then.", detail
             ),

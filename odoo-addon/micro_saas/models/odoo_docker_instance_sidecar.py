@@ -79,6 +79,7 @@ class OdooDockerInstance(models.Model):
             "workers": 0,
             "repositories": self._desired_repositories(),
             "customer": self._desired_customer(),
+            "partner_id": self.partner_id.commercial_partner_id.id or 0,
             "requested_at": self.requested_at,
             # A slice forgets whom it was read together with: many instances would be many queries.
             "subscription": self.subscription_ids[:1].with_prefetch(self.subscription_ids._prefetch_ids)._desired(),

@@ -5,7 +5,13 @@ export interface Container {
   Id: string;
   Name: string;
   Config: { Labels: Record<string, string>; Image: string };
-  State: { Running: boolean; StartedAt: string; Pid: number };
+  State: {
+    Running: boolean;
+    Paused: boolean;
+    ExitCode: number;
+    StartedAt: string;
+    Pid: number;
+  };
   HostConfig: { NetworkMode: string };
   Mounts: { Type: string; Source: string; Destination: string; RW: boolean; Name?: string }[];
   NetworkSettings: {

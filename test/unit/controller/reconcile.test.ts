@@ -6,7 +6,7 @@ import type { Action, DesiredInstance, DesiredState } from '../../../src/instanc
 import { FakeEngine } from '../../fakes/engine.ts';
 import { Life } from '../../fakes/life.ts';
 import { aRepository } from '../../support/samples.ts';
-import { Simulation } from '../../support/simulation.ts';
+import { atOnce, Simulation } from '../../support/simulation.ts';
 
 /** The adapter call that each step is made of. */
 const CALLS: Record<Action, string> = {
@@ -17,6 +17,7 @@ const CALLS: Record<Action, string> = {
   createDatabase: 'databases.create',
   start: 'engine.start',
   awaitAnswer: 'engine.awaitAnswer',
+  restart: 'engine.restart',
   stop: 'engine.stop',
   takeDown: 'engine.takeDown',
   purge: 'engine.purge',
@@ -60,7 +61,14 @@ describe('reconcile', () => {
   /** One look at the instance, to its end. @returns what it threw, or null. */
   async function look(change: Partial<{ again: AbortSignal; stop: AbortSignal }> = {}) {
     const never = new AbortController().signal;
-    const signals = { stop: never, again: never, look: () => {}, failures: 0, ...change };
+    const signals = {
+      stop: never,
+      again: never,
+      look: () => {},
+      aside: atOnce,
+      failures: 0,
+      ...change,
+    };
     let outcome: unknown;
     const looking = reconcile(ID, sim.world(life), signals)
       .then(() => null)
@@ -91,6 +99,7 @@ describe('reconcile', () => {
       },
       start: (desired) => sim.engine.start(desired),
       awaitAnswer: (desired) => sim.engine.awaitAnswer(desired, async () => {}, signal),
+      restart: (desired) => sim.engine.restart(desired),
       stop: (desired) => sim.engine.stop(desired),
       takeDown: (desired) => sim.engine.takeDown(desired),
       purge: (desired) => sim.engine.purge(desired),
@@ -100,7 +109,8 @@ describe('reconcile', () => {
 
   async function expectAtRest(): Promise<void> {
     const database = await sim.databases.observe(row());
-    expect(decide(row(), { ...(await sim.engine.observe(row())), database })).to.equal(null);
+    const seen = { ...(await sim.engine.observe(row())), database, hung: false };
+    expect(decide(row(), seen)).to.equal(null);
     expect(row().state).to.equal(row().desiredState);
     const { changes } = sim;
     expect(await look()).to.equal(null);

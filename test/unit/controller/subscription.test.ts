@@ -8,7 +8,7 @@ import type { DesiredState } from '../../../src/instance/types.ts';
 import { Life } from '../../fakes/life.ts';
 import { audit } from '../../support/audit.ts';
 import { aPeriod } from '../../support/samples.ts';
-import { Simulation } from '../../support/simulation.ts';
+import { atOnce, Simulation } from '../../support/simulation.ts';
 
 const HOUR = 3_600_000;
 
@@ -43,7 +43,7 @@ describe('A subscription and its instance', function () {
   async function look(id: number): Promise<void> {
     const never = new AbortController().signal;
     let isOver = false;
-    const signals = { stop: never, again: never, look: () => {}, failures: 0 };
+    const signals = { stop: never, again: never, look: () => {}, aside: atOnce, failures: 0 };
     void reconcile(id, world, signals)
       .catch(() => {}) // killed, or to be tried again: the next poll shows what became of it
       .then(() => {
@@ -311,12 +311,31 @@ describe('A subscription and its instance', function () {
     Object.assign(sim.databases, { awaitServer });
   });
 
+  it('takes no archive of an instance whose files are gone, and lets it go when a person says so', async () => {
+    await sell();
+    sim.engine.emptied.add(1);
+    await days(70);
+    expect(row()).to.include({ state: 'error', reason: 'FilesMissing' });
+    expect(life.calls).not.to.include('archives.write');
+    expect(sim.databases.present.has(1)).to.equal(true);
+    row().endsWithoutArchive = true;
+    sim.manager.review(1, sim.time.now());
+    await days(2);
+    expect(row().reason).to.equal('Purged');
+  });
+
   it('does not go without an archive because Docker or Odoo is away', async () => {
     await sell();
     await days(60);
     row().endsWithoutArchive = true;
     sim.archives.refusal = new RetryableError('DockerUnavailable', 'Docker does not answer.');
     await days(10);
+    expect(sim.databases.present.has(1)).to.equal(true);
+    sim.archives.refusal = new RetryableError(
+      'DockerFailed',
+      'Docker reports an error of its own.',
+    );
+    await days(2);
     expect(sim.databases.present.has(1)).to.equal(true);
     sim.archives.refusal = null;
     await days(2);

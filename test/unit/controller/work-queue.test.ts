@@ -52,6 +52,45 @@ describe('WorkQueue', () => {
     expect([keys(), queue.size]).to.deep.equal(['a b c', 3]);
   });
 
+  it('lets others begin while one waits aside, and goes on as soon as there is a place', async () => {
+    for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
+    let comes = () => {};
+    let isBack = false;
+    const waiting = run(0)
+      .signals.aside(() => new Promise<void>((resolve) => (comes = resolve)))
+      .then(() => (isBack = true));
+    await time.pass(0);
+    expect([keys(), queue.size]).to.deep.equal(['a b c', 4]);
+    comes();
+    await time.pass(0);
+    expect(isBack, 'both places are taken').to.equal(false);
+    run(1).end();
+    await waiting;
+    expect(keys(), 'before those who have not begun').to.equal('a b c');
+    run(0).end();
+    await time.pass(0);
+    expect(keys()).to.equal('a b c d');
+  });
+
+  it('closes while one waits aside, once it has ended', async () => {
+    queue.add('a');
+    let comes = () => {};
+    const waiting = run(0).signals.aside(() => new Promise<void>((resolve) => (comes = resolve)));
+    let isClosed = false;
+    const closed = queue.close().then(() => (isClosed = true));
+    await time.pass(0);
+    expect([run(0).signals.stop.aborted, isClosed]).to.deep.equal([true, false]);
+    comes();
+    await waiting;
+    run(0).end();
+    await closed;
+  });
+
+  it('gives each run signals of its own', () => {
+    for (const key of ['a', 'b']) queue.add(key);
+    expect(run(0).signals.stop).not.to.equal(run(1).signals.stop);
+  });
+
   it('adds a waiting key once', async () => {
     for (const key of ['a', 'b', 'c', 'c', 'c']) queue.add(key);
     run(0).end();

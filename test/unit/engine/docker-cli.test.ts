@@ -1,17 +1,17 @@
 import { expect } from 'chai';
-import { composeDown, networkRemove } from '../../../src/engine/commands.ts';
+import { composeUp, networkRemove } from '../../../src/engine/commands.ts';
 import { composeByItself } from '../../../src/engine/docker-cli.ts';
 
 describe('composeByItself', () => {
   const program = '/usr/libexec/docker/cli-plugins/docker-compose';
-  const down = composeDown('ms-abc123-1', '/d/docker-compose.yml');
+  const up = composeUp('ms-abc123-1', '/d/docker-compose.yml');
 
   it('calls Compose without Docker, with the same arguments', () => {
-    expect(composeByItself(down, program)).to.deep.equal([program, ...down.slice(2)]);
+    expect(composeByItself(up, program)).to.deep.equal([program, ...up.slice(2)]);
   });
 
   it('leaves it to Docker where its program was not found', () => {
-    expect(composeByItself(down, null)).to.equal(down);
+    expect(composeByItself(up, null)).to.equal(up);
   });
 
   it('leaves every other command to Docker', () => {

@@ -15,7 +15,7 @@ describe('render', () => {
     const turned = Object.fromEntries(Object.entries(input).reverse()) as typeof input;
     expect(digestOf(turned))
       .to.equal(digestOf(input))
-      .and.to.match(/^[0-9a-f]{64}$/);
+      .and.to.match(/^[0-9a-f]{64}-[0-9a-f]{8}$/);
   });
 
   for (const change of [

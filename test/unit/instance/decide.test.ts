@@ -1,10 +1,27 @@
 import { expect } from 'chai';
 import { decide } from '../../../src/instance/decide.ts';
-import { anInstance, aWorld } from '../../support/samples.ts';
+import { anInstance, aSubscription, aWorld } from '../../support/samples.ts';
 
 const fresh = anInstance({ wasReady: false });
 const stopped = anInstance({ desiredState: 'stopped' });
 const removed = anInstance({ desiredState: 'removed' });
+const suspendedAt = new Date('2026-11-20T12:00:00Z');
+const suspended = anInstance({ subscription: aSubscription({ suspendedAt }) });
+const removedWhileSuspended = anInstance({
+  desiredState: 'removed',
+  subscription: aSubscription({ suspendedAt }),
+});
+const purged = anInstance({
+  desiredState: 'removed',
+  subscription: aSubscription({ suspendedAt, dataRemovedAt: suspendedAt }),
+});
+const nothingLeft = aWorld({
+  files: 'absent',
+  data: 'absent',
+  database: 'absent',
+  containers: 'none',
+  answering: false,
+});
 
 describe('decide', () => {
   const table = [
@@ -28,17 +45,68 @@ describe('decide', () => {
     ],
     ['up before its database', fresh, aWorld({ database: 'absent' }), 'stop'],
     ['a database that has been there', anInstance(), aWorld({ database: 'absent' }), 'stall'],
+    ['files that have been there', anInstance(), aWorld({ data: 'absent' }), 'stall'],
+    ['a part of them', anInstance(), aWorld({ data: 'partial', containers: 'none' }), 'stall'],
+    ['a database whose files are gone', fresh, aWorld({ data: 'partial' }), 'stall'],
+    [
+      'only what can be made again is gone',
+      anInstance(),
+      aWorld({ files: 'absent', containers: 'none' }),
+      'render',
+    ],
+    ['somebody has paused it', anInstance(), aWorld({ containers: 'paused' }), 'start'],
     ['no containers', fresh, aWorld({ containers: 'none' }), 'start'],
     ['a container died', fresh, aWorld({ containers: 'stopped' }), 'start'],
     ['one of two died', fresh, aWorld({ containers: 'partial' }), 'start'],
     ['made from older files', fresh, aWorld({ containers: 'outdated' }), 'start'],
     ['up, silent', fresh, aWorld({ answering: false }), 'awaitAnswer'],
+    ['up, silent for long', anInstance(), aWorld({ answering: false, hung: true }), 'restart'],
     ['up, answering', fresh, aWorld(), null],
     ['to be stopped, up', stopped, aWorld(), 'stop'],
     ['to be stopped, half up', stopped, aWorld({ containers: 'partial' }), 'stop'],
     ['to be stopped, up from old files', stopped, aWorld({ containers: 'outdated' }), 'stop'],
     ['to be stopped, down', stopped, aWorld({ containers: 'stopped' }), null],
     ['to be stopped, never made', stopped, aWorld({ containers: 'none' }), null],
+    ['to be stopped, paused', stopped, aWorld({ containers: 'paused' }), 'stop'],
+    ['to be stopped, its files gone', stopped, aWorld({ data: 'absent' }), 'stop'],
+    ['to be removed, paused', removed, aWorld({ containers: 'paused' }), 'takeDown'],
+    ['to be removed, its files gone', removed, aWorld({ data: 'absent' }), 'takeDown'],
+    ['suspended, up', suspended, aWorld(), 'stop'],
+    ['suspended, paused', suspended, aWorld({ containers: 'paused' }), 'stop'],
+    ['suspended, down', suspended, aWorld({ containers: 'stopped' }), null],
+    [
+      'suspended, its database gone',
+      suspended,
+      aWorld({ containers: 'none', database: 'absent' }),
+      null,
+    ],
+    [
+      'suspended before it was made',
+      suspended,
+      aWorld({ containers: 'none', files: 'absent' }),
+      null,
+    ],
+    ['suspended, then removed by a person', removedWhileSuspended, aWorld(), 'takeDown'],
+    ['retention over, up', purged, aWorld(), 'purge'],
+    [
+      'retention over, database left',
+      purged,
+      aWorld({ containers: 'none', files: 'absent' }),
+      'purge',
+    ],
+    [
+      'retention over, files left',
+      purged,
+      aWorld({ containers: 'none', database: 'absent' }),
+      'purge',
+    ],
+    [
+      'retention over, containers left',
+      purged,
+      aWorld({ files: 'absent', database: 'absent' }),
+      'purge',
+    ],
+    ['purged', purged, nothingLeft, null],
     ['to be removed, up', removed, aWorld(), 'takeDown'],
     ['to be removed, down', removed, aWorld({ containers: 'stopped' }), 'takeDown'],
     ['removed', removed, aWorld({ containers: 'none' }), null],

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import {
   databaseName,
+  instanceOfDatabase,
   isInstallId,
   networkOf,
   projectName,
@@ -27,6 +28,28 @@ describe('names', () => {
         for (const name of names) expect(name(own, number)).to.match(/^[a-z0-9][a-z0-9_-]{0,62}$/);
       }),
     );
+  });
+
+  it('lead back to the instance, and those of others to none', () => {
+    fc.assert(
+      fc.property(install, id, (own, number) => {
+        expect(instanceOfDatabase(own, databaseName(own, number))).to.equal(number);
+        for (const name of [
+          `${databaseName(own, number)}_new`,
+          templateDatabaseName(own, '0123456789abcdef'),
+        ])
+          expect(instanceOfDatabase(own, name)).to.equal(null);
+      }),
+    );
+    for (const name of [
+      'postgres',
+      'ms_abc123_',
+      'ms_abc123_-1',
+      'ms_abc123_01',
+      'ms_other1_1',
+      '',
+    ])
+      expect(instanceOfDatabase('abc123', name), name).to.equal(null);
   });
 
   it('differ when the install or the number does', () => {

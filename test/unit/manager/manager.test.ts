@@ -50,6 +50,7 @@ describe('OdooManager', () => {
       desiredState: 'running',
       ports: null,
       subscription: null,
+      partnerId: 12,
       requestedAt: 1_795_305_600.123456,
       customer: { name: 'Ana', email: 'ana@example.com', lang: 'es_ES', countryCode: 'ES' },
       repositories: [aRepository({ url: 'https://git.example/x' })],

@@ -23,6 +23,7 @@ export const INSTANCE_ROW = {
     { id: 1, url: 'https://git.example/x', branch: '19.0', commit: '', of_plan: false },
   ],
   customer: { name: 'Ana', email: 'ana@example.com', lang: 'es_ES', country_code: 'ES' },
+  partner_id: 12,
   requested_at: 1_795_305_600.123456,
   subscription: false,
   company_tz: 'Europe/Madrid',

@@ -1,0 +1,75 @@
+import PQueue from 'p-queue';
+
+/** Work of nobody's in particular. */
+export const NOBODY = 0;
+
+export interface RoomOptions {
+  /** How many may be busy together. */
+  readonly places: number;
+  /**
+   * How long one may keep its place, in milliseconds. Then the next begins, whatever this one waits for: a tenant may hold up
+   * their own start, not anybody else's.
+   */
+  readonly turnMs: number;
+}
+
+/** Lets so many do something that keeps the machine busy, in the order asked; who has much under way comes after who has less. */
+export class Room {
+  readonly #queue: PQueue;
+  readonly #turnMs: number;
+  /** How much of each customer's is waiting or under way. */
+  readonly #underWay = new Map<number, number>();
+
+  constructor({ places, turnMs }: RoomOptions) {
+    this.#queue = new PQueue({ concurrency: places });
+    this.#turnMs = turnMs;
+  }
+
+  /** @param customer whose work it is, as a number. @returns what `work` returns, however long after its turn */
+  async run<T>(customer: number, work: () => Promise<T>): Promise<T> {
+    const before = this.#underWay.get(customer) ?? 0;
+    this.#underWay.set(customer, before + 1);
+    try {
+      return await this.#inTurn(work, -before);
+    } finally {
+      const left = (this.#underWay.get(customer) ?? 1) - 1;
+      if (left > 0) this.#underWay.set(customer, left);
+      else this.#underWay.delete(customer);
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>, priority: number): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const turn = async () => {
+        let timer: NodeJS.Timeout | undefined;
+        const isOver = new Promise<void>((over) => {
+          timer = setTimeout(over, this.#turnMs);
+        });
+        const done = work().then(resolve, reject);
+        await Promise.race([done, isOver]);
+        clearTimeout(timer);
+      };
+      void this.#queue.add(turn, { priority });
+    });
+  }
+}
+
+/** What keeps the machine busy, each kind by itself. */
+export interface Rooms {
+  /** Clones and starts. */
+  readonly starts: Room;
+  readonly stops: Room;
+  /** Repositories that are fetched and compiled. */
+  readonly fetches: Room;
+  readonly archives: Room;
+}
+
+/** @param starts how many clones and starts at a time */
+export function makeRooms(starts: number): Rooms {
+  return {
+    starts: new Room({ places: starts, turnMs: 5_000 }),
+    stops: new Room({ places: 4, turnMs: 3_000 }),
+    fetches: new Room({ places: 4, turnMs: 15_000 }),
+    archives: new Room({ places: 2, turnMs: 5 * 60_000 }),
+  };
+}

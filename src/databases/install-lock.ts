@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClientBase } from 'pg';
+import { ConfigError, RetryableError } from '../errors.ts';
+import { Cluster, type ClusterAddress } from './cluster.ts';
+
+/** How long a server that is away is left alone, in milliseconds. */
+const RETRY_INTERVAL = 2_000;
+
+/**
+ * One sidecar per install, wherever two of them meet on the customers' Postgres: in containers of their own, in other network
+ * namespaces, with a copy of dataDir. Postgres frees the lock when the process dies, however it dies. Advisory locks count within one
+ * database, and the administrator's is one that tenants do not enter: elsewhere any of them could take it first.
+ */
+export class InstallLock {
+  readonly #cluster: Cluster;
+  readonly #install: string;
+  readonly #release = new AbortController();
+  #held: Promise<void> = Promise.resolve();
+
+  constructor(address: ClusterAddress, install: string) {
+    this.#cluster = new Cluster(address); // without kept connections: this one is its own
+    this.#install = install;
+  }
+
+  /**
+   * Resolves when the lock is held, which waits for a Postgres that is away.
+   * @param onStolen hears that Postgres went away and somebody else had the lock when it was back
+   * @throws ConfigError when another sidecar holds it
+   */
+  async take(stop: AbortSignal, onStolen: (error: ConfigError) => void): Promise<void> {
+    const taken = await this.#takeOnce(AbortSignal.any([stop, this.#release.signal]));
+    this.#held = taken.lost.then(async () => {
+      if (this.#release.signal.aborted) return;
+      await this.take(this.#release.signal, onStolen).catch((error) => {
+        if (error instanceof ConfigError) onStolen(error);
+      });
+    });
+  }
+
+  async release(): Promise<void> {
+    this.#release.abort();
+    await this.#held;
+  }
+
+  async #takeOnce(signal: AbortSignal): Promise<{ readonly lost: Promise<void> }> {
+    for (;;) {
+      try {
+        return await this.#hold();
+      } catch (error) {
+        if (!(error instanceof RetryableError)) throw error;
+      }
+      await sleep(RETRY_INTERVAL, undefined, { signal });
+    }
+  }
+
+  /** @returns what resolves when the connection that holds the lock is over */
+  #hold(): Promise<{ readonly lost: Promise<void> }> {
+    return new Promise((taken, failed) => {
+      const lost = this.#cluster
+        .administer(async (client) => {
+          const ended = new Promise<void>((resolve) => {
+            client.once('end', resolve);
+            client.once('error', () => resolve());
+            this.#release.signal.addEventListener('abort', () => resolve(), { once: true });
+          });
+          await this.#lock(client);
+          this.#release.signal.throwIfAborted();
+          taken({ lost });
+          await ended;
+        })
+        .catch(failed); // after `taken` nobody hears it: the lock is lost, which `lost` says
+    });
+  }
+
+  async #lock(client: ClientBase): Promise<void> {
+    const found = await client.query<{ locked: boolean }>(
+      'SELECT pg_try_advisory_lock($1) AS locked',
+      [keyOf(this.#install)],
+    );
+    if (!found.rows[0]?.locked)
+      throw new ConfigError(
+        `another sidecar of the install ${this.#install} is connected to the Postgres of the instances`,
+      );
+  }
+}
+
+/** A lock's number: 64 bits with a sign. */
+function keyOf(install: string): string {
+  return createHash('sha256').update(install).digest().readBigInt64BE().toString();
+}

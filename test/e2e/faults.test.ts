@@ -1,0 +1,67 @@
+import { expect } from 'chai';
+import { run } from '../../stack/run.ts';
+import { inContainer } from './support/docker.ts';
+import { eventually } from './support/eventually.ts';
+import type { Row } from './support/instances.ts';
+import { chapter, scenario, theWorld } from './support/scenario.ts';
+
+/** As many as open the page in the same moment. */
+const VISITORS = 40;
+
+chapter('what breaks under a running instance', () => {
+  let row: Row;
+  const container = () => `ms-${theWorld().stack.install}-${row.id}-odoo`;
+  const directory = () => `${theWorld().instancesDir}/${row.id}`;
+
+  scenario('forty login pages at once are all shown', async ({ instances, shop }) => {
+    const invoice = await shop.sell([{ product: await shop.plan({}) }]);
+    const [first] = await instances.running(invoice, 1, 240);
+    if (!first) throw new Error('nothing runs');
+    row = first;
+    const pages = Array.from({ length: VISITORS }, async () => {
+      const page = await fetch(`${row.instance_url}/web/login`, {
+        signal: AbortSignal.timeout(60_000),
+      });
+      await page.text();
+      return page.status;
+    });
+    expect(await Promise.all(pages)).to.deep.equal(Array(VISITORS).fill(200));
+  });
+
+  scenario('paused by hand, it goes on by itself', async (world) => {
+    await run('docker', ['pause', container()]);
+    await eventually(async () => {
+      const [found] = await world.containersOf(row.id);
+      expect(found?.State).to.include({ Running: true, Paused: false });
+    }, 20);
+    await world.instances.reaches(row.id, 'running');
+  });
+
+  scenario('with its filestore gone it raises an alarm, and gets no empty one', async (world) => {
+    const kept = `${directory()}.kept`;
+    await world.onHost('mv', '--', `${directory()}/filestore`, kept);
+    await world.instances.press(row.id, 'restart_instance');
+    const lost = await world.instances.reaches(row.id, 'error');
+    expect(lost.reason, String(lost.phase_message)).to.equal('FilesMissing');
+    expect(await world.onHost('find', directory(), '-name', 'filestore')).to.equal('');
+    await world.onHost('mv', '--', kept, `${directory()}/filestore`);
+    await world.instances.press(row.id, 'start_instance');
+    await world.instances.reaches(row.id, 'running', 120);
+  });
+
+  scenario('without its Compose file it stops and is removed all the same', async (world) => {
+    await world.onHost('rm', '--', `${directory()}/docker-compose.yml`);
+    await world.instances.press(row.id, 'stop_instance');
+    await world.instances.reaches(row.id, 'stopped', 60);
+    const [stopped] = await world.containersOf(row.id);
+    expect(stopped?.State).to.include({ Running: false, ExitCode: 0 });
+    await world.instances.remove([row.id]);
+    expect(await world.containersOf(row.id)).to.deep.equal([]);
+  });
+
+  scenario('and the sidecar is as well as before', async ({ sidecar }) => {
+    expect(await inContainer(sidecar.name, ['true'])).to.equal('');
+    const warnings = (await sidecar.log()).filter((line) => /memory leak/i.test(line.msg ?? ''));
+    expect(warnings).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,80 @@
+import { expect } from 'chai';
+import { InstallLock } from '../../src/databases/install-lock.ts';
+import { ConfigError } from '../../src/errors.ts';
+import { withSql } from '../../stack/sql.ts';
+import { eventually } from '../e2e/support/eventually.ts';
+import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
+
+describe('the lock of an install on a real Postgres', function () {
+  this.timeout(120_000);
+  const { signal } = new AbortController();
+  let postgres: TenantPostgres;
+  const locks: InstallLock[] = [];
+
+  before(async () => {
+    postgres = await startTenantPostgres('install-lock');
+  });
+  afterEach(async () => {
+    for (const lock of locks.splice(0)) await lock.release();
+  });
+  after(() => postgres.remove());
+
+  /** A sidecar's lock, as its own process would have it. */
+  function aLock(install = postgres.install): InstallLock {
+    const lock = new InstallLock(postgres.server, install);
+    locks.push(lock);
+    return lock;
+  }
+  const ignore = () => {};
+  const refused = (lock: InstallLock) => lock.take(signal, ignore).catch((thrown) => thrown);
+
+  it('is held by one, whoever comes and however long it holds', async () => {
+    const first = aLock();
+    await first.take(signal, ignore);
+    for (let i = 0; i < 3; i++) expect(await refused(aLock())).to.be.instanceOf(ConfigError);
+    await aLock('other1').take(signal, ignore);
+    await first.release();
+    await aLock().take(signal, ignore);
+  });
+
+  it('is taken again after a crash of Postgres, by whoever had it', async () => {
+    const stolen: Error[] = [];
+    await aLock().take(signal, (error) => stolen.push(error));
+    await postgres.crash();
+    await eventually(async () => {
+      expect(await refused(aLock())).to.be.instanceOf(ConfigError);
+    }, 30);
+    expect(stolen).to.deep.equal([]);
+  });
+
+  it('says so to whom it was taken from while Postgres was away', async () => {
+    const stolen: Error[] = [];
+    await aLock().take(signal, (error) => stolen.push(error));
+    await withSql(postgres.server, 'microsaas_admin', async (sql) => {
+      const [held] = await sql(
+        "SELECT pid, (classid::bigint << 32) | objid::bigint AS key FROM pg_locks WHERE locktype = 'advisory'",
+      );
+      // First in the line for it, before whoever loses it.
+      const taken = sql('SELECT pg_advisory_lock($1)', [held?.['key']]);
+      await withSql(postgres.server, 'postgres', (other) =>
+        other('SELECT pg_terminate_backend($1)', [held?.['pid']]),
+      );
+      await taken;
+      await eventually(async () => expect(stolen).to.have.length(1), 30);
+    });
+    expect(stolen[0]).to.be.instanceOf(ConfigError);
+  });
+
+  it('is out of reach for tenants', async () => {
+    const role = `ms_${postgres.install}_1`;
+    await withSql(postgres.server, 'postgres', async (sql) => {
+      await sql(`CREATE ROLE ${role} LOGIN PASSWORD 'a-password-of-theirs'`);
+    });
+    await aLock().take(signal, ignore);
+    const theirs = { ...postgres.server, user: role, password: 'a-password-of-theirs' };
+    const error = await withSql(theirs, 'microsaas_admin', (sql) => sql('SELECT 1')).catch(
+      (thrown) => thrown,
+    );
+    expect(error).to.have.property('code').that.is.oneOf(['28000', '42501']);
+  });
+});

@@ -1,0 +1,125 @@
+import { once } from 'node:events';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { ComposeEngine } from '../../src/engine/compose.ts';
+import { DockerApi } from '../../src/engine/docker-api.ts';
+import { dockerCli } from '../../src/engine/docker-cli.ts';
+import { Images } from '../../src/engine/images.ts';
+import { InstanceDirs } from '../../src/engine/instance-dir.ts';
+import { Repositories } from '../../src/engine/repositories.ts';
+import { loadTemplates } from '../../src/engine/templates.ts';
+import { databaseName, networkOf } from '../../src/instance/name.ts';
+import type { DesiredInstance, PortPair } from '../../src/instance/types.ts';
+import { run, succeeds } from '../../stack/run.ts';
+
+const SOCKET = '/var/run/docker.sock';
+
+/** Stands in for Odoo where a test is about containers: answers every page but one, at which it hangs, and ends when it is told to. */
+const WEB_SERVER = `
+import http.server, os, signal, sys
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == '/hang': os.kill(os.getpid(), signal.SIGSTOP)
+        self.send_response(200); self.end_headers()
+    def log_message(self, *args): pass
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+http.server.ThreadingHTTPServer(('', 8069), Page).serve_forever()
+`;
+
+/** The real engine on this host's Docker, with web servers for instances, in a folder and an install of its own. */
+export interface ThrowawayEngine {
+  readonly install: string;
+  readonly engine: ComposeEngine;
+  readonly dirs: InstanceDirs;
+  readonly api: DockerApi;
+  /** Makes an instance's files as they are once it has run, and starts it. */
+  readonly startNew: (desired: DesiredInstance) => Promise<void>;
+  /** Runs the Docker program. @returns its stdout */
+  readonly docker: (...args: string[]) => Promise<string>;
+  /** Removes all containers and networks of the install. */
+  readonly remove: () => Promise<void>;
+}
+
+/** @param options `program` in Python, run as each instance's main process; `image` of the template instead of its own */
+export async function throwawayEngine(
+  install: string,
+  folder: string,
+  { program = WEB_SERVER, image }: { readonly program?: string; readonly image?: string } = {},
+): Promise<ThrowawayEngine> {
+  const templatesDir = join(folder, 'templates');
+  await cp('templates', templatesDir, { recursive: true });
+  const file = join(templatesDir, 'odoo', 'docker-compose.yml.hbs');
+  const text = await readFile(file, 'utf8');
+  // The policy refuses the ends of lines in an argument.
+  const line = `exec(bytes.fromhex('${Buffer.from(program).toString('hex')}'))`;
+  await writeFile(
+    file,
+    text
+      .replace('stop_grace_period: 30s', 'stop_grace_period: 3s')
+      .replace('entrypoint: [odoo]', 'entrypoint: [python3]')
+      .replace('command: [--config=/etc/odoo/odoo.conf]', `command: [-c, ${JSON.stringify(line)}]`),
+  );
+  const about = join(templatesDir, 'odoo', 'template.yaml');
+  if (image)
+    await writeFile(
+      about,
+      (await readFile(about, 'utf8')).replace(/^image: .*$/m, `image: ${image}`),
+    );
+  const dataDir = join(folder, 'data');
+  const sharedSocketDirectory = join(folder, 'postgresql');
+  await mkdir(sharedSocketDirectory);
+  const docker = dockerCli(SOCKET);
+  const api = new DockerApi(SOCKET);
+  const dirs = new InstanceDirs(dataDir);
+  const engine = new ComposeEngine({
+    install,
+    api,
+    docker,
+    images: new Images(install, api, docker),
+    templates: await loadTemplates(templatesDir),
+    dirs,
+    repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
+    sharedSocketDirectory,
+    publishAddress: '127.0.0.1',
+    urlPattern: 'http://127.0.0.1:{port}',
+    answerTimeoutMs: 60_000,
+  });
+  const byLabel = ['--filter', `label=microsaas.install=${install}`];
+  const idsOf = async (...list: string[]) =>
+    (await run('docker', [...list, '--quiet', ...byLabel])).split('\n').filter(Boolean);
+  return {
+    install,
+    engine,
+    dirs,
+    api,
+    startNew: async (desired) => {
+      await engine.render({ ...desired, wasReady: false });
+      const { filestore } = dirs.paths(desired.id);
+      await mkdir(join(filestore, databaseName(install, desired.id), '00'), { recursive: true });
+      const { signal } = new AbortController();
+      await engine.start(desired, signal);
+      await engine.awaitAnswer(desired, async () => {}, signal);
+    },
+    docker: (...args) => run('docker', args),
+    remove: async () => {
+      const ids = await idsOf('container', 'ls', '--all');
+      if (ids.length > 0) await succeeds('docker', ['container', 'rm', '--force', ...ids], 60_000);
+      await succeeds('docker', ['network', 'rm', networkOf(install, 1)], 60_000);
+    },
+  };
+}
+
+/** Two ports of the loopback address that nobody has just now. */
+export async function freePorts(): Promise<PortPair> {
+  const servers = [createServer(), createServer()];
+  const [http, longpolling] = await Promise.all(
+    servers.map(async (server) => {
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      return (server.address() as AddressInfo).port;
+    }),
+  );
+  for (const server of servers) server.close();
+  if (!http || !longpolling) throw new Error('no free ports');
+  return { http, longpolling };
+}
