@@ -92,11 +92,11 @@ export class Story {
     this.sent.push(...(change.notices ?? []));
   }
 
-  /** Days pass, with a look on each. */
+  /** Days pass, with a look on each for which the sidecar has a reason. */
   pass(days: number): this {
     for (let day = 0; day < days; day++) {
       this.today = addDays(this.today, 1);
-      this.settle();
+      if (this.isDue) this.settle();
     }
     return this;
   }
