@@ -153,17 +153,22 @@ async function ownServers(install: string, password: string) {
       const file = join(dir, name, 'password');
       await writeFile(file, password, { mode: 0o644 });
       const container = `ms-${install}-neighbours-${name}`;
-      const docker = [
-        ...['run', '--detach', `--name=${container}`, `--label=microsaas.install=${install}`],
-        ...['--network=none', '--cap-drop=ALL', '--read-only', '--tmpfs=/tmp', ...OWN_LIMITS],
-        ...[`--user=${POSTGRES_USER}:${POSTGRES_USER}`, '--stop-signal=SIGINT'],
-        ...['--env=POSTGRES_PASSWORD_FILE=/password', `--volume=${file}:/password:ro`],
-        '--env=POSTGRES_INITDB_ARGS=--auth=scram-sha-256',
+      const common = [
+        ...[`--name=${container}`, `--label=microsaas.install=${install}`, '--network=none'],
+        ...['--cap-drop=ALL', '--read-only', '--tmpfs=/tmp', ...OWN_LIMITS],
+        ...[`--user=${POSTGRES_USER}:${POSTGRES_USER}`, `--volume=${file}:/password:ro`],
         `--volume=${pgdata}:/var/lib/postgresql/data`,
         `--volume=${socketDir}:/var/run/postgresql`,
-        ...[images.postgres, '-c', 'listen_addresses=', '-c', 'max_connections=40'],
       ];
-      await run('docker', docker);
+      await run('docker', [
+        ...['run', '--rm', ...common, '--entrypoint=initdb', images.postgres],
+        ...['--username=postgres', '--auth=scram-sha-256', '--pwfile=/password'],
+        '--pgdata=/var/lib/postgresql/data',
+      ]);
+      await run('docker', [
+        ...['run', '--detach', ...common, '--stop-signal=SIGINT', images.postgres],
+        ...['postgres', '-c', 'listen_addresses=', '-c', 'max_connections=40'],
+      ]);
       return { container, socketDir };
     }),
   );

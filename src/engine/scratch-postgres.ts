@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { CommandError } from '../errors.ts';
 import { type Command, containersRemove } from './commands.ts';
 import type { DockerCli } from './docker-cli.ts';
@@ -8,6 +9,7 @@ import type { ImageUser } from './render.ts';
 const STOP_SECONDS = 120;
 
 const FLUSH_TIMEOUT = 300_000;
+const INIT_TIMEOUT = 300_000;
 
 export interface ScratchPostgresRun {
   /** The container's name. */
@@ -30,7 +32,9 @@ export async function runServer(
   // One left behind by a sidecar that was killed would still be writing.
   const remove = () => host.docker(containersRemove([container])).catch(ignoreFailure);
   await remove();
-  await host.docker(command(host.install, run), { signal });
+  if ((await readdir(run.pgdata)).length === 0)
+    await host.docker(initialise(host.install, run), { timeoutMs: INIT_TIMEOUT, signal });
+  await host.docker(serve(host.install, run), { signal });
   return {
     stop: async () => {
       try {
@@ -49,20 +53,37 @@ export async function flushFileSystem(folder: string): Promise<void> {
   await exec(['sync', '--file-system', '--', folder], { timeoutMs: FLUSH_TIMEOUT });
 }
 
-function command(install: string, run: ScratchPostgresRun): Command {
-  const { image, user } = run.postgres;
+/**
+ * Makes an empty data directory a server's. Not by the image's entrypoint: that runs a first server on the same socket meanwhile, which
+ * whoever waits for an answer would take for the real one.
+ */
+function initialise(install: string, run: ScratchPostgresRun): Command {
   return [
-    ...['docker', 'run', '--detach', '--pull=never', `--name=${run.container}`],
-    ...[`--label=microsaas.install=${install}`, '--network=none', '--pids-limit=256'],
-    ...['--cap-drop=ALL', '--security-opt=no-new-privileges', '--read-only', '--tmpfs=/tmp'],
-    ...[`--user=${user.uid}:${user.gid}`, '--stop-signal=SIGINT'],
-    '--env=POSTGRES_PASSWORD_FILE=/run/secrets/postgres-password',
-    '--env=POSTGRES_INITDB_ARGS=--auth=scram-sha-256',
-    `--volume=${run.passwordFile}:/run/secrets/postgres-password:ro`,
+    ...['docker', 'run', '--rm', ...container(install, run), '--entrypoint=initdb'],
+    ...['--', run.postgres.image, '--username=postgres', '--auth=scram-sha-256'],
+    ...[`--pwfile=${PASSWORD_FILE}`, '--pgdata=/var/lib/postgresql/data'],
+  ] as const as Command;
+}
+
+function serve(install: string, run: ScratchPostgresRun): Command {
+  return [
+    ...['docker', 'run', '--detach', ...container(install, run), '--stop-signal=SIGINT'],
+    ...['--', run.postgres.image, 'postgres', '-c', 'listen_addresses='],
+  ] as const as Command;
+}
+
+const PASSWORD_FILE = '/run/secrets/postgres-password';
+
+function container(install: string, run: ScratchPostgresRun): string[] {
+  const { uid, gid } = run.postgres.user;
+  return [
+    ...['--pull=never', `--name=${run.container}`, `--label=microsaas.install=${install}`],
+    ...['--network=none', '--pids-limit=256', '--cap-drop=ALL', '--read-only', '--tmpfs=/tmp'],
+    ...['--security-opt=no-new-privileges', `--user=${uid}:${gid}`],
+    `--volume=${run.passwordFile}:${PASSWORD_FILE}:ro`,
     `--volume=${run.pgdata}:/var/lib/postgresql/data`,
     `--volume=${run.socketDir}:/var/run/postgresql`,
-    ...['--', image, 'postgres', '-c', 'listen_addresses='],
-  ] as const as Command;
+  ];
 }
 
 function ignoreFailure(error: unknown): void {
