@@ -10,8 +10,9 @@ from .common import MicroSaasCommon
 LOGGER = "odoo.addons.micro_saas.controllers.portal"
 
 
-@tagged("post_install", "-at_install")
-class TestPortal(MicroSaasCommon, HttpCase):
+class PortalCase(MicroSaasCommon, HttpCase):
+    """An instance, who ordered it, and a stranger."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -38,6 +39,19 @@ class TestPortal(MicroSaasCommon, HttpCase):
         self.env.invalidate_all()  # what the request wrote, this environment has not seen
         return response
 
+    def _renewal_page(self, subscription, **data):
+        path = f"/my/renew/{subscription.id}/{subscription._renewal_token()}"
+        self.env.cr.flush()
+        if not data:
+            return self.url_open(path)
+        token = self.url_open("/web/login").text.partition('csrf_token: "')[2].partition('"')[0]
+        response = self.url_open(path, data={"csrf_token": token, **data})
+        self.env.invalidate_all()
+        return response
+
+
+@tagged("post_install", "-at_install")
+class TestPortal(PortalCase):
     def test_she_sees_hers_and_nobody_elses(self):
         self.authenticate("hers", "hershers")
         self.assertIn(self.instance.name, self.url_open("/my/instances").text)
@@ -143,16 +157,6 @@ class TestPortal(MicroSaasCommon, HttpCase):
         self._settle()
         self.assertIn("/restart", self.url_open(f"/my/instances/{self.instance.id}").text)
 
-    def _renewal_page(self, subscription, **data):
-        path = f"/my/renew/{subscription.id}/{subscription._renewal_token()}"
-        self.env.cr.flush()
-        if not data:
-            return self.url_open(path)
-        token = self.url_open("/web/login").text.partition('csrf_token: "')[2].partition('"')[0]
-        response = self.url_open(path, data={"csrf_token": token, **data})
-        self.env.invalidate_all()
-        return response
-
     def test_the_link_of_a_mail_renews_without_a_login(self):
         subscription = self.instance.subscription_ids
         subscription.write({"state": "expired", "suspended_at": fields.Datetime.now()})
@@ -228,7 +232,7 @@ class TestPortal(MicroSaasCommon, HttpCase):
 
 
 @tagged("post_install", "-at_install", "-standard", "microsaas_payment")
-class TestRenewalInTheShop(TestPortal):
+class TestRenewalInTheShop(PortalCase):
     def test_the_link_of_a_mail_leads_to_the_payment(self):
         provider = self.env["payment.provider"].search([("code", "=", "demo")], limit=1).sudo()
         journal = self.company_data["default_journal_bank"]
