@@ -10,7 +10,14 @@ const COLUMNS = ['ID', 'NAME', 'STATE', 'REASON', 'ADDRESS', 'CUSTOMER'] as cons
 export function instanceTable(instances: readonly DesiredInstance[]): string {
   const rows = [...instances]
     .sort(byNeed)
-    .map((it) => [String(it.id), it.name, it.state, it.reason, it.instanceUrl, it.customer.name]);
+    .map((it) => [
+      String(it.id),
+      it.name,
+      it.state,
+      it.reason,
+      it.instanceUrl,
+      it.customer.companyName,
+    ]);
   const lines = [[...COLUMNS], ...rows.map((row) => row.map(cell))];
   const widths = COLUMNS.map((_, column) =>
     Math.max(...lines.map((line) => [...(line[column] ?? '')].length)),

@@ -27,6 +27,7 @@
         "wizards/microsaas_without_archive_views.xml",
         "views/menus.xml",
         "views/portal_templates.xml",
+        "views/portal_renewal_templates.xml",
     ],
     "assets": {
         "web.assets_backend": ["micro_saas/static/src/backend/**/*"],

@@ -8,6 +8,7 @@ export interface Personality {
   readonly login: string;
   readonly passwordHash: string;
   readonly name: string;
+  readonly companyName: string;
   readonly email: string;
   readonly lang: string;
   readonly countryCode: string;
@@ -96,13 +97,13 @@ async function renewCompany(
 ): Promise<void> {
   await session.run(
     "UPDATE public.res_company SET name = $2, email = nullif($3, '') WHERE id = $1",
-    [company, who.name, who.email],
+    [company, who.companyName, who.email],
   );
   await session.run(
     `UPDATE public.res_partner p SET name = $2, complete_name = $2, email = nullif($3, ''), lang = $4,
        country_id = coalesce((SELECT id FROM public.res_country WHERE code = $5), p.country_id)
      FROM public.res_company c WHERE c.id = $1 AND p.id = c.partner_id`,
-    [company, who.name, who.email, who.lang, who.countryCode],
+    [company, who.companyName, who.email, who.lang, who.countryCode],
   );
 }
 

@@ -23,7 +23,11 @@ export interface Repository {
 }
 
 export interface Customer {
+  /** The person who ordered: the administrator's name. */
   readonly name: string;
+  /** The company's name; for a private person, theirs. */
+  readonly companyName: string;
+  /** One address in lower case, or ''. */
   readonly email: string;
   /** An Odoo language code such as `es_ES`. */
   readonly lang: string;
@@ -125,6 +129,10 @@ export interface InvoiceLine {
   readonly provision: 'automatic' | 'manual';
   /** The day the product became a plan, or ''. */
   readonly planSince: string;
+  /** Invoiced since then. The manager knows: it takes days in the company's time zone. */
+  readonly isSincePlan: boolean;
+  /** Names of the subscriptions that this line, copied from what sold them, may be meant to renew. */
+  readonly mayRenew: readonly string[];
   readonly claimedUnits: readonly number[];
   /** Paid units of this plan, over all invoices, that nobody has claimed or held. */
   readonly backlog: number;
@@ -140,6 +148,8 @@ export interface Invoice {
   /** Whether one whose payment the bank has not confirmed yet counts as paid. */
   readonly inPaymentIsPaid: boolean;
   readonly invoiceDay: string;
+  /** In the company's time zone; only of what is paid. */
+  readonly paidDay: string;
   readonly partnerId: number;
   /** A person said that the held units may be provisioned. */
   readonly approved: boolean;
@@ -147,6 +157,8 @@ export interface Invoice {
   readonly hold: string;
   /** 0 … 1: how much of the total has been credited by posted credit notes. */
   readonly reversedRatio: number;
+  /** A credit note of the same plan that settled it without naming an invoice, or ''. */
+  readonly unlinkedCredit: string;
   readonly lines: readonly InvoiceLine[];
   /** Instances whose subscriptions it pays for, or did, or a credit note takes the money from. */
   readonly instanceIds: readonly number[];

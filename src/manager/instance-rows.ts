@@ -73,8 +73,18 @@ export const facts = z
   );
 
 const customer = z
-  .object({ name: z.string(), email: z.string(), lang: z.string(), country_code: z.string() })
-  .transform(({ country_code, ...rest }) => ({ ...rest, countryCode: country_code }));
+  .object({
+    name: z.string(),
+    company_name: z.string(),
+    email: z.string(),
+    lang: z.string(),
+    country_code: z.string(),
+  })
+  .transform(({ company_name, country_code, ...rest }) => ({
+    ...rest,
+    companyName: company_name,
+    countryCode: country_code,
+  }));
 
 const desired = z
   .object({

@@ -85,15 +85,18 @@ chapter('a subscription from the welcome to the last day, and back', () => {
     const stopped = await instances.reaches(id, 'stopped');
     expect(stopped).to.include({ reason: 'Expired', desired_state: 'running' });
     await becomes({ state: 'expired', reason: 'Expired' });
-    const due = await renewal(world, subscription);
-    const fields = ['name', 'state', 'payment_state'];
-    const [move] = await admin.read('account.move', [['id', '=', due]], fields);
-    expect(move).to.include({ state: 'posted', payment_state: 'not_paid' });
     const mails = await mailsAbout(world, subscription);
     expect(mails.at(-1)?.subject).to.equal(SUSPENDED);
-    expect(mails.at(-1)?.body_html).to.include(`/my/invoices/${due}?access_token=`);
+    expect(mails.at(-1)?.body_html).to.include(`/my/renew/${subscription.id}/`);
+    const lines = [['suscripcion_id', '=', subscription.id]];
+    expect(await admin.read('account.move.line', lines, ['id']), 'nothing is owed').to.deep.equal(
+      [],
+    );
     const refused = await refusal(instances.press(id, 'start_instance'));
-    expect(refused.message).to.include(String(move?.['name']));
+    expect(refused.message).to.include('Renew subscription');
+    const due = await renewal(world, subscription);
+    const [move] = await admin.read('account.move', [['id', '=', due]], ['state']);
+    expect(move).to.include({ state: 'draft' });
   });
 
   scenario('paid, it runs again within seconds, with its data', async (world) => {

@@ -15,7 +15,7 @@ describe('a Spanish customer’s accounting in a real Odoo', function () {
 
   it('is in euros, with the Spanish chart of accounts and taxes', async () => {
     const { databases } = await tenantDatabases(postgres);
-    const customer = { name: 'Ana', email: 'ana@example.com', lang: 'en_US', countryCode: 'ES' };
+    const customer = { ...anInstance().customer, lang: 'en_US', countryCode: 'ES' };
     const desired = anInstance({ id: 1, modules: ['account'], customer });
     const told = { progress: () => {}, soon: () => {} };
     await databases.create(desired, told, new AbortController().signal);

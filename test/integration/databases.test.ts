@@ -35,8 +35,20 @@ const OWN = [
 const REFUSED = ['42501', '28000', '3F000'];
 
 const CUSTOMERS = [
-  { name: 'Panadería Ñandú', email: 'ana@example.com', lang: 'en_US', countryCode: 'ES' },
-  { name: `O'Brien "& Sons"`, email: 'bob@example.com', lang: 'en_US', countryCode: 'IE' },
+  {
+    name: 'Ana Ñandú',
+    companyName: 'Panadería Ñandú',
+    email: 'ana@example.com',
+    lang: 'en_US',
+    countryCode: 'ES',
+  },
+  {
+    name: 'Bob',
+    companyName: `O'Brien "& Sons"`,
+    email: 'bob@example.com',
+    lang: 'en_US',
+    countryCode: 'IE',
+  },
 ];
 
 describe('the customers’ databases on a real Postgres', function () {

@@ -174,7 +174,7 @@ describe('a hostile tenant on a real Postgres', function () {
   };
   const aTenant = async (over: Partial<DesiredInstance> = {}) => {
     lastId += 1;
-    const customer = { name: 'Ana', email: 'ana@example.com', lang: 'en_US', countryCode: '' };
+    const customer = { ...anInstance().customer, lang: 'en_US', countryCode: '' };
     // The address was another one when it was last reported.
     const instanceUrl = 'http://127.0.0.1:1';
     const desired = anInstance({ id: lastId, customer, modules: [], instanceUrl, ...over });

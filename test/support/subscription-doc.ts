@@ -2,6 +2,7 @@ import { LADDER, REMOVAL_LADDER, type RungRule } from '../../src/instance/ladder
 import { STATES } from '../../src/instance/subscription-state.ts';
 import type { Terms } from '../../src/instance/subscription-types.ts';
 import { TERMS } from './samples.ts';
+import { invoicesAndPeople } from './subscription-doc-invoices.ts';
 import { Story } from './subscription-story.ts';
 
 /*
@@ -230,8 +231,9 @@ export function subscriptionDoc(): string {
     '| time zone | the company’s contact’s, else the administrator’s, else UTC | in which a day begins and ends |',
     '',
     'Only on the plan: what happens *when the payment is given back*; how many days ahead the *renewal invoice* is made (14 for a',
-    'new plan; 0: by hand, with *Renew*); whether a plan that costs nothing *continues quietly* or *ends quietly*.',
+    'new plan; 0: when the customer or you renew), in draft or posted, and at which price; whether a plan that costs nothing *continues quietly* or *ends quietly*.',
     '',
+    ...invoicesAndPeople(),
     '## Two safeguards',
     '- **The brake.** When more than 10 instances and more than a tenth of all would go down within an hour, the sidecar stops and',
     '  asks: *MicroSaaS → Configuration → Brake* lists those that wait, and *Go on* lets these go down and no other. Where so many end',

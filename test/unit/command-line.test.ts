@@ -67,7 +67,7 @@ describe('the command line', () => {
         name: `${ESCAPE}Sol\u202e`,
         state: 'error',
         reason: 'NotEnoughDisk',
-        customer: { name: 'x'.repeat(60), email: '', lang: '', countryCode: '' },
+        customer: { ...anInstance().customer, companyName: 'x'.repeat(60) },
       }),
     ]);
     expect(table.split('\n')).to.deep.equal([

@@ -1,5 +1,6 @@
 import logging
 
+from odoo import SUPERUSER_ID
 from odoo.exceptions import UserError
 from odoo.http import request, route
 
@@ -39,7 +40,11 @@ class InstancePortal(CustomerPortal):
         instance = self._my_instance(instance_id)
         if not instance:
             raise request.not_found()
-        values = {"instance": instance, "status": instance._portal_status()}
+        values = {
+            "instance": instance,
+            "status": instance._portal_status(),
+            "may_manage": instance._may_be_managed_by(request.env.user),
+        }
         return self._fragment("micro_saas.portal_instance_status", values)
 
     @route(
@@ -51,6 +56,7 @@ class InstancePortal(CustomerPortal):
         instance = self._my_instance(instance_id)
         try:
             if instance:
+                self._check_may_manage(instance)
                 instance._restart_by_customer()
         except UserError as error:
             return self._render(instance, str(error))
@@ -65,10 +71,11 @@ class InstancePortal(CustomerPortal):
         instance = self._my_instance(instance_id)
         try:
             if instance:
-                # Who sold it sells the renewal too: the customer must not stand on it as her own salesperson.
-                seller = instance.factura_id.invoice_user_id or request.env.ref("base.user_root")
-                subscription = instance.subscription_ids[:1].with_user(seller).sudo()
-                return request.redirect(subscription._issue_renewal_invoice().get_portal_url())
+                self._check_may_manage(instance)
+                # Not as the customer: who makes an invoice is its salesperson by default, and follows it.
+                subscription = instance.subscription_ids[:1].with_user(SUPERUSER_ID)
+                why = request.env._("%s renewed in the portal.", request.env.user.name)
+                return request.redirect(subscription._issue_renewal_invoice(why).get_portal_url())
         except UserError as error:
             return self._render(instance, str(error))
         return self._back(instance)
@@ -104,6 +111,19 @@ class InstancePortal(CustomerPortal):
             )
         return instance.sudo()
 
+    def _check_may_manage(self, instance):
+        """Refuse whoever only sees it.
+
+        :raise UserError: says who may
+        """
+        if not instance._may_be_managed_by(request.env.user):
+            raise UserError(
+                request.env._(
+                    "Only who ordered this Odoo and your company's contacts for invoices may restart or renew it. Ask %s.",
+                    instance._administrator().name or instance.partner_id.display_name,
+                )
+            )
+
     def _render(self, instance, problem=""):
         if not instance:
             raise request.not_found()
@@ -112,6 +132,7 @@ class InstancePortal(CustomerPortal):
             "page_name": "instances",
             "instance": instance,
             "status": instance._portal_status(),
+            "may_manage": instance._may_be_managed_by(request.env.user),
             "problem": problem,
         }
         return request.render("micro_saas.portal_my_instance", values)

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL, float_compare
@@ -24,6 +26,15 @@ class AccountMove(models.Model):
     )
     microsaas_hold_message = fields.Char("Hold", readonly=True, copy=False)
     microsaas_approved = fields.Boolean("Approved for MicroSaaS", readonly=True, copy=False)
+    microsaas_progress = fields.Selection(
+        [
+            ("preparing", "The instances are being prepared"),
+            ("older", "Older than the plan"),
+        ],
+        "What becomes of it",
+        compute="_compute_microsaas_progress",
+        compute_sudo=True,
+    )
 
     @api.depends("instancia_ids.active")
     def _compute_instancia_count(self):
@@ -40,6 +51,25 @@ class AccountMove(models.Model):
         for move in self:
             refused = move._microsaas_refusal() or move._microsaas_all_taken()
             move.microsaas_can_provision = not refused
+
+    @api.depends("microsaas_can_provision", "microsaas_hold", "microsaas_approved", "instancia_ids.state")
+    def _compute_microsaas_progress(self):
+        for move in self:
+            coming = move.instancia_ids.filtered(
+                lambda one: one.state == "draft" and one.desired_state == "running" and one.active
+            )
+            move.microsaas_progress = move._microsaas_what_is_coming() or ("preparing" if coming else False)
+
+    def _microsaas_what_is_coming(self):
+        """Return what the sidecar will do by itself about the units that have no instance: a word of the field, or False."""
+        if not self.microsaas_can_provision or self.microsaas_hold:
+            return False
+        lines = {line for line, _unit in self._microsaas_free_units()}
+        automatic = [line for line in lines if line.product_id.microsaas_provision == "automatic"]
+        if not automatic:
+            return False
+        is_older = not self.microsaas_approved and not any(line._microsaas_is_since_plan() for line in automatic)
+        return "older" if is_older else "preparing"
 
     def _compute_payment_state(self):
         """Nudge the sidecar: of all hooks, only this one sees money both coming and going back."""
@@ -103,14 +133,50 @@ class AccountMove(models.Model):
 
         :return: True
         """
+        moves = self._microsaas_decide(self.env._("Approved: the instances of this invoice are created."))
+        moves.microsaas_approved = True
+        return True
+
+    def action_microsaas_renews(self):
+        """Say that this copy of an invoice renews the subscriptions of the lines it was copied from.
+
+        :return: True
+        :raise UserError: what they sold has ended, a line stands for several subscriptions, or its quantity is no number
+            of terms
+        """
+        self.ensure_one()
+        lines = self.invoice_line_ids.filtered(lambda line: line.sudo()._microsaas_may_renew())
+        subscriptions = {line: line.sudo()._microsaas_may_renew() for line in lines}
+        for line, renewed in subscriptions.items():
+            if len(renewed) > 1:
+                raise UserError(
+                    self.env._(
+                        "“%(line)s” was copied from a line of several instances: %(names)s. Reset the invoice to"
+                        " draft, write a line for each, and choose the subscription that it renews.",
+                        line=line.product_id.name,
+                        names=", ".join(renewed.instancia_id.mapped("name")),
+                    )
+                )
+        if not lines:
+            raise UserError(self.env._("There is nothing that %s could renew any more.", self.display_name))
+        names = ", ".join(renewed.name for renewed in subscriptions.values())
+        self._microsaas_decide(self.env._("This invoice renews %s.", names))
+        for line, renewed in subscriptions.items():
+            line.sudo().suscripcion_id = renewed
+            line.sudo()._microsaas_check_terms()
+        return True
+
+    def _microsaas_decide(self, body):
+        """Note what a person has decided about held invoices, and let the sidecar go on. Return them with sudo."""
         if not self.env.user.has_group("micro_saas.group_microsaas_user"):
             raise AccessError(self.env._("Only MicroSaaS users approve an invoice."))
         self.check_access("read")
         moves = self.sudo()
-        moves.microsaas_approved = True
         moves._microsaas_set_hold("", "")
+        for move in moves:
+            move.message_post(body=body)
         nudge(self.env, self._name, self.ids)
-        return True
+        return moves
 
     def _microsaas_open(self, records, action, domain):
         action = self.env["ir.actions.act_window"]._for_xml_id(action)
@@ -148,11 +214,12 @@ class AccountMove(models.Model):
             return _("%s is cancelled.", name)
         if self._microsaas_is_fully_reversed():
             return _("%s was refunded or credited.", name)
-        if self.payment_state == "partial":
+        payment_state = self._microsaas_payment_state()
+        if payment_state == "partial":
             return _("%s is paid only in part. Register the rest of the payment first.", name)
-        if self.payment_state == "in_payment" and not in_payment_is_paid(self.env):
+        if payment_state == "in_payment" and not in_payment_is_paid(self.env):
             return _("The bank has not confirmed the payment of %s yet.", name)
-        if self.payment_state not in ("paid", "in_payment"):
+        if payment_state not in ("paid", "in_payment"):
             return _("%s is not paid. Register its payment first.", name)
         return None
 
@@ -203,3 +270,12 @@ class AccountMove(models.Model):
             )
         )
         return float(seconds)
+
+    def _microsaas_paid_day(self):
+        """Return the day of the payment, in the company's time zone."""
+        return self._microsaas_day_of(datetime.fromtimestamp(self._microsaas_paid_at(), UTC))
+
+    def _microsaas_day_of(self, moment):
+        """Return which day a moment, in UTC, is in the company's time zone."""
+        tz = self.company_id._microsaas_tz()
+        return fields.Datetime.context_timestamp(self.with_context(tz=tz), moment.replace(tzinfo=None)).date()

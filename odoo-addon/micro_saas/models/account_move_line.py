@@ -1,9 +1,13 @@
 import math
+from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.sql import column_exists, create_column
+
+# A line that somebody has to do with: it has whole units without an instance, or sells a part of one, which never gets one.
+OPEN_UNITS = "CASE WHEN quantity < 1 THEN ceil(quantity) ELSE floor(quantity) END > coalesce(microsaas_claimed, 0)"
 
 
 class AccountMoveLine(models.Model):
@@ -26,6 +30,16 @@ class AccountMoveLine(models.Model):
         help="The line that this one credits, or corrects after its invoice was reversed.",
     )
     microsaas_copia_ids = fields.One2many("account.move.line", "microsaas_origen_id", "Credited or corrected by")
+
+    microsaas_duplicado_id = fields.Many2one(
+        "account.move.line",
+        "Copied from",
+        ondelete="set null",
+        index="btree_not_null",
+        readonly=True,
+        copy=False,
+        help="The line of the invoice that this one was duplicated from.",
+    )
 
     microsaas_names = fields.Char(
         "Instance names",
@@ -75,11 +89,53 @@ class AccountMoveLine(models.Model):
         super().init()
         # The sweep looks for unclaimed units every few seconds: it must not read what was claimed long ago.
         self.env.cr.execute(
-            """CREATE INDEX IF NOT EXISTS account_move_line_microsaas_unclaimed_index
-                   ON account_move_line (product_id)
-                WHERE floor(quantity) > coalesce(microsaas_claimed, 0)
-                  AND display_type = 'product' AND suscripcion_id IS NULL"""
+            f"""DROP INDEX IF EXISTS account_move_line_microsaas_unclaimed_index;
+                CREATE INDEX IF NOT EXISTS account_move_line_microsaas_open_units_index
+                    ON account_move_line (product_id)
+                 WHERE {OPEN_UNITS} AND display_type = 'product' AND suscripcion_id IS NULL"""
         )
+
+    def copy_data(self, default=None):
+        """A duplicated invoice remembers the plan lines it comes from: it may be meant to renew what they sold."""
+        result = super().copy_data(default)
+        if not self.env.context.get("include_business_fields"):  # what a credit note does, see _microsaas_corrections
+            for line, vals in zip(self, result, strict=True):
+                if line._microsaas_is_plan():
+                    vals["microsaas_duplicado_id"] = line.id
+        return result
+
+    def _microsaas_may_renew(self):
+        """Return the subscriptions that this line may be meant to renew: of what the line it was copied from has sold.
+
+        None for another customer, and none that have ended.
+        """
+        source, customer = self.microsaas_duplicado_id, self.move_id.commercial_partner_id
+        subscriptions = self.env["microsaas.subscription"]
+        while source and not subscriptions:
+            subscriptions = source.suscripcion_id | source.microsaas_instance_ids.subscription_ids
+            source = source.microsaas_duplicado_id
+        return subscriptions.filtered(
+            lambda one: one._can_be_renewed()
+            and one.partner_id.commercial_partner_id == customer
+            and one.product_id == self.product_id
+            and one.instancia_id.desired_state != "removed"
+        )
+
+    def _microsaas_ordered_by(self):
+        """Return the person who ordered this line; an order knows, see micro_saas_website."""
+        return self.move_id.partner_id
+
+    def _microsaas_is_since_plan(self):
+        """Tell whether this line sells a plan: it was invoiced since the product became one.
+
+        The day of an invoice may be another zone's, as the shop's is UTC's. So what was made since then, by the
+        company's clock, and dated the day it was made counts too; what was dated back does not.
+        """
+        since, day = self.product_id.product_tmpl_id.microsaas_desde, self.move_id.invoice_date
+        if not since or not day:
+            return False
+        made = self.move_id._microsaas_day_of(self.move_id.create_date)
+        return day >= since or (made >= since and day >= made - timedelta(days=1))
 
     def _microsaas_is_plan(self):
         """Tell whether paid units of this line are instances."""

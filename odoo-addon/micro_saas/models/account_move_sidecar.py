@@ -3,6 +3,7 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from .account_move_line import OPEN_UNITS
 from .sidecar import check_sidecar, in_payment_is_paid
 
 HOLD_ACTIVITY = "micro_saas.mail_activity_type_hold"
@@ -45,13 +46,15 @@ class AccountMove(models.Model):
             "name": move.name or "",
             "move_type": move.move_type,
             "state": move.state,
-            "payment_state": move.payment_state or "not_paid",
+            "payment_state": move._microsaas_payment_state(),
             "in_payment_is_paid": in_payment_is_paid(self.env),
             "invoice_date": fields.Date.to_string(move.invoice_date) or "",
+            "paid_day": fields.Date.to_string(move._microsaas_paid_day()),
             "partner_id": move.partner_id.id or 0,
             "approved": move.microsaas_approved,
             "hold": move.microsaas_hold or "",
             "reversed_ratio": move._microsaas_reversed_ratio(),
+            "unlinked_credit": move._microsaas_unlinked_credits()[:1].name or "",
             "lines": move._microsaas_line_dicts(),
             "instance_ids": move._microsaas_paid_instance_ids(),
         }
@@ -70,6 +73,8 @@ class AccountMove(models.Model):
                 "is_plan": plan.es_plan_microsaas,
                 "provision": plan.microsaas_provision or "manual",
                 "desde": fields.Date.to_string(plan.microsaas_desde) or "",
+                "since_plan": line._microsaas_is_since_plan(),
+                "may_renew": line._microsaas_may_renew().mapped("display_name"),
                 "claimed": claimed.get(line.id, []),
                 "backlog": backlog.get(plan.id, 0),
             }
@@ -133,29 +138,62 @@ class AccountMove(models.Model):
         self.env.flush_all()
         # The planner takes this for heavy work; compiling it costs 200 times what running it does.
         self.env.cr.execute("SET LOCAL jit = off")
+        admin = self.env.ref("base.user_admin", raise_if_not_found=False)
         return SQL(
             """SELECT line.move_id, plan.id AS plan_id,
-                      floor(line.quantity) - coalesce(line.microsaas_claimed, 0) AS units
+                      greatest(floor(line.quantity) - coalesce(line.microsaas_claimed, 0), 0) AS units
                  FROM product_template plan
                  JOIN product_product product ON product.product_tmpl_id = plan.id
-                 JOIN account_move_line line ON line.product_id = product.id
+                 JOIN (SELECT * FROM account_move_line
+                        WHERE %(open_units)s AND display_type = 'product' AND suscripcion_id IS NULL) line
+                   ON line.product_id = product.id
                  JOIN account_move move ON move.id = line.move_id
+                 JOIN res_company company ON company.id = move.company_id
+                 JOIN res_partner owner ON owner.id = company.partner_id
+           CROSS JOIN LATERAL (SELECT coalesce(nullif(company.microsaas_tz, ''), nullif(owner.tz, ''), %(admin_tz)s) AS tz) zone
                 WHERE plan.es_plan_microsaas
                   AND plan.microsaas_provision = 'automatic'
-                  AND line.display_type = 'product'
-                  AND line.suscripcion_id IS NULL
                   AND line.price_subtotal >= 0
-                  AND floor(line.quantity) > coalesce(line.microsaas_claimed, 0)
+                  AND (line.quantity >= 1 OR NOT coalesce(move.microsaas_approved, false))
                   AND move.move_type = 'out_invoice'
                   AND move.state = 'posted'
-                  AND move.payment_state IN %s
-                  AND move.invoice_date >= plan.microsaas_desde
-                  AND coalesce(move.microsaas_hold, '') IN %s
+                  AND (move.payment_state IN %(paid)s
+                       -- Settled by a credit, and not by its own: see _microsaas_payment_state.
+                       OR (move.payment_state = 'reversed'
+                           AND EXISTS (SELECT 1
+                                         FROM account_move_line mine
+                                         JOIN account_partial_reconcile partial ON partial.debit_move_id = mine.id
+                                         JOIN account_move_line theirs ON theirs.id = partial.credit_move_id
+                                         JOIN account_move credit ON credit.id = theirs.move_id
+                                        WHERE mine.move_id = move.id
+                                          AND credit.move_type = 'out_refund'
+                                          AND credit.reversed_entry_id IS DISTINCT FROM move.id)))
+                  AND (move.microsaas_approved
+                       OR move.invoice_date >= plan.microsaas_desde
+                       -- Made since by the company's clock, dated by another: see _microsaas_is_since_plan.
+                       OR (move.create_date AT TIME ZONE 'UTC' AT TIME ZONE zone.tz)::date
+                          BETWEEN plan.microsaas_desde AND move.invoice_date + 1
+                       -- Older, but paid since: a person is asked. What was paid before is history.
+                       OR (move.write_date >= plan.microsaas_desde - 1
+                           AND EXISTS (SELECT 1
+                                         FROM account_move_line paid
+                                         JOIN account_partial_reconcile partial ON partial.debit_move_id = paid.id
+                                        WHERE paid.move_id = move.id
+                                          AND (partial.create_date AT TIME ZONE 'UTC' AT TIME ZONE zone.tz)::date
+                                              >= plan.microsaas_desde)))
+                  AND coalesce(move.microsaas_hold, '') IN %(holds)s
                   AND (move.amount_total = 0
-                       OR move.amount_total > (SELECT coalesce(sum(credit.amount_total), 0)
-                                                 FROM account_move credit
-                                                WHERE credit.reversed_entry_id = move.id
-                                                  AND credit.state = 'posted'))""",
-            self._microsaas_paid_states(),
-            holds,
+                       OR abs(move.amount_total_signed)
+                          > (SELECT coalesce(sum(CASE WHEN credit.currency_id = move.currency_id
+                                                      THEN credit.amount_total
+                                                           * abs(move.amount_total_signed) / move.amount_total
+                                                      ELSE abs(credit.amount_total_signed) END), 0)
+                               FROM account_move credit
+                              WHERE credit.reversed_entry_id = move.id
+                                AND credit.state = 'posted'))""",
+            open_units=SQL(OPEN_UNITS),
+            # As res.company._microsaas_tz.
+            admin_tz=(admin and admin.sudo().tz) or "UTC",
+            paid=self._microsaas_paid_states(),
+            holds=holds,
         )

@@ -17,8 +17,6 @@ MAILS = {
     "finalNotice": "micro_saas.mail_template_final_notice",
     "removed": "micro_saas.mail_template_removed",
 }
-# What lets the customer pay must be there before she is asked to.
-ASKS_TO_PAY = {"suspended", "finalNotice"}
 
 
 class MicrosaasNotice(models.Model):
@@ -65,8 +63,6 @@ class MicrosaasNotice(models.Model):
             subscription._ask_people("mailFailed")
 
     def _mail(self, subscription, kind, link):
-        if kind in ASKS_TO_PAY:
-            subscription._ask_to_pay()
         template = self.env.ref(MAILS[kind]).with_context(microsaas_link=link)
         template.send_mail(subscription.id)
         # The queue is emptied once an hour; nobody should wait for it so long.

@@ -1,15 +1,8 @@
-import logging
 from datetime import timedelta
 
-from odoo import Command, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-from .product_template import MONTHS
-
-_logger = logging.getLogger(__name__)
-
-# Payment states of an invoice that waits for its money.
-OPEN = ("not_paid", "partial")
 SUBSCRIPTION_ACTIVITY = "micro_saas.mail_activity_type_subscription"
 
 
@@ -63,9 +56,6 @@ class MicrosaasSubscription(models.Model):
     renewal_line_ids = fields.One2many("account.move.line", "suscripcion_id", "Renewal lines")
     notice_ids = fields.One2many("microsaas.notice", "subscription_id", "Notices")
     currency_id = fields.Many2one(related="company_id.currency_id")
-    ingreso_mensual = fields.Monetary(
-        "Monthly revenue", compute="_compute_ingreso_mensual", store=True, aggregator="sum"
-    )
 
     reason = fields.Selection(
         [
@@ -92,13 +82,6 @@ class MicrosaasSubscription(models.Model):
             end = subscription.fecha_fin
             subscription.dias_restantes = (end - today).days if end else 0
 
-    @api.depends("product_id.list_price", "product_id.duracion_suscripcion")
-    def _compute_ingreso_mensual(self):
-        for subscription in self:
-            plan = subscription.product_id
-            months = MONTHS[plan.duracion_suscripcion or "monthly"]
-            subscription.ingreso_mensual = plan.list_price / months
-
     @api.model_create_multi
     def create(self, vals_list):
         sequence = self.env["ir.sequence"]
@@ -117,23 +100,6 @@ class MicrosaasSubscription(models.Model):
             # Whether it may go down was asked about what it was before.
             self.env["microsaas.brake"].sudo()._forget(self)
         return result
-
-    def action_renovar(self):
-        """Open the renewal invoice: the one that waits for its payment, else a new one in draft.
-
-        :return: an act_window of the invoice
-        :raise UserError: cancelled, or without a plan or a customer to invoice
-        """
-        self.ensure_one()
-        self._check_user()
-        move = self._open_renewal_invoice() or self._create_renewal_invoice()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "account.move",
-            "res_id": move.id,
-            "view_mode": "form",
-            "views": [(False, "form")],
-        }
 
     def action_cancelar(self):
         """Cancel: nothing more is invoiced, and the instance stops after the last paid day, today where there is none.
@@ -168,74 +134,6 @@ class MicrosaasSubscription(models.Model):
             subscription.state = "active" if subscription.fecha_inicio else "draft"
         return True
 
-    def _open_renewal_invoice(self):
-        """Return the renewal invoice that still waits for its payment, maybe none."""
-        return self.sudo().renewal_line_ids.move_id.filtered(
-            lambda move: move.move_type == "out_invoice"
-            and move.state != "cancel"
-            and move.payment_state in OPEN
-        )[:1]
-
-    def _create_renewal_invoice(self):
-        if self.state == "cancelled":
-            raise UserError(self.env._("Subscription %s is cancelled.", self.name))
-        if self.data_removed_at:
-            raise UserError(
-                self.env._(
-                    "The data of subscription %s were removed. The operator can restore them from the archive %s.",
-                    self.name,
-                    self.archive or "",
-                )
-            )
-        if not (self.product_id and self.partner_id):
-            raise UserError(
-                self.env._("Subscription %s has no plan or no customer to invoice.", self.name)
-            )
-        line = {"product_id": self.product_id.id, "quantity": 1, "suscripcion_id": self.id}
-        move = self.env["account.move"].sudo().with_company(self.company_id)
-        return move.create(
-            {
-                "move_type": "out_invoice",
-                "partner_id": self.partner_id.id,
-                "invoice_origin": self.name,
-                "invoice_line_ids": [Command.create(line)],
-            }
-        )
-
-    def _issue_renewal_invoice(self):
-        """Return the posted renewal invoice that waits for its payment; issue it if there is none.
-
-        :raise UserError: cancelled, data removed, or without a plan or a customer to invoice
-        """
-        self.ensure_one()
-        move = self._open_renewal_invoice() or self._create_renewal_invoice()
-        if move.state == "draft":
-            move.action_post()
-        return move
-
-    def _invoice_to_pay(self):
-        """Return the posted invoice whose payment keeps the instance running, the oldest; maybe none.
-
-        The first sale's own one when its payment was cancelled: nobody pays for one month by two invoices.
-        """
-        first = self.sudo().instancia_id.linea_factura_id
-        moves = (first | first._microsaas_corrections() | self.sudo().renewal_line_ids).move_id
-        return moves.filtered(
-            lambda move: move.move_type == "out_invoice"
-            and move.state == "posted"
-            and move.payment_state in OPEN
-        ).sorted("id")[:1]
-
-    def _ask_to_pay(self):
-        """Make sure that the customer has something to pay, where a payment would help."""
-        if self._can_be_paid() and not self._invoice_to_pay():
-            self._issue_renewal_invoice()
-
-    def _pay_url(self):
-        """Return where the customer pays; empty if there is nothing to pay."""
-        move = self._invoice_to_pay()
-        return move and move.get_base_url() + move.get_portal_url()
-
     def _data_removed_on(self):
         """Return the day on which the data go when the final notice is given today."""
         days = self.product_id.product_tmpl_id._microsaas_terms(self.company_id)["final_notice"]
@@ -246,36 +144,11 @@ class MicrosaasSubscription(models.Model):
         days = self.product_id.product_tmpl_id._microsaas_terms(self.company_id)["retention"]
         return self.company_id._microsaas_today() + timedelta(days=days)
 
-    @api.model
-    def _cron_issue_renewals(self):
-        """Issue the renewal invoices that plans want some days ahead; one that fails holds up no other."""
-        plans = self.env["product.template"].search([("microsaas_renew_days", ">", 0)])
-        for plan in plans:
-            ahead = timedelta(days=plan.microsaas_renew_days)
-            due = self.search(
-                [
-                    ("product_id.product_tmpl_id", "=", plan.id),
-                    ("state", "in", ("active", "expiring_soon", "paused")),
-                    # Nowhere on earth is it later than tomorrow; the company's own day decides below.
-                    ("fecha_fin", "<=", fields.Date.today() + timedelta(days=1) + ahead),
-                ]
-            ).filtered(
-                lambda sub, ahead=ahead: sub.fecha_fin <= sub.company_id._microsaas_today() + ahead
-                and not sub._is_free()
-            )
-            for subscription in due:
-                try:
-                    with self.env.cr.savepoint():
-                        subscription._issue_renewal_invoice()
-                except UserError as error:
-                    _logger.warning("No renewal invoice for %s: %s", subscription.name, error)
-                    subscription._ask_people("invoiceFailed")
-
     def _ask_people(self, kind):
         """Ask a person to look at this subscription, by an activity.
 
-        :param kind: `refundWarning`, `paidThoughRemoved`, `paidAfterRemoval`, `noAddress`, `mailFailed` or
-            `invoiceFailed`
+        :param kind: `refundWarning`, `paidThoughRemoved`, `paidAfterRemoval`, `noAddress`, `mailFailed`,
+            `invoiceFailed` or `leaverOwes`
         """
         _ = self.env._
         summary = {
@@ -285,6 +158,7 @@ class MicrosaasSubscription(models.Model):
             "noAddress": _("The customer has no e-mail address and was not told"),
             "invoiceFailed": _("The renewal invoice could not be made: press Renew to see why"),
             "mailFailed": _("A mail to the customer could not be made: check its template"),
+            "leaverOwes": _("It ended while a renewal invoice is unpaid: credit the invoice, or ask for the money"),
         }[kind]
         person = self.factura_id.invoice_user_id or self.env.ref("base.user_admin")
         asked = self.activity_ids.filtered(lambda activity: activity.summary == summary)

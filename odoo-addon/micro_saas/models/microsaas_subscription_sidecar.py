@@ -70,7 +70,7 @@ class MicrosaasSubscription(models.Model):
 
     def _paid_at(self, line):
         """Return when the invoice of this line was paid, in seconds since 1970; 0 if it is not."""
-        is_paid = line.parent_state == "posted" and line.move_id.payment_state in ("paid", "in_payment")
+        is_paid = line.parent_state == "posted" and line.move_id._microsaas_payment_state() in ("paid", "in_payment")
         return line.move_id._microsaas_paid_at() if is_paid else 0
 
     def _sold_unit(self, line):

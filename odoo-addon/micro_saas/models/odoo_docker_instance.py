@@ -201,6 +201,8 @@ class OdooDockerInstance(models.Model):
             vals["partner_id"] = vals.get("partner_id") or move.partner_id.id
             vals["company_id"] = move.company_id.id
         line = self.env["account.move.line"].browse(vals.get("linea_factura_id") or []).sudo()
+        ordered_by = (line and line._microsaas_ordered_by()) or move.partner_id
+        vals["ordered_by_id"] = vals.get("ordered_by_id") or ordered_by.id
         template = line.product_id.plantilla_id
         template = template or self.env["docker.compose.template"].sudo()._default_template()
         vals["template_id"] = vals.get("template_id") or template.id
@@ -226,7 +228,8 @@ class OdooDockerInstance(models.Model):
 
     @api.model
     def _default_name(self, partner):
-        return f"Odoo {partner.display_name or ''}".strip()[:NAME_LENGTH]
+        owner = partner.commercial_partner_id.name or partner.name or ""
+        return f"Odoo {owner}".strip()[:NAME_LENGTH]
 
     def _check_people_may_write(self, vals):
         if not self.env.su and vals.keys() & OBSERVED:

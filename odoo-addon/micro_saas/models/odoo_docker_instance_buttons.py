@@ -127,14 +127,20 @@ class OdooDockerInstance(models.Model):
                         invoice=invoice.display_name,
                     )
                 )
-            refunded = instance._suspended_subscription().filtered(lambda sub: sub.reason == "Refunded")
-            if refunded:
+            suspended = instance._suspended_subscription()
+            if suspended:
+                cause = (
+                    self.env._("its payment was given back")
+                    if suspended.reason == "Refunded"
+                    else self.env._("its subscription has expired")
+                )
                 raise UserError(
                     self.env._(
-                        "“%(instance)s” is suspended: its payment was given back. Renew subscription"
-                        " %(subscription)s; it starts again once that invoice is paid.",
+                        "“%(instance)s” is suspended: %(cause)s. Renew subscription %(subscription)s; it starts again"
+                        " once that invoice is paid.",
                         instance=instance.name,
-                        subscription=refunded.name,
+                        cause=cause,
+                        subscription=suspended.name,
                     )
                 )
             if any(sub.state == "cancelled" and sub.suspended_at for sub in instance.sudo().subscription_ids):
@@ -145,11 +151,9 @@ class OdooDockerInstance(models.Model):
                 )
 
     def _suspension_invoice(self):
-        """Return the invoice to pay for this instance to start again; empty if it is not suspended, or there is none."""
+        """Return the posted invoice to pay for this instance to start again; empty if there is none."""
         self.ensure_one()
-        suspended = self._suspended_subscription()
-        invoice = suspended._invoice_to_pay() or suspended._open_renewal_invoice()
-        return invoice or (suspended.factura_id if suspended.reason != "Refunded" else invoice)
+        return self._suspended_subscription()._invoice_to_pay()
 
     def _suspended_subscription(self):
         return self.sudo().subscription_ids.filtered(lambda sub: sub.state == "expired")[:1]

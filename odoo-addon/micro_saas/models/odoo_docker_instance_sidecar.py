@@ -88,16 +88,6 @@ class OdooDockerInstance(models.Model):
             "now": time.time(),
         }
 
-    def _desired_customer(self):
-        partner, company = self.partner_id, self.company_id.partner_id
-        country = partner.country_id or partner.commercial_partner_id.country_id
-        return {
-            "name": partner.display_name or self.name,
-            "email": partner.email or "",
-            "lang": partner.lang or company.lang or "en_US",
-            "country_code": (country or company.country_id).code or "",
-        }
-
     @api.model
     def microsaas_report(self, reports):
         """Write what the sidecar saw and did.

@@ -74,7 +74,7 @@ class ProductTemplate(models.Model):
     microsaas_renew_days = fields.Integer(
         "Renewal invoice",
         default=14,
-        help="Days before the end on which it is made; 0: by hand.",
+        help="Days before the end on which it is made; 0: when the customer or you renew.",
     )
     microsaas_free = fields.Selection(
         [("continue", "Continues quietly"), ("end", "Ends quietly")],
@@ -82,6 +82,21 @@ class ProductTemplate(models.Model):
         default="continue",
         help="What becomes of a subscription without a price when its term ends. Nobody is reminded or invoiced; the"
         " customer is told before data are removed.",
+    )
+    microsaas_renew_issue = fields.Selection(
+        [("draft", "In draft, with a link to renew"), ("posted", "Posted")],
+        "Made ahead",
+        default="draft",
+        required=True,
+        help="A posted invoice is owed, with its taxes, by customers who leave as well. A draft is posted when the"
+        " customer follows the link of the mail and renews.",
+    )
+    microsaas_renew_price = fields.Selection(
+        [("agreed", "The agreed price"), ("list", "The price of today")],
+        "Renewed at",
+        default="agreed",
+        required=True,
+        help="Agreed: price, discount, taxes and currency of the first invoice. Today's: of the customer's pricelist.",
     )
 
     @api.constrains("microsaas_reconsider_hours", *(f"microsaas_{name}_days" for name in TERMS))

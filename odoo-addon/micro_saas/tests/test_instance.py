@@ -122,7 +122,7 @@ class TestInstance(MicroSaasCommon):
     def test_start_refuses_a_suspended_instance(self):
         instance = self._instance()
         self._report(instance, state="running", subscription={"state": "expired"})
-        with self.assertRaisesRegex(UserError, "suspended.*%s" % instance.factura_id.name):
+        with self.assertRaisesRegex(UserError, "suspended.*Renew subscription %s" % instance.subscription_ids.name):
             instance.start_instance()
         renewal = instance.subscription_ids.action_renovar()["res_id"]
         self.env["account.move"].browse(renewal).action_post()

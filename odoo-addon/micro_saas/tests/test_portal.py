@@ -10,8 +10,9 @@ from .common import MicroSaasCommon
 LOGGER = "odoo.addons.micro_saas.controllers.portal"
 
 
-@tagged("post_install", "-at_install")
-class TestPortal(MicroSaasCommon, HttpCase):
+class PortalCase(MicroSaasCommon, HttpCase):
+    """An instance, who ordered it, and a stranger."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -23,6 +24,7 @@ class TestPortal(MicroSaasCommon, HttpCase):
     def setUp(self):
         super().setUp()
         self.instance = self._instance().sudo()
+        self.instance.ordered_by_id = self.hers.partner_id
         self.instance.start_instance()
 
     def _settle(self, **report):
@@ -37,6 +39,19 @@ class TestPortal(MicroSaasCommon, HttpCase):
         self.env.invalidate_all()  # what the request wrote, this environment has not seen
         return response
 
+    def _renewal_page(self, subscription, **data):
+        path = f"/my/renew/{subscription.id}/{subscription._renewal_token()}"
+        self.env.cr.flush()
+        if not data:
+            return self.url_open(path)
+        token = self.url_open("/web/login").text.partition('csrf_token: "')[2].partition('"')[0]
+        response = self.url_open(path, data={"csrf_token": token, **data})
+        self.env.invalidate_all()
+        return response
+
+
+@tagged("post_install", "-at_install")
+class TestPortal(PortalCase):
     def test_she_sees_hers_and_nobody_elses(self):
         self.authenticate("hers", "hershers")
         self.assertIn(self.instance.name, self.url_open("/my/instances").text)
@@ -123,6 +138,55 @@ class TestPortal(MicroSaasCommon, HttpCase):
         self.assertEqual((len(move), move.state), (1, "posted"))
         self.assertEqual(move.invoice_user_id, self.instance.factura_id.invoice_user_id)
 
+    def test_only_some_of_a_company_may_act_for_it(self):
+        self._settle()
+        self.instance.subscription_ids.write({"state": "active"})
+        self.instance.ordered_by_id = self.partner
+        self.authenticate("hers", "hershers")
+        page = self.url_open(f"/my/instances/{self.instance.id}").text
+        self.assertNotIn("/restart", page)
+        self.assertNotIn("/renew", page)
+        token = self.url_open("/my/account").text.partition('csrf_token: "')[2].partition('"')[0]
+        for action in ("restart", "renew"):
+            response = self.url_open(f"/my/instances/{self.instance.id}/{action}", data={"csrf_token": token})
+            self.assertIn("Only who ordered", response.text)
+        self.env.invalidate_all()
+        self.assertEqual(self.instance.restart_count, 0)
+        self.assertFalse(self.instance.subscription_ids.renewal_line_ids)
+        self.hers.partner_id.type = "invoice"
+        self._settle()
+        self.assertIn("/restart", self.url_open(f"/my/instances/{self.instance.id}").text)
+
+    def test_the_link_of_a_mail_renews_without_a_login(self):
+        subscription = self.instance.subscription_ids
+        subscription.write({"state": "expired", "suspended_at": fields.Datetime.now()})
+        self._settle()
+        page = self._renewal_page(subscription)
+        self.assertEqual(page.status_code, 200)
+        self.assertRegex(page.text, "30[.,]00")
+        self.assertFalse(subscription.renewal_line_ids, "opening the link makes no invoice: mail scanners open it")
+        forged = self.url_open(f"/my/renew/{subscription.id}/{'0' * 64}")
+        self.assertEqual(forged.status_code, 404)
+        for _press in range(2):
+            response = self._renewal_page(subscription, pressed="1")
+            self.assertIn("/my/invoices/", response.url)
+        move = subscription.renewal_line_ids.move_id
+        self.assertEqual((len(move), move.state, move.amount_total), (1, "posted", 30.0))
+        self.assertIn("link of the mail", str(move.message_ids.mapped("body")))
+
+    def test_what_ends_the_same_day_is_renewed_by_one_invoice(self):
+        move = self._invoice(self._line(quantity=3))
+        instances = self.env["odoo.docker.instance"].sudo()
+        for _unit in range(3):
+            instances |= self._instance(move).sudo()
+        subscriptions = instances.subscription_ids
+        subscriptions.write({"state": "expiring_soon", "fecha_fin": fields.Date.today()})
+        self._settle()
+        one, two, three = subscriptions.sorted("id")
+        self._renewal_page(one, **{f"with_{three.id}": "on"})
+        self.assertEqual(one.renewal_line_ids.move_id.invoice_line_ids.suscripcion_id, one | three)
+        self.assertFalse(two.renewal_line_ids)
+
     def test_what_she_is_told(self):
         instance = self.instance
         self.assertEqual(instance._portal_status()["code"], "preparing")
@@ -165,3 +229,19 @@ class TestPortal(MicroSaasCommon, HttpCase):
         self.assertTrue(self.instance.microsaas_busy)
         self._settle(next_review=fields.Datetime.to_string(fields.Datetime.now() + timedelta(days=1)))
         self.assertFalse(self.instance.microsaas_busy)
+
+
+@tagged("post_install", "-at_install", "-standard", "microsaas_payment")
+class TestRenewalInTheShop(PortalCase):
+    def test_the_link_of_a_mail_leads_to_the_payment(self):
+        provider = self.env["payment.provider"].search([("code", "=", "demo")], limit=1).sudo()
+        journal = self.company_data["default_journal_bank"]
+        copy = provider.copy({"company_id": self.env.company.id, "state": "test", "is_published": True})
+        copy.journal_id = journal
+        self.env["ir.config_parameter"].sudo().set_param("account_payment.enable_portal_payment", "True")
+        subscription = self.instance.subscription_ids
+        subscription.write({"state": "expired", "suspended_at": fields.Datetime.now()})
+        self._settle()
+        page = self._renewal_page(subscription, pressed="1")
+        self.assertIn("o_payment_form", page.text)
+        self.assertIn(f"/invoice/transaction/{subscription.renewal_line_ids.move_id.id}", page.text)

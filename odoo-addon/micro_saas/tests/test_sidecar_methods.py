@@ -45,11 +45,25 @@ class TestInstanceMethods(MicroSaasCommon):
         self.assertEqual(desired["modules"], ["account", "sale"])
         self.assertEqual(
             desired["customer"],
-            {"name": "Panadería Luna", "email": "luna@example.com", "lang": "en_US", "country_code": "ES"},
+            {
+                "name": "Panadería Luna",
+                "company_name": "Panadería Luna",
+                "email": "luna@example.com",
+                "lang": "en_US",
+                "country_code": "ES",
+            },
         )
         self.assertEqual(
             desired["repositories"],
-            [{"id": instance.repository_ids.id, "url": "https://x/y.git", "branch": "", "commit": ""}],
+            [
+                {
+                    "id": instance.repository_ids.id,
+                    "url": "https://x/y.git",
+                    "branch": "",
+                    "commit": "",
+                    "of_plan": False,
+                }
+            ],
         )
         subscription = desired["subscription"]
         self.assertEqual((subscription["id"], subscription["state"]), (instance.subscription_ids.id, "draft"))
@@ -171,7 +185,6 @@ class TestInvoiceMethods(MicroSaasCommon):
             self._invoice(self._line(manual)),
             self._invoice(self._line(future)),
             self._invoice(self._line(self._product("A book"))),
-            self._invoice(self._line(quantity=0.5)),
             self._invoice(self._line(quantity=-1), self._line(self._product("Book"), quantity=5)),
         ]
         credited = self._invoice()

@@ -210,12 +210,11 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         self.assertIn("token=abc", mail.body_html)
         self.assertEqual(self._desired()["told"], ["welcome "])
 
-    def test_suspended_with_a_link_to_pay(self):
+    def test_suspended_with_a_link_to_renew_and_nothing_owed(self):
         self._change(state="expired", notices=[{"kind": "suspended", "period": "2026-02-14", "link": ""}])
-        invoice = self.subscription._open_renewal_invoice()
-        self.assertEqual(invoice.state, "posted")
-        self.assertIn(f"/my/invoices/{invoice.id}", self._mails().body_html)
-        with self.assertRaisesRegex(UserError, invoice.name):
+        self.assertFalse(self.subscription.renewal_line_ids, "a lapse alone makes no invoice")
+        self.assertIn(f"/my/renew/{self.subscription.id}/", self._mails().body_html)
+        with self.assertRaisesRegex(UserError, self.subscription.name):
             self.instance.start_instance()
 
     def test_who_was_given_her_money_back_is_asked_for_none(self):
@@ -288,7 +287,15 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         self.plan.product_tmpl_id.microsaas_renew_days = 10
         for _day in range(2):
             subscriptions._cron_issue_renewals()
-        self.assertEqual(self.subscription.renewal_line_ids.move_id.mapped("state"), ["posted"])
+        move = self.subscription.renewal_line_ids.move_id
+        self.assertEqual(move.mapped("state"), ["draft"])
+        self.assertIn(f"/my/renew/{self.subscription.id}/", self.subscription._pay_url())
+        move.unlink()
+        self.plan.product_tmpl_id.microsaas_renew_issue = "posted"
+        subscriptions._cron_issue_renewals()
+        move = self.subscription.renewal_line_ids.move_id
+        self.assertEqual(move.mapped("state"), ["posted"])
+        self.assertIn(f"/my/invoices/{move.id}", self.subscription._pay_url())
 
     def test_one_renewal_invoice_that_fails_holds_up_no_other(self):
         end = fields.Date.to_string(fields.Date.today() + timedelta(days=1))
@@ -296,7 +303,7 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         broken, self.instance = self.subscription, self._instance()
         self._change(state="active", fecha_fin=end)
         broken.sudo().write({"state": "active", "fecha_fin": end, "partner_id": False})
-        with self.assertLogs("odoo.addons.micro_saas.models.microsaas_subscription", "WARNING"):
+        with self.assertLogs("odoo.addons.micro_saas.models.microsaas_subscription_invoice", "WARNING"):
             for _day in range(2):
                 broken.sudo()._cron_issue_renewals()
         self.assertEqual(len(broken.sudo().activity_ids), 1)
@@ -368,8 +375,3 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         self.assertEqual((brake.planned_on, brake.waiting, len(brake.activity_ids)), (end, 12, 1))
         brake.with_user(self.manager).action_release()
         self.assertTrue(self._descents(instances[0])["is_approved"])
-
-    def test_revenue_by_the_month(self):
-        self.assertEqual(self.subscription.ingreso_mensual, 30.0)
-        self.plan.product_tmpl_id.duracion_suscripcion = "annual"
-        self.assertEqual(self.subscription.ingreso_mensual, 2.5)

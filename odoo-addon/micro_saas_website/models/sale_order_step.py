@@ -37,7 +37,7 @@ class SaleOrder(models.Model):
             return "no_invoice"
         if "draft" in moves.mapped("state"):
             return "draft_invoice"
-        if any(move.payment_state not in ("paid", "in_payment") for move in moves):
+        if any(move._microsaas_payment_state() not in move._microsaas_paid_states() for move in moves):
             return "unpaid"
         instances = moves.with_context(active_test=False).instancia_ids
         if len(instances) < sum(line._microsaas_units() for line in lines):

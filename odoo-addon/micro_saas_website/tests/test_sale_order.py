@@ -114,3 +114,51 @@ class TestSaleOrder(ShopCommon):
         order.company_id.portal_confirmation_sign = True
         order.action_quotation_sent()
         self.assertTrue(order._has_to_be_signed())
+
+    def test_who_ordered_is_the_administrator(self):
+        """The invoice goes to the bookkeeping of ACME; Ana bought it."""
+        acme = self.partner.copy({"name": "ACME", "is_company": True})
+        ana = self.partner.create({"name": "Ana", "parent_id": acme.id, "email": "Ana@ACME.example"})
+        billing = self.partner.create({"name": "Billing", "parent_id": acme.id, "type": "invoice", "email": "b@acme.example"})
+        order = self._order(partner_id=ana.id, partner_invoice_id=billing.id)
+        move = self._invoice_of(order)
+        self._pay(move)
+        unit = {"line_id": move.invoice_line_ids.id, "unit": 1}
+        instance = self.env["odoo.docker.instance"].sudo().browse(self._sidecar().microsaas_claim([unit]))
+        [desired] = self._sidecar().microsaas_desired(instance.ids)
+        customer = desired["customer"]
+        self.assertEqual((customer["company_name"], customer["name"]), ("ACME", "Ana"))
+        self.assertEqual((customer["email"], instance.partner_id), ("ana@acme.example", billing))
+        self.assertEqual(instance.subscription_ids.partner_id, billing, "who is invoiced for renewals")
+
+    def test_a_renewal_is_as_the_order_agreed(self):
+        order = self._order(user_id=self.seller.id)
+        order.order_line.write({"price_unit": 12, "discount": 50})
+        move = self._invoice_of(order)
+        self._pay(move)
+        unit = {"line_id": move.invoice_line_ids.id, "unit": 1}
+        instance = self.env["odoo.docker.instance"].sudo().browse(self._sidecar().microsaas_claim([unit]))
+        renewal = instance.subscription_ids._issue_renewal_invoice()
+        self.assertEqual((renewal.amount_untaxed, renewal.invoice_user_id), (6, self.seller))
+        self.assertEqual(order.order_line.qty_invoiced, 1, "the order is not invoiced anew")
+        self.plan.microsaas_renew_price = "list"
+        renewal.button_draft()
+        renewal.button_cancel()
+        order.pricelist_id = self.env["product.pricelist"].sudo().create(
+            {
+                "name": "Friends",
+                "item_ids": [(0, 0, {"compute_price": "fixed", "fixed_price": 21, "applied_on": "3_global"})],
+            }
+        )
+        self.assertEqual(instance.subscription_ids._issue_renewal_invoice().amount_untaxed, 21)
+
+    def test_a_payment_on_its_way_waits_where_it_does_not_count(self):
+        order = self._order()
+        move = self._invoice_of(order)
+        self._pay(move)
+        self.env.flush_all()
+        self.cr.execute("UPDATE account_move SET payment_state = 'in_payment' WHERE id = %s", [move.id])
+        move.invalidate_recordset()
+        self.assertEqual(order._microsaas_step(), "coming")
+        self._set_param("in_payment_is_paid", "False")
+        self.assertEqual(order._microsaas_step(), "unpaid")

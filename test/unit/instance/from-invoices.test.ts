@@ -23,7 +23,6 @@ describe('decideClaim', () => {
     ['one unit', {}, ['31/1']],
     ['three units', { quantity: 3 }, ['31/1', '31/2', '31/3']],
     ['whole units only', { quantity: 2.7 }, ['31/1', '31/2']],
-    ['half a unit', { quantity: 0.5 }, []],
     ['a negative quantity', { quantity: -1 }, []],
     ['no quantity', { quantity: 0 }, []],
     ['what is claimed', { quantity: 3, claimedUnits: [2] }, ['31/1', '31/3']],
@@ -35,8 +34,12 @@ describe('decideClaim', () => {
     ['a note', { displayType: 'line_note' }, []],
     ['no plan', { isPlan: false }, []],
     ['a plan made by hand', { provision: 'manual' }, []],
-    ['invoiced the day the plan began', { planSince: '2026-11-22' }, ['31/1']],
-    ['invoiced before the plan began', { planSince: '2026-11-23' }, []],
+    ['invoiced since the plan began', { isSincePlan: true, planSince: '2026-11-23' }, ['31/1']],
+    [
+      'invoiced and paid before the plan began',
+      { isSincePlan: false, planSince: '2026-11-23' },
+      [],
+    ],
     ['a plan without a beginning', { planSince: '' }, []],
     ['twenty units', { quantity: 20, claimedUnits: range(1, 19) }, ['31/20']],
   ];
@@ -85,6 +88,39 @@ describe('decideClaim', () => {
   it('waits for a person when too many of one plan come at once', () => {
     expect(holdOf([{ backlog: 20 }])).to.equal(undefined);
     expect(holdOf([{ backlog: 21 }])).to.equal('TooManyClaims');
+  });
+
+  it('asks about a part of a unit, once: approved, it is acknowledged', () => {
+    expect(holdOf([{ quantity: 0.5 }])).to.equal('PartOfAUnit');
+    expect(units([{ id: 1 }, { id: 2, quantity: 0.5 }])).to.deep.equal([]);
+    const approved = { approved: true, hold: 'PartOfAUnit' };
+    expect(units([{ id: 1 }, { id: 2, quantity: 0.5 }], approved)).to.deep.equal(['1/1']);
+  });
+
+  it('asks about what is older than the plan when it is paid since, and creates it once approved', () => {
+    const older = { isSincePlan: false, planSince: '2026-11-23' };
+    const paidSince = { invoiceDay: '2026-11-20', paidDay: '2026-11-23' };
+    expect(holdOf([older], paidSince)).to.equal('PlanSince');
+    expect(units([older], paidSince)).to.deep.equal([]);
+    expect(holdOf([{ ...older, claimedUnits: [1] }], paidSince)).to.equal(undefined);
+    expect(units([older], { approved: true })).to.deep.equal(['31/1']);
+  });
+
+  it('asks whether a copy renews what the first one sold', () => {
+    const copy = { mayRenew: ['MS/SUB/2026/00007'] };
+    expect(holdOf([copy])).to.equal('Duplicate');
+    expect(units([copy])).to.deep.equal([]);
+    expect(units([copy], { approved: true, hold: 'Duplicate' })).to.deep.equal(['31/1']);
+    expect(holdOf([{ ...copy, claimedUnits: [1] }])).to.equal(undefined);
+  });
+
+  it('asks about a credit note that names no invoice and settles this one', () => {
+    const settled = { paymentState: 'reversed', reversedRatio: 1, unlinkedCredit: 'RINV/1' };
+    expect(holdOf([{}], settled)).to.equal('UnlinkedCredit');
+    expect(holdOf([{ claimedUnits: [1] }], settled)).to.equal(undefined);
+    expect(holdOf([{ provision: 'manual' }], settled)).to.equal(undefined);
+    expect(holdOf([{}], { ...settled, approved: true })).to.equal(undefined);
+    expect(units([{}], { unlinkedCredit: 'RINV/1', approved: true })).to.deep.equal(['31/1']);
   });
 
   it('holds the whole invoice: no part of it goes ahead', () => {

@@ -52,7 +52,13 @@ describe('OdooManager', () => {
       subscription: null,
       partnerId: 12,
       requestedAt: 1_795_305_600.123456,
-      customer: { name: 'Ana', email: 'ana@example.com', lang: 'es_ES', countryCode: 'ES' },
+      customer: {
+        name: 'Ana',
+        companyName: 'Panadería Ñandú',
+        email: 'ana@example.com',
+        lang: 'es_ES',
+        countryCode: 'ES',
+      },
       repositories: [aRepository({ url: 'https://git.example/x' })],
     });
     expect(instance).not.to.have.any.keys('phase_message', 'workers', 'desired_state');
@@ -79,6 +85,7 @@ describe('OdooManager', () => {
   it('reads an invoice, and {} as none', async () => {
     const invoice = await answering(INVOICE_ROW).manager.invoice(9);
     expect(invoice).to.deep.include({ moveType: 'out_invoice', reversedRatio: 0.25 });
+    expect(invoice).to.include({ paidDay: '2026-11-23', unlinkedCredit: '' });
     expect(invoice?.lines[0]).to.deep.equal({
       id: 11,
       displayType: 'product',
@@ -88,6 +95,8 @@ describe('OdooManager', () => {
       isPlan: true,
       provision: 'automatic',
       planSince: '2026-01-01',
+      isSincePlan: true,
+      mayRenew: [],
       claimedUnits: [1],
       backlog: 1,
     });

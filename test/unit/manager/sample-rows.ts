@@ -22,7 +22,13 @@ export const INSTANCE_ROW = {
   repositories: [
     { id: 1, url: 'https://git.example/x', branch: '19.0', commit: '', of_plan: false },
   ],
-  customer: { name: 'Ana', email: 'ana@example.com', lang: 'es_ES', country_code: 'ES' },
+  customer: {
+    name: 'Ana',
+    company_name: 'Panadería Ñandú',
+    email: 'ana@example.com',
+    lang: 'es_ES',
+    country_code: 'ES',
+  },
   partner_id: 12,
   requested_at: 1_795_305_600.123456,
   subscription: false,
@@ -99,10 +105,12 @@ export const INVOICE_ROW = {
   payment_state: 'paid',
   in_payment_is_paid: true,
   invoice_date: '2026-11-22',
+  paid_day: '2026-11-23',
   partner_id: 4,
   approved: false,
   hold: '',
   reversed_ratio: 0.25,
+  unlinked_credit: '',
   lines: [
     {
       id: 11,
@@ -113,6 +121,8 @@ export const INVOICE_ROW = {
       is_plan: true,
       provision: 'automatic',
       desde: '2026-01-01',
+      since_plan: true,
+      may_renew: [],
       claimed: [1],
       backlog: 1,
     },

@@ -5,12 +5,16 @@ import { useService } from "@web/core/utils/hooks";
 import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
 
 const EVERY = 700; // milliseconds
-const FOLLOWED = ["state", "reason", "microsaas_busy", "instance_url"];
 
 /** Reloads the form of an instance while the sidecar works on it, so that a pressed button is seen to have its effect. */
 export class LiveState extends Component {
     static template = xml`<span/>`;
     static props = { ...standardWidgetProps };
+    static followed = ["state", "reason", "microsaas_busy", "instance_url"];
+
+    get isBusy() {
+        return this.props.record.data.microsaas_busy;
+    }
 
     setup() {
         this.orm = useService("orm");
@@ -34,11 +38,12 @@ export class LiveState extends Component {
     async look() {
         const { record } = this.props;
         // What somebody is typing must not vanish under her hands.
-        if (!record.resId || !record.data.microsaas_busy || (await record.isDirty())) {
+        if (!record.resId || !this.isBusy || (await record.isDirty())) {
             return;
         }
-        const [now] = await this.orm.silent.read(record.resModel, [record.resId], FOLLOWED);
-        if (now && !this.isGone && FOLLOWED.some((name) => now[name] !== record.data[name])) {
+        const { followed } = this.constructor;
+        const [now] = await this.orm.silent.read(record.resModel, [record.resId], followed);
+        if (now && !this.isGone && followed.some((name) => now[name] !== record.data[name])) {
             await record.load();
         }
     }
