@@ -12,6 +12,7 @@ import { claims } from './claims.ts';
 import { type Figure, isMet, table } from './figure.ts';
 import { idle } from './idle.ts';
 import { memory } from './memory.ts';
+import { neighbours } from './neighbours.ts';
 import { restart } from './restart.ts';
 import { saleOfBase, saleOfLarge } from './sale.ts';
 import { webhook } from './webhook.ts';
@@ -26,6 +27,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   restart,
   webhook,
   memory,
+  neighbours,
 ];
 
 const HELP = `npm run bench                          all benchmarks; exit code 1 when a figure misses its "at least"

@@ -152,6 +152,15 @@ export interface Databases {
     told: { readonly progress: (reason: string) => void; readonly soon: () => void },
     signal: AbortSignal,
   ): Promise<void>;
+  /**
+   * Makes sure of what create() begins with: a template, or a data directory for the instance's own Postgres, which must not run yet.
+   * May take minutes, so nobody waits for it who holds what others want.
+   */
+  prepareFor(
+    desired: DesiredInstance,
+    progress: (reason: string) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Waits until the requests that the instance's Odoo answers at this moment have their answers, some seconds at most. */
   awaitRequests(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** A link with which the customer sets her password, once, and so logs in for the first time. */

@@ -13,7 +13,9 @@ import { Images } from './engine/images.ts';
 import { InstanceDirs } from './engine/instance-dir.ts';
 import { runOdooInit } from './engine/odoo-init.ts';
 import { PgTools } from './engine/pg-tools.ts';
+import type { Template } from './engine/render.ts';
 import { Repositories } from './engine/repositories.ts';
+import { flushFileSystem, runServer } from './engine/scratch-postgres.ts';
 import { loadTemplates } from './engine/templates.ts';
 import { readInstallId } from './install-id.ts';
 import type { DesiredInstance } from './instance/types.ts';
@@ -62,14 +64,16 @@ export async function assemble(config: Config, observers: Observers = {}) {
     const secrets = desired.wasReady
       ? await dirs.secrets(desired.id)
       : await dirs.makeSecrets(desired.id);
-    const own = {
+    const own = template.database === 'own' && {
       socketDir: paths.socket,
       user: 'postgres',
       password: secrets.postgresPassword,
-      templatesDir: join(paths.directory, 'template'),
+      postgres: await postgresOf(template),
+      directory: paths.directory,
+      pgdata: paths.pgdata,
     };
     return {
-      own: template.database === 'own' ? own : null,
+      own: own || null,
       image: template.image,
       imageId: await images.id(template.image),
       owner: await images.user(template.image),
@@ -81,20 +85,34 @@ export async function assemble(config: Config, observers: Observers = {}) {
     };
   }
 
-  async function sharedImageOf(templateCode: string) {
-    const { database, image } = templates.get(templateCode);
-    return database === 'shared' ? { image, imageId: await images.id(image) } : null;
+  async function sourceOf(templateCode: string) {
+    const template = templates.get(templateCode);
+    const { database, image } = template;
+    return {
+      image,
+      imageId: await images.id(image),
+      owner: await images.user(image),
+      postgres: database === 'own' ? await postgresOf(template) : null,
+    };
+  }
+
+  async function postgresOf({ postgresImage: image, postgresUser: user }: Template) {
+    if (user === null) throw new TypeError('a template without a Postgres of its own');
+    return { image, imageId: await images.id(image), user };
   }
 
   const databases = new OdooDatabases({
     install,
     shared: config.postgres,
     templatesDir: join(config.dataDir, 'templates'),
+    ownTemplatesDir: join(config.dataDir, 'templates-own'),
+    runServer: (run) => runServer({ install, docker }, run),
+    flush: (folder) => flushFileSystem(folder),
     passwords,
     init: async (run) =>
       runOdooInit({ install, docker }, { ...run, owner: await images.user(run.image) }),
     placeOf,
-    sharedImageOf,
+    sourceOf,
     currentImageId: (image) => api.imageId(image),
   });
   const { enforce, ...egress } = config.egress;

@@ -110,6 +110,14 @@ export function makeActions(world: World): Record<Action, Act> {
     if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
   }
 
+  /** Before there is room for a start: building a template takes minutes, and others start meanwhile. */
+  const prepareFor = (desired: DesiredInstance, stop: AbortSignal) =>
+    databases.prepareFor(
+      desired,
+      (reason) => reporter.progress(progressReport(desired, reason, world.now())),
+      stop,
+    );
+
   /**
    * Docker and Odoo take longer until Odoo asks for its database than the last touches to that take, so the containers start before
    * them (ADR 8). An Odoo that is quicker all the same loads it when it is there.
@@ -184,11 +192,14 @@ export function makeActions(world: World): Record<Action, Act> {
       wanted(desired);
     },
     startDatabase: async (desired, { stop }) => {
+      await prepareFor(desired, stop);
       await engine.startDatabase(desired, stop);
       await databases.awaitServer(desired, stop);
     },
-    createDatabase: (desired, signals, notes) =>
-      inStartRoom(desired, signals, () => createDatabase(desired, signals, notes)),
+    createDatabase: async (desired, signals, notes) => {
+      await prepareFor(desired, signals.stop);
+      await inStartRoom(desired, signals, () => createDatabase(desired, signals, notes));
+    },
     start: (desired, signals) => inStartRoom(desired, signals, () => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, again }) => awaitAnswer(desired, AbortSignal.any([stop, again])),

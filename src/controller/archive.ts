@@ -1,4 +1,4 @@
-import { filesMissing, ManagerError, RetryableError, whoIsAway } from '../errors.ts';
+import { filesMissing, ManagerError, RetryableError, TerminalError, whoIsAway } from '../errors.ts';
 import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import { logLine, progressReport } from './progress.ts';
@@ -13,7 +13,7 @@ export async function archive(
   world: World,
   stop: AbortSignal,
 ): Promise<void> {
-  const { archives, engine, databases, log, now, reporter } = world;
+  const { archives, databases, engine, log, now, reporter } = world;
   const { id, revision } = desired;
   if (!desired.wasReady) {
     await reporter.report({ id, revision, subscription: { ...change, archivedAt: now() } });
@@ -23,11 +23,8 @@ export async function archive(
   const write = async () => {
     // What verifies as a whole copy of nothing would be the reason to remove the rest.
     if ((await engine.observe(desired)).data !== 'whole') throw filesMissing();
-    if ((await databases.observe(desired)) === 'offline') {
-      // Its own Postgres was stopped with it; the next look stops it again.
-      await engine.startDatabase(desired, stop);
-      await databases.awaitServer(desired, stop);
-    }
+    if ((await databases.observe(desired)) === 'offline')
+      await startOwnServer(desired, world, stop);
     return archives.write(desired, stop);
   };
   const written = await write().catch((error: unknown) => {
@@ -46,6 +43,25 @@ export async function archive(
     subscription: { ...change, archivedAt: now(), archive: written?.name ?? '' },
     log: [logLine(now(), written ? archived(written) : WITHOUT)],
   });
+}
+
+/** Its own Postgres was stopped with it; the next look stops it again. What its tenant did to it must not hold the archive up in silence. */
+async function startOwnServer(
+  desired: DesiredInstance,
+  { engine, databases }: World,
+  stop: AbortSignal,
+): Promise<void> {
+  try {
+    await engine.startDatabase(desired, stop);
+    await databases.awaitServer(desired, stop);
+  } catch (cause) {
+    stop.throwIfAborted();
+    throw new TerminalError(
+      'ArchiveFailed',
+      "The archive could not be written: the instance's own Postgres does not start. Its log (docker logs) says why. Nothing was removed.",
+      { cause },
+    );
+  }
 }
 
 /** A person has confirmed that the data may go without an archive, and the reason why there is none will not pass by itself. */

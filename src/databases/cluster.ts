@@ -49,8 +49,6 @@ const CONNECTION_LIMIT = 56;
 /** Errors that say "Postgres is not there (yet)", as opposed to "Postgres refuses". */
 const AWAY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', '57P03', '57P01', '53300']);
 
-const NO_SUCH_DATABASE = '3D000';
-
 /** Something somewhere still mentions the role, or a tenant's open transaction does. */
 const STILL_MENTIONED = new Set(['2BP01', '55P03']);
 
@@ -100,7 +98,7 @@ export class Cluster {
       try {
         return await once();
       } catch (error) {
-        if ((error as { code?: string }).code !== NO_SUCH_DATABASE) throw error;
+        if (!isMissingItself(error)) throw error;
         await this.#makeDatabase(ADMIN_DATABASE);
         return once();
       }
@@ -218,6 +216,13 @@ export class Cluster {
     };
   }
 
+  /** Gives the administrator another password than the one of this address. */
+  async setPassword(password: string): Promise<void> {
+    const name = escapeIdentifier(this.address.user);
+    const verifier = escapeLiteral(scramVerifier(password));
+    await this.administer((client) => client.query(`ALTER ROLE ${name} WITH PASSWORD ${verifier}`));
+  }
+
   /** Whether a database of exactly this name exists. */
   async has(database: string): Promise<boolean> {
     return this.administer(async (client) => {
@@ -285,11 +290,21 @@ export class Cluster {
     await this.administer((client) => client.query(`${change} ${tenant}`));
   }
 
-  /** Gives a database that is complete its final name. */
-  async rename(from: string, to: string): Promise<void> {
-    await this.administer((client) =>
-      client.query(`ALTER DATABASE ${escapeIdentifier(from)} RENAME TO ${escapeIdentifier(to)}`),
-    );
+  /** Gives a database that is complete its tenant's name: admitted() has been for the other one, and ends. */
+  async complete(unfinished: string, tenant: string): Promise<void> {
+    const [from, to] = [unfinished, tenant].map(escapeIdentifier);
+    const rename = `ALTER DATABASE ${from} RENAME TO ${to}`;
+    const isMentioned = await this.administer(async (client) => {
+      try {
+        await inTransaction(client, [rename, `DROP ROLE IF EXISTS ${from}`]);
+        return false;
+      } catch (error) {
+        if (!STILL_MENTIONED.has((error as { code?: string }).code ?? '')) throw error;
+        await client.query(rename);
+        return true;
+      }
+    });
+    if (isMentioned) await this.dropRole(unfinished);
   }
 
   /** Ends whatever a role is doing, wherever it is connected. */
@@ -341,17 +356,18 @@ export class Cluster {
   /** @returns whether it is gone; what it left in the shared database goes with it */
   async #dropMentioned(role: string): Promise<boolean> {
     const name = escapeIdentifier(role);
-    const drop = () =>
-      this.administer((client) => client.query(`DROP ROLE ${name}`)).then(
+    const isDone = (work: Promise<unknown>) =>
+      work.then(
         () => true,
         (error) => {
           if (STILL_MENTIONED.has(error.code)) return false;
           throw error;
         },
       );
+    const drop = () => isDone(this.administer((client) => client.query(`DROP ROLE ${name}`)));
     if (await drop()) return true;
-    await this.#inSharedDatabase((client) => client.query(`DROP OWNED BY ${name}`));
-    return drop();
+    const left = this.#inSharedDatabase((client) => client.query(`DROP OWNED BY ${name}`));
+    return (await isDone(left)) && drop();
   }
 }
 
@@ -406,6 +422,12 @@ async function sayingWhoIsAway<T>(work: () => Promise<T>): Promise<T> {
       ? new RetryableError('PostgresUnavailable', 'The database server does not answer.', { cause })
       : cause;
   }
+}
+
+/** The administrator's own database is not there yet, as opposed to one that was asked for. */
+function isMissingItself(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === '3D000' && message?.includes(ADMIN_DATABASE) === true;
 }
 
 function isAway(error: unknown): boolean {

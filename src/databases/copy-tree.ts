@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { chown, copyFile, mkdir, readdir } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** The user and group that the copy belongs to, as numbers. */
@@ -11,6 +11,7 @@ export interface Owner {
 /**
  * Copies a folder, by reference where the file system can, and gives the copy to `owner`. A folder that is not there is an
  * empty one: Odoo makes none when it stored no file. Anything but files and folders is left out; the copy must not exist yet.
+ * Folders keep their modes, as Postgres wants it of its data directory.
  *
  * All at once, because Node's own cp() takes one file after the other: 0.7 s for the 870 files of 70 modules, where this takes 0.1 s.
  */
@@ -27,5 +28,10 @@ export async function copyTree(from: string, to: string, owner: Owner): Promise<
     await copyFile(join(from, entry.name), target, constants.COPYFILE_FICLONE);
     await chown(target, owner.uid, owner.gid);
   });
+  const mode = await stat(from).then(
+    ({ mode }) => mode & 0o777,
+    () => null,
+  );
   await Promise.all([...copies, chown(to, owner.uid, owner.gid)]);
+  if (mode !== null) await chmod(to, mode);
 }

@@ -8,16 +8,28 @@ import type { Databases } from '../interfaces.ts';
 import { adminLogin } from './admin-login.ts';
 import { renewUrl } from './base-url.ts';
 import { admitted, Cluster, type ClusterAddress } from './cluster.ts';
-import { copyTree } from './copy-tree.ts';
+import { copyTree, type Owner } from './copy-tree.ts';
 import { InstallLock } from './install-lock.ts';
 import { invitationLink } from './invitation.ts';
 import { openTransactionsOver } from './open-transactions.ts';
 import { personalise, renewParameters } from './personalise.ts';
 import { makeReadable } from './readable.ts';
 import type { ReadyPasswords } from './ready-passwords.ts';
+import {
+  hasServer,
+  isWrongPassword,
+  type PostgresImage,
+  type RunServer,
+  type ServerSource,
+  ServerTemplates,
+  serverHash,
+  spareIn,
+  writeHba,
+} from './server-template.ts';
 import { cloneDatabase, SpareClones } from './spare-clone.ts';
 import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
+import type { TemplateNote } from './template-note.ts';
 import {
   LOOK,
   MAKING,
@@ -30,7 +42,14 @@ import {
 /** Where one instance's database lives and what it is to be made from. */
 export interface DatabasePlace {
   /** The instance's own Postgres, or null for the host's shared one. */
-  readonly own: (ClusterAddress & { readonly templatesDir: string }) | null;
+  readonly own:
+    | (ClusterAddress & {
+        readonly postgres: PostgresImage;
+        /** The instance's directory, and that of its Postgres' data. */
+        readonly directory: string;
+        readonly pgdata: string;
+      })
+    | null;
   readonly image: string;
   readonly imageId: string;
   /** The user that Odoo runs as in this image. */
@@ -47,13 +66,20 @@ export interface OdooDatabasesOptions {
   readonly shared: ClusterAddress;
   /** Holds the filestores of the shared server's template databases. */
   readonly templatesDir: string;
+  /** Holds prepared data directories for instances with a Postgres of their own. */
+  readonly ownTemplatesDir: string;
   readonly init: OdooInit;
+  readonly runServer: RunServer;
+  readonly flush: (folder: string) => Promise<void>;
   readonly passwords: ReadyPasswords;
   readonly placeOf: (desired: DesiredInstance) => Promise<DatabasePlace>;
-  /** The image of a template's instances when these share the host's Postgres, else null. */
-  readonly sharedImageOf: (
-    templateCode: string,
-  ) => Promise<{ readonly image: string; readonly imageId: string } | null>;
+  /** What a template's instances are made from; `postgres` is null when they share the host's. */
+  readonly sourceOf: (templateCode: string) => Promise<{
+    readonly image: string;
+    readonly imageId: string;
+    readonly owner: Owner;
+    readonly postgres: PostgresImage | null;
+  }>;
   /** The id that an image's tag has on this machine now; null when it is not here. */
   readonly currentImageId: (image: string) => Promise<string | null>;
 }
@@ -64,12 +90,24 @@ export class OdooDatabases implements Databases {
   readonly #shared: Cluster;
   readonly #spares: SpareClones;
   readonly #templates: TemplateDatabases;
+  readonly #servers: ServerTemplates;
 
   constructor(options: OdooDatabasesOptions) {
     this.#options = options;
     this.#shared = new Cluster(options.shared, { keepConnections: true });
     this.#spares = new SpareClones(this.#shared);
-    this.#templates = this.#templatesOn(this.#shared, options.templatesDir, 'template');
+    const { flush, init, install, runServer } = options;
+    this.#templates = new TemplateDatabases({
+      install,
+      cluster: this.#shared,
+      dir: options.templatesDir,
+      containerPrefix: `ms-${install}-template`,
+      init,
+    });
+    this.#servers = new ServerTemplates({
+      ...{ install, init, runServer, flush },
+      dir: options.ownTemplatesDir,
+    });
   }
 
   /** Whether the shared server answers; throws RetryableError when it does not. */
@@ -88,11 +126,14 @@ export class OdooDatabases implements Databases {
   }
 
   async prepare(plan: Plan, signal: AbortSignal): Promise<void> {
-    const source = await this.#options.sharedImageOf(plan.templateCode);
-    if (source === null) return;
-    await this.#shared.prepare();
-    for (const key of keysOf(plan, source.imageId)) {
-      const template = await this.#templates.ensure(source.image, key, () => {}, signal);
+    const { image, imageId, owner, postgres } = await this.#options.sourceOf(plan.templateCode);
+    if (!postgres) await this.#shared.prepare();
+    for (const key of keysOf(plan, imageId)) {
+      if (postgres) {
+        await this.#servers.stock({ image, owner, postgres, key }, signal);
+        continue;
+      }
+      const template = await this.#templates.ensure(image, key, () => {}, signal);
       await this.#spares.stock(template);
     }
     await this.#options.passwords.restock();
@@ -100,27 +141,31 @@ export class OdooDatabases implements Databases {
 
   async restock(): Promise<void> {
     await this.#spares.restock();
+    await this.#servers.restock(new AbortController().signal);
     await this.#options.passwords.restock();
   }
 
   async trim(plans: readonly Plan[]): Promise<string[]> {
-    const { currentImageId, sharedImageOf } = this.#options;
+    const { currentImageId, sourceOf } = this.#options;
     const wanted = new Set<string>();
     for (const plan of plans) {
       try {
-        const source = await sharedImageOf(plan.templateCode);
-        if (source) for (const key of keysOf(plan, source.imageId)) wanted.add(templateHash(key));
+        const { image, imageId, owner, postgres } = await sourceOf(plan.templateCode);
+        for (const key of keysOf(plan, imageId))
+          wanted.add(postgres ? serverHash({ image, owner, postgres, key }) : templateHash(key));
       } catch (error) {
         if (!(error instanceof TerminalError)) throw error;
         // Nothing can be built for it, so it wants nothing; why is said when it is prepared.
       }
     }
     await this.#shared.dropRemovedRoles();
-    return this.#templates.trim(
-      wanted,
-      async ({ image, imageId }) => ((await currentImageId(image)) ?? imageId) !== imageId,
-      new Date(),
-    );
+    const isStale = async ({ image, imageId }: TemplateNote) =>
+      ((await currentImageId(image)) ?? imageId) !== imageId;
+    const now = new Date();
+    return [
+      ...(await this.#templates.trim(wanted, isStale, now)),
+      ...(await this.#servers.trim(wanted, isStale, now)),
+    ];
   }
 
   /** The final name exists only once the clone is complete: half-made ones have another. */
@@ -133,7 +178,9 @@ export class OdooDatabases implements Databases {
     try {
       return (await cluster.has(this.#nameOf(desired))) ? 'ready' : 'absent';
     } catch (error) {
-      if (place.own && error instanceof RetryableError) return 'offline';
+      // A fresh copy that was started, and not adopted yet, has its template's password.
+      if (place.own && (error instanceof RetryableError || isWrongPassword(error)))
+        return 'offline';
       throw error;
     }
   }
@@ -152,7 +199,32 @@ export class OdooDatabases implements Databases {
   }
 
   async awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    await this.#clusterOf(await this.#options.placeOf(desired)).awaitAnswer(signal);
+    const { own } = await this.#options.placeOf(desired);
+    if (own) await this.#servers.adopt(own.socketDir, own.password, signal);
+    else await this.#shared.awaitAnswer(signal);
+  }
+
+  async prepareFor(
+    desired: DesiredInstance,
+    progress: (reason: string) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const place = await this.#options.placeOf(desired);
+    const onBuild = () => progress('PreparingTemplate');
+    const { image, own, owner } = place;
+    const key = keyOf(desired, place.imageId);
+    if (own === null) {
+      await this.#shared.prepare();
+      await this.#templates.ensure(image, key, onBuild, signal);
+      return;
+    }
+    if (!desired.wasReady) {
+      const source: ServerSource = { image, owner, postgres: own.postgres, key };
+      const { directory, pgdata } = own;
+      const filestore = join(place.filestoreDir, this.#nameOf(desired));
+      await this.#servers.place(source, { directory, pgdata, filestore }, onBuild, signal);
+    }
+    if (await hasServer(own.pgdata)) await writeHba(own.pgdata, own.postgres.user);
   }
 
   async awaitRequests(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
@@ -166,47 +238,75 @@ export class OdooDatabases implements Databases {
     signal: AbortSignal,
   ): Promise<void> {
     const place = await this.#options.placeOf(desired);
-    const cluster = this.#clusterOf(place);
-    const { imageId } = place;
-    const { lang, countryCode } = desired.customer;
-    // An instance with its own Postgres builds its own template there, and keeps only the clone.
-    const templates = place.own
-      ? this.#templatesOn(cluster, place.own.templatesDir, `${desired.id}-template`)
-      : this.#templates;
-    await cluster.prepare();
-    const key = { imageId, modules: desired.modules, lang, countryCode };
+    const key = keyOf(desired, place.imageId);
+    if (place.own) return this.#fromOwnSpare(desired, place, key, told.soon);
+    await this.#shared.prepare();
     const onBuild = () => told.progress('PreparingTemplate');
-    await templates.using(place.image, key, onBuild, signal, async (template) => {
-      await this.#clone(cluster, template, desired, place, told.soon);
-      if (place.own) await templates.remove(template);
-    });
+    await this.#templates.using(place.image, key, onBuild, signal, (template) =>
+      this.#clone(template, desired, place, told.soon),
+    );
+  }
+
+  /** Its server began as a copy, with a database and files that wait for their tenant. What was begun before is gone on with. */
+  async #fromOwnSpare(
+    desired: DesiredInstance,
+    place: DatabasePlace,
+    key: TemplateKey,
+    soon: () => void,
+  ): Promise<void> {
+    const cluster = this.#clusterOf(place);
+    const database = this.#nameOf(desired);
+    const login = { database: `${database}_new`, role: database, password: place.dbPassword };
+    if (await cluster.has(login.database)) await cluster.ensureRole(login.role, login.password);
+    else if (!(await new SpareClones(cluster).take(spareIn(this.#options.install, key), login)))
+      throw new TerminalError(
+        'PostgresUnavailable',
+        "The instance's own Postgres was not made from this plan's template. It has no data of the customer's: stop its containers and move its folder pgdata away, then press Start.",
+      );
+    soon();
+    const passwordHash = await this.#options.passwords.hashOf(place.adminPassword);
+    await this.#personalise(cluster, login, desired, place, passwordHash);
+    await cluster.complete(login.database, database);
   }
 
   /** Under another name until it is the customer's: what has the final name is complete. */
   async #clone(
-    cluster: Cluster,
     template: TemplateDatabase,
     desired: DesiredInstance,
     place: DatabasePlace,
     soon: () => void,
   ): Promise<void> {
+    const cluster = this.#shared;
     const database = this.#nameOf(desired);
     const unfinished = `${database}_new`;
     const filestore = join(place.filestoreDir, database);
     const copyFiles = async () => {
       await rm(filestore, { recursive: true, force: true });
       await mkdir(place.filestoreDir, { recursive: true });
-      if (cluster === this.#shared && (await this.#spares.takeFiles(template, filestore))) return;
+      if (await this.#spares.takeFiles(template, filestore)) return;
       await copyTree(join(template.filestoreDir, template.database), filestore, place.owner);
     };
     const login = { database: unfinished, role: database, password: place.dbPassword };
+    // Its role is somebody's, and would be made anew below.
+    if (await cluster.has(database)) throw new Error(`the database ${database} exists already`);
     await cluster.drop(unfinished);
-    await this.#spareOrClone(cluster, template, login);
+    await this.#spareOrClone(template, login);
     soon();
     const [passwordHash] = await Promise.all([
       this.#options.passwords.hashOf(place.adminPassword),
       copyFiles(),
     ]);
+    await this.#personalise(cluster, login, desired, place, passwordHash);
+    await cluster.complete(unfinished, database);
+  }
+
+  async #personalise(
+    cluster: Cluster,
+    login: TenantLogin,
+    desired: DesiredInstance,
+    place: DatabasePlace,
+    passwordHash: string,
+  ): Promise<void> {
     await cluster.enter(login, MAKING, (session) =>
       personalise(session, {
         ...desired.customer,
@@ -215,7 +315,6 @@ export class OdooDatabases implements Databases {
         passwordHash,
       }),
     );
-    await this.#complete(cluster, unfinished, database);
   }
 
   async invitation(desired: DesiredInstance): Promise<string> {
@@ -257,7 +356,7 @@ export class OdooDatabases implements Databases {
     if (options.isCopy)
       await cluster.enter(login, TOUCH, (session) => renewParameters(session, place.url));
     await cluster.disconnect(role);
-    await this.#complete(cluster, database, role);
+    await cluster.complete(database, role);
   }
 
   /** The way in for who copies all of an instance's database while the instance does not run. */
@@ -282,14 +381,10 @@ export class OdooDatabases implements Databases {
     await this.#shared.dropRole(`${name}_new`);
   }
 
-  async #spareOrClone(
-    cluster: Cluster,
-    template: TemplateDatabase,
-    login: TenantLogin,
-  ): Promise<void> {
-    if (cluster === this.#shared && (await this.#spares.take(template, login))) return;
-    await this.#newRole(cluster, login);
-    await cloneDatabase(cluster, template.database, login);
+  async #spareOrClone(template: TemplateDatabase, login: TenantLogin): Promise<void> {
+    if (await this.#spares.take(template, login)) return;
+    await this.#newRole(this.#shared, login);
+    await cloneDatabase(this.#shared, template.database, login);
   }
 
   /** A role that may do what it will as the tenant's, and enters the unfinished database. Nothing is left of an attempt that was cut off. */
@@ -297,12 +392,6 @@ export class OdooDatabases implements Databases {
     for (const remains of [role, database]) await cluster.dropRole(remains);
     await cluster.ensureRole(role, password);
     await cluster.administer((client) => client.query(admitted(role, database)));
-  }
-
-  /** What has the final name is complete. */
-  async #complete(cluster: Cluster, unfinished: string, database: string): Promise<void> {
-    await cluster.rename(unfinished, database);
-    await cluster.dropRole(unfinished);
   }
 
   /** The login of the instance's administrator, as it is now. */
@@ -328,17 +417,6 @@ export class OdooDatabases implements Databases {
     return { database: name, role: name, password: place.dbPassword };
   }
 
-  #templatesOn(cluster: Cluster, dir: string, container: string): TemplateDatabases {
-    const { install, init } = this.#options;
-    return new TemplateDatabases({
-      install,
-      cluster,
-      dir,
-      containerPrefix: `ms-${install}-${container}`,
-      init,
-    });
-  }
-
   #nameOf(desired: DesiredInstance): string {
     return databaseName(this.#options.install, desired.id);
   }
@@ -351,4 +429,9 @@ export class OdooDatabases implements Databases {
 /** What a plan's instances are cloned from: one template for each language. */
 function keysOf({ modules, countryCode, languages }: Plan, imageId: string): TemplateKey[] {
   return languages.map((lang) => ({ imageId, modules, lang, countryCode }));
+}
+
+/** What one instance is made from. */
+function keyOf({ customer, modules }: DesiredInstance, imageId: string): TemplateKey {
+  return { imageId, modules, lang: customer.lang, countryCode: customer.countryCode };
 }

@@ -86,6 +86,16 @@ export async function freeze(
   );
 }
 
+/** Drops a template database and its role; clones of it stay. */
+export async function dropTemplate(cluster: Cluster, database: string): Promise<void> {
+  const name = escapeIdentifier(database);
+  await cluster.administer(async (client) => {
+    await client.query(`ALTER DATABASE ${name} WITH IS_TEMPLATE false`);
+    await client.query(`DROP DATABASE ${name}`);
+  });
+  await cluster.dropRole(database);
+}
+
 /** Replaces what is to be known about a template database. */
 export async function writeComment(
   cluster: Cluster,

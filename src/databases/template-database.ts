@@ -1,15 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { escapeIdentifier } from 'pg';
 import { templateDatabaseName } from '../instance/name.ts';
 import type { Cluster } from './cluster.ts';
 import { SpareClones } from './spare-clone.ts';
-import { checkInstalled, createEmpty, freeze, writeComment } from './template-content.ts';
+import {
+  checkInstalled,
+  createEmpty,
+  dropTemplate,
+  freeze,
+  writeComment,
+} from './template-content.ts';
 import { countryOf, moduleSet, type TemplateKey, templateHash } from './template-key.ts';
 import {
   type KeptTemplate,
   listTemplates,
+  noteOf,
   superfluous,
   type TemplateNote,
 } from './template-note.ts';
@@ -110,13 +116,8 @@ export class TemplateDatabases {
 
   /** Drops a template database that nobody clones any more, with its role and its files. */
   async remove(template: TemplateDatabase): Promise<void> {
-    const name = escapeIdentifier(template.database);
     await new SpareClones(this.#options.cluster).remove(template.database);
-    await this.#options.cluster.administer(async (client) => {
-      await client.query(`ALTER DATABASE ${name} WITH IS_TEMPLATE false`);
-      await client.query(`DROP DATABASE ${name}`);
-    });
-    await this.#options.cluster.dropRole(template.database);
+    await dropTemplate(this.#options.cluster, template.database);
     await rm(dirname(template.filestoreDir), { recursive: true, force: true });
   }
 
@@ -218,10 +219,4 @@ export class TemplateDatabases {
     await cluster.dropRole(database);
     await rm(workDir, { recursive: true, force: true });
   }
-}
-
-function noteOf(image: string, key: TemplateKey): TemplateNote {
-  const { imageId, lang, countryCode } = key;
-  const modules = moduleSet(key.modules);
-  return { image, imageId, modules, lang, countryCode, usedAt: new Date().toISOString() };
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { templatePrefix } from '../instance/name.ts';
 import type { Cluster } from './cluster.ts';
 import { isSpare } from './spare-clone.ts';
+import { moduleSet, type TemplateKey } from './template-key.ts';
 
 /** How long a template database that no plan wants is kept after its last use. */
 const KEPT_MS = 30 * 24 * 3600_000;
@@ -20,6 +21,13 @@ const noteSchema = z.object({
 
 /** What the comment on a template database says, as JSON: what it was made of, and when it was last cloned. */
 export type TemplateNote = z.infer<typeof noteSchema>;
+
+/** What a template made now is made of. */
+export function noteOf(image: string, key: TemplateKey): TemplateNote {
+  const { imageId, lang, countryCode } = key;
+  const modules = moduleSet(key.modules);
+  return { image, imageId, modules, lang, countryCode, usedAt: new Date().toISOString() };
+}
 
 /** Reads a comment; null when it is none of ours, and such a database is left alone. */
 export function readNote(comment: string | null): TemplateNote | null {

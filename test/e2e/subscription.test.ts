@@ -175,6 +175,26 @@ chapter('a subscription from the welcome to the last day, and back', () => {
     },
   );
 
+  scenario(
+    'a restore that was killed may be run again, also when somebody pressed Start',
+    async (world) => {
+      const { instances, sidecar } = world;
+      const { archive } = await becomes({});
+      const cutOff = sidecar.restore(String(archive)).catch(() => {});
+      await eventually(async () => expect((await row()).desired_state).to.equal('draft'));
+      await sidecar.kill();
+      await cutOff;
+      await sidecar.start();
+      await instances.press(id, 'start_instance');
+      expect((await instances.reaches(id, 'error')).reason).to.equal('DatabaseMissing');
+      await sidecar.restore(String(archive));
+      await instances.reaches(id, 'stopped');
+      await instances.remove([id]);
+      await passSince(world, subscription, 'hidden_at', 30);
+      await purged(world, id);
+    },
+  );
+
   scenario('the archive brings it back under its own number, with its data', async (world) => {
     const { instances, sidecar } = world;
     const { archive } = await becomes({});

@@ -76,8 +76,8 @@ export class FakeDatabases implements Databases {
 
   async create(desired: DesiredInstance, told: Parameters<Databases['create']>[1]): Promise<void> {
     this.#checkHere();
-    const isBuilt = this.#buildTemplate(desired.modules, desired.customer.lang);
-    if (isBuilt) told.progress('PreparingTemplate');
+    if (!this.templates.has(templateOf(desired.modules, desired.customer.lang)))
+      throw new Error('a template would be built while others wait for room');
     told.progress('CreatingDatabase');
     if (this.present.has(desired.id))
       throw new Error(`database ${desired.id} would be overwritten`);
@@ -86,6 +86,12 @@ export class FakeDatabases implements Databases {
     this.present.add(desired.id);
     this.usedSpares += 1;
     this.changes += 1;
+  }
+
+  async prepareFor(desired: DesiredInstance, progress: (reason: string) => void): Promise<void> {
+    this.#checkHere();
+    const isBuilt = this.#buildTemplate(desired.modules, desired.customer.lang);
+    if (isBuilt) progress('PreparingTemplate');
   }
 
   async awaitRequests({ id }: DesiredInstance): Promise<void> {

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -180,6 +179,12 @@ describe('the customers’ databases on a real Postgres', function () {
     ]);
   });
 
+  it('makes nothing over a database that is there, and leaves its role as it is', async () => {
+    const error = await create(one).catch((thrown: unknown) => thrown);
+    expect(String(error)).to.match(/exists already/);
+    expect(await asTenant(one, nameOf(one), 'SELECT 1 AS one')).to.deep.equal([{ one: 1 }]);
+  });
+
   it('takes over a database that belonged to its tenant', async () => {
     const name = quoted(nameOf(other));
     await withSql(postgres.server, 'template1', (sql) =>
@@ -300,7 +305,7 @@ describe('the customers’ databases on a real Postgres', function () {
     const lost = await cluster
       .administer(async (client) => {
         const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
-        const isOver = once(client as Client, 'end');
+        const isOver = new Promise((resolve) => (client as Client).once('end', resolve));
         await withSql(postgres.server, 'template1', (sql) =>
           sql('SELECT pg_terminate_backend($1)', [rows[0].pid]),
         );

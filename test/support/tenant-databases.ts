@@ -4,6 +4,7 @@ import { ReadyPasswords } from '../../src/databases/ready-passwords.ts';
 import { dockerCli } from '../../src/engine/docker-cli.ts';
 import { InstanceDirs } from '../../src/engine/instance-dir.ts';
 import { runOdooInit } from '../../src/engine/odoo-init.ts';
+import { flushFileSystem, runServer } from '../../src/engine/scratch-postgres.ts';
 import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';
 import type { TenantPostgres } from './tenant-postgres.ts';
@@ -32,6 +33,9 @@ export async function tenantDatabases(
     install,
     shared: server,
     templatesDir: join(dataDir, 'templates'),
+    ownTemplatesDir: join(dataDir, 'templates-own'),
+    runServer: (asked) => runServer({ install, docker }, asked),
+    flush: flushFileSystem,
     passwords,
     init: (asked) => runOdooInit({ install, docker }, { ...asked, owner }),
     placeOf: async (desired) => {
@@ -44,7 +48,7 @@ export async function tenantDatabases(
         url: `http://127.0.0.1:${desired.id}`,
       };
     },
-    sharedImageOf: async () => ({ image: images.odoo, imageId }),
+    sourceOf: async () => ({ image: images.odoo, imageId, owner, postgres: null }),
     currentImageId: async () => imageId,
   };
   const databases = new OdooDatabases({ ...usual, ...change(usual) });

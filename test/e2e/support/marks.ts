@@ -73,27 +73,25 @@ async function auditFolders(world: World, rows: Row[], ids: Set<number>): Promis
 
 async function auditDatabases(world: World, rows: Row[], ids: Set<number>): Promise<void> {
   const ours = `^ms_${world.stack.install}_`;
-  const { databases, roles } = await withSql(
-    await world.stack.tenantSql(),
-    'postgres',
-    async (sql) => ({
-      databases: await sql(
-        'SELECT datname, pg_get_userbyid(datdba) AS owner FROM pg_database WHERE datname ~ $1',
-        [ours],
-      ),
-      roles: await sql(
-        'SELECT rolname, rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls AS mighty FROM pg_roles WHERE rolname ~ $1',
-        [ours],
-      ),
-    }),
-  );
+  const server = await world.stack.tenantSql();
+  const { databases, roles } = await withSql(server, 'postgres', async (sql) => ({
+    databases: await sql(
+      'SELECT datname, pg_get_userbyid(datdba) AS owner FROM pg_database WHERE datname ~ $1',
+      [ours],
+    ),
+    roles: await sql(
+      'SELECT rolname, rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls AS mighty FROM pg_roles WHERE rolname ~ $1',
+      [ours],
+    ),
+  }));
   const number = (name: unknown) => /_(\d+)$/.exec(String(name))?.[1];
   const isDecoy = (name: unknown) => name === `ms_${world.stack.install}_1_backup`;
   const isTemplate = (name: unknown) => /_t_[0-9a-f]{16}(_spare(_new)?)?$/.test(String(name));
   const present = databases.filter((it) => !isTemplate(it['datname']) && !isDecoy(it['datname']));
   for (const { datname, owner } of present) {
     expect(ids.has(Number(number(datname))), `database ${datname}`).to.equal(true);
-    expect(owner, `owner of ${datname}`).to.equal(datname);
+    // All that is in it is the tenant's, not the database itself (ADR 9).
+    expect(owner, `owner of ${datname}`).to.equal(server.user);
   }
   for (const { rolname, mighty } of roles) {
     expect(mighty, `${rolname} may do more than log in`).to.equal(false);

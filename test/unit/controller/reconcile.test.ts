@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { reconcile } from '../../../src/controller/reconcile.ts';
-import { RetryableError } from '../../../src/errors.ts';
+import { RetryableError, TenantDatabaseError } from '../../../src/errors.ts';
 import { decide } from '../../../src/instance/decide.ts';
 import type { Action, DesiredInstance, DesiredState } from '../../../src/instance/types.ts';
 import { FakeEngine } from '../../fakes/engine.ts';
@@ -93,7 +93,10 @@ describe('reconcile', () => {
       },
       render: (desired) => sim.engine.render(desired),
       startDatabase: (desired) => sim.engine.startDatabase(desired),
-      createDatabase: (desired) => sim.databases.create(desired, UNHEARD),
+      createDatabase: async (desired) => {
+        await sim.databases.prepareFor(desired, UNHEARD.progress);
+        await sim.databases.create(desired, UNHEARD);
+      },
       start: (desired) => sim.engine.start(desired),
       awaitAnswer: (desired) => sim.engine.awaitAnswer(desired, async () => {}, signal),
       restart: (desired) => sim.engine.restart(desired),
@@ -200,6 +203,19 @@ describe('reconcile', () => {
     expect(await look()).to.equal(null);
     const after = life.calls.slice(life.calls.indexOf('engine.stop'));
     expect(after).to.include.members(['databases.create', 'engine.start', 'engine.awaitAnswer']);
+    expect(row().state).to.equal('running');
+  });
+
+  it('runs also when the customer’s own database lets us neither write the address nor make an invitation', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    await live(['assignPorts', 'render', 'createDatabase']);
+    const refused = new TenantDatabaseError('ms_abc123_1', new Error('a trigger'));
+    for (const path of ['databases.setUrl', 'databases.invitation'])
+      life.trap((call) => {
+        if (call === path) throw refused;
+      });
+    expect(await look()).to.equal(null);
+    expect(life.calls).to.include.members(['databases.setUrl', 'databases.invitation']);
     expect(row().state).to.equal('running');
   });
 

@@ -299,6 +299,31 @@ describe('A subscription and its instance', function () {
     expect(row().reason).to.equal('Purged');
   });
 
+  it('says that an own Postgres does not start, once a day, until it is archived or a person lets it go', async () => {
+    await sell();
+    row().templateCode = 'odoo-own-db';
+    const { awaitServer, observe } = sim.databases;
+    sim.databases.observe = async () => 'offline';
+    sim.databases.awaitServer = async () => {
+      throw new RetryableError('PostgresUnavailable', 'The database server does not answer.');
+    };
+    await days(70);
+    expect(row()).to.include({ state: 'error', reason: 'ArchiveFailed' });
+    expect(row().log.join()).to.include('own Postgres does not start');
+    const attempts = () => life.calls.filter((call) => call === 'engine.startDatabase').length;
+    const before = attempts();
+    await days(3);
+    expect(attempts() - before, 'in three days').to.equal(3);
+    Object.assign(sim.databases, { observe });
+    sim.databases.observe = async (desired) =>
+      desired.subscription?.dataRemovedAt ? observe.call(sim.databases, desired) : 'offline';
+    row().endsWithoutArchive = true;
+    sim.manager.review(1, sim.time.now());
+    await days(2);
+    expect(row().reason).to.equal('Purged');
+    Object.assign(sim.databases, { awaitServer });
+  });
+
   it('does not go without an archive because Docker or Odoo is away', async () => {
     await sell();
     await days(60);

@@ -1,0 +1,366 @@
+import { createHash } from 'node:crypto';
+import {
+  access,
+  chmod,
+  chown,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { templateDatabaseName } from '../instance/name.ts';
+import { randomSecret } from '../password-hash.ts';
+import { Cluster } from './cluster.ts';
+import { copyTree, type Owner } from './copy-tree.ts';
+import { SpareClones } from './spare-clone.ts';
+import { dropTemplate } from './template-content.ts';
+import { type OdooInit, TemplateDatabases } from './template-database.ts';
+import { type TemplateKey, templateHash } from './template-key.ts';
+import { noteOf, readNote, superfluous, type TemplateNote } from './template-note.ts';
+
+/** Who administers an instance's own Postgres: the superuser that the image's first start makes. */
+const OWN_SUPERUSER = 'postgres';
+
+/** As deploy/tenants.pg_hba.conf says it of the shared server. Nothing here may ever say `peer` or `trust`. */
+const PG_HBA = `local  all       ${OWN_SUPERUSER}  scram-sha-256
+local  samerole  all  scram-sha-256
+local  postgres  all  scram-sha-256
+local  all       all  reject
+`;
+
+/** The Postgres of instances that have one of their own. */
+export interface PostgresImage {
+  readonly image: string;
+  /** The image's id: the files of one release are not another's. */
+  readonly imageId: string;
+  /** The user it runs as. */
+  readonly user: Owner;
+}
+
+/** Runs a Postgres on a data directory, which its first start fills when it is empty. Without a network. */
+export type RunServer = (run: {
+  readonly container: string;
+  readonly postgres: PostgresImage;
+  readonly pgdata: string;
+  readonly socketDir: string;
+  readonly passwordFile: string;
+  readonly signal: AbortSignal;
+}) => Promise<{
+  /** Ends it cleanly, so that its files are complete. */
+  readonly stop: () => Promise<void>;
+}>;
+
+export interface ServerTemplatesOptions {
+  readonly install: string;
+  /** `<dir>/<hash>/{pgdata,filestore}`: for root alone. */
+  readonly dir: string;
+  readonly init: OdooInit;
+  readonly runServer: RunServer;
+  /** Resolves once the folder's whole file system is on the disk itself. */
+  readonly flush: (folder: string) => Promise<void>;
+}
+
+/** What a server template is made of. */
+export interface ServerSource {
+  readonly image: string;
+  /** The user that Odoo runs as in this image. */
+  readonly owner: Owner;
+  readonly postgres: PostgresImage;
+  readonly key: TemplateKey;
+}
+
+/** Where an instance's data directory and filestore come to lie; `directory` is the instance's, on the same file system. */
+export interface ServerPlace {
+  readonly directory: string;
+  readonly pgdata: string;
+  /** The filestore of the instance's one database. */
+  readonly filestore: string;
+}
+
+/**
+ * Prepared data directories for instances with a Postgres of their own: a server that was cleanly stopped and holds one database,
+ * ready to be given to its tenant. An instance begins with a copy of one (ADR 10). A folder has its name once it is complete; a
+ * second copy waits beside it for the next customer, as ADR 7 has it for clones.
+ */
+export class ServerTemplates {
+  readonly #options: ServerTemplatesOptions;
+  readonly #building = new Map<string, Promise<string>>();
+  /** How many copies of a template are being made just now. */
+  readonly #inUse = new Map<string, number>();
+  /** Templates whose spare copy was given away since restock(). */
+  readonly #taken = new Map<string, ServerSource>();
+
+  constructor(options: ServerTemplatesOptions) {
+    this.#options = options;
+  }
+
+  /** Builds what is missing, and a copy for the next customer. */
+  async stock(source: ServerSource, signal: AbortSignal): Promise<void> {
+    const template = await this.#ensure(source, () => {}, signal);
+    const spare = join(template, 'spare');
+    if (await exists(spare)) return;
+    await this.#copy(template, `${spare}_new`, source);
+    await rename(`${spare}_new`, spare);
+  }
+
+  /** Makes new copies in place of those that were given away. */
+  async restock(signal: AbortSignal): Promise<void> {
+    for (const [hash, source] of [...this.#taken]) {
+      this.#taken.delete(hash);
+      await this.stock(source, signal);
+    }
+  }
+
+  /**
+   * Gives an instance its data directory and filestore, unless it has them. What was begun before and cut off is begun anew:
+   * the data directory comes last, and in one step.
+   * @param onBuild called when a template has to be waited for
+   */
+  async place(
+    source: ServerSource,
+    to: ServerPlace,
+    onBuild: () => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (await hasServer(to.pgdata)) return;
+    const hash = serverHash(source);
+    this.#inUse.set(hash, (this.#inUse.get(hash) ?? 0) + 1);
+    try {
+      const template = await this.#ensure(source, onBuild, signal);
+      const copy = join(to.directory, 'server_new');
+      await removeTree(copy);
+      const isSpare = await rename(join(template, 'spare'), copy).then(() => true, unlessAbsent);
+      if (!isSpare) await this.#copy(template, copy, source);
+      this.#taken.set(hash, source);
+      await removeTree(to.filestore);
+      await rename(join(copy, 'filestore'), to.filestore);
+      // Over the empty directory that Compose binds; Linux refuses when anything is in it.
+      await rename(join(copy, 'pgdata'), to.pgdata);
+      await removeTree(copy);
+    } finally {
+      const others = (this.#inUse.get(hash) ?? 1) - 1;
+      if (others > 0) this.#inUse.set(hash, others);
+      else this.#inUse.delete(hash);
+    }
+    await this.#writeNote(hash, source);
+  }
+
+  /** Gives the server of a fresh copy its own superuser's password in place of the template's. May be repeated. */
+  async adopt(socketDir: string, password: string, signal: AbortSignal): Promise<void> {
+    const own = new Cluster({ socketDir, user: OWN_SUPERUSER, password });
+    try {
+      await own.awaitAnswer(signal);
+    } catch (error) {
+      if (!isWrongPassword(error)) throw error;
+      const template = new Cluster({
+        socketDir,
+        user: OWN_SUPERUSER,
+        password: await this.#password(),
+      });
+      await template.setPassword(password);
+      await own.awaitAnswer(signal);
+    }
+  }
+
+  /**
+   * Removes what superfluous() names, and what is left of builds that were killed.
+   * @param wanted hashes of what the plans' instances begin with: serverHash()
+   */
+  async trim(
+    wanted: ReadonlySet<string>,
+    isStale: (note: TemplateNote) => Promise<boolean>,
+    now: Date,
+  ): Promise<string[]> {
+    const { dir } = this.#options;
+    const gone: string[] = [];
+    const kept = [];
+    const isBusy = (hash: string) => this.#building.has(hash) || this.#inUse.has(hash);
+    for (const entry of await readdir(dir, { withFileTypes: true }).catch(() => [])) {
+      if (!entry.isDirectory()) continue;
+      const hash = entry.name.replace(/_new$/, '');
+      if (entry.name === hash) {
+        const note = await this.#readNote(hash);
+        if (note) kept.push({ hash, note, isStale: await isStale(note) });
+      } else if (!isBusy(hash)) gone.push(entry.name);
+    }
+    for (const { hash } of superfluous(kept, wanted, now)) if (!isBusy(hash)) gone.push(hash);
+    for (const name of gone) {
+      // Whoever is killed here leaves a name that the next trim() takes for an unfinished one.
+      if (!name.endsWith('_new')) await rename(join(dir, name), join(dir, `${name}_new`));
+      await removeTree(join(dir, name.endsWith('_new') ? name : `${name}_new`));
+    }
+    return gone;
+  }
+
+  /** @returns the folder of the template, built when it is not there yet: once, however many ask together */
+  async #ensure(source: ServerSource, onBuild: () => void, signal: AbortSignal): Promise<string> {
+    const hash = serverHash(source);
+    const template = join(this.#options.dir, hash);
+    const underWay = this.#building.get(hash);
+    if (!underWay && (await exists(template))) return template;
+    onBuild();
+    // Asked again: somebody else may have begun while we looked.
+    const building = this.#building.get(hash) ?? this.#build(source, hash, signal);
+    this.#building.set(hash, building);
+    try {
+      return await building;
+    } finally {
+      this.#building.delete(hash);
+    }
+  }
+
+  /** Builds under another name; the rename at the end is what says "done". */
+  async #build(source: ServerSource, hash: string, signal: AbortSignal): Promise<string> {
+    const { dir, init, install, runServer } = this.#options;
+    const { image, key, postgres } = source;
+    const done = join(dir, hash);
+    const unfinished = `${done}_new`;
+    const folders = {
+      pgdata: join(unfinished, 'pgdata'),
+      socketDir: join(unfinished, 'socket'),
+      databases: join(unfinished, 'databases'),
+    };
+    const passwordFile = join(unfinished, 'postgres-password');
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await removeTree(unfinished);
+    try {
+      // Open to Odoo's and Postgres' users in their containers; on the host nobody gets through `dir`.
+      await mkdir(unfinished, { mode: 0o711 });
+      await mkdir(folders.databases, { mode: 0o711 });
+      for (const [folder, mode] of [
+        [folders.pgdata, 0o700],
+        [folders.socketDir, 0o755],
+      ] as const) {
+        await mkdir(folder, { mode });
+        await chown(folder, postgres.user.uid, postgres.user.gid);
+      }
+      const password = await this.#password();
+      await writeFile(passwordFile, password, { mode: 0o600 });
+      await chown(passwordFile, postgres.user.uid, postgres.user.gid);
+      const server = await runServer({
+        container: `ms-${install}-server-${hash}`,
+        ...{ postgres, passwordFile, signal },
+        ...{ pgdata: folders.pgdata, socketDir: folders.socketDir },
+      });
+      try {
+        const cluster = new Cluster({
+          socketDir: folders.socketDir,
+          user: OWN_SUPERUSER,
+          password,
+        });
+        await cluster.awaitAnswer(signal);
+        await cluster.prepare();
+        const templates = new TemplateDatabases({
+          ...{ install, cluster, init },
+          dir: folders.databases,
+          containerPrefix: `ms-${install}-server-template`,
+        });
+        const template = await templates.ensure(image, key, () => {}, signal);
+        await new SpareClones(cluster).stock(template);
+        // The data directory keeps the spare alone: each copy has one customer.
+        await rename(
+          join(template.filestoreDir, template.database),
+          join(unfinished, 'filestore'),
+        ).catch(async (error) => {
+          unlessAbsent(error);
+          await mkdir(join(unfinished, 'filestore'));
+        });
+        await dropTemplate(cluster, template.database);
+      } finally {
+        await server.stop();
+      }
+      await writeHba(folders.pgdata, postgres.user);
+      for (const rest of [folders.socketDir, folders.databases, passwordFile])
+        await removeTree(rest);
+      await writeFile(join(unfinished, 'note.json'), JSON.stringify(noteOf(image, key)));
+      await this.#options.flush(unfinished);
+      await rename(unfinished, done);
+      return done;
+    } catch (error) {
+      await removeTree(unfinished).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** On the disk itself before anybody relies on it: Postgres flushes no file that it did not write. */
+  async #copy(template: string, to: string, { owner, postgres }: ServerSource): Promise<void> {
+    await removeTree(to);
+    await mkdir(to, { mode: 0o700 });
+    await copyTree(join(template, 'pgdata'), join(to, 'pgdata'), postgres.user);
+    await copyTree(join(template, 'filestore'), join(to, 'filestore'), owner);
+    await this.#options.flush(to);
+  }
+
+  async #readNote(hash: string): Promise<TemplateNote | null> {
+    return readNote(
+      await readFile(join(this.#options.dir, hash, 'note.json'), 'utf8').catch(() => null),
+    );
+  }
+
+  async #writeNote(hash: string, { image, key }: ServerSource): Promise<void> {
+    const file = join(this.#options.dir, hash, 'note.json');
+    await writeFile(`${file}_new`, JSON.stringify(noteOf(image, key)));
+    await rename(`${file}_new`, file);
+  }
+
+  /** Of the superuser in every template, until a copy gets one of its own. No container of a tenant's sees it. */
+  async #password(): Promise<string> {
+    const file = join(this.#options.dir, 'postgres-password');
+    const known = await readFile(file, 'utf8').catch(unlessAbsent);
+    if (known) return known;
+    await mkdir(this.#options.dir, { recursive: true, mode: 0o700 });
+    // Of two who make it at once, the first is right.
+    await writeFile(file, randomSecret(), { mode: 0o600, flag: 'wx', flush: true }).catch(
+      (error) => {
+        if (error.code !== 'EEXIST') throw error;
+      },
+    );
+    return readFile(file, 'utf8');
+  }
+}
+
+/** Same source, same hash: the folder's name is the index. */
+export function serverHash({ key, postgres }: ServerSource): string {
+  const canonical = JSON.stringify([templateHash(key), postgres.imageId]);
+  return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
+}
+
+/** What the one database in a fresh copy belongs to: SpareClones.take() gives it away. */
+export function spareIn(install: string, key: TemplateKey) {
+  return { database: templateDatabaseName(install, templateHash(key)), filestoreDir: '' };
+}
+
+/** Whether a data directory holds a server. */
+export function hasServer(pgdata: string): Promise<boolean> {
+  return exists(join(pgdata, 'PG_VERSION'));
+}
+
+/** Who may log in where. Written before each start: an older release left that to the image. */
+export async function writeHba(pgdata: string, owner: Owner): Promise<void> {
+  const file = join(pgdata, 'pg_hba.conf');
+  await writeFile(`${file}_new`, PG_HBA, { mode: 0o600 });
+  await chown(`${file}_new`, owner.uid, owner.gid);
+  await chmod(`${file}_new`, 0o600);
+  await rename(`${file}_new`, file);
+}
+
+/** Of Postgres: this password is not the role's. */
+export function isWrongPassword(error: unknown): boolean {
+  return (error as { code?: string }).code === '28P01';
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(() => true, unlessAbsent);
+}
+
+function unlessAbsent(error: NodeJS.ErrnoException): false {
+  if (error.code === 'ENOENT') return false;
+  throw error;
+}
+
+async function removeTree(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+}
