@@ -38,11 +38,11 @@ describe('an instance with a Postgres of its own, from a prepared data directory
   const create = (desired: DesiredInstance) =>
     databases.create(desired, { progress: () => {}, soon: () => {} }, signal);
   const superuser = async (desired: DesiredInstance) => {
-    const { postgresPassword: password } = await dirs.secrets(desired.id);
+    const { postgresPassword: password } = await dirs.makeSecrets(desired.id);
     return { socketDir: dirs.paths(desired.id).socket, user: 'postgres', password };
   };
   const tenant = async (desired: DesiredInstance) => {
-    const { dbPassword: password } = await dirs.secrets(desired.id);
+    const { dbPassword: password } = await dirs.makeSecrets(desired.id);
     return { socketDir: dirs.paths(desired.id).socket, user: nameOf(desired), password };
   };
   const refusal = (server: Awaited<ReturnType<typeof tenant>>, database: string) =>
