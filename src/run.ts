@@ -10,6 +10,7 @@ import { ConfigError, ManagerError } from './errors.ts';
 import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
+import { standingOf } from './instance/decide.ts';
 import type { ManagerFacts } from './interfaces.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
@@ -35,6 +36,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
   const server = await listen(await addresses(config, sidecar, log), {
     verify: makeVerify(config.webhookSecret),
     onKeys: (keys) => daemon?.hurry(keys),
+    invite: (id, isFirst) => invite(sidecar, id, isFirst),
     ready: () => readiness(sidecar, daemon !== null),
     metrics: metrics.render,
     log,
@@ -135,6 +137,14 @@ function foreignInstall(theirs: string, ours: string): string {
     'If this is a copy, clear the system parameter microsaas.install_id in it;',
     'if dataDir is new and the containers are to be taken over, write the id from Odoo into dataDir/install-id.',
   ].join(' ');
+}
+
+/** A link to log in to an instance that Odoo says runs. @param isFirst only while nobody has logged in */
+async function invite({ manager, databases }: Sidecar, id: number, isFirst: boolean) {
+  const [desired] = await manager.desired([id]);
+  if (!desired?.wasReady || standingOf(desired) !== 'running') return null;
+  const made = await databases.invitation(desired);
+  return isFirst && !made.isFirst ? 'used' : { url: made.link };
 }
 
 /** @param hasBegun before that, Odoo does not know our templates: a plan could not name one */

@@ -1,7 +1,6 @@
 import { addDays, dayIn } from '../instance/days.ts';
 import { standingOf } from '../instance/decide.ts';
 import { decideSubscription } from '../instance/subscription.ts';
-import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance, InstanceState, Report } from '../instance/types.ts';
 import { logLine } from './progress.ts';
 import type { World } from './world.ts';
@@ -52,7 +51,7 @@ export async function settledReport(
     const answering = `Answering ${secondsToReady.toFixed(2)} s after the request`;
     log.push(logLine(now, `${[answering, ...durations].join(', ')}.`));
   }
-  const begun = isRunning ? await begin(desired, world) : null;
+  const begun = isRunning ? begin(desired, world) : null;
   return {
     id: desired.id,
     revision: desired.revision,
@@ -68,26 +67,18 @@ export async function settledReport(
 }
 
 /** The subscription begins with the first answer, and only who can log in is welcomed: all of it is one report. */
-async function begin(desired: DesiredInstance, world: World) {
+function begin(desired: DesiredInstance, world: World) {
   const { subscription } = desired;
   const isBegun = subscription?.startDay && desired.wasReady;
   if (subscription === null || isBegun) return null;
-  const { calendar, databases, inPaymentIsPaid, now } = world;
+  const { calendar, inPaymentIsPaid, now } = world;
   const { change, reviewAt } = decideSubscription(desired, subscription, {
     now: now(),
     isRunning: true,
     inPaymentIsPaid,
     isDayCertain: calendar.isDayCertain(desired.managerTime),
   });
-  if (change === null) return null;
-  const { notices = [], ...rest } = change;
-  const welcome = notices.find(({ kind }) => kind === 'welcome');
-  const link = welcome && (await databases.invitation(desired));
-  const withLink: SubscriptionChange = {
-    ...rest,
-    notices: notices.map((notice) => (notice === welcome && link ? { ...notice, link } : notice)),
-  };
-  return { change: withLink, reviewAt };
+  return change && { change, reviewAt };
 }
 
 function settledAs(desired: DesiredInstance): Settled {

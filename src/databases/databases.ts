@@ -7,7 +7,7 @@ import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.
 import type { Databases } from '../interfaces.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
 import { copyTree } from './copy-tree.ts';
-import { invitationLink } from './invitation.ts';
+import { type Invitation, invitationLink } from './invitation.ts';
 import { openTransactionsOver } from './open-transactions.ts';
 import { personalise, renewParameters } from './personalise.ts';
 import type { ReadyPasswords } from './ready-passwords.ts';
@@ -194,10 +194,10 @@ export class OdooDatabases implements Databases {
     await cluster.rename(unfinished, database);
   }
 
-  async invitation(desired: DesiredInstance): Promise<string> {
-    const cluster = this.#clusterOf(await this.#options.placeOf(desired));
-    return cluster.connected(this.#nameOf(desired), (client) =>
-      invitationLink(client, Math.floor(Date.now() / 1000)),
+  async invitation(desired: DesiredInstance): Promise<Invitation> {
+    const place = await this.#options.placeOf(desired);
+    return this.#clusterOf(place).connected(this.#nameOf(desired), (client) =>
+      invitationLink(client, place.url, Math.floor(Date.now() / 1000)),
     );
   }
 

@@ -1,16 +1,28 @@
 import { createHmac } from 'node:crypto';
 import type { ClientBase } from 'pg';
 
-/** How long the customer has to choose her password, in seconds. */
-const VALIDITY = 7 * 24 * 60 * 60;
+/** How long the customer has to choose their password, in seconds: the link is made when they press the button. */
+const VALIDITY = 60 * 60;
+
+/** A one-time link with which the administrator of an instance sets their password. */
+export interface Invitation {
+  readonly link: string;
+  /** Nobody has logged in as that administrator yet. */
+  readonly isFirst: boolean;
+}
 
 /**
- * Makes the link with which the administrator of an instance sets her password: the one that Odoo itself mails
- * (auth_signup's `_generate_signup_token`). It ends with the first login, so whoever has it later has nothing.
+ * Makes the link with which the administrator of an instance sets their password: the one that Odoo itself mails
+ * (auth_signup's `_generate_signup_token`). It ends with the next login, so whoever has it later has nothing.
  * Asking again makes another link; each works until one is used.
+ * @param url where the instance is: what its database says of that is the tenant's, who could lead elsewhere
  * @param now seconds since the epoch @throws Error when `auth_signup` is not installed
  */
-export async function invitationLink(client: ClientBase, now: number): Promise<string> {
+export async function invitationLink(
+  client: ClientBase,
+  url: string,
+  now: number,
+): Promise<Invitation> {
   const found = await client.query<{ partner: number; user: number; login_at: string | null }>(
     `UPDATE res_partner p SET signup_type = 'reset'
        FROM res_users u JOIN ir_model_data d ON d.res_id = u.id
@@ -21,12 +33,13 @@ export async function invitationLink(client: ClientBase, now: number): Promise<s
   );
   const [admin] = found.rows;
   if (!admin) throw new Error('the instance has no administrator');
-  const { secret, url } = await parameters(client);
+  const secret = await databaseSecret(client);
   const loginAt = admin.login_at === null ? 'null' : admin.login_at;
   // Written as Python's json.dumps does, since the signature covers the text.
   const message = `[${admin.partner}, [${admin.user}], ${loginAt}, "reset"]`;
   const token = signupToken(secret, message, now + VALIDITY);
-  return `${url}/web/reset_password?${new URLSearchParams({ token })}`;
+  const link = `${url}/web/reset_password?${new URLSearchParams({ token })}`;
+  return { link, isFirst: admin.login_at === null };
 }
 
 /** Odoo's `hash_sign` with scope `signup`: version, expiry, HMAC and message. */
@@ -38,10 +51,9 @@ function signupToken(secret: string, message: string, expiry: number): string {
   return Buffer.concat([Buffer.from([1]), until, mac, Buffer.from(message)]).toString('base64url');
 }
 
-async function parameters(client: ClientBase): Promise<{ secret: string; url: string }> {
-  const rows = await client.query<{ key: string; value: string }>(
-    `SELECT key, value FROM ir_config_parameter WHERE key IN ('database.secret', 'web.base.url')`,
+async function databaseSecret(client: ClientBase): Promise<string> {
+  const found = await client.query<{ value: string }>(
+    `SELECT value FROM ir_config_parameter WHERE key = 'database.secret'`,
   );
-  const value = (name: string) => rows.rows.find(({ key }) => key === name)?.value ?? '';
-  return { secret: value('database.secret'), url: value('web.base.url') };
+  return found.rows[0]?.value ?? '';
 }

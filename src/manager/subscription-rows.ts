@@ -127,10 +127,6 @@ export function subscriptionRow(change: SubscriptionChange): Record<string, unkn
       days,
       taken_back_on: takenBackOn,
     })),
-    notices: change.notices?.map(({ kind, link, period: tells }) => ({
-      kind,
-      period: tells,
-      link: link ?? '',
-    })),
+    notices: change.notices?.map(({ kind, period: tells }) => ({ kind, period: tells })),
   };
 }

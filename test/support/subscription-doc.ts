@@ -2,6 +2,7 @@ import { LADDER, REMOVAL_LADDER, type RungRule } from '../../src/instance/ladder
 import { STATES } from '../../src/instance/subscription-state.ts';
 import type { Terms } from '../../src/instance/subscription-types.ts';
 import { TERMS } from './samples.ts';
+import { MAILS_DOC } from './subscription-doc-mails.ts';
 import { Story } from './subscription-story.ts';
 
 /*
@@ -158,6 +159,7 @@ export function subscriptionDoc(): string {
     'Only on the plan: what happens *when the payment is given back*, and how many days ahead the *renewal invoice* is issued',
     '(0: by hand, with *Renew*).',
     '',
+    ...MAILS_DOC,
     '## Two safeguards',
     '- **The brake.** When more than 10 instances and more than a tenth of all would go down within an hour, the sidecar stops and',
     '  asks: *MicroSaaS → Configuration → Brake*, *Go on*.',

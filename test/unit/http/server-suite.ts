@@ -46,6 +46,12 @@ export class ServerSuite {
   server: HttpServer | null = null;
   keys: Key[] = [];
   logged: Array<Record<string, unknown>> = [];
+  /** What Odoo knows of instance 5, and every other is none. */
+  invited: { url: string } | 'used' | Error = {
+    url: 'https://5.example.com/web/reset_password?token=t',
+  };
+  /** Which invitations were made. */
+  readonly invitations: Array<readonly [instance: number, isFirst: boolean]> = [];
   parts: Record<'odoo' | 'docker' | 'postgres', true | string> = {
     odoo: true,
     docker: true,
@@ -58,6 +64,8 @@ export class ServerSuite {
     beforeEach(async () => {
       this.keys = [];
       this.logged = [];
+      this.invitations.length = 0;
+      this.invited = { url: 'https://5.example.com/web/reset_password?token=t' };
       this.parts = { odoo: true, docker: true, postgres: true };
       this.server = await listen(addresses, this.options());
     });
@@ -68,6 +76,12 @@ export class ServerSuite {
     return {
       verify: makeVerify(SECRET),
       onKeys: (more) => this.keys.push(...more),
+      invite: async (instance, isFirst) => {
+        if (instance !== 5) return null;
+        this.invitations.push([instance, isFirst]);
+        if (this.invited instanceof Error) throw this.invited;
+        return this.invited;
+      },
       ready: () => this.ready(),
       metrics: async () => 'microsaas_up 1\n',
       log: pino({}, { write: (line: string) => void this.logged.push(JSON.parse(line)) }),
@@ -83,6 +97,15 @@ export class ServerSuite {
   }
 
   post(body: string | Buffer, headers: Record<string, string>, index = 0): Promise<Answer> {
-    return ask({ port: this.port(index), path: '/webhooks/odoo', method: 'POST', headers }, body);
+    return this.postTo('/webhooks/odoo', body, headers, index);
+  }
+
+  postTo(
+    path: string,
+    body: string | Buffer,
+    headers: Record<string, string>,
+    index = 0,
+  ): Promise<Answer> {
+    return ask({ port: this.port(index), path, method: 'POST', headers }, body);
   }
 }
