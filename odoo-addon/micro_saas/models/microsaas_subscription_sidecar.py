@@ -77,13 +77,13 @@ class MicrosaasSubscription(models.Model):
 
         :param change: dict with any of `state`, `fecha_inicio`, `fecha_fin`, `reason`, `archive`, the moments,
             `periods` ([{"line_id", "is_first", "before", "after", "days", "taken_back_on"}]) and
-            `notices` ([{"kind", "period", "link"}])
+            `notices` ([{"kind", "period"}])
         """
         write_changed(self, {name: change[name] for name in REPORTED & change.keys()})
         for period in change.get("periods", []):
             self._count(period)
         for notice in change.get("notices", []):
-            self.env["microsaas.notice"]._tell(self, notice["kind"], notice["period"], notice["link"])
+            self.env["microsaas.notice"]._tell(self, notice["kind"], notice["period"])
 
     def _forget_the_way_down(self):
         """The data are back: the next way down begins at its top."""

@@ -37,7 +37,7 @@ class ProductTemplate(models.Model):
         return result
 
     def _microsaas_content_changed(self):
-        self.write({"microsaas_listo": False, "microsaas_listo_message": False})
+        self.sudo().write({"microsaas_listo": False, "microsaas_listo_message": False})
         nudge(self.env, self._name, self.ids)
 
     @api.model

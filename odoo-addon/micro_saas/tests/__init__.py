@@ -1,6 +1,8 @@
 from . import (
     test_access,
     test_account_move,
+    test_alerts,
+    test_by_hand,
     test_i18n,
     test_instance,
     test_money,
@@ -11,4 +13,5 @@ from . import (
     test_sidecar_methods,
     test_subscription,
     test_subscription_sidecar,
+    test_welcome,
 )
