@@ -26,6 +26,9 @@ export const MAILS_DOC: readonly string[] = [
   '',
   'Whatever the sidecar changes on an instance by itself leaves a line in its chatter.',
   '',
+  'An instance sends mail only through the mail server that its administrator sets up in it; without one its *Reset password* says',
+  'that a mail was sent, and none is. *Set a new password* on the customer’s page needs no mail.',
+  '',
   '*Removed* is shown to the customer for as long as there are data or paid days: until when they are kept, and whom to write to.',
   '',
 ];
