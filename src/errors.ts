@@ -23,13 +23,29 @@ export class TerminalError extends ReasonedError {
 
 /** The world was not ready; the work queue backs off and tries again. */
 export class RetryableError extends ReasonedError {
-  override readonly name = 'RetryableError';
+  override readonly name: string = 'RetryableError';
 }
 
 /** Somebody else has bound the port since it was found free: the next pair is taken. */
 export class PortTakenError extends ReasonedError {
   override readonly name = 'PortTakenError';
 }
+
+/**
+ * Something in a customer's database was in the way, by accident or on purpose. The cause holds their text: for a log, where it is
+ * quoted and cut, and never for a terminal.
+ */
+export class TenantDatabaseError extends RetryableError {
+  constructor(database: string, cause: unknown) {
+    super('TenantDatabase', "The customer's own database did not do what was asked of it.", {
+      cause: new Error(String((cause as Error)?.message ?? cause).slice(0, MOST_QUOTED)),
+      detail: database,
+    });
+  }
+}
+
+/** How much of a stranger's error is kept, in characters. */
+const MOST_QUOTED = 500;
 
 /** The configuration is wrong. Names the key, what was expected and what was found. */
 export class ConfigError extends Error {
@@ -80,4 +96,29 @@ export class CommandError extends Error {
     this.exitCode = exitCode;
     this.stderr = stderr;
   }
+}
+
+/** @param detail what there is too little of, as a sentence */
+export function notEnoughDisk(detail: string, cause?: unknown): RetryableError {
+  const sentences = [
+    "The server's disk has too little room.",
+    detail,
+    'Free some: it goes on by itself then.',
+  ];
+  const message = sentences.filter(Boolean).join(' ');
+  return new RetryableError('NotEnoughDisk', message, { cause, detail });
+}
+
+/** The last is how tar puts it when a part of a block still had room. */
+const DISK_FULL = /no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes/i;
+
+/** Whether a call failed because a disk has no room, or no inodes, left: Node's own word, Postgres' or a program's. */
+export function isDiskFull(error: unknown): boolean {
+  for (let it = error; it instanceof Error; it = it.cause) {
+    const { code } = it as { readonly code?: unknown };
+    if (code === 'ENOSPC' || code === 'EDQUOT' || code === '53100') return true;
+    const text = it instanceof CommandError ? it.stderr : it.message;
+    if (DISK_FULL.test(text)) return true;
+  }
+  return false;
 }

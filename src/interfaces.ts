@@ -1,10 +1,12 @@
 import type { Descents } from './instance/brake.ts';
 import type {
   DesiredInstance,
+  FetchedCommit,
   InstanceState,
   Invoice,
   ObservedInstance,
   Plan,
+  PlanReport,
   PlanUnit,
   PortPair,
   Report,
@@ -42,8 +44,8 @@ export interface Manager {
   report(reports: readonly Report[]): Promise<void>;
   /** The plans among `ids`, or all when none is given. */
   plans(ids: readonly number[]): Promise<Plan[]>;
-  /** Says on a plan whether its template databases are ready; `message` is why not, '' while they are being built. */
-  reportPlan(id: number, isReady: boolean, message: string): Promise<void>;
+  /** Says on a plan whether its template databases are ready. */
+  reportPlan(id: number, report: PlanReport): Promise<void>;
   /** The lowest pair of ports that no row has, leaving out those in `exclude`; null when a range is used up. */
   suggestPorts(exclude: readonly number[]): Promise<PortPair | null>;
   /** What Odoo believes of every instance that is not removed: for the sweep. */
@@ -62,11 +64,14 @@ export interface Engine {
   observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>>;
   /** Which of the two ports something on the host has bound. */
   boundPorts(ports: PortPair): Promise<number[]>;
-  /** Fetches what is missing; returns the commit of each repository, in order. */
+  /**
+   * Fetches what is missing.
+   * @returns the commit of each repository, in order, and sentences for the seller on what of them cannot be used
+   */
   fetchRepositories(
-    desired: DesiredInstance,
+    wanted: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
     signal: AbortSignal,
-  ): Promise<Array<{ id: number; commit: string }>>;
+  ): Promise<{ readonly commits: readonly FetchedCommit[]; readonly remarks: readonly string[] }>;
   render(desired: DesiredInstance): Promise<void>;
   /** Starts the instance's own Postgres, where its template has one. */
   startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
@@ -101,7 +106,10 @@ export interface Engine {
 export interface Databases {
   /** Resolves when the shared server answers; throws RetryableError('PostgresUnavailable'). */
   ping(): Promise<void>;
-  /** Makes the instance's own idea of its URL what it is now, for its next start. */
+  /**
+   * Where we have given the instance another URL since it was last reported, makes that its own idea of it, for its next start.
+   * Throws TenantDatabaseError when the customer's database does not let us.
+   */
   setUrl(desired: DesiredInstance): Promise<void>;
   /** Builds what the plan's instances will be cloned from, where it is not there yet. */
   prepare(plan: Plan, signal: AbortSignal): Promise<void>;
@@ -135,11 +143,28 @@ export interface Databases {
 export interface Archives {
   /**
    * Writes database, files and configuration of an instance that does not run, reads all of it again and verifies it.
-   * @returns its name.
+   * @returns its name, and how many files have no path that a program could open: those are not in it
    */
-  write(desired: DesiredInstance, signal: AbortSignal): Promise<string>;
+  write(
+    desired: DesiredInstance,
+    signal: AbortSignal,
+  ): Promise<{ readonly name: string; readonly leftOut: number }>;
   /** Throws TerminalError('ArchiveDamaged') unless the instance has an archive whose files are what was written. */
   verify(desired: DesiredInstance): Promise<void>;
+}
+
+/** What keeps instances from the host and its networks. */
+export interface Firewall {
+  /** Lays the rules down anew, whatever has become of them. Throws where netfilter cannot be used. */
+  ensure(): Promise<void>;
+}
+
+/** The file system that all that is the customers' lies on. */
+export interface Disk {
+  /** What there is too little of, as a sentence; '' when there is enough. Costs one system call. */
+  shortage(): Promise<string>;
+  /** The instances with the largest files, largest first; what takes longer than a minute is not counted. */
+  largest(): Promise<ReadonlyArray<{ readonly id: number; readonly bytes: number }>>;
 }
 
 /** The time, so that tests may hold it. */

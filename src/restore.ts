@@ -5,8 +5,8 @@ import { assemble, type Sidecar } from './sidecar.ts';
 
 /**
  * Brings an archived instance back, under its own number or that of another one that has never run.
- * It is stopped then, for a person to start. May be repeated when it was cut off: meanwhile the instance is a draft, which
- * the running sidecar leaves alone.
+ * It is stopped then, for a person to start. May be repeated when it was cut off, whatever was pressed meanwhile: until then the
+ * instance is a draft, which the running sidecar leaves alone, and one that somebody starts finds no database and says so.
  * @returns the instance's number.
  * @throws ConfigError when that instance has data; TerminalError('ArchiveDamaged')
  */
@@ -20,7 +20,15 @@ export async function restore(
   const { archives, databases, manager, tools } = sidecar;
   const archive = await archives.read(name);
   const id = target ?? archive.instance;
-  refuseData(await existing(sidecar, id));
+  const found = await existing(sidecar, id);
+  if (!(await archives.isRestoring(id))) refuseData(found);
+  else if ((await databases.observe(found)) === 'ready') {
+    // It was cut off when all was there, and may have been started since.
+    if (found.desiredState === 'draft') await manager.restore(id, archive.template, 'end');
+    await archives.endRestore(id);
+    return id;
+  }
+  await archives.beginRestore(id);
   await manager.restore(id, archive.template, 'begin');
   await archives.unpack(archive, id, signal);
   const desired = await withPorts(sidecar, id);
@@ -29,10 +37,11 @@ export async function restore(
     await sidecar.engine.startDatabase(desired, signal);
     await databases.awaitServer(desired, signal);
   }
-  await databases.restore(desired, { isCopy: id !== archive.instance }, (server, made) =>
-    tools.restore(server, made, archive.dump, signal),
+  await databases.restore(desired, { isCopy: id !== archive.instance }, ({ socketDir }, login) =>
+    tools.restore({ ...login, socketDir }, archive.dump, signal),
   );
   await manager.restore(id, archive.template, 'end');
+  await archives.endRestore(id);
   return id;
 }
 

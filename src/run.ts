@@ -11,6 +11,7 @@ import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
 import { standingOf } from './instance/decide.ts';
+import { countedByState } from './instance-table.ts';
 import type { ManagerFacts } from './interfaces.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
@@ -22,13 +23,13 @@ const GREETING_INTERVAL = 2_000;
 /** Starts everything in order, serves until the signal, and stops everything in the opposite order. */
 export async function run(config: Config, log: Logger, stop: AbortSignal): Promise<void> {
   let daemon: Daemon | null = null;
-  const metrics = makeMetrics(() => daemon?.backlog ?? 0);
+  const metrics = makeMetrics(() => daemon);
   const sidecar = await assemble(config, {
     onRpc: ({ method, outcome, seconds }) =>
       metrics.rpcSeconds.observe({ method, outcome }, seconds),
     onDocker: () => metrics.dockerCalls.inc(),
   });
-  const { install, manager, engine, databases, archives } = sidecar;
+  const { install, manager, engine, databases, disk, firewall, archives } = sidecar;
   const unlock = await lockInstall(install);
   for (const [code, error] of sidecar.templates.broken)
     log.error({ template: code, err: error }, 'template left out');
@@ -38,6 +39,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
     onKeys: (keys) => daemon?.hurry(keys),
     invite: (id, isFirst) => invite(sidecar, id, isFirst),
     ready: () => readiness(sidecar, daemon !== null),
+    instances: () => daemon?.states && countedByState(daemon.states),
     metrics: metrics.render,
     log,
   });
@@ -75,6 +77,8 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
         whenRoom: (work) => room.add(work),
         oneByOne: (work) => choices.add(work),
         hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,
+        disk,
+        firewall,
         now,
         log,
       },

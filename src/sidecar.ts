@@ -5,8 +5,10 @@ import { OdooDatabases } from './databases/databases.ts';
 import { ReadyPasswords } from './databases/ready-passwords.ts';
 import { ArchiveStore } from './engine/archives.ts';
 import { ComposeEngine } from './engine/compose.ts';
+import { Disk } from './engine/disk.ts';
 import { DockerApi } from './engine/docker-api.ts';
 import { dockerCli } from './engine/docker-cli.ts';
+import { Firewall } from './engine/firewall.ts';
 import { Images } from './engine/images.ts';
 import { InstanceDirs } from './engine/instance-dir.ts';
 import { runOdooInit } from './engine/odoo-init.ts';
@@ -33,6 +35,8 @@ export async function assemble(config: Config, observers: Observers = {}) {
   const repositories = new Repositories({
     dataDir: config.dataDir,
     allowedProtocols: config.repositories.protocols,
+    privateHosts: config.repositories.privateHosts,
+    credentials: config.repositories.credentials,
   });
   const docker = dockerCli(config.docker.socket);
   const images = new Images(install, api, docker);
@@ -89,13 +93,17 @@ export async function assemble(config: Config, observers: Observers = {}) {
     sharedImageOf,
     currentImageId: (image) => api.imageId(image),
   });
+  const { enforce, ...egress } = config.egress;
+  const firewall = enforce ? new Firewall({ install, api, docker, ...egress }) : null;
+  const disk = new Disk(config.dataDir, config.instances);
   const tools = new PgTools(install, config.postgres.image, docker);
   const archives = new ArchiveStore({
     install,
     dataDir: config.dataDir,
     dirs,
+    disk,
     tools,
-    serverOf: async (desired) => (await placeOf(desired)).own ?? config.postgres,
+    loginOf: (desired) => databases.loginForArchive(desired),
   });
   const manager = new OdooManager(connect(config.manager, observers.onRpc));
   return {
@@ -107,6 +115,8 @@ export async function assemble(config: Config, observers: Observers = {}) {
     images,
     engine,
     databases,
+    disk,
+    firewall,
     archives,
     tools,
     manager,

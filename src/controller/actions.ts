@@ -1,4 +1,4 @@
-import { PortTakenError, RetryableError } from '../errors.ts';
+import { notEnoughDisk, PortTakenError, RetryableError, TenantDatabaseError } from '../errors.ts';
 import type { Action, DesiredInstance } from '../instance/types.ts';
 import { enoughMemory } from './enough-memory.ts';
 import { logLine, progressReport } from './progress.ts';
@@ -23,7 +23,8 @@ type Act = (desired: DesiredInstance, signals: Signals, notes: Notes) => Promise
 
 /** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
 export function makeActions(world: World): Record<Action, Act> {
-  const { archives, manager, engine, databases, reporter, whenRoom, oneByOne, hasMemory } = world;
+  const { archives, manager, engine, databases, disk, reporter, whenRoom, oneByOne, hasMemory } =
+    world;
 
   /** Asked together, Odoo would name the same lowest pair to all. */
   const assignPorts = (desired: DesiredInstance, unusable: readonly number[]) =>
@@ -69,6 +70,12 @@ export function makeActions(world: World): Record<Action, Act> {
     }
   }
 
+  /** Nothing is sold or started on a full disk: what runs needs the rest. */
+  async function roomOnDisk(): Promise<void> {
+    const shortage = await disk.shortage();
+    if (shortage) throw notEnoughDisk(shortage);
+  }
+
   /** In the order asked: whoever waits for memory keeps her place before those who came later. */
   async function memoryForOne(desired: DesiredInstance, signals: Signals): Promise<void> {
     await enoughMemory(
@@ -78,10 +85,18 @@ export function makeActions(world: World): Record<Action, Act> {
     );
   }
 
+  /** The ports may have changed since the address was last reported, or the pattern of the URLs. A customer's database may refuse it. */
+  async function renewUrl(desired: DesiredInstance): Promise<void> {
+    await databases.setUrl(desired).catch((error) => {
+      if (!(error instanceof TenantDatabaseError)) throw error;
+      world.log.warn({ instance: desired.id, name: desired.name, err: error }, 'URL not renewed');
+    });
+  }
+
   async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
+    await roomOnDisk();
     await memoryForOne(desired, signals);
-    // The ports may have changed since the database was made, or the pattern of the URLs.
-    await databases.setUrl(desired);
+    await renewUrl(desired);
     if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
   }
 
@@ -94,6 +109,7 @@ export function makeActions(world: World): Record<Action, Act> {
     signals: Signals,
     { lap }: Notes,
   ): Promise<void> {
+    await roomOnDisk();
     await memoryForOne(desired, signals);
     let starting: Promise<boolean> | undefined;
     const soon = () => {
@@ -132,7 +148,7 @@ export function makeActions(world: World): Record<Action, Act> {
 
   /** The files go last: they hold what is needed to go on after a crash. */
   async function purge(desired: DesiredInstance, stop: AbortSignal): Promise<void> {
-    if (desired.wasReady) await archives.verify(desired);
+    if (desired.wasReady && !desired.endsWithoutArchive) await archives.verify(desired);
     await databases.drop(desired);
     await engine.purge(desired, stop);
   }
@@ -140,8 +156,10 @@ export function makeActions(world: World): Record<Action, Act> {
   return {
     assignPorts: async (desired, _, { wanted }) => wanted(await assignPorts(desired, [])),
     fetchRepositories: async (desired, { stop }) => {
-      const commits = await engine.fetchRepositories(desired, stop);
-      await reporter.report({ id: desired.id, revision: desired.revision, commits });
+      await roomOnDisk();
+      const { commits, remarks } = await engine.fetchRepositories(desired, stop);
+      const log = remarks.map((remark) => logLine(world.now(), remark));
+      await reporter.report({ id: desired.id, revision: desired.revision, commits, log });
     },
     render: async (desired, _, { wanted }) => {
       await engine.render(desired);

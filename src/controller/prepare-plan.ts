@@ -2,23 +2,28 @@ import { TerminalError } from '../errors.ts';
 import type { World } from './world.ts';
 
 /**
- * Builds a plan's template databases before its first customer pays, so that she doesn't wait for them.
- * What only a person can mend (a module that does not exist) is said on the plan.
+ * Fetches a plan's repositories and builds its template databases before its first customer pays, so that nobody waits for
+ * them. What only a person can put right (a module that does not exist) is said on the plan.
  */
 export async function preparePlan(
   planId: number,
   world: World,
   signal: AbortSignal,
 ): Promise<void> {
-  const { manager, databases, log } = world;
+  const { manager, databases, engine, log } = world;
   const [plan] = await manager.plans([planId]);
   if (!plan) return;
   try {
-    await databases.prepare(plan, signal);
-    await manager.reportPlan(planId, true, '');
+    const { commits, remarks } = await engine.fetchRepositories(plan, signal);
+    const repositories = plan.repositories.map((repository, index) => ({
+      ...repository,
+      commit: commits[index]?.commit ?? '',
+    }));
+    await databases.prepare({ ...plan, repositories }, signal);
+    await manager.reportPlan(planId, { isReady: true, message: remarks.join(' '), commits });
   } catch (error) {
     if (!(error instanceof TerminalError)) throw error;
     log.error({ plan: planId, reason: error.reason, err: error }, 'plan cannot be prepared');
-    await manager.reportPlan(planId, false, error.message);
+    await manager.reportPlan(planId, { isReady: false, message: error.message, commits: [] });
   }
 }

@@ -2,6 +2,12 @@ import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientBase, escapeIdentifier, escapeLiteral, Pool } from 'pg';
 import { RetryableError } from '../errors.ts';
+import {
+  inTenantDatabase,
+  type SessionPurpose,
+  type TenantLogin,
+  type TenantSession,
+} from './tenant-session.ts';
 
 /** Where a Postgres listens and who administers it. Reached through its unix socket alone. */
 export interface ClusterAddress {
@@ -10,9 +16,28 @@ export interface ClusterAddress {
   readonly password: string;
 }
 
-/** How long a connection may take and a statement may run, in milliseconds. */
-const CONNECT_TIMEOUT = 5_000;
+/**
+ * The database that the administrator connects to. Tenants may not enter it (pg_hba.conf, and CONNECT is revoked), so nothing that
+ * a tenant made can run in it.
+ */
+const ADMIN_DATABASE = 'microsaas_admin';
+
+/** What a database begins as: without rows, with Odoo's extensions, and open to whoever may connect to it. */
+const EMPTY = 'microsaas_empty';
+
+/** Where Odoo connects with its own role; its cron and its bus listen there. The one room that tenants share. */
+const SHARED_DATABASE = 'postgres';
+
+/** A database of the server's own that nobody but the administrator enters: where the others are made from at first. */
+const FIRST_DATABASE = 'template1';
+
+/**
+ * How long a connection may take, a statement may run and wait for a lock, in milliseconds. A server that is not there says so at
+ * once; one that takes its time is on a busy machine. Tenants can hold locks in the catalogs that all share.
+ */
+const CONNECT_TIMEOUT = 30_000;
 const STATEMENT_TIMEOUT = 300_000;
+const LOCK_TIMEOUT = 5_000;
 
 /** How long a server may take to come up, and how often it is tried meanwhile, in milliseconds. */
 const START_TIMEOUT = 60_000;
@@ -24,21 +49,36 @@ const CONNECTION_LIMIT = 20;
 /** Errors that say "Postgres is not there (yet)", as opposed to "Postgres refuses". */
 const AWAY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', '57P03', '57P01', '53300']);
 
-/** How many connections to the database `postgres` are kept, and for how long unused, in milliseconds. */
+const NO_SUCH_DATABASE = '3D000';
+
+/** Something somewhere still mentions the role, or a tenant's open transaction does. */
+const STILL_MENTIONED = new Set(['2BP01', '55P03']);
+
+/** How many connections are kept, and for how long unused, in milliseconds. */
 const KEPT_CONNECTIONS = 8;
 const KEPT_FOR = 30_000;
 
-/** One Postgres server: the shared one of the host, or an instance's own. */
+/** How many of a role's connections are waited for, and how long, in milliseconds, when they are ended. */
+const ENDING = 5_000;
+
+/** Begins the names of roles that could not be dropped yet. */
+const REMOVED = 'microsaas_removed_';
+
+/**
+ * The administrator of one Postgres server: the shared one of the host, or an instance's own. It makes, renames and drops databases and
+ * roles from outside and never enters a database that tenants or their modules have filled: see tenant-session.ts, ADR 9.
+ */
 export class Cluster {
   readonly address: ClusterAddress;
   readonly #pool: Pool | null;
+  #prepared: Promise<void> | undefined;
 
   /** @param options `keepConnections`: for a server that is asked often; each new connection costs some milliseconds */
   constructor(address: ClusterAddress, options: { readonly keepConnections?: boolean } = {}) {
     this.address = address;
     this.#pool = options.keepConnections
       ? new Pool({
-          ...this.#settings('postgres'),
+          ...this.#settings(ADMIN_DATABASE),
           max: KEPT_CONNECTIONS,
           idleTimeoutMillis: KEPT_FOR,
           allowExitOnIdle: true,
@@ -46,40 +86,113 @@ export class Cluster {
       : null;
     // A server that goes away closes them; whoever asks next finds that out.
     this.#pool?.on('error', () => {});
+    this.#pool?.on('connect', (client) => client.on('error', () => {}));
   }
 
   /**
-   * Runs `work` with a connection of the administrator to one database.
+   * Runs `work` with a connection of the administrator.
    * @throws RetryableError('PostgresUnavailable') when nobody answers.
    */
-  async connected<T>(database: string, work: (client: ClientBase) => Promise<T>): Promise<T> {
-    try {
-      return this.#pool && database === 'postgres'
-        ? await this.#withKept(this.#pool, work)
-        : await this.#withOwn(database, work);
-    } catch (cause) {
-      throw isAway(cause)
-        ? new RetryableError('PostgresUnavailable', 'The database server does not answer.', {
-            cause,
-          })
-        : cause;
+  async administer<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
+    const once = () =>
+      this.#pool ? withKept(this.#pool, work) : this.#within(ADMIN_DATABASE, work);
+    return sayingWhoIsAway(async () => {
+      try {
+        return await once();
+      } catch (error) {
+        if ((error as { code?: string }).code !== NO_SUCH_DATABASE) throw error;
+        await this.#makeDatabase(ADMIN_DATABASE);
+        return once();
+      }
+    });
+  }
+
+  /** Runs `work` in a tenant's database on this server, as the tenant. @throws as inTenantDatabase() does */
+  enter<T>(
+    login: TenantLogin,
+    purpose: SessionPurpose,
+    work: (session: TenantSession) => Promise<T>,
+  ): Promise<T> {
+    return inTenantDatabase(this.address.socketDir, login, purpose, work);
+  }
+
+  /** Waits until the server takes connections: the first start of a new one takes some seconds. */
+  async awaitAnswer(signal: AbortSignal): Promise<void> {
+    const deadline = Date.now() + START_TIMEOUT;
+    for (;;) {
+      try {
+        await this.administer((client) => client.query('SELECT 1'));
+        return;
+      } catch (error) {
+        if (!(error instanceof RetryableError) || Date.now() > deadline) throw error;
+      }
+      await sleep(START_POLL, undefined, { signal });
     }
   }
 
-  async #withKept<T>(pool: Pool, work: (client: ClientBase) => Promise<T>): Promise<T> {
-    const client = await pool.connect();
-    let failed = true;
-    try {
-      const result = await work(client);
-      failed = false;
-      return result;
-    } finally {
-      // After a failure it may be half-way through a transaction, or dead.
-      client.release(failed);
-    }
+  /** Makes the server ready for tenants. Once for all who ask together: Postgres refuses two who take the same rights away at once. */
+  async prepare(): Promise<void> {
+    this.#prepared ??= this.#prepare().catch((error) => {
+      this.#prepared = undefined;
+      throw error;
+    });
+    await this.#prepared;
   }
 
-  async #withOwn<T>(database: string, work: (client: ClientBase) => Promise<T>): Promise<T> {
+  async #prepare(): Promise<void> {
+    if (!(await this.has(EMPTY))) await this.#makeEmpty();
+    await this.#inSharedDatabase(async (client) => {
+      await client.query(`REVOKE CREATE, TEMPORARY ON DATABASE ${SHARED_DATABASE} FROM PUBLIC`);
+      await client.query('REVOKE ALL ON SCHEMA public FROM PUBLIC');
+      // Large objects need no schema to be made in.
+      const found = await client.query<{ name: string }>(
+        `SELECT oid::regprocedure::text AS name FROM pg_proc
+         WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(lo_|lowrite|loread)'
+           AND has_function_privilege('public', oid, 'EXECUTE')`,
+      );
+      for (const { name } of found.rows)
+        await client.query(`REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC`);
+    });
+  }
+
+  /** Nobody has been in it before: whoever makes it has the only way in, and the name that others use comes last. */
+  async #makeEmpty(): Promise<void> {
+    const unfinished = `${EMPTY}_new`;
+    await this.drop(unfinished);
+    await this.#makeDatabase(unfinished);
+    await this.#within(unfinished, async (client) => {
+      // As Odoo itself does when it creates a database (service/db.py): it has no right to here.
+      await client.query('CREATE EXTENSION pg_trgm WITH SCHEMA public');
+      await client.query('CREATE EXTENSION unaccent WITH SCHEMA public');
+      // Only a database's own tenant can connect to it.
+      await client.query('GRANT USAGE, CREATE ON SCHEMA public TO PUBLIC');
+    });
+    await this.administer(async (client) => {
+      await client.query(
+        `ALTER DATABASE ${unfinished} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true`,
+      );
+      await client.query(`ALTER DATABASE ${unfinished} RENAME TO ${EMPTY}`);
+    });
+  }
+
+  /** A database of the administrator's own, which nobody else may enter. */
+  async #makeDatabase(name: string): Promise<void> {
+    await this.#within(FIRST_DATABASE, async (client) => {
+      const made = `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'`;
+      // Of two who make it at once, one is told that it is there.
+      await client.query(made).catch((error) => {
+        if (error.code !== '42P04' && error.code !== '23505') throw error;
+      });
+      await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`);
+    });
+  }
+
+  /** The administrator's only visits to where tenants connect: they can make nothing there that could run (prepare()). */
+  async #inSharedDatabase<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
+    return sayingWhoIsAway(() => this.#within(SHARED_DATABASE, work));
+  }
+
+  async #within<T>(database: string, work: (client: ClientBase) => Promise<T>): Promise<T> {
     const client = new Client(this.#settings(database));
     // Without a listener, a server that goes away between two queries would end the process.
     client.on('error', () => {});
@@ -99,90 +212,200 @@ export class Cluster {
       database,
       connectionTimeoutMillis: CONNECT_TIMEOUT,
       statement_timeout: STATEMENT_TIMEOUT,
+      lock_timeout: LOCK_TIMEOUT,
+      options: '-c search_path=pg_catalog,pg_temp',
       application_name: 'microsaas',
     };
   }
 
-  /** Waits until the server takes connections: the first start of a new one takes some seconds. */
-  async awaitAnswer(signal: AbortSignal): Promise<void> {
-    const deadline = Date.now() + START_TIMEOUT;
-    for (;;) {
-      try {
-        await this.connected('postgres', (client) => client.query('SELECT 1'));
-        return;
-      } catch (error) {
-        if (!(error instanceof RetryableError) || Date.now() > deadline) throw error;
-      }
-      await sleep(START_POLL, undefined, { signal });
-    }
-  }
-
-  /**
-   * Takes from the database `postgres` all that the public could do in it but connect: Odoo connects there
-   * with its own role (its cron and its bus listen there), so it is the one room that tenants share.
-   */
-  async closeLobby(): Promise<void> {
-    await this.connected('postgres', async (client) => {
-      await client.query('REVOKE CREATE, TEMPORARY ON DATABASE postgres FROM PUBLIC');
-      await client.query('REVOKE ALL ON SCHEMA public FROM PUBLIC');
-    });
-  }
-
   /** Whether a database of exactly this name exists. */
   async has(database: string): Promise<boolean> {
-    return this.connected('postgres', async (client) => {
+    return this.administer(async (client) => {
       const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [database]);
       return found.rowCount === 1;
     });
   }
 
-  /** Creates the role, or gives the existing one this password; it may do nothing but log in. */
+  /** Creates the role, or gives the existing one its password again: a tenant can change their own. It may do nothing but log in. */
   async ensureRole(role: string, password: string): Promise<void> {
-    const rights = `LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT ${CONNECTION_LIMIT} PASSWORD ${escapeLiteral(scramVerifier(password))}`;
-    await this.connected('postgres', async (client) => {
-      const found = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
-      const verb = found.rowCount === 1 ? 'ALTER' : 'CREATE';
-      await client.query(`${verb} ROLE ${escapeIdentifier(role)} WITH ${rights}`);
+    await this.administer(async (client) => {
+      const verb = (await hasRole(client, role)) ? 'ALTER' : 'CREATE';
+      await client.query(`${verb} ROLE ${escapeIdentifier(role)} WITH ${loginRights(password)}`);
     });
   }
 
   /**
-   * Creates a database of a role: Odoo offers a role only those it owns (`list_dbs` in service/db.py). Nobody else but the
-   * administrator gets in.
-   * @param source what it begins as, in SQL: `TEMPLATE …` and its options
+   * Creates a database of the administrator's into which one role may go, besides the administrator. The tenant does not own it: an
+   * owner could drop it, rename it and forge the comment on it from any other database.
+   * @param source the database it begins as; undefined: an empty one
    */
-  async create(database: string, owner: string, source: string): Promise<void> {
-    const [name, role] = [database, owner].map(escapeIdentifier);
-    await this.connected('postgres', async (client) => {
-      await client.query(`CREATE DATABASE ${name} OWNER ${role} ${source}`);
-      await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`);
+  async create(database: string, role: string, source = EMPTY): Promise<void> {
+    const [name, tenant, from] = [database, role, source].map(escapeIdentifier);
+    await this.administer(async (client) => {
+      await client.query(`CREATE DATABASE ${name} TEMPLATE ${from}`);
+      await inTransaction(client, [
+        `REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`,
+        `GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO ${tenant}`,
+      ]);
     });
   }
 
-  /** Drops a database that is unfinished or archived, and whoever is still connected to it. */
-  async drop(database: string): Promise<void> {
-    await this.connected('postgres', (client) =>
-      client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(database)} WITH (FORCE)`),
-    );
+  /** Takes a database over that an earlier release gave to its tenant, and leaves them what create() gives. */
+  async takeOver(database: string, role: string): Promise<void> {
+    const [name, tenant] = [database, role].map(escapeIdentifier);
+    await this.administer(async (client) => {
+      const owned = await client.query(
+        'SELECT 1 FROM pg_database WHERE datname = $1 AND datdba <> current_user::regrole',
+        [database],
+      );
+      if (owned.rowCount === 0) return;
+      await inTransaction(client, [
+        `ALTER DATABASE ${name} OWNER TO CURRENT_USER`,
+        `GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO ${tenant}`,
+        // A comment is ours to make.
+        `COMMENT ON DATABASE ${name} IS NULL`,
+      ]);
+    });
+  }
+
+  /** Whether the role may make schemas in the database, and with them the extensions that Postgres trusts everybody with. */
+  async mayMakeSchemas(database: string, role: string, may: boolean): Promise<void> {
+    const [name, tenant] = [database, role].map(escapeIdentifier);
+    const change = may
+      ? `GRANT CREATE ON DATABASE ${name} TO`
+      : `REVOKE CREATE ON DATABASE ${name} FROM`;
+    await this.administer((client) => client.query(`${change} ${tenant}`));
   }
 
   /** Gives a database that is complete its final name. */
   async rename(from: string, to: string): Promise<void> {
-    await this.connected('postgres', (client) =>
+    await this.administer((client) =>
       client.query(`ALTER DATABASE ${escapeIdentifier(from)} RENAME TO ${escapeIdentifier(to)}`),
     );
   }
 
-  async dropRole(role: string): Promise<void> {
-    await this.connected('postgres', (client) =>
-      client.query(`DROP ROLE IF EXISTS ${escapeIdentifier(role)}`),
+  /** Ends whatever a role is doing, wherever it is connected. */
+  async disconnect(role: string): Promise<void> {
+    await this.administer((client) =>
+      client.query(
+        'SELECT pg_terminate_backend(pid, $2) FROM pg_stat_activity WHERE usename = $1',
+        [role, ENDING],
+      ),
     );
+  }
+
+  /** Drops a database that is unfinished or archived, and whoever is still connected to it. */
+  async drop(database: string): Promise<void> {
+    await this.administer((client) =>
+      client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(database)} WITH (FORCE)`),
+    );
+  }
+
+  /**
+   * Drops a role, after its database. It is gone even where Postgres cannot drop it, because a neighbour granted something of
+   * theirs to it: then it cannot log in, has given its name back, and is dropped by a later dropRemovedRoles().
+   */
+  async dropRole(role: string): Promise<void> {
+    const name = escapeIdentifier(role);
+    const isGone = await this.administer(async (client) => {
+      if (!(await hasRole(client, role))) return true;
+      await client.query(`ALTER ROLE ${name} WITH NOLOGIN PASSWORD NULL`);
+      return false;
+    });
+    if (isGone) return;
+    await this.disconnect(role);
+    if (await this.#dropMentioned(role)) return;
+    const removed = `${REMOVED}${randomBytes(8).toString('hex')}`;
+    await this.administer((client) => client.query(`ALTER ROLE ${name} RENAME TO ${removed}`));
+  }
+
+  /** Drops what dropRole() had to leave. */
+  async dropRemovedRoles(): Promise<void> {
+    const found = await this.administer((client) =>
+      client.query<{ name: string }>(
+        'SELECT rolname AS name FROM pg_roles WHERE starts_with(rolname, $1)',
+        [REMOVED],
+      ),
+    );
+    for (const { name } of found.rows) await this.#dropMentioned(name);
+  }
+
+  /** @returns whether it is gone; what it left in the shared database goes with it */
+  async #dropMentioned(role: string): Promise<boolean> {
+    const name = escapeIdentifier(role);
+    const drop = () =>
+      this.administer((client) => client.query(`DROP ROLE ${name}`)).then(
+        () => true,
+        (error) => {
+          if (STILL_MENTIONED.has(error.code)) return false;
+          throw error;
+        },
+      );
+    if (await drop()) return true;
+    await this.#inSharedDatabase((client) => client.query(`DROP OWNED BY ${name}`));
+    return drop();
+  }
+}
+
+/** One statement after the other, all or none. */
+export async function inTransaction(
+  client: ClientBase,
+  statements: readonly string[],
+): Promise<void> {
+  // One message, so one way to the server and back.
+  await client.query(['BEGIN', ...statements, 'COMMIT'].join(';\n')).catch(async (error) => {
+    await client.query('ROLLBACK').catch(() => {}); // the connection is gone, and all with it
+    throw error;
+  });
+}
+
+/**
+ * Lets a role into a database of another name: pg_hba.conf asks whether it is a member of the role that is called as the database
+ * (`samerole`).
+ */
+export function admitted(role: string, database: string): string {
+  return `CREATE ROLE ${escapeIdentifier(database)} NOLOGIN ROLE ${escapeIdentifier(role)}`;
+}
+
+/** What a tenant's role may do, in SQL. */
+export function loginRights(password: string): string {
+  return `LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT ${CONNECTION_LIMIT} PASSWORD ${escapeLiteral(scramVerifier(password))}`;
+}
+
+async function hasRole(client: ClientBase, role: string): Promise<boolean> {
+  const found = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
+  return found.rowCount === 1;
+}
+
+async function withKept<T>(pool: Pool, work: (client: ClientBase) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let failed = true;
+  try {
+    const result = await work(client);
+    failed = false;
+    return result;
+  } finally {
+    // After a failure it may be half-way through a transaction, or dead.
+    client.release(failed);
+  }
+}
+
+async function sayingWhoIsAway<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw isAway(cause)
+      ? new RetryableError('PostgresUnavailable', 'The database server does not answer.', { cause })
+      : cause;
   }
 }
 
 function isAway(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
-  return (code !== undefined && AWAY.has(code)) || /timeout|terminated/i.test(message ?? '');
+  // What Postgres itself ends has a code; what the driver gives up has none.
+  return code === undefined
+    ? /timeout|terminated|not queryable/i.test(message ?? '')
+    : AWAY.has(code);
 }
 
 /** What Postgres stores for a password (RFC 5803), so that no statement ever carries the password itself. */

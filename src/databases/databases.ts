@@ -5,16 +5,26 @@ import { standingOf } from '../instance/decide.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
-import { Cluster, type ClusterAddress } from './cluster.ts';
+import { adminLogin } from './admin-login.ts';
+import { renewUrl } from './base-url.ts';
+import { admitted, Cluster, type ClusterAddress } from './cluster.ts';
 import { copyTree } from './copy-tree.ts';
 import { type Invitation, invitationLink } from './invitation.ts';
 import { openTransactionsOver } from './open-transactions.ts';
 import { personalise, renewParameters } from './personalise.ts';
+import { makeReadable } from './readable.ts';
 import type { ReadyPasswords } from './ready-passwords.ts';
 import { cloneDatabase, SpareClones } from './spare-clone.ts';
-import { EMPTY_DATABASE } from './template-content.ts';
 import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
+import {
+  LOOK,
+  MAKING,
+  type SessionPurpose,
+  type TenantLogin,
+  type TenantSession,
+  TOUCH,
+} from './tenant-session.ts';
 
 /** Where one instance's database lives and what it is to be made from. */
 export interface DatabasePlace {
@@ -53,8 +63,6 @@ export class OdooDatabases implements Databases {
   readonly #shared: Cluster;
   readonly #spares: SpareClones;
   readonly #templates: TemplateDatabases;
-  /** One for all: Postgres refuses two who take the same rights away at once. */
-  #lobbyClosed: Promise<void> | undefined;
 
   constructor(options: OdooDatabasesOptions) {
     this.#options = options;
@@ -65,13 +73,13 @@ export class OdooDatabases implements Databases {
 
   /** Whether the shared server answers; throws RetryableError when it does not. */
   async ping(): Promise<void> {
-    await this.#shared.connected('postgres', (client) => client.query('SELECT 1'));
+    await this.#shared.administer((client) => client.query('SELECT 1'));
   }
 
   async prepare(plan: Plan, signal: AbortSignal): Promise<void> {
     const source = await this.#options.sharedImageOf(plan.templateCode);
     if (source === null) return;
-    await this.#closeLobbyOnce();
+    await this.#shared.prepare();
     for (const key of keysOf(plan, source.imageId)) {
       const template = await this.#templates.ensure(source.image, key, () => {}, signal);
       await this.#spares.stock(template);
@@ -96,6 +104,7 @@ export class OdooDatabases implements Databases {
         // Nothing can be built for it, so it wants nothing; why is said when it is prepared.
       }
     }
+    await this.#shared.dropRemovedRoles();
     return this.#templates.trim(
       wanted,
       async ({ image, imageId }) => ((await currentImageId(image)) ?? imageId) !== imageId,
@@ -119,13 +128,11 @@ export class OdooDatabases implements Databases {
   }
 
   async setUrl(desired: DesiredInstance): Promise<void> {
+    const { instanceUrl: from } = desired;
     const place = await this.#options.placeOf(desired);
-    await this.#clusterOf(place).connected(this.#nameOf(desired), (client) =>
-      client.query(
-        `UPDATE ir_config_parameter SET value = $1 WHERE key = 'web.base.url' AND value <> $1`,
-        [place.url],
-      ),
-    );
+    await this.#clusterOf(place).takeOver(this.#nameOf(desired), this.#nameOf(desired));
+    if (!from || from === place.url) return;
+    await this.#asTenant(desired, TOUCH, (session) => renewUrl(session, { from, to: place.url }));
   }
 
   async awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
@@ -150,7 +157,7 @@ export class OdooDatabases implements Databases {
     const templates = place.own
       ? this.#templatesOn(cluster, place.own.templatesDir, `${desired.id}-template`)
       : this.#templates;
-    if (!place.own) await this.#closeLobbyOnce();
+    await cluster.prepare();
     const key = { imageId, modules: desired.modules, lang, countryCode };
     const onBuild = () => told.progress('PreparingTemplate');
     await templates.using(place.image, key, onBuild, signal, async (template) => {
@@ -176,44 +183,42 @@ export class OdooDatabases implements Databases {
       if (cluster === this.#shared && (await this.#spares.takeFiles(template, filestore))) return;
       await copyTree(join(template.filestoreDir, template.database), filestore, place.owner);
     };
+    const login = { database: unfinished, role: database, password: place.dbPassword };
     await cluster.drop(unfinished);
-    await this.#spareOrClone(cluster, template, unfinished, database, place.dbPassword);
+    await this.#spareOrClone(cluster, template, login);
     soon();
     const [passwordHash] = await Promise.all([
       this.#options.passwords.hashOf(place.adminPassword),
       copyFiles(),
     ]);
-    await cluster.connected(unfinished, (client) =>
-      personalise(client, {
+    await cluster.enter(login, MAKING, (session) =>
+      personalise(session, {
         ...desired.customer,
         url: place.url,
         login: place.adminLogin,
         passwordHash,
       }),
     );
-    await cluster.rename(unfinished, database);
+    await this.#complete(cluster, unfinished, database);
   }
 
   async invitation(desired: DesiredInstance): Promise<Invitation> {
-    const place = await this.#options.placeOf(desired);
-    return this.#clusterOf(place).connected(this.#nameOf(desired), (client) =>
-      invitationLink(client, place.url, Math.floor(Date.now() / 1000)),
+    const { url } = await this.#options.placeOf(desired);
+    return this.#asTenant(desired, TOUCH, (session) =>
+      invitationLink(session, url, Math.floor(Date.now() / 1000)),
     );
   }
 
   /**
    * Makes an instance's database again, from what `fill` puts into an empty one.
    * @param options `isCopy`: another instance may have the same data, and must not share its secrets
-   * @param fill is given the server and the database's name and owner; all in it must become the owner's
+   * @param fill is given the server and the way in, as the tenant
    * @throws TerminalError('DatabaseExists') when the instance has one
    */
   async restore(
     desired: DesiredInstance,
     options: { readonly isCopy: boolean },
-    fill: (
-      server: ClusterAddress,
-      made: { readonly database: string; readonly role: string },
-    ) => Promise<void>,
+    fill: (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>,
   ): Promise<void> {
     const place = await this.#options.placeOf(desired);
     const cluster = this.#clusterOf(place);
@@ -224,13 +229,32 @@ export class OdooDatabases implements Databases {
         'DatabaseExists',
         'The instance has its database already. Press Start in Odoo to run it.',
       );
+    const login = { database, role, password: place.dbPassword };
+    await cluster.prepare();
     await cluster.drop(database);
-    await cluster.ensureRole(role, place.dbPassword);
-    await cluster.create(database, role, EMPTY_DATABASE);
-    await fill(cluster.address, { database, role });
+    await this.#newRole(cluster, login);
+    await cluster.create(database, role);
+    // An archive may have schemas and extensions of the tenant's own.
+    await cluster.mayMakeSchemas(database, role, true);
+    await fill(cluster.address, login);
+    await cluster.mayMakeSchemas(database, role, false);
     if (options.isCopy)
-      await cluster.connected(database, (client) => renewParameters(client, place.url));
-    await cluster.rename(database, role);
+      await cluster.enter(login, TOUCH, (session) => renewParameters(session, place.url));
+    await cluster.disconnect(role);
+    await this.#complete(cluster, database, role);
+  }
+
+  /** The way in for who copies all of an instance's database while the instance does not run. */
+  async loginForArchive(
+    desired: DesiredInstance,
+  ): Promise<TenantLogin & { readonly socketDir: string }> {
+    const cluster = this.#clusterOf(await this.#options.placeOf(desired));
+    const name = this.#nameOf(desired);
+    await cluster.takeOver(name, name);
+    // What is left of its connections may hold locks.
+    await cluster.disconnect(name);
+    await this.#asTenant(desired, TOUCH, makeReadable);
+    return { ...(await this.#loginOf(desired)), socketDir: cluster.address.socketDir };
   }
 
   /** An instance's own Postgres goes with its files. */
@@ -239,39 +263,53 @@ export class OdooDatabases implements Databases {
     await this.#shared.drop(name);
     await this.#shared.drop(`${name}_new`);
     await this.#shared.dropRole(name);
+    await this.#shared.dropRole(`${name}_new`);
   }
 
   async #spareOrClone(
     cluster: Cluster,
     template: TemplateDatabase,
-    unfinished: string,
-    tenant: string,
-    password: string,
+    login: TenantLogin,
   ): Promise<void> {
-    const to = { database: unfinished, role: tenant };
-    const isTaken = cluster === this.#shared && (await this.#spares.take(template, to));
-    await cluster.ensureRole(tenant, password);
-    if (!isTaken) await cloneDatabase(cluster, template.database, unfinished, tenant);
+    if (cluster === this.#shared && (await this.#spares.take(template, login))) return;
+    await this.#newRole(cluster, login);
+    await cloneDatabase(cluster, template.database, login);
+  }
+
+  /** A role that may do what it will as the tenant's, and enters the unfinished database. Nothing is left of an attempt that was cut off. */
+  async #newRole(cluster: Cluster, { database, password, role }: TenantLogin): Promise<void> {
+    for (const remains of [role, database]) await cluster.dropRole(remains);
+    await cluster.ensureRole(role, password);
+    await cluster.administer((client) => client.query(admitted(role, database)));
+  }
+
+  /** What has the final name is complete. */
+  async #complete(cluster: Cluster, unfinished: string, database: string): Promise<void> {
+    await cluster.rename(unfinished, database);
+    await cluster.dropRole(unfinished);
   }
 
   /** The login of the instance's administrator, as it is now. */
   async adminLogin(desired: DesiredInstance): Promise<string> {
-    const cluster = this.#clusterOf(await this.#options.placeOf(desired));
-    const found = await cluster.connected(this.#nameOf(desired), (client) =>
-      client.query<{ login: string }>(
-        `SELECT u.login FROM res_users u JOIN ir_model_data d ON d.res_id = u.id
-         WHERE d.module = 'base' AND d.name = 'user_admin'`,
-      ),
-    );
-    return found.rows[0]?.login ?? '';
+    return this.#asTenant(desired, LOOK, adminLogin);
   }
 
-  async #closeLobbyOnce(): Promise<void> {
-    this.#lobbyClosed ??= this.#shared.closeLobby().catch((error) => {
-      this.#lobbyClosed = undefined;
-      throw error;
-    });
-    await this.#lobbyClosed;
+  /** Runs `work` in the database of an instance that has run, as its role. */
+  async #asTenant<T>(
+    desired: DesiredInstance,
+    purpose: SessionPurpose,
+    work: (session: TenantSession) => Promise<T>,
+  ): Promise<T> {
+    const login = await this.#loginOf(desired);
+    const cluster = this.#clusterOf(await this.#options.placeOf(desired));
+    await cluster.ensureRole(login.role, login.password);
+    return cluster.enter(login, purpose, work);
+  }
+
+  async #loginOf(desired: DesiredInstance): Promise<TenantLogin> {
+    const place = await this.#options.placeOf(desired);
+    const name = this.#nameOf(desired);
+    return { database: name, role: name, password: place.dbPassword };
   }
 
   #templatesOn(cluster: Cluster, dir: string, container: string): TemplateDatabases {

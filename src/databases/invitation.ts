@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
-import type { ClientBase } from 'pg';
+import { z } from 'zod';
+import type { TenantSession } from './tenant-session.ts';
 
 /** How long the customer has to choose their password, in seconds: the link is made when they press the button. */
 const VALIDITY = 60 * 60;
@@ -11,33 +12,43 @@ export interface Invitation {
   readonly isFirst: boolean;
 }
 
+/** Odoo's own secret is a UUID, ours has 43 characters; a tenant may have put anything there. */
+const LONGEST_SECRET = 256;
+
+const administrator = z.object({ partner: z.int(), user: z.int(), login_at: z.int().nullable() });
+
 /**
  * Makes the link with which the administrator of an instance sets their password: the one that Odoo itself mails
  * (auth_signup's `_generate_signup_token`). It ends with the next login, so whoever has it later has nothing.
  * Asking again makes another link; each works until one is used.
- * @param url where the instance is: what its database says of that is the tenant's, who could lead elsewhere
- * @param now seconds since the epoch @throws Error when `auth_signup` is not installed
+ * @param url the instance's own, as we gave it: what the database says may lead elsewhere
+ * @param now seconds since the epoch
+ * @throws Error when the database has no such administrator or secret
  */
 export async function invitationLink(
-  client: ClientBase,
+  session: TenantSession,
   url: string,
   now: number,
 ): Promise<Invitation> {
-  const found = await client.query<{ partner: number; user: number; login_at: string | null }>(
-    `UPDATE res_partner p SET signup_type = 'reset'
-       FROM res_users u JOIN ir_model_data d ON d.res_id = u.id
+  const [admin] = await session.rows(
+    administrator,
+    `UPDATE public.res_partner p SET signup_type = 'reset'
+       FROM public.res_users u JOIN public.ir_model_data d ON d.res_id = u.id
       WHERE d.module = 'base' AND d.name = 'user_admin' AND p.id = u.partner_id
-     RETURNING p.id AS partner, u.id AS "user",
-       (SELECT floor(extract(epoch FROM max(l.create_date)))::bigint FROM res_users_log l
+     RETURNING p.id::int AS partner, u.id::int AS "user",
+       (SELECT floor(extract(epoch FROM max(l.create_date)))::float8 FROM public.res_users_log l
          WHERE l.create_uid = u.id) AS login_at`,
   );
-  const [admin] = found.rows;
-  if (!admin) throw new Error('the instance has no administrator');
-  const secret = await databaseSecret(client);
+  const [parameter] = await session.rows(
+    z.object({ secret: z.string().min(1).max(LONGEST_SECRET) }),
+    `SELECT pg_catalog.left(value::text, ${LONGEST_SECRET + 1}) AS secret
+       FROM public.ir_config_parameter WHERE key = 'database.secret' LIMIT 1`,
+  );
+  if (!admin || !parameter) throw new Error('the instance has no administrator, or no secret');
   const loginAt = admin.login_at === null ? 'null' : admin.login_at;
   // Written as Python's json.dumps does, since the signature covers the text.
   const message = `[${admin.partner}, [${admin.user}], ${loginAt}, "reset"]`;
-  const token = signupToken(secret, message, now + VALIDITY);
+  const token = signupToken(parameter.secret, message, now + VALIDITY);
   const link = `${url}/web/reset_password?${new URLSearchParams({ token })}`;
   return { link, isFirst: admin.login_at === null };
 }
@@ -49,11 +60,4 @@ function signupToken(secret: string, message: string, expiry: number): string {
   const until = Buffer.alloc(8);
   until.writeBigUInt64LE(BigInt(expiry));
   return Buffer.concat([Buffer.from([1]), until, mac, Buffer.from(message)]).toString('base64url');
-}
-
-async function databaseSecret(client: ClientBase): Promise<string> {
-  const found = await client.query<{ value: string }>(
-    `SELECT value FROM ir_config_parameter WHERE key = 'database.secret'`,
-  );
-  return found.rows[0]?.value ?? '';
 }

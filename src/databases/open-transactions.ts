@@ -19,7 +19,7 @@ export async function openTransactionsOver(
   signal: AbortSignal,
 ): Promise<void> {
   const query = (sql: string, values: string[]) =>
-    cluster.connected('postgres', (client) => client.query<{ until: string }>(sql, values));
+    cluster.administer((client) => client.query<{ until: string }>(sql, values));
   const began = Date.now();
   const clock = await query(
     `SELECT (clock_timestamp() + interval '${BETWEEN_TWO} ms')::text AS until`,

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { ClientBase } from 'pg';
-import { escapeIdentifier } from 'pg';
+import { z } from 'zod';
+import type { TenantSession } from './tenant-session.ts';
 
 /** What a clone of a template database gets of its own. */
 export interface Personality {
@@ -24,30 +24,34 @@ const REMADE_BY_ODOO = [
   'mail.sfu_server_url',
 ];
 
+/** Where an instance's Odoo reaches itself, for the styles and pictures of what it prints: the public address may lead nowhere from there. */
+const REPORT_URL = 'http://127.0.0.1:8069';
+
 /**
  * Makes a fresh clone the customer's, in one transaction and before any Odoo has read it
  * (odoo.md §8.3: Odoo keeps these values in memory, and two clones must share none of them).
  */
-export async function personalise(client: ClientBase, who: Personality): Promise<void> {
-  await client.query('BEGIN');
-  await renewParameters(client, who.url);
-  await renewAdministrator(client, who);
-  await renewCompany(client, who);
-  for (const table of NOT_SHARED)
-    if (await exists(client, table)) await client.query(`DELETE FROM ${escapeIdentifier(table)}`);
+export async function personalise(session: TenantSession, who: Personality): Promise<void> {
+  const { admin, company } = await records(session);
+  await session.run('BEGIN');
+  await renewParameters(session, who.url);
+  await renewAdministrator(session, admin, who);
+  await renewCompany(session, company, who);
+  for (const table of await presentOf(session, NOT_SHARED))
+    await session.run(`DELETE FROM public.${table}`);
   // Odoo's own default lets every stranger make an account; the customer may open it again.
-  await client.query(
-    `UPDATE ir_config_parameter SET value = 'b2b' WHERE key = 'auth_signup.invitation_scope'`,
+  await session.run(
+    `UPDATE public.ir_config_parameter SET value = 'b2b' WHERE key = 'auth_signup.invitation_scope'`,
   );
   // Otherwise every clone's crons fire in the same second.
-  await client.query(
-    `UPDATE ir_cron SET nextcall = (now() AT TIME ZONE 'UTC') + interval '10 minutes' + random() * interval '50 minutes'`,
+  await session.run(
+    `UPDATE public.ir_cron SET nextcall = (now() AT TIME ZONE 'UTC') + interval '10 minutes' + random() * interval '50 minutes'`,
   );
-  await client.query('COMMIT');
+  await session.run('COMMIT');
 }
 
 /** What identifies a database to others and signs its sessions and links: no two may share it. */
-export async function renewParameters(client: ClientBase, url: string): Promise<void> {
+export async function renewParameters(session: TenantSession, url: string): Promise<void> {
   const values: Record<string, string> = {
     'database.uuid': randomUUID(),
     'database.secret': randomBytes(32).toString('base64url'),
@@ -55,57 +59,70 @@ export async function renewParameters(client: ClientBase, url: string): Promise<
     'web.base.url': url,
     // Without it the first administrator to log in rewrites the base URL.
     'web.base.url.freeze': 'True',
+    'report.url': REPORT_URL,
   };
-  for (const [key, value] of Object.entries(values)) {
-    await client.query(
-      `INSERT INTO ir_config_parameter (key, value, create_date, write_date)
-       VALUES ($1, $2, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')
-       ON CONFLICT (key) DO UPDATE SET value = excluded.value, write_date = excluded.write_date`,
-      [key, value],
-    );
-  }
-  await client.query('DELETE FROM ir_config_parameter WHERE key = ANY($1)', [REMADE_BY_ODOO]);
+  await session.run(
+    `INSERT INTO public.ir_config_parameter (key, value, create_date, write_date)
+     SELECT key, value, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
+       FROM unnest($1::text[], $2::text[]) AS given (key, value)
+     ON CONFLICT (key) DO UPDATE SET value = excluded.value, write_date = excluded.write_date`,
+    [Object.keys(values), Object.values(values)],
+  );
+  await session.run('DELETE FROM public.ir_config_parameter WHERE key = ANY($1::text[])', [
+    REMADE_BY_ODOO,
+  ]);
 }
 
-async function renewAdministrator(client: ClientBase, who: Personality): Promise<void> {
-  const admin = await recordId(client, 'user_admin');
-  await client.query(
-    'UPDATE res_users SET login = $2, password = $3, active = true WHERE id = $1',
+async function renewAdministrator(
+  session: TenantSession,
+  admin: number,
+  who: Personality,
+): Promise<void> {
+  await session.run(
+    'UPDATE public.res_users SET login = $2, password = $3, active = true WHERE id = $1',
     [admin, who.login, who.passwordHash],
   );
-  await client.query(
-    `UPDATE res_partner p SET name = $2, email = nullif($3, ''), lang = $4, complete_name = $2
-     FROM res_users u WHERE u.id = $1 AND p.id = u.partner_id`,
+  await session.run(
+    `UPDATE public.res_partner p SET name = $2, email = nullif($3, ''), lang = $4, complete_name = $2
+     FROM public.res_users u WHERE u.id = $1 AND p.id = u.partner_id`,
     [admin, who.name, who.email, who.lang],
   );
 }
 
-async function renewCompany(client: ClientBase, who: Personality): Promise<void> {
-  const company = await recordId(client, 'main_company');
-  await client.query("UPDATE res_company SET name = $2, email = nullif($3, '') WHERE id = $1", [
-    company,
-    who.name,
-    who.email,
-  ]);
-  await client.query(
-    `UPDATE res_partner p SET name = $2, complete_name = $2, email = nullif($3, ''), lang = $4,
-       country_id = coalesce((SELECT id FROM res_country WHERE code = $5), p.country_id)
-     FROM res_company c WHERE c.id = $1 AND p.id = c.partner_id`,
+async function renewCompany(
+  session: TenantSession,
+  company: number,
+  who: Personality,
+): Promise<void> {
+  await session.run(
+    "UPDATE public.res_company SET name = $2, email = nullif($3, '') WHERE id = $1",
+    [company, who.name, who.email],
+  );
+  await session.run(
+    `UPDATE public.res_partner p SET name = $2, complete_name = $2, email = nullif($3, ''), lang = $4,
+       country_id = coalesce((SELECT id FROM public.res_country WHERE code = $5), p.country_id)
+     FROM public.res_company c WHERE c.id = $1 AND p.id = c.partner_id`,
     [company, who.name, who.email, who.lang, who.countryCode],
   );
 }
 
-async function recordId(client: ClientBase, name: string): Promise<number> {
-  const found = await client.query<{ res_id: number }>(
-    `SELECT res_id FROM ir_model_data WHERE module = 'base' AND name = $1`,
-    [name],
+async function records(session: TenantSession): Promise<{ admin: number; company: number }> {
+  const [found] = await session.rows(
+    z.object({ admin: z.int(), company: z.int() }),
+    `SELECT max(res_id) FILTER (WHERE name = 'user_admin') AS admin,
+            max(res_id) FILTER (WHERE name = 'main_company') AS company
+     FROM public.ir_model_data WHERE module = 'base' AND name IN ('user_admin', 'main_company')`,
   );
-  const row = found.rows[0];
-  if (!row) throw new Error(`base.${name} is missing in the template database`);
-  return row.res_id;
+  if (!found) throw new Error('the template database has no administrator');
+  return found;
 }
 
-async function exists(client: ClientBase, table: string): Promise<boolean> {
-  const found = await client.query('SELECT to_regclass($1) IS NOT NULL AS there', [table]);
-  return found.rows[0]?.there === true;
+/** Which of these tables the module set has. */
+async function presentOf(session: TenantSession, tables: readonly string[]): Promise<string[]> {
+  const found = await session.rows(
+    z.object({ name: z.enum(tables as [string, ...string[]]) }),
+    `SELECT name FROM unnest($1::text[]) AS asked (name) WHERE to_regclass('public.' || name) IS NOT NULL`,
+    [tables],
+  );
+  return found.map(({ name }) => name);
 }

@@ -1,9 +1,11 @@
 import { lstat, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseError, escapeIdentifier } from 'pg';
-import type { Cluster } from './cluster.ts';
+import { randomSecret } from '../password-hash.ts';
+import { admitted, type Cluster, inTransaction, loginRights } from './cluster.ts';
 import { copyTree } from './copy-tree.ts';
 import type { TemplateDatabase } from './template-database.ts';
+import { MAKING, type TenantLogin } from './tenant-session.ts';
 
 /** There is none, somebody is connected to it just now, or the role is there already (what was begun before is gone on with). */
 const NOT_TO_BE_HAD = new Set(['3D000', '42704', '55006', '42710']);
@@ -30,11 +32,17 @@ export class SpareClones {
     if (await this.#cluster.has(spare)) return;
     const unfinished = `${spare}_new`;
     await this.#drop(unfinished);
-    await this.#cluster.connected('postgres', (client) =>
-      client.query(`CREATE ROLE ${escapeIdentifier(unfinished)} NOLOGIN`),
+    const login = { database: unfinished, role: unfinished, password: randomSecret() };
+    await this.#cluster.ensureRole(login.role, login.password);
+    await cloneDatabase(this.#cluster, template.database, login);
+    const [from, to] = [unfinished, spare].map(escapeIdentifier);
+    await this.#cluster.administer((client) =>
+      inTransaction(client, [
+        `ALTER ROLE ${from} WITH NOLOGIN PASSWORD NULL`,
+        `ALTER DATABASE ${from} RENAME TO ${to}`,
+        `ALTER ROLE ${from} RENAME TO ${to}`,
+      ]),
     );
-    await cloneDatabase(this.#cluster, template.database, unfinished, unfinished);
-    await renameBoth(this.#cluster, unfinished, { database: spare, role: spare });
   }
 
   /** Makes new spares in place of those that were given away. What fails is made good by the next stock(). */
@@ -46,15 +54,22 @@ export class SpareClones {
   }
 
   /**
-   * Gives a template's spare away: the database and the role that owns it get these names.
+   * Gives a template's spare away: the database and the role that owns all in it get these names, and the way in.
    * @returns whether there was one. Of two who ask for the last, one gets it.
    */
-  async take(
-    template: TemplateDatabase,
-    to: { readonly database: string; readonly role: string },
-  ): Promise<boolean> {
+  async take(template: TemplateDatabase, to: TenantLogin): Promise<boolean> {
+    const [spare, database, role] = [spareOf(template.database), to.database, to.role].map(
+      escapeIdentifier,
+    );
     try {
-      await renameBoth(this.#cluster, spareOf(template.database), to);
+      await this.#cluster.administer((client) =>
+        inTransaction(client, [
+          `ALTER DATABASE ${spare} RENAME TO ${database}`,
+          `ALTER ROLE ${spare} RENAME TO ${role}`,
+          `ALTER ROLE ${role} WITH ${loginRights(to.password)}`,
+          admitted(to.role, to.database),
+        ]),
+      );
       this.#taken.set(template.database, template);
       return true;
     } catch (error) {
@@ -100,34 +115,26 @@ function unlessAbsent(error: NodeJS.ErrnoException): false {
   throw error;
 }
 
-/** Clones a template database for a role, which owns it and everything in it. */
+/**
+ * Clones a template database for a role, which comes to own everything in it. It does that itself, and has the template's rights for
+ * the moment: REASSIGN OWNED by the administrator would be a visit to a database that modules have filled.
+ */
 export async function cloneDatabase(
   cluster: Cluster,
   template: string,
-  clone: string,
-  owner: string,
+  to: TenantLogin,
 ): Promise<void> {
-  const [from, role] = [template, owner].map(escapeIdentifier);
-  await cluster.create(clone, owner, `TEMPLATE ${from}`);
-  await cluster.connected(clone, (client) =>
-    // It also moves every database a role owns, so the role of a template owns none (createEmpty()).
-    client.query(`REASSIGN OWNED BY ${from} TO ${role}`),
-  );
-}
-
-/** A database and its role of the same name; both or neither. */
-async function renameBoth(
-  cluster: Cluster,
-  from: string,
-  to: { readonly database: string; readonly role: string },
-): Promise<void> {
-  const [spare, database, role] = [from, to.database, to.role].map(escapeIdentifier);
-  await cluster.connected('postgres', async (client) => {
-    await client.query('BEGIN');
-    await client.query(`ALTER DATABASE ${spare} RENAME TO ${database}`);
-    await client.query(`ALTER ROLE ${spare} RENAME TO ${role}`);
-    await client.query('COMMIT');
-  });
+  const [from, role] = [template, to.role].map(escapeIdentifier);
+  await cluster.create(to.database, to.role, template);
+  await cluster.administer((client) => client.query(`GRANT ${from} TO ${role}`));
+  try {
+    await cluster.enter(to, MAKING, (session) =>
+      // It also moves every database a role owns, so the role of a template owns none (freeze()).
+      session.run(`REASSIGN OWNED BY ${from} TO ${role}`),
+    );
+  } finally {
+    await cluster.administer((client) => client.query(`REVOKE ${from} FROM ${role}`));
+  }
 }
 
 /** The name that says: a spare, or the beginning of one. */

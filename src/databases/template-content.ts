@@ -1,26 +1,17 @@
-import { type ClientBase, escapeIdentifier, escapeLiteral } from 'pg';
+import { escapeIdentifier, escapeLiteral } from 'pg';
+import { z } from 'zod';
 import { RetryableError, TerminalError } from '../errors.ts';
-import type { Cluster } from './cluster.ts';
+import { type Cluster, inTransaction } from './cluster.ts';
+import { MAKING, type TenantLogin } from './tenant-session.ts';
 
-/** What a database begins as before anything is in it, in SQL. */
-export const EMPTY_DATABASE = "TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'";
-
-/** An empty database in which its role, of the same name, owns everything but the database itself. */
+/**
+ * An empty database for Odoo to fill, whose role has the same name. The role owns it while it is filled, since only then
+ * freeze() may compact the database's own catalogs.
+ */
 export async function createEmpty(cluster: Cluster, database: string): Promise<void> {
   const name = escapeIdentifier(database);
-  await cluster.connected('postgres', async (client) => {
-    // The administrator owns the database, the role only what is in it: REASSIGN OWNED in a clone would
-    // otherwise hand the template itself to a tenant.
-    await client.query(`CREATE DATABASE ${name} ${EMPTY_DATABASE}`);
-    await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`);
-    await client.query(`GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO ${name}`);
-  });
-  await cluster.connected(database, async (client) => {
-    // As Odoo itself does when it creates a database (service/db.py): it has no right to here.
-    await client.query('CREATE EXTENSION IF NOT EXISTS pg_trgm');
-    await client.query('CREATE EXTENSION IF NOT EXISTS unaccent');
-    await client.query(`ALTER SCHEMA public OWNER TO ${name}`);
-  });
+  await cluster.create(database, database);
+  await cluster.administer((client) => client.query(`ALTER DATABASE ${name} OWNER TO ${name}`));
 }
 
 /**
@@ -29,18 +20,23 @@ export async function createEmpty(cluster: Cluster, database: string): Promise<v
  */
 export async function checkInstalled(
   cluster: Cluster,
-  database: string,
+  login: TenantLogin,
   modules: readonly string[],
 ): Promise<void> {
-  const states = await cluster.connected(database, (client) =>
-    client
-      .query<{ name: string; state: string }>('SELECT name, state FROM ir_module_module')
+  const installed = await cluster.enter(login, { ...MAKING, access: 'read' }, (session) =>
+    session
+      .rows(
+        z.object({ name: z.string() }),
+        `SELECT name::text FROM public.ir_module_module
+         WHERE state = 'installed' AND name = ANY($1::text[])`,
+        [modules],
+      )
       .catch(() => {
         throw new RetryableError('ModulesFailed', 'Odoo did not initialise the template database.');
       }),
   );
-  const installed = new Set(states.rows.filter((m) => m.state === 'installed').map((m) => m.name));
-  const missing = modules.filter((module) => !installed.has(module));
+  const found = new Set(installed.map(({ name }) => name));
+  const missing = modules.filter((module) => !found.has(module));
   if (missing.length > 0)
     throw new TerminalError(
       'ModulesFailed',
@@ -55,29 +51,34 @@ export async function checkInstalled(
  */
 export async function freeze(
   cluster: Cluster,
-  unfinished: string,
+  login: TenantLogin,
   done: string,
   comment: string,
 ): Promise<void> {
-  await cluster.connected(unfinished, async (client) => {
+  await cluster.enter(login, MAKING, async (session) => {
     // Jobs that the installation asked for would run in every clone, all in its first minute.
-    await client.query('DELETE FROM ir_cron_trigger');
+    await session.run('DELETE FROM public.ir_cron_trigger');
     // A sequence remembers how many of its next numbers the log already holds. That is not true of a clone's log:
     // after a crash of the server it would give the same numbers again. Setting it makes it forget.
-    await client.query(
-      `SELECT setval(format('%I.%I', schemaname, sequencename)::regclass,
-                     coalesce(last_value, start_value), last_value IS NOT NULL) FROM pg_sequences`,
+    await session.run(
+      `SELECT count(setval(format('%I.%I', schemaname, sequencename)::regclass,
+                           coalesce(last_value, start_value), last_value IS NOT NULL)) FROM pg_sequences`,
     );
-    // Done once here, so that no clone has to: a tenth less to copy, and the planner knows the tables.
-    await client.query('VACUUM (FULL, FREEZE, ANALYZE)');
+    // Done once here, so that no clone has to: a tenth less to copy, and the planner knows the tables. By a role that owns
+    // the database, all but the catalogs that every login on the server reads.
+    await session.run('VACUUM (FULL, FREEZE, ANALYZE)');
   });
-  const [from, to] = [unfinished, done].map(escapeIdentifier);
-  await cluster.connected('postgres', (client) =>
+  const [from, to] = [login.database, done].map(escapeIdentifier);
+  // Left behind where remove() was killed between the database and its role.
+  await cluster.dropRole(done);
+  await cluster.disconnect(login.role);
+  await cluster.administer((client) =>
     inTransaction(client, [
-      // Left behind where remove() was killed between the database and its role.
-      `DROP ROLE IF EXISTS ${to}`,
-      `ALTER ROLE ${from} NOLOGIN`,
+      `ALTER ROLE ${from} WITH NOLOGIN PASSWORD NULL`,
       `ALTER ROLE ${from} RENAME TO ${to}`,
+      // Its role owns only what is in it: REASSIGN OWNED in a clone would otherwise hand the template itself to a tenant.
+      `ALTER DATABASE ${from} OWNER TO CURRENT_USER`,
+      `ALTER DATABASE ${from} RESET ALL`,
       `ALTER DATABASE ${from} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true`,
       `ALTER DATABASE ${from} RENAME TO ${to}`,
       commentOn(done, comment),
@@ -91,15 +92,9 @@ export async function writeComment(
   database: string,
   comment: string,
 ): Promise<void> {
-  await cluster.connected('postgres', (client) => client.query(commentOn(database, comment)));
+  await cluster.administer((client) => client.query(commentOn(database, comment)));
 }
 
 function commentOn(database: string, comment: string): string {
   return `COMMENT ON DATABASE ${escapeIdentifier(database)} IS ${escapeLiteral(comment)}`;
-}
-
-async function inTransaction(client: ClientBase, statements: readonly string[]): Promise<void> {
-  await client.query('BEGIN');
-  for (const statement of statements) await client.query(statement);
-  await client.query('COMMIT');
 }

@@ -6,7 +6,7 @@ import { templateDatabaseName } from '../instance/name.ts';
 import type { Cluster } from './cluster.ts';
 import { SpareClones } from './spare-clone.ts';
 import { checkInstalled, createEmpty, freeze, writeComment } from './template-content.ts';
-import { moduleSet, type TemplateKey, templateHash } from './template-key.ts';
+import { countryOf, moduleSet, type TemplateKey, templateHash } from './template-key.ts';
 import {
   type KeptTemplate,
   listTemplates,
@@ -24,6 +24,8 @@ export type OdooInit = (run: {
   readonly filestoreDir: string;
   readonly modules: readonly string[];
   readonly lang: string;
+  /** ISO 3166 alpha-2, or ''. */
+  readonly countryCode: string;
   readonly signal: AbortSignal;
 }) => Promise<void>;
 
@@ -110,11 +112,11 @@ export class TemplateDatabases {
   async remove(template: TemplateDatabase): Promise<void> {
     const name = escapeIdentifier(template.database);
     await new SpareClones(this.#options.cluster).remove(template.database);
-    await this.#options.cluster.connected('postgres', async (client) => {
+    await this.#options.cluster.administer(async (client) => {
       await client.query(`ALTER DATABASE ${name} WITH IS_TEMPLATE false`);
       await client.query(`DROP DATABASE ${name}`);
-      await client.query(`DROP ROLE ${name}`);
     });
+    await this.#options.cluster.dropRole(template.database);
     await rm(dirname(template.filestoreDir), { recursive: true, force: true });
   }
 
@@ -178,6 +180,7 @@ export class TemplateDatabases {
     const { database: unfinished, workDir } = this.#unfinished(hash);
     const password = randomBytes(24).toString('base64url');
     const modules = moduleSet(key.modules);
+    const login = { database: unfinished, role: unfinished, password };
     try {
       await this.#clear(unfinished, workDir);
       await cluster.ensureRole(unfinished, password);
@@ -187,22 +190,21 @@ export class TemplateDatabases {
       await init({
         container: `${containerPrefix}-${hash}`,
         image,
-        socketDir: cluster.address.socketDir,
-        database: unfinished,
-        password,
+        ...{ socketDir: cluster.address.socketDir, database: unfinished, password },
         filestoreDir,
         modules,
         lang: key.lang,
+        countryCode: countryOf(key),
         signal,
       });
-      await checkInstalled(cluster, unfinished, modules);
+      await checkInstalled(cluster, login, modules);
       await rm(join(dir, hash), { recursive: true, force: true });
       await rename(workDir, join(dir, hash));
       await rename(
         join(done.filestoreDir, unfinished),
         join(done.filestoreDir, done.database),
       ).catch(() => {}); // Odoo makes no folder when it stored no file
-      await freeze(cluster, unfinished, done.database, JSON.stringify(noteOf(image, key)));
+      await freeze(cluster, login, done.database, JSON.stringify(noteOf(image, key)));
       return done;
     } catch (error) {
       await this.#clear(unfinished, workDir).catch(() => {});

@@ -16,12 +16,20 @@ const BASE_MODULES = ['auth_signup', 'web'];
 /** Module names as Odoo allows them; anything else never reaches an argument. */
 const MODULE_NAME = /^[a-z][a-z0-9_]{0,62}$/;
 
+/** Grows when templates are built otherwise than before: older ones are then left to trim(). */
+const FORMAT = 2;
+
 /** Same key, same hash: the name is the index. @throws TerminalError('ModulesFailed') as moduleSet() does */
 export function templateHash(key: TemplateKey): string {
   const modules = moduleSet(key.modules);
-  const country = modules.length > BASE_MODULES.length ? key.countryCode : '';
-  const canonical = JSON.stringify([key.imageId, modules, key.lang, country]);
+  const canonical = JSON.stringify([FORMAT, key.imageId, modules, key.lang, countryOf(key)]);
   return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
+}
+
+/** The country that the database is made for; '' where no module asks for one, or nobody knows it. */
+export function countryOf({ countryCode, modules }: TemplateKey): string {
+  const asks = moduleSet(modules).length > BASE_MODULES.length;
+  return asks && /^[A-Z]{2}$/.test(countryCode) ? countryCode : '';
 }
 
 /** What is to be installed for a plan. @throws TerminalError('ModulesFailed') on what is no module's name */

@@ -36,7 +36,7 @@ export async function listTemplates(
   install: string,
 ): Promise<Array<{ hash: string; isUnfinished: boolean; note: TemplateNote | null }>> {
   const prefix = templatePrefix(install);
-  const found = await cluster.connected('postgres', (client) =>
+  const found = await cluster.administer((client) =>
     client.query<{ name: string; comment: string | null }>(
       `SELECT datname AS name, shobj_description(oid, 'pg_database') AS comment
        FROM pg_database WHERE starts_with(datname, $1)`,

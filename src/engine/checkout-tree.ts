@@ -1,28 +1,35 @@
-import { chmod, lstat, readdir, realpath } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { chmod, lstat, readdir, readlink, realpath } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
 import { TerminalError } from '../errors.ts';
 
 /**
  * Checks a fresh checkout and takes the right to write from its files.
- * @throws TerminalError RepositoryInvalid when a link leads out of it, or when it holds no Odoo module.
+ * @throws TerminalError RepositoryInvalid when a link leads out of it
  */
 export async function checkTree(root: string, url: string): Promise<void> {
-  const refuse = (why: string): never => {
-    throw new TerminalError('RepositoryInvalid', `The repository ${url} ${why}.`, { detail: url });
-  };
-  const inside = (await realpath(root)) + sep;
-  let modules = 0;
-  for await (const { path, depth, kind } of walk(root)) {
+  const inside = await realpath(root);
+  for await (const { path, kind } of walk(root)) {
     if (kind === 'link') {
-      const target = await realpath(path).catch(() => '');
-      if (!target.startsWith(inside)) refuse('has a link that leads out of it');
+      if (!(await leadsInside(path, inside)))
+        throw new TerminalError(
+          'RepositoryInvalid',
+          `The repository ${url} has a link that leads out of it.`,
+          { detail: url },
+        );
     } else {
       const mayEnter = kind === 'directory' || ((await lstat(path)).mode & 0o100) !== 0;
       await chmod(path, (kind === 'directory' ? 0o200 : 0) | (mayEnter ? 0o555 : 0o444));
     }
-    if (depth === 2 && /\/__manifest__\.py$/.test(path)) modules += 1;
   }
-  if (modules === 0) refuse('has no Odoo module at its top level');
+}
+
+/** A link to nothing is harmless where even nothing lies inside: older branches of OCA are full of them, under `setup/`. */
+async function leadsInside(link: string, root: string): Promise<boolean> {
+  const target = await realpath(link).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') return ''; // in a circle, or through a file
+    return resolve(await realpath(dirname(link)), await readlink(link));
+  });
+  return `${target}${sep}`.startsWith(`${root}${sep}`);
 }
 
 /** Bytes of all files below a directory; files that vanish meanwhile count nothing. */
@@ -39,13 +46,11 @@ export async function isDirectory(path: string): Promise<boolean> {
 
 interface Entry {
   readonly path: string;
-  /** 1 for what lies in the root itself. */
-  readonly depth: number;
   readonly kind: 'directory' | 'file' | 'link';
 }
 
 /** Everything below a directory, without following links. */
-async function* walk(directory: string, depth = 1): AsyncGenerator<Entry> {
+async function* walk(directory: string): AsyncGenerator<Entry> {
   const entries = await readdir(directory, { withFileTypes: true }).catch((error) => {
     if (error.code === 'ENOENT') return [];
     throw error;
@@ -53,7 +58,7 @@ async function* walk(directory: string, depth = 1): AsyncGenerator<Entry> {
   for (const entry of entries) {
     const path = join(directory, entry.name);
     const kind = entry.isDirectory() ? 'directory' : entry.isSymbolicLink() ? 'link' : 'file';
-    yield { path, depth, kind };
-    if (kind === 'directory') yield* walk(path, depth + 1);
+    yield { path, kind };
+    if (kind === 'directory') yield* walk(path);
   }
 }

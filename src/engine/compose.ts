@@ -2,7 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
 import { networkOf, projectName } from '../instance/name.ts';
-import type { DesiredInstance, ObservedInstance, PortPair } from '../instance/types.ts';
+import type {
+  DesiredInstance,
+  FetchedCommit,
+  ObservedInstance,
+  PortPair,
+  Repository,
+} from '../instance/types.ts';
 import type { Engine } from '../interfaces.ts';
 import { isServing, showsLogin } from './answer.ts';
 import {
@@ -20,6 +26,7 @@ import type { Images } from './images.ts';
 import type { InstanceDirs } from './instance-dir.ts';
 import { Networks } from './networks.ts';
 import { containersState } from './observe.ts';
+import { missingPackages } from './python-packages.ts';
 import { digestOf, type RenderInput, renderInstance } from './render.ts';
 import type { Repositories } from './repositories.ts';
 import { isFree } from './tcp-ports.ts';
@@ -75,7 +82,7 @@ export class ComposeEngine implements Engine {
       };
     const fetched = await Promise.all(desired.repositories.map((repo) => repositories.has(repo)));
     const isRenderable = desired.ports !== null && fetched.every(Boolean);
-    const digest = isRenderable ? digestOf(this.#inputOf(desired)) : '';
+    const digest = isRenderable ? digestOf(await this.#inputOf(desired)) : '';
     const state = containersState(containers, this.#servicesOf(desired), digest);
     return {
       checkouts: fetched.every(Boolean) ? 'current' : 'missing',
@@ -93,7 +100,10 @@ export class ComposeEngine implements Engine {
     return bound;
   }
 
-  async fetchRepositories(desired: DesiredInstance, signal: AbortSignal) {
+  async fetchRepositories(
+    desired: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
+    signal: AbortSignal,
+  ) {
     const { docker, images, install, repositories, templates } = this.#options;
     const { image } = templates.get(desired.templateCode);
     const compile = async (tree: string) => {
@@ -102,13 +112,23 @@ export class ComposeEngine implements Engine {
       await docker(compileCheckout(install, image, tree), { signal }).catch(ignoreFailure);
       signal.throwIfAborted();
     };
-    const commits: Array<{ id: number; commit: string }> = [];
-    for (const repository of desired.repositories)
-      commits.push({
-        id: repository.id,
-        commit: await repositories.fetch(repository, signal, compile),
-      });
-    return commits;
+    const commits: FetchedCommit[] = [];
+    const remarks: string[] = [];
+    for (const repository of desired.repositories) {
+      const fetched = await repositories.fetch(repository, signal, compile);
+      commits.push({ id: repository.id, commit: fetched.commit });
+      remarks.push(...fetched.remarks);
+      if (fetched.commit === repository.commit) continue;
+      const missing = await missingPackages(
+        docker,
+        install,
+        image,
+        repositories.path(fetched.commit),
+        signal,
+      );
+      if (missing.length > 0) remarks.push(withoutPackages(repository, missing));
+    }
+    return { commits, remarks };
   }
 
   async render(desired: DesiredInstance): Promise<void> {
@@ -116,7 +136,7 @@ export class ComposeEngine implements Engine {
     const template = templates.get(desired.templateCode);
     const odoo = await images.user(template.image);
     const { dbPassword, masterPasswordHash } = await dirs.secrets(desired.id);
-    const rendered = renderInstance(template, this.#inputOf(desired), {
+    const rendered = renderInstance(template, await this.#inputOf(desired), {
       dbPassword,
       masterPasswordHash,
     });
@@ -225,7 +245,7 @@ export class ComposeEngine implements Engine {
   }
 
   /** Everything but secrets that an instance's files depend on. */
-  #inputOf(desired: DesiredInstance): RenderInput {
+  async #inputOf(desired: DesiredInstance): Promise<RenderInput> {
     const { dirs, install, publishAddress, repositories, sharedSocketDirectory } = this.#options;
     if (desired.ports === null) throw new TypeError('an instance without ports cannot be rendered');
     return {
@@ -234,7 +254,7 @@ export class ComposeEngine implements Engine {
       templateCode: desired.templateCode,
       directory: dirs.paths(desired.id).directory,
       sharedSocketDirectory,
-      checkouts: desired.repositories.map((repo) => repositories.path(repo.commit)),
+      checkouts: await Promise.all(desired.repositories.map((repo) => repositories.checkout(repo))),
       network: networkOf(install, desired.id),
       publishAddress,
       ports: desired.ports,
@@ -298,6 +318,10 @@ export class ComposeEngine implements Engine {
       })
       .catch(String);
   }
+}
+
+function withoutPackages({ url }: Repository, packages: readonly string[]): string {
+  return `Modules of ${url} need Python packages that the image does not have: ${packages.join(', ')}. They cannot be installed.`;
 }
 
 function ignoreFailure(error: unknown): void {

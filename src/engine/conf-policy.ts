@@ -5,7 +5,6 @@ import type { TemplateText } from './template-language.ts';
 /** What an instance's odoo.conf has to say, whatever else the template sets. */
 export interface ConfFacts {
   readonly database: string;
-  readonly dbfilter: string;
   readonly dbPassword: string;
   readonly masterPasswordHash: string;
 }
@@ -48,11 +47,12 @@ export function checkConf(
     db_name: facts.database,
     db_password: facts.dbPassword,
     db_user: facts.database,
-    dbfilter: facts.dbfilter,
     list_db: 'False',
   };
   for (const [name, value] of Object.entries(required))
     if (options[name] !== value) fail('TemplateBreaksPolicy', `"${name}" is not what it must be`);
+  // With it, Odoo serves the databases that its role owns: none (ADR 9). Without, it serves db_name.
+  if ('dbfilter' in options) fail('TemplateBreaksPolicy', '"dbfilter" may not be there');
 }
 
 function optionNames(lines: readonly string[]): string[] {

@@ -34,6 +34,24 @@ for website in websites:
 env.cr.commit()
 `;
 
+/**
+ * Puts the company into a country, as Odoo itself does when it makes a database (service/db.py), but before the modules come: `account`
+ * takes country, currency and chart of accounts from the company as it finds it, and installs that country's own modules.
+ * @param code two capital letters
+ */
+function setCountry(code: string): string {
+  if (!/^[A-Z]{2}$/.test(code)) throw new TypeError(`not the code of a country: ${code}`);
+  return `
+country = env['res.country'].search([('code', '=', '${code}')])
+company = env.ref('base.main_company')
+company.country_id = country
+if country.currency_id:
+    country.currency_id.active = True
+    company.currency_id = country.currency_id
+env.cr.commit()
+`;
+}
+
 /** The Docker that runs it, and the install its container is marked with. */
 export interface OdooInitHost {
   readonly install: string;
@@ -51,11 +69,13 @@ export interface OdooInitRun {
   readonly filestoreDir: string;
   readonly modules: readonly string[];
   readonly lang: string;
+  /** ISO 3166 alpha-2, or ''. */
+  readonly countryCode: string;
   readonly signal: AbortSignal;
 }
 
 /**
- * Runs Odoo twice, without a network: to install modules into an empty database, and to compile its pages' assets.
+ * Runs Odoo without a network: to put the company into its country, to install modules, and to compile its pages' assets.
  * The password is in a 0600 file beside the filestore, never in an argument.
  * @throws TerminalError('ModulesFailed') when Odoo says that the modules cannot be installed.
  */
@@ -75,6 +95,10 @@ export async function runOdooInit(host: OdooInitHost, run: OdooInitRun): Promise
   await writeConf(conf, run);
   await removeContainer();
   try {
+    if (run.countryCode) {
+      await docker(odoo(host, run, conf, [], ['--init=base', '--stop-after-init']));
+      await docker(odoo(host, run, conf, ['shell'], []), setCountry(run.countryCode));
+    }
     await docker(odoo(host, run, conf, [], install));
     await docker(odoo(host, run, conf, ['shell'], []), COMPILE_ASSETS);
   } catch (cause) {

@@ -1,21 +1,25 @@
-import { rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { getgid, getuid } from 'node:process';
 import type { DockerCli } from './docker-cli.ts';
 
 /** A customer's database may be large. */
 const TIMEOUT = 60 * 60_000;
 
-/** Where a Postgres listens and who administers it. */
-export interface PgServer {
+/** How long a dump waits for a table that somebody has locked. */
+const LOCK_WAIT = '30s';
+
+/** The way into one tenant's database, as the tenant. */
+export interface PgLogin {
   readonly socketDir: string;
-  readonly user: string;
+  readonly database: string;
+  readonly role: string;
   readonly password: string;
 }
 
 /**
  * pg_dump and pg_restore, each run once in a container of the Postgres image: they must not be older than the server.
- * Without a network, as the sidecar's own user, and with the password in a 0600 file, never in an argument.
+ * Without a network, as the sidecar's own user, and logged in as the tenant: functions that lie in a database or in an archive run with
+ * the tenant's rights. The password comes by standard input, so that no file and no argument ever holds it.
  */
 export class PgTools {
   readonly #install: string;
@@ -29,10 +33,10 @@ export class PgTools {
   }
 
   /** Writes one database to a file in a folder of the sidecar's own. */
-  async dump(server: PgServer, database: string, file: string, signal: AbortSignal): Promise<void> {
-    await this.#connected(server, file, signal, (path) => [
+  async dump(login: PgLogin, file: string, signal: AbortSignal): Promise<void> {
+    await this.#connected(login, file, signal, (path) => [
       'pg_dump',
-      ['--format=custom', `--file=${path}`, `--username=${server.user}`, '--', database],
+      ['--format=custom', `--file=${path}`, `--lock-wait-timeout=${LOCK_WAIT}`],
     ]);
   }
 
@@ -43,42 +47,33 @@ export class PgTools {
     return this.#run(file, signal, [], 'pg_restore', ['--list', '--', path]);
   }
 
-  /** Fills an empty database from a dump; all in it becomes the role's. */
-  async restore(
-    server: PgServer,
-    { database, role }: { readonly database: string; readonly role: string },
-    file: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    await this.#connected(server, file, signal, (path) => [
+  /** Fills an empty database from a dump; all in it becomes the tenant's. */
+  async restore(login: PgLogin, file: string, signal: AbortSignal): Promise<void> {
+    await this.#connected(login, file, signal, (path) => [
       'pg_restore',
       [
         ...['--exit-on-error', '--no-owner', '--no-privileges', '--no-comments'],
-        ...[`--role=${role}`, `--username=${server.user}`, `--dbname=${database}`, '--', path],
+        ...[`--dbname=service=${SERVICE}`, '--', path],
       ],
     ]);
   }
 
   async #connected(
-    { password, socketDir, user }: PgServer,
+    login: PgLogin,
     file: string,
     signal: AbortSignal,
     command: (path: string) => readonly [program: string, args: readonly string[]],
   ): Promise<void> {
-    const passwords = join(dirname(file), '.pgpass');
-    const escaped = password.replace(/[\\:]/g, '\\$&');
-    await writeFile(passwords, `*:*:*:${user}:${escaped}\n`, { mode: 0o600 });
     const options = [
-      '--env=PGHOST=/run/postgresql',
-      '--env=PGPASSFILE=/archive/.pgpass',
-      `--volume=${socketDir}:/run/postgresql:ro`,
+      '--interactive',
+      '--env=PGSERVICEFILE=/dev/stdin',
+      `--env=PGSERVICE=${SERVICE}`,
+      // A library that is not there, named in the role's own settings, would end every login.
+      '--env=PGOPTIONS=-c local_preload_libraries=',
+      `--volume=${login.socketDir}:/run/postgresql:ro`,
     ];
-    try {
-      const [program, args] = command(inContainer(file));
-      await this.#run(file, signal, options, program, ['--no-password', ...args]);
-    } finally {
-      await rm(passwords, { force: true });
-    }
+    const [program, args] = command(inContainer(file));
+    await this.#run(file, signal, options, program, ['--no-password', ...args], serviceOf(login));
   }
 
   #run(
@@ -87,6 +82,7 @@ export class PgTools {
     options: readonly string[],
     program: string,
     args: readonly string[],
+    input?: string,
   ): Promise<string> {
     return this.#docker(
       [
@@ -102,9 +98,20 @@ export class PgTools {
         this.#image,
         ...args,
       ],
-      { timeoutMs: TIMEOUT, signal },
+      { timeoutMs: TIMEOUT, signal, ...(input === undefined ? {} : { input }) },
     );
   }
+}
+
+const SERVICE = 'tenant';
+
+/** A connection service file of libpq with one service. @throws TypeError for what its syntax has no quotes for */
+function serviceOf({ database, password, role }: PgLogin): string {
+  const values = { host: '/run/postgresql', dbname: database, user: role, password };
+  const lines = Object.entries(values).map(([name, value]) => `${name}=${value}\n`);
+  if (lines.some((line) => /[\r\0]|\n./.test(line)))
+    throw new TypeError('a login of several lines');
+  return `[${SERVICE}]\n${lines.join('')}`;
 }
 
 /** Where the container sees a file: its folder is mounted as a whole. */

@@ -3,6 +3,7 @@ import { parseDocument, stringify } from 'yaml';
 import { TerminalError } from '../errors.ts';
 import { projectName } from '../instance/name.ts';
 import type { PortPair } from '../instance/types.ts';
+import type { Checkout } from './checkout-layout.ts';
 import { LABELS } from './commands.ts';
 import { checkConf } from './conf-policy.ts';
 import { checkCompose } from './policy.ts';
@@ -44,8 +45,8 @@ export interface RenderInput {
   readonly directory: string;
   /** Absolute: where the host's Postgres has its socket. */
   readonly sharedSocketDirectory: string;
-  /** Absolute paths of the checkouts, in the order of the repositories. */
-  readonly checkouts: readonly string[];
+  /** In the order of the repositories. */
+  readonly checkouts: readonly Checkout[];
   readonly network: string;
   /** The host's address the ports are published on. */
   readonly publishAddress: string;
@@ -100,7 +101,7 @@ export function renderInstance(
     directory: input.directory,
     postgresPassword: view.paths.postgresPassword,
     socketDirectory: view.paths.socket,
-    checkouts: input.checkouts,
+    checkouts: input.checkouts.map(({ path }) => path),
     network: input.network,
     publishAddress: input.publishAddress,
     ports: input.ports,

@@ -4,23 +4,28 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TerminalError } from '../errors.ts';
 import type { Repository } from '../instance/types.ts';
+import { type Checkout, type CheckoutLayout, layoutOf, moduleNameIn } from './checkout-layout.ts';
 import { checkTree, isDirectory, sizeOf } from './checkout-tree.ts';
 import type { Command } from './commands.ts';
 import { exec } from './exec.ts';
 import {
-  branchMissing,
-  branchRef,
-  checkBranch,
+  checkRevision,
   checkUrl,
+  commitIn,
   type GitProtocol,
   gitCheckout,
   gitEnvironment,
   gitFailure,
   gitFetch,
   gitInit,
-  gitRemoteCommit,
-  gitTreeSizes,
+  gitRemoteRefs,
+  gitTree,
+  isCommit,
+  pinnedTo,
+  readTree,
 } from './git.ts';
+import { credentialFor, type GitCredential, writeCredential } from './git-credentials.ts';
+import { type PinnedHost, pinHost } from './git-host.ts';
 
 /** How often a download is looked at for having grown too large, in milliseconds. */
 const WATCH_INTERVAL = 250;
@@ -29,9 +34,24 @@ export interface RepositoriesOptions {
   readonly dataDir: string;
   /** `['https']` unless told otherwise. */
   readonly allowedProtocols?: readonly GitProtocol[];
+  /** Hosts that may be asked though they lie on a private network. */
+  readonly privateHosts?: readonly string[];
+  /** Access to private repositories. */
+  readonly credentials?: readonly GitCredential[];
   /** Of a checkout, and of what is downloaded for it. */
   readonly maxMegabytes?: number;
   readonly timeoutMs?: number;
+}
+
+/** What one download needs to know. */
+interface Download {
+  readonly repository: Repository;
+  readonly host: PinnedHost;
+  /** A folder of its own, removed afterwards. */
+  readonly draft: string;
+  /** A file with git's settings that hold a secret; '' for none. */
+  readonly configuration: string;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -41,19 +61,25 @@ export interface RepositoriesOptions {
 export class Repositories {
   readonly #root: string;
   readonly #protocols: readonly GitProtocol[];
+  readonly #privateHosts: readonly string[];
+  readonly #credentials: readonly GitCredential[];
+  /** By commit: a checkout never changes. */
+  readonly #layouts = new Map<string, Promise<CheckoutLayout>>();
   readonly #maxBytes: number;
   readonly #timeoutMs: number;
 
   constructor(options: RepositoriesOptions) {
     this.#root = join(options.dataDir, 'checkouts');
     this.#protocols = options.allowedProtocols ?? ['https'];
+    this.#privateHosts = options.privateHosts ?? [];
+    this.#credentials = options.credentials ?? [];
     this.#maxBytes = (options.maxMegabytes ?? 500) * 1024 * 1024;
     this.#timeoutMs = options.timeoutMs ?? 300_000;
   }
 
   /** @param commit 40 or 64 hexadecimal digits. @throws TerminalError RepositoryInvalid on anything else. */
   path(commit: string): string {
-    if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(commit))
+    if (!isCommit(commit))
       throw new TerminalError('RepositoryInvalid', 'The recorded commit is none.', {
         detail: commit.slice(0, 64),
       });
@@ -65,28 +91,45 @@ export class Repositories {
     return repository.commit !== '' && isDirectory(this.path(repository.commit));
   }
 
+  /** The checkout of a repository that has() says is there. */
+  async checkout({ commit, url }: Repository): Promise<Checkout> {
+    const path = this.path(commit);
+    const layout = this.#layouts.get(commit) ?? layoutOf(path);
+    this.#layouts.set(commit, layout);
+    const { folders, isModule } = await layout.catch((error) => {
+      this.#layouts.delete(commit);
+      throw error;
+    });
+    return { path, folders, moduleName: isModule ? (moduleNameIn(url) ?? '') : '' };
+  }
+
   /**
-   * Makes sure that there is a checkout: of the recorded commit where there is one, else of the branch's newest.
+   * Makes sure that there is a checkout: of the recorded commit where there is one, else of what the seller named.
    * @param compile adds compiled files to a fresh tree, before anybody else sees it
-   * @returns the commit.
+   * @returns the commit, and what of the repository was left out, as sentences for the seller.
    * @throws TerminalError RepositoryInvalid, RepositoryForbidden or BranchMissing; RetryableError RepositoryUnreachable.
    */
   async fetch(
     repository: Repository,
     signal: AbortSignal,
     compile: (tree: string) => Promise<void> = async () => {},
-  ): Promise<string> {
-    if (await this.has(repository)) return repository.commit;
-    checkUrl(repository.url, this.#protocols);
-    checkBranch(repository);
+  ): Promise<{ readonly commit: string; readonly remarks: readonly string[] }> {
+    const { branch, url } = repository;
+    if (await this.has(repository)) return { commit: repository.commit, remarks: [] };
+    checkUrl(url, this.#protocols);
+    checkRevision(repository);
+    const host = await pinHost(url, this.#privateHosts);
     const draft = await this.#makeDraft();
     try {
-      const commit = repository.commit || (await this.#newest(repository, draft, signal));
-      if (await isDirectory(this.path(commit))) return commit;
-      await this.#download(repository, commit, draft, signal, compile);
+      const configuration = await this.#configuration(url, draft);
+      const download = { repository, host, draft, configuration, signal };
+      const named = repository.commit || (isCommit(branch) ? branch : '');
+      const commit = named || (await this.#newest(download));
+      if (await isDirectory(this.path(commit))) return { commit, remarks: [] };
+      const remarks = await this.#download(download, commit, compile);
       // Whoever was quicker has made the very same tree.
       await rename(join(draft, 'tree'), this.path(commit)).catch(unlessThere);
-      return commit;
+      return { commit, remarks };
     } finally {
       await rm(draft, { recursive: true, force: true });
     }
@@ -106,50 +149,51 @@ export class Repositories {
     return draft;
   }
 
-  async #newest(repository: Repository, draft: string, signal: AbortSignal): Promise<string> {
-    const said = await this.#git(gitRemoteCommit(repository), repository, draft, signal);
-    const ref = branchRef(repository.branch);
-    // The pattern also matches a ref that merely ends like this one.
-    const line = said.split('\n').find((it) => it.endsWith(`\t${ref}`)) ?? '';
-    const [commit = ''] = line.split('\t');
-    if (commit === '') throw branchMissing(repository);
-    return commit;
+  /** Writes the token for an address, where the operator has given one. @returns the file, '' for none */
+  async #configuration(url: string, draft: string): Promise<string> {
+    const credential = credentialFor(url, this.#credentials);
+    if (credential === null) return '';
+    const file = join(draft, 'home', 'gitconfig');
+    await writeCredential(file, credential);
+    return file;
   }
 
-  /** Leaves the commit's files in `<draft>/tree`, checked and read-only. */
+  async #newest(download: Download): Promise<string> {
+    const { repository } = download;
+    return commitIn(await this.#git(gitRemoteRefs(repository), download), repository);
+  }
+
+  /** Leaves the commit's files in `<draft>/tree`, checked and read-only. @returns what was left out */
   async #download(
-    repository: Repository,
+    download: Download,
     commit: string,
-    draft: string,
-    signal: AbortSignal,
     compile: (tree: string) => Promise<void>,
-  ): Promise<void> {
+  ): Promise<string[]> {
+    const { draft, repository } = download;
     const gitDir = join(draft, 'git');
     const tree = join(draft, 'tree');
-    const git = (command: Command, until = signal) => this.#git(command, repository, draft, until);
+    const git = (command: Command, signal = download.signal) =>
+      this.#git(command, { ...download, signal });
     await git(gitInit(gitDir));
-    await this.#watched(draft, repository, signal, (until) =>
-      git(gitFetch(gitDir, repository.url, commit), until),
-    );
-    const sizes = (await git(gitTreeSizes(gitDir, commit))).split('\n');
+    await this.#watched(download, (until) => git(gitFetch(gitDir, repository.url, commit), until));
+    const { bytes, submodules } = readTree(await git(gitTree(gitDir, commit)));
     // A file may stand in the tree a million times and be downloaded once.
-    if (sizes.reduce((sum, size) => sum + (Number(size) || 0), 0) > this.#maxBytes)
-      throw this.#tooLarge(repository);
+    if (bytes > this.#maxBytes) throw this.#tooLarge(repository);
     await git(gitCheckout(gitDir, tree, commit));
+    await checkLayout(tree, repository, submodules);
     await compile(tree);
     // Last, so that what was compiled is read-only as well.
     await checkTree(tree, repository.url);
+    return submodules.length === 0 ? [] : [leftOut(repository, submodules)];
   }
 
-  async #git(
-    command: Command,
-    repository: Repository,
-    draft: string,
-    signal: AbortSignal,
-  ): Promise<string> {
-    const env = gitEnvironment(join(draft, 'home'), this.#protocols);
+  async #git(command: Command, download: Download): Promise<string> {
+    const { configuration, draft, host, repository, signal } = download;
+    const env = gitEnvironment(join(draft, 'home'), this.#protocols, configuration);
     try {
-      return await exec(command, { env, cwd: draft, timeoutMs: this.#timeoutMs, signal });
+      return await exec(pinnedTo(host, command), {
+        ...{ env, cwd: draft, timeoutMs: this.#timeoutMs, signal },
+      });
     } catch (error) {
       signal.throwIfAborted();
       throw gitFailure(error, repository);
@@ -158,22 +202,20 @@ export class Repositories {
 
   /** Runs a download that is ended when it has written more than a checkout may have. */
   async #watched(
-    directory: string,
-    repository: Repository,
-    signal: AbortSignal,
-    download: (until: AbortSignal) => Promise<unknown>,
+    { draft, repository, signal }: Download,
+    fetch: (until: AbortSignal) => Promise<unknown>,
   ): Promise<void> {
     const tooLarge = new AbortController();
     const finished = new AbortController();
     const watch = async () => {
       while (!finished.signal.aborted) {
-        if ((await sizeOf(directory)) > this.#maxBytes) tooLarge.abort(this.#tooLarge(repository));
+        if ((await sizeOf(draft)) > this.#maxBytes) tooLarge.abort(this.#tooLarge(repository));
         await sleep(WATCH_INTERVAL, undefined, { signal: finished.signal }).catch(() => {});
       }
     };
     const watching = watch();
     try {
-      await download(AbortSignal.any([signal, tooLarge.signal]));
+      await fetch(AbortSignal.any([signal, tooLarge.signal]));
     } finally {
       finished.abort();
       await watching;
@@ -187,6 +229,38 @@ export class Repositories {
       { detail: url },
     );
   }
+}
+
+/** @throws TerminalError RepositoryInvalid when an instance could load nothing of it, saying why */
+async function checkLayout(
+  tree: string,
+  { url }: Repository,
+  submodules: readonly string[],
+): Promise<void> {
+  const { folders, isModule } = await layoutOf(tree);
+  const refuse = (why: string): never => {
+    throw new TerminalError('RepositoryInvalid', `The repository ${url} ${why}.`, { detail: url });
+  };
+  if (isModule && moduleNameIn(url) === null)
+    refuse(
+      "is one Odoo module, and its address does not end with the module's name, such as …/my_module",
+    );
+  if (isModule || folders.length > 0) return;
+  if (submodules.length > 0)
+    refuse(
+      `holds no Odoo module but git submodules, which are not fetched (${listed(submodules)}): add the repository of each instead`,
+    );
+  refuse('has no Odoo module in its first four levels of folders');
+}
+
+function leftOut({ url }: Repository, submodules: readonly string[]): string {
+  return `The git submodules of ${url} are not fetched: ${listed(submodules)}. Add the repository of each where its modules are needed.`;
+}
+
+/** For a sentence: some names, and how many there are besides. */
+function listed(names: readonly string[]): string {
+  const more = names.length - 5;
+  return `${names.slice(0, 5).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function unlessThere(error: NodeJS.ErrnoException): void {

@@ -31,7 +31,7 @@ export function compileTemplate(source: string, helper: ValueHelper): TemplateTe
   return {
     source,
     render: (view) => {
-      // Handlebars renders a missing variable as nothing: an empty dbfilter would open every database.
+      // Handlebars renders a missing variable as nothing: an empty db_name would open every database.
       for (const name of variables)
         if (!isIn(view, name.split('.'))) throw new Error(`there is no variable "${name}"`);
       return template(view, {

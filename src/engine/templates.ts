@@ -120,7 +120,10 @@ function madeUpInputs(templateCode: string): RenderInput[] {
     cpus: 0,
     restartCount: 0,
   };
-  const checkouts = ['/srv/madeup/checkouts/a', '/srv/madeup/checkouts/b'];
+  const checkouts = [
+    { path: '/srv/madeup/checkouts/a', folders: [''], moduleName: '' },
+    { path: '/srv/madeup/checkouts/b', folders: [], moduleName: 'b' },
+  ];
   return [bare, { ...bare, checkouts, workers: 2, publishAddress: '192.0.2.1' }];
 }
 

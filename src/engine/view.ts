@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { databaseName, projectName } from '../instance/name.ts';
+import type { Checkout } from './checkout-layout.ts';
 import { instancePaths } from './layout.ts';
 import type { RenderInput, Template } from './render.ts';
 
@@ -14,7 +16,7 @@ export function viewOf(template: Template, input: RenderInput, digest: string) {
   const project = projectName(input.install, input.instance);
   const database = databaseName(input.install, input.instance);
   const memoryMb = input.memoryMb || template.memoryMb;
-  const targets = input.checkouts.map((_, index) => `/mnt/extra-addons/${index + 1}`);
+  const mounts = input.checkouts.map((checkout, index) => mountOf(checkout, index + 1));
   return {
     install: input.install,
     instance: String(input.instance),
@@ -43,14 +45,21 @@ export function viewOf(template: Template, input: RenderInput, digest: string) {
       postgresPassword: own.postgresPassword,
       socket: template.database === 'own' ? own.socket : input.sharedSocketDirectory,
     },
-    checkouts: input.checkouts.map((path, index) => ({ path, target: targets[index] })),
-    addonsPath: targets.join(','),
+    checkouts: mounts.map(({ path, target }) => ({ path, target })),
+    addonsPath: mounts.flatMap(({ addonsFolders }) => addonsFolders).join(','),
     database,
-    dbfilter: `^${database}$`,
     workers: input.workers,
     limitMemorySoft: Math.max(memoryMb, MEMORY_SOFT_MB) * 1024 * 1024,
     limitMemoryHard: Math.max(Math.ceil(memoryMb * 1.25), MEMORY_HARD_MB) * 1024 * 1024,
     // Whoever reaches Odoo without a proxy could forge the headers a proxy sets.
     proxyMode: /^(127\.|::1$)/.test(input.publishAddress),
   };
+}
+
+/** Where a container sees a checkout, and the folders Odoo looks for modules in. One that is a module needs its name. */
+function mountOf({ folders, moduleName, path }: Checkout, number: number) {
+  const place = `/mnt/extra-addons/${number}`;
+  return moduleName
+    ? { path, target: `${place}/${moduleName}`, addonsFolders: [place] }
+    : { path, target: place, addonsFolders: folders.map((folder) => join(place, folder)) };
 }

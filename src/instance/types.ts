@@ -12,12 +12,14 @@ export interface PortPair {
   readonly longpolling: number;
 }
 
-/** A git repository of addons. `commit` is '' until it has been fetched once. */
+/** A git repository of addons. `branch` names a branch, a tag or a commit, '' the default branch; `commit` is '' until it is fetched. */
 export interface Repository {
   readonly id: number;
   readonly url: string;
   readonly branch: string;
   readonly commit: string;
+  /** The plan brings it: the template database is made with it. */
+  readonly isOfPlan: boolean;
 }
 
 export interface Customer {
@@ -37,12 +39,16 @@ export interface DesiredInstance {
   readonly active: boolean;
   /** What Odoo shows now: the sidecar's own last report. */
   readonly state: InstanceState;
+  /** Of the last report, one word; '' before the first. */
+  readonly reason: string;
   readonly desiredState: DesiredState;
   /** Grows with every write of a person to a desired field. */
   readonly revision: number;
   readonly restartCount: number;
   /** It has answered once, so its data exists: a missing database is then an alarm, not a reason to make a new one. */
   readonly wasReady: boolean;
+  /** A person has said that its data may go though no archive of them can be written. */
+  readonly endsWithoutArchive: boolean;
   readonly ports: PortPair | null;
   readonly instanceUrl: string;
   readonly templateCode: string;
@@ -151,9 +157,24 @@ export interface Report {
   /** When to look again without being asked; null: only when something changes. */
   readonly nextReview?: Date | null;
   readonly secondsToReady?: number;
-  readonly commits?: ReadonlyArray<{ readonly id: number; readonly commit: string }>;
+  readonly commits?: readonly FetchedCommit[];
   readonly subscription?: SubscriptionChange;
   readonly active?: boolean;
+}
+
+/** A commit that was fetched for a repository. */
+export interface FetchedCommit {
+  readonly id: number;
+  readonly commit: string;
+}
+
+/** What is written back to Odoo about one plan. */
+export interface PlanReport {
+  /** Whether all that its instances are made from is there. */
+  readonly isReady: boolean;
+  /** Why it is not, as a sentence; '' while it is being made. */
+  readonly message: string;
+  readonly commits: readonly FetchedCommit[];
 }
 
 /** A kind of instance: one folder under `templates/`. */
@@ -169,6 +190,7 @@ export interface Plan {
   readonly id: number;
   readonly templateCode: string;
   readonly modules: readonly string[];
+  readonly repositories: readonly Repository[];
   /** Odoo language codes that customers of the manager may have. */
   readonly languages: readonly string[];
   readonly countryCode: string;

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import type { DesiredInstance, InstanceState, Plan, Report } from '../instance/types.ts';
+import type {
+  DesiredInstance,
+  InstanceState,
+  Plan,
+  Report,
+  Repository,
+} from '../instance/types.ts';
 import type { ManagerFacts } from '../interfaces.ts';
 import { id } from './odoo-values.ts';
 import { subscription, subscriptionRow } from './subscription-rows.ts';
@@ -24,12 +30,17 @@ export const instanceStates = z
   .array(z.object({ id, state: instanceState }))
   .transform((rows) => new Map<number, InstanceState>(rows.map((row) => [row.id, row.state])));
 
+const repository = z
+  .object({ id, url: z.string(), branch: z.string(), commit: z.string(), of_plan: z.boolean() })
+  .transform(({ of_plan: isOfPlan, ...row }): Repository => ({ ...row, isOfPlan }));
+
 export const plans = z.array(
   z
     .object({
       id,
       template_code: z.string(),
       modules: z.array(z.string()),
+      repositories: z.array(repository),
       languages: z.array(z.string()),
       country_code: z.string(),
     })
@@ -38,6 +49,7 @@ export const plans = z.array(
         id: row.id,
         templateCode: row.template_code,
         modules: row.modules,
+        repositories: row.repositories,
         languages: row.languages,
         countryCode: row.country_code,
       }),
@@ -72,19 +84,19 @@ const desired = z
     name: z.string(),
     active: z.boolean(),
     state: instanceState,
+    reason: z.string(),
     desired_state: z.enum(['draft', 'running', 'stopped', 'removed']),
     revision: z.int(),
     restart_count: z.int(),
     was_ready: z.boolean(),
+    without_archive: z.boolean(),
     ...portRow.shape,
     instance_url: z.string(),
     template_code: z.string(),
     memory_mb: z.number(),
     cpus: z.number(),
     modules: z.array(z.string()),
-    repositories: z.array(
-      z.object({ id, url: z.string(), branch: z.string(), commit: z.string() }),
-    ),
+    repositories: z.array(repository),
     customer,
     requested_at: z.number(),
     subscription: z.union([z.literal(false), subscription]),
@@ -97,10 +109,12 @@ const desired = z
       name: row.name,
       active: row.active,
       state: row.state,
+      reason: row.reason,
       desiredState: row.desired_state,
       revision: row.revision,
       restartCount: row.restart_count,
       wasReady: row.was_ready,
+      endsWithoutArchive: row.without_archive,
       ports: portsOf(row),
       instanceUrl: row.instance_url,
       templateCode: row.template_code,

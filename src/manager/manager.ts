@@ -5,6 +5,7 @@ import type {
   InstanceState,
   Invoice,
   Plan,
+  PlanReport,
   PlanUnit,
   PortPair,
   Report,
@@ -109,8 +110,8 @@ export class OdooManager implements Manager {
     return this.#odoo.call(PLAN, 'microsaas_plans', { plan_ids: planIds }, plans);
   }
 
-  async reportPlan(planId: number, isReady: boolean, message: string): Promise<void> {
-    const args = { plan_id: planId, is_ready: isReady, message };
+  async reportPlan(planId: number, { commits, isReady, message }: PlanReport): Promise<void> {
+    const args = { plan_id: planId, is_ready: isReady, message, commits };
     await this.#odoo.call(PLAN, 'microsaas_report_plan', args, done);
   }
 

@@ -67,13 +67,14 @@ export class FakeEngine implements Engine {
 
   async fetchRepositories({ repositories }: DesiredInstance) {
     this.changes += 1;
-    return repositories.map(({ id, url, branch, commit }) => {
+    const commits = repositories.map(({ id, url, branch, commit }) => {
       const broken = this.brokenRepositories.get(url);
       if (broken) throw broken;
       const fetched = commit || `commit of ${branch} at ${url}`;
       this.checkouts.add(fetched);
       return { id, commit: fetched };
     });
+    return { commits, remarks: [] };
   }
 
   async render(desired: DesiredInstance): Promise<void> {

@@ -6,6 +6,7 @@ import type {
   Invoice,
   InvoiceLine,
   Plan,
+  PlanReport,
   PlanUnit,
   PortPair,
   Report,
@@ -141,9 +142,16 @@ export class FakeManager implements Manager {
     return ids.length === 0 ? all : all.filter(({ id }) => ids.includes(id));
   }
 
-  async reportPlan(id: number, isReady: boolean, message: string): Promise<void> {
+  async reportPlan(id: number, { commits, isReady, message }: PlanReport): Promise<void> {
     this.#checkHere();
     this.planReports.set(id, { isReady, message });
+    const plan = this.forSale.get(id);
+    if (!plan) return;
+    const repositories = plan.repositories.map((repository) => ({
+      ...repository,
+      commit: commits.find((it) => it.id === repository.id)?.commit ?? repository.commit,
+    }));
+    this.forSale.set(id, { ...plan, repositories });
   }
 
   async suggestPorts(exclude: readonly number[]): Promise<PortPair | null> {

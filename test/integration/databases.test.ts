@@ -1,19 +1,18 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { OdooDatabases } from '../../src/databases/databases.ts';
-import { ReadyPasswords } from '../../src/databases/ready-passwords.ts';
-import { dockerCli } from '../../src/engine/docker-cli.ts';
-import { InstanceDirs } from '../../src/engine/instance-dir.ts';
-import { runOdooInit } from '../../src/engine/odoo-init.ts';
+import type { Client } from 'pg';
+import { Cluster } from '../../src/databases/cluster.ts';
+import type { OdooDatabases } from '../../src/databases/databases.ts';
+import type { InstanceDirs } from '../../src/engine/instance-dir.ts';
 import { databaseName, templatePrefix } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
-import { images } from '../../stack/images.ts';
-import { run } from '../../stack/run.ts';
 import { quoted, withSql } from '../../stack/sql.ts';
 import { anInstance, aPlan } from '../support/samples.ts';
+import { tenantDatabases } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
 /** Everything that two clones of one template may have of their own, and must. */
@@ -80,34 +79,14 @@ describe('the customers’ databases on a real Postgres', function () {
 
   before(async () => {
     postgres = await startTenantPostgres('databases-test');
-    const passwords = new ReadyPasswords();
-    dirs = new InstanceDirs(postgres.dataDir, () => passwords.take());
-    currentImageId = await run('docker', ['image', 'inspect', '--format', '{{.Id}}', images.odoo]);
-    const imageId = currentImageId;
-    const owner = await odooUser();
-    databases = new OdooDatabases({
-      install: postgres.install,
-      shared: postgres.server,
-      templatesDir: join(postgres.dataDir, 'templates'),
-      passwords,
-      init: (init) => {
+    const sidecar = await tenantDatabases(postgres, (usual) => ({
+      init: (asked) => {
         inits += 1;
-        const host = { install: postgres.install, docker: dockerCli('/var/run/docker.sock') };
-        return runOdooInit(host, { ...init, owner });
+        return usual.init(asked);
       },
-      placeOf: async (desired) => {
-        const { adminPassword, dbPassword } = await dirs.secrets(desired.id);
-        return {
-          own: null,
-          ...{ image: images.odoo, imageId, owner, dbPassword, adminPassword },
-          filestoreDir: dirs.paths(desired.id).filestore,
-          adminLogin: desired.customer.email,
-          url: `http://127.0.0.1:${desired.id}`,
-        };
-      },
-      sharedImageOf: async () => ({ image: images.odoo, imageId }),
       currentImageId: async () => currentImageId,
-    });
+    }));
+    ({ databases, dirs, imageId: currentImageId } = sidecar);
     // One is cloned when she comes, the other gets a clone that was ready: all below must be true of both.
     await Promise.all([one, third].map(create));
     await databases.prepare(plan, new AbortController().signal);
@@ -160,6 +139,59 @@ describe('the customers’ databases on a real Postgres', function () {
     const crons = [...(mine?.keys() ?? [])].filter((cell) => cell.startsWith('ir_cron.nextcall'));
     expect(crons).not.to.be.empty;
     expect(differing, 'no job of two clones runs at the same time').to.include.members(crons);
+  });
+
+  it('prints with styles: Odoo reaches itself where it listens', async () => {
+    const rows = await inClone(
+      one,
+      "SELECT value FROM ir_config_parameter WHERE key = 'report.url'",
+    );
+    expect(rows).to.deep.equal([{ value: 'http://127.0.0.1:8069' }]);
+  });
+
+  it('knows the administrator’s login, and makes them a link to our address', async () => {
+    expect(await databases.adminLogin(one)).to.equal(one.customer.email);
+    const { isFirst, link } = await databases.invitation(one);
+    expect(link).to.match(/^http:\/\/127\.0\.0\.1:1\/web\/reset_password\?token=[\w-]+$/);
+    expect(isFirst, 'nobody has logged in').to.equal(true);
+  });
+
+  it('follows a change of the address that we gave, and leaves the address that an administrator set', async () => {
+    const urlOf = async () => {
+      const query = "SELECT value FROM ir_config_parameter WHERE key = 'web.base.url'";
+      return (await inClone<{ value: string }>(other, query))[0]?.value;
+    };
+    const given = 'http://127.0.0.1:2';
+    const before = { ...other, instanceUrl: 'http://127.0.0.1:1002' };
+    for (const [stored, reported, after] of [
+      [before.instanceUrl, before, given],
+      ['https://www.example.com', before, 'https://www.example.com'],
+      ['https://www.example.com', { ...other, instanceUrl: given }, 'https://www.example.com'],
+      [given, { ...other, instanceUrl: '' }, given],
+    ] as const) {
+      await inClone(other, "UPDATE ir_config_parameter SET value = $1 WHERE key = 'web.base.url'", [
+        stored,
+      ]);
+      await databases.setUrl(reported);
+      expect(await urlOf(), `${stored} ${reported.instanceUrl}`).to.equal(after);
+    }
+    await inClone(other, "UPDATE ir_config_parameter SET value = $1 WHERE key = 'web.base.url'", [
+      given,
+    ]);
+  });
+
+  it('takes over a database that belonged to its tenant', async () => {
+    const name = quoted(nameOf(other));
+    await withSql(postgres.server, 'template1', (sql) =>
+      sql(`ALTER DATABASE ${name} OWNER TO ${name}`),
+    );
+    await databases.setUrl(other);
+    const [database] = await inClone(
+      other,
+      'SELECT pg_get_userbyid(datdba) AS owner FROM pg_database WHERE datname = current_database()',
+    );
+    expect(database).to.deep.equal({ owner: postgres.server.user });
+    expect(await asTenant(other, nameOf(other), 'SELECT 1 AS one')).to.deep.equal([{ one: 1 }]);
   });
 
   it('leaves no way in but the customer’s own, and no job that fires at once', async () => {
@@ -217,7 +249,10 @@ describe('the customers’ databases on a real Postgres', function () {
         `SELECT pg_get_userbyid(datdba) AS owner, has_database_privilege('public', oid, 'CONNECT') AS open
        FROM pg_database WHERE datname = current_database()`,
       );
-      expect(database).to.deep.equal({ owner: nameOf(clone), open: false });
+      expect(database, 'not of the database itself').to.deep.equal({
+        owner: postgres.server.user,
+        open: false,
+      });
     });
 
   for (const [what, database] of [
@@ -225,6 +260,7 @@ describe('the customers’ databases on a real Postgres', function () {
     ['a template database', async () => String((await templates())[0]?.['datname'])],
     ['a clone that waits for a customer', async () => String((await templates())[1]?.['datname'])],
     ['Postgres’ own template', () => 'template1'],
+    ['the administrator’s own', () => 'microsaas_admin'],
   ] as const)
     it(`lets no customer into ${what}`, async () => {
       const error = await asTenant(one, await database(), 'SELECT 1').catch(
@@ -246,10 +282,34 @@ describe('the customers’ databases on a real Postgres', function () {
       `SELECT pg_read_file('/etc/passwd')`,
       `COPY (SELECT 1) TO PROGRAM 'true'`,
       `ALTER ROLE ${quoted(nameOf(other))} PASSWORD 'x'`,
+      `DROP DATABASE ${quoted(nameOf(one))}`,
+      `ALTER DATABASE ${quoted(nameOf(one))} RENAME TO mine`,
+      `ALTER DATABASE ${quoted(nameOf(one))} SET search_path TO mine`,
+      `COMMENT ON DATABASE ${quoted(nameOf(one))} IS 'mine'`,
+      'SELECT lo_create(0)',
+      `SELECT lo_from_bytea(0, 'x')`,
+      'SET temp_file_limit = -1',
     ]) {
       const error = await asTenant(one, 'postgres', attempt).catch((thrown: unknown) => thrown);
       expect(error, attempt).to.have.property('code').that.is.oneOf(REFUSED);
     }
+  });
+
+  it('survives the loss of its connection between two queries', async () => {
+    const cluster = new Cluster(postgres.server, { keepConnections: true });
+    const lost = await cluster
+      .administer(async (client) => {
+        const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
+        const isOver = once(client as Client, 'end');
+        await withSql(postgres.server, 'template1', (sql) =>
+          sql('SELECT pg_terminate_backend($1)', [rows[0].pid]),
+        );
+        await isOver;
+        return client.query('SELECT 1');
+      })
+      .catch((error: unknown) => error);
+    expect(lost).to.have.property('reason', 'PostgresUnavailable');
+    expect(await cluster.has('postgres'), 'with the next connection').to.equal(true);
   });
 
   it('waits for a request that an Odoo is answering, not for one that comes later', async () => {
@@ -323,10 +383,4 @@ async function contentOf(
     }
     return cells;
   });
-}
-
-async function odooUser(): Promise<{ uid: number; gid: number }> {
-  const asked = ['run', '--rm', '--network', 'none', '--entrypoint', 'id', '--', images.odoo];
-  const [, uid, gid] = /uid=(\d+).*?gid=(\d+)/.exec(await run('docker', asked)) ?? [];
-  return { uid: Number(uid), gid: Number(gid) };
 }

@@ -5,6 +5,7 @@ import type {
   InvoiceLine,
   ObservedInstance,
   Plan,
+  Repository,
 } from '../../src/instance/types.ts';
 
 /*
@@ -60,10 +61,12 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     name: 'Odoo Panadería Ñandú',
     active: true,
     state: 'running',
+    reason: 'Running',
     desiredState: 'running',
     revision: 1,
     restartCount: 0,
     wasReady: true,
+    endsWithoutArchive: false,
     ports: { http: 20_000, longpolling: 25_000 },
     instanceUrl: '',
     templateCode: 'odoo',
@@ -81,6 +84,17 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     subscription: aSubscription(),
     companyTimeZone: 'Europe/Madrid',
     managerTime: new Date('2026-11-22T12:00:00Z'),
+    ...over,
+  };
+}
+
+export function aRepository(over: Partial<Repository> = {}): Repository {
+  return {
+    id: 1,
+    url: 'https://git.example.com/x',
+    branch: '19.0',
+    commit: '',
+    isOfPlan: false,
     ...over,
   };
 }
@@ -138,6 +152,7 @@ export function aPlan(over: Partial<Plan> = {}): Plan {
     id: 5,
     templateCode: 'odoo',
     modules: ['sale_management'],
+    repositories: [],
     languages: ['es_ES', 'en_US'],
     countryCode: 'ES',
     ...over,

@@ -7,7 +7,9 @@ import { Daemon } from '../../src/daemon.ts';
 import { FakeArchives } from '../fakes/archives.ts';
 import { HeldTime } from '../fakes/clock.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
+import { FakeDisk } from '../fakes/disk.ts';
 import { FakeEngine } from '../fakes/engine.ts';
+import { FakeFirewall } from '../fakes/firewall.ts';
 import { Life } from '../fakes/life.ts';
 import { FakeManager } from '../fakes/manager.ts';
 import { FakePeople } from '../fakes/people.ts';
@@ -24,6 +26,8 @@ export class Simulation {
   readonly engine = new FakeEngine();
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
   hasMemory = true;
+  readonly disk = new FakeDisk();
+  readonly firewall = new FakeFirewall();
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
   /** What the sidecar wrote into its log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
@@ -60,6 +64,8 @@ export class Simulation {
       whenRoom: (work) => work(),
       oneByOne: (work) => work(),
       hasMemory: () => this.hasMemory,
+      disk: this.disk,
+      firewall: this.firewall,
       now: this.time.now,
       log: pino({ level: 'info' }, { write: (line) => void this.logged.push(JSON.parse(line)) }),
     };

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { Life, type Moment } from '../fakes/life.ts';
 import { audit } from '../support/audit.ts';
+import { aRepository } from '../support/samples.ts';
 import { Simulation } from '../support/simulation.ts';
 
 /** What people do while the sidecar runs, and the adapter calls that all of it must lead through. */
@@ -12,7 +13,7 @@ interface Scenario {
   readonly through: readonly string[];
 }
 
-const repository = { id: 1, url: 'https://example.com/addons', branch: '19.0', commit: '' };
+const repository = aRepository();
 
 const SCENARIOS: readonly Scenario[] = [
   {

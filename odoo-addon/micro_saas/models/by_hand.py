@@ -19,7 +19,7 @@ BY_HAND = {
         USERS: {"name", "partner_id", "template_id", "repository_ids", "http_port", "longpolling_port"},
         AT_CREATION: {"factura_id", "company_id"},
     },
-    "odoo.docker.repository": {USERS: {"url", "branch"}, AT_CREATION: {"instance_id"}},
+    "odoo.docker.repository": {USERS: {"url", "branch"}, AT_CREATION: {"instance_id", "plan_id"}},
     "docker.compose.template": {MANAGERS: {"name", "code", "odoo_version", "active"}},
     "microsaas.subscription": {
         MANAGERS: {"partner_id", "product_id", "fecha_inicio", "fecha_fin"},
@@ -38,7 +38,7 @@ BY_HAND = {
             *("microsaas_memory_mb", "microsaas_cpus", "microsaas_modules", "microsaas_desde"),
             *("microsaas_own_terms", "microsaas_notice_days", "microsaas_grace_days"),
             *("microsaas_retention_days", "microsaas_final_notice_days", "microsaas_refund"),
-            "microsaas_renew_days",
+            *("microsaas_renew_days", "microsaas_repository_ids"),
         }
     },
 }

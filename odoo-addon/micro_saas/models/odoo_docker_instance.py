@@ -158,6 +158,8 @@ class OdooDockerInstance(models.Model):
         for vals in vals_list:  # one by one: each may take the next unit of the same invoice
             instances |= super().create([self._complete_vals(vals)])
         instances._create_subscriptions()
+        instances._copy_plan_repositories()
+        instances.filtered(lambda one: one.desired_state == "running")._take_up_repositories()
         instances._nudge()
         return instances
 
@@ -165,6 +167,8 @@ class OdooDockerInstance(models.Model):
         if self._is_quiet():
             return super().write(vals)
         result = super().write(vals)
+        if vals.get("desired_state") == "running":
+            self._take_up_repositories()
         if vals.keys() & WISHES:
             self._wish_changed()
         return result

@@ -65,10 +65,12 @@ class OdooDockerInstance(models.Model):
             "name": self.name,
             "active": self.active,
             "state": self.state,
+            "reason": self.reason or "",
             "desired_state": self.desired_state,
             "revision": self.revision,
             "restart_count": self.restart_count,
             "was_ready": self.was_ready,
+            "without_archive": self.without_archive,
             "http_port": self.http_port,
             "longpolling_port": self.longpolling_port,
             "instance_url": self.instance_url or "",
@@ -77,15 +79,7 @@ class OdooDockerInstance(models.Model):
             "cpus": plan.microsaas_cpus,
             "modules": plan._microsaas_module_list(),
             "workers": 0,
-            "repositories": [
-                {
-                    "id": repository.id,
-                    "url": repository.url,
-                    "branch": repository.branch or "",
-                    "commit": repository.commit or "",
-                }
-                for repository in self.repository_ids
-            ],
+            "repositories": self._desired_repositories(),
             "customer": self._desired_customer(),
             "requested_at": self.requested_at,
             # A slice forgets whom it was read together with: many instances would be many queries.
@@ -137,8 +131,7 @@ class OdooDockerInstance(models.Model):
             vals["next_review"] = fields.Datetime.to_datetime(report["next_review"])
         write_changed(self, vals)
         for row in report.get("commits", []):
-            repository = self.repository_ids.filtered(lambda repo, row=row: repo.id == row["id"])
-            write_changed(repository, {"commit": row["commit"]})
+            self._repository_fetched(row["id"], row["commit"])
         if report.get("subscription"):
             self.subscription_ids[:1]._apply_change(report["subscription"])
 

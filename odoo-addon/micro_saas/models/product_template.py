@@ -38,6 +38,13 @@ class ProductTemplate(models.Model):
         "Installed modules",
         help="Technical names separated by commas, for example: account,website_sale",
     )
+    microsaas_repository_ids = fields.One2many(
+        "odoo.docker.repository",
+        "plan_id",
+        "Repositories",
+        copy=True,
+        help="Addons that the plan's instances are made with; their modules can be installed from the start.",
+    )
     microsaas_desde = fields.Date(
         "Plan since", help="Invoices older than this day never create an instance by themselves."
     )

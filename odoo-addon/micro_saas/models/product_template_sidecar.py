@@ -37,6 +37,8 @@ class ProductTemplate(models.Model):
         return result
 
     def _microsaas_content_changed(self):
+        if not self:
+            return
         self.sudo().write({"microsaas_listo": False, "microsaas_listo_message": False})
         nudge(self.env, self._name, self.ids)
 
@@ -56,19 +58,24 @@ class ProductTemplate(models.Model):
                 "template_code": plan.plantilla_id.code or "",
                 "modules": plan._microsaas_module_list(),
                 "languages": languages,
+                "repositories": [row._as_desired() for row in plan.microsaas_repository_ids],
                 "country_code": (plan.company_id or self.env.company).country_id.code or "",
             }
             for plan in plans
         ]
 
     @api.model
-    def microsaas_report_plan(self, plan_id, is_ready, message):
+    def microsaas_report_plan(self, plan_id, is_ready, message, commits=()):
         """Say on a plan whether its modules are prepared.
 
         :param message: a sentence saying why not; empty while they are being prepared
+        :param commits: what was fetched of its repositories: a list of dicts of `id` and `commit`
         :return: True
         """
         check_sidecar(self.env)
         plan = self.sudo().browse(plan_id).exists()
+        fetched = {row["id"]: row["commit"] for row in commits}
+        for repository in plan.microsaas_repository_ids.filtered(lambda row: row.id in fetched):
+            write_changed(repository, {"commit": fetched[repository.id]})
         write_changed(plan, {"microsaas_listo": is_ready, "microsaas_listo_message": message})
         return True

@@ -1,5 +1,6 @@
 from . import (
     test_access,
+    test_ending,
     test_account_move,
     test_alerts,
     test_by_hand,
@@ -9,6 +10,7 @@ from . import (
     test_nudge,
     test_portal,
     test_product,
+    test_repositories,
     test_settings,
     test_sidecar_methods,
     test_subscription,

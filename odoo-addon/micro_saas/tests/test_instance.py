@@ -143,19 +143,6 @@ class TestInstance(MicroSaasCommon):
         with self.assertRaises(AccessError):
             instance.factura_id = self._invoice()
 
-    def test_repositories_are_wishes(self):
-        instance = self._instance()
-        before = instance.revision
-        repository = self.env["odoo.docker.repository"].with_user(self.seller).create(
-            {"instance_id": instance.id, "url": "https://github.com/OCA/web.git", "branch": "19.0"}
-        )
-        self.assertGreater(instance.revision, before)
-        before = instance.revision
-        self._report(instance, commits=[{"id": repository.id, "commit": "abc"}])
-        self.assertEqual((repository.commit, instance.revision), ("abc", before))
-        repository.unlink()
-        self.assertGreater(instance.revision, before)
-
     def test_only_what_never_ran_is_deleted(self):
         draft = self._instance()
         subscription = draft.subscription_ids

@@ -40,10 +40,10 @@ export function chapter(title: string, body: () => void): void {
   });
 }
 
-/** One test on the real parts; afterwards every invariant is checked (I1-I8). */
-export function scenario(title: string, body: (world: World) => Promise<void>): void {
+/** One test on the real parts; afterwards every invariant is checked (I1-I8). @param minutes that it may take */
+export function scenario(title: string, body: (world: World) => Promise<void>, minutes = 5): void {
   it(title, async () => {
     await body(theWorld());
     await audit(theWorld());
-  });
+  }).timeout(minutes * MINUTE);
 }

@@ -114,7 +114,7 @@ async function configure(stack: ManagerStack): Promise<void> {
   const file = 'sidecar/microsaas.yaml';
   const config = parse((await stack.files.read(file)) ?? '') as Record<string, object>;
   const manager = { ...config['manager'], pollSeconds: POLL_SECONDS };
-  const repositories = { protocols: ['https', 'http'] };
+  const repositories = { protocols: ['https', 'http'], privateHosts: ['127.0.0.1'] };
   const limits = { unitsPerLine: UNITS_PER_LINE };
   await stack.files.write(file, stringify({ ...config, manager, repositories, limits }));
 }

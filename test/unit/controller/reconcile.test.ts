@@ -5,6 +5,7 @@ import { decide } from '../../../src/instance/decide.ts';
 import type { Action, DesiredInstance, DesiredState } from '../../../src/instance/types.ts';
 import { FakeEngine } from '../../fakes/engine.ts';
 import { Life } from '../../fakes/life.ts';
+import { aRepository } from '../../support/samples.ts';
 import { Simulation } from '../../support/simulation.ts';
 
 /** The adapter call that each step is made of. */
@@ -39,7 +40,7 @@ const HISTORIES: ReadonlyArray<readonly Action[]> = [
 const UNHEARD = { progress: () => {}, soon: () => {} };
 
 const ID = 1;
-const repository = { id: 1, url: 'https://example.com/addons', branch: '19.0', commit: '' };
+const repository = aRepository();
 
 describe('reconcile', () => {
   let sim: Simulation;
@@ -79,7 +80,7 @@ describe('reconcile', () => {
       assignPorts: (desired) =>
         sim.manager.assignPorts(desired, { http: 20_005, longpolling: 40_005 }),
       fetchRepositories: async (desired) => {
-        const commits = await sim.engine.fetchRepositories(desired);
+        const { commits } = await sim.engine.fetchRepositories(desired);
         await sim.manager.report([{ id: ID, revision: 1, commits }]);
       },
       render: (desired) => sim.engine.render(desired),

@@ -9,6 +9,7 @@ import {
   TemplateDatabases,
 } from '../../../src/databases/template-database.ts';
 import { type TemplateKey, templateHash } from '../../../src/databases/template-key.ts';
+import type { TenantSession } from '../../../src/databases/tenant-session.ts';
 import { TerminalError } from '../../../src/errors.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
@@ -34,22 +35,32 @@ describe('TemplateDatabases', () => {
     address: { socketDir: '/run/postgresql', user: 'admin', password: 'secret' },
     has: async (name: string) => databases.has(name),
     ensureRole: async () => {},
+    create: async (name: string) => void databases.set(name, ''),
     drop: async (name: string) => void databases.delete(name),
     dropRole: async () => {},
-    connected: async <T>(_database: string, work: (client: Client) => Promise<T>) => {
-      const query = async (sql: string) => {
-        const [, created] = /^CREATE DATABASE "(\w+)"/.exec(sql) ?? [];
+    disconnect: async () => {},
+    enter: async <T>(_login: unknown, _purpose: unknown, work: (it: TenantSession) => Promise<T>) =>
+      work({
+        run: async () => 0,
+        rows: async (row) => row.array().parse(installed.map((name) => ({ name }))),
+      }),
+    administer: async <T>(work: (client: Client) => Promise<T>) => {
+      const one = async (sql: string) => {
         const [, from, to] = /^ALTER DATABASE "(\w+)" RENAME TO "(\w+)"/.exec(sql) ?? [];
         const [, noted, comment] = /^COMMENT ON DATABASE "(\w+)" IS '(.*)'$/.exec(sql) ?? [];
         const [, dropped] = /^DROP DATABASE "(\w+)"/.exec(sql) ?? [];
-        if (created) databases.set(created, '');
         if (from && to && databases.delete(from)) databases.set(to, '');
         if (noted) databases.set(noted, comment ?? '');
         if (dropped) dropping();
         if (dropped) databases.delete(dropped);
         if (sql.includes('shobj_description'))
           return { rows: [...databases].map(([name, said]) => ({ name, comment: said })) };
-        return { rows: installed.map((name) => ({ name, state: 'installed' })) };
+        return { rows: [] };
+      };
+      const query = async (sql: string) => {
+        let last = { rows: [] as Array<{ name: string; comment: string }> };
+        for (const statement of sql.split(';\n')) last = await one(statement);
+        return last;
       };
       return work({ query } as unknown as Client);
     },

@@ -16,6 +16,10 @@ const ENV = {
   GIT_COMMITTER_EMAIL: 'test@example.com',
 };
 
+/** What opens the repositories whose names begin with `private`. */
+export const TOKEN = 'token-of-the-tests';
+const TOKEN_HEADER = `Basic ${Buffer.from(`git:${TOKEN}`).toString('base64')}`;
+
 /** Real git repositories behind real HTTP on loopback: git's own CGI program answers. */
 export class GitServer {
   /** How many requests have come in. */
@@ -77,11 +81,16 @@ export class GitServer {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     this.requests += 1;
     const { pathname, searchParams } = new URL(request.url ?? '', 'http://x');
-    if (pathname.startsWith('/private')) {
+    const isPrivate = pathname.startsWith('/private');
+    if (isPrivate && request.headers.authorization !== TOKEN_HEADER) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end();
       return;
     }
     if (pathname.startsWith('/silent')) return;
+    if (pathname.startsWith('/moved')) {
+      response.writeHead(301, { location: String(request.url).replace('/moved', '/addons') }).end();
+      return;
+    }
     const cgi = spawn('git', ['http-backend'], {
       env: {
         ...ENV,

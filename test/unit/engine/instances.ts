@@ -17,7 +17,7 @@ export function anInput(changes: Partial<RenderInput> = {}): RenderInput {
     templateCode: 'odoo',
     directory: '/srv/microsaas/instances/7',
     sharedSocketDirectory: '/srv/microsaas/postgresql',
-    checkouts: ['/srv/microsaas/checkouts/abc'],
+    checkouts: [{ path: '/srv/microsaas/checkouts/abc', folders: [''], moduleName: '' }],
     network: 'ms-k3x9ab-net-1',
     publishAddress: '127.0.0.1',
     ports: { http: 8100, longpolling: 8200 },

@@ -101,8 +101,13 @@ describe('render', () => {
 
   for (const [what, change, reason, why] of [
     ['another database', replacing('{{ini database}}', 'other'), 'TemplateBreaksPolicy', /db_name/],
-    ['every database', replacing('{{ini dbfilter}}', '.*'), 'TemplateBreaksPolicy', /dbfilter/],
-    ['no dbfilter', replacing('dbfilter', '; dbfilter'), 'TemplateBreaksPolicy', /dbfilter/],
+    ['no database', replacing('db_name', '; db_name'), 'TemplateBreaksPolicy', /db_name/],
+    [
+      'a filter of databases',
+      replacing('list_db', 'dbfilter = .*\nlist_db'),
+      'TemplateBreaksPolicy',
+      /dbfilter/,
+    ],
     [
       'the database manager',
       replacing('list_db = False', 'list_db = True'),

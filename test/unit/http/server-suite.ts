@@ -58,6 +58,8 @@ export class ServerSuite {
     postgres: true,
   };
 
+  instances: string | null = null;
+
   ready = async () => this.parts;
 
   constructor(...addresses: ListenAddress[]) {
@@ -83,6 +85,7 @@ export class ServerSuite {
         return this.invited;
       },
       ready: () => this.ready(),
+      instances: () => this.instances,
       metrics: async () => 'microsaas_up 1\n',
       log: pino({}, { write: (line: string) => void this.logged.push(JSON.parse(line)) }),
     };

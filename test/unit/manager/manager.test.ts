@@ -5,6 +5,7 @@ import type { DesiredInstance } from '../../../src/instance/types.ts';
 import { OdooManager } from '../../../src/manager/manager.ts';
 import type { OdooClient } from '../../../src/manager/odoo-client.ts';
 import { toOdoo } from '../../../src/manager/transport.ts';
+import { aRepository } from '../../support/samples.ts';
 import { errorOf, OdooSuite } from './every-rpc.ts';
 import { INSTANCE_ROW, INVOICE_ROW, SUBSCRIPTION_ROW } from './sample-rows.ts';
 
@@ -53,7 +54,7 @@ describe('OdooManager', () => {
       subscription: null,
       requestedAt: 1_795_305_600.123456,
       customer: { name: 'Ana', email: 'ana@example.com', lang: 'es_ES', countryCode: 'ES' },
-      repositories: INSTANCE_ROW.repositories,
+      repositories: [aRepository({ url: 'https://git.example/x' })],
     });
     expect(instance).not.to.have.any.keys('phase_message', 'workers', 'desired_state');
   });

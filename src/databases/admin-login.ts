@@ -1,0 +1,19 @@
+import { z } from 'zod';
+import type { TenantSession } from './tenant-session.ts';
+
+/** Odoo's column takes any length; an address has at most 254 characters. */
+const LONGEST = 254;
+
+/**
+ * What the administrator of an instance types to log in, as it is now; '' when there is none.
+ * @returns a stranger's text that is safe to show in a terminal: one line without control characters
+ */
+export async function adminLogin(session: TenantSession): Promise<string> {
+  const [found] = await session.rows(
+    z.object({ login: z.string().max(LONGEST).nullable() }),
+    `SELECT pg_catalog.left(u.login::text, ${LONGEST}) AS login
+       FROM public.res_users u JOIN public.ir_model_data d ON d.res_id = u.id
+      WHERE d.module = 'base' AND d.name = 'user_admin' LIMIT 1`,
+  );
+  return (found?.login ?? '').replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '�');
+}

@@ -1,0 +1,121 @@
+import { Socket } from 'node:net';
+import { Client } from 'pg';
+import type { z } from 'zod';
+import { RetryableError, TenantDatabaseError, TerminalError } from '../errors.ts';
+
+/** The way into one tenant's database: as the role that everything in it belongs to. */
+export interface TenantLogin {
+  readonly database: string;
+  readonly role: string;
+  readonly password: string;
+}
+
+/** What a session is for, and how long each statement and the whole session may take, in milliseconds. */
+export interface SessionPurpose {
+  readonly access: 'read' | 'write';
+  readonly statementMs: number;
+  readonly totalMs: number;
+}
+
+/** A look or a small change in a database that a tenant uses: whatever lies in it may be there to hold us up. */
+export const LOOK: SessionPurpose = { access: 'read', statementMs: 3_000, totalMs: 8_000 };
+export const TOUCH: SessionPurpose = { ...LOOK, access: 'write' };
+
+/** Work on a database that no tenant has entered yet: only a slow machine holds it up. */
+export const MAKING: SessionPurpose = { access: 'write', statementMs: 300_000, totalMs: 900_000 };
+
+/** How long a statement waits for a lock, in milliseconds. */
+const LOCK_TIMEOUT = 2_000;
+
+/** How much a session may be sent, in bytes: errors and notices that a tenant's functions raise are part of it. */
+const MOST_RECEIVED = 1_000_000;
+
+/** Errors that say "the server is not there": those of its socket, and of its start and stop. */
+const SERVER_AWAY = new Set(['ENOENT', 'ECONNREFUSED', '57P03']);
+
+/** What is asked in a tenant's database. Only `pg_catalog` is searched, so every table is named with its schema. */
+export interface TenantSession {
+  /** Runs one statement. @returns how many rows it wrote */
+  run(sql: string, values?: readonly unknown[]): Promise<number>;
+  /** The rows of one query, each of which must be what `row` says: they are a stranger's text. */
+  rows<T>(row: z.ZodType<T>, sql: string, values?: readonly unknown[]): Promise<T[]>;
+}
+
+/**
+ * Runs `work` inside a tenant's database, logged in as the tenant: the only way into one (ADR 9). Triggers, views, operators and
+ * functions that lie there may run, with the tenant's own rights, for a limited time, and say a limited amount.
+ * @throws RetryableError('PostgresUnavailable') when no server is there; TenantDatabaseError for all that the tenant may be the cause of
+ */
+export async function inTenantDatabase<T>(
+  socketDir: string,
+  login: TenantLogin,
+  purpose: SessionPurpose,
+  work: (session: TenantSession) => Promise<T>,
+): Promise<T> {
+  const socket = new Socket();
+  const client = new Client({
+    host: socketDir,
+    user: login.role,
+    password: login.password,
+    database: login.database,
+    stream: () => socket,
+    connectionTimeoutMillis: Math.min(purpose.totalMs, 30_000),
+    options: settings(purpose),
+    application_name: 'microsaas',
+  });
+  // Without a listener, a server that goes away between two queries would end the process.
+  client.on('error', () => {});
+  const breakOff = (why: string) => socket.destroy(new Error(why));
+  const timer = setTimeout(() => breakOff('it took too long'), purpose.totalMs);
+  let received = 0;
+  socket.on('connect', () =>
+    socket.on('data', ({ length }) => {
+      received += length;
+      if (received > MOST_RECEIVED) breakOff('it sent too much');
+    }),
+  );
+  try {
+    await client.connect();
+    return await work(sessionOn(client));
+  } catch (cause) {
+    throw asReason(login.database, cause);
+  } finally {
+    // Whoever renames the database next must not meet this connection.
+    await client.end().catch(() => {});
+    clearTimeout(timer);
+    socket.destroy();
+  }
+}
+
+function sessionOn(client: Client): TenantSession {
+  return {
+    run: async (sql, values = []) => (await client.query(sql, [...values])).rowCount ?? 0,
+    rows: async (row, sql, values = []) =>
+      row.array().parse((await client.query(sql, [...values])).rows),
+  };
+}
+
+/** Settings of the connection itself come before those that a tenant gave their role or database. */
+function settings({ access, statementMs }: SessionPurpose): string {
+  const values = {
+    search_path: 'pg_catalog,pg_temp',
+    default_transaction_read_only: access === 'read' ? 'on' : 'off',
+    statement_timeout: statementMs,
+    lock_timeout: LOCK_TIMEOUT,
+    idle_in_transaction_session_timeout: statementMs,
+    client_min_messages: 'error',
+    local_preload_libraries: '',
+  };
+  return Object.entries(values)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' ');
+}
+
+function asReason(database: string, cause: unknown): Error {
+  if (SERVER_AWAY.has((cause as { code?: string }).code ?? ''))
+    return new RetryableError('PostgresUnavailable', 'The database server does not answer.', {
+      cause,
+    });
+  if (cause instanceof RetryableError || cause instanceof TerminalError) return cause;
+  return new TenantDatabaseError(database, cause);
+}

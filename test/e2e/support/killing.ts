@@ -1,0 +1,77 @@
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { execa } from 'execa';
+import { run } from '../../../stack/run.ts';
+import type { LogLine, Sidecar } from './sidecar.ts';
+
+/** How long after the moment aimed at the sidecar is killed, in milliseconds: a step takes some tenths of a second. */
+export const DELAYS = [0, 40, 150, 400] as const;
+
+/** A sidecar that cannot be hit within this time has passed the moment, or never came to it, in milliseconds. */
+const PATIENCE = 60_000;
+
+/**
+ * Does `act` and kills the sidecar so long after its log has a line that `isMoment` knows. The log is a stream, so that the
+ * moment is hit within some milliseconds.
+ * @throws Error when the line does not come
+ */
+export async function killedAt(
+  sidecar: Sidecar,
+  isMoment: (line: LogLine) => boolean,
+  delayMs: number,
+  act: () => Promise<unknown>,
+): Promise<void> {
+  const since = new Date().toISOString();
+  const logs = execa('docker', ['logs', '--follow', '--since', since, '--', sidecar.name], {
+    reject: false,
+    buffer: false,
+    timeout: PATIENCE,
+  });
+  try {
+    const reached = lineIn(logs.stdout, isMoment);
+    await act();
+    await reached;
+    await sleep(delayMs);
+    await sidecar.kill();
+    await expectKilled(sidecar);
+  } finally {
+    logs.kill();
+    await logs;
+  }
+  await sidecar.start();
+}
+
+/** Does `act` and kills the sidecar so long after it has resolved. */
+export async function killedAfter(
+  sidecar: Sidecar,
+  delayMs: number,
+  act: () => Promise<unknown>,
+): Promise<void> {
+  await act();
+  await sleep(delayMs);
+  await sidecar.kill();
+  await expectKilled(sidecar);
+  await sidecar.start();
+}
+
+/** A line that says the step begins for an instance. */
+export function stepOf(instance: number, step: string): (line: LogLine) => boolean {
+  return (line) => line['instance'] === instance && line['step'] === step && line.msg === 'step';
+}
+
+async function lineIn(
+  stream: NodeJS.ReadableStream,
+  isMoment: (line: LogLine) => boolean,
+): Promise<void> {
+  for await (const text of createInterface({ input: stream }))
+    if (text.startsWith('{') && isMoment(JSON.parse(text) as LogLine)) return;
+  throw new Error('the sidecar never came to the moment at which it was to be killed');
+}
+
+/** 137: ended by SIGKILL, and not by itself before. */
+async function expectKilled({ name }: Sidecar): Promise<void> {
+  const format = '{{.State.Running}} {{.State.ExitCode}}';
+  const said = await run('docker', ['container', 'inspect', '--format', format, '--', name]);
+  expect(said, 'the sidecar').to.equal('false 137');
+}

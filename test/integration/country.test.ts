@@ -1,0 +1,42 @@
+import { expect } from 'chai';
+import { databaseName } from '../../src/instance/name.ts';
+import { withSql } from '../../stack/sql.ts';
+import { anInstance } from '../support/samples.ts';
+import { tenantDatabases } from '../support/tenant-databases.ts';
+import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
+
+describe('a Spanish customer’s accounting in a real Odoo', function () {
+  this.timeout(900_000);
+  let postgres: TenantPostgres;
+  before(async () => {
+    postgres = await startTenantPostgres('country-test');
+  });
+  after(() => postgres?.remove());
+
+  it('is in euros, with the Spanish chart of accounts and taxes', async () => {
+    const { databases } = await tenantDatabases(postgres);
+    const customer = { name: 'Ana', email: 'ana@example.com', lang: 'en_US', countryCode: 'ES' };
+    const desired = anInstance({ id: 1, modules: ['account'], customer });
+    const told = { progress: () => {}, soon: () => {} };
+    await databases.create(desired, told, new AbortController().signal);
+    const database = databaseName(postgres.install, desired.id);
+    const [company] = await withSql(postgres.server, database, (sql) =>
+      sql(`SELECT currency.name AS currency, country.code AS country, company.chart_template AS chart,
+             (SELECT state FROM ir_module_module WHERE name = 'l10n_es') AS l10n_es,
+             (SELECT count(*)::int FROM account_account) > 100 AS has_accounts,
+             (SELECT count(*)::int FROM account_tax WHERE country_id <> country.id) AS foreign_taxes
+           FROM res_company company
+           JOIN res_currency currency ON currency.id = company.currency_id
+           JOIN res_partner partner ON partner.id = company.partner_id
+           JOIN res_country country ON country.id = partner.country_id`),
+    );
+    expect(company).to.deep.equal({
+      currency: 'EUR',
+      country: 'ES',
+      chart: 'es_pymes',
+      l10n_es: 'installed',
+      has_accounts: true,
+      foreign_taxes: 0,
+    });
+  });
+});

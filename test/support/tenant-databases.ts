@@ -1,0 +1,58 @@
+import { join } from 'node:path';
+import { OdooDatabases, type OdooDatabasesOptions } from '../../src/databases/databases.ts';
+import { ReadyPasswords } from '../../src/databases/ready-passwords.ts';
+import { dockerCli } from '../../src/engine/docker-cli.ts';
+import { InstanceDirs } from '../../src/engine/instance-dir.ts';
+import { runOdooInit } from '../../src/engine/odoo-init.ts';
+import { images } from '../../stack/images.ts';
+import { run } from '../../stack/run.ts';
+import type { TenantPostgres } from './tenant-postgres.ts';
+
+export const docker = dockerCli('/var/run/docker.sock');
+
+/** The sidecar's own code for databases on a real Postgres, and the folders it keeps. */
+export interface TenantDatabases {
+  readonly databases: OdooDatabases;
+  readonly dirs: InstanceDirs;
+  /** Fills a template database with a real Odoo. */
+  readonly init: OdooDatabasesOptions['init'];
+  readonly imageId: string;
+}
+
+/** @param change what differs from what the sidecar itself would say */
+export async function tenantDatabases(
+  { dataDir, install, server }: TenantPostgres,
+  change: (usual: OdooDatabasesOptions) => Partial<OdooDatabasesOptions> = () => ({}),
+): Promise<TenantDatabases> {
+  const passwords = new ReadyPasswords();
+  const dirs = new InstanceDirs(dataDir, () => passwords.take());
+  const imageId = await run('docker', ['image', 'inspect', '--format', '{{.Id}}', images.odoo]);
+  const owner = await odooUser();
+  const usual: OdooDatabasesOptions = {
+    install,
+    shared: server,
+    templatesDir: join(dataDir, 'templates'),
+    passwords,
+    init: (asked) => runOdooInit({ install, docker }, { ...asked, owner }),
+    placeOf: async (desired) => {
+      const { adminPassword, dbPassword } = await dirs.secrets(desired.id);
+      return {
+        own: null,
+        ...{ image: images.odoo, imageId, owner, dbPassword, adminPassword },
+        filestoreDir: dirs.paths(desired.id).filestore,
+        adminLogin: desired.customer.email,
+        url: `http://127.0.0.1:${desired.id}`,
+      };
+    },
+    sharedImageOf: async () => ({ image: images.odoo, imageId }),
+    currentImageId: async () => imageId,
+  };
+  const databases = new OdooDatabases({ ...usual, ...change(usual) });
+  return { databases, dirs, init: usual.init, imageId };
+}
+
+async function odooUser(): Promise<{ uid: number; gid: number }> {
+  const asked = ['run', '--rm', '--network', 'none', '--entrypoint', 'id', '--', images.odoo];
+  const [, uid, gid] = /uid=(\d+).*?gid=(\d+)/.exec(await run('docker', asked)) ?? [];
+  return { uid: Number(uid), gid: Number(gid) };
+}
