@@ -21,7 +21,9 @@ class OdooDockerInstance(models.Model):
 
     microsaas_busy = fields.Boolean("Being worked on", compute="_compute_microsaas_busy")
     # A removed one is shown for as long as it has data or is paid for: who paid is not told that there was nothing.
-    is_shown_to_customer = fields.Boolean(compute="_compute_is_shown_to_customer", compute_sudo=True)
+    is_shown_to_customer = fields.Boolean(
+        "Shown to the customer", compute="_compute_is_shown_to_customer", compute_sudo=True
+    )
 
     @api.depends("desired_state", "next_review")
     def _compute_microsaas_busy(self):

@@ -30,8 +30,8 @@ TIMEOUT = (2, 15)
 class OdooDockerInstance(models.Model):
     _inherit = "odoo.docker.instance"
 
-    welcome_hash = fields.Char(readonly=True, copy=False, groups=NO_ACCESS)
-    welcome_until = fields.Datetime(readonly=True, copy=False, groups=NO_ACCESS)
+    welcome_hash = fields.Char("Hash of the welcome page's token", readonly=True, copy=False, groups=NO_ACCESS)
+    welcome_until = fields.Datetime("Welcome page until", readonly=True, copy=False, groups=NO_ACCESS)
 
     def _welcome_url(self):
         """Return the address of a new welcome page; the pages before it close.

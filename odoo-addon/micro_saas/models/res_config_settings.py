@@ -23,7 +23,7 @@ class ResConfigSettings(models.TransientModel):
     )
     # Never the secret itself: what a settings field holds, `default_get` gives to whoever asks.
     microsaas_webhook_secret_set = fields.Boolean("Webhook secret", readonly=True)
-    microsaas_webhook_rotating = fields.Boolean(readonly=True)
+    microsaas_webhook_rotating = fields.Boolean("The sidecar has an earlier secret", readonly=True)
     microsaas_operator_id = fields.Many2one(
         "res.users",
         "Operator",
@@ -31,8 +31,8 @@ class ResConfigSettings(models.TransientModel):
         domain=[("share", "=", False)],
         help="Told of instances in error, of mails that did not leave and of a sidecar that is silent.",
     )
-    microsaas_no_mail_server = fields.Boolean(readonly=True)
-    microsaas_sidecar_silence = fields.Char(readonly=True)
+    microsaas_no_mail_server = fields.Boolean("No outgoing mail server", readonly=True)
+    microsaas_sidecar_silence = fields.Char("Nothing heard of the sidecar", readonly=True)
     microsaas_http_port_first = fields.Integer("First HTTP port")
     microsaas_http_port_last = fields.Integer("Last HTTP port")
     microsaas_longpolling_port_first = fields.Integer("First longpolling port")
