@@ -44,7 +44,6 @@ export function makeFleet(parallel = 2): Fleet {
     ),
     reporter: new Reporter(manager, () => {}),
     limits: { unitsPerLine: 20, claimsPerPlan: 20 },
-    inPaymentIsPaid: true,
     whenRoom: limited(parallel),
     oneByOne: limited(1),
     hasMemory: () => true,

@@ -166,11 +166,13 @@ export class Daemon {
   }
 
   async #pollAndRepeat(): Promise<void> {
+    const looked = this.#guarded(() => this.#diskWatch.look());
     await this.#guarded(async () => {
       this.#add(await poll(this.#world));
       this.#sayBack('Odoo');
       await this.#lookForPostgres();
     });
+    await looked;
     if (this.#stop.signal.aborted) return;
     this.#pollTimer = setTimeout(
       () => void this.#pollAndRepeat(),
@@ -179,7 +181,6 @@ export class Daemon {
   }
 
   async #sweep(): Promise<void> {
-    await this.#guarded(() => this.#diskWatch.look());
     await this.#guarded(() => this.#wallIn());
     await this.#guarded(async () => {
       const { keys, plans, orphans, states } = await sweep(this.#world);

@@ -23,7 +23,6 @@ export interface ManagerFacts {
   readonly addonVersion: string;
   readonly httpPorts: PortRange;
   readonly longpollingPorts: PortRange;
-  readonly inPaymentIsPaid: boolean;
 }
 
 /** The manager Odoo: says what should be, is told what is. Every method throws ManagerError. */
@@ -53,10 +52,10 @@ export interface Manager {
   /** False when another row has one of the two ports. */
   assignPorts(desired: DesiredInstance, ports: PortPair): Promise<boolean>;
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
-  /** How many instances have been suspended or removed by themselves within the last hour. */
-  descents(): Promise<Descents>;
-  /** Asks people, once, whether so many may go down; their word shows in the next descents(). */
-  askToGoOn(descents: Descents): Promise<void>;
+  /** How many instances have been suspended or removed by themselves within the last hour, before one more is. */
+  descents(instanceId: number): Promise<Descents>;
+  /** Asks people whether this instance, and all others that wait, may go down; their word shows in the next descents(). */
+  askToGoOn(instanceId: number, descents: Descents): Promise<void>;
 }
 
 /** Whatever runs instances. `observe` changes nothing; every other method may be repeated. */

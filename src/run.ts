@@ -12,7 +12,6 @@ import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
 import { standingOf } from './instance/decide.ts';
 import { countedByState } from './instance-table.ts';
-import type { ManagerFacts } from './interfaces.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
 import { assemble, type Sidecar } from './sidecar.ts';
@@ -47,7 +46,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
 
   try {
     await sidecar.repositories.sweep();
-    const facts = await greet(sidecar, log, stop);
+    await greet(sidecar, log, stop);
     await manager.syncTemplates(sidecar.templates.all);
     const room = new PQueue({
       concurrency: config.instances.parallel || Math.max(2, availableParallelism()),
@@ -73,7 +72,6 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
         ),
         reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
         limits: config.limits,
-        inPaymentIsPaid: facts.inPaymentIsPaid,
         whenRoom: (work) => room.add(work),
         oneByOne: (work) => choices.add(work),
         hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,
@@ -112,11 +110,7 @@ async function addresses(config: Config, { api }: Sidecar, log: Logger): Promise
 }
 
 /** Waits until the manager answers, saying once that it does not. @throws ConfigError for somebody else's manager. */
-async function greet(
-  { manager, install }: Sidecar,
-  log: Logger,
-  stop: AbortSignal,
-): Promise<ManagerFacts> {
+async function greet({ manager, install }: Sidecar, log: Logger, stop: AbortSignal): Promise<void> {
   let said = '';
   for (;;) {
     try {
@@ -124,7 +118,7 @@ async function greet(
       if (facts.installId !== install)
         throw new ConfigError(foreignInstall(facts.installId, install));
       log.info({ addon: facts.addonVersion }, 'the manager answers');
-      return facts;
+      return;
     } catch (error) {
       if (!(error instanceof ManagerError)) throw error;
       if (said !== error.kind) log.warn({ err: error }, 'the manager is away; trying again');

@@ -27,12 +27,12 @@ export async function keepBooks(
   world: World,
   mayDescend: boolean,
 ): Promise<Books> {
-  const { brake, calendar, inPaymentIsPaid, now } = world;
+  const { brake, calendar, now } = world;
   const { subscription } = desired;
   const inOrder = { isWritten: false, rung: null, change: {}, reviewAt: null };
   if (subscription === null) return inOrder;
   const isDayCertain = calendar.isDayCertain(desired.managerTime);
-  const view = { now: now(), isRunning: false, inPaymentIsPaid, isDayCertain };
+  const view = { now: now(), isRunning: false, isDayCertain };
   const { change, rung, ...verdict } = decideSubscription(desired, subscription, view);
   const soon = new Date(now().getTime() + HELD_FOR);
   const reviewAt = isDayCertain ? verdict.reviewAt : soon;
@@ -42,7 +42,7 @@ export async function keepBooks(
 
   const write = () => report(desired, change, rung, world);
   if (rung === 'suspend' || rung === 'remove') {
-    if (!(await brake.pass(write))) return { ...inOrder, reviewAt: soon };
+    if (!(await brake.pass(desired.id, write))) return { ...inOrder, reviewAt: soon };
   } else await write();
   return { isWritten: true, rung, change, reviewAt };
 }

@@ -17,16 +17,16 @@ export class Brake {
    * Does `descend`, which is counted as soon as it resolves, unless it would be one too many.
    * @returns whether it was done; if not, people have been asked.
    */
-  pass(descend: () => Promise<void>): Promise<boolean> {
-    const passing = this.#last.then(() => this.#pass(descend));
+  pass(instanceId: number, descend: () => Promise<void>): Promise<boolean> {
+    const passing = this.#last.then(() => this.#pass(instanceId, descend));
     this.#last = passing.catch(() => {}); // whoever asked is told, the next one is not concerned
     return passing;
   }
 
-  async #pass(descend: () => Promise<void>): Promise<boolean> {
-    const descents = await this.#manager.descents();
+  async #pass(instanceId: number, descend: () => Promise<void>): Promise<boolean> {
+    const descents = await this.#manager.descents(instanceId);
     if (isTooMany(descents)) {
-      await this.#manager.askToGoOn(descents);
+      await this.#manager.askToGoOn(instanceId, descents);
       return false;
     }
     await descend();

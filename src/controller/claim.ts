@@ -6,10 +6,10 @@ import type { World } from './world.ts';
  * May be repeated by anybody at any time. @returns the ids of the instances that its money is about, old and new.
  */
 export async function claim(invoiceId: number, world: World): Promise<number[]> {
-  const { manager, limits, inPaymentIsPaid, log } = world;
+  const { manager, limits, log } = world;
   const invoice = await manager.invoice(invoiceId);
   if (invoice === null) return [];
-  const { units, hold } = decideClaim(invoice, limits, inPaymentIsPaid);
+  const { units, hold } = decideClaim(invoice, limits);
   if (hold) {
     log.warn({ invoice: invoice.name, reason: hold.reason }, 'waits for a person');
     await manager.hold(invoiceId, hold.reason, hold.message);

@@ -1,6 +1,6 @@
-import { addDays, dayIn } from '../instance/days.ts';
 import { standingOf } from '../instance/decide.ts';
-import { decideSubscription } from '../instance/subscription.ts';
+import { removedDataKeptUntil } from '../instance/ladder.ts';
+import { decideSubscription, paidSinceRemoval } from '../instance/subscription.ts';
 import type { DesiredInstance, InstanceState, Report } from '../instance/types.ts';
 import { logLine } from './progress.ts';
 import type { World } from './world.ts';
@@ -71,11 +71,10 @@ function begin(desired: DesiredInstance, world: World) {
   const { subscription } = desired;
   const isBegun = subscription?.startDay && desired.wasReady;
   if (subscription === null || isBegun) return null;
-  const { calendar, inPaymentIsPaid, now } = world;
+  const { calendar, now } = world;
   const { change, reviewAt } = decideSubscription(desired, subscription, {
     now: now(),
     isRunning: true,
-    inPaymentIsPaid,
     isDayCertain: calendar.isDayCertain(desired.managerTime),
   });
   return change && { change, reviewAt };
@@ -94,8 +93,9 @@ function settledAs(desired: DesiredInstance): Settled {
     case 'removed': {
       if (!subscription?.hiddenAt)
         return { state: 'removed', reason: 'Removed', message: 'Removed. Its data is kept.' };
-      const hidden = dayIn(companyTimeZone, subscription.hiddenAt);
-      const until = addDays(hidden, subscription.terms.retention);
+      const { terms } = subscription;
+      const paidUntil = paidSinceRemoval(subscription);
+      const until = removedDataKeptUntil(subscription, terms, companyTimeZone, paidUntil);
       const message = `Removed. Its data is kept until ${until}.`;
       return { state: 'removed', reason: 'Removed', message, detail: until };
     }

@@ -13,7 +13,6 @@ export interface World {
   readonly archives: Archives;
   readonly reporter: Reporter;
   readonly limits: ClaimLimits;
-  readonly inPaymentIsPaid: boolean;
   /** Runs work that keeps processors busy (clones, starts) as soon as there is room for it, in the order asked. */
   readonly whenRoom: <T>(work: () => Promise<T>) => Promise<T>;
   /** Runs work that chooses among what all may have, one after the other. */

@@ -37,7 +37,11 @@ export class Firewall {
   async check(): Promise<void> {
     const { docker, image, install } = this.#options;
     const list = ['list', 'table', 'inet', firewallTable(install)];
-    const found = await docker(nft(install, image, list));
+    const found = await docker(nft(install, image, list)).catch((error: unknown) => {
+      // The first line says what is wrong, the others show where in the command.
+      if (error instanceof CommandError) throw new Error(error.stderr.split('\n')[0]);
+      throw error;
+    });
     for (const bridge of await this.#bridges())
       for (const chain of ['to_host', 'to_outside'])
         if (!found.includes(`iifname "${bridge}" jump ${chain}`))

@@ -4,15 +4,15 @@ export interface Descents {
   readonly taken: number;
   /** All that have data. */
   readonly fleet: number;
-  /** A person has looked within the last hour and said that it is right. */
-  readonly isReleased: boolean;
+  /** A person has seen that this very instance waits, and said that it may go down. */
+  readonly isApproved: boolean;
 }
 
 const MOST = 10;
 const LARGEST_SHARE = 0.1;
 
 /** Whether one more would be too many within an hour: then a person must say that it is right. */
-export function isTooMany({ taken, fleet, isReleased }: Descents): boolean {
+export function isTooMany({ taken, fleet, isApproved }: Descents): boolean {
   const after = taken + 1;
-  return !isReleased && after > MOST && after > LARGEST_SHARE * fleet;
+  return !isApproved && after > MOST && after > LARGEST_SHARE * fleet;
 }

@@ -43,12 +43,18 @@ export function startOfDay(timeZone: string, day: string): Date {
   return new Date(after);
 }
 
-/** The same day of the month `months` later, or the last day of a shorter month: 2026-01-31 and 1 → 2026-02-28. */
-export function addMonths(day: string, months: number): string {
+/**
+ * The same day of the month `months` later, or the last day of a shorter month: 2026-01-31 and 1 → 2026-02-28.
+ * @param anchor the day of the month to come back to: 2026-02-28, 1 and 31 → 2026-03-31. It counts where `day` is
+ *   what a month has of it.
+ */
+export function addMonths(day: string, months: number, anchor = 0): string {
   const [year = 0, month = 0, dayOfMonth = 0] = day.split('-').map(Number);
-  const lastOfMonth = new Date(Date.UTC(year, month + months, 0)).getUTCDate();
-  const date = new Date(Date.UTC(year, month - 1 + months, Math.min(dayOfMonth, lastOfMonth)));
-  return date.toISOString().slice(0, 10);
+  const lastOf = (index: number) => new Date(Date.UTC(year, index + 1, 0)).getUTCDate();
+  const isAnchored = dayOfMonth === Math.min(anchor, lastOf(month - 1));
+  const target = month - 1 + months;
+  const wanted = Math.min(isAnchored ? anchor : dayOfMonth, lastOf(target));
+  return new Date(Date.UTC(year, target, wanted)).toISOString().slice(0, 10);
 }
 
 export function addDays(day: string, days: number): string {

@@ -21,12 +21,8 @@ const NOTHING: ClaimDecision = { units: [], hold: null };
  * Which units of an invoice are owed an instance and have none. Pure: the whole policy of claiming.
  * An invoice that is not (or no longer) paid, or was credited in full, owes nothing.
  */
-export function decideClaim(
-  invoice: Invoice,
-  limits: ClaimLimits,
-  inPaymentIsPaid: boolean,
-): ClaimDecision {
-  if (invoice.partnerId === 0 || !isPaid(invoice, inPaymentIsPaid)) return NOTHING;
+export function decideClaim(invoice: Invoice, limits: ClaimLimits): ClaimDecision {
+  if (invoice.partnerId === 0 || !isPaid(invoice, invoice.inPaymentIsPaid)) return NOTHING;
   // Held units no longer count as backlog, so the reason may be gone: only a person ends a hold.
   if (invoice.hold !== '' && !invoice.approved) return NOTHING;
   const units: PlanUnit[] = [];

@@ -1,4 +1,4 @@
-import { addDays, dayIn } from './days.ts';
+import { addDays, dayIn, laterOf } from './days.ts';
 import type { Moments, Rung, Terms } from './subscription-types.ts';
 
 /** One rung: what it waits for, for how long, and where the moment it was taken is kept. */
@@ -52,11 +52,19 @@ export const LADDER: readonly RungRule[] = [
 /** The way down after *Remove*: the container is gone at once, the data when retention ends. */
 export const REMOVAL_LADDER: readonly RungRule[] = [
   {
+    rung: 'finalNotice',
+    mark: 'finalNoticeAt',
+    since: 'hiddenAt',
+    days: (terms) => Math.max(0, terms.retention - terms.finalNotice),
+    wait: 'retention − final notice, from the last paid day where it was paid since',
+    means: 'the customer is told for the last time',
+  },
+  {
     rung: 'archive',
     mark: 'archivedAt',
-    since: 'hiddenAt',
-    days: (terms) => terms.retention,
-    wait: 'retention',
+    since: 'finalNoticeAt',
+    days: (terms) => Math.min(terms.finalNotice, terms.retention),
+    wait: 'final notice',
     means: 'as above; until then a button brings the instance back',
   },
   {
@@ -69,15 +77,34 @@ export const REMOVAL_LADDER: readonly RungRule[] = [
   },
 ];
 
-/** The next rung and the day from which it is due: at once, '', for the first one of who has lapsed; null at the end. */
+/**
+ * The next rung and the day from which it is due: at once, '', for the first one of who has lapsed; null at the end.
+ * @param paidUntil the day until which a removed instance was paid since, or '': its data wait that much longer
+ */
 export function nextRung(
   ladder: readonly RungRule[],
   moments: Moments,
   terms: Terms,
   timeZone: string,
+  paidUntil = '',
 ): { readonly rule: RungRule; readonly day: string } | null {
   const rule = ladder.find(({ mark }) => moments[mark] === null);
   if (!rule) return null;
   const since = rule.since && moments[rule.since];
-  return { rule, day: since ? addDays(dayIn(timeZone, since), rule.days(terms)) : '' };
+  if (!since) return { rule, day: '' };
+  const from = dayIn(timeZone, since);
+  const base = rule.since === 'hiddenAt' ? laterOf(from, paidUntil) : from;
+  return { rule, day: addDays(base, rule.days(terms)) };
+}
+
+/** Until when the data of a removed instance are kept. @param paidUntil as in nextRung() */
+export function removedDataKeptUntil(
+  { finalNoticeAt, hiddenAt }: Moments,
+  terms: Terms,
+  timeZone: string,
+  paidUntil: string,
+): string {
+  if (finalNoticeAt)
+    return addDays(dayIn(timeZone, finalNoticeAt), Math.min(terms.finalNotice, terms.retention));
+  return hiddenAt ? addDays(laterOf(dayIn(timeZone, hiddenAt), paidUntil), terms.retention) : '';
 }

@@ -21,8 +21,8 @@ export function changeFrom(
   after: Subscription,
   notices: readonly Notice[],
 ): SubscriptionChange | null {
-  const periods = after.periods.filter(
-    ({ counted }, index) => counted !== null && counted !== before.periods[index]?.counted,
+  const periods = after.periods.filter((period, index) =>
+    hasChanged(before.periods[index], period),
   );
   const untold = notices.filter((notice) => !before.told.includes(noticeKey(notice)));
   const moments = MOMENTS.filter((name) => before[name]?.getTime() !== after[name]?.getTime());
@@ -32,13 +32,19 @@ export function changeFrom(
     ...(after.endDay === before.endDay ? {} : { endDay: after.endDay }),
     ...(after.reason === before.reason ? {} : { reason: after.reason }),
     ...Object.fromEntries(moments.map((name) => [name, after[name]])),
-    ...(periods.length === 0 ? {} : { periods: periods.map(countedOf) }),
+    ...(periods.length === 0 ? {} : { periods: periods.map(bookedOf) }),
     ...(untold.length === 0 ? {} : { notices: untold }),
   };
   return Object.keys(change).length === 0 ? null : change;
 }
 
-function countedOf({ counted, isFirst, lineId }: Period) {
-  if (counted === null) throw new TypeError(`line ${lineId} has not been counted`);
-  return { lineId, isFirst, ...counted };
+function hasChanged(before: Period | undefined, after: Period): boolean {
+  return (
+    after.counted !== before?.counted ||
+    after.missingSince?.getTime() !== before?.missingSince?.getTime()
+  );
+}
+
+function bookedOf({ counted, isFirst, lineId, missingSince }: Period) {
+  return { lineId, isFirst, counted, missingSince };
 }

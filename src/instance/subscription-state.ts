@@ -3,6 +3,7 @@ import type { SubscriptionState } from './subscription-types.ts';
 /** What the state is read from. */
 export interface Standing {
   readonly isCancelled: boolean;
+  readonly isRemoved: boolean;
   readonly isSuspended: boolean;
   readonly hasBegun: boolean;
   readonly isStoppedByHand: boolean;
@@ -19,6 +20,11 @@ export const STATES: ReadonlyArray<{
 }> = [
   { state: 'cancelled', when: 'a person has cancelled it', holds: (it) => it.isCancelled },
   {
+    state: 'removed',
+    when: 'a person has removed the instance, or its data are gone',
+    holds: (it) => it.isRemoved,
+  },
+  {
     state: 'expired',
     when: 'the instance is suspended: grace is over, or the money went back',
     holds: (it) => it.isSuspended,
@@ -26,7 +32,7 @@ export const STATES: ReadonlyArray<{
   { state: 'draft', when: 'the instance has never run', holds: (it) => !it.hasBegun },
   {
     state: 'paused',
-    when: 'a person has stopped or removed the instance',
+    when: 'a person has stopped the instance',
     holds: (it) => it.isStoppedByHand,
   },
   {

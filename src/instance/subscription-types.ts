@@ -6,12 +6,16 @@ export type SubscriptionState =
   | 'paused'
   | 'expiring_soon'
   | 'expired'
-  | 'cancelled';
+  | 'cancelled'
+  | 'removed';
 
 /** What becomes of a period when its money is given back. */
 export type RefundPolicy = 'suspend' | 'warn' | 'ignore';
 
-/** In days. The plan's own where it has them, else the manager's. */
+/** What becomes of a subscription that costs nothing when its term ends; '' for one that costs something. */
+export type FreePolicy = '' | 'continue' | 'end';
+
+/** In days, where nothing else is said. The plan's own where it has them, else its company's. */
 export interface Terms {
   /** Before the last paid day, when the customer is told that it comes. */
   readonly notice: number;
@@ -22,6 +26,9 @@ export interface Terms {
   /** Before the data go, when the customer is told for the last time. */
   readonly finalNotice: number;
   readonly refund: RefundPolicy;
+  /** In hours: how long missing money may be missing before anything is done about it. */
+  readonly reconsider: number;
+  readonly free: FreePolicy;
 }
 
 /** What became of the money for one invoice line. */
@@ -46,9 +53,11 @@ export interface CountedPeriod {
   /** The last paid day before and after. */
   readonly before: string;
   readonly after: string;
-  /** How many days the line gave; fewer than lie between the two when the service had lapsed. */
+  /** How many days the line gives when all of it is paid; fewer than lie between the two when the service had lapsed. */
   readonly days: number;
-  /** The day on which they were taken back with the money, or ''. */
+  /** How many of them went back with the money. `after` does not show it. */
+  readonly taken: number;
+  /** The day on which the last of them were taken back, or ''. */
   readonly takenBackOn: string;
 }
 
@@ -57,7 +66,10 @@ export interface Period {
   /** The invoice line; 0 for a first period that nobody was invoiced. */
   readonly lineId: number;
   readonly isFirst: boolean;
+  /** As sold. 0: no end, for an instance without a plan; a renewal of 0 months gives nothing. */
   readonly months: number;
+  /** When the invoice was paid, null where nobody knows. */
+  readonly paidAt: Date | null;
   /** Null when nobody was invoiced: it is given. */
   readonly money: Money | null;
   /** Null for a renewal: all of the line is for this subscription. */
@@ -65,6 +77,8 @@ export interface Period {
   /** The line of the reversed invoice that this one corrects, or 0. */
   readonly replaces: number;
   readonly counted: CountedPeriod | null;
+  /** Since when its money has been missing, null while it is there or once the days were taken back. */
+  readonly missingSince: Date | null;
 }
 
 /** The rungs of the ladder that each instance takes at most once; the moment it did is kept in the manager. */
@@ -98,14 +112,19 @@ export interface Subscription extends Moments {
 /** Why a container does not run although people want it to; '' when it may. */
 export type SuspensionReason = '' | 'Expired' | 'Refunded' | 'Cancelled';
 
-/** Told to the customer by mail, but for `refundWarning` and `paidAfterRemoval`: a person must look at these. */
+/**
+ * Told to the customer by mail, but for `refundWarning`, `paidThoughRemoved` (the data are there still) and
+ * `paidAfterRemoval` (they are gone): a person must look at these.
+ */
 export type NoticeKind =
   | 'welcome'
   | 'expiring'
   | 'suspended'
   | 'renewed'
   | 'finalNotice'
+  | 'removed'
   | 'refundWarning'
+  | 'paidThoughRemoved'
   | 'paidAfterRemoval';
 
 /** Sent once for each subscription, kind and period, however often it is reported. */
@@ -122,7 +141,7 @@ export interface SubscriptionChange extends Partial<Moments> {
   readonly endDay?: string;
   readonly reason?: SuspensionReason;
   readonly archive?: string;
-  readonly periods?: ReadonlyArray<CountedPeriod & Pick<Period, 'lineId' | 'isFirst'>>;
+  readonly periods?: ReadonlyArray<Pick<Period, 'lineId' | 'isFirst' | 'counted' | 'missingSince'>>;
   readonly notices?: readonly Notice[];
 }
 

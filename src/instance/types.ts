@@ -62,6 +62,8 @@ export interface DesiredInstance {
   readonly requestedAt: number;
   readonly subscription: Subscription | null;
   readonly companyTimeZone: string;
+  /** Whether an invoice whose payment the bank has not confirmed yet counts as paid. */
+  readonly inPaymentIsPaid: boolean;
   /** What the manager's clock said when it answered. */
   readonly managerTime: Date;
 }
@@ -128,6 +130,8 @@ export interface Invoice {
   readonly moveType: string;
   readonly state: string;
   readonly paymentState: string;
+  /** Whether one whose payment the bank has not confirmed yet counts as paid. */
+  readonly inPaymentIsPaid: boolean;
   readonly invoiceDay: string;
   readonly partnerId: number;
   /** A person said that the held units may be provisioned. */

@@ -62,7 +62,6 @@ export const facts = z
     addon_version: z.string(),
     http_ports: portRange,
     longpolling_ports: portRange,
-    in_payment_is_paid: z.boolean(),
   })
   .transform(
     (row): ManagerFacts => ({
@@ -70,7 +69,6 @@ export const facts = z
       addonVersion: row.addon_version,
       httpPorts: row.http_ports,
       longpollingPorts: row.longpolling_ports,
-      inPaymentIsPaid: row.in_payment_is_paid,
     }),
   );
 
@@ -101,6 +99,7 @@ const desired = z
     requested_at: z.number(),
     subscription: z.union([z.literal(false), subscription]),
     company_tz: z.string(),
+    in_payment_is_paid: z.boolean(),
     now: z.number(),
   })
   .transform(
@@ -126,6 +125,7 @@ const desired = z
       requestedAt: row.requested_at,
       subscription: row.subscription || null,
       companyTimeZone: row.company_tz,
+      inPaymentIsPaid: row.in_payment_is_paid,
       managerTime: new Date(row.now * 1000),
     }),
   );

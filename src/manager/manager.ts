@@ -130,11 +130,13 @@ export class OdooManager implements Manager {
     await this.#odoo.call(INSTANCE, 'microsaas_restore', args, done);
   }
 
-  descents(): Promise<Descents> {
-    return this.#odoo.call(SUBSCRIPTION, 'microsaas_descents', {}, descents);
+  descents(instanceId: number): Promise<Descents> {
+    const args = { instance_id: instanceId };
+    return this.#odoo.call(SUBSCRIPTION, 'microsaas_descents', args, descents);
   }
 
-  async askToGoOn({ fleet, taken }: Descents): Promise<void> {
-    await this.#odoo.call(SUBSCRIPTION, 'microsaas_ask_to_go_on', { taken, fleet }, done);
+  async askToGoOn(instanceId: number, { fleet, taken }: Descents): Promise<void> {
+    const args = { instance_id: instanceId, taken, fleet };
+    await this.#odoo.call(SUBSCRIPTION, 'microsaas_ask_to_go_on', args, done);
   }
 }

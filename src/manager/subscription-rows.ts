@@ -32,6 +32,8 @@ const period = z
     line_id: count,
     is_first: z.boolean(),
     months: count,
+    paid_at: z.number().nonnegative(),
+    missing_since: moment,
     money: z.union([z.literal(false), money]),
     sold: z.union([
       z.literal(false),
@@ -40,7 +42,7 @@ const period = z
     replaces: count,
     counted: z.union([
       z.literal(false),
-      z.object({ before: day, after: day, days: z.int(), taken_back_on: day }),
+      z.object({ before: day, after: day, days: z.int(), taken: z.int(), taken_back_on: day }),
     ]),
   })
   .transform(
@@ -48,6 +50,8 @@ const period = z
       lineId: row.line_id,
       isFirst: row.is_first,
       months: row.months,
+      paidAt: row.paid_at > 0 ? new Date(row.paid_at * 1000) : null,
+      missingSince: row.missing_since,
       money: row.money || null,
       sold: row.sold || null,
       replaces: row.replaces,
@@ -56,6 +60,7 @@ const period = z
             before: row.counted.before,
             after: row.counted.after,
             days: row.counted.days,
+            taken: row.counted.taken,
             takenBackOn: row.counted.taken_back_on,
           }
         : null,
@@ -65,7 +70,15 @@ const period = z
 export const subscription = z
   .object({
     id,
-    state: z.enum(['draft', 'active', 'paused', 'expiring_soon', 'expired', 'cancelled']),
+    state: z.enum([
+      'draft',
+      'active',
+      'paused',
+      'expiring_soon',
+      'expired',
+      'cancelled',
+      'removed',
+    ]),
     fecha_inicio: day,
     fecha_fin: day,
     reason: z.enum(['', 'Expired', 'Refunded', 'Cancelled']),
@@ -75,6 +88,8 @@ export const subscription = z
       retention: count,
       final_notice: count,
       refund: z.enum(['suspend', 'warn', 'ignore']),
+      reconsider: count,
+      free: z.enum(['', 'continue', 'end']),
     }),
     periods: z.array(period),
     told: z.array(z.string()),
@@ -103,8 +118,8 @@ export const subscription = z
   );
 
 export const descents = z
-  .object({ taken: count, fleet: count, is_released: z.boolean() })
-  .transform(({ is_released: isReleased, ...row }): Descents => ({ ...row, isReleased }));
+  .object({ taken: count, fleet: count, is_approved: z.boolean() })
+  .transform(({ is_approved: isApproved, ...row }): Descents => ({ ...row, isApproved }));
 
 /** A change as `microsaas_report` takes it; undefined members are not sent and so not written. */
 export function subscriptionRow(change: SubscriptionChange): Record<string, unknown> {
@@ -119,13 +134,15 @@ export function subscriptionRow(change: SubscriptionChange): Record<string, unkn
     archived_at: change.archivedAt,
     data_removed_at: change.dataRemovedAt,
     hidden_at: change.hiddenAt,
-    periods: change.periods?.map(({ after, before, days, isFirst, lineId, takenBackOn }) => ({
+    periods: change.periods?.map(({ counted, isFirst, lineId, missingSince }) => ({
       line_id: lineId,
       is_first: isFirst,
-      before,
-      after,
-      days,
-      taken_back_on: takenBackOn,
+      before: counted?.before ?? '',
+      after: counted?.after ?? '',
+      days: counted?.days ?? 0,
+      taken: counted?.taken ?? 0,
+      taken_back_on: counted?.takenBackOn ?? '',
+      missing_since: missingSince,
     })),
     notices: change.notices?.map(({ kind, period: tells }) => ({ kind, period: tells })),
   };

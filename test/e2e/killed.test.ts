@@ -4,7 +4,7 @@ import { withSql } from '../../stack/sql.ts';
 import { eventually } from './support/eventually.ts';
 import { INSTANCE, type Row } from './support/instances.ts';
 import { DELAYS, killedAfter, killedAt, stepOf } from './support/killing.ts';
-import { paidUntil, passSince, payRenewal, purged } from './support/ladder.ts';
+import { paidUntil, passFinalNotice, passSince, payRenewal, purged } from './support/ladder.ts';
 import { chapter, scenario, theWorld } from './support/scenario.ts';
 import type { World } from './support/world.ts';
 
@@ -108,7 +108,7 @@ chapter('killed at every step, the next sidecar makes it good', () => {
         await passSince(world, await subscription(), 'hidden_at', 31);
         await sidecar.webhook({ model: INSTANCE, ids: [row.id] });
       });
-      await killedAt(sidecar, stepOf(row.id, 'purge'), delay, async () => {});
+      await killedAt(sidecar, stepOf(row.id, 'purge'), delay, () => passFinalNotice(world, row.id));
       const archive = await purged(world, row.id);
       const cut = sidecar.restore(archive).catch(() => 'cut off');
       await killedAfter(sidecar, DURING_A_RESTORE[index] ?? 0, async () => {});

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { passSince, purged } from './support/ladder.ts';
+import { passFinalNotice, passSince, purged } from './support/ladder.ts';
 import { logIn } from './support/login.ts';
 import { chapter, scenario } from './support/scenario.ts';
 
@@ -35,6 +35,7 @@ chapter('an instance with a Postgres of its own', () => {
     const { login, password } = await sidecar.secret(id);
     await instances.remove([id]);
     await passSince(world, await instances.subscription({ id }), 'hidden_at', 30);
+    await passFinalNotice(world, id);
     await sidecar.restore(await purged(world, id));
     await instances.reaches(id, 'stopped');
     await instances.press(id, 'start_instance');

@@ -51,6 +51,7 @@ chapter('a subscription from the welcome to the last day, and back', () => {
   const EXPIRING = 'Your Odoo is paid';
   const SUSPENDED = 'Your Odoo is suspended';
   const RENEWED = 'Your Odoo is renewed';
+  const REMOVED = 'Your Odoo was removed';
   const FINAL = 'The data of your Odoo will be removed';
 
   scenario(
@@ -123,7 +124,7 @@ chapter('a subscription from the welcome to the last day, and back', () => {
     const renewed = await becomes({ state: 'active', reason: false, suspended_at: false });
     expect(renewed.renovacion_ids).to.have.lengthOf(1);
     const days = (Date.parse(String(renewed.fecha_fin)) - Date.parse(dayFromNow(0))) / 86_400_000;
-    expect(days, `paid until ${renewed.fecha_fin}`).to.be.within(28, 31);
+    expect(days, `paid until ${renewed.fecha_fin}`).to.be.within(27, 30);
     expect((await subjects()).at(-1)).to.equal(RENEWED);
   });
 
@@ -174,10 +175,13 @@ chapter('a subscription from the welcome to the last day, and back', () => {
     async (world) => {
       const { instances } = world;
       await instances.remove([id]);
+      await eventually(async () => expect((await subjects()).at(-1)).to.equal(REMOVED));
       await passSince(world, subscription, 'hidden_at', 29);
+      await eventually(async () => expect((await subjects()).at(-1)).to.equal(FINAL));
+      await passSince(world, subscription, 'final_notice_at', 6);
       await world.sidecar.idle();
       expect((await row()).reason, 'a day before').to.equal('Removed');
-      await passSince(world, subscription, 'hidden_at', 1);
+      await passSince(world, subscription, 'final_notice_at', 1);
       const archive = await purged(world, id);
       const folder = `${world.stack.files.dataDir}/archives/${archive}`;
       const files = await world.onHost('find', folder, '-type', 'f', '-printf', '%f %m\n');

@@ -11,10 +11,9 @@ export function applyChange(before: Subscription, change: SubscriptionChange): S
     ...before,
     ...written,
     periods: before.periods.map((period) => {
-      const counted = periods.find(({ lineId }) => lineId === period.lineId);
-      if (!counted) return period;
-      const { after, before: last, days, takenBackOn } = counted;
-      return { ...period, counted: { after, before: last, days, takenBackOn } };
+      const booked = periods.find(({ lineId }) => lineId === period.lineId);
+      if (!booked) return period;
+      return { ...period, counted: booked.counted, missingSince: booked.missingSince };
     }),
     told: [...before.told, ...notices.map(noticeKey)],
   };

@@ -48,9 +48,9 @@ export class FakeManager implements Manager {
   readonly forSale = new Map<number, Plan>();
   /** What the sidecar said last about each plan. */
   readonly planReports = new Map<number, { readonly isReady: boolean; readonly message: string }>();
-  /** The brake has asked people; and they have said that it may go on. */
-  isAsked = false;
-  isReleased = false;
+  /** The instances that wait for people's word, and those that people have let go down. */
+  readonly waiting = new Set<number>();
+  readonly approved = new Set<number>();
   /** True: every call fails as it does when Odoo is down. */
   isAway = false;
 
@@ -73,7 +73,7 @@ export class FakeManager implements Manager {
       httpPorts: httpPorts ?? ([20_000, 39_999] as const),
       longpollingPorts: longpollingPorts ?? ([40_000, 59_999] as const),
     };
-    this.#facts = { addonVersion: '19.0.1.0.0', ...ranges, inPaymentIsPaid: true };
+    this.#facts = { addonVersion: '19.0.1.0.0', ...ranges };
     this.#http = new FreePorts(ranges.httpPorts);
     this.#longpolling = new FreePorts(ranges.longpollingPorts);
   }
@@ -183,7 +183,7 @@ export class FakeManager implements Manager {
     for (const template of templates) this.templates.set(template.code, template);
   }
 
-  async descents(): Promise<Descents> {
+  async descents(instanceId: number): Promise<Descents> {
     this.#checkHere();
     const rows = [...this.rows.values()].flatMap(({ subscription }) => subscription ?? []);
     const hourAgo = new Date(this.now().getTime() - 3_600_000);
@@ -191,12 +191,13 @@ export class FakeManager implements Manager {
       [suspendedAt, dataRemovedAt].some((moment) => moment !== null && moment > hourAgo),
     );
     const fleet = rows.filter(({ dataRemovedAt }) => dataRemovedAt === null);
-    return { taken: taken.length, fleet: fleet.length, isReleased: this.isReleased };
+    const isApproved = this.approved.has(instanceId);
+    return { taken: taken.length, fleet: fleet.length, isApproved };
   }
 
-  async askToGoOn(): Promise<void> {
+  async askToGoOn(instanceId: number): Promise<void> {
     this.#checkHere();
-    this.isAsked = true;
+    this.waiting.add(instanceId);
   }
 
   // -- its database -------------------------------------------------------------------------------

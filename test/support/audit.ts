@@ -32,7 +32,7 @@ export function audit({ manager, engine, databases }: Worlds): void {
 export function differences({ manager, engine }: Worlds): string[] {
   const found: string[] = [];
   for (const invoice of manager.invoices.values()) {
-    const { units } = decideClaim(invoice, NO_LIMITS, true);
+    const { units } = decideClaim(invoice, NO_LIMITS);
     if (units.length > 0 && invoice.hold === '')
       found.push(`invoice ${invoice.id}: ${units.length} unclaimed`);
   }

@@ -18,6 +18,8 @@ export const TERMS: Terms = {
   retention: 30,
   finalNotice: 7,
   refund: 'suspend',
+  reconsider: 24,
+  free: '',
 };
 
 /** The first month, paid and not counted yet. */
@@ -29,7 +31,9 @@ export function aPeriod(over: Partial<Period> = {}): Period {
     money: { moveType: 'out_invoice', state: 'posted', paymentState: 'paid', reversedRatio: 0 },
     sold: { unit: 1, quantity: 1, removed: [] },
     replaces: 0,
+    paidAt: null,
     counted: null,
+    missingSince: null,
     ...over,
   };
 }
@@ -83,6 +87,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     requestedAt: 1_795_348_000,
     subscription: aSubscription(),
     companyTimeZone: 'Europe/Madrid',
+    inPaymentIsPaid: true,
     managerTime: new Date('2026-11-22T12:00:00Z'),
     ...over,
   };
@@ -136,6 +141,7 @@ export function anInvoice(over: Partial<Invoice> = {}): Invoice {
     moveType: 'out_invoice',
     state: 'posted',
     paymentState: 'paid',
+    inPaymentIsPaid: true,
     invoiceDay: '2026-11-22',
     partnerId: 12,
     approved: false,

@@ -60,7 +60,6 @@ export class Simulation {
       ),
       reporter: new Reporter(manager, () => {}),
       limits: LIMITS,
-      inPaymentIsPaid: true,
       whenRoom: (work) => work(),
       oneByOne: (work) => work(),
       hasMemory: () => this.hasMemory,

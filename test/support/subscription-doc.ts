@@ -28,6 +28,8 @@ export const SITUATIONS: ReadonlyArray<
 export const EVENTS: ReadonlyArray<readonly [name: string, happen: (story: Story) => Story]> = [
   ['renewal paid', (story) => story.renew()],
   ['first sale refunded', (story) => story.refund(31)],
+  ['payment un-reconciled', (story) => story.money({ paymentState: 'not_paid' }, 31)],
+  ['un-reconciled for two days', (story) => story.money({ paymentState: 'not_paid' }, 31).pass(2)],
   ['refunded, paid again', (story) => story.refund(31).payAgain(31)],
   ['Stop', (story) => story.press('stopped')],
   ['Start', (story) => story.press('running')],
@@ -45,6 +47,60 @@ export const SETTINGS: ReadonlyArray<readonly [name: string, terms: Partial<Term
   ['no notice', { notice: 0 }],
   ['60 days of grace', { grace: 60 }],
   ['data kept for a year', { retention: 365 }],
+  ['a free plan that continues', { free: 'continue' }],
+  ['a free plan that ends', { free: 'end' }],
+  ['no reconsideration', { reconsider: 0 }],
+];
+
+/** Until when each of three months is paid that begin on a day and follow each other. */
+function calendar(day: string): string {
+  const story = new Story(day).settle();
+  const ends = [story.subscription.endDay];
+  for (let month = 0; month < 2; month++) ends.push(story.renew().subscription.endDay);
+  return `| ${[day, ...ends].join(' | ')} |`;
+}
+
+/** A month from 10 January, and when the next is paid. */
+const RENEWALS: ReadonlyArray<readonly [when: string, make: () => Story]> = [
+  ['on 1 February, early', () => new Story(FIRST_DAY).settle().pass(22).renew()],
+  ['on 11 February, in grace', () => new Story(FIRST_DAY).settle().pass(32).renew()],
+  ['on 20 February, when it is down', () => new Story(FIRST_DAY).settle().pass(41).renew()],
+];
+
+/** The numbers are those of the findings that these answer. */
+const QUESTIONS: readonly string[] = [
+  '## What an accountant would ask',
+  '- **1. I un-reconciled an invoice for a minute, reset it to draft, a payment bounced: what happens?** Nothing, if it is right',
+  '  again within the reconsideration time: same days, no mail. Only then is it suspended. A full credit note or refund acts at once.',
+  '- **2. And an instance that has no plan, or no invoice?** It never ends by itself and no renewal is asked for. A manager may write',
+  '  *Paid until* by hand; then it ends on that day.',
+  '- **4. Is a removed one counted as revenue?** No: `removed` is a state of its own.',
+  '- **6. A customer pays after *Remove*?** Nothing comes back by itself. A person is asked at once (*restore it, or give the money',
+  '  back*), and the data are kept for the whole retention after the time that was paid.',
+  '- **9. Are days of grace free?** No. What is paid in grace begins where the last period ended. What is paid when the instance was',
+  '  down begins on the day on which it comes back.',
+  '- **10. How long is a month?** From the 10th to the 9th. Who begins on the 31st is paid until the 27th or 28th in February and until',
+  '  the 30th in March again: the day on which the unbroken run began is kept.',
+  '- **11. I change a plan’s term, or untick *plan*: what of open invoices?** Nothing: the months stand on the invoice line since it was',
+  '  made.',
+  '- **13. I credit a part?** The days go back in proportion, rounded in the customer’s favour, after the reconsideration time; of several',
+  '  units, whole ones first.',
+  '- **16. I change *In payment counts as paid*?** It counts from the next look, without a restart.',
+  '- **18, 19. Whose day is it?** The company’s: its own time zone and its own days, in the settings of each company, for the sidecar,',
+  '  the forms and the daily job alike.',
+  '- **20. Are paused subscriptions invoiced ahead?** Yes, and their customers are told of the end like all others. A new plan makes its',
+  '  renewals 14 days ahead, so that the mail a week before has something to pay.',
+  '- **22. Two hundred end on one day?** A person is asked once, a week ahead, and lets exactly those go down that the list shows.',
+  '- **23. Is the customer told of *Remove*?** Yes, at once, and once more before the data go.',
+  '- **24. What costs nothing?** It *continues quietly* or *ends quietly*, as the plan says: no reminders, no suspension mails, no zero',
+  '  invoices. The customer is always told before data go. A cancellation can be undone until the last paid day; it cancels a renewal',
+  '  in draft and asks a person about one that is posted.',
+  '- **26. Who moved that date?** Each automatic suspension, return, changed end and removal of data leaves a line in the subscription’s',
+  '  chatter: the sidecar, what, why.',
+  '',
+  'Each is a row or a test of its own in `test/unit/instance/subscription.test.ts`, is carried out in',
+  '`test/unit/controller/subscription.test.ts`, and lives through three years in `subscription-years.test.ts`; what Odoo does of it is in',
+  '`TestSubscription` and `TestSubscriptionSidecar` of the addon.',
 ];
 
 function outcome(story: Story): string {
@@ -65,14 +121,17 @@ function table(): string[] {
 
 /** Where a setting leads somewhere else than the table above. */
 function differences(): string[] {
+  const cases = SITUATIONS.flatMap(([situation, make]) =>
+    EVENTS.map(([event, happen]) => {
+      const lead = (terms?: Partial<Terms>) => outcome(happen(make(terms)));
+      return { situation, event, lead, usual: lead() };
+    }),
+  );
   const rows = SETTINGS.flatMap(([setting, terms]) =>
-    SITUATIONS.flatMap(([situation, make]) =>
-      EVENTS.flatMap(([event, happen]) => {
-        const usual = outcome(happen(make()));
-        const other = outcome(happen(make(terms)));
-        return other === usual ? [] : [[setting, situation, event, other, usual]];
-      }),
-    ),
+    cases.flatMap(({ event, lead, situation, usual }) => {
+      const other = lead(terms);
+      return other === usual ? [] : [[setting, situation, event, other, usual]];
+    }),
   );
   const head = ['setting', 'state', 'event', 'then', 'instead of'];
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
@@ -138,16 +197,29 @@ export function subscriptionDoc(): string {
     ...differences(),
     '',
     '## Money',
-    '- A paid line adds its months once, from the later of today and the last paid day.',
-    '- Its money goes back: the line’s days are taken away at once. Nothing left: suspended without grace, reason `Refunded`.',
+    '- A paid line adds its months once.',
+    `- Its money is missing (un-reconciled, reset to draft, cancelled, one of several payments bounced, a part credited): after`,
+    `  ${TERMS.reconsider} hours (*reconsideration*) the line’s days are taken away, all or in proportion. All of it credited or sent back: at once.`,
+    '  Nothing left: suspended without grace, reason `Refunded`.',
     '- Paid again: the same days come back, and those on which the instance was down because of it.',
     '- An invoice that corrects a reversed one takes its place: the same period, not another one.',
     '- Part of a line credited: of several units, those whose instances people have removed, then the last ones.',
     '- The plan may *warn* (a person gets an activity) or *ignore* instead; then nothing is taken away.',
     '- Stopping by hand pauses. Paused days are not added to the last paid day, and a payment never undoes a stop.',
     '',
+    '## Days',
+    '| the instance begins | its first month | with another month | and another |',
+    '| --- | --- | --- | --- |',
+    ...['2026-01-10', '2026-01-31', '2028-01-30'].map(calendar),
+    '',
+    '| the renewal is paid | paid until 9 February, then until |',
+    '| --- | --- |',
+    ...RENEWALS.map(([when, make]) => `| ${when} | ${make().subscription.endDay} |`),
+    '',
+    ...QUESTIONS,
+    '',
     '## Settings',
-    'In *Settings → MicroSaaS*, in days; a plan with *Own days* ticked has its own.',
+    'In *Settings → MicroSaaS*, for each company; a plan with *Own days* ticked has its own.',
     '',
     '| setting | default | what it is |',
     '| --- | --- | --- |',
@@ -155,14 +227,17 @@ export function subscriptionDoc(): string {
     `| grace | ${TERMS.grace} | after the last paid day, while the instance still runs |`,
     `| retention | ${TERMS.retention} | from the suspension, or from *Remove*, until the data go |`,
     `| final notice | ${TERMS.finalNotice} | before the data go, when the customer is told for the last time |`,
+    `| reconsideration | ${TERMS.reconsider} hours | from the moment money is missing until anything is done about it |`,
+    '| time zone | the company’s contact’s, else the administrator’s, else UTC | in which a day begins and ends |',
     '',
-    'Only on the plan: what happens *when the payment is given back*, and how many days ahead the *renewal invoice* is issued',
-    '(0: by hand, with *Renew*).',
+    'Only on the plan: what happens *when the payment is given back*; how many days ahead the *renewal invoice* is made (14 for a',
+    'new plan; 0: by hand, with *Renew*); whether a plan that costs nothing *continues quietly* or *ends quietly*.',
     '',
     ...MAILS_DOC,
     '## Two safeguards',
     '- **The brake.** When more than 10 instances and more than a tenth of all would go down within an hour, the sidecar stops and',
-    '  asks: *MicroSaaS → Configuration → Brake*, *Go on*.',
+    '  asks: *MicroSaaS → Configuration → Brake* lists those that wait, and *Go on* lets these go down and no other. Where so many end',
+    '  on one day, it is asked once, a week ahead.',
     '- **The clock.** Nobody is suspended, warned or removed while Odoo and the sidecar differ by more than five minutes, or for a',
     '  day after the sidecar’s clock has jumped. Payments count all the same.',
     '',

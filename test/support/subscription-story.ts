@@ -83,7 +83,6 @@ export class Story {
     return decideSubscription(desired, this.subscription, {
       now: this.#noon,
       isRunning: this.runs,
-      inPaymentIsPaid: true,
       isDayCertain: this.isDayCertain,
     });
   }

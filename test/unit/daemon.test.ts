@@ -23,7 +23,7 @@ describe('Daemon', () => {
     expect(await sim.untilSettled()).to.be.below(1_000);
     expect(row()).to.include({ state: 'running', reason: 'Running' });
     expect(row().nextReview, 'at least once a day').to.be.below(new Date('2026-11-24'));
-    expect(row().subscription).to.include({ startDay: '2026-11-22', endDay: '2026-12-22' });
+    expect(row().subscription).to.include({ startDay: '2026-11-22', endDay: '2026-12-21' });
     expect(row().log.at(-1)).to.match(
       /^2026-11-22 12:01:0\d Answering 0\.\d\d s after the request/,
     );

@@ -1,5 +1,6 @@
 from . import (
     docker_compose_template,
+    res_company,
     product_template,
     product_template_sidecar,
     odoo_docker_instance,

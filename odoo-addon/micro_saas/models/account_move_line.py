@@ -37,6 +37,13 @@ class AccountMoveLine(models.Model):
         "Instances",
         context={"active_test": False},
     )
+    microsaas_months = fields.Integer(
+        "Months of a unit",
+        compute="_compute_microsaas_months",
+        store=True,
+        aggregator=None,
+        help="The plan's term when this line was made. A term that is changed later changes nothing here.",
+    )
     microsaas_claimed = fields.Integer(
         "Units with an instance",
         compute="_compute_microsaas_claimed",
@@ -45,6 +52,12 @@ class AccountMoveLine(models.Model):
         aggregator=None,
     )
 
+    @api.depends("product_id", "suscripcion_id")
+    def _compute_microsaas_months(self):
+        for line in self:
+            plan = line.product_id if line.product_id.es_plan_microsaas else line.suscripcion_id.product_id
+            line.microsaas_months = plan._microsaas_months()
+
     @api.depends("microsaas_instance_ids", "microsaas_origen_id.microsaas_claimed")
     def _compute_microsaas_claimed(self):
         claimed = self._microsaas_claimed()
@@ -52,9 +65,10 @@ class AccountMoveLine(models.Model):
             line.microsaas_claimed = len(claimed.get(line._origin.id, ()))
 
     def _auto_init(self):
-        # On a company's whole history the new column is empty, which means none; computing it would take minutes.
-        if not column_exists(self.env.cr, "account_move_line", "microsaas_claimed"):
-            create_column(self.env.cr, "account_move_line", "microsaas_claimed", "int4")
+        # On a company's whole history the new columns are empty, which means none; computing them would take minutes.
+        for name in ("microsaas_claimed", "microsaas_months"):
+            if not column_exists(self.env.cr, "account_move_line", name):
+                create_column(self.env.cr, "account_move_line", name, "int4")
         return super()._auto_init()
 
     def init(self):

@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from .alerts import close_activities, person_for, raise_activity
-from .sidecar import check_sidecar, finite
+from .sidecar import check_sidecar, finite, in_payment_is_paid
 
 HOLD_ACTIVITY = "micro_saas.mail_activity_type_hold"
 
@@ -50,6 +50,7 @@ class AccountMove(models.Model):
             "move_type": self.move_type,
             "state": self.state,
             "payment_state": self.payment_state or "not_paid",
+            "in_payment_is_paid": in_payment_is_paid(self.env),
             "invoice_date": fields.Date.to_string(self.invoice_date) or "",
             "partner_id": self.partner_id.id or 0,
             "approved": self.microsaas_approved,

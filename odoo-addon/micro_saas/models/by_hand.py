@@ -38,7 +38,7 @@ BY_HAND = {
             *("microsaas_memory_mb", "microsaas_cpus", "microsaas_modules", "microsaas_desde"),
             *("microsaas_own_terms", "microsaas_notice_days", "microsaas_grace_days"),
             *("microsaas_retention_days", "microsaas_final_notice_days", "microsaas_refund"),
-            *("microsaas_renew_days", "microsaas_repository_ids"),
+            *("microsaas_renew_days", "microsaas_repository_ids", "microsaas_reconsider_hours", "microsaas_free"),
         }
     },
 }

@@ -2,17 +2,22 @@
 
 from datetime import timedelta
 
-from odoo import api, fields, models
+from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError
 
 from .sidecar import check_sidecar
 
 ACTIVITY = "micro_saas.mail_activity_type_subscription"
 WINDOW = timedelta(hours=1)
+# So many in an hour, and such a share of all, need nobody's word: as in src/instance/brake.ts.
+MOST = 10
+LARGEST_SHARE = 0.1
+# So long ahead is it asked about many that end on one day.
+AHEAD = timedelta(days=7)
 
 
 class MicrosaasBrake(models.Model):
-    """One time that the sidecar stopped and asked."""
+    """One time that a person is asked whether many may go down: those listed, and no other."""
 
     _name = "microsaas.brake"
     _description = "Brake on suspensions and removals"
@@ -22,65 +27,150 @@ class MicrosaasBrake(models.Model):
 
     taken = fields.Integer("Already down", readonly=True)
     fleet = fields.Integer("Instances in all", readonly=True)
-    released_at = fields.Datetime("Released", readonly=True)
+    planned_on = fields.Date(
+        "Last paid day", readonly=True, help="Many end on this day; empty: they were due when it was asked."
+    )
+    subscription_ids = fields.Many2many(
+        "microsaas.subscription",
+        string="Waiting",
+        readonly=True,
+        help="Those that go down once this is approved. Who is renewed meanwhile is no longer listed.",
+    )
+    waiting = fields.Integer("How many wait", compute="_compute_waiting")
+    released_at = fields.Datetime("Approved", readonly=True)
+
+    @api.depends("subscription_ids")
+    def _compute_waiting(self):
+        for brake in self:
+            brake.waiting = len(brake.subscription_ids)
 
     def action_release(self):
-        """Let the sidecar go on for an hour.
+        """Let those that are listed go down.
 
         :return: True
+        :raise AccessError: the user is not a MicroSaaS manager
         """
         if not self.env.user.has_group("micro_saas.group_microsaas_manager"):
             raise AccessError(self.env._("Only a MicroSaaS manager releases the brake."))
-        brakes = self.sudo()
-        brakes.released_at = fields.Datetime.now()
-        brakes.activity_unlink([ACTIVITY])
-        self.env["odoo.docker.instance"]._review_all()
+        for brake in self.sudo():
+            brake.released_at = fields.Datetime.now()
+            brake.activity_unlink([ACTIVITY])
+            brake._message_log(body=self.env._("%s instances may go down.", brake.waiting))
+            brake.subscription_ids.instancia_id._quiet()._make_due()
         return True
+
+    @api.model
+    def _forget(self, subscriptions):
+        """Take subscriptions off every list: they went down, or are paid until another day."""
+        brakes = self.search([("subscription_ids", "in", subscriptions.ids)])
+        brakes.write({"subscription_ids": [Command.unlink(subscription_id) for subscription_id in subscriptions.ids]})
+
+    def _ask(self, note):
+        """Ask people, unless they are being asked already."""
+        if not self.activity_ids:
+            self.activity_schedule(
+                ACTIVITY,
+                summary=self.env._("Many instances would be suspended or removed"),
+                note=note,
+                user_id=self.env.ref("base.user_admin").id,
+            )
+
+    @api.model
+    def _cron_ask_ahead(self):
+        """Ask once about many subscriptions that end on one day, a week before."""
+        subscriptions = self.env["microsaas.subscription"].sudo().with_context(active_test=False)
+        today = fields.Date.today()
+        fleet = subscriptions.search_count(subscriptions._fleet_domain())
+        ending = subscriptions.search(
+            [
+                *subscriptions._fleet_domain(),
+                ("suspended_at", "=", False),
+                ("state", "!=", "removed"),
+                ("fecha_fin", ">=", today),
+                ("fecha_fin", "<=", today + AHEAD),
+            ]
+        ).filtered(lambda sub: not sub._goes_on_by_itself())
+        for day, together in ending.grouped("fecha_fin").items():
+            is_many = len(together) > MOST and len(together) > LARGEST_SHARE * fleet
+            if is_many and not self.search_count([("planned_on", "=", day)]):
+                values = {"planned_on": day, "fleet": fleet, "subscription_ids": [Command.set(together.ids)]}
+                self.create(values)._ask(
+                    self.env._(
+                        "%(count)s of %(fleet)s subscriptions end on %(day)s. Those that are not renewed by then"
+                        " are suspended when their days of grace are over. If that is right, open the brake and press"
+                        " Go on: nothing is held up then.",
+                        count=len(together),
+                        fleet=fleet,
+                        day=day,
+                    )
+                )
 
 
 class MicrosaasSubscription(models.Model):
     _inherit = "microsaas.subscription"
 
     @api.model
-    def microsaas_descents(self):
-        """Return how many instances went down by themselves within the last hour.
+    def _fleet_domain(self):
+        return [("data_removed_at", "=", False), ("instancia_id.was_ready", "=", True)]
 
-        :return: dict of `taken`, `fleet` (all that have data) and `is_released`
+    @api.model
+    def microsaas_descents(self, instance_id):
+        """Return how many instances went down by themselves within the last hour, before this one does.
+
+        :return: dict of `taken`, `fleet` (all that have data) and `is_approved` (a person let this one go down)
         """
         check_sidecar(self.env)
         since = fields.Datetime.now() - WINDOW
         subscriptions = self.sudo().with_context(active_test=False)
         recent = ["|", ("suspended_at", ">=", since), ("data_removed_at", ">=", since)]
-        released = [("released_at", ">=", since)]
+        approved = [
+            ("released_at", "!=", False),
+            ("subscription_ids.instancia_id", "=", instance_id),
+        ]
         return {
             "taken": subscriptions.search_count(recent),
-            "fleet": subscriptions.search_count(
-                [("data_removed_at", "=", False), ("instancia_id.was_ready", "=", True)]
+            "fleet": subscriptions.search_count(self._fleet_domain()),
+            "is_approved": bool(
+                self.env["microsaas.brake"].sudo().with_context(active_test=False).search_count(approved)
             ),
-            "is_released": bool(self.env["microsaas.brake"].sudo().search_count(released)),
         }
 
     @api.model
-    def microsaas_ask_to_go_on(self, taken, fleet):
-        """Ask people, once, whether so many instances may go down.
+    def microsaas_ask_to_go_on(self, instance_id, taken, fleet):
+        """Ask people whether this instance, and all others that are due, may go down.
 
         :return: True
         """
         check_sidecar(self.env)
+        everything = self.sudo().with_context(active_test=False)
+        waiting = everything.search([("instancia_id", "=", instance_id)]) | everything._about_to_go_down()
         brakes = self.env["microsaas.brake"].sudo()
-        since = fields.Datetime.now() - timedelta(days=1)
-        if brakes.search_count([("released_at", "=", False), ("create_date", ">=", since)]):
-            return True
-        brake = brakes.create({"taken": taken, "fleet": fleet})
-        brake.activity_schedule(
-            ACTIVITY,
-            summary=self.env._("Many instances would be suspended or removed"),
-            note=self.env._(
+        brake = brakes.search([("released_at", "=", False), ("planned_on", "=", False)], limit=1)
+        brake = brake or brakes.create({"taken": taken, "fleet": fleet})
+        brake.subscription_ids |= waiting
+        brake._ask(
+            self.env._(
                 "%(taken)s of %(fleet)s instances went down within an hour, and more are due. The sidecar waits."
-                " Check the clock and the payments; if it is right, press Go on.",
+                " Check the clock and the payments; if it is right, open the brake and press Go on: those that it"
+                " lists go down, and no other.",
                 taken=taken,
                 fleet=fleet,
-            ),
-            user_id=self.env.ref("base.user_admin").id,
+            )
         )
         return True
+
+    @api.model
+    def _about_to_go_down(self):
+        """Return the subscriptions that are due to be suspended, or whose data are due to be removed, roughly.
+
+        The sidecar decides. This is for people, who shall see at once for how many they are asked.
+        """
+        over = self.search(
+            [*self._fleet_domain(), ("suspended_at", "=", False), ("fecha_fin", "<", fields.Date.today())]
+        ).filtered(lambda sub: not sub._goes_on_by_itself() and sub.state != "removed")
+        due = over.filtered(lambda sub: sub.dias_restantes < -sub._days_of_grace())
+        return due | self.search([*self._fleet_domain(), ("archived_at", "!=", False)])
+
+    def _days_of_grace(self):
+        terms = self.product_id.product_tmpl_id._microsaas_terms(self.company_id)
+        return 0 if self.state == "cancelled" else terms["grace"]

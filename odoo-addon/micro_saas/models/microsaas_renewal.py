@@ -23,9 +23,13 @@ class MicrosaasRenewal(models.Model):
     linea_factura_id = fields.Many2one("account.move.line", "Invoice line", ondelete="restrict")
     fecha = fields.Date("Counted on", required=True, default=fields.Date.context_today)
     fecha_fin_anterior = fields.Date("Paid until, before")
-    fecha_fin_nueva = fields.Date("Paid until, after", required=True)
+    fecha_fin_nueva = fields.Date("Paid until, after")
     dias = fields.Integer("Days")
-    fecha_retirada = fields.Date("Taken back on", help="The payment was given back on this day.")
+    fecha_retirada = fields.Date("Taken back on", help="The payment, or a part of it, was given back on this day.")
+    dias_retirados = fields.Integer("Days taken back")
+    falta_desde = fields.Datetime(
+        "Payment missing since", help="Nothing is done about it until the time of reconsideration is over."
+    )
 
     if version_info[0] >= 19:
         _line_uniq = models.Constraint(UNIQUE, UNIQUE_MESSAGE)
@@ -33,11 +37,14 @@ class MicrosaasRenewal(models.Model):
         _sql_constraints = [("line_uniq", UNIQUE, UNIQUE_MESSAGE)]
 
     def _counted(self):
-        """Return the period as the sidecar reads it; False where there is none."""
+        """Return the period as the sidecar reads it; False where there is none, or it has only been missed so far."""
         to_text = fields.Date.to_string
-        return bool(self) and {
+        # Before a part could be taken back, all was.
+        taken = self.dias_retirados or (self.dias if self.fecha_retirada else 0)
+        return bool(self.fecha_fin_nueva) and {
             "before": to_text(self.fecha_fin_anterior) or "",
             "after": to_text(self.fecha_fin_nueva) or "",
             "days": self.dias,
+            "taken": taken,
             "taken_back_on": to_text(self.fecha_retirada) or "",
         }

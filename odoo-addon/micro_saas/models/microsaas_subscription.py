@@ -42,6 +42,7 @@ class MicrosaasSubscription(models.Model):
             ("expiring_soon", "Expiring soon"),
             ("expired", "Expired"),
             ("cancelled", "Cancelled"),
+            ("removed", "Removed"),
         ],
         default="draft",
         required=True,
@@ -87,8 +88,7 @@ class MicrosaasSubscription(models.Model):
     @api.depends("fecha_fin", "company_id")
     def _compute_dias_restantes(self):
         for subscription in self:
-            tz = subscription.company_id.partner_id.tz or "UTC"
-            today = fields.Date.context_today(subscription.with_context(tz=tz))
+            today = subscription.company_id._microsaas_today()
             end = subscription.fecha_fin
             subscription.dias_restantes = (end - today).days if end else 0
 
@@ -113,6 +113,9 @@ class MicrosaasSubscription(models.Model):
         result = super().write(vals)
         if vals.keys() & {"state", "fecha_inicio", "fecha_fin"}:
             self.instancia_id._wish_changed()
+        if vals.keys() & {"fecha_fin", "suspended_at", "data_removed_at"}:
+            # Whether it may go down was asked about what it was before.
+            self.env["microsaas.brake"].sudo()._forget(self)
         return result
 
     def action_renovar(self):
@@ -133,12 +136,36 @@ class MicrosaasSubscription(models.Model):
         }
 
     def action_cancelar(self):
-        """Cancel: nothing more is invoiced, and the instance stops after the last paid day.
+        """Cancel: nothing more is invoiced, and the instance stops after the last paid day, today where there is none.
 
         :return: True
         """
         self._check_user()
-        self.sudo().filtered(lambda sub: sub.state != "cancelled").write({"state": "cancelled"})
+        for subscription in self.sudo().filtered(lambda sub: sub.state != "cancelled"):
+            vals = {"state": "cancelled"}
+            if subscription.fecha_inicio and not subscription.fecha_fin:
+                vals["fecha_fin"] = subscription.company_id._microsaas_today()
+            subscription.write(vals)
+        return True
+
+    def action_reanudar(self):
+        """Undo a cancellation before the last paid day is over.
+
+        :return: True
+        :raise UserError: it is not cancelled, or has ended
+        """
+        self._check_user()
+        for subscription in self.sudo():
+            end = subscription.fecha_fin
+            is_over = subscription.suspended_at or (end and end < subscription.company_id._microsaas_today())
+            if subscription.state != "cancelled" or is_over:
+                raise UserError(
+                    self.env._(
+                        "Subscription %s is not cancelled, or its paid time is over: nothing can be undone.",
+                        subscription.name,
+                    )
+                )
+            subscription.state = "active" if subscription.fecha_inicio else "draft"
         return True
 
     def _open_renewal_invoice(self):
@@ -200,8 +227,8 @@ class MicrosaasSubscription(models.Model):
         ).sorted("id")[:1]
 
     def _ask_to_pay(self):
-        """Make sure that the customer has something to pay; but who was given her money back is asked for none."""
-        if self.state != "cancelled" and self.reason != "Refunded" and not self._invoice_to_pay():
+        """Make sure that the customer has something to pay, where a payment would help."""
+        if self._can_be_paid() and not self._invoice_to_pay():
             self._issue_renewal_invoice()
 
     def _pay_url(self):
@@ -211,22 +238,32 @@ class MicrosaasSubscription(models.Model):
 
     def _data_removed_on(self):
         """Return the day on which the data go when the final notice is given today."""
-        days = self.product_id.product_tmpl_id._microsaas_terms()["final_notice"]
-        tz = self.company_id.partner_id.tz or "UTC"
-        return fields.Date.context_today(self.with_context(tz=tz)) + timedelta(days=days)
+        days = self.product_id.product_tmpl_id._microsaas_terms(self.company_id)["final_notice"]
+        return self.company_id._microsaas_today() + timedelta(days=days)
+
+    def _data_kept_until(self):
+        """Return the day until which the data of a suspended or removed instance are kept, one that goes down today too."""
+        days = self.product_id.product_tmpl_id._microsaas_terms(self.company_id)["retention"]
+        since = self.hidden_at or self.suspended_at or fields.Datetime.now()
+        zone = self.with_context(tz=self.company_id._microsaas_tz())
+        return fields.Date.context_today(zone, since) + timedelta(days=days)
 
     @api.model
     def _cron_issue_renewals(self):
         """Issue the renewal invoices that plans want some days ahead; one that fails holds up no other."""
         plans = self.env["product.template"].search([("microsaas_renew_days", ">", 0)])
         for plan in plans:
-            until = fields.Date.today() + timedelta(days=plan.microsaas_renew_days)
+            ahead = timedelta(days=plan.microsaas_renew_days)
             due = self.search(
                 [
                     ("product_id.product_tmpl_id", "=", plan.id),
-                    ("state", "in", ("active", "expiring_soon")),
-                    ("fecha_fin", "<=", until),
+                    ("state", "in", ("active", "expiring_soon", "paused")),
+                    # Nowhere on earth is it later than tomorrow; the company's own day decides below.
+                    ("fecha_fin", "<=", fields.Date.today() + timedelta(days=1) + ahead),
                 ]
+            ).filtered(
+                lambda sub, ahead=ahead: sub.fecha_fin <= sub.company_id._microsaas_today() + ahead
+                and not sub._is_free()
             )
             for subscription in due:
                 try:
@@ -239,11 +276,13 @@ class MicrosaasSubscription(models.Model):
     def _ask_people(self, kind):
         """Ask a person to look at this subscription, by an activity.
 
-        :param kind: `refundWarning`, `paidAfterRemoval`, `noAddress`, `mailFailed` or `invoiceFailed`
+        :param kind: `refundWarning`, `paidThoughRemoved`, `paidAfterRemoval`, `noAddress`, `mailFailed` or
+            `invoiceFailed`
         """
         _ = self.env._
         summary = {
             "refundWarning": _("The payment was given back; the instance goes on running"),
+            "paidThoughRemoved": _("Paid though it was removed: restore it, or give the money back"),
             "paidAfterRemoval": _("Paid after its data were removed: restore it, or give the money back"),
             "noAddress": _("The customer has no e-mail address and was not told"),
             "invoiceFailed": _("The renewal invoice could not be made: press Renew to see why"),
@@ -258,3 +297,24 @@ class MicrosaasSubscription(models.Model):
         if not (self.env.su or self.env.user.has_group("micro_saas.group_microsaas_user")):
             raise AccessError(self.env._("Only MicroSaaS users renew or cancel subscriptions."))
         self.check_access("read")
+
+    # -- what it costs -------------------------------------------------------------------------
+
+    def _is_free(self):
+        """Tell whether this subscription costs nothing: neither when it was sold nor when it would be renewed."""
+        sold_for = self.sudo().instancia_id.linea_factura_id.price_subtotal
+        return bool(self.product_id) and not self.product_id.lst_price and not sold_for
+
+    def _goes_on_by_itself(self):
+        """Tell whether nothing but a person ends this subscription."""
+        continues = self._is_free() and self.product_id.microsaas_free != "end" and self.state != "cancelled"
+        return continues or not self.fecha_fin
+
+    def _can_be_paid(self):
+        """Tell whether a payment keeps the instance, or brings it back.
+
+        Whoever cancelled, was given the money back or had the instance removed is asked for none; where there is no
+        plan or no customer, nobody can be asked; and what costs nothing would be paid as soon as it is posted.
+        """
+        has_ended = self.state in ("cancelled", "removed") or self.reason == "Refunded"
+        return bool(self.product_id and self.partner_id) and not has_ended and not self._is_free()

@@ -1,10 +1,6 @@
 """What the mails to customers say of a subscription: who writes, what there is to pay, until when data are kept."""
 
-from datetime import timedelta
-
-import pytz
-
-from odoo import fields, models
+from odoo import models
 from odoo.tools import format_amount, formataddr
 
 
@@ -39,10 +35,3 @@ class MicrosaasSubscription(models.Model):
         """Return what the invoice to pay still asks for, with its currency; empty if there is none."""
         move = self._invoice_to_pay()
         return format_amount(self.env, move.amount_residual, move.currency_id) if move else ""
-
-    def _data_kept_until(self):
-        """Return the day until which the data of a suspended or removed instance are kept."""
-        since = self.hidden_at or self.suspended_at or fields.Datetime.now()
-        zone = pytz.timezone(self.company_id.partner_id.tz or "UTC")
-        day = pytz.utc.localize(since).astimezone(zone).date()
-        return day + timedelta(days=self.product_id.product_tmpl_id._microsaas_terms()["retention"])

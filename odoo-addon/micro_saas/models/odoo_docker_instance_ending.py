@@ -3,8 +3,8 @@
 from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
 
-# Why an archive, or the removal after it, may never come about by itself.
-BLOCKED = {"ArchiveFailed", "ArchiveDamaged", "NotEnoughDisk", "RemovalBlocked", "DatabaseMissing", "Unexpected"}
+# Why an archive may never come about by itself.
+BLOCKED = {"ArchiveFailed", "ArchiveDamaged", "NotEnoughDisk", "DatabaseMissing", "Unexpected"}
 
 
 class OdooDockerInstance(models.Model):

@@ -18,7 +18,7 @@ class OdooDockerInstance(models.Model):
         """Introduce a sidecar. The first one's install id is kept; the caller compares.
 
         :return: dict of `install_id`, `addon_version`, `http_ports` and `longpolling_ports` ([first, last]),
-            `in_payment_is_paid`, `database_uuid`
+            `database_uuid`
         """
         check_sidecar(self.env)
         params = self.env["ir.config_parameter"].sudo()
@@ -30,7 +30,6 @@ class OdooDockerInstance(models.Model):
             "addon_version": addon.latest_version or "",
             "http_ports": list(port_range(self.env, "http_port")),
             "longpolling_ports": list(port_range(self.env, "longpolling_port")),
-            "in_payment_is_paid": in_payment_is_paid(self.env),
             "database_uuid": params.get_param("database.uuid") or "",
         }
 
@@ -84,7 +83,8 @@ class OdooDockerInstance(models.Model):
             "requested_at": self.requested_at,
             # A slice forgets whom it was read together with: many instances would be many queries.
             "subscription": self.subscription_ids[:1].with_prefetch(self.subscription_ids._prefetch_ids)._desired(),
-            "company_tz": self.company_id.partner_id.tz or "UTC",
+            "company_tz": self.company_id._microsaas_tz(),
+            "in_payment_is_paid": in_payment_is_paid(self.env),
             "now": time.time(),
         }
 

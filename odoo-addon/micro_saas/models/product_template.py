@@ -3,7 +3,7 @@ import re
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from .sidecar import TERMS, check_terms, terms
+from .sidecar import RECONSIDER_HOURS, TERMS, check_terms
 
 MONTHS = {"monthly": 1, "quarterly": 3, "biannual": 6, "annual": 12}
 
@@ -65,14 +65,29 @@ class ProductTemplate(models.Model):
         "When the payment is given back",
         default="suspend",
     )
+    microsaas_reconsider_hours = fields.Integer(
+        "Reconsideration (hours)",
+        default=RECONSIDER_HOURS,
+        help="How long a payment may be missing, un-reconciled for a correction for example, before anything is done"
+        " about it. A full credit note or refund does not wait.",
+    )
     microsaas_renew_days = fields.Integer(
-        "Renewal invoice", help="Days before the end on which it is issued; 0: by hand."
+        "Renewal invoice",
+        default=14,
+        help="Days before the end on which it is made; 0: by hand.",
+    )
+    microsaas_free = fields.Selection(
+        [("continue", "Continues quietly"), ("end", "Ends quietly")],
+        "When it costs nothing",
+        default="continue",
+        help="What becomes of a subscription without a price when its term ends. Nobody is reminded or invoiced; the"
+        " customer is told before data are removed.",
     )
 
-    @api.constrains(*(f"microsaas_{name}_days" for name in TERMS))
+    @api.constrains("microsaas_reconsider_hours", *(f"microsaas_{name}_days" for name in TERMS))
     def _check_microsaas_terms(self):
         for plan in self:
-            check_terms(self.env, {name: plan[f"microsaas_{name}_days"] for name in TERMS})
+            check_terms(self.env, plan._microsaas_own_days())
 
     @api.constrains("microsaas_memory_mb", "microsaas_cpus")
     def _check_microsaas_limits(self):
@@ -132,8 +147,22 @@ class ProductTemplate(models.Model):
         """Return the technical names of the modules to install, in the order written."""
         return [name.strip() for name in (self.microsaas_modules or "").split(",") if name.strip()]
 
-    def _microsaas_terms(self):
-        """Return the days of this plan and what it does about money given back, as the sidecar reads them."""
-        own = {name: self[f"microsaas_{name}_days"] for name in TERMS}
-        days = own if self.microsaas_own_terms else terms(self.env)
+    def _microsaas_own_days(self):
+        days = {name: self[f"microsaas_{name}_days"] for name in TERMS}
+        return {**days, "reconsider": self.microsaas_reconsider_hours}
+
+    def _microsaas_terms(self, company):
+        """Return the days of this plan and what it does about money given back, as the sidecar reads them.
+
+        :param company: whose days apply where the plan has none of its own
+        """
+        days = self._microsaas_own_days() if self.microsaas_own_terms else company._microsaas_terms()
         return {**days, "refund": self.microsaas_refund or "suspend"}
+
+
+class ProductProduct(models.Model):
+    _inherit = "product.product"
+
+    def _microsaas_months(self):
+        """Return the months of one unit of this plan; 0 for no product."""
+        return MONTHS[self.duracion_suscripcion or "monthly"] if self else 0

@@ -8,7 +8,9 @@ from .sidecar import TERMS, check_sidecar, write_changed
 # What the template databases of a plan depend on.
 CONTENT = {"es_plan_microsaas", "plantilla_id", "microsaas_modules"}
 # What the subscriptions of a plan depend on.
-POLICY = {"microsaas_own_terms", "microsaas_refund", *(f"microsaas_{name}_days" for name in TERMS)}
+POLICY = {"microsaas_own_terms", "microsaas_refund", "microsaas_reconsider_hours", "microsaas_free", "list_price"} | {
+    f"microsaas_{name}_days" for name in TERMS
+}
 
 
 class ProductTemplate(models.Model):
@@ -33,7 +35,9 @@ class ProductTemplate(models.Model):
         if vals.keys() & CONTENT:
             self.filtered("es_plan_microsaas")._microsaas_content_changed()
         if vals.keys() & POLICY:
-            self.env["odoo.docker.instance"]._review_all([("plan_id", "in", self.ids)])
+            plans = self.filtered("es_plan_microsaas")
+            if plans:
+                self.env["odoo.docker.instance"]._review_all([("plan_id", "in", plans.ids)])
         return result
 
     def _microsaas_content_changed(self):

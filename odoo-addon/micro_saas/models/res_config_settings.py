@@ -7,7 +7,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import config
 
 from .nudge import post
-from .sidecar import PORT_RANGES, SIDECAR_GROUP, TERMS, check_terms, in_payment_is_paid, port_range, terms
+from .sidecar import PORT_RANGES, SIDECAR_GROUP, in_payment_is_paid, port_range
 from .webhook_secrets import forget_earlier, is_rotating, make_secret, sidecar_url, webhook_secrets
 
 BOT_LOGIN = "microsaas-sidecar"
@@ -38,10 +38,16 @@ class ResConfigSettings(models.TransientModel):
     microsaas_longpolling_port_first = fields.Integer("First longpolling port")
     microsaas_longpolling_port_last = fields.Integer("Last longpolling port")
     microsaas_in_payment_is_paid = fields.Boolean("In payment counts as paid")
-    microsaas_notice_days = fields.Integer("Notice before the end")
-    microsaas_grace_days = fields.Integer("Grace after the end")
-    microsaas_retention_days = fields.Integer("Data kept")
-    microsaas_final_notice_days = fields.Integer("Final notice")
+    microsaas_tz = fields.Selection(related="company_id.microsaas_tz", readonly=False)
+    microsaas_notice_days = fields.Integer(related="company_id.microsaas_notice_days", readonly=False)
+    microsaas_grace_days = fields.Integer(related="company_id.microsaas_grace_days", readonly=False)
+    microsaas_retention_days = fields.Integer(related="company_id.microsaas_retention_days", readonly=False)
+    microsaas_final_notice_days = fields.Integer(
+        related="company_id.microsaas_final_notice_days", readonly=False
+    )
+    microsaas_reconsider_hours = fields.Integer(
+        related="company_id.microsaas_reconsider_hours", readonly=False
+    )
 
     @api.model
     def default_get(self, fields):
@@ -60,7 +66,6 @@ class ResConfigSettings(models.TransientModel):
         values["microsaas_no_mail_server"] = self._microsaas_has_no_mail_server()
         values["microsaas_sidecar_silence"] = self.env["microsaas.sidecar"]._silence_sentence()
         values["microsaas_in_payment_is_paid"] = in_payment_is_paid(self.env)
-        values |= {f"microsaas_{name}_days": days for name, days in terms(self.env).items()}
         for field in PORT_RANGES:
             first, last = port_range(self.env, field)
             values |= {f"microsaas_{field}_first": first, f"microsaas_{field}_last": last}
@@ -70,23 +75,13 @@ class ResConfigSettings(models.TransientModel):
         super().set_values()
         # By hand: a `config_parameter` field stores False and 0 as "not set", which here means the default.
         params = self.env["ir.config_parameter"].sudo()
-        params.set_param("microsaas.in_payment_is_paid", str(self.microsaas_in_payment_is_paid))
-        self._microsaas_set_terms()
+        if self.microsaas_in_payment_is_paid != in_payment_is_paid(self.env):
+            params.set_param("microsaas.in_payment_is_paid", str(self.microsaas_in_payment_is_paid))
+            self.env["odoo.docker.instance"]._review_all()
         self._microsaas_check_ranges()
         for field in PORT_RANGES:
             for end in ("first", "last"):
                 params.set_param(f"microsaas.{field}_{end}", self[f"microsaas_{field}_{end}"])
-
-    def _microsaas_set_terms(self):
-        days = {name: self[f"microsaas_{name}_days"] for name in TERMS}
-        check_terms(self.env, days)
-        if days == terms(self.env):
-            return
-        for name in TERMS:
-            # As text: 0 would mean "not set".
-            params = self.env["ir.config_parameter"].sudo()
-            params.set_param(f"microsaas.{name}_days", str(days[name]))
-        self.env["odoo.docker.instance"]._review_all()
 
     def _microsaas_check_ranges(self):
         ranges = [

@@ -7,8 +7,10 @@ from odoo.exceptions import AccessError, ValidationError
 SIDECAR_GROUP = "micro_saas.group_microsaas_sidecar"
 PORT_RANGES = {"http_port": (20000, 24999), "longpolling_port": (25000, 29999)}
 
-# Days of a subscription, where neither a plan nor the settings say otherwise.
+# Days of a subscription, where neither a plan nor its company says otherwise.
 TERMS = {"notice": 7, "grace": 3, "retention": 30, "final_notice": 7}
+# For so long missing money may be missing before anything is done about it.
+RECONSIDER_HOURS = 24
 
 
 def check_sidecar(env):
@@ -34,20 +36,19 @@ def in_payment_is_paid(env):
     return params.get_param("microsaas.in_payment_is_paid", "True") == "True"
 
 
-def terms(env):
-    """Return the days that apply to plans without days of their own, by the names of TERMS."""
-    params = env["ir.config_parameter"].sudo()
-    return {name: int(params.get_param(f"microsaas.{name}_days", days)) for name, days in TERMS.items()}
+def default_days(env, name):
+    """Return the days of TERMS that a company begins with: what was once set for all of them, else the usual ones."""
+    return int(env["ir.config_parameter"].sudo().get_param(f"microsaas.{name}_days", TERMS[name]))
 
 
 def check_terms(env, days):
-    """Refuse days that make no sense.
+    """Refuse days, and hours of reconsideration, that make no sense.
 
-    :param days: dict by the names of TERMS
+    :param days: dict by the names of TERMS, and `reconsider`
     :raise ValidationError: one is negative, or the final notice comes before the suspension
     """
     if min(days.values()) < 0:
-        raise ValidationError(env._("Days cannot be negative."))
+        raise ValidationError(env._("Days and hours cannot be negative."))
     if days["final_notice"] > days["retention"]:
         raise ValidationError(
             env._("The final notice cannot come before the suspension: keep the data for longer.")

@@ -23,7 +23,6 @@ class TestInstanceMethods(MicroSaasCommon):
         self.assertEqual(hello["http_ports"], [20000, 24999])
         self.assertEqual(hello["longpolling_ports"], [25000, 29999])
         self.assertRegex(hello["addon_version"], r"^\d+\.0\.1\.0\.0$")
-        self.assertIs(hello["in_payment_is_paid"], True)
         self.assertEqual(self._sidecar().microsaas_hello("other9")["install_id"], "abc123")
 
     def test_due_is_oldest_first_and_knows_archived_rows(self):

@@ -26,20 +26,23 @@ class TestSubscriptionSidecar(MicroSaasCommon):
 
     def _period(self, **period):
         line = self.instance.linea_factura_id.id
-        counted = {"before": "2026-01-09", "after": "2026-02-10", "days": 31, "taken_back_on": ""}
-        return {"line_id": line, "is_first": True, **counted, **period}
+        counted = {"before": "2026-01-09", "after": "2026-02-09", "days": 31, "taken": 0, "taken_back_on": ""}
+        return {"line_id": line, "is_first": True, "missing_since": False, **counted, **period}
 
     def _mails(self):
         return self.subscription.notice_ids.sudo().mail_id
 
     def test_terms_of_the_settings_and_of_the_plan(self):
         terms = {"notice": 7, "grace": 3, "retention": 30, "final_notice": 7, "refund": "suspend"}
+        terms |= {"reconsider": 24, "free": ""}
         self.assertEqual(self._desired()["terms"], terms)
-        self._set_param("grace_days", "0")
-        self.assertEqual(self._desired()["terms"]["grace"], 0)
+        self.env.company.sudo().write({"microsaas_grace_days": 0, "microsaas_reconsider_hours": 2})
+        self.assertEqual(self._desired()["terms"], {**terms, "grace": 0, "reconsider": 2})
         plan = self.plan.product_tmpl_id
         plan.write({"microsaas_own_terms": True, "microsaas_grace_days": 9, "microsaas_refund": "warn"})
         self.assertEqual(self._desired()["terms"], {**terms, "grace": 9, "refund": "warn"})
+        with self.assertRaises(ValidationError), self.cr.savepoint():
+            self.env.company.sudo().microsaas_reconsider_hours = -1
         with self.assertRaises(ValidationError), self.cr.savepoint():
             plan.microsaas_notice_days = -1
         with self.assertRaises(ValidationError), self.cr.savepoint():
@@ -60,14 +63,14 @@ class TestSubscriptionSidecar(MicroSaasCommon):
     def test_periods(self):
         [first] = self._desired()["periods"]
         self.assertEqual((first["months"], first["counted"]), (1, False))
-        self._change(state="active", fecha_inicio="2026-01-10", fecha_fin="2026-02-10", periods=[self._period()])
+        self._change(state="active", fecha_inicio="2026-01-10", fecha_fin="2026-02-09", periods=[self._period()])
         [first] = self._desired()["periods"]
-        self.assertEqual(
-            first["counted"], {"before": "2026-01-09", "after": "2026-02-10", "days": 31, "taken_back_on": ""}
-        )
-        self._change(periods=[self._period(taken_back_on="2026-01-20")])
+        counted = {"before": "2026-01-09", "after": "2026-02-09", "days": 31, "taken": 0, "taken_back_on": ""}
+        self.assertEqual(first["counted"], counted)
+        self._change(periods=[self._period(taken=15, taken_back_on="2026-01-20")])
         self.assertEqual(len(self.subscription.periodo_ids), 1)
-        self.assertEqual(self._desired()["periods"][0]["counted"]["taken_back_on"], "2026-01-20")
+        [first] = self._desired()["periods"]
+        self.assertEqual(first["counted"], {**counted, "taken": 15, "taken_back_on": "2026-01-20"})
         self.assertFalse(self.subscription.renovacion_ids, "the first sale is no renewal")
 
     def test_renewals(self):
@@ -97,8 +100,93 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         self.instance = self.env["odoo.docker.instance"].with_user(self.manager).create({"name": "Ours"})
         [period] = self._desired()["periods"]
         self.assertEqual((period["line_id"], period["money"], period["sold"]), (0, False, False))
+        self.assertEqual(period["months"], 0, "no plan says when it ends")
         self._change(periods=[self._period(line_id=0)])
         self.assertTrue(self._desired()["periods"][0]["counted"])
+
+    def test_an_invoice_without_a_plan_has_no_end(self):
+        self.instance = self._instance(self._invoice(self._line(self._product("Consulting"))))
+        self.assertEqual(self._desired()["periods"][0]["months"], 0)
+
+    def test_the_term_is_the_one_of_the_sale(self):
+        plan = self.plan.product_tmpl_id
+        self.env.flush_all()  # as at the end of the transaction that made the invoice
+        plan.duracion_suscripcion = "annual"
+        move = self.env["account.move"].browse(self.subscription.with_user(self.seller).action_renovar()["res_id"])
+        self.env.flush_all()
+        plan.duracion_suscripcion = "quarterly"
+        self.assertEqual([period["months"] for period in self._desired()["periods"]], [1, 12])
+        plan.es_plan_microsaas = False
+        self.assertEqual([period["months"] for period in self._desired()["periods"]], [1, 12])
+        self.assertEqual(move.invoice_line_ids.microsaas_months, 12)
+        self.env.cr.execute("UPDATE account_move_line SET microsaas_months = NULL WHERE move_id = %s", move.ids)
+        move.invoice_line_ids.invalidate_recordset()
+        self.assertEqual(self._desired()["periods"][1]["months"], 3, "a line from before the months were kept")
+
+    def test_missing_money_is_remembered_before_and_after_the_first_day(self):
+        since = "2026-01-10 10:00:00"
+        self._change(periods=[self._period(before="", after="", days=0, missing_since=since)])
+        [first] = self._desired()["periods"]
+        self.assertEqual((first["counted"], first["missing_since"]), (False, since))
+        self._change(periods=[self._period()])
+        [first] = self._desired()["periods"]
+        self.assertEqual((first["counted"]["days"], first["missing_since"]), (31, ""))
+
+    def test_when_a_renewal_was_paid(self):
+        move = self.subscription._issue_renewal_invoice()
+        self.assertEqual(self._desired()["periods"][1]["paid_at"], 0)
+        self._pay(move)
+        self.assertAlmostEqual(self._desired()["periods"][1]["paid_at"], move._microsaas_paid_at())
+
+    def test_in_payment_counts_from_the_next_look(self):
+        later = fields.Datetime.now() + timedelta(days=1)
+        for counts in (False, True):
+            self.instance._quiet().next_review = later
+            self.env["res.config.settings"].sudo().create({"microsaas_in_payment_is_paid": counts}).execute()
+            [desired] = self._sidecar().microsaas_desired(self.instance.ids)
+            self.assertEqual(desired["in_payment_is_paid"], counts)
+            invoice = self._sidecar("account.move").microsaas_invoice(self.instance.factura_id.id)
+            self.assertEqual(invoice["in_payment_is_paid"], counts)
+            self.assertLess(self.instance.next_review, later)
+
+    def test_each_automatic_act_leaves_a_line(self):
+        def lines():
+            messages = self.subscription.sudo().message_ids - before
+            return [(message.author_id, str(message.body)) for message in messages.sorted("id")]
+
+        before = self.subscription.sudo().message_ids
+        self._change(state="active", fecha_inicio="2026-01-10", fecha_fin="2026-02-09", periods=[self._period()])
+        taken = self._period(taken=31, taken_back_on="2026-01-20")
+        suspended = {"suspended_at": "2026-01-20 10:00:00", "reason": "Refunded"}
+        self._change(state="expired", fecha_fin="2026-01-09", periods=[taken], **suspended)
+        self._change(state="active", suspended_at=False, fecha_fin="2026-02-09", periods=[self._period()])
+        self._change(state="removed", data_removed_at="2026-04-01 10:00:00")
+        authors, bodies = zip(*lines(), strict=True)
+        self.assertEqual({*authors}, {self.bot.partner_id})
+        name = self.instance.factura_id.name
+        for body, words in zip(
+            bodies,
+            (f"{name} began", f"{name} is missing", "given back", "Paid until", "No longer suspended", "Data removed"),
+            strict=True,
+        ):
+            self.assertIn(words, body)
+        self._change(state="removed")
+        self.assertEqual(len(lines()), 6, "no news, no line")
+
+    def test_what_costs_nothing(self):
+        self.plan.product_tmpl_id.list_price = 0.0
+        self.assertEqual(self._desired()["terms"]["free"], "", "it was sold for a price")
+        self.instance = self._instance(self._invoice())
+        subscription = self.instance.subscription_ids
+        self.assertEqual(self._desired()["terms"]["free"], "continue")
+        self.plan.product_tmpl_id.microsaas_free = "end"
+        self.assertEqual(self._desired()["terms"]["free"], "end")
+        end = fields.Date.today() + timedelta(days=1)
+        subscription.sudo().write({"state": "active", "fecha_fin": end})
+        subscription.sudo()._cron_issue_renewals()
+        self._change(state="expired", notices=[{"kind": "finalNotice", "period": "1"}])
+        self.assertFalse(subscription.renewal_line_ids, "a zero invoice would renew it for ever")
+        self.assertFalse(subscription.sudo().activity_ids)
 
     def test_moments(self):
         self._change(state="expired", reason="Expired", suspended_at="2026-02-14 10:00:00")
@@ -189,7 +277,10 @@ class TestSubscriptionSidecar(MicroSaasCommon):
             self.subscription.with_user(self.seller).action_renovar()
 
     def test_renewal_invoices_ahead(self):
-        self._change(state="active", fecha_fin=fields.Date.to_string(fields.Date.today() + timedelta(days=9)))
+        self.assertEqual(self.plan.microsaas_renew_days, 14, "before the mail that needs something to pay")
+        self.plan.microsaas_renew_days = 0
+        # A paused one is invoiced like any other: its time goes on.
+        self._change(state="paused", fecha_fin=fields.Date.to_string(fields.Date.today() + timedelta(days=9)))
         subscriptions = self.env["microsaas.subscription"].sudo()
         subscriptions._cron_issue_renewals()
         self.assertFalse(self.subscription._open_renewal_invoice(), "the plan does not say so")
@@ -222,22 +313,60 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         restore(self.instance.id, "odoo", "end")
         self.assertEqual(self.instance.desired_state, "stopped")
 
-    def test_the_brake(self):
+    def _descents(self, instance=None):
+        return self._sidecar("microsaas.subscription").microsaas_descents((instance or self.instance).id)
+
+    def test_the_brake_counts(self):
         now = fields.Datetime.to_string(fields.Datetime.now())
         self._report(self.instance, state="running", seconds_to_ready=1.0)
-        before = self._sidecar("microsaas.subscription").microsaas_descents()
+        before = self._descents()
         self._change(suspended_at=now)
-        after = self._sidecar("microsaas.subscription").microsaas_descents()
-        self.assertEqual(after, {**before, "taken": before["taken"] + 1})
+        self.assertEqual(self._descents(), {**before, "taken": before["taken"] + 1})
+
+    def test_the_brake_lets_those_go_down_that_are_listed(self):
+        due, held, other = (self._instance() for _instance in range(3))
+        for instance in due | held | other:
+            self._report(instance, state="running", seconds_to_ready=1.0)
+        long_ago = fields.Date.today() - timedelta(days=9)
+        due.subscription_ids.sudo().write({"state": "active", "fecha_fin": long_ago})
         for _time in range(2):
-            self._sidecar("microsaas.subscription").microsaas_ask_to_go_on(10, 15)
+            self._sidecar("microsaas.subscription").microsaas_ask_to_go_on(held.id, 10, 15)
         brake = self.env["microsaas.brake"].sudo().search([])
         self.assertEqual(len(brake.activity_ids), 1)
+        self.assertEqual(brake.subscription_ids, (due | held).subscription_ids)
         with self.assertRaises(AccessError):
             brake.with_user(self.seller).action_release()
+        self.assertFalse(self._descents(held)["is_approved"])
         brake.with_user(self.manager).action_release()
         self.assertFalse(brake.activity_ids)
-        self.assertTrue(self._sidecar("microsaas.subscription").microsaas_descents()["is_released"])
+        approved = [self._descents(instance)["is_approved"] for instance in (due, held, other)]
+        self.assertEqual(approved, [True, True, False])
+        held.subscription_ids.sudo().fecha_fin = fields.Date.today()
+        self.assertFalse(self._descents(held)["is_approved"], "it is paid until another day")
+        due.subscription_ids.sudo().suspended_at = fields.Datetime.now()
+        self.assertFalse(self._descents(due)["is_approved"], "it is down")
+        self._sidecar("microsaas.subscription").microsaas_ask_to_go_on(other.id, 10, 15)
+        self.assertEqual(len(self.env["microsaas.brake"].sudo().search([])), 2, "others are asked about anew")
+
+    def test_many_that_end_on_one_day_are_asked_about_ahead_and_once(self):
+        end = fields.Date.today() + timedelta(days=5)
+        instances = self.env["odoo.docker.instance"]
+        for _instance in range(12):
+            instances |= self._instance()
+        for instance in instances:
+            self._report(instance, state="running", seconds_to_ready=1.0)
+        subscriptions = instances.subscription_ids.sudo()
+        (subscriptions - subscriptions[:2]).write({"state": "active", "fecha_fin": end})
+        brakes = self.env["microsaas.brake"].sudo()
+        brakes._cron_ask_ahead()
+        self.assertFalse(brakes.search([]), "ten are nothing unusual")
+        subscriptions.write({"state": "active", "fecha_fin": end})
+        for _day in range(2):
+            brakes._cron_ask_ahead()
+        brake = brakes.search([])
+        self.assertEqual((brake.planned_on, brake.waiting, len(brake.activity_ids)), (end, 12, 1))
+        brake.with_user(self.manager).action_release()
+        self.assertTrue(self._descents(instances[0])["is_approved"])
 
     def test_revenue_by_the_month(self):
         self.assertEqual(self.subscription.ingreso_mensual, 30.0)

@@ -97,7 +97,7 @@ async function auditReality(world: World): Promise<void> {
       draft: ['draft'],
       running: ['active', 'expiring_soon'],
       stopped: [isSuspended ? 'expired' : 'paused'],
-      removed: [state],
+      removed: ['removed', 'cancelled'],
     };
     expect(expected[row.state], `subscription of ${row.id}`).to.include(state);
   }

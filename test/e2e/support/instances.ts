@@ -37,6 +37,7 @@ export interface SubscriptionRow {
   /** Why it is suspended. */
   reason: string | false;
   suspended_at: string | false;
+  final_notice_at: string | false;
   data_removed_at: string | false;
   archive: string | false;
   renovacion_ids: number[];
@@ -53,7 +54,7 @@ const FIELDS = [
 export const SUBSCRIPTION = 'microsaas.subscription';
 const SUBSCRIPTION_FIELDS = [
   ...['state', 'fecha_inicio', 'fecha_fin', 'dias_restantes', 'reason', 'suspended_at'],
-  ...['data_removed_at', 'archive', 'renovacion_ids'],
+  ...['final_notice_at', 'data_removed_at', 'archive', 'renovacion_ids'],
 ];
 
 /** The id that a many2one field holds; 0 when it is empty. */

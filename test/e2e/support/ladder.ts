@@ -42,6 +42,16 @@ export async function passSince(
   });
 }
 
+/** Waits until the customer was told for the last time, and then the days pass that this gives. */
+export async function passFinalNotice(world: World, id: number): Promise<void> {
+  const subscription = await eventually(async () => {
+    const told = await world.instances.subscription({ id });
+    expect(told.final_notice_at, 'told for the last time').to.be.a('string');
+    return told;
+  });
+  await passSince(world, subscription, 'final_notice_at', 7);
+}
+
 export interface Mail {
   subject: string;
   body_html: string;

@@ -3,7 +3,7 @@ import { Calendar } from '../../../src/controller/calendar.ts';
 import { reconcile } from '../../../src/controller/reconcile.ts';
 import type { World } from '../../../src/controller/world.ts';
 import { RetryableError, TerminalError } from '../../../src/errors.ts';
-import type { Period } from '../../../src/instance/subscription-types.ts';
+import type { Money, Period } from '../../../src/instance/subscription-types.ts';
 import type { DesiredState } from '../../../src/instance/types.ts';
 import { Life } from '../../fakes/life.ts';
 import { audit } from '../../support/audit.ts';
@@ -88,14 +88,15 @@ describe('A subscription and its instance', function () {
     sim.manager.review(1, sim.time.now());
   }
 
-  function refund(): void {
+  function moveMoney(change: Partial<Money>): void {
     const periods = subscription().periods.map((period) => ({
       ...period,
-      money: period.money && { ...period.money, reversedRatio: 1 },
+      money: period.money && { ...period.money, ...change },
     }));
     row().subscription = { ...subscription(), periods };
     sim.manager.review(1, sim.time.now());
   }
+  const refund = () => moveMoney({ reversedRatio: 1 });
 
   it('welcomes who can log in, once, and makes no link before the customer asks for one', async () => {
     await sell();
@@ -116,7 +117,7 @@ describe('A subscription and its instance', function () {
 
   it('stops who has not paid, keeps the data, and runs again when it is paid', async () => {
     await sell();
-    await days(33);
+    await days(32);
     expect(row().state, 'grace').to.equal('running');
     await days(1);
     expect(row()).to.include({ state: 'stopped', reason: 'Expired', desiredState: 'running' });
@@ -133,6 +134,59 @@ describe('A subscription and its instance', function () {
     refund();
     await poll();
     expect(row()).to.include({ state: 'stopped', reason: 'Refunded' });
+  });
+
+  it('waits a day for a payment that is missing, to the hour', async () => {
+    await sell();
+    moveMoney({ paymentState: 'not_paid' });
+    await hours(1);
+    await hours(23);
+    expect(row().state, 'after 23 hours').to.equal('running');
+    await hours(2);
+    expect(row()).to.include({ state: 'stopped', reason: 'Refunded' });
+    moveMoney({ paymentState: 'paid' });
+    await poll();
+    expect(row().state).to.equal('running');
+  });
+
+  it('is not touched by a correction that is over before the day is', async () => {
+    await sell();
+    const { engine } = sim;
+    const { calls } = life;
+    moveMoney({ state: 'draft' });
+    await hours(20);
+    moveMoney({ state: 'posted' });
+    await hours(40);
+    expect(calls.filter((call) => call === 'engine.stop')).to.deep.equal([]);
+    expect([row().state, engine.projects.get(1)?.containers]).to.deep.equal(['running', 'running']);
+    expect(mails()).to.deep.equal(['welcome']);
+  });
+
+  it('counts a payment that the bank has not confirmed as Odoo says at that look', async () => {
+    await sell();
+    row().inPaymentIsPaid = false;
+    moveMoney({ paymentState: 'in_payment' });
+    await hours(26);
+    expect(row().reason).to.equal('Refunded');
+    row().inPaymentIsPaid = true;
+    sim.manager.review(1, sim.time.now());
+    await poll();
+    expect(row().reason).to.equal('Running');
+  });
+
+  it('says until when the data of a removed one are kept, and keeps them longer when it is paid', async () => {
+    await sell();
+    press('removed');
+    await poll();
+    const { message } = row();
+    renew();
+    await poll();
+    expect(message).to.match(/kept until \d{4}-\d\d-\d\d\.$/);
+    expect(row().message > message, `${row().message} is later`).to.equal(true);
+    expect(mails()).to.deep.equal(['welcome', 'removed', 'paidThoughRemoved']);
+    expect(row().state).to.equal('removed');
+    await days(40);
+    expect(sim.databases.present.has(1)).to.equal(true);
   });
 
   it('stays stopped when a person has stopped it, whoever pays', async () => {
@@ -273,7 +327,7 @@ describe('A subscription and its instance', function () {
   for (const jump of [24, -24])
     it(`is not suspended early when the clock jumps by ${jump} h`, async () => {
       await sell();
-      await days(33);
+      await days(32);
       const { now } = sim.time;
       const jumped = () => new Date(now().getTime() + jump * HOUR);
       world = {
@@ -294,10 +348,14 @@ describe('A subscription and its instance', function () {
     await sell(15);
     const suspended = () =>
       [...sim.manager.rows.values()].filter((it) => it.subscription?.suspendedAt).length;
-    while (!sim.manager.isAsked) await hours(1);
+    while (sim.manager.waiting.size === 0) await hours(1);
     expect(suspended()).to.equal(10);
-    sim.manager.isReleased = true;
-    await hours(1);
-    expect(suspended()).to.equal(15);
+    expect(sim.manager.waiting.size, 'every one that waits is listed').to.equal(5);
+    const [last, ...others] = [...sim.manager.waiting];
+    for (const id of others) sim.manager.approved.add(id);
+    for (const id of sim.manager.waiting) sim.manager.review(id, sim.time.now());
+    await poll();
+    expect(suspended(), 'those that people have seen, and no other').to.equal(14);
+    expect(row(last).subscription?.suspendedAt).to.equal(null);
   });
 });

@@ -10,17 +10,12 @@ function units(
   lines: ReadonlyArray<Partial<InvoiceLine>>,
   invoice: Partial<Invoice> = {},
 ): string[] {
-  const decision = decideClaim(
-    anInvoice({ lines: lines.map(aPlanLine), ...invoice }),
-    LIMITS,
-    true,
-  );
+  const decision = decideClaim(anInvoice({ lines: lines.map(aPlanLine), ...invoice }), LIMITS);
   return decision.units.map(({ lineId, unit }) => `${lineId}/${unit}`);
 }
 
 function holdOf(lines: ReadonlyArray<Partial<InvoiceLine>>, invoice: Partial<Invoice> = {}) {
-  return decideClaim(anInvoice({ lines: lines.map(aPlanLine), ...invoice }), LIMITS, true).hold
-    ?.reason;
+  return decideClaim(anInvoice({ lines: lines.map(aPlanLine), ...invoice }), LIMITS).hold?.reason;
 }
 
 describe('decideClaim', () => {
@@ -108,7 +103,7 @@ describe('decideClaim', () => {
   });
 
   it('says how many were asked for and how many may be', () => {
-    const { hold } = decideClaim(anInvoice({ lines: [aPlanLine({ quantity: 21 })] }), LIMITS, true);
+    const { hold } = decideClaim(anInvoice({ lines: [aPlanLine({ quantity: 21 })] }), LIMITS);
     expect(hold?.message).to.match(/asks for 21 instances; more than 20 need/);
   });
 

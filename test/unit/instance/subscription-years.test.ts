@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { addDays, daysBetween } from '../../../src/instance/days.ts';
-import { noticeKey } from '../../../src/instance/subscription-types.ts';
+import { noticeKey, type Period } from '../../../src/instance/subscription-types.ts';
 import { Story } from '../../support/subscription-story.ts';
 
 const LIVES = 1_000;
@@ -27,13 +27,15 @@ function happen(story: Story, { isFaithful, stopsByHand }: Habits, random: () =>
   const { endDay, periods, startDay } = story.subscription;
   const left = endDay ? daysBetween(story.today, endDay) : 99;
   const months = random() < 0.2 ? 3 : 1;
-  const paid = periods.filter(({ money }) => money?.reversedRatio === 0);
+  const paid = periods.filter(isPaid);
   if (isFaithful) {
     if (startDay && left <= 5 && !periods.some((it) => !it.counted)) story.pay({ months });
   } else {
     if (random() < 0.03) story.pay({ months });
     if (random() < 0.004 && paid[0]) story.moveMoney({ reversedRatio: 1 }, paid[0].lineId);
-    const lost = periods.find(({ money }) => money?.reversedRatio === 1);
+    if (random() < 0.004 && paid[0]) story.moveMoney({ reversedRatio: 0.4 }, paid[0].lineId);
+    if (random() < 0.01 && paid[0]) story.moveMoney({ paymentState: 'not_paid' }, paid[0].lineId);
+    const lost = periods.find((period) => !isPaid(period));
     if (random() < 0.05 && lost) story.moveMoney({}, lost.lineId);
     if (random() < 0.0005) story.subscription = { ...story.subscription, state: 'cancelled' };
     if (random() < 0.0005) story.wish = 'removed';
@@ -43,12 +45,21 @@ function happen(story: Story, { isFaithful, stopsByHand }: Habits, random: () =>
     story.wish = story.wish === 'running' ? 'stopped' : 'running';
 }
 
-/** Whether what is paid for and what is counted are the same lines. */
+function isPaid({ money }: Period): boolean {
+  return money?.reversedRatio === 0 && money.paymentState === 'paid';
+}
+
+/** Whether what is paid for and what is counted are the same days, but for money that is being reconsidered. */
 function areBooksRight({ subscription: { dataRemovedAt, periods, startDay } }: Story): boolean {
   if (!startDay || dataRemovedAt) return true;
-  return periods.every(
-    ({ counted, money }) => (counted?.takenBackOn === '') === (money?.reversedRatio === 0),
-  );
+  return periods.every((period) => {
+    const { counted, missingSince, money } = period;
+    const given = counted ? counted.days - counted.taken : 0;
+    if (isPaid(period)) return counted?.taken === 0 && missingSince === null;
+    if (money?.reversedRatio === 1) return given === 0 && missingSince === null;
+    const share = money?.paymentState === 'paid' ? 1 - (money?.reversedRatio ?? 0) : 0;
+    return missingSince !== null || given === Math.ceil((counted?.days ?? 0) * share - 1e-3);
+  });
 }
 
 /** Which promise about service is broken on a day. Plain comparisons: it is asked a million times. */
@@ -67,14 +78,14 @@ function brokenService(story: Story, { isFaithful, stopsByHand }: Habits): strin
 
 /** The last day that what was counted can have led to: its latest beginning and all the days given. */
 function latestEnd({ subscription, today }: Story): string {
-  const counted = subscription.periods.flatMap((it) =>
-    it.counted?.takenBackOn === '' ? [it.counted] : [],
+  const counted = subscription.periods.flatMap(({ counted: it }) =>
+    it && it.days > it.taken ? [it] : [],
   );
   const starts = counted.map(({ after, days }) => addDays(after, -days));
   const [latest = today] = [today, ...starts].sort().reverse();
   return addDays(
     latest,
-    counted.reduce((sum, { days }) => sum + days, 0),
+    counted.reduce((sum, { days, taken }) => sum + days - taken, 0),
   );
 }
 

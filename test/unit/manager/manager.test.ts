@@ -29,7 +29,6 @@ describe('OdooManager', () => {
       addon_version: '19.0.1.0.0',
       http_ports: [20000, 24999],
       longpolling_ports: [25000, 29999],
-      in_payment_is_paid: true,
       database_uuid: 'ignored',
     });
     expect(await manager.hello('abc123')).to.deep.equal({
@@ -37,7 +36,6 @@ describe('OdooManager', () => {
       addonVersion: '19.0.1.0.0',
       httpPorts: [20000, 24999],
       longpollingPorts: [25000, 29999],
-      inPaymentIsPaid: true,
     });
     expect(asked).to.deep.equal([
       ['odoo.docker.instance', 'microsaas_hello', { install_id: 'abc123' }],

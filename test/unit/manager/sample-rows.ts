@@ -26,6 +26,7 @@ export const INSTANCE_ROW = {
   requested_at: 1_795_305_600.123456,
   subscription: false,
   company_tz: 'Europe/Madrid',
+  in_payment_is_paid: true,
   now: 1_795_305_700.5,
 };
 
@@ -36,7 +37,15 @@ export const SUBSCRIPTION_ROW = {
   fecha_inicio: '2026-10-22',
   fecha_fin: '2026-11-21',
   reason: 'Refunded',
-  terms: { notice: 7, grace: 3, retention: 30, final_notice: 7, refund: 'suspend' },
+  terms: {
+    notice: 7,
+    grace: 3,
+    retention: 30,
+    final_notice: 7,
+    refund: 'suspend',
+    reconsider: 24,
+    free: '',
+  },
   periods: [
     {
       line_id: 11,
@@ -50,10 +59,13 @@ export const SUBSCRIPTION_ROW = {
       },
       sold: { unit: 1, quantity: 2, removed: [2] },
       replaces: 0,
+      paid_at: 0,
+      missing_since: '',
       counted: {
         before: '2026-10-21',
         after: '2026-11-22',
         days: 31,
+        taken: 31,
         taken_back_on: '2026-11-22',
       },
     },
@@ -64,6 +76,8 @@ export const SUBSCRIPTION_ROW = {
       money: false,
       sold: false,
       replaces: 11,
+      paid_at: 1_795_305_600.5,
+      missing_since: '2026-11-22 09:00:00',
       counted: false,
     },
   ],
@@ -82,6 +96,7 @@ export const INVOICE_ROW = {
   move_type: 'out_invoice',
   state: 'posted',
   payment_state: 'paid',
+  in_payment_is_paid: true,
   invoice_date: '2026-11-22',
   partner_id: 4,
   approved: false,

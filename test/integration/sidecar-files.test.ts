@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { parse } from 'yaml';
+import { repository } from '../../stack/paths.ts';
+import { run } from '../../stack/run.ts';
+import { ensureSidecarImage } from '../../stack/sidecar-image.ts';
+
+/** What both programs begin with: an instance whose files belong to Odoo's user, with a file and one that is setuid. */
+const AN_INSTANCE = `
+import { randomBytes } from 'node:crypto';
+import { appendFile, chmod, chown, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { ArchiveStore } from '/opt/microsaas/dist/engine/archives.js';
+import { InstanceDirs } from '/opt/microsaas/dist/engine/instance-dir.js';
+import { isDiskFull } from '/opt/microsaas/dist/errors.js';
+
+const dirs = new InstanceDirs('/data');
+const odoo = { uid: 101, gid: 101 };
+await dirs.prepare(7, { odoo, postgres: null });
+await dirs.secrets(7);
+await dirs.write(7, { conf: 'old', compose: 'old' }, odoo);
+const file = dirs.paths(7).filestore + '/file';
+await writeFile(file, randomBytes(60_000));
+await chown(file, 101, 101);
+await chmod(file, 0o6700);
+const archives = new ArchiveStore({
+  install: 'abc123', dataDir: '/data', dirs, disk: { checkRoom: async () => {} },
+  tools: { dump: (_login, file) => writeFile(file, 'dump'), check: async () => 'TABLE DATA public res_users ' },
+  loginOf: async () => ({}),
+});
+const never = new AbortController().signal;
+const instance = {
+  id: 7, name: 'a', templateCode: 'odoo', modules: [],
+  subscription: { hiddenAt: new Date('2026-11-24T10:15:00Z') },
+};
+const outcome = (work) => work.then(() => 'done', (error) => (isDiskFull(error) ? 'full' : String(error)));
+const said = {};
+`;
+
+/** Writes the files and an archive again without room. */
+const WITHOUT_ROOM = `
+await appendFile('/data/ballast', Buffer.alloc(80_000));
+said.archive = await outcome(archives.write(instance, never));
+said.archives = await readdir('/data/archives');
+for (let room = true; room; )
+  await appendFile('/data/ballast', Buffer.alloc(1024)).catch(() => { room = false; });
+said.files = await outcome(dirs.write(7, { conf: 'n'.repeat(40_000), compose: 'new' }, odoo));
+said.conf = await readFile(dirs.paths(7).conf, 'utf8');
+said.compose = await readFile(dirs.paths(7).compose, 'utf8');
+said.etc = await readdir(dirs.paths(7).etc);
+console.log(JSON.stringify(said));
+`;
+
+/** Archives, removes and brings back. */
+const THERE_AND_BACK = `
+said.archive = await outcome(archives.write(instance, never));
+await dirs.remove(7);
+said.isThere = await dirs.exists(7);
+const archive = await archives.read((await readdir('/data/archives'))[0]);
+said.unpack = await outcome(archives.unpack(archive, 7, never));
+const { uid, gid, mode } = await stat(file);
+said.file = [uid, gid, (mode & 0o7777).toString(8)];
+console.log(JSON.stringify(said));
+`;
+
+interface Service {
+  readonly cap_add: readonly string[];
+}
+
+describe("the sidecar's container and an instance's files", function () {
+  this.timeout(120_000);
+
+  /** Runs a program in the sidecar's image with the rights that it has in the stack, on a disk of so much. */
+  async function inSidecar(program: string, size: string): Promise<unknown> {
+    const image = await ensureSidecarImage();
+    const text = await readFile(join(repository, 'deploy', 'docker-compose.yml'), 'utf8');
+    const { services } = parse(text, { merge: true }) as { services: { sidecar: Service } };
+    const rights = services.sidecar.cap_add.map((it) => `--cap-add=${it}`);
+    const bounds = ['--read-only', '--cap-drop=ALL', ...rights, '--security-opt=no-new-privileges'];
+    const disk = ['--tmpfs', `/data:size=${size},mode=0700`, '--network', 'none'];
+    const node = ['--entrypoint', 'node', '--', image, '--input-type=module', '--eval'];
+    const said = await run('docker', ['run', '--rm', ...bounds, ...disk, ...node, program]);
+    return JSON.parse(said);
+  }
+
+  it('may do what it has to with files of other users, and needs no more', async () => {
+    expect(await inSidecar(AN_INSTANCE + THERE_AND_BACK, '10m')).to.deep.equal({
+      archive: 'done',
+      isThere: false,
+      unpack: 'done',
+      file: [101, 101, '6700'],
+    });
+  });
+
+  it('leaves the old files whole on a full disk, and no halves lying about', async () => {
+    expect(await inSidecar(AN_INSTANCE + WITHOUT_ROOM, '200k')).to.deep.equal({
+      archive: 'full',
+      archives: [],
+      files: 'full',
+      conf: 'old',
+      compose: 'old',
+      etc: ['odoo.conf'],
+    });
+  });
+});
