@@ -225,7 +225,7 @@ function resolve(parsed: Parsed): Config {
   const bytes = Buffer.from(webhookSecret.replace(SECRET_PREFIX, ''), 'base64').length;
   if (bytes < MIN_SECRET_BYTES)
     throw new ConfigError(
-      `webhook.secret: expected at least ${MIN_SECRET_BYTES} bytes as ${SECRET_PREFIX}<base64>, found ${bytes}. Settings > MicroSaaS in Odoo shows one.`,
+      `webhook.secret: expected at least ${MIN_SECRET_BYTES} bytes as ${SECRET_PREFIX}<base64>, found ${bytes}. Settings > MicroSaaS > Make a new secret in Odoo shows one, once.`,
     );
   return {
     ...parsed,

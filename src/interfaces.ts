@@ -163,8 +163,10 @@ export interface Databases {
   ): Promise<void>;
   /** Waits until the requests that the instance's Odoo answers at this moment have their answers, some seconds at most. */
   awaitRequests(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
-  /** A link with which the customer sets her password, once, and so logs in for the first time. */
-  invitation(desired: DesiredInstance): Promise<string>;
+  /** A link with which the administrator sets their password, once; and whether nobody has logged in before. */
+  invitation(
+    desired: DesiredInstance,
+  ): Promise<{ readonly link: string; readonly isFirst: boolean }>;
   /** Removes the instance's database and role for good. */
   drop(desired: DesiredInstance): Promise<void>;
 }

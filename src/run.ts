@@ -12,6 +12,7 @@ import { ConfigError, ManagerError } from './errors.ts';
 import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
+import { standingOf } from './instance/decide.ts';
 import { countedByState } from './instance-table.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
@@ -44,6 +45,7 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
   const server = await listen(await addresses(config, sidecar, log), {
     verify: makeVerify(config.webhookSecret),
     onKeys: (keys) => daemon?.hurry(keys),
+    invite: (id, isFirst) => invite(sidecar, id, isFirst),
     ready: () => readiness(sidecar, daemon !== null),
     instances: () => daemon?.states && countedByState(daemon.states),
     metrics: metrics.render,
@@ -148,6 +150,14 @@ function foreignInstall(theirs: string, ours: string): string {
     'If this is a copy, clear the system parameter microsaas.install_id in it;',
     'if dataDir is new and the containers are to be taken over, write the id from Odoo into dataDir/install-id.',
   ].join(' ');
+}
+
+/** A link to log in to an instance that Odoo says runs. @param isFirst only while nobody has logged in */
+async function invite({ manager, databases }: Sidecar, id: number, isFirst: boolean) {
+  const [desired] = await manager.desired([id]);
+  if (!desired?.wasReady || standingOf(desired) !== 'running') return null;
+  const made = await databases.invitation(desired);
+  return isFirst && !made.isFirst ? 'used' : { url: made.link };
 }
 
 /** @param hasBegun before that, Odoo does not know our templates: a plan could not name one */

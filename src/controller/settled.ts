@@ -1,8 +1,6 @@
-import { TenantDatabaseError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
 import { removedDataKeptUntil } from '../instance/ladder.ts';
 import { decideSubscription, paidSinceRemoval } from '../instance/subscription.ts';
-import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance, InstanceState, Report } from '../instance/types.ts';
 import { logLine } from './progress.ts';
 import type { World } from './world.ts';
@@ -53,7 +51,7 @@ export async function settledReport(
     const answering = `Answering ${secondsToReady.toFixed(2)} s after the request`;
     log.push(logLine(now, `${[answering, ...durations].join(', ')}.`));
   }
-  const begun = isRunning ? await begin(desired, world) : null;
+  const begun = isRunning ? begin(desired, world) : null;
   return {
     id: desired.id,
     revision: desired.revision,
@@ -69,7 +67,7 @@ export async function settledReport(
 }
 
 /** The subscription begins with the first answer, and only who can log in is welcomed: all of it is one report. */
-async function begin(desired: DesiredInstance, world: World) {
+function begin(desired: DesiredInstance, world: World) {
   const { subscription } = desired;
   const isBegun = subscription?.startDay && desired.wasReady;
   if (subscription === null || isBegun) return null;
@@ -79,27 +77,7 @@ async function begin(desired: DesiredInstance, world: World) {
     isRunning: true,
     isDayCertain: calendar.isDayCertain(desired.managerTime),
   });
-  if (change === null) return null;
-  const { notices = [], ...rest } = change;
-  const welcome = notices.find(({ kind }) => kind === 'welcome');
-  const link = welcome && (await invitation(desired, world));
-  const withLink: SubscriptionChange = {
-    ...rest,
-    notices: notices.flatMap((notice) => {
-      if (notice !== welcome) return [notice];
-      return link ? [{ ...notice, link }] : [];
-    }),
-  };
-  return { change: withLink, reviewAt };
-}
-
-/** Null when the customer's own database is in the way: it may not keep the instance from being settled. */
-async function invitation(desired: DesiredInstance, world: World): Promise<string | null> {
-  return world.databases.invitation(desired).catch((err) => {
-    if (!(err instanceof TenantDatabaseError)) throw err;
-    world.log.warn({ instance: desired.id, name: desired.name, err }, 'no invitation');
-    return null;
-  });
+  return change && { change, reviewAt };
 }
 
 function settledAs(desired: DesiredInstance): Settled {

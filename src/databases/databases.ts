@@ -10,7 +10,7 @@ import { renewUrl } from './base-url.ts';
 import { admitted, Cluster, type ClusterAddress } from './cluster.ts';
 import { copyTree, type Owner } from './copy-tree.ts';
 import { InstallLock } from './install-lock.ts';
-import { invitationLink } from './invitation.ts';
+import { type Invitation, invitationLink } from './invitation.ts';
 import { openTransactionsOver } from './open-transactions.ts';
 import { personalise, renewParameters } from './personalise.ts';
 import { makeReadable } from './readable.ts';
@@ -317,7 +317,7 @@ export class OdooDatabases implements Databases {
     );
   }
 
-  async invitation(desired: DesiredInstance): Promise<string> {
+  async invitation(desired: DesiredInstance): Promise<Invitation> {
     const { url } = await this.#options.placeOf(desired);
     return this.#asTenant(desired, TOUCH, (session) =>
       invitationLink(session, url, Math.floor(Date.now() / 1000)),

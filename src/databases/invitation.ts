@@ -2,8 +2,15 @@ import { createHmac } from 'node:crypto';
 import { z } from 'zod';
 import type { TenantSession } from './tenant-session.ts';
 
-/** How long the customer has to choose their password, in seconds. */
-const VALIDITY = 7 * 24 * 60 * 60;
+/** How long the customer has to choose their password, in seconds: the link is made when they press the button. */
+const VALIDITY = 60 * 60;
+
+/** A one-time link with which the administrator of an instance sets their password. */
+export interface Invitation {
+  readonly link: string;
+  /** Nobody has logged in as that administrator yet. */
+  readonly isFirst: boolean;
+}
 
 /** Odoo's own secret is a UUID, ours has 43 characters; a tenant may have put anything there. */
 const LONGEST_SECRET = 256;
@@ -12,7 +19,7 @@ const administrator = z.object({ partner: z.int(), user: z.int(), login_at: z.in
 
 /**
  * Makes the link with which the administrator of an instance sets their password: the one that Odoo itself mails
- * (auth_signup's `_generate_signup_token`). It ends with the first login, so whoever has it later has nothing.
+ * (auth_signup's `_generate_signup_token`). It ends with the next login, so whoever has it later has nothing.
  * Asking again makes another link; each works until one is used.
  * @param url the instance's own, as we gave it: what the database says may lead elsewhere
  * @param now seconds since the epoch
@@ -22,7 +29,7 @@ export async function invitationLink(
   session: TenantSession,
   url: string,
   now: number,
-): Promise<string> {
+): Promise<Invitation> {
   const [admin] = await session.rows(
     administrator,
     `UPDATE public.res_partner p SET signup_type = 'reset'
@@ -42,7 +49,8 @@ export async function invitationLink(
   // Written as Python's json.dumps does, since the signature covers the text.
   const message = `[${admin.partner}, [${admin.user}], ${loginAt}, "reset"]`;
   const token = signupToken(parameter.secret, message, now + VALIDITY);
-  return `${url}/web/reset_password?${new URLSearchParams({ token })}`;
+  const link = `${url}/web/reset_password?${new URLSearchParams({ token })}`;
+  return { link, isFirst: admin.login_at === null };
 }
 
 /** Odoo's `hash_sign` with scope `signup`: version, expiry, HMAC and message. */

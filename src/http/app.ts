@@ -1,8 +1,14 @@
 import { STATUS_CODES } from 'node:http';
-import express, { type ErrorRequestHandler, type Express, type Response } from 'express';
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type Response,
+} from 'express';
 import { z } from 'zod';
 import type { Key } from '../instance/types.ts';
 import type { Logger } from '../log.ts';
+import { RateLimit } from './rate-limit.ts';
 import { RecentlySeen } from './recently-seen.ts';
 import type { Verify } from './signature.ts';
 
@@ -14,6 +20,8 @@ export interface HttpOptions {
   readonly verify: Verify;
   /** Told which things to look at, after the sender has been answered. Must not throw nor block. */
   readonly onKeys: (keys: readonly Key[]) => void;
+  /** The links with which customers set their password, made when they ask for one. */
+  readonly invite: Invite;
   /** True for each part that can be reached, else why not. */
   readonly ready: () => Promise<Readonly<Record<'odoo' | 'docker' | 'postgres', true | string>>>;
   /** How many instances are in which state, for people; null before anybody knows. */
@@ -22,6 +30,20 @@ export interface HttpOptions {
   readonly metrics: () => Promise<string>;
   readonly log: Logger;
 }
+
+/**
+ * Makes a one-time link to log in to an instance. @param isFirst only while nobody has logged in
+ * @returns null when Odoo knows no such running instance, 'used' when somebody has logged in and `isFirst`
+ */
+export type Invite = (
+  instance: number,
+  isFirst: boolean,
+) => Promise<{ readonly url: string } | 'used' | null>;
+
+/** How often the password of one instance may be set anew, and of all together. */
+const INVITATIONS = { perInstance: 5, ofAll: 200, withinMs: 15 * 60_000 };
+/** The customer waits for it in the browser, and the instance's database is the tenant's own. */
+const INVITATION_MS = 10_000;
 
 /** The models that Odoo nudges about, and the kind of key each becomes. */
 const KINDS = {
@@ -36,14 +58,17 @@ const nudge = z.object({
   ids: z.array(z.int().positive()).max(10_000),
 });
 
+/** Which instance somebody wants to log in to. Odoo is asked about it; nothing else is believed. */
+const invitation = z.object({ instance: z.int().positive(), is_first: z.boolean() });
+
 /** Answers with an RFC 9457 problem. */
 function problem(res: Response, status: number, detail?: string): void {
   const body = { type: 'about:blank', title: STATUS_CODES[status], status, detail };
   res.status(status).type('application/problem+json').send(JSON.stringify(body));
 }
 
-/** The webhook's route, to be put on every app: one memory of ids, whichever address a webhook came to. */
-export function makeWebhookRoute(options: HttpOptions): (app: Express) => void {
+/** What only the manager may ask for, to be put on every app: one memory of ids, whichever address a message came to. */
+export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
   const seen = new RecentlySeen(10_000, DAY_MS);
   const complaints = new RecentlySeen(1_000, 60_000);
   const complain = (reason: string, source: string | undefined): void => {
@@ -51,41 +76,95 @@ export function makeWebhookRoute(options: HttpOptions): (app: Express) => void {
     options.log.warn({ source, reason }, 'webhook refused (said once a minute)');
   };
 
+  /** The id and the value of a genuine message; null after an answer to one that is not. */
+  function genuine<T>(req: Request, res: Response, shape: z.ZodType<T>, expected: string) {
+    const source = req.socket.remoteAddress;
+    const body: Buffer = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
+    const id = options.verify(body, req.headers);
+    if (id === null) {
+      complain('forged or stale', source);
+      problem(res, 401, 'The signature is missing, wrong or too old.');
+      return null;
+    }
+    const parsed = shape.safeParse(readJson(body));
+    if (!parsed.success) {
+      complain('malformed', source);
+      problem(res, 400, `Expected ${expected} as JSON.`);
+      return null;
+    }
+    return { id, value: parsed.data };
+  }
+
+  const rawBody = express.raw({ type: () => true, limit: LARGEST_BODY, inflate: false });
+  const invitations = makeInvitations(options, seen);
   return (app) => {
-    const route = app.route('/webhooks/odoo');
-    const rawBody = express.raw({ type: () => true, limit: LARGEST_BODY, inflate: false });
-    route.post(rawBody, (req, res) => {
-      const source = req.socket.remoteAddress;
-      const body: Buffer = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
-      const id = options.verify(body, req.headers);
-      if (id === null) {
-        complain('forged or stale', source);
-        return problem(res, 401, 'The signature is missing, wrong or too old.');
-      }
-      const keys = readKeys(body);
-      if (keys === null) {
-        complain('malformed', source);
-        return problem(res, 400, 'Expected {"model", "ids"} as JSON.');
-      }
+    const webhook = app.route('/webhooks/odoo');
+    webhook.post(rawBody, (req, res) => {
+      const message = genuine(req, res, nudge, '{"model", "ids"}');
+      if (message === null) return;
       res.status(202).end();
-      if (seen.firstTime(id)) options.onKeys(keys);
+      const kind = KINDS[message.value.model];
+      const keys = message.value.ids.map((id): Key => `${kind}:${id}`);
+      if (seen.firstTime(message.id)) options.onKeys(keys);
     });
-    route.all((_req, res) => problem(res.set('Allow', 'POST'), 405));
+    const invite = app.route('/invitations');
+    invite.post(rawBody, async (req, res) => {
+      const message = genuine(req, res, invitation, '{"instance", "is_first"}');
+      if (message !== null) await invitations(message, res);
+    });
+    for (const route of [webhook, invite])
+      route.all((_req, res) => problem(res.set('Allow', 'POST'), 405));
   };
 }
 
-/** The keys that a genuine body names; null when it is malformed. */
-function readKeys(body: Buffer): Key[] | null {
-  let json: unknown;
+/** Answers who asks for a link to log in. The link is in the answer and nowhere else: not in a log, not in an error. */
+function makeInvitations({ invite, log }: HttpOptions, seen: RecentlySeen) {
+  const { ofAll, perInstance, withinMs } = INVITATIONS;
+  const each = new RateLimit(perInstance, withinMs);
+  const all = new RateLimit(ofAll, withinMs);
+  return async (
+    { id, value }: { readonly id: string; readonly value: z.infer<typeof invitation> },
+    res: Response,
+  ): Promise<void> => {
+    const { instance, is_first: isFirst } = value;
+    // A replay must not make another link.
+    if (!seen.firstTime(id)) return problem(res, 409, 'This message has been answered.');
+    if (!(each.take(String(instance)) && all.take('all'))) {
+      log.warn({ instance }, 'asked for too many links to log in');
+      return problem(res.set('Retry-After', String(withinMs / 1000)), 429);
+    }
+    try {
+      const made = await withinTime(invite(instance, isFirst), INVITATION_MS);
+      if (made === null) return problem(res, 404, 'There is no such instance that runs.');
+      if (made === 'used') return problem(res, 410, 'Somebody has logged in already.');
+      res.set('Cache-Control', 'no-store').json({ url: made.url });
+    } catch (err) {
+      log.warn({ instance, err }, 'no link to log in could be made');
+      problem(res, 503);
+    }
+  };
+}
+
+/** @throws Error when the promise is not settled in time; what it does then is nobody's any more */
+async function withinTime<T>(promise: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
+  });
   try {
-    json = JSON.parse(body.toString());
-  } catch {
-    return null;
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
-  const parsed = nudge.safeParse(json);
-  if (!parsed.success) return null;
-  const kind = KINDS[parsed.data.model];
-  return parsed.data.ids.map((id): Key => `${kind}:${id}`);
+}
+
+/** What a body says; undefined when it is no JSON. */
+function readJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    return undefined;
+  }
 }
 
 /** Health and metrics, for the host only. */

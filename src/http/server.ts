@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, BlockList, isIP, isIPv6 } from 'node:net';
 import { ConfigError } from '../errors.ts';
-import { addOperatorRoutes, type HttpOptions, makeApp, makeWebhookRoute } from './app.ts';
+import { addOperatorRoutes, type HttpOptions, makeApp, makeSignedRoutes } from './app.ts';
 
 export type { HttpOptions } from './app.ts';
 
@@ -35,11 +35,11 @@ export async function listen(
   addresses: readonly ListenAddress[],
   options: HttpOptions,
 ): Promise<HttpServer> {
-  const webhook = makeWebhookRoute(options);
-  const operator = (app: Parameters<typeof webhook>[0]) => addOperatorRoutes(app, options);
+  const signed = makeSignedRoutes(options);
+  const operator = (app: Parameters<typeof signed>[0]) => addOperatorRoutes(app, options);
   const apps = {
-    gateway: makeApp(options.log, webhook),
-    host: makeApp(options.log, webhook, operator),
+    gateway: makeApp(options.log, signed),
+    host: makeApp(options.log, signed, operator),
   };
   const servers: Server[] = [];
   const close = async () => {

@@ -132,8 +132,6 @@ export interface Notice {
   readonly kind: NoticeKind;
   /** Tells two of one kind apart: a day, an invoice line. */
   readonly period: string;
-  /** The one-time link of a welcome. Goes into the mail and nowhere else. */
-  readonly link?: string;
 }
 
 /** What is written to the manager; only the given members. */

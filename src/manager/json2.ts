@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { refused, unanswered } from './odoo-errors.ts';
+import { broken, refused, unanswered } from './odoo-errors.ts';
 import { exchange } from './post-json.ts';
 import { endpoint, type OdooConnection, type Transport } from './transport.ts';
 
@@ -18,9 +18,15 @@ export function json2(connection: OdooConnection): Transport {
       const what = `${model}.${method}`;
       const url = endpoint(connection.url, `json/2/${model}/${method}`);
       const body = ids === undefined ? args : { ...args, ids };
-      const { status, json } = await exchange(what, url, { method: 'POST', headers, body }, signal);
+      const { isBroken, status, json } = await exchange(
+        what,
+        url,
+        { method: 'POST', headers, body },
+        signal,
+      );
       if (status === 200) {
-        if (json === undefined) throw unanswered(what, 'the answer is not whole JSON');
+        if (isBroken) throw broken(what);
+        if (json === undefined) throw unanswered(what, 'the answer is not JSON');
         return json;
       }
       const error = errorBody.safeParse(json);

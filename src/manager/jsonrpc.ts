@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ManagerError } from '../errors.ts';
-import { refused, unanswered } from './odoo-errors.ts';
+import { broken, refused, unanswered } from './odoo-errors.ts';
 import { exchange } from './post-json.ts';
 import { session } from './session.ts';
 import { endpoint, type OdooConnection, type Transport } from './transport.ts';
@@ -30,8 +30,9 @@ export function jsonrpc(connection: OdooConnection): Transport {
     signal: AbortSignal,
   ) {
     const body = { jsonrpc: '2.0', method: 'call', id: 1, params: { service, method, args } };
-    const { status, json } = await exchange(what, url, { method: 'POST', body }, signal);
+    const { isBroken, status, json } = await exchange(what, url, { method: 'POST', body }, signal);
     if (status !== 200) throw refused(what, { status, message: `HTTP ${status}` });
+    if (isBroken) throw broken(what);
     const answer = envelope.safeParse(json);
     if (!answer.success) throw unanswered(what, 'the answer is not whole JSON-RPC');
     const { error, result } = answer.data;

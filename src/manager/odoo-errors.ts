@@ -77,6 +77,17 @@ export function unanswered(what: string, why: string, cause?: unknown): ManagerE
   );
 }
 
+/**
+ * The error for an answer that Odoo meant as JSON and that is none: one row holds a number that is not finite.
+ * Odoo is there, so this concerns only who asked for that row.
+ */
+export function broken(what: string): ManagerError {
+  return new ManagerError(
+    'server',
+    `${what}: the answer is not JSON; a number in it is not finite`,
+  );
+}
+
 /** The error for an address that answers, but elsewhere: following it could carry the key to a stranger. */
 export function redirected(what: string, location: string): ManagerError {
   return new ManagerError(

@@ -4,6 +4,8 @@ import { redirected, unanswered } from './odoo-errors.ts';
 export interface HttpAnswer {
   readonly status: number;
   readonly json: unknown;
+  /** It is whole, but no JSON: it holds a number that is not finite, which Python writes all the same. */
+  readonly isBroken: boolean;
 }
 
 interface Request {
@@ -36,7 +38,9 @@ export async function exchange(
     if (response.status >= 300 && response.status < 400) {
       throw redirected(what, response.headers.get('location') ?? 'nowhere');
     }
-    return { status: response.status, json: parseJson(text) };
+    const json = parseJson(text);
+    const isBroken = json === undefined && parseJson(withoutNotFinite(text)) !== undefined;
+    return { status: response.status, json, isBroken };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     // fetch says only "fetch failed" or "terminated"; the network's own words are in the cause.
@@ -52,4 +56,11 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** A text and numbers that are not finite, as Python's json.dumps writes them. */
+const TEXT_OR_NOT_FINITE = /("(?:\\.|[^"\\])*")|-?\b(?:NaN|Infinity)\b/g;
+
+function withoutNotFinite(text: string): string {
+  return text.replace(TEXT_OR_NOT_FINITE, (_found, quoted?: string) => quoted ?? 'null');
 }

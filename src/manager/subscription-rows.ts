@@ -144,10 +144,6 @@ export function subscriptionRow(change: SubscriptionChange): Record<string, unkn
       taken_back_on: counted?.takenBackOn ?? '',
       missing_since: missingSince,
     })),
-    notices: change.notices?.map(({ kind, link, period: tells }) => ({
-      kind,
-      period: tells,
-      link: link ?? '',
-    })),
+    notices: change.notices?.map(({ kind, period: tells }) => ({ kind, period: tells })),
   };
 }

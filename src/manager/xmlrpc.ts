@@ -1,6 +1,6 @@
 import OdooAwait from 'odoo-await';
 import { ManagerError } from '../errors.ts';
-import { type OdooFailure, redirected, refused, unanswered } from './odoo-errors.ts';
+import { broken, type OdooFailure, redirected, refused, unanswered } from './odoo-errors.ts';
 import { session } from './session.ts';
 import { endpoint, type OdooConnection, type Transport } from './transport.ts';
 
@@ -51,6 +51,8 @@ const FAULT_NAMES: Readonly<Record<number, string>> = {
   4: 'AccessError',
 };
 
+const NOT_FINITE = /^Expected a double but got ['"]?-?(nan|inf)/i;
+
 function fromFault(code: number, text: string): OdooFailure {
   const name = FAULT_NAMES[code];
   if (name) return { name, message: text };
@@ -72,6 +74,8 @@ function asManagerError(what: string, thrown: unknown): ManagerError {
   const status = error.res?.statusCode ?? 200;
   if (status >= 300 && status < 400) return redirected(what, error.res?.headers.location ?? '');
   if (status !== 200) return refused(what, { status, message: `HTTP ${status}` });
+  // node-xmlrpc's words for a <double> that is not finite; Python writes nan and inf.
+  if (NOT_FINITE.test(error.message)) return broken(what);
   return unanswered(what, error.message);
 }
 

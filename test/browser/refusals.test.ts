@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { run } from '../../stack/run.ts';
+import { withSql } from '../../stack/sql.ts';
 import { eventually } from '../e2e/support/eventually.ts';
 import { Buyer, type Outcome } from './support/buyer.ts';
 import { freeName } from './support/customer.ts';
@@ -80,10 +81,10 @@ describe('what the shop refuses, and what it serves all the same', function () {
     await first.chooseName(name);
     await first.checkOut();
     await first.page.waitForURL(/\/shop\/payment/);
-    await world.manager.rpc.call('microsaas.instance.name', 'write', [
-      await world.manager.rpc.call('microsaas.instance.name', 'search', [[['name', '=', name]]]),
-      { chosen_at: '2026-01-01 00:00:00' },
-    ]);
+    // Nobody writes that by hand.
+    await withSql(await world.stack.managerSql(), world.manager.name, (sql) =>
+      sql(`UPDATE microsaas_instance_name SET chosen_at = '2026-01-01' WHERE name = $1`, [name]),
+    );
     const second = await withCart('forgotten-cart-taker');
     await second.chooseName(name);
     await second.page.locator('.o_microsaas_name input.is-valid').waitFor();

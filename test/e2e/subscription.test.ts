@@ -1,5 +1,11 @@
 import { expect } from 'chai';
-import { choosePassword, customerRpc, expectData, leaveData } from './support/customer.ts';
+import {
+  choosePassword,
+  customerRpc,
+  expectData,
+  leaveData,
+  pressWelcome,
+} from './support/customer.ts';
 import { lines } from './support/docker.ts';
 import { eventually } from './support/eventually.ts';
 import { INSTANCE, idOf, type Row, type SubscriptionRow } from './support/instances.ts';
@@ -48,26 +54,40 @@ chapter('a subscription from the welcome to the last day, and back', () => {
   const REMOVED = 'Your Odoo was removed';
   const FINAL = 'The data of your Odoo will be removed';
 
-  scenario('welcomes who can log in, with a link that sets a password once', async (world) => {
-    const { shop, instances, sidecar } = world;
-    const person = { name: 'Luna', email: LOGIN, lang: 'en_US' };
-    const customer = await shop.rpc.create('res.partner', person);
-    invoice = await shop.sell([{ product: await shop.plan() }], { partner_id: customer });
-    const [sold] = await instances.running(invoice, 1);
-    id = sold?.id ?? 0;
-    subscription = await becomes({ state: 'active' });
-    const [welcome] = await mailsAbout(world, subscription);
-    expect(welcome?.subject).to.equal(WELCOME);
-    const { login, password } = await sidecar.secret(id);
-    expect(login).to.equal(LOGIN);
-    expect(welcome?.body_html).not.to.include(password);
-    const [, found] = /href="([^"]*reset_password[^"]*)"/.exec(welcome?.body_html ?? '') ?? [];
-    const link = String(found).replaceAll('&amp;', '&');
-    expect(await choosePassword(link, PASSWORD)).to.include('reset successfully');
-    expect(await choosePassword(link, 'of-somebody-else')).to.match(/Invalid|expired/);
-    expect(await logIn(world, await row(), LOGIN, password), 'the first password').to.equal(0);
-    await leaveData(await luna(await row()), DATA);
-  });
+  scenario(
+    'welcomes who can log in, by a page whose button sets a password once',
+    async (world) => {
+      const { shop, instances, sidecar } = world;
+      const person = { name: 'Luna', email: LOGIN, lang: 'en_US' };
+      const customer = await shop.rpc.create('res.partner', person);
+      invoice = await shop.sell([{ product: await shop.plan() }], { partner_id: customer });
+      const [sold] = await instances.running(invoice, 1);
+      id = sold?.id ?? 0;
+      subscription = await becomes({ state: 'active' });
+      const [welcome] = await mailsAbout(world, subscription);
+      expect(welcome?.subject).to.equal(WELCOME);
+      const { login, password } = await sidecar.secret(id);
+      expect(login).to.equal(LOGIN);
+      expect(welcome?.body_html).not.to.include(password);
+      expect(welcome?.body_html, 'a link to log in').not.to.include('reset_password');
+      const [, page = ''] = /href="([^"]*\/welcome\/[^"]*)"/.exec(welcome?.body_html ?? '') ?? [];
+      const { link } = await pressWelcome(page);
+      if (link === null) throw new Error('The button of the welcome page leads nowhere.');
+      expect(link).to.match(
+        new RegExp(`^${String((await row()).instance_url)}/web/reset_password`),
+      );
+      expect(await choosePassword(link, PASSWORD)).to.include('reset successfully');
+      expect(await logIn(world, await row(), LOGIN, PASSWORD), 'the chosen password').not.to.equal(
+        0,
+      );
+      const again = await pressWelcome(page);
+      expect(again.link, 'after the first login').to.equal(null);
+      expect(again.html).to.include('You have logged in already');
+      expect(await choosePassword(link, 'of-somebody-else')).to.match(/Invalid|expired/);
+      expect(await logIn(world, await row(), LOGIN, password), 'the first password').to.equal(0);
+      await leaveData(await luna(await row()), DATA);
+    },
+  );
 
   scenario('is told a week before the end, and runs on through grace', async (world) => {
     await paidUntil(world, subscription, 5);

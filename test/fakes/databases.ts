@@ -18,6 +18,8 @@ export class FakeDatabases implements Databases {
   usedSpares = 0;
   changes = 0;
   invitations = 0;
+  /** Instances whose administrator has logged in. */
+  readonly loggedIn = new Set<number>();
   isAway = false;
 
   readonly #isDatabaseUp: (id: number) => boolean;
@@ -40,10 +42,11 @@ export class FakeDatabases implements Databases {
     for (const lang of languages) this.#buildTemplate(modules, lang);
   }
 
-  async invitation({ id }: DesiredInstance): Promise<string> {
+  async invitation({ id }: DesiredInstance): Promise<{ link: string; isFirst: boolean }> {
     this.#checkHere();
     this.invitations += 1;
-    return `https://${id}.example.com/web/reset_password?token=${this.invitations}`;
+    const link = `https://${id}.example.com/web/reset_password?token=${this.invitations}`;
+    return { link, isFirst: !this.loggedIn.has(id) };
   }
 
   async drop({ id }: DesiredInstance): Promise<void> {

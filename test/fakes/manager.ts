@@ -282,8 +282,7 @@ export class FakeManager implements Manager {
       }));
     if (subscription && row.subscription) {
       row.subscription = applyChange(row.subscription, subscription);
-      for (const { kind, link } of subscription.notices ?? [])
-        row.mails = [...row.mails, link ? `${kind} ${link}` : kind];
+      for (const { kind } of subscription.notices ?? []) row.mails = [...row.mails, kind];
     }
     if (revision !== row.revision) this.review(row.id, this.now());
     else if (nextReview !== undefined) this.review(row.id, nextReview);

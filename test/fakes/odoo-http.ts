@@ -40,6 +40,13 @@ export interface ReceivedCall {
   readonly args: Record<string, unknown>;
 }
 
+/** JSON as Python's json.dumps writes it: a number that is not finite is written as well, which JSON does not have. */
+function asPython(value: unknown): string {
+  const marked = (_key: string, part: unknown) =>
+    typeof part === 'number' && !Number.isFinite(part) ? `\u0000${part}` : part;
+  return JSON.stringify(value, marked).replaceAll(/"\\u0000(-?\w+)"/g, '$1');
+}
+
 /** An HTTP server on the loopback that stands for Odoo: it speaks all three protocols, and breaks on request. */
 export class OdooHttp {
   readonly database = 'manager';
@@ -91,7 +98,7 @@ export class OdooHttp {
   }
 
   #json(res: ServerResponse, status: number, value: unknown): void {
-    res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+    res.writeHead(status, { 'content-type': 'application/json' }).end(asPython(value));
   }
 
   #run(call: ReceivedCall): unknown {

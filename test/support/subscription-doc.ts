@@ -3,6 +3,7 @@ import { STATES } from '../../src/instance/subscription-state.ts';
 import type { Terms } from '../../src/instance/subscription-types.ts';
 import { TERMS } from './samples.ts';
 import { invoicesAndPeople } from './subscription-doc-invoices.ts';
+import { MAILS_DOC } from './subscription-doc-mails.ts';
 import { Story } from './subscription-story.ts';
 
 /*
@@ -234,6 +235,7 @@ export function subscriptionDoc(): string {
     'new plan; 0: when the customer or you renew), in draft or posted, and at which price; whether a plan that costs nothing *continues quietly* or *ends quietly*.',
     '',
     ...invoicesAndPeople(),
+    ...MAILS_DOC,
     '## Two safeguards',
     '- **The brake.** When more than 10 instances and more than a tenth of all would go down within an hour, the sidecar stops and',
     '  asks: *MicroSaaS → Configuration → Brake* lists those that wait, and *Go on* lets these go down and no other. Where so many end',

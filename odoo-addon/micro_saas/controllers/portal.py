@@ -15,7 +15,7 @@ class InstancePortal(CustomerPortal):
     def _prepare_home_portal_values(self, counters):
         values = super()._prepare_home_portal_values(counters)
         if "instance_count" in counters:
-            values["instance_count"] = len(self._my_instances())
+            values["instance_count"] = len(self._my_instances().sudo().filtered("is_shown_to_customer"))
         return values
 
     @route("/my/instances", type="http", auth="user", website=True)
@@ -44,6 +44,7 @@ class InstancePortal(CustomerPortal):
             "instance": instance,
             "status": instance._portal_status(),
             "may_manage": instance._may_be_managed_by(request.env.user),
+            "may_set_password": instance._may_set_password(request.env.user),
         }
         return self._fragment("micro_saas.portal_instance_status", values)
 
@@ -80,8 +81,62 @@ class InstancePortal(CustomerPortal):
             return self._render(instance, str(error))
         return self._back(instance)
 
+    @route(
+        "/my/instances/<int:instance_id>/password",
+        type="http", auth="user", website=True, methods=["POST"],
+    )
+    def my_instance_password(self, instance_id):
+        """Go to where the instance's administrator chooses a new password."""
+        instance = self._my_instance(instance_id)
+        if not (instance and instance._may_set_password(request.env.user)):
+            raise request.not_found()
+        try:
+            link = instance._password_link(is_first=False)
+        except UserError as error:
+            return self._render(instance, str(error))
+        _logger.info("User %s chooses a new password for instance %s.", request.env.user.id, instance_id)
+        return self._leave(link)
+
+    @route(
+        "/my/instances/<int:instance_id>/welcome/<string:token>",
+        type="http", auth="public", website=True, sitemap=False, methods=["GET", "POST"],
+    )
+    def my_instance_welcome(self, instance_id, token, **_form):
+        """The page that the welcome mail leads to. Its button makes the one-time link: nothing secret is mailed."""
+        instance = request.env["odoo.docker.instance"].sudo().browse(instance_id).exists()
+        state, problem = instance._welcome_state(token) if instance else "", ""
+        if state == "open" and request.httprequest.method == "POST":
+            try:
+                link = instance._password_link(is_first=True)
+                if link:
+                    return self._leave(link)
+                instance._close_welcome()
+                state = "over"
+            except UserError as error:
+                problem = str(error)
+        values = {
+            "page_name": "welcome",
+            # Whoever comes with a wrong token learns nothing, not even whether there is such an instance.
+            "instance": instance if state else instance.browse(),
+            "state": state,
+            "token": token,
+            "problem": problem,
+        }
+        response = request.render("micro_saas.portal_welcome", values)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+    def _leave(self, link):
+        """Redirect to a customer's Odoo by the one-time link, which must stay in no cache and no referrer."""
+        response = request.redirect(link, code=303, local=False)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
     def _my_instances(self):
-        instances = request.env["odoo.docker.instance"]
+        """Return the user's instances, removed ones too."""
+        instances = request.env["odoo.docker.instance"].with_context(active_test=False)
         if not instances.has_access("read"):
             return instances
         # Beside the record rules: staff, whom no rule confines, see their own here too.
@@ -89,12 +144,14 @@ class InstancePortal(CustomerPortal):
         return instances.search([("partner_id", "child_of", customer.ids)])
 
     def _list_values(self):
-        instances = self._my_instances().sudo()
+        instances = self._my_instances().sudo().filtered("is_shown_to_customer")
         statuses = {instance: instance._portal_status() for instance in instances}
         customer = request.env.user.commercial_partner_id
-        is_coming = request.env["account.move"].sudo()._microsaas_is_coming_for(customer)
+        moves = request.env["account.move"].sudo()
+        is_coming = moves._microsaas_is_coming_for(customer)
         is_moving = is_coming or any(status["poll"] for status in statuses.values())
-        return {"statuses": statuses, "is_coming": is_coming, "poll": int(is_moving)}
+        is_held = not is_coming and moves._microsaas_is_held_for(customer)
+        return {"statuses": statuses, "is_coming": is_coming, "is_held": is_held, "poll": int(is_moving)}
 
     def _fragment(self, template, values):
         response = request.render(template, values)
@@ -134,6 +191,7 @@ class InstancePortal(CustomerPortal):
             "status": instance._portal_status(),
             "may_manage": instance._may_be_managed_by(request.env.user),
             "problem": problem,
+            "may_set_password": instance._may_set_password(request.env.user),
         }
         return request.render("micro_saas.portal_my_instance", values)
 

@@ -149,7 +149,9 @@ class AccountMoveLine(models.Model):
 
     def _microsaas_units(self):
         """Return how many instances this line sells: whole units only."""
-        return max(math.floor(self.quantity), 0) if self._microsaas_is_plan() else 0
+        if not (self._microsaas_is_plan() and math.isfinite(self.quantity)):
+            return 0
+        return max(math.floor(self.quantity), 0)
 
     def _microsaas_name(self, unit):
         """Return the name that was chosen for a unit, counted from 1; empty where none was."""

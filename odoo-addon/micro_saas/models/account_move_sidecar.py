@@ -4,7 +4,8 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from .account_move_line import OPEN_UNITS
-from .sidecar import check_sidecar, in_payment_is_paid
+from .alerts import close_activities, person_for, raise_activity
+from .sidecar import check_sidecar, finite, in_payment_is_paid
 
 HOLD_ACTIVITY = "micro_saas.mail_activity_type_hold"
 
@@ -41,22 +42,25 @@ class AccountMove(models.Model):
         move = self.sudo().browse(invoice_id).exists()
         if not move:
             return {}
+        return finite(move._microsaas_desired())
+
+    def _microsaas_desired(self):
         return {
-            "id": move.id,
-            "name": move.name or "",
-            "move_type": move.move_type,
-            "state": move.state,
-            "payment_state": move._microsaas_payment_state(),
+            "id": self.id,
+            "name": self.name or "",
+            "move_type": self.move_type,
+            "state": self.state,
+            "payment_state": self._microsaas_payment_state(),
             "in_payment_is_paid": in_payment_is_paid(self.env),
-            "invoice_date": fields.Date.to_string(move.invoice_date) or "",
-            "paid_day": fields.Date.to_string(move._microsaas_paid_day()),
-            "partner_id": move.partner_id.id or 0,
-            "approved": move.microsaas_approved,
-            "hold": move.microsaas_hold or "",
-            "reversed_ratio": move._microsaas_reversed_ratio(),
-            "unlinked_credit": move._microsaas_unlinked_credits()[:1].name or "",
-            "lines": move._microsaas_line_dicts(),
-            "instance_ids": move._microsaas_paid_instance_ids(),
+            "invoice_date": fields.Date.to_string(self.invoice_date) or "",
+            "paid_day": fields.Date.to_string(self._microsaas_paid_day()),
+            "partner_id": self.partner_id.id or 0,
+            "approved": self.microsaas_approved,
+            "hold": self.microsaas_hold or "",
+            "reversed_ratio": self._microsaas_reversed_ratio(),
+            "unlinked_credit": self._microsaas_unlinked_credits()[:1].name or "",
+            "lines": self._microsaas_line_dicts(),
+            "instance_ids": self._microsaas_paid_instance_ids(),
         }
 
     def _microsaas_line_dicts(self):
@@ -98,10 +102,22 @@ class AccountMove(models.Model):
 
     def _microsaas_set_hold(self, reason, message):
         self.write({"microsaas_hold": reason, "microsaas_hold_message": message})
-        self.activity_unlink([HOLD_ACTIVITY])
+        close_activities(self, HOLD_ACTIVITY, self.env._("The hold is over."))
         for move in self.filtered("microsaas_hold"):
-            person = move.invoice_user_id or self.env.ref("base.user_admin")
-            move.activity_schedule(HOLD_ACTIVITY, note=message, user_id=person.id)
+            person = person_for(self.env, move.invoice_user_id)
+            raise_activity(move, HOLD_ACTIVITY, person, self.env._("Approve this invoice"), message)
+
+    @api.model
+    def _microsaas_is_held_for(self, customer):
+        """Tell whether something that a customer (a commercial partner) has paid for waits for a person, who knows it."""
+        held = self.search(
+            [
+                ("commercial_partner_id", "=", customer.id),
+                ("microsaas_hold", "not in", (False, "")),
+                ("payment_state", "in", self._microsaas_paid_states()),
+            ]
+        )
+        return bool(held.activity_ids.filtered(lambda one: one.activity_type_id == self.env.ref(HOLD_ACTIVITY)))
 
     def _microsaas_backlog(self, plans):
         """Return `{plan id: units}` of the unclaimed automatic units of these plans on all invoices.
@@ -155,6 +171,7 @@ class AccountMove(models.Model):
                   AND plan.microsaas_provision = 'automatic'
                   AND line.price_subtotal >= 0
                   AND (line.quantity >= 1 OR NOT coalesce(move.microsaas_approved, false))
+                  AND line.quantity < 'Infinity'  -- which NaN is not either
                   AND move.move_type = 'out_invoice'
                   AND move.state = 'posted'
                   AND (move.payment_state IN %(paid)s

@@ -1,9 +1,11 @@
-"""What customers are told by mail and people by an activity, each thing once."""
+"""What customers are told by mail and people by an activity, each thing once; and whether the mail has left."""
 
 import logging
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.release import version_info
+
+from .alerts import close_activities, person_for, raise_activity
 
 _logger = logging.getLogger(__name__)
 
@@ -16,7 +18,11 @@ MAILS = {
     "renewed": "micro_saas.mail_template_renewed",
     "finalNotice": "micro_saas.mail_template_final_notice",
     "removed": "micro_saas.mail_template_removed",
+    "addressChanged": "micro_saas.mail_template_address_changed",
 }
+# Opens a page on which a password is chosen, so it is no message on a record, where colleagues would read it.
+PRIVATE = {"welcome"}
+MAIL_ACTIVITY = "micro_saas.mail_activity_type_mail"
 
 
 class MicrosaasNotice(models.Model):
@@ -31,39 +37,112 @@ class MicrosaasNotice(models.Model):
     )
     kind = fields.Char(required=True)
     period = fields.Char(help="Tells two of one kind apart: a day, an invoice line.")
+    mail_id = fields.Many2one(
+        "mail.mail", "Mail", ondelete="set null", index="btree_not_null", groups="base.group_system"
+    )
+    has_failed = fields.Boolean("Did not leave", readonly=True)
 
     if version_info[0] >= 19:
         _notice_uniq = models.Constraint(UNIQUE, UNIQUE_MESSAGE)
     else:
         _sql_constraints = [("notice_uniq", UNIQUE, UNIQUE_MESSAGE)]
 
-    def _tell(self, subscription, kind, period, link):
-        """Say one thing unless it was said: to the customer by mail, to people where no mail says it.
-
-        :param link: the one-time link of a welcome; it goes into the mail and nowhere else
-        """
+    def _tell(self, subscription, kind, period):
+        """Say one thing unless it was said: to the customer by mail, to people where no mail says it."""
         said = self.search(
             [("subscription_id", "=", subscription.id), ("kind", "=", kind), ("period", "=", period)]
         )
         if said:
             return
-        self.create({"subscription_id": subscription.id, "kind": kind, "period": period})
+        notice = self.create({"subscription_id": subscription.id, "kind": kind, "period": period})
         if kind not in MAILS:
             subscription._ask_people(kind)
             return
-        if not subscription.partner_id.email:
+        if not notice._recipient().email:
             subscription._ask_people("noAddress")
             return
         try:
             with self.env.cr.savepoint():
-                self._mail(subscription, kind, link)
+                notice._mail()
         except Exception as error:  # noqa: BLE001 - a template that people broke must not stop the sidecar
-            # Only its kind: the text may hold the link.
+            # Only its kind: the text may hold the address of a welcome page.
             _logger.warning("Notice %s of %s: %s", kind, subscription.name, type(error).__name__)
             subscription._ask_people("mailFailed")
 
-    def _mail(self, subscription, kind, link):
-        template = self.env.ref(MAILS[kind]).with_context(microsaas_link=link)
-        template.send_mail(subscription.id)
+    def _recipient(self):
+        """Return who is told: of the first login the administrator, of all else who is invoiced."""
+        subscription = self.subscription_id
+        return subscription.instancia_id._administrator() if self.kind in PRIVATE else subscription.partner_id
+
+    def _mail(self):
+        subscription, template = self.subscription_id, self.env.ref(MAILS[self.kind])
+        values = {}
+        if not template.email_from:  # one that people have changed, or from before templates had one
+            values = {"email_from": subscription._mail_from(), "reply_to": subscription._mail_reply_to()}
+        if self.kind in PRIVATE:
+            page = subscription.instancia_id._welcome_url()
+            template = template.with_context(microsaas_link=page)
+            values |= {"model": False, "res_id": False}
+        mail = template.send_mail(subscription.id, email_values=values)
+        self.mail_id = mail
+        if self.kind in PRIVATE:
+            office = subscription.with_context(lang=subscription.company_id.partner_id.lang)
+            office._message_log(
+                body=office.env._("Mail to %s: welcome, with the way to the first login.", self._recipient().email)
+            )
         # The queue is emptied once an hour; nobody should wait for it so long.
         self.env.ref("mail.ir_cron_mail_scheduler_action")._trigger()
+
+    # -- whether it has left -------------------------------------------------------------------
+
+    def _note_sent(self):
+        """The mails of these notices have left: whoever was asked to look at earlier ones need not any more."""
+        self.has_failed = False
+        for subscription in self.subscription_id:
+            close_activities(
+                subscription, MAIL_ACTIVITY, self.env._("A mail to the customer has left since.")
+            )
+
+    def _note_failed(self, reason):
+        """The mails of these notices have not left: one person is asked to look, once until a mail leaves again.
+
+        :param reason: in the mail server's own words, maybe empty
+        """
+        self.has_failed = True
+        for notice in self:
+            subscription = notice.subscription_id
+            office = subscription.with_context(lang=subscription.company_id.partner_id.lang)
+            raise_activity(
+                office,
+                MAIL_ACTIVITY,
+                person_for(self.env, subscription.factura_id.invoice_user_id, is_technical=True),
+                office.env._("A mail to the customer did not leave"),
+                office.env._(
+                    "To %(address)s: %(reason)s. Check the outgoing mail server and the address, then send it again"
+                    " under Settings ▸ Technical ▸ Emails.",
+                    address=notice._recipient().email or "",
+                    reason=reason or office.env._("no reason was given"),
+                ),
+            )
+
+    @api.model
+    def _alert_failed_mails(self):
+        """Find mails that failed unseen, as when the process that sent them was killed."""
+        failed = self.sudo().search([("mail_id.state", "=", "exception"), ("has_failed", "=", False)])
+        for notice in failed:
+            notice._note_failed(notice.mail_id.failure_reason)
+
+
+class MailMail(models.Model):
+    _inherit = "mail.mail"
+
+    def _postprocess_sent_message(self, success_pids, success_emails, failure_reason=False, failure_type=None):
+        # Before: a mail that has left is deleted here.
+        notices = self.env["microsaas.notice"].sudo().search([("mail_id", "in", self.ids)])
+        reason = failure_reason or self[:1].failure_reason
+        result = super()._postprocess_sent_message(success_pids, success_emails, failure_reason, failure_type)
+        if notices and failure_type:
+            notices._note_failed(reason)
+        elif notices:
+            notices._note_sent()
+        return result

@@ -140,9 +140,11 @@ class MicrosaasSubscription(models.Model):
         return self.company_id._microsaas_today() + timedelta(days=days)
 
     def _data_kept_until(self):
-        """Return the day until which the data are kept when a person removes the instance today."""
+        """Return the day until which the data of a suspended or removed instance are kept, one that goes down today too."""
         days = self.product_id.product_tmpl_id._microsaas_terms(self.company_id)["retention"]
-        return self.company_id._microsaas_today() + timedelta(days=days)
+        since = self.hidden_at or self.suspended_at or fields.Datetime.now()
+        zone = self.with_context(tz=self.company_id._microsaas_tz())
+        return fields.Date.context_today(zone, since) + timedelta(days=days)
 
     def _ask_people(self, kind):
         """Ask a person to look at this subscription, by an activity.

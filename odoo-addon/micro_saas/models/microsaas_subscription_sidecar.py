@@ -88,7 +88,7 @@ class MicrosaasSubscription(models.Model):
 
         :param change: dict with any of `state`, `fecha_inicio`, `fecha_fin`, `reason`, `archive`, the moments,
             `periods` ([{"line_id", "is_first", "before", "after", "days", "taken", "taken_back_on",
-            "missing_since"}]) and `notices` ([{"kind", "period", "link"}])
+            "missing_since"}]) and `notices` ([{"kind", "period"}])
         """
         for sentence in self._sentences_of(change):
             self._message_log(body=sentence, author_id=self.env.user.partner_id.id)
@@ -96,7 +96,7 @@ class MicrosaasSubscription(models.Model):
         for period in change.get("periods", []):
             self._count(period)
         for notice in change.get("notices", []):
-            self.env["microsaas.notice"]._tell(self, notice["kind"], notice["period"], notice["link"])
+            self.env["microsaas.notice"]._tell(self, notice["kind"], notice["period"])
 
     def _sentences_of(self, change):
         """Return what is done by itself and why, for the chatter: who is its author."""

@@ -15,6 +15,8 @@ import uuid
 
 import requests
 
+from .webhook_secrets import sidecar_url, webhook_secrets
+
 _logger = logging.getLogger(__name__)
 
 TIMEOUT = (1, 2)  # seconds to connect, seconds to answer
@@ -34,21 +36,24 @@ def sign(secret, message_id, timestamp, body):
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
-def post(url, secret, model, ids):
-    """Send one signed nudge and return the `requests.Response`.
+def post(url, secrets, payload, timeout=TIMEOUT):
+    """Send one signed message and return the `requests.Response`.
 
-    :raise ValueError: the URL or the secret is malformed
+    :param secrets: `whsec_<base64>` each; the receiver accepts a signature by any one, so that they may be rotated
+    :param payload: what becomes the JSON body
+    :param timeout: seconds to connect, seconds to answer
+    :raise ValueError: the URL or a secret is malformed
     :raise requests.RequestException: the sidecar cannot be reached
     """
-    body = json.dumps({"model": model, "ids": ids}).encode()
+    body = json.dumps(payload).encode()
     message_id, timestamp = f"msg_{uuid.uuid4().hex}", int(time.time())
     headers = {
         "Content-Type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(secret, message_id, timestamp, body),
+        "webhook-signature": " ".join(sign(secret, message_id, timestamp, body) for secret in secrets),
     }
-    return requests.post(url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False)
+    return requests.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
 
 
 def nudge(env, model, ids):
@@ -56,35 +61,35 @@ def nudge(env, model, ids):
 
     Only collects ids, so it may be called inside a flush. Does nothing while no sidecar is set up.
     """
-    params = env["ir.config_parameter"].sudo()
-    url = params.get_param("microsaas.sidecar_url")
-    secret = params.get_param("microsaas.webhook_secret")
-    if not (ids and url and secret):
+    if not ids:
+        return
+    url, secrets = sidecar_url(env), webhook_secrets(env)
+    if not (url and secrets):
         return
     callbacks = env.cr.postcommit
     if "microsaas.nudge" not in callbacks.data:
         pending = callbacks.data["microsaas.nudge"] = {}
-        callbacks.add(lambda: _start(url, secret, pending))
+        callbacks.add(lambda: _start(url, secrets, pending))
     callbacks.data["microsaas.nudge"].setdefault(model, set()).update(ids)
 
 
-def _start(url, secret, pending):
+def _start(url, secrets, pending):
     if not _slots.acquire(blocking=False):
         _logger.info("Sidecar not nudged: earlier nudges are still on their way.")
         return
     try:
         threading.Thread(
-            target=_run, args=(url, secret, dict(pending)), name="microsaas.nudge", daemon=True
+            target=_run, args=(url, secrets, dict(pending)), name="microsaas.nudge", daemon=True
         ).start()
     except RuntimeError as error:  # no more threads
         _slots.release()
         _logger.info("Sidecar not nudged: %s", error)
 
 
-def _run(url, secret, pending):
+def _run(url, secrets, pending):
     try:
         for model, ids in pending.items():
-            post(url, secret, model, sorted(ids)[:MAX_IDS]).raise_for_status()
+            post(url, secrets, {"model": model, "ids": sorted(ids)[:MAX_IDS]}).raise_for_status()
     except Exception as error:  # noqa: BLE001 - the sidecar's next poll finds what was missed
         _logger.info("Sidecar not nudged: %s", error)
     finally:

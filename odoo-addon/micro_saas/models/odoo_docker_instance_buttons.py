@@ -30,7 +30,7 @@ class OdooDockerInstance(models.Model):
                         self.env._("No template is known yet. Connect the sidecar, then try again.")
                     )
                 wish["template_id"] = template.id
-            instance.write(wish)
+            instance._wish(wish)
         return True
 
     def stop_instance(self):
@@ -41,7 +41,7 @@ class OdooDockerInstance(models.Model):
         """
         self._check_not_removed()
         self._check_started()
-        return self.write({"desired_state": "stopped"})
+        return self._wish({"desired_state": "stopped"})
 
     def restart_instance(self):
         """Wish these instances started afresh.
@@ -54,7 +54,7 @@ class OdooDockerInstance(models.Model):
         self._check_started()
         for instance in self:
             count = instance.restart_count + 1
-            instance.write({"restart_count": count, "desired_state": "running"})
+            instance._wish({"restart_count": count, "desired_state": "running"})
         return True
 
     def action_remove(self):
@@ -62,7 +62,7 @@ class OdooDockerInstance(models.Model):
 
         :return: True
         """
-        return self.write({"desired_state": "removed"})
+        return self._wish({"desired_state": "removed"})
 
     def action_restaurar(self):
         """Bring removed instances back as long as their data exist; they start unless they never ran.
@@ -75,7 +75,7 @@ class OdooDockerInstance(models.Model):
                 raise UserError(self.env._("“%s” was not removed.", instance.name))
             instance._check_has_data()
             wish = "running" if instance.was_ready else "draft"
-            instance.write({"active": True, "desired_state": wish})
+            instance._wish({"active": True, "desired_state": wish})
         return True
 
     def open_instance_url(self):

@@ -4,7 +4,7 @@ import time
 
 from odoo import api, fields, models
 
-from .sidecar import check_sidecar, in_payment_is_paid, port_range, write_changed
+from .sidecar import check_sidecar, finite, in_payment_is_paid, port_range, write_changed
 
 LOG_LENGTH = 10_000
 REPORTED = {"state", "reason", "message", "detail", "http_port", "longpolling_port", "instance_url", "active"}
@@ -37,6 +37,7 @@ class OdooDockerInstance(models.Model):
     def microsaas_due(self, limit):
         """Return at most `limit` ids of instances, archived ones too, whose review is due; oldest first."""
         check_sidecar(self.env)
+        self.env["microsaas.sidecar"]._hear()
         everything = self.sudo().with_context(active_test=False)
         now = fields.Datetime.now()
         return everything.search(
@@ -54,7 +55,7 @@ class OdooDockerInstance(models.Model):
     def microsaas_desired(self, instance_ids):
         """Return what is wanted of these instances: a list of dicts, ids that are gone left out."""
         check_sidecar(self.env)
-        return [instance._desired() for instance in self.sudo().browse(instance_ids).exists()]
+        return [finite(instance._desired()) for instance in self.sudo().browse(instance_ids).exists()]
 
     def _desired(self):
         plan = self.plan_id

@@ -20,6 +20,7 @@ class OdooDockerRepository(models.Model):
     of_plan = fields.Boolean(
         "From the plan",
         readonly=True,
+        copy=False,
         help="The plan's instances are made with it: its modules can be among the plan's installed ones.",
     )
     url = fields.Char("URL", required=True)

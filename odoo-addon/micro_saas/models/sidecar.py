@@ -1,5 +1,7 @@
 """What the methods for the sidecar share: who may call them, what is set up, how they write."""
 
+import math
+
 from odoo.exceptions import AccessError, ValidationError
 
 SIDECAR_GROUP = "micro_saas.group_microsaas_sidecar"
@@ -51,6 +53,20 @@ def check_terms(env, days):
         raise ValidationError(
             env._("The final notice cannot come before the suspension: keep the data for longer.")
         )
+
+
+def finite(value):
+    """Return a value as JSON can carry it: what is no number, or infinite, is 0 in the copy.
+
+    Numbers are checked when they are written; this is for what came into the database by another way.
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else 0.0
+    if isinstance(value, dict):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [finite(part) for part in value]
+    return value
 
 
 def write_changed(records, vals):

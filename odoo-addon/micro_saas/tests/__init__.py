@@ -2,6 +2,8 @@ from . import (
     test_access,
     test_ending,
     test_account_move,
+    test_alerts,
+    test_by_hand,
     test_claims,
     test_credits,
     test_i18n,
@@ -17,4 +19,5 @@ from . import (
     test_sidecar_methods,
     test_subscription,
     test_subscription_sidecar,
+    test_welcome,
 )

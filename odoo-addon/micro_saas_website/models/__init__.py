@@ -5,4 +5,5 @@ from . import (
     sale_order_line,
     sale_order_step,
     res_config_settings,
+    by_hand,
 )

@@ -9,6 +9,31 @@ export function customerRpc({ stack }: World, row: Row, login: string, password:
   return new OdooRpc({ url: String(row.instance_url), database, login, password });
 }
 
+/**
+ * Opens the page that a welcome mail leads to and presses its button, as a browser does.
+ * @returns where that leads: the one-time link; and the page when it leads nowhere
+ */
+export async function pressWelcome(page: string): Promise<{ link: string | null; html: string }> {
+  const opened = await fetch(page);
+  const html = await opened.text();
+  const [, csrf] = /name="csrf_token"[^>]*value="([^"]*)"/.exec(html) ?? [];
+  if (csrf === undefined) return { link: null, html };
+  const answer = await fetch(opened.url, {
+    method: 'POST',
+    redirect: 'manual',
+    headers: { cookie: cookiesOf(opened) },
+    body: new URLSearchParams({ csrf_token: csrf }),
+  });
+  return { link: answer.headers.get('location'), html: await answer.text() };
+}
+
+function cookiesOf(page: Response): string {
+  return page.headers
+    .getSetCookie()
+    .map((it) => it.split(';')[0])
+    .join('; ');
+}
+
 /** Follows a link for choosing a password as a browser does. @returns what the page says then */
 export async function choosePassword(link: string, password: string): Promise<string> {
   const page = await fetch(link);
@@ -29,12 +54,7 @@ export async function choosePassword(link: string, password: string): Promise<st
   });
   const answer = await fetch(`${url.origin}/web/reset_password`, {
     method: 'POST',
-    headers: {
-      cookie: page.headers
-        .getSetCookie()
-        .map((it) => it.split(';')[0])
-        .join('; '),
-    },
+    headers: { cookie: cookiesOf(page) },
     body: form,
   });
   expect(answer.status, 'after the password was chosen').to.equal(200);

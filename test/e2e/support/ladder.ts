@@ -59,11 +59,20 @@ export interface Mail {
 
 /** What the customer was sent about a subscription, oldest first. Nothing leaves the tests' manager. */
 export async function mailsAbout({ admin }: World, { id }: Known): Promise<Mail[]> {
-  const domain = [
-    ['model', '=', SUBSCRIPTION],
-    ['res_id', '=', id],
-  ];
-  return admin.read<Mail>('mail.mail', domain, ['subject', 'body_html']);
+  // The welcome is a message on no record, so the notices say which mails there were.
+  const about = [['subscription_id', '=', id]];
+  const notices = await admin.read<{ mail_id: [number, string] | false }>(
+    'microsaas.notice',
+    about,
+    ['mail_id'],
+  );
+  const mails = notices.flatMap(({ mail_id }) => (mail_id ? [mail_id[0]] : []));
+  const found = await admin.read<Mail & { id: number }>(
+    'mail.mail',
+    [['id', 'in', mails]],
+    ['subject', 'body_html'],
+  );
+  return found.sort((a, b) => a.id - b.id);
 }
 
 /** The renewal invoice that *Renew* opens. */

@@ -46,6 +46,12 @@ export class ServerSuite {
   server: HttpServer | null = null;
   keys: Key[] = [];
   logged: Array<Record<string, unknown>> = [];
+  /** What Odoo knows of instance 5, and every other is none. */
+  invited: { url: string } | 'used' | Error = {
+    url: 'https://5.example.com/web/reset_password?token=t',
+  };
+  /** Which invitations were made. */
+  readonly invitations: Array<readonly [instance: number, isFirst: boolean]> = [];
   parts: Record<'odoo' | 'docker' | 'postgres', true | string> = {
     odoo: true,
     docker: true,
@@ -60,6 +66,8 @@ export class ServerSuite {
     beforeEach(async () => {
       this.keys = [];
       this.logged = [];
+      this.invitations.length = 0;
+      this.invited = { url: 'https://5.example.com/web/reset_password?token=t' };
       this.parts = { odoo: true, docker: true, postgres: true };
       this.server = await listen(addresses, this.options());
     });
@@ -70,6 +78,12 @@ export class ServerSuite {
     return {
       verify: makeVerify(SECRET),
       onKeys: (more) => this.keys.push(...more),
+      invite: async (instance, isFirst) => {
+        if (instance !== 5) return null;
+        this.invitations.push([instance, isFirst]);
+        if (this.invited instanceof Error) throw this.invited;
+        return this.invited;
+      },
       ready: () => this.ready(),
       instances: () => this.instances,
       metrics: async () => 'microsaas_up 1\n',
@@ -86,6 +100,15 @@ export class ServerSuite {
   }
 
   post(body: string | Buffer, headers: Record<string, string>, index = 0): Promise<Answer> {
-    return ask({ port: this.port(index), path: '/webhooks/odoo', method: 'POST', headers }, body);
+    return this.postTo('/webhooks/odoo', body, headers, index);
+  }
+
+  postTo(
+    path: string,
+    body: string | Buffer,
+    headers: Record<string, string>,
+    index = 0,
+  ): Promise<Answer> {
+    return ask({ port: this.port(index), path, method: 'POST', headers }, body);
   }
 }

@@ -1,8 +1,10 @@
 import { expect } from 'chai';
 import { z } from 'zod';
 import type { ManagerErrorKind } from '../../../src/errors.ts';
+import { OdooManager } from '../../../src/manager/manager.ts';
 import { PythonError } from '../../fakes/odoo-http.ts';
 import { errorOf, MODEL, OdooSuite, RPCS } from './every-rpc.ts';
+import { INSTANCE_ROW } from './sample-rows.ts';
 
 describe('OdooClient, when calls go wrong', () => {
   const suite = new OdooSuite();
@@ -82,6 +84,31 @@ describe('OdooClient, when calls go wrong', () => {
           expect((await errorOf(suite.call(rpc))).kind).to.equal(kind);
         });
       }
+
+      it('calls a number that is not finite server: Odoo is there, and the row is at fault', async () => {
+        for (const number of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+          suite.odoo.answer = () => [{ id: 1, name: 'is not NaN', requested_at: number }];
+          const manager = new OdooManager(suite.client(rpc));
+          const error = await errorOf(manager.desired([1]));
+          expect(error.kind, `${number}`).to.equal('server');
+        }
+      });
+
+      it('tells of a row that is not finite only who asked for it', async () => {
+        suite.odoo.answer = ({ args }) =>
+          (args['instance_ids'] as number[]).map((id) => ({
+            ...INSTANCE_ROW,
+            id,
+            requested_at: id === 2 ? Number.NaN : 1,
+          }));
+        const manager = new OdooManager(suite.client(rpc));
+        const all = await Promise.allSettled([1, 2, 3].map((id) => manager.desired([id])));
+        expect(all.map(({ status }) => status)).to.deep.equal([
+          'fulfilled',
+          'rejected',
+          'fulfilled',
+        ]);
+      });
 
       it('follows no redirect', async () => {
         suite.odoo.instead = (_req, res) =>

@@ -1,0 +1,90 @@
+"""Whether the sidecar is alive, as Odoo sees it: when it last asked what is due, and who is told when it stops asking."""
+
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.tools import SQL, format_datetime
+
+from .alerts import close_activities, person_for, raise_activity
+
+ACTIVITY = "micro_saas.mail_activity_type_trouble"
+# The sidecar asks twice a minute; what it writes down is at most one tiny row a minute.
+NOTED_EVERY = timedelta(minutes=1)
+SILENT_AFTER = timedelta(minutes=5)
+
+
+class MicrosaasSidecar(models.Model):
+    """The sidecar that serves this database: one record."""
+
+    _name = "microsaas.sidecar"
+    _description = "Sidecar"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+
+    name = fields.Char(required=True, readonly=True, default="Sidecar")
+    heard_at = fields.Datetime("Last heard of", readonly=True, help="To the minute.")
+    alerted_at = fields.Datetime("Told people", readonly=True, help="That nothing is heard of it.")
+
+    @api.model
+    def _hear(self):
+        """Note that the sidecar has asked something. Writes at most once a minute, and then one row."""
+        now = fields.Datetime.now()
+        heard = self.env.execute_query(
+            SQL(
+                """UPDATE microsaas_sidecar SET heard_at = %s
+                    WHERE heard_at IS NULL OR heard_at < %s RETURNING id, alerted_at""",
+                now,
+                now - NOTED_EVERY,
+            )
+        )
+        self.invalidate_model(["heard_at"])
+        for sidecar_id, alerted_at in heard:
+            if alerted_at:
+                self.sudo().browse(sidecar_id)._is_back()
+
+    def _is_back(self):
+        self.alerted_at = False
+        close_activities(self, ACTIVITY, self.env._("The sidecar is heard of again."))
+
+    @api.model
+    def _one(self):
+        return self.sudo().search([], limit=1)
+
+    def _is_silent(self):
+        """Tell whether the sidecar was heard of once and is no more."""
+        return bool(self.heard_at and self.heard_at < fields.Datetime.now() - SILENT_AFTER)
+
+    @api.model
+    def _silence_sentence(self):
+        """Return a sentence for people of the office while nothing is heard of the sidecar; else empty."""
+        sidecar = self._one()
+        if not sidecar._is_silent():
+            return ""
+        return self.env._(
+            "The sidecar has not been heard of since %s: nothing is created, started or stopped until it runs again.",
+            format_datetime(self.env, sidecar.heard_at, dt_format="short"),
+        )
+
+    @api.model
+    def _people_know_of_silence(self):
+        """Tell whether the sidecar is silent and somebody was told so."""
+        sidecar = self._one()
+        return bool(sidecar.alerted_at) and sidecar._is_silent()
+
+    @api.model
+    def _cron_watch(self):
+        """Tell the operator, once, when nothing is heard of the sidecar; and see to all other trouble that has lasted."""
+        sidecar = self._one()
+        if sidecar._is_silent():
+            if not sidecar.alerted_at and raise_activity(
+                sidecar,
+                ACTIVITY,
+                person_for(self.env, is_technical=True),
+                self.env._("The sidecar is silent"),
+                self._silence_sentence(),
+            ):
+                sidecar.alerted_at = fields.Datetime.now()
+        elif sidecar.alerted_at:
+            sidecar._is_back()
+        self.env["odoo.docker.instance"]._alert_lasting_errors()
+        self.env["microsaas.notice"]._alert_failed_mails()
+        self.env["res.config.settings"]._microsaas_try_newest_secret()
