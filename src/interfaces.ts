@@ -85,6 +85,8 @@ export interface Engine {
     isUp: () => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Makes the Apps of an instance list the modules of its repositories. @returns a sentence for the seller where it failed, '' else */
+  updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<string>;
   stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Removes containers only; files and data stay. */
   takeDown(desired: DesiredInstance, signal: AbortSignal): Promise<void>;

@@ -87,8 +87,11 @@ export async function assemble(config: Config, observers: Observers = {}) {
     shared: config.postgres,
     templatesDir: join(config.dataDir, 'templates'),
     passwords,
-    init: async (run) =>
-      runOdooInit({ install, docker }, { ...run, owner: await images.user(run.image) }),
+    init: async (run) => {
+      const checkouts = await Promise.all(run.repositories.map((it) => repositories.checkout(it)));
+      const owner = await images.user(run.image);
+      await runOdooInit({ install, docker }, { ...run, checkouts, owner });
+    },
     placeOf,
     sharedImageOf,
     currentImageId: (image) => api.imageId(image),

@@ -174,6 +174,11 @@ export function makeActions(world: World): Record<Action, Act> {
     start: (desired, signals) => whenRoom(() => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, again }) => awaitAnswer(desired, AbortSignal.any([stop, again])),
+    updateAppsList: async (desired, { stop }) => {
+      const remark = await engine.updateAppsList(desired, stop);
+      const { id, revision } = desired;
+      if (remark) await reporter.report({ id, revision, log: [logLine(world.now(), remark)] });
+    },
     stop: (desired, { stop }) => engine.stop(desired, stop),
     takeDown: (desired, { stop }) => engine.takeDown(desired, stop),
     purge: (desired, { stop }) => purge(desired, stop),

@@ -158,7 +158,8 @@ export class OdooDatabases implements Databases {
       ? this.#templatesOn(cluster, place.own.templatesDir, `${desired.id}-template`)
       : this.#templates;
     await cluster.prepare();
-    const key = { imageId, modules: desired.modules, lang, countryCode };
+    const repositories = desired.repositories.filter(({ isOfPlan }) => isOfPlan);
+    const key = { imageId, modules: desired.modules, repositories, lang, countryCode };
     const onBuild = () => told.progress('PreparingTemplate');
     await templates.using(place.image, key, onBuild, signal, async (template) => {
       await this.#clone(cluster, template, desired, place, told.soon);
@@ -333,6 +334,9 @@ export class OdooDatabases implements Databases {
 }
 
 /** What a plan's instances are cloned from: one template for each language. */
-function keysOf({ modules, countryCode, languages }: Plan, imageId: string): TemplateKey[] {
-  return languages.map((lang) => ({ imageId, modules, lang, countryCode }));
+function keysOf(
+  { modules, countryCode, languages, repositories }: Plan,
+  imageId: string,
+): TemplateKey[] {
+  return languages.map((lang) => ({ imageId, modules, repositories, lang, countryCode }));
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
-import { networkOf, projectName } from '../instance/name.ts';
+import { databaseName, networkOf, projectName } from '../instance/name.ts';
 import type {
   DesiredInstance,
   FetchedCommit,
@@ -26,6 +26,7 @@ import type { Images } from './images.ts';
 import type { InstanceDirs } from './instance-dir.ts';
 import { Networks } from './networks.ts';
 import { containersState } from './observe.ts';
+import { odooOnce } from './odoo-once.ts';
 import { missingPackages } from './python-packages.ts';
 import { digestOf, type RenderInput, renderInstance } from './render.ts';
 import type { Repositories } from './repositories.ts';
@@ -37,6 +38,15 @@ const POLL_INTERVAL = 25;
 
 /** While it starts, the container itself is looked at this often: a crash should not wait for the deadline. */
 const CONTAINER_CHECK_INTERVAL = 1_000;
+
+/** How long renewing the list of Apps may take, in milliseconds: it waits for locks that a customer may hold. */
+const APPS_LIST_TIMEOUT = 60_000;
+
+/** What *Update Apps List* does; run apart from the customer's Odoo, which has its memory for itself. */
+const UPDATE_APPS_LIST = `
+env['ir.module.module'].update_list()
+env.cr.commit()
+`;
 
 const RECONNECT_DELAY = 1_000;
 const COMPOSE_TIMEOUT = 120_000;
@@ -79,6 +89,7 @@ export class ComposeEngine implements Engine {
         files: standing === 'purged' && !(await dirs.exists(desired.id)) ? 'absent' : 'current',
         containers: containersState(containers, 1, ''),
         answering: false,
+        appsList: 'current',
       };
     const fetched = await Promise.all(desired.repositories.map((repo) => repositories.has(repo)));
     const isRenderable = desired.ports !== null && fetched.every(Boolean);
@@ -89,6 +100,7 @@ export class ComposeEngine implements Engine {
       files: digest === '' ? 'absent' : await dirs.filesState(desired.id, digest),
       containers: state,
       answering: state === 'running' && (await showsLogin(this.#originOf(desired))),
+      appsList: (await dirs.appsList(desired.id)) === commitsOf(desired) ? 'current' : 'stale',
     };
   }
 
@@ -141,7 +153,48 @@ export class ComposeEngine implements Engine {
       masterPasswordHash,
     });
     await dirs.prepare(desired.id, { odoo, postgres: template.postgresUser });
+    // The template database of a new instance lists what the plan brings.
+    if (!desired.wasReady)
+      await dirs.writeAppsList(
+        desired.id,
+        commitsOf({ repositories: desired.repositories.filter(({ isOfPlan }) => isOfPlan) }),
+      );
     await dirs.write(desired.id, rendered, odoo);
+  }
+
+  async updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<string> {
+    const { dirs, docker, images, install, repositories, templates } = this.#options;
+    const { database, image } = templates.get(desired.templateCode);
+    const paths = dirs.paths(desired.id);
+    const container = `${projectName(install, desired.id)}-apps`;
+    const command = odooOnce(
+      {
+        ...{ install, container, image, owner: await images.user(image), conf: paths.conf },
+        socketDir: database === 'own' ? paths.socket : this.#options.sharedSocketDirectory,
+        filestoreDir: '',
+        database: databaseName(install, desired.id),
+        checkouts: await Promise.all(desired.repositories.map((it) => repositories.checkout(it))),
+      },
+      ['shell'],
+      [],
+    );
+    // Left behind by a sidecar that was killed, it would have the name.
+    await docker(containersRemove([container])).catch(ignoreFailure);
+    const failed = await docker(command, {
+      ...{ timeoutMs: APPS_LIST_TIMEOUT, signal, input: UPDATE_APPS_LIST },
+    }).then(
+      () => false,
+      (error) => {
+        ignoreFailure(error);
+        signal.throwIfAborted();
+        return true;
+      },
+    );
+    // Whatever in the customer's database has prevented it would prevent it again.
+    await dirs.writeAppsList(desired.id, commitsOf(desired));
+    return failed
+      ? 'The list of Apps could not be renewed: press Update Apps List in the customer’s Odoo.'
+      : '';
   }
 
   async startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
@@ -318,6 +371,11 @@ export class ComposeEngine implements Engine {
       })
       .catch(String);
   }
+}
+
+/** All commits in use, in their order. */
+function commitsOf({ repositories }: Pick<DesiredInstance, 'repositories'>): string {
+  return repositories.map(({ commit }) => commit).join('\n');
 }
 
 function withoutPackages({ url }: Repository, packages: readonly string[]): string {

@@ -30,6 +30,8 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
       if (seen.containers !== 'running')
         return { do: 'start', because: `containers ${seen.containers}` };
       if (!seen.answering) return { do: 'awaitAnswer', because: 'not answering yet' };
+      if (seen.appsList === 'stale')
+        return { do: 'updateAppsList', because: 'other repositories than its Apps list' };
       return null;
 
     case 'stopped':

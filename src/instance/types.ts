@@ -22,6 +22,9 @@ export interface Repository {
   readonly isOfPlan: boolean;
 }
 
+/** What of a repository decides which modules there are. */
+export type RepositoryCommit = Pick<Repository, 'url' | 'commit'>;
+
 export interface Customer {
   readonly name: string;
   readonly email: string;
@@ -80,6 +83,8 @@ export interface ObservedInstance {
   readonly containers: 'none' | 'stopped' | 'partial' | 'outdated' | 'running';
   /** `/web/login` answered 200 just now. */
   readonly answering: boolean;
+  /** Whether the Apps of the customer's Odoo list the modules of all repositories in use. */
+  readonly appsList: 'stale' | 'current';
 }
 
 /** The steps that can be taken. Each may be repeated, and its outcome shows in the next observation. */
@@ -91,6 +96,7 @@ export type Action =
   | 'createDatabase'
   | 'start'
   | 'awaitAnswer'
+  | 'updateAppsList'
   | 'stop'
   | 'takeDown'
   | 'purge';

@@ -112,6 +112,7 @@ export function aWorld(over: Partial<ObservedInstance> = {}): ObservedInstance {
     database: 'ready',
     containers: 'running',
     answering: true,
+    appsList: 'current',
     ...over,
   };
 }

@@ -33,7 +33,7 @@ export async function tenantDatabases(
     shared: server,
     templatesDir: join(dataDir, 'templates'),
     passwords,
-    init: (asked) => runOdooInit({ install, docker }, { ...asked, owner }),
+    init: (asked) => runOdooInit({ install, docker }, { ...asked, checkouts: [], owner }),
     placeOf: async (desired) => {
       const { adminPassword, dbPassword } = await dirs.secrets(desired.id);
       return {

@@ -39,6 +39,7 @@ class OdooDockerInstance(models.Model):
             "WaitingForMemory": _("Waiting for free memory on the server."),
             "Starting": _("Starting the instance."),
             "WaitingForAnswer": _("Waiting for the first answer."),
+            "UpdatingApps": _("Listing the new modules among the Apps."),
             "Stopping": _("Stopping the instance."),
             "TakingDown": _("Taking the instance down. Its data is kept."),
             "Running": _("Running."),

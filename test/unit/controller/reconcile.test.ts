@@ -17,6 +17,7 @@ const CALLS: Record<Action, string> = {
   createDatabase: 'databases.create',
   start: 'engine.start',
   awaitAnswer: 'engine.awaitAnswer',
+  updateAppsList: 'engine.updateAppsList',
   stop: 'engine.stop',
   takeDown: 'engine.takeDown',
   purge: 'engine.purge',
@@ -32,6 +33,10 @@ const HISTORIES: ReadonlyArray<readonly Action[]> = [
   ['assignPorts', 'fetchRepositories', 'render', 'startDatabase', 'createDatabase'],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start'],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'awaitAnswer'],
+  [
+    ...(['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start'] as const),
+    ...(['awaitAnswer', 'updateAppsList'] as const),
+  ],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'stop'],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'takeDown'],
 ];
@@ -88,6 +93,7 @@ describe('reconcile', () => {
       createDatabase: (desired) => sim.databases.create(desired, UNHEARD),
       start: (desired) => sim.engine.start(desired),
       awaitAnswer: (desired) => sim.engine.awaitAnswer(desired, async () => {}, signal),
+      updateAppsList: (desired) => sim.engine.updateAppsList(desired),
       stop: (desired) => sim.engine.stop(desired),
       takeDown: (desired) => sim.engine.takeDown(desired),
       purge: (desired) => sim.engine.purge(desired),

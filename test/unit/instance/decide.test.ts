@@ -34,6 +34,7 @@ describe('decide', () => {
     ['made from older files', fresh, aWorld({ containers: 'outdated' }), 'start'],
     ['up, silent', fresh, aWorld({ answering: false }), 'awaitAnswer'],
     ['up, answering', fresh, aWorld(), null],
+    ['it has other repositories', fresh, aWorld({ appsList: 'stale' }), 'updateAppsList'],
     ['to be stopped, up', stopped, aWorld(), 'stop'],
     ['to be stopped, half up', stopped, aWorld({ containers: 'partial' }), 'stop'],
     ['to be stopped, up from old files', stopped, aWorld({ containers: 'outdated' }), 'stop'],
