@@ -180,6 +180,8 @@ export interface FetchedCommit {
 
 /** What is written back to Odoo about one plan. */
 export interface PlanReport {
+  /** Of the plan that this is about: edited meanwhile, it is prepared anew. */
+  readonly content: string;
   /** Whether all that its instances are made from is there. */
   readonly isReady: boolean;
   /** Why it is not, as a sentence; '' while it is being made. */
@@ -199,6 +201,8 @@ export interface Plan {
   /** The product template's id. */
   readonly id: number;
   readonly templateCode: string;
+  /** Tells one version of the plan from another. */
+  readonly content: string;
   readonly modules: readonly string[];
   readonly repositories: readonly Repository[];
   /** Odoo language codes that customers of the manager may have. */

@@ -158,6 +158,7 @@ export function aPlan(over: Partial<Plan> = {}): Plan {
   return {
     id: 5,
     templateCode: 'odoo',
+    content: 'a1',
     modules: ['sale_management'],
     repositories: [],
     languages: ['es_ES', 'en_US'],
