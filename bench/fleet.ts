@@ -101,6 +101,7 @@ export function putAtRest({ manager, engine }: Fleet, count: number): void {
       madeFrom: 'files',
       ports,
       isAnswering: true,
+      appsList: '',
     });
   }
 }

@@ -103,6 +103,8 @@ export interface Engine {
     isUp: () => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Makes the Apps of an instance list the modules of its repositories. @returns a sentence for the seller where it failed, '' else */
+  updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<string>;
   stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Stops what is up and starts it again, as it is. */
   restart(desired: DesiredInstance, signal: AbortSignal): Promise<void>;

@@ -109,8 +109,11 @@ export async function assemble(config: Config, observers: Observers = {}) {
     runServer: (run) => runServer({ install, docker }, run),
     flush: (folder) => flushFileSystem(folder),
     passwords,
-    init: async (run) =>
-      runOdooInit({ install, docker }, { ...run, owner: await images.user(run.image) }),
+    init: async (run) => {
+      const checkouts = await Promise.all(run.repositories.map((it) => repositories.checkout(it)));
+      const owner = await images.user(run.image);
+      await runOdooInit({ install, docker }, { ...run, checkouts, owner });
+    },
     placeOf,
     sourceOf,
     currentImageId: (image) => api.imageId(image),

@@ -208,6 +208,11 @@ export function makeActions(world: World): Record<Action, Act> {
         await engine.restart(desired, signals.stop);
         liveness.restarted(desired.id);
       }),
+    updateAppsList: async (desired, { stop }) => {
+      const remark = await engine.updateAppsList(desired, stop);
+      const { id, revision } = desired;
+      if (remark) await reporter.report({ id, revision, log: [logLine(world.now(), remark)] });
+    },
     stop: (desired, { stop }) =>
       rooms.stops.run(desired.partnerId, () => engine.stop(desired, stop)),
     takeDown: (desired, { stop }) =>

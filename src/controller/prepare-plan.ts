@@ -13,6 +13,7 @@ export async function preparePlan(
   const { manager, databases, engine, log } = world;
   const [plan] = await manager.plans([planId]);
   if (!plan) return;
+  const { content } = plan;
   try {
     const { commits, remarks } = await engine.fetchRepositories(plan, signal);
     const repositories = plan.repositories.map((repository, index) => ({
@@ -20,10 +21,20 @@ export async function preparePlan(
       commit: commits[index]?.commit ?? '',
     }));
     await databases.prepare({ ...plan, repositories }, signal);
-    await manager.reportPlan(planId, { isReady: true, message: remarks.join(' '), commits });
+    await manager.reportPlan(planId, {
+      isReady: true,
+      message: remarks.join(' '),
+      commits,
+      content,
+    });
   } catch (error) {
     if (!(error instanceof TerminalError)) throw error;
     log.error({ plan: planId, reason: error.reason, err: error }, 'plan cannot be prepared');
-    await manager.reportPlan(planId, { isReady: false, message: error.message, commits: [] });
+    await manager.reportPlan(planId, {
+      isReady: false,
+      message: error.message,
+      commits: [],
+      content,
+    });
   }
 }

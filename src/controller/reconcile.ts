@@ -16,7 +16,7 @@ import { nextReview, settledReport } from './settled.ts';
 import type { WorkSignals } from './work-queue.ts';
 import type { World } from './world.ts';
 
-/** The longest way through decide() is seven steps, the books take two; the rest is slack for a moving world. */
+/** The longest way through decide() is eight steps, the books take two; the rest is slack for a moving world. */
 const MAX_STEPS = 14;
 
 /**
@@ -129,6 +129,7 @@ const STEP_NAME: Record<Action, string> = {
   start: 'container',
   awaitAnswer: 'first answer',
   restart: 'restart',
+  updateAppsList: 'list of apps',
   stop: 'stop',
   takeDown: 'removal',
   purge: 'removal of the data',

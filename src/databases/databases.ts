@@ -427,11 +427,16 @@ export class OdooDatabases implements Databases {
 }
 
 /** What a plan's instances are cloned from: one template for each language. */
-function keysOf({ modules, countryCode, languages }: Plan, imageId: string): TemplateKey[] {
-  return languages.map((lang) => ({ imageId, modules, lang, countryCode }));
+function keysOf(
+  { modules, countryCode, languages, repositories }: Plan,
+  imageId: string,
+): TemplateKey[] {
+  return languages.map((lang) => ({ imageId, modules, repositories, lang, countryCode }));
 }
 
 /** What one instance is made from. */
-function keyOf({ customer, modules }: DesiredInstance, imageId: string): TemplateKey {
-  return { imageId, modules, lang: customer.lang, countryCode: customer.countryCode };
+function keyOf({ customer, modules, repositories }: DesiredInstance, imageId: string): TemplateKey {
+  const { countryCode, lang } = customer;
+  const ofPlan = repositories.filter(({ isOfPlan }) => isOfPlan);
+  return { imageId, modules, repositories: ofPlan, lang, countryCode };
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { templateDatabaseName } from '../instance/name.ts';
+import type { RepositoryCommit } from '../instance/types.ts';
 import type { Cluster } from './cluster.ts';
 import { SpareClones } from './spare-clone.ts';
 import {
@@ -29,6 +30,7 @@ export type OdooInit = (run: {
   readonly password: string;
   readonly filestoreDir: string;
   readonly modules: readonly string[];
+  readonly repositories: readonly RepositoryCommit[];
   readonly lang: string;
   /** ISO 3166 alpha-2, or ''. */
   readonly countryCode: string;
@@ -194,6 +196,7 @@ export class TemplateDatabases {
         ...{ socketDir: cluster.address.socketDir, database: unfinished, password },
         filestoreDir,
         modules,
+        repositories: key.repositories,
         lang: key.lang,
         countryCode: countryOf(key),
         signal,

@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
 import { TerminalError } from '../errors.ts';
+import type { RepositoryCommit } from '../instance/types.ts';
 
 /** What makes two template databases different. */
 export interface TemplateKey {
   /** The Odoo image's id (`sha256:…`), not its tag: a new image needs a new template. */
   readonly imageId: string;
   readonly modules: readonly string[];
+  /** Where modules come from beside the image. */
+  readonly repositories: readonly RepositoryCommit[];
   readonly lang: string;
   readonly countryCode: string;
 }
@@ -22,7 +25,11 @@ const FORMAT = 2;
 /** Same key, same hash: the name is the index. @throws TerminalError('ModulesFailed') as moduleSet() does */
 export function templateHash(key: TemplateKey): string {
   const modules = moduleSet(key.modules);
-  const canonical = JSON.stringify([FORMAT, key.imageId, modules, key.lang, countryOf(key)]);
+  const repositories = key.repositories.map(({ commit, url }) => [commit, url]);
+  const canonical = JSON.stringify([
+    ...[FORMAT, key.imageId, modules, key.lang, countryOf(key)],
+    ...(repositories.length > 0 ? [repositories] : []),
+  ]);
   return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
 }
 

@@ -62,3 +62,11 @@ export function moduleNameIn(url: string): string | null {
   const [, name = ''] = /([^/]+?)(?:\.git)?\/*$/.exec(url) ?? [];
   return /^[a-z][a-z0-9_]*$/.test(name) ? name : null;
 }
+
+/** Where a container sees a checkout, and the folders Odoo looks for modules in. One that is a module needs its name. */
+export function mountOf({ folders, moduleName, path }: Checkout, number: number) {
+  const place = `/mnt/extra-addons/${number}`;
+  return moduleName
+    ? { path, target: `${place}/${moduleName}`, addonsFolders: [place] }
+    : { path, target: place, addonsFolders: folders.map((folder) => join(place, folder)) };
+}

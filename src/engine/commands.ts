@@ -19,7 +19,13 @@ export function helperLabels(install: string, kind: HelperKind): string[] {
   return [`--label=${LABELS.install}=${install}`, `--label=${LABELS.helper}=${kind}`];
 }
 
-export type HelperKind = 'image-user' | 'compile' | 'odoo-init' | 'pg-tools';
+export type HelperKind =
+  | 'image-user'
+  | 'compile'
+  | 'python-packages'
+  | 'odoo-init'
+  | 'apps-list'
+  | 'pg-tools';
 
 /** Makes the containers of `services`, all when none is given, be what the file says. Does not wait until they answer. */
 export function composeUp(

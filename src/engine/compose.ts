@@ -12,7 +12,7 @@ import type {
 import type { Engine, Health, Listed } from '../interfaces.ts';
 import { printable } from '../log.ts';
 import { isHealthy, isServing, showsLogin } from './answer.ts';
-import { compileCheckout, composeUp, containerLogs, LABELS } from './commands.ts';
+import { compileCheckout, composeUp, containerLogs, containersRemove, LABELS } from './commands.ts';
 import type { Container, DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
 import { removeStaleHelpers } from './helpers.ts';
@@ -20,6 +20,7 @@ import type { Images } from './images.ts';
 import type { InstanceDirs } from './instance-dir.ts';
 import { Networks } from './networks.ts';
 import { containersState } from './observe.ts';
+import { odooOnce } from './odoo-once.ts';
 import { missingPackages } from './python-packages.ts';
 import { digestOf, type RenderInput, renderInstance, type Template } from './render.ts';
 import type { Repositories } from './repositories.ts';
@@ -49,6 +50,14 @@ const DOWN = new Set(['created', 'exited', 'dead', 'removing']);
 
 /** Odoo's own port for HTTP, in its container. */
 const HTTP_PORT = 8069;
+/** How long renewing the list of Apps may take, in milliseconds: it waits for locks that a customer may hold. */
+const APPS_LIST_TIMEOUT = 60_000;
+
+/** What *Update Apps List* does; run apart from the customer's Odoo, which has its memory for itself. */
+const UPDATE_APPS_LIST = `
+env['ir.module.module'].update_list()
+env.cr.commit()
+`;
 
 const RECONNECT_DELAY = 1_000;
 const COMPOSE_TIMEOUT = 120_000;
@@ -98,6 +107,7 @@ export class ComposeEngine implements Engine {
         data,
         containers: containersState(containers, 1, ''),
         answering: false,
+        appsList: 'current',
       };
     const fetched = await Promise.all(desired.repositories.map((repo) => repositories.has(repo)));
     const isRenderable = desired.ports !== null && fetched.every(Boolean);
@@ -110,6 +120,7 @@ export class ComposeEngine implements Engine {
       data,
       containers: state,
       answering: state === 'running' && (await showsLogin(this.#originOf(desired))),
+      appsList: (await dirs.appsList(desired.id)) === commitsOf(desired) ? 'current' : 'stale',
     };
   }
 
@@ -166,7 +177,50 @@ export class ComposeEngine implements Engine {
     });
     const isNew = !desired.wasReady;
     await dirs.prepare(desired.id, { odoo, postgres: template.postgresUser, isNew });
+    // The template database of a new instance lists what the plan brings.
+    if (isNew)
+      await dirs.writeAppsList(
+        desired.id,
+        commitsOf({ repositories: desired.repositories.filter(({ isOfPlan }) => isOfPlan) }),
+      );
     await dirs.write(desired.id, rendered, odoo);
+  }
+
+  async updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<string> {
+    const { dirs, docker, images, install, repositories, templates } = this.#options;
+    const template = templates.get(desired.templateCode);
+    const image = await this.#imageOf(desired, template);
+    const paths = dirs.paths(desired.id);
+    const container = `${projectName(install, desired.id)}-apps`;
+    const command = odooOnce(
+      {
+        ...{ install, kind: 'apps-list', container, image, conf: paths.conf },
+        owner: await images.user(image),
+        socketDir: template.database === 'own' ? paths.socket : this.#options.sharedSocketDirectory,
+        filestoreDir: '',
+        database: databaseName(install, desired.id),
+        checkouts: await Promise.all(desired.repositories.map((it) => repositories.checkout(it))),
+      },
+      ['shell'],
+      [],
+    );
+    // Left behind by a sidecar that was killed, it would have the name.
+    await docker(containersRemove([container])).catch(ignoreFailure);
+    const failed = await docker(command, {
+      ...{ timeoutMs: APPS_LIST_TIMEOUT, signal, input: UPDATE_APPS_LIST },
+    }).then(
+      () => false,
+      (error) => {
+        ignoreFailure(error);
+        signal.throwIfAborted();
+        return true;
+      },
+    );
+    // Whatever in the customer's database has prevented it would prevent it again.
+    await dirs.writeAppsList(desired.id, commitsOf(desired));
+    return failed
+      ? 'The list of Apps could not be renewed: press Update Apps List in the customer’s Odoo.'
+      : '';
   }
 
   async startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
@@ -408,6 +462,11 @@ export class ComposeEngine implements Engine {
       .catch(String);
     return printable(text).slice(-LAST_WORDS);
   }
+}
+
+/** All commits in use, in their order. */
+function commitsOf({ repositories }: Pick<DesiredInstance, 'repositories'>): string {
+  return repositories.map(({ commit }) => commit).join('\n');
 }
 
 function withoutPackages({ url }: Repository, packages: readonly string[]): string {

@@ -7,6 +7,8 @@ const MINUTE = 60;
 const LIMITS: Record<HelperKind, number> = {
   'image-user': 5 * MINUTE,
   compile: 5 * MINUTE,
+  'python-packages': 5 * MINUTE,
+  'apps-list': 5 * MINUTE,
   'odoo-init': 65 * MINUTE,
   'pg-tools': 65 * MINUTE,
 };

@@ -154,6 +154,15 @@ export class InstanceDirs {
     await writeAtomically(compose, files.compose);
   }
 
+  /** Which commits' modules the instance's Apps list shows; '' while none. */
+  async appsList(id: number): Promise<string> {
+    return (await read(this.paths(id).appsList)) ?? '';
+  }
+
+  async writeAppsList(id: number, commits: string): Promise<void> {
+    await writeAtomically(this.paths(id).appsList, commits);
+  }
+
   async exists(id: number): Promise<boolean> {
     return lstat(this.paths(id).directory).then(
       () => true,

@@ -8,6 +8,8 @@ export interface InstancePaths {
   readonly conf: string;
   readonly filestore: string;
   readonly sessions: string;
+  /** The commits whose modules the Apps list shows. */
+  readonly appsList: string;
   readonly secrets: string;
   /** Socket directory, data and superuser's password of its own Postgres, where it has one. */
   readonly socket: string;
@@ -31,6 +33,7 @@ export function instancePaths(directory: string): InstancePaths {
     conf: join(etc, 'odoo.conf'),
     filestore: join(directory, 'filestore'),
     sessions: join(directory, 'sessions'),
+    appsList: join(directory, 'apps-list'),
     secrets,
     socket: join(directory, 'postgresql'),
     pgdata: join(directory, 'pgdata'),

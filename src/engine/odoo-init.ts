@@ -1,8 +1,10 @@
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
-import { type Command, containersRemove, helperLabels } from './commands.ts';
+import { type Checkout, mountOf } from './checkout-layout.ts';
+import { containersRemove } from './commands.ts';
 import type { DockerCli } from './docker-cli.ts';
+import { odooOnce } from './odoo-once.ts';
 
 /** A template of many modules takes some minutes on a small machine. */
 const TIMEOUT = 30 * 60_000;
@@ -68,6 +70,8 @@ export interface OdooInitRun {
   readonly password: string;
   readonly filestoreDir: string;
   readonly modules: readonly string[];
+  /** Where modules come from beside the image. */
+  readonly checkouts: readonly Checkout[];
   readonly lang: string;
   /** ISO 3166 alpha-2, or ''. */
   readonly countryCode: string;
@@ -82,11 +86,14 @@ export interface OdooInitRun {
 export async function runOdooInit(host: OdooInitHost, run: OdooInitRun): Promise<void> {
   const { container, signal } = run;
   const conf = join(run.filestoreDir, '..', 'odoo.conf');
-  const docker = (command: Command, input?: string) =>
-    host.docker(command, {
-      ...{ timeoutMs: TIMEOUT, signal },
-      ...(input === undefined ? {} : { input }),
-    });
+  const odoo = (subcommand: readonly string[], options: readonly string[], input?: string) =>
+    host.docker(
+      odooOnce({ ...run, conf, install: host.install, kind: 'odoo-init' }, subcommand, options),
+      {
+        ...{ timeoutMs: TIMEOUT, signal },
+        ...(input === undefined ? {} : { input }),
+      },
+    );
   // A container left behind by a sidecar that was killed would still be writing to the database.
   const removeContainer = () => host.docker(containersRemove([container])).catch(ignoreFailure);
   const language = run.lang && run.lang !== 'en_US' ? [`--load-language=${run.lang}`] : [];
@@ -96,11 +103,11 @@ export async function runOdooInit(host: OdooInitHost, run: OdooInitRun): Promise
   await removeContainer();
   try {
     if (run.countryCode) {
-      await docker(odoo(host, run, conf, [], ['--init=base', '--stop-after-init']));
-      await docker(odoo(host, run, conf, ['shell'], []), setCountry(run.countryCode));
+      await odoo([], ['--init=base', '--stop-after-init']);
+      await odoo(['shell'], [], setCountry(run.countryCode));
     }
-    await docker(odoo(host, run, conf, [], install));
-    await docker(odoo(host, run, conf, ['shell'], []), COMPILE_ASSETS);
+    await odoo([], install);
+    await odoo(['shell'], [], COMPILE_ASSETS);
   } catch (cause) {
     if (!(cause instanceof CommandError) || signal.aborted) throw cause;
     const detail = run.modules.join(', ');
@@ -129,6 +136,7 @@ async function writeConf(conf: string, run: OdooInitRun): Promise<void> {
     'data_dir = /var/lib/odoo',
     'list_db = False',
     'without_demo = True',
+    ...addonsPath(run),
     '',
   ];
   await mkdir(run.filestoreDir, { recursive: true });
@@ -137,28 +145,11 @@ async function writeConf(conf: string, run: OdooInitRun): Promise<void> {
   await chown(run.filestoreDir, uid, gid);
 }
 
-/** One run of Odoo's command line on the database; stdin is handed through for `odoo shell`. */
-function odoo(
-  { install }: OdooInitHost,
-  run: OdooInitRun,
-  conf: string,
-  subcommand: readonly string[],
-  options: readonly string[],
-): Command {
-  const { uid, gid } = run.owner;
-  return [
-    ...['docker', 'run', '--rm', '--interactive', `--name=${run.container}`],
-    ...[...helperLabels(install, 'odoo-init'), '--network=none', '--pids-limit=256'],
-    ...['--cap-drop=ALL', '--security-opt=no-new-privileges', '--read-only', '--tmpfs=/tmp'],
-    `--tmpfs=/var/lib/odoo:uid=${uid},gid=${gid},mode=0700`,
-    `--volume=${conf}:/etc/odoo/odoo.conf:ro`,
-    `--volume=${run.socketDir}:/run/postgresql:ro`,
-    `--volume=${run.filestoreDir}:/var/lib/odoo/filestore`,
-    ...['--entrypoint=odoo', '--', run.image, ...subcommand],
-    ...['--config=/etc/odoo/odoo.conf', `--database=${run.database}`, '--no-http'],
-    // Its thousands of other lines would push the error out of what is kept.
-    ...['--log-level=warn', ...options],
-  ] as const as Command;
+/** Beside its own addons, which Odoo always has. */
+function addonsPath({ checkouts }: OdooInitRun): string[] {
+  const mounts = checkouts.map((checkout, index) => mountOf(checkout, index + 1));
+  const folders = mounts.flatMap(({ addonsFolders }) => addonsFolders);
+  return folders.length > 0 ? [`addons_path = ${folders.join(',')}`] : [];
 }
 
 function ignoreFailure(error: unknown): void {

@@ -1,5 +1,5 @@
 import type { Command } from './commands.ts';
-import { LABELS } from './commands.ts';
+import { helperLabels } from './commands.ts';
 import type { DockerCli } from './docker-cli.ts';
 
 /**
@@ -58,7 +58,7 @@ function askForPackages(install: string, image: string, tree: string): Command {
   return [
     ...['docker', 'run', '--rm', '--interactive', '--network=none', '--read-only'],
     ...['--cap-drop=ALL', '--security-opt=no-new-privileges', '--pids-limit=64', '--memory=256m'],
-    ...[`--label=${LABELS.install}=${install}`, `--volume=${tree}:/checkout:ro`],
+    ...[...helperLabels(install, 'python-packages'), `--volume=${tree}:/checkout:ro`],
     ...['--entrypoint=python3', '--', image, '-'],
   ] as const as Command;
 }

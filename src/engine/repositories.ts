@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TerminalError } from '../errors.ts';
-import type { Repository } from '../instance/types.ts';
+import type { Repository, RepositoryCommit } from '../instance/types.ts';
 import { type Checkout, type CheckoutLayout, layoutOf, moduleNameIn } from './checkout-layout.ts';
 import { checkTree, isDirectory, sizeOf } from './checkout-tree.ts';
 import type { Command } from './commands.ts';
@@ -92,7 +92,7 @@ export class Repositories {
   }
 
   /** The checkout of a repository that has() says is there. */
-  async checkout({ commit, url }: Repository): Promise<Checkout> {
+  async checkout({ commit, url }: RepositoryCommit): Promise<Checkout> {
     const path = this.path(commit);
     const layout = this.#layouts.get(commit) ?? layoutOf(path);
     this.#layouts.set(commit, layout);

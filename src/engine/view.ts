@@ -1,6 +1,5 @@
-import { join } from 'node:path';
 import { databaseName, projectName } from '../instance/name.ts';
-import type { Checkout } from './checkout-layout.ts';
+import { mountOf } from './checkout-layout.ts';
 import { instancePaths } from './layout.ts';
 import type { RenderInput, Template } from './render.ts';
 
@@ -54,12 +53,4 @@ export function viewOf(template: Template, input: RenderInput, digest: string) {
     // Whoever reaches Odoo without a proxy could forge the headers a proxy sets.
     proxyMode: /^(127\.|::1$)/.test(input.publishAddress),
   };
-}
-
-/** Where a container sees a checkout, and the folders Odoo looks for modules in. One that is a module needs its name. */
-function mountOf({ folders, moduleName, path }: Checkout, number: number) {
-  const place = `/mnt/extra-addons/${number}`;
-  return moduleName
-    ? { path, target: `${place}/${moduleName}`, addonsFolders: [place] }
-    : { path, target: place, addonsFolders: folders.map((folder) => join(place, folder)) };
 }

@@ -34,6 +34,8 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
         return { do: 'start', because: `containers ${seen.containers}` };
       if (seen.hung) return { do: 'restart', because: 'silent for minutes' };
       if (!seen.answering) return { do: 'awaitAnswer', because: 'not answering yet' };
+      if (seen.appsList === 'stale')
+        return { do: 'updateAppsList', because: 'other repositories than its Apps list' };
       return null;
 
     case 'stopped':

@@ -22,6 +22,9 @@ export interface Repository {
   readonly isOfPlan: boolean;
 }
 
+/** What of a repository decides which modules there are. */
+export type RepositoryCommit = Pick<Repository, 'url' | 'commit'>;
+
 export interface Customer {
   /** The person who ordered: the administrator's name. */
   readonly name: string;
@@ -90,6 +93,8 @@ export interface ObservedInstance {
   readonly answering: boolean;
   /** It ran, has been silent for minutes, and a restart has not been tried lately. */
   readonly hung: boolean;
+  /** Whether the Apps of the customer's Odoo list the modules of all repositories in use. */
+  readonly appsList: 'stale' | 'current';
 }
 
 /** The steps that can be taken. Each may be repeated, and its outcome shows in the next observation. */
@@ -102,6 +107,7 @@ export type Action =
   | 'start'
   | 'awaitAnswer'
   | 'restart'
+  | 'updateAppsList'
   | 'stop'
   | 'takeDown'
   | 'purge';
@@ -193,6 +199,8 @@ export interface FetchedCommit {
 
 /** What is written back to Odoo about one plan. */
 export interface PlanReport {
+  /** Of the plan that this is about: edited meanwhile, it is prepared anew. */
+  readonly content: string;
   /** Whether all that its instances are made from is there. */
   readonly isReady: boolean;
   /** Why it is not, as a sentence; '' while it is being made. */
@@ -212,6 +220,8 @@ export interface Plan {
   /** The product template's id. */
   readonly id: number;
   readonly templateCode: string;
+  /** Tells one version of the plan from another. */
+  readonly content: string;
   readonly modules: readonly string[];
   readonly repositories: readonly Repository[];
   /** Odoo language codes that customers of the manager may have. */

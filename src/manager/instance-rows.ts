@@ -39,6 +39,7 @@ export const plans = z.array(
     .object({
       id,
       template_code: z.string(),
+      content: z.string(),
       modules: z.array(z.string()),
       repositories: z.array(repository),
       languages: z.array(z.string()),
@@ -48,6 +49,7 @@ export const plans = z.array(
       (row): Plan => ({
         id: row.id,
         templateCode: row.template_code,
+        content: row.content,
         modules: row.modules,
         repositories: row.repositories,
         languages: row.languages,

@@ -110,8 +110,8 @@ export class OdooManager implements Manager {
     return this.#odoo.call(PLAN, 'microsaas_plans', { plan_ids: planIds }, plans);
   }
 
-  async reportPlan(planId: number, { commits, isReady, message }: PlanReport): Promise<void> {
-    const args = { plan_id: planId, is_ready: isReady, message, commits };
+  async reportPlan(planId: number, { isReady, ...report }: PlanReport): Promise<void> {
+    const args = { plan_id: planId, is_ready: isReady, ...report };
     await this.#odoo.call(PLAN, 'microsaas_report_plan', args, done);
   }
 

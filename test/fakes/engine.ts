@@ -13,6 +13,8 @@ interface Project {
   /** The files its containers were made from. */
   madeFrom: string | null;
   ports: PortPair | null;
+  /** The commits whose modules its Apps list shows. */
+  appsList: string;
   isAnswering: boolean;
 }
 
@@ -63,6 +65,7 @@ export class FakeEngine implements Engine {
             ? 'outdated'
             : project.containers,
       answering: project.containers === 'running' && project.isAnswering,
+      appsList: project.appsList === commitsOf(desired) ? 'current' : 'stale',
     };
   }
 
@@ -132,6 +135,13 @@ export class FakeEngine implements Engine {
     await new Promise((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     });
+  }
+
+  async updateAppsList(desired: DesiredInstance): Promise<string> {
+    this.#checkHere();
+    this.changes += 1;
+    this.#projectOf(desired.id).appsList = commitsOf(desired);
+    return '';
   }
 
   async stop({ id }: DesiredInstance): Promise<void> {
@@ -261,6 +271,7 @@ export class FakeEngine implements Engine {
       containers: 'none',
       madeFrom: null,
       ports: null,
+      appsList: '',
       isAnswering: false,
     };
     this.projects.set(id, project);
@@ -278,7 +289,12 @@ const NOTHING = {
   data: 'absent',
   containers: 'none',
   answering: false,
+  appsList: 'current',
 } as const;
+
+function commitsOf({ repositories }: DesiredInstance): string {
+  return repositories.map(({ commit }) => commit).join();
+}
 
 export function hasOwnDatabase({ templateCode }: DesiredInstance): boolean {
   return templateCode === 'odoo-own-db';

@@ -116,6 +116,7 @@ export function aWorld(over: Partial<ObservedInstance> = {}): ObservedInstance {
     containers: 'running',
     answering: true,
     hung: false,
+    appsList: 'current',
     ...over,
   };
 }
@@ -165,6 +166,7 @@ export function aPlan(over: Partial<Plan> = {}): Plan {
   return {
     id: 5,
     templateCode: 'odoo',
+    content: 'a1',
     modules: ['sale_management'],
     repositories: [],
     languages: ['es_ES', 'en_US'],

@@ -37,7 +37,7 @@ export async function tenantDatabases(
     runServer: (asked) => runServer({ install, docker }, asked),
     flush: flushFileSystem,
     passwords,
-    init: (asked) => runOdooInit({ install, docker }, { ...asked, owner }),
+    init: (asked) => runOdooInit({ install, docker }, { ...asked, checkouts: [], owner }),
     placeOf: async (desired) => {
       const { adminPassword, dbPassword } = await dirs.makeSecrets(desired.id);
       return {

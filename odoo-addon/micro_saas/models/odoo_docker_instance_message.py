@@ -40,6 +40,7 @@ class OdooDockerInstance(models.Model):
             "Starting": _("Starting the instance."),
             "WaitingForAnswer": _("Waiting for the first answer."),
             "Restarting": _("It has not answered for some minutes: restarting it."),
+            "UpdatingApps": _("Listing the new modules among the Apps."),
             "Stopping": _("Stopping the instance."),
             "TakingDown": _("Taking the instance down. Its data is kept."),
             "Running": _("Running."),

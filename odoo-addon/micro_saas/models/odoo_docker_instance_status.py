@@ -13,6 +13,7 @@ PERCENT = {
     "CreatingDatabase": 50,
     "Starting": 70,
     "WaitingForAnswer": 85,
+    "UpdatingApps": 95,
 }
 
 

@@ -1,5 +1,8 @@
 """What the sidecar calls on plans. Each method is one transaction and answers without None."""
 
+import hashlib
+import json
+
 from odoo import api, fields, models
 
 from .nudge import nudge
@@ -46,6 +49,13 @@ class ProductTemplate(models.Model):
         self.sudo().write({"microsaas_listo": False, "microsaas_listo_message": False})
         nudge(self.env, self._name, self.ids)
 
+    def _microsaas_content(self):
+        """Return a text that is another one when the plan's template databases must be."""
+        self.ensure_one()
+        repositories = [[row.url, row.branch or ""] for row in self.microsaas_repository_ids]
+        content = [self.plantilla_id.code or "", self._microsaas_module_list(), repositories]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
     @api.model
     def microsaas_plans(self, plan_ids):
         """Return what the instances of plans are made from: a list of dicts, what is no plan left out.
@@ -62,6 +72,7 @@ class ProductTemplate(models.Model):
                 "template_code": plan.plantilla_id.code or "",
                 "modules": plan._microsaas_module_list(),
                 "languages": languages,
+                "content": plan._microsaas_content(),
                 "repositories": [row._as_desired() for row in plan.microsaas_repository_ids],
                 "country_code": (plan.company_id or self.env.company).country_id.code or "",
             }
@@ -69,15 +80,18 @@ class ProductTemplate(models.Model):
         ]
 
     @api.model
-    def microsaas_report_plan(self, plan_id, is_ready, message, commits=()):
+    def microsaas_report_plan(self, plan_id, is_ready, message, commits=(), content=""):
         """Say on a plan whether its modules are prepared.
 
+        :param content: what `microsaas_plans` said that it is made of; edited meanwhile, the plan is prepared anew
         :param message: a sentence saying why not; empty while they are being prepared
         :param commits: what was fetched of its repositories: a list of dicts of `id` and `commit`
         :return: True
         """
         check_sidecar(self.env)
         plan = self.sudo().browse(plan_id).exists()
+        if content and content != plan._microsaas_content():
+            return True
         fetched = {row["id"]: row["commit"] for row in commits}
         for repository in plan.microsaas_repository_ids.filtered(lambda row: row.id in fetched):
             write_changed(repository, {"commit": fetched[repository.id]})

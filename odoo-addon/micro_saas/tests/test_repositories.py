@@ -99,6 +99,17 @@ class TestRepositories(MicroSaasCommon):
             change()
             self.assertFalse(plan.microsaas_listo)
 
+    def test_what_was_prepared_before_an_edit_does_not_count(self):
+        plan = self.plan.product_tmpl_id
+        plans = self._sidecar("product.template")
+        [before] = plans.microsaas_plans(plan.ids)
+        plan.microsaas_modules = "sale"
+        plans.microsaas_report_plan(plan.id, True, "", [], before["content"])
+        self.assertFalse(plan.microsaas_listo)
+        [now] = plans.microsaas_plans(plan.ids)
+        plans.microsaas_report_plan(plan.id, True, "", [], now["content"])
+        self.assertTrue(plan.microsaas_listo)
+
     def test_who_only_invoices_changes_none(self):
         _instance, row = self._running()
         with self.assertRaises(AccessError):

@@ -18,6 +18,7 @@ const CALLS: Record<Action, string> = {
   start: 'engine.start',
   awaitAnswer: 'engine.awaitAnswer',
   restart: 'engine.restart',
+  updateAppsList: 'engine.updateAppsList',
   stop: 'engine.stop',
   takeDown: 'engine.takeDown',
   purge: 'engine.purge',
@@ -33,6 +34,10 @@ const HISTORIES: ReadonlyArray<readonly Action[]> = [
   ['assignPorts', 'fetchRepositories', 'render', 'startDatabase', 'createDatabase'],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start'],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'awaitAnswer'],
+  [
+    ...(['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start'] as const),
+    ...(['awaitAnswer', 'updateAppsList'] as const),
+  ],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'stop'],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'takeDown'],
 ];
@@ -100,6 +105,7 @@ describe('reconcile', () => {
       start: (desired) => sim.engine.start(desired),
       awaitAnswer: (desired) => sim.engine.awaitAnswer(desired, async () => {}, signal),
       restart: (desired) => sim.engine.restart(desired),
+      updateAppsList: (desired) => sim.engine.updateAppsList(desired),
       stop: (desired) => sim.engine.stop(desired),
       takeDown: (desired) => sim.engine.takeDown(desired),
       purge: (desired) => sim.engine.purge(desired),

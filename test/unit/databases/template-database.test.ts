@@ -16,6 +16,7 @@ import { temporaryFolder } from '../../support/temporary.ts';
 const KEY: TemplateKey = {
   imageId: 'sha256:1',
   modules: ['sale_management'],
+  repositories: [],
   lang: 'es_ES',
   countryCode: 'ES',
 };

@@ -5,6 +5,7 @@ import { TerminalError } from '../../../src/errors.ts';
 const KEY: TemplateKey = {
   imageId: 'sha256:1',
   modules: ['sale_management'],
+  repositories: [],
   lang: 'es_ES',
   countryCode: 'ES',
 };
@@ -18,7 +19,14 @@ describe('templateHash', () => {
   });
 
   it('differs with the image, a module, the language and the country', () => {
-    const changes = [{ imageId: 'sha256:2' }, { modules: ['stock'] }, { lang: 'en_US' }];
+    const repositories = [{ url: 'https://git.example.com/x', commit: 'a'.repeat(40) }];
+    const changes = [
+      { imageId: 'sha256:2' },
+      { modules: ['stock'] },
+      { lang: 'en_US' },
+      { repositories },
+      { repositories: repositories.map((it) => ({ ...it, commit: 'b'.repeat(40) })) },
+    ];
     const hashes = [{}, ...changes, { countryCode: 'MX' }].map(hashOf);
     expect(new Set(hashes).size).to.equal(hashes.length);
   });

@@ -62,6 +62,7 @@ describe('decide', () => {
     ['up, silent', fresh, aWorld({ answering: false }), 'awaitAnswer'],
     ['up, silent for long', anInstance(), aWorld({ answering: false, hung: true }), 'restart'],
     ['up, answering', fresh, aWorld(), null],
+    ['it has other repositories', fresh, aWorld({ appsList: 'stale' }), 'updateAppsList'],
     ['to be stopped, up', stopped, aWorld(), 'stop'],
     ['to be stopped, half up', stopped, aWorld({ containers: 'partial' }), 'stop'],
     ['to be stopped, up from old files', stopped, aWorld({ containers: 'outdated' }), 'stop'],

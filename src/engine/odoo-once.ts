@@ -1,0 +1,55 @@
+import { type Checkout, mountOf } from './checkout-layout.ts';
+import { type Command, type HelperKind, helperLabels } from './commands.ts';
+import type { ImageUser } from './render.ts';
+
+/** A container in which Odoo's command line runs once on one database, without a network. */
+export interface OdooOnce {
+  readonly install: string;
+  readonly kind: HelperKind;
+  /** The container's name. */
+  readonly container: string;
+  readonly image: string;
+  readonly owner: ImageUser;
+  /** Absolute paths on the host: odoo.conf, the folder of the Postgres socket, and the filestores' folder, '' for none. */
+  readonly conf: string;
+  readonly socketDir: string;
+  readonly filestoreDir: string;
+  readonly database: string;
+  readonly checkouts: readonly Checkout[];
+}
+
+/** @param subcommand of `odoo`, such as `shell`, which reads from stdin */
+export function odooOnce(
+  {
+    checkouts,
+    conf,
+    container,
+    database,
+    filestoreDir,
+    image,
+    install,
+    kind,
+    owner,
+    socketDir,
+  }: OdooOnce,
+  subcommand: readonly string[],
+  options: readonly string[],
+): Command {
+  const mounts = checkouts.map((checkout, index) => mountOf(checkout, index + 1));
+  return [
+    ...['docker', 'run', '--rm', '--interactive', `--name=${container}`],
+    ...[...helperLabels(install, kind), '--network=none', '--pids-limit=256'],
+    ...['--cap-drop=ALL', '--security-opt=no-new-privileges', '--read-only', '--tmpfs=/tmp'],
+    `--tmpfs=/var/lib/odoo:uid=${owner.uid},gid=${owner.gid},mode=0700`,
+    `--volume=${conf}:/etc/odoo/odoo.conf:ro`,
+    `--volume=${socketDir}:/run/postgresql:ro`,
+    ...(filestoreDir ? [`--volume=${filestoreDir}:/var/lib/odoo/filestore`] : []),
+    // Where the image declares a volume, and so that the mounts below it have a place.
+    ...(mounts.length > 0 ? ['--tmpfs=/mnt/extra-addons:mode=0555,size=64k'] : []),
+    ...mounts.map(({ path, target }) => `--volume=${path}:${target}:ro`),
+    ...['--entrypoint=odoo', '--', image, ...subcommand],
+    ...['--config=/etc/odoo/odoo.conf', `--database=${database}`, '--no-http'],
+    // Its thousands of other lines would push the error out of what is kept.
+    ...['--log-level=warn', ...options],
+  ] as const as Command;
+}
