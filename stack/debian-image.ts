@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { parse } from 'yaml';
 import { aptDownload, aptInstall, debianSites, isRoot } from './apt.ts';
+import { contentHash } from './content-hash.ts';
 import { repository, varPath } from './paths.ts';
 import { RunError, run, succeeds } from './run.ts';
 
@@ -25,6 +26,20 @@ interface Recipe {
 /** Documentation and translations of the system: nobody reads them inside a container. */
 const LEFT_OUT = ['/usr/share/man/*', '/usr/share/locale/*', '/usr/share/doc/*/changelog*'];
 
+/** On an image that was built here: which recipe it was built from. One that was pulled has none. */
+const RECIPE_LABEL = 'microsaas.recipe';
+
+/** Whether an image that is here was built from another recipe than that of `images/<name>` now. */
+export async function isOutdated(name: string, tag: string): Promise<boolean> {
+  const format = `{{index .Config.Labels "${RECIPE_LABEL}"}}`;
+  const recipe = await run('docker', ['image', 'inspect', '--format', format, '--', tag]);
+  return recipe !== '' && recipe !== (await recipeHash(name));
+}
+
+async function recipeHash(name: string): Promise<string> {
+  return contentHash(repository, [join('images', name)]);
+}
+
 /**
  * Builds the image of `images/<name>` with mmdebstrap and gives it its tag.
  * @throws Error when mmdebstrap is absent and can't be installed, RunError when the build fails
@@ -44,7 +59,8 @@ export async function buildFromDebian(name: string): Promise<void> {
     const passing = `microsaas-import:${name}`;
     await importOutput([...args, recipe.suite, '-', ...(await sourceLines(recipe.suite))], passing);
     // The tag comes last: a tagged image is always a whole one.
-    const dockerfile = [`FROM ${passing}`, ...recipe.config, ''].join('\n');
+    const label = `LABEL ${RECIPE_LABEL}=${await recipeHash(name)}`;
+    const dockerfile = [`FROM ${passing}`, ...recipe.config, label, ''].join('\n');
     await run('docker', ['build', '--quiet', '--tag', recipe.tag, '-'], { input: dockerfile });
     await run('docker', ['image', 'rm', '--no-prune', '--', passing]);
   } finally {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { buildFromDebian } from './debian-image.ts';
+import { buildFromDebian, isOutdated } from './debian-image.ts';
 import { repository } from './paths.ts';
 import { type Say, timed } from './progress.ts';
 import { run, succeeds } from './run.ts';
@@ -16,13 +16,16 @@ export const images = {
 const REGISTRY_ANSWER_MS = 20_000;
 
 /**
- * Sees to it that the three images exist: kept when present, else pulled, else built from Debian's packages.
+ * Sees to it that the three images exist: kept when present, else pulled, else built from Debian's packages. One that was
+ * built here is built again when its recipe has changed.
  * @throws Error naming what is missing when none of the ways works
  */
 export async function ensureImages(say: Say): Promise<void> {
-  const [postgres, odoo, base] = await Promise.all(
-    [images.postgres, images.odoo, images.base].map(async (tag) => !(await isPresent(tag))),
-  );
+  const [postgres, odoo, base] = await Promise.all([
+    isWanted('postgres', images.postgres),
+    isWanted('odoo', images.odoo),
+    isWanted('sidecar-base', images.base),
+  ]);
   const ways: { name: string; tag: string; get: () => Promise<boolean> }[] = [];
   if (postgres) {
     ways.push({ name: 'postgres', tag: images.postgres, get: () => pull(say, images.postgres) });
@@ -45,8 +48,10 @@ export async function ensureImages(say: Say): Promise<void> {
   if (failed) throw failed.reason;
 }
 
-async function isPresent(tag: string): Promise<boolean> {
-  return succeeds('docker', ['image', 'inspect', '--', tag]);
+/** Whether an image is not here, or was built here from a recipe that has changed since. */
+async function isWanted(name: string, tag: string): Promise<boolean> {
+  const isPresent = await succeeds('docker', ['image', 'inspect', '--', tag]);
+  return !isPresent || isOutdated(name, tag);
 }
 
 async function buildAll(say: Say, wanted: { name: string; tag: string }[]): Promise<void> {
