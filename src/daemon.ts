@@ -151,6 +151,8 @@ export class Daemon {
 
   async #pollAndRepeat(): Promise<void> {
     await this.#guarded(async () => {
+      // The person who confirms does it in another process.
+      if (this.#world.managerCheck.distrust) await this.#world.managerCheck.isTrusted();
       this.#add(await poll(this.#world));
       this.#sayBack('Odoo');
       await this.#lookForPostgres();
@@ -164,6 +166,7 @@ export class Daemon {
 
   async #sweep(): Promise<void> {
     await this.#guarded(async () => {
+      await this.#world.managerCheck.sweep();
       const { keys, plans, orphans } = await sweep(this.#world);
       this.#sayBack('Odoo', 'Docker');
       this.#add([...keys, ...plans.map(({ id }): Key => `plan:${id}`)]);

@@ -1,5 +1,6 @@
 import { access, constants, statfs } from 'node:fs/promises';
 import type { Config } from './config.ts';
+import { DISTRUSTED, judgeManager } from './instance/manager-history.ts';
 import { redact } from './log.ts';
 import { assemble } from './sidecar.ts';
 
@@ -33,7 +34,9 @@ export async function doctor(config: Config): Promise<boolean> {
 }
 
 async function checks(config: Config): Promise<Check[]> {
-  const { api, databases, docker, images, install, manager, templates } = await assemble(config);
+  const sidecar = await assemble(config);
+  const { api, databases, docker, engine, images, install, manager, managerMemory, templates } =
+    sidecar;
   return [
     {
       name: 'Docker',
@@ -55,9 +58,13 @@ async function checks(config: Config): Promise<Check[]> {
     {
       name: 'Odoo',
       probe: async () => {
+        const numbers = await Promise.all([engine.numbers(), databases.numbers()]);
         const facts = await manager.hello(install);
         if (facts.installId !== install)
           throw new Error(`it belongs to install ${facts.installId}, this is ${install}`);
+        const highest = Math.max(0, ...numbers.flat());
+        const distrust = judgeManager(await managerMemory.read(), facts, highest);
+        if (distrust) throw new Error(DISTRUSTED[distrust]);
         return `addon ${facts.addonVersion} at ${config.manager.url}`;
       },
       mend: 'check manager.url, manager.database and the API key: Settings > MicroSaaS > Connect a sidecar makes a new one',

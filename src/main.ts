@@ -9,6 +9,7 @@ import { ConfigError, TerminalError } from './errors.ts';
 import { readInstallId } from './install-id.ts';
 import { projectName } from './instance/name.ts';
 import { makeLogger, redact } from './log.ts';
+import { reconcileHost } from './reconcile-host.ts';
 import { restore } from './restore.ts';
 import { run } from './run.ts';
 import { assemble } from './sidecar.ts';
@@ -85,6 +86,20 @@ program
     process.once('SIGINT', () => stop.abort(new Error('SIGINT')));
     const id = await restore(config(), archive, target, stop.signal);
     process.stdout.write(`Restored as instance ${id}. Press Start in Odoo to run it.\n`);
+  });
+
+program
+  .command('reconcile-host')
+  .description(
+    "show what is on this host and not in the manager's database, after that was restored or copied",
+  )
+  .option(
+    '--confirm',
+    'give what was found its record in Odoo again, and work for this database from now on',
+  )
+  .action(async (options: { confirm?: boolean }) => {
+    const lines = await reconcileHost(config(), options.confirm === true);
+    process.stdout.write(`${lines.join('\n')}\n`);
   });
 
 program

@@ -4,12 +4,14 @@ import PQueue from 'p-queue';
 import type { Config } from './config.ts';
 import { Brake } from './controller/brake.ts';
 import { Calendar } from './controller/calendar.ts';
+import { ManagerCheck } from './controller/manager-check.ts';
 import { Reporter } from './controller/reporter.ts';
 import { Daemon } from './daemon.ts';
 import { ConfigError, ManagerError } from './errors.ts';
 import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
+import { DISTRUSTED, type Distrust } from './instance/manager-history.ts';
 import type { ManagerFacts } from './interfaces.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
@@ -21,6 +23,7 @@ const GREETING_INTERVAL = 2_000;
 /** Starts everything in order, serves until the signal, and stops everything in the opposite order. */
 export async function run(config: Config, log: Logger, stop: AbortSignal): Promise<void> {
   let daemon: Daemon | null = null;
+  let check: ManagerCheck | null = null;
   const metrics = makeMetrics(() => daemon?.backlog ?? 0);
   const sidecar = await assemble(config, {
     onRpc: ({ method, outcome, seconds }) =>
@@ -35,7 +38,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
   const server = await listen(await addresses(config, sidecar, log), {
     verify: makeVerify(config.webhookSecret),
     onKeys: (keys) => daemon?.hurry(keys),
-    ready: () => readiness(sidecar, daemon !== null),
+    ready: () => readiness(sidecar, daemon !== null, check?.distrust ?? null),
     metrics: metrics.render,
     log,
   });
@@ -44,6 +47,8 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
   try {
     await sidecar.repositories.sweep();
     const facts = await greet(sidecar, log, stop);
+    check = new ManagerCheck({ ...sidecar, memory: sidecar.managerMemory, log });
+    await check.sweep();
     await manager.syncTemplates(sidecar.templates.all);
     const room = new PQueue({
       concurrency: config.instances.parallel || Math.max(2, availableParallelism()),
@@ -52,6 +57,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
     const now = () => new Date();
     daemon = new Daemon({
       world: {
+        managerCheck: check,
         manager,
         engine,
         databases,
@@ -138,7 +144,11 @@ function foreignInstall(theirs: string, ours: string): string {
 }
 
 /** @param hasBegun before that, Odoo does not know our templates: a plan could not name one */
-async function readiness({ manager, api, databases, install }: Sidecar, hasBegun: boolean) {
+async function readiness(
+  { manager, api, databases, install }: Sidecar,
+  hasBegun: boolean,
+  distrust: Distrust | null,
+) {
   const check = (probe: Promise<unknown>) =>
     probe.then(
       () => true as const,
@@ -150,7 +160,8 @@ async function readiness({ manager, api, databases, install }: Sidecar, hasBegun
     check(databases.ping()),
   ]);
   const starting = 'answers, but the sidecar is still introducing itself';
-  return { odoo: odoo === true && !hasBegun ? starting : odoo, docker, postgres };
+  const trouble = hasBegun ? distrust && DISTRUSTED[distrust] : starting;
+  return { odoo: odoo === true && trouble ? trouble : odoo, docker, postgres };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

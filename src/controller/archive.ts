@@ -1,3 +1,4 @@
+import { foreignData } from '../errors.ts';
 import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import { logLine, progressReport } from './progress.ts';
@@ -17,7 +18,9 @@ export async function archive(
     return;
   }
   reporter.progress(progressReport(desired, 'Archiving', now()));
-  if ((await databases.observe(desired)) === 'offline') {
+  const database = await databases.observe(desired);
+  if (database === 'foreign' || database === 'unmarked') throw foreignData('database');
+  if (database === 'offline') {
     // Its own Postgres was stopped with it; the next look stops it again.
     await engine.startDatabase(desired, stop);
     await databases.awaitServer(desired, stop);

@@ -3,6 +3,7 @@ import type { Archives, Clock, Databases, Engine, Manager } from '../interfaces.
 import type { Logger } from '../log.ts';
 import type { Brake } from './brake.ts';
 import type { Calendar } from './calendar.ts';
+import type { ManagerCheck } from './manager-check.ts';
 import type { Reporter } from './reporter.ts';
 
 /** All that the controller may see and touch. */
@@ -20,6 +21,8 @@ export interface World {
   readonly oneByOne: <T>(work: () => Promise<T>) => Promise<T>;
   /** Whether there is memory for one more instance to start. */
   readonly hasMemory: () => boolean;
+  /** Whether the manager's database may be believed. */
+  readonly managerCheck: ManagerCheck;
   readonly brake: Brake;
   readonly calendar: Calendar;
   readonly now: Clock;

@@ -1,14 +1,15 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RetryableError, TerminalError } from '../errors.ts';
+import { foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
 import { databaseName } from '../instance/name.ts';
-import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
+import type { DesiredInstance, ObservedInstance, Owner, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
 import { adminLogin } from './admin-login.ts';
 import { renewUrl } from './base-url.ts';
 import { admitted, Cluster, type ClusterAddress } from './cluster.ts';
 import { copyTree } from './copy-tree.ts';
+import { databaseNumbers, databaseOwner, markDatabase } from './database-mark.ts';
 import { invitationLink } from './invitation.ts';
 import { openTransactionsOver } from './open-transactions.ts';
 import { personalise, renewParameters } from './personalise.ts';
@@ -115,16 +116,38 @@ export class OdooDatabases implements Databases {
   /** The final name exists only once the clone is complete: half-made ones have another. */
   async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
     // Its directory, template and own Postgres may be gone already.
-    if (standingOf(desired) === 'purged')
-      return (await this.#shared.has(this.#nameOf(desired))) ? 'ready' : 'absent';
+    if (standingOf(desired) === 'purged') return this.#stateOn(this.#shared, desired);
     const place = await this.#options.placeOf(desired);
-    const cluster = this.#clusterOf(place);
     try {
-      return (await cluster.has(this.#nameOf(desired))) ? 'ready' : 'absent';
+      return await this.#stateOn(this.#clusterOf(place), desired);
     } catch (error) {
       if (place.own && error instanceof RetryableError) return 'offline';
       throw error;
     }
+  }
+
+  /** A Postgres of its own lies in the instance's directory: the mark there speaks for what has none. */
+  async #stateOn(
+    cluster: Cluster,
+    desired: DesiredInstance,
+  ): Promise<ObservedInstance['database']> {
+    const owner = await this.#ownerOn(cluster, desired);
+    if (owner === 'nobody') return 'absent';
+    if (owner === 'own' || (owner === 'unmarked' && cluster !== this.#shared)) return 'ready';
+    return owner;
+  }
+
+  #ownerOn(cluster: Cluster, desired: DesiredInstance): Promise<Owner> {
+    return databaseOwner(cluster, this.#nameOf(desired), this.#options.install, desired);
+  }
+
+  async adopt(desired: DesiredInstance): Promise<void> {
+    if ((await this.#ownerOn(this.#shared, desired)) === 'unmarked')
+      await markDatabase(this.#shared, this.#nameOf(desired), this.#options.install, desired);
+  }
+
+  async numbers(): Promise<number[]> {
+    return databaseNumbers(this.#shared, this.#options.install);
   }
 
   async setUrl(desired: DesiredInstance): Promise<void> {
@@ -199,7 +222,7 @@ export class OdooDatabases implements Databases {
         passwordHash,
       }),
     );
-    await this.#complete(cluster, unfinished, database);
+    await this.#complete(cluster, unfinished, desired);
   }
 
   async invitation(desired: DesiredInstance): Promise<string> {
@@ -241,7 +264,7 @@ export class OdooDatabases implements Databases {
     if (options.isCopy)
       await cluster.enter(login, TOUCH, (session) => renewParameters(session, place.url));
     await cluster.disconnect(role);
-    await this.#complete(cluster, database, role);
+    await this.#complete(cluster, database, desired);
   }
 
   /** The way in for who copies all of an instance's database while the instance does not run. */
@@ -260,6 +283,8 @@ export class OdooDatabases implements Databases {
   /** An instance's own Postgres goes with its files. */
   async drop(desired: DesiredInstance): Promise<void> {
     const name = this.#nameOf(desired);
+    const owner = await this.#ownerOn(this.#shared, desired);
+    if (owner !== 'own' && owner !== 'nobody') throw foreignData('database');
     await this.#shared.drop(name);
     await this.#shared.drop(`${name}_new`);
     await this.#shared.dropRole(name);
@@ -284,8 +309,9 @@ export class OdooDatabases implements Databases {
   }
 
   /** What has the final name is complete. */
-  async #complete(cluster: Cluster, unfinished: string, database: string): Promise<void> {
-    await cluster.rename(unfinished, database);
+  async #complete(cluster: Cluster, unfinished: string, desired: DesiredInstance): Promise<void> {
+    await markDatabase(cluster, unfinished, this.#options.install, desired);
+    await cluster.rename(unfinished, this.#nameOf(desired));
     await cluster.dropRole(unfinished);
   }
 

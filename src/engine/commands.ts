@@ -7,6 +7,7 @@ export type Command = readonly [string, ...string[]];
 export const LABELS = {
   install: 'microsaas.install',
   instance: 'microsaas.instance',
+  identity: 'microsaas.identity',
   restart: 'microsaas.restart',
   digest: 'microsaas.digest',
 } as const;

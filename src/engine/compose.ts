@@ -5,6 +5,7 @@ import { networkOf, projectName } from '../instance/name.ts';
 import type {
   DesiredInstance,
   FetchedCommit,
+  MarkedInstance,
   ObservedInstance,
   PortPair,
   Repository,
@@ -20,12 +21,13 @@ import {
   containerLogs,
   containersRemove,
 } from './commands.ts';
+import type { DirectoryMarks } from './directory-mark.ts';
 import type { Container, DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
 import type { Images } from './images.ts';
 import type { InstanceDirs } from './instance-dir.ts';
 import { Networks } from './networks.ts';
-import { containersState } from './observe.ts';
+import { containersOwner, containersState } from './observe.ts';
 import { missingPackages } from './python-packages.ts';
 import { digestOf, type RenderInput, renderInstance } from './render.ts';
 import type { Repositories } from './repositories.ts';
@@ -50,6 +52,7 @@ export interface ComposeEngineOptions {
   readonly images: Images;
   readonly templates: Templates;
   readonly dirs: InstanceDirs;
+  readonly marks: DirectoryMarks;
   readonly repositories: Repositories;
   readonly sharedSocketDirectory: string;
   readonly publishAddress: string;
@@ -68,13 +71,34 @@ export class ComposeEngine implements Engine {
     this.#networks = new Networks(options.install, options.api, options.docker);
   }
 
+  async adopt(desired: DesiredInstance): Promise<void> {
+    await this.#options.marks.adopt(desired);
+  }
+
+  async numbers(): Promise<number[]> {
+    const [containers, directories] = await Promise.all([
+      this.list(),
+      this.#options.marks.numbers(),
+    ]);
+    return [...new Set([...containers.keys(), ...directories])];
+  }
+
+  async marked(id: number): Promise<MarkedInstance | null> {
+    return this.#options.marks.read(id);
+  }
+
   async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database'>> {
-    const { dirs, repositories } = this.#options;
+    const { dirs, marks, repositories } = this.#options;
     const containers = await this.#containersOf(desired);
     const standing = standingOf(desired);
+    const owners = {
+      directory: await marks.ownerOf(desired),
+      containerOwner: containersOwner(containers, desired.identity),
+    };
     // Stopping and removing must work whatever has become of the template.
     if (standing !== 'running')
       return {
+        ...owners,
         checkouts: 'current',
         files: standing === 'purged' && !(await dirs.exists(desired.id)) ? 'absent' : 'current',
         containers: containersState(containers, 1, ''),
@@ -85,6 +109,7 @@ export class ComposeEngine implements Engine {
     const digest = isRenderable ? digestOf(await this.#inputOf(desired)) : '';
     const state = containersState(containers, this.#servicesOf(desired), digest);
     return {
+      ...owners,
       checkouts: fetched.every(Boolean) ? 'current' : 'missing',
       files: digest === '' ? 'absent' : await dirs.filesState(desired.id, digest),
       containers: state,
@@ -132,8 +157,10 @@ export class ComposeEngine implements Engine {
   }
 
   async render(desired: DesiredInstance): Promise<void> {
-    const { dirs, images, templates } = this.#options;
+    const { dirs, images, marks, templates } = this.#options;
     const template = templates.get(desired.templateCode);
+    await marks.claim(desired);
+    await marks.renew(desired);
     const odoo = await images.user(template.image);
     const { dbPassword, masterPasswordHash } = await dirs.secrets(desired.id);
     const rendered = renderInstance(template, await this.#inputOf(desired), {
@@ -212,10 +239,10 @@ export class ComposeEngine implements Engine {
     await this.#networks.removeUnless(network, isWanted);
   }
 
-  url(desired: DesiredInstance): string {
+  url({ id, ports }: Pick<DesiredInstance, 'id' | 'ports'>): string {
     return this.#options.urlPattern
-      .replaceAll('{port}', String(desired.ports?.http ?? ''))
-      .replaceAll('{id}', String(desired.id));
+      .replaceAll('{port}', String(ports?.http ?? ''))
+      .replaceAll('{id}', String(id));
   }
 
   async list(): Promise<Map<number, { readonly running: boolean }>> {
@@ -251,6 +278,7 @@ export class ComposeEngine implements Engine {
     return {
       install,
       instance: desired.id,
+      identity: desired.identity,
       templateCode: desired.templateCode,
       directory: dirs.paths(desired.id).directory,
       sharedSocketDirectory,

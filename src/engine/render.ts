@@ -40,6 +40,8 @@ export interface Template {
 export interface RenderInput {
   readonly install: string;
   readonly instance: number;
+  /** Never another one for the same number, but after a restore: no part of the digest. */
+  readonly identity: string;
   readonly templateCode: string;
   /** Absolute: the instance's own directory. */
   readonly directory: string;
@@ -74,7 +76,7 @@ export interface Rendered {
 }
 
 /** The SHA-256 of the input, as 64 hexadecimal digits; the order of keys does not matter. */
-export function digestOf(input: RenderInput): string {
+export function digestOf({ identity, ...input }: RenderInput): string {
   return createHash('sha256').update(canonicalJson(input)).digest('hex');
 }
 
@@ -126,6 +128,7 @@ function labelsOf(input: RenderInput, digest: string): Record<string, string> {
   return {
     [LABELS.install]: input.install,
     [LABELS.instance]: String(input.instance),
+    [LABELS.identity]: input.identity,
     [LABELS.restart]: String(input.restartCount),
     [LABELS.digest]: digest,
   };

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { Brake } from '../../src/controller/brake.ts';
 import { Calendar } from '../../src/controller/calendar.ts';
+import { ManagerCheck } from '../../src/controller/manager-check.ts';
 import { Reporter } from '../../src/controller/reporter.ts';
 import type { World } from '../../src/controller/world.ts';
 import { Daemon } from '../../src/daemon.ts';
@@ -10,6 +11,7 @@ import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeEngine } from '../fakes/engine.ts';
 import { Life } from '../fakes/life.ts';
 import { FakeManager } from '../fakes/manager.ts';
+import { FakeMemory } from '../fakes/memory.ts';
 import { FakePeople } from '../fakes/people.ts';
 import { differences } from './audit.ts';
 
@@ -23,6 +25,7 @@ export class Simulation {
   readonly people = new FakePeople(this.manager);
   readonly engine = new FakeEngine();
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
+  readonly memory = new FakeMemory();
   hasMemory = true;
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
   /** What the sidecar wrote into its log at `info` and above. */
@@ -43,10 +46,20 @@ export class Simulation {
   /** All that one run of the controller sees of the world. */
   world(life: Life = this.life): World {
     const manager = life.around('manager', this.manager);
+    const engine = life.around('engine', this.engine);
+    const databases = life.around('databases', this.databases);
+    const log = pino(
+      { level: 'info' },
+      { write: (line) => void this.logged.push(JSON.parse(line)) },
+    );
     return {
       manager,
-      engine: life.around('engine', this.engine),
-      databases: life.around('databases', this.databases),
+      managerCheck: new ManagerCheck({
+        ...{ install: 'k3x9ab', manager, engine, databases, log },
+        memory: life.around('memory', this.memory),
+      }),
+      engine,
+      databases,
       archives: life.around('archives', this.archives),
       brake: new Brake(manager),
       calendar: new Calendar(
@@ -61,7 +74,7 @@ export class Simulation {
       oneByOne: (work) => work(),
       hasMemory: () => this.hasMemory,
       now: this.time.now,
-      log: pino({ level: 'info' }, { write: (line) => void this.logged.push(JSON.parse(line)) }),
+      log,
     };
   }
 

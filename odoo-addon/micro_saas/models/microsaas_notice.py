@@ -15,6 +15,7 @@ MAILS = {
     "suspended": "micro_saas.mail_template_suspended",
     "renewed": "micro_saas.mail_template_renewed",
     "finalNotice": "micro_saas.mail_template_final_notice",
+    "addressChanged": "micro_saas.mail_template_address_changed",
 }
 # What lets the customer pay must be there before she is asked to.
 ASKS_TO_PAY = {"suspended", "finalNotice"}

@@ -13,7 +13,10 @@ WISHES = {"name", "partner_id", "template_id", "http_port", "longpolling_port"} 
 }
 # What only the sidecar knows; people read it.
 OBSERVED = {"state", "message", "detail", "reason", "log", "instance_url", "was_ready"} | {
-    "segundos_hasta_listo", "repositories_in_use"
+    "segundos_hasta_listo", "repositories_in_use",
+    "segundos_hasta_listo",
+    "identity",
+    "is_unmarked",
 }
 # What an instance is sold by; another invoice means another instance.
 SOLD_BY = {"factura_id", "linea_factura_id", "unidad"}
@@ -204,6 +207,7 @@ class OdooDockerInstance(models.Model):
         partner = self.env["res.partner"].browse(vals.get("partner_id") or [])
         chosen = line and line._microsaas_name(vals.get("unidad") or 0)
         vals["name"] = vals["name"] or chosen or self._default_name(partner)
+        vals["identity"] = self._new_identity()  # whatever a context gives as the default
         return {**vals, **self._replace_taken_ports(vals)}
 
     def _create_subscriptions(self):

@@ -3,6 +3,8 @@
 from odoo.exceptions import AccessError, ValidationError
 
 SIDECAR_GROUP = "micro_saas.group_microsaas_sidecar"
+# Days that an address stays its customer's after the data went: bookmarks and mails live long.
+RESERVED_DAYS = 365
 PORT_RANGES = {"http_port": (20000, 24999), "longpolling_port": (25000, 29999)}
 
 # Days of a subscription, where neither a plan nor the settings say otherwise.
@@ -30,6 +32,11 @@ def in_payment_is_paid(env):
     """Tell whether an invoice whose payment the bank has not confirmed yet counts as paid."""
     params = env["ir.config_parameter"].sudo()
     return params.get_param("microsaas.in_payment_is_paid", "True") == "True"
+
+
+def reserved_days(env):
+    """Return for how many days after an instance's data went nobody else gets its address."""
+    return int(env["ir.config_parameter"].sudo().get_param("microsaas.reserved_port_days", RESERVED_DAYS))
 
 
 def terms(env):

@@ -10,6 +10,7 @@ import { Simulation } from '../../support/simulation.ts';
 
 /** The adapter call that each step is made of. */
 const CALLS: Record<Action, string> = {
+  adopt: 'engine.adopt',
   assignPorts: 'manager.assignPorts',
   fetchRepositories: 'engine.fetchRepositories',
   render: 'engine.render',
@@ -77,6 +78,7 @@ describe('reconcile', () => {
   async function live(history: readonly Action[]): Promise<void> {
     const { signal } = new AbortController();
     const steps: Record<Action, (desired: DesiredInstance) => Promise<unknown>> = {
+      adopt: (desired) => sim.engine.adopt(desired),
       assignPorts: (desired) =>
         sim.manager.assignPorts(desired, { http: 20_005, longpolling: 40_005 }),
       fetchRepositories: async (desired) => {

@@ -30,7 +30,9 @@ describe('OdooManager', () => {
       http_ports: [20000, 24999],
       longpolling_ports: [25000, 29999],
       in_payment_is_paid: true,
-      database_uuid: 'ignored',
+      database_uuid: 'made-up',
+      checkpoint: 3,
+      highest_instance: 7,
     });
     expect(await manager.hello('abc123')).to.deep.equal({
       installId: 'abc123',
@@ -38,6 +40,9 @@ describe('OdooManager', () => {
       httpPorts: [20000, 24999],
       longpollingPorts: [25000, 29999],
       inPaymentIsPaid: true,
+      databaseUuid: 'made-up',
+      checkpoint: 3,
+      highestInstance: 7,
     });
     expect(asked).to.deep.equal([
       ['odoo.docker.instance', 'microsaas_hello', { install_id: 'abc123' }],
@@ -148,21 +153,22 @@ describe('OdooManager', () => {
       { lineId: 11, unit: 2 },
     ];
     const { manager, asked } = answering([30, 31]);
-    expect(await manager.claim(units)).to.deep.equal([30, 31]);
+    expect(await manager.claim(units, 0)).to.deep.equal([30, 31]);
     expect(asked[0]?.[2]).to.deep.equal({
       units: [
         { line_id: 11, unit: 1 },
         { line_id: 11, unit: 2 },
       ],
+      above: 0,
     });
-    expect((await errorOf(answering([30]).manager.claim(units))).kind).to.equal('server');
+    expect((await errorOf(answering([30]).manager.claim(units, 0))).kind).to.equal('server');
   });
 
   it('asks nothing about nothing', async () => {
     const { manager, asked } = answering(true);
     await manager.report([]);
     expect(await manager.desired([])).to.deep.equal([]);
-    expect(await manager.claim([])).to.deep.equal([]);
+    expect(await manager.claim([], 0)).to.deep.equal([]);
     expect(asked).to.deep.equal([]);
   });
 
