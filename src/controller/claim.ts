@@ -20,6 +20,7 @@ export async function claim(invoiceId: number, world: World): Promise<number[]> 
   }
   if (units.length === 0) return [...invoice.instanceIds];
   const ids = await manager.claim(units, managerCheck.highestInstance);
+  managerCheck.noteClaimed(ids);
   log.info({ invoice: invoice.name, units: units.length, instances: ids }, 'claimed');
   return [...invoice.instanceIds, ...ids];
 }

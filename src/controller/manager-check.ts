@@ -47,6 +47,18 @@ export class ManagerCheck {
     return this.#asked;
   }
 
+  /** Notes the numbers of instances that were just claimed: a database that does not know them later is an older copy. */
+  noteClaimed(ids: readonly number[]): void {
+    const noting = this.#inTurn(async () => {
+      const memory = this.#memory;
+      if (memory === null || Math.max(...ids) <= memory.highestInstance) return;
+      this.#memory = { ...memory, highestInstance: Math.max(...ids) };
+      await this.#options.memory.write(this.#memory);
+    });
+    // The sale does not wait for it: what is made of it on the host says the same at the next sweep.
+    noting.catch((err) => this.#options.log.warn({ err }, 'claimed numbers not noted'));
+  }
+
   /** Looks at the host too, and sets the next checkpoint. @returns whether the manager may be trusted */
   sweep(): Promise<boolean> {
     return this.#inTurn(async () => {
