@@ -165,8 +165,11 @@ export class Daemon {
   }
 
   async #sweep(): Promise<void> {
+    // By itself: while Postgres is away, containers are still compared.
     await this.#guarded(async () => {
       await this.#world.managerCheck.sweep();
+    });
+    await this.#guarded(async () => {
       const { keys, plans, orphans } = await sweep(this.#world);
       this.#sayBack('Odoo', 'Docker');
       this.#add([...keys, ...plans.map(({ id }): Key => `plan:${id}`)]);

@@ -48,7 +48,8 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
     await sidecar.repositories.sweep();
     const facts = await greet(sidecar, log, stop);
     check = new ManagerCheck({ ...sidecar, memory: sidecar.managerMemory, log });
-    await check.sweep();
+    // What is away now is looked at by the daemon's sweeps.
+    await check.sweep().catch((err) => log.warn({ err }, 'the host could not be looked at yet'));
     await manager.syncTemplates(sidecar.templates.all);
     const room = new PQueue({
       concurrency: config.instances.parallel || Math.max(2, availableParallelism()),

@@ -55,7 +55,11 @@ class OdooDockerInstance(models.Model):
         if column_name == "identity":
             self.env.cr.execute("UPDATE odoo_docker_instance SET identity = gen_random_uuid() WHERE identity IS NULL")
         elif column_name == "is_unmarked":
-            self.env.cr.execute("UPDATE odoo_docker_instance SET is_unmarked = (desired_state != 'draft')")
+            # Due at once: what is marked is safe.
+            self.env.cr.execute(
+                """UPDATE odoo_docker_instance
+                      SET is_unmarked = (desired_state != 'draft'), next_review = now() AT TIME ZONE 'UTC'"""
+            )
         else:
             super()._init_column(column_name)
 
