@@ -31,7 +31,7 @@ class MicrosaasReservedPort(models.Model):
         "odoo.docker.instance", "Instance", required=True, readonly=True, ondelete="cascade", index=True
     )
     is_current = fields.Boolean(
-        default=True, readonly=True, help="The instance's last one for this use: it comes back to it."
+        "Present one", default=True, readonly=True, help="The instance's last one for this use: it comes back to it."
     )
 
     if version_info[0] >= 19:
@@ -57,6 +57,7 @@ class MicrosaasReservedPort(models.Model):
     def _of_others(self, instance_ids, among=None):
         """Return the set of ports that were given to customers of other instances, or those of `among`."""
         self.flush_model()
+        self.env["microsaas.subscription"].flush_model(["instancia_id", "data_removed_at"])
         since = fields.Datetime.now() - timedelta(days=reserved_days(self.env))
         rows = self.env.execute_query(
             SQL(
