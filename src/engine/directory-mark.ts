@@ -15,7 +15,9 @@ const markSchema = z.object({
   templateCode: z.string(),
   ports: z.object({ http: z.int(), longpolling: z.int() }).nullable(),
   restartCount: z.int(),
-  repositories: z.array(z.object({ url: z.string(), branch: z.string(), commit: z.string() })),
+  repositories: z.array(
+    z.object({ url: z.string(), branch: z.string(), commit: z.string(), isOfPlan: z.boolean() }),
+  ),
   soldAs: z.object({ lineId: z.int(), unit: z.int(), madeAt: z.string() }).nullable(),
 });
 
@@ -96,11 +98,7 @@ export class DirectoryMarks {
 
   #textFor(desired: DesiredInstance): string {
     const { id, identity, name, ports, restartCount, soldAs, templateCode } = desired;
-    const repositories = desired.repositories.map(({ url, branch, commit }) => ({
-      url,
-      branch,
-      commit,
-    }));
+    const repositories = desired.repositories.map(({ id: _, ...repository }) => repository);
     const mark = {
       ...{ format: 1, install: this.#install, id, identity, name, templateCode, ports },
       ...{ restartCount, repositories, soldAs },

@@ -179,7 +179,10 @@ export function markedRow(found: MarkedInstance & { readonly running: boolean })
     longpolling_port: found.ports?.longpolling ?? 0,
     restart_count: found.restartCount,
     running: found.running,
-    repositories: found.repositories,
+    repositories: found.repositories.map(({ isOfPlan, ...rest }) => ({
+      ...rest,
+      of_plan: isOfPlan,
+    })),
     sold_as: soldAs && { line_id: soldAs.lineId, unit: soldAs.unit, made_at: soldAs.madeAt },
   };
 }

@@ -278,11 +278,7 @@ function ownerOf(
 
 function markOf(desired: DesiredInstance): MarkedInstance {
   const { id, identity, name, ports, restartCount, soldAs, templateCode } = desired;
-  const repositories = desired.repositories.map(({ url, branch, commit }) => ({
-    url,
-    branch,
-    commit,
-  }));
+  const repositories = desired.repositories.map(({ id: _, ...repository }) => repository);
   return { id, identity, name, ports, restartCount, soldAs, templateCode, repositories };
 }
 

@@ -148,7 +148,7 @@ class OdooDockerInstance(models.Model):
         A record that took such a number meanwhile and has never run gets another number.
 
         :param found: list of dicts with `id`, `identity`, `name`, `template_code`, `http_port`, `longpolling_port`,
-            `restart_count`, `running`, `repositories` (`url`, `branch`, `commit`), `sold_as` (as in _desired)
+            `restart_count`, `running`, `repositories` (`url`, `branch`, `commit`, `of_plan`), `sold_as` (as in _desired)
         :return: list of the ids that have their record now
         """
         check_sidecar(self.env)
@@ -196,6 +196,7 @@ class OdooDockerInstance(models.Model):
                 **instance._ports_still_free(row),
             }
         )
+        instance._take_up_repositories()
         instance._create_subscriptions()
         # They were welcomed when it was made: a second invitation would only confuse.
         self.env["microsaas.notice"].create(
@@ -226,7 +227,7 @@ class OdooDockerInstance(models.Model):
         vals = {name: self._fields[name].convert_to_write(self[name], self) for name in WISHED}
         vals["repository_ids"] = [
             Command.create({"url": repository.url, "branch": repository.branch})
-            for repository in self.repository_ids
+            for repository in self.repository_ids.filtered(lambda it: not it.of_plan)
         ]
         self._quiet().write({"desired_state": "draft", "state": "draft"})
         self._quiet().unlink()

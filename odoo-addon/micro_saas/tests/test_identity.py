@@ -16,7 +16,7 @@ class TestIdentity(MicroSaasCommon):
         """Return what the sidecar says of `instance` after Odoo has lost it."""
         [desired] = self._sidecar().microsaas_desired(instance.ids)
         names = ("id", "identity", "name", "template_code", "http_port", "longpolling_port", "restart_count")
-        repositories = [{"url": "https://x/y.git", "branch": "19.0", "commit": "abc"}]
+        repositories = [{"url": "https://x/y.git", "branch": "19.0", "commit": "abc", "of_plan": False}]
         found = {name: desired[name] for name in (*names, "sold_as")}
         return {**found, "running": True, "repositories": repositories, **over}
 
