@@ -8,6 +8,8 @@ import { assemble, type Sidecar } from './sidecar.ts';
 /** What is here under one number, held against the record that Odoo has of it. */
 interface Found extends LostInstance {
   readonly running: boolean;
+  /** It got as far as a database or containers: a missing database is then an alarm, not a reason to make one. */
+  readonly hasData: boolean;
   /** `lost`: Odoo does not know it. `taken`: Odoo's record of this number is another instance. */
   readonly record: 'its own' | 'lost' | 'taken';
 }
@@ -35,8 +37,8 @@ export async function reconcileHost(config: Config, confirm: boolean): Promise<s
   ];
   if (!confirm) return [...lines, ...(distrust || strange.length > 0 ? [HOW] : [])];
 
-  const marked = strange.flatMap((it) =>
-    it.marked ? [{ ...it.marked, running: it.running }] : [],
+  const marked = strange.flatMap(({ marked, running, hasData }) =>
+    marked ? [{ ...marked, running, hasData }] : [],
   );
   const adopted = new Set(await manager.adopt(marked));
   const { checkpoint, databaseUuid, highestInstance } = await manager.hello(install);
@@ -67,18 +69,19 @@ const HOW =
   'with --confirm each of these gets its record in Odoo again, under its number, and the sidecar goes on';
 
 async function look({ databases, engine, manager }: Sidecar): Promise<Found[]> {
-  const [containers, ...numbers] = await Promise.all([
+  const [containers, onHost, withDatabase] = await Promise.all([
     engine.list(),
     engine.numbers(),
     databases.numbers(),
   ]);
-  const ids = [...new Set(numbers.flat())].sort((one, other) => one - other);
+  const ids = [...new Set([...onHost, ...withDatabase])].sort((one, other) => one - other);
   const rows = new Map((await manager.desired(ids)).map((row) => [row.id, row.identity]));
   return Promise.all(
     ids.map(async (id) => {
       const marked = await engine.marked(id);
       const running = containers.get(id)?.running ?? false;
-      return { id, marked, running, record: recordOf(marked, rows.get(id)) };
+      const hasData = containers.has(id) || withDatabase.includes(id);
+      return { id, marked, running, hasData, record: recordOf(marked, rows.get(id)) };
     }),
   );
 }

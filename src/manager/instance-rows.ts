@@ -168,7 +168,9 @@ export function reportRow(report: Report): Record<string, unknown> {
 }
 
 /** One instance as `microsaas_adopt` takes it. */
-export function markedRow(found: MarkedInstance & { readonly running: boolean }) {
+export function markedRow(
+  found: MarkedInstance & { readonly running: boolean; readonly hasData: boolean },
+) {
   const { soldAs } = found;
   return {
     id: found.id,
@@ -179,6 +181,7 @@ export function markedRow(found: MarkedInstance & { readonly running: boolean })
     longpolling_port: found.ports?.longpolling ?? 0,
     restart_count: found.restartCount,
     running: found.running,
+    was_ready: found.hasData,
     repositories: found.repositories.map(({ isOfPlan, ...rest }) => ({
       ...rest,
       of_plan: isOfPlan,

@@ -90,7 +90,9 @@ export class OdooManager implements Manager {
   }
 
   /** Makes records again of instances that Odoo has lost. @returns the ids of those that have one now */
-  adopt(found: ReadonlyArray<MarkedInstance & { readonly running: boolean }>): Promise<number[]> {
+  adopt(
+    found: ReadonlyArray<MarkedInstance & { readonly running: boolean; readonly hasData: boolean }>,
+  ): Promise<number[]> {
     return this.#odoo.call(INSTANCE, 'microsaas_adopt', { found: found.map(markedRow) }, ids);
   }
 

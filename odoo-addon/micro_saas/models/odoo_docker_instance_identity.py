@@ -148,7 +148,7 @@ class OdooDockerInstance(models.Model):
         A record that took such a number meanwhile and has never run gets another number.
 
         :param found: list of dicts with `id`, `identity`, `name`, `template_code`, `http_port`, `longpolling_port`,
-            `restart_count`, `running`, `repositories` (`url`, `branch`, `commit`, `of_plan`), `sold_as` (as in _desired)
+            `restart_count`, `running`, `was_ready` (it has data), `repositories` (`url`, `branch`, `commit`, `of_plan`), `sold_as` (as in _desired)
         :return: list of the ids that have their record now
         """
         check_sidecar(self.env)
@@ -188,9 +188,9 @@ class OdooDockerInstance(models.Model):
                 "linea_factura_id": line.id,
                 "unidad": row["sold_as"]["unit"] if line else 0,
                 "template_id": template.id or self.env["docker.compose.template"]._default_template().id,
-                "desired_state": "running" if row["running"] else "stopped",
-                "state": "stopped",
-                "was_ready": True,
+                "desired_state": "running" if row["running"] or not row["was_ready"] else "stopped",
+                "state": "stopped" if row["was_ready"] else "draft",
+                "was_ready": row["was_ready"],
                 "restart_count": row["restart_count"],
                 "repository_ids": [Command.create(repository) for repository in row["repositories"]],
                 **instance._ports_still_free(row),
@@ -198,10 +198,11 @@ class OdooDockerInstance(models.Model):
         )
         instance._take_up_repositories()
         instance._create_subscriptions()
-        # They were welcomed when it was made: a second invitation would only confuse.
-        self.env["microsaas.notice"].create(
-            {"subscription_id": instance.subscription_ids.id, "kind": "welcome", "period": ""}
-        )
+        if row["was_ready"]:
+            # They were welcomed when it was made: a second invitation would only confuse.
+            self.env["microsaas.notice"].create(
+                {"subscription_id": instance.subscription_ids.id, "kind": "welcome", "period": ""}
+            )
         instance.message_post(
             body=self.env._(
                 "Found on the server after the manager's database was restored. Check its customer, invoice and dates."

@@ -18,7 +18,7 @@ class TestIdentity(MicroSaasCommon):
         names = ("id", "identity", "name", "template_code", "http_port", "longpolling_port", "restart_count")
         repositories = [{"url": "https://x/y.git", "branch": "19.0", "commit": "abc", "of_plan": False}]
         found = {name: desired[name] for name in (*names, "sold_as")}
-        return {**found, "running": True, "repositories": repositories, **over}
+        return {**found, "running": True, "was_ready": True, "repositories": repositories, **over}
 
     def _forget(self, instance):
         """Take the record away, as a restore of an older copy does."""

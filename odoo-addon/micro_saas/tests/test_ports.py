@@ -43,6 +43,16 @@ class TestPorts(MicroSaasCommon):
         self._sidecar().microsaas_restore(instance.id, "odoo", "begin")
         self.assertEqual((instance.http_port, instance.longpolling_port), (20000, 25000))
 
+    def test_addresses_of_an_earlier_version_are_reserved(self):
+        instance = self._running(20000, 25000)
+        reserved = self.env["microsaas.reserved.port"].sudo()
+        reserved.search([]).unlink()
+        self.env.flush_all()
+        for _i in range(2):
+            reserved.init()
+        self._remove(instance)
+        self.assertEqual(self._suggested(), (20001, 25001))
+
     def test_ports_of_what_never_ran_are_free_again(self):
         draft = self._instance(http_port=20000, longpolling_port=25000)
         self._remove(draft)

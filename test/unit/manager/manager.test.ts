@@ -5,7 +5,7 @@ import type { DesiredInstance } from '../../../src/instance/types.ts';
 import { OdooManager } from '../../../src/manager/manager.ts';
 import type { OdooClient } from '../../../src/manager/odoo-client.ts';
 import { toOdoo } from '../../../src/manager/transport.ts';
-import { aRepository } from '../../support/samples.ts';
+import { anInstance, aRepository } from '../../support/samples.ts';
 import { errorOf, OdooSuite } from './every-rpc.ts';
 import { INSTANCE_ROW, INVOICE_ROW, SUBSCRIPTION_ROW } from './sample-rows.ts';
 
@@ -162,6 +162,26 @@ describe('OdooManager', () => {
       above: 0,
     });
     expect((await errorOf(answering([30]).manager.claim(units, 0))).kind).to.equal('server');
+  });
+
+  it('sends what a mark says, as the addon takes it', async () => {
+    const { manager, asked } = answering([7]);
+    const { id, identity, name, ports, restartCount, templateCode } = anInstance();
+    const soldAs = { lineId: 31, unit: 1, madeAt: '2026-11-22 09:30:00.123456' };
+    const repositories = [{ url: 'https://x/y', branch: '', commit: 'abc', isOfPlan: true }];
+    const marked = { id, identity, name, ports, restartCount, templateCode, soldAs, repositories };
+    expect(await manager.adopt([{ ...marked, running: true, hasData: true }])).to.deep.equal([7]);
+    expect(asked[0]?.[1]).to.equal('microsaas_adopt');
+    expect(asked[0]?.[2]).to.deep.equal({
+      found: [
+        {
+          ...{ id, identity, name, template_code: templateCode, restart_count: restartCount },
+          ...{ http_port: 20_000, longpolling_port: 25_000, running: true, was_ready: true },
+          repositories: [{ url: 'https://x/y', branch: '', commit: 'abc', of_plan: true }],
+          sold_as: { line_id: 31, unit: 1, made_at: '2026-11-22 09:30:00.123456' },
+        },
+      ],
+    });
   });
 
   it('asks nothing about nothing', async () => {
