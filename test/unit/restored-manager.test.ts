@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { Life, type Moment } from '../fakes/life.ts';
 import { audit } from '../support/audit.ts';
 import { identityOf } from '../support/samples.ts';
 import { Simulation } from '../support/simulation.ts';
@@ -79,6 +80,36 @@ describe('The manager’s database is restored from an older copy', function () 
     sim.people.pay();
     await sim.time.pass(60_000);
     expect([...sim.manager.rows.keys()]).to.deep.equal([1]);
+  });
+
+  it('is still known when the sidecar was killed at any call while it found out', async () => {
+    /** @returns the calls of the sidecar that was to be killed */
+    const play = async (at: number, moment: Moment): Promise<readonly string[]> => {
+      await sim.end();
+      sim = new Simulation();
+      await restored(1, 1);
+      const life = new Life();
+      life.killAt(at, moment);
+      await sim.restart(life);
+      sim.people.pay();
+      await sim.time.pass(2_000);
+      const { calls } = life;
+      await sim.restart();
+      await sim.time.pass(SWEEP);
+      expect([...sim.manager.rows.keys()]).to.deep.equal([1]);
+      expect(sim.manager.distrusted?.kind).to.equal('older');
+      expect(sim.manager.distrusted?.found).to.have.length(1);
+      const running = [...sim.engine.projects.values()].map((it) => it.containers);
+      expect(running).to.deep.equal(['running', 'running']);
+      return calls;
+    };
+    const calls = await play(Number.POSITIVE_INFINITY, 'before');
+    expect(calls).to.include.members(['manager.hello', 'memory.write', 'manager.distrust']);
+    for (const [at, call] of calls.entries())
+      for (const moment of ['before', 'after'] as const)
+        await play(at, moment).catch((cause) => {
+          throw new Error(`killed ${moment} call ${at}, ${call}: ${cause.message}`, { cause });
+        });
   });
 
   it('takes nobody down on its word', async () => {
