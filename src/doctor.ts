@@ -1,5 +1,6 @@
 import { access, constants, statfs } from 'node:fs/promises';
 import type { Config } from './config.ts';
+import { numbersOnHost } from './controller/manager-check.ts';
 import { DISTRUSTED, judgeManager } from './instance/manager-history.ts';
 import { redact } from './log.ts';
 import { assemble } from './sidecar.ts';
@@ -58,11 +59,11 @@ async function checks(config: Config): Promise<Check[]> {
     {
       name: 'Odoo',
       probe: async () => {
-        const numbers = await Promise.all([engine.numbers(), databases.numbers()]);
+        const numbers = await numbersOnHost({ databases, engine });
         const facts = await manager.hello(install);
         if (facts.installId !== install)
           throw new Error(`it belongs to install ${facts.installId}, this is ${install}`);
-        const highest = Math.max(0, ...numbers.flat());
+        const highest = Math.max(0, ...numbers);
         const distrust = judgeManager(await managerMemory.read(), facts, highest);
         if (distrust) throw new Error(DISTRUSTED[distrust]);
         return `addon ${facts.addonVersion} at ${config.manager.url}`;

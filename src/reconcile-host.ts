@@ -1,5 +1,5 @@
 import type { Config } from './config.ts';
-import { describe, type LostInstance } from './controller/manager-check.ts';
+import { describe, type LostInstance, numbersOnHost } from './controller/manager-check.ts';
 import { ConfigError } from './errors.ts';
 import { DISTRUSTED, judgeManager } from './instance/manager-history.ts';
 import type { MarkedInstance } from './instance/types.ts';
@@ -69,12 +69,11 @@ const HOW =
   'with --confirm each of these gets its record in Odoo again, under its number, and the sidecar goes on';
 
 async function look({ databases, engine, manager }: Sidecar): Promise<Found[]> {
-  const [containers, onHost, withDatabase] = await Promise.all([
+  const [containers, ids, withDatabase] = await Promise.all([
     engine.list(),
-    engine.numbers(),
+    numbersOnHost({ databases, engine }),
     databases.numbers(),
   ]);
-  const ids = [...new Set([...onHost, ...withDatabase])].sort((one, other) => one - other);
   const rows = new Map((await manager.desired(ids)).map((row) => [row.id, row.identity]));
   return Promise.all(
     ids.map(async (id) => {

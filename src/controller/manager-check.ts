@@ -64,8 +64,8 @@ export class ManagerCheck {
     return this.#inTurn(async () => {
       const { databases, engine, manager, memory } = this.#options;
       // The host first: what is sold between the two questions must not look like a number that Odoo has lost.
-      const numbers = await Promise.all([engine.numbers(), databases.numbers()]);
-      const isTrusted = await this.#look(Math.max(0, ...numbers.flat()));
+      const numbers = await numbersOnHost({ databases, engine });
+      const isTrusted = await this.#look(Math.max(0, ...numbers));
       if (isTrusted && this.#memory) {
         this.#memory = { ...this.#memory, checkpoint: await manager.checkpoint() };
         await memory.write(this.#memory);
@@ -124,11 +124,22 @@ async function lostInstances(
   world: Pick<ManagerCheckOptions, 'databases' | 'engine' | 'manager'>,
 ): Promise<LostInstance[]> {
   const { databases, engine, manager } = world;
-  const numbers = await Promise.all([engine.numbers(), databases.numbers()]);
+  const numbers = await numbersOnHost({ databases, engine });
   const known = await manager.states();
-  const lost = [...new Set(numbers.flat())].filter((id) => !known.has(id));
-  lost.sort((one, other) => one - other);
+  const lost = numbers.filter((id) => !known.has(id));
   return Promise.all(lost.map(async (id) => ({ id, marked: await engine.marked(id) })));
+}
+
+/** Ids in Odoo are no larger. What claims to be is somebody's mistake. */
+const LARGEST_ID = 2 ** 31 - 1;
+
+/** The numbers of all instances of which anything is on the host, in order. */
+export async function numbersOnHost(
+  world: Pick<ManagerCheckOptions, 'databases' | 'engine'>,
+): Promise<number[]> {
+  const numbers = await Promise.all([world.engine.numbers(), world.databases.numbers()]);
+  const ids = numbers.flat().filter((id) => Number.isInteger(id) && id > 0 && id <= LARGEST_ID);
+  return [...new Set(ids)].sort((one, other) => one - other);
 }
 
 /** A line for people: number, name and address. */

@@ -4,6 +4,12 @@ import { audit } from '../support/audit.ts';
 import { identityOf } from '../support/samples.ts';
 import { Simulation } from '../support/simulation.ts';
 
+/** Containers that nobody has made by this product. */
+const anOrphan = () => ({
+  ...{ mark: null, containersMark: null, files: null, madeFrom: null, ports: null },
+  ...{ isDatabaseUp: false, isAnswering: false, containers: 'running' as const },
+});
+
 /** Longer than the sweep's five minutes. */
 const SWEEP = 301_000;
 
@@ -71,6 +77,15 @@ describe('The manager’s database is restored from an older copy', function () 
     sim.people.pay();
     await sim.time.pass(60_000);
     expect(sim.manager.distrusted?.kind).to.equal('older');
+  });
+
+  it('is not believed of a container whose number is none', async () => {
+    await sim.start();
+    for (const label of [Number.NaN, 2 ** 40]) sim.engine.projects.set(label, anOrphan());
+    await sim.time.pass(SWEEP);
+    sim.people.pay();
+    await sim.untilSettled();
+    expect(sim.manager.distrusted).to.equal(null);
   });
 
   it('is still known after the sidecar was started again', async () => {
