@@ -7,6 +7,7 @@ import type { World } from '../src/controller/world.ts';
 import { Daemon } from '../src/daemon.ts';
 import { FakeArchives } from '../test/fakes/archives.ts';
 import { FakeDatabases } from '../test/fakes/databases.ts';
+import { FakeDisk } from '../test/fakes/disk.ts';
 import { FakeEngine } from '../test/fakes/engine.ts';
 import { Life } from '../test/fakes/life.ts';
 import { FakeManager } from '../test/fakes/manager.ts';
@@ -59,6 +60,8 @@ export function makeFleet(parallel = 2): Fleet {
     whenRoom: limited(parallel),
     oneByOne: limited(1),
     hasMemory: () => true,
+    disk: new FakeDisk(),
+    firewall: null,
     now: () => new Date(),
     log,
   };

@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
+import { parseAllowedTarget } from './engine/egress-rules.ts';
 import { ConfigError } from './errors.ts';
 import { registerSecret } from './log.ts';
 
@@ -52,6 +53,8 @@ const schema = z.strictObject({
       publishAddress: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
       parallel: z.coerce.number().int().min(0).default(0),
       freeMemoryMb: z.coerce.number().int().min(0).default(512),
+      freeDiskMb: z.coerce.number().int().min(0).default(2048),
+      freeInodes: z.coerce.number().int().min(0).default(20_000),
       answerSeconds: seconds.default(180),
     })
     .prefault({}),
@@ -77,6 +80,22 @@ const schema = z.strictObject({
           }),
         )
         .default([]),
+    })
+    .prefault({}),
+  egress: z
+    .strictObject({
+      enforce: z.stringbool().or(z.boolean()).default(true),
+      allow: z
+        .array(
+          z.string().transform((text, context) => {
+            const target = parseAllowedTarget(text);
+            if (target) return target;
+            context.addIssue('expected an address or network, and a port where only that is meant');
+            return z.NEVER;
+          }),
+        )
+        .default([]),
+      image: z.string().min(1).default('microsaas-base:2'),
     })
     .prefault({}),
   log: z
@@ -106,6 +125,7 @@ export interface Config {
   readonly instances: Parsed['instances'];
   readonly limits: Parsed['limits'];
   readonly repositories: Parsed['repositories'];
+  readonly egress: Parsed['egress'];
   readonly log: Parsed['log'];
 }
 
@@ -145,7 +165,7 @@ function readYaml(file: string): Record<string, unknown> {
 }
 
 /** Keys whose value in the environment is a list, separated by commas. */
-const LISTS = new Set(['protocols', 'privateHosts']);
+const LISTS: ReadonlySet<string> = new Set(['protocols', 'privateHosts', 'allow']);
 
 /** Lays MICROSAAS_A_B over the key a.b, for every key the schema knows. */
 function withEnvironment(

@@ -1,12 +1,13 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import { claim } from './controller/claim.ts';
+import { DiskWatch } from './controller/disk-watch.ts';
 import { preparePlan } from './controller/prepare-plan.ts';
 import { reconcile } from './controller/reconcile.ts';
 import { poll, sweep } from './controller/resync.ts';
 import { WorkQueue, type WorkSignals } from './controller/work-queue.ts';
 import type { World } from './controller/world.ts';
 import { whoIsAway } from './errors.ts';
-import type { Key } from './instance/types.ts';
+import type { InstanceState, Key } from './instance/types.ts';
 
 /** How often Docker's list is held against Odoo's: finds what the event stream has missed. */
 const SWEEP_SCHEDULE = '*/5 * * * *';
@@ -41,10 +42,15 @@ export class Daemon {
   /** What is away at present: said once when it goes and once when it comes back. */
   readonly #away = new Set<'Odoo' | 'Docker' | 'Postgres'>();
   readonly #knownOrphans = new Set<number>();
+  readonly #diskWatch: DiskWatch;
+  #states: readonly InstanceState[] | null = null;
+  /** The firewall's rules could not be laid down, and that was said. */
+  #isOpen = false;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#world = options.world;
+    this.#diskWatch = new DiskWatch(options.world);
     this.#queue = this.#makeQueue(WORKERS);
     this.#plans = this.#makeQueue(1);
   }
@@ -52,6 +58,16 @@ export class Daemon {
   /** How many keys wait or are worked on, the next customer's clone among them. */
   get backlog(): number {
     return this.#queue.size + this.#plans.size + (this.#restockTimer ? 1 : 0);
+  }
+
+  /** How long the key that has waited longest has not been begun, in seconds. */
+  get backlogSeconds(): number {
+    return Math.max(this.#queue.ageSeconds, this.#plans.ageSeconds);
+  }
+
+  /** The state of each instance at the last sweep; null before the first. */
+  get states(): readonly InstanceState[] | null {
+    return this.#states;
   }
 
   async start(): Promise<void> {
@@ -165,12 +181,15 @@ export class Daemon {
   }
 
   async #sweep(): Promise<void> {
+    await this.#guarded(() => this.#diskWatch.look());
+    await this.#guarded(() => this.#wallIn());
     // By itself: while Postgres is away, containers are still compared.
     await this.#guarded(async () => {
       await this.#world.managerCheck.sweep();
     });
     await this.#guarded(async () => {
-      const { keys, plans, orphans } = await sweep(this.#world);
+      const { keys, plans, orphans, states } = await sweep(this.#world);
+      this.#states = [...states.values()];
       this.#sayBack('Odoo', 'Docker');
       this.#add([...keys, ...plans.map(({ id }): Key => `plan:${id}`)]);
       for (const id of orphans) {
@@ -184,6 +203,24 @@ export class Daemon {
       const dropped = await this.#world.databases.trim(plans);
       if (dropped.length > 0) this.#world.log.info({ dropped }, 'template databases dropped');
     });
+  }
+
+  /** Lays the firewall's rules down again: a reboot, Docker or a person may have lost them. Without them instances run all the same. */
+  async #wallIn(): Promise<void> {
+    const { firewall, log } = this.#world;
+    try {
+      await firewall?.ensure();
+      if (this.#isOpen) log.info('the firewall rules are in place again');
+      this.#isOpen = false;
+    } catch (error) {
+      if (whoIsAway(error) !== null) throw error;
+      if (!this.#isOpen)
+        log.warn(
+          { err: error },
+          'no firewall rules: instances reach this host and its networks; microsaas doctor says more',
+        );
+      this.#isOpen = true;
+    }
   }
 
   /** Runs a periodic task: its failure is said, and the next round tries again. */

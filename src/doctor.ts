@@ -1,8 +1,11 @@
-import { access, constants, statfs } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import type { Config } from './config.ts';
 import { numbersOnHost } from './controller/manager-check.ts';
+import { measureRoom } from './engine/disk.ts';
 import { DISTRUSTED, judgeManager } from './instance/manager-history.ts';
+import { countedByState } from './instance-table.ts';
 import { redact } from './log.ts';
+import { printable } from './printable.ts';
 import { assemble } from './sidecar.ts';
 
 interface Check {
@@ -11,6 +14,13 @@ interface Check {
   readonly probe: () => Promise<string>;
   readonly mend: string;
 }
+
+/** What should be mended, though everything works as it is. */
+class Warning extends Error {}
+
+/** What earlier ones are: Docker without further fixes, runc with ways from a container to the host (CVE-2024-21626, CVE-2025-31133). */
+const OLDEST_DOCKER = [25, 0, 6];
+const OLDEST_RUNC = [1, 2, 8];
 
 /** Below this share or size of free disk no new instance should be sold. */
 const MIN_FREE_SHARE = 0.1;
@@ -23,12 +33,16 @@ export async function doctor(config: Config): Promise<boolean> {
     try {
       process.stdout.write(`ok    ${check.name}: ${await check.probe()}\n`);
     } catch (error) {
-      isWell = false;
+      const isWarning = error instanceof Warning;
+      isWell &&= isWarning;
       const found = redact((error as Error).message)
         .trim()
         .split('\n')
         .at(-1);
-      process.stdout.write(`FAIL  ${check.name}: ${found}\n      mend: ${check.mend}\n`);
+      const verdict = isWarning ? 'WARN' : 'FAIL';
+      process.stdout.write(
+        `${verdict}  ${check.name}: ${printable(found ?? '')}\n      mend: ${check.mend}\n`,
+      );
     }
   }
   return isWell;
@@ -36,8 +50,9 @@ export async function doctor(config: Config): Promise<boolean> {
 
 async function checks(config: Config): Promise<Check[]> {
   const sidecar = await assemble(config);
-  const { api, databases, docker, engine, images, install, manager, managerMemory, templates } =
+  const { api, databases, disk, docker, engine, firewall, images, install, manager, templates } =
     sidecar;
+  const { managerMemory } = sidecar;
   return [
     {
       name: 'Docker',
@@ -46,6 +61,26 @@ async function checks(config: Config): Promise<Check[]> {
         return `engine ${await docker(['docker', 'version', '--format', '{{.Server.Version}}'])}`;
       },
       mend: `start Docker, and let the sidecar reach ${config.docker.socket}`,
+    },
+    {
+      name: "Docker's age",
+      probe: async () => {
+        const parts =
+          '{{.Server.Version}}{{range .Server.Components}} {{.Name}} {{.Version}}{{end}}';
+        const said = await docker(['docker', 'version', '--format', parts]);
+        const [engine = ''] = said.split(' ');
+        const runc = / runc (\S+)/.exec(said)?.[1] ?? '';
+        const old = [
+          ...(isOlder(engine, OLDEST_DOCKER) ? [`Docker ${engine}`] : []),
+          ...(isOlder(runc, OLDEST_RUNC) ? [`runc ${runc}`] : []),
+        ];
+        if (old.length > 0)
+          throw new Warning(
+            `${old.join(' and ')}: known holes lead from a container to the host, unless the distribution has closed them in its own packages`,
+          );
+        return `engine ${engine}, runc ${runc || 'unknown'}`;
+      },
+      mend: `update to Docker ${OLDEST_DOCKER.join('.')} and runc ${OLDEST_RUNC.join('.')} or later, or check the distribution's security notices`,
     },
     {
       name: 'Compose',
@@ -96,16 +131,44 @@ async function checks(config: Config): Promise<Check[]> {
       mend: 'correct the template named above, or pull its image',
     },
     {
+      name: 'Instances',
+      probe: async () => {
+        const states = [...(await manager.states()).values()];
+        const counted = countedByState(states);
+        if (states.includes('error')) throw new Warning(counted);
+        return counted;
+      },
+      mend: 'microsaas ps says which they are and why; Odoo has the whole sentence on each',
+    },
+    {
+      name: 'Firewall',
+      probe: async () => {
+        if (firewall === null) return 'switched off (egress.enforce)';
+        await firewall.check();
+        return 'instances reach the internet alone';
+      },
+      mend: `restart the sidecar, whose log says why there are no rules; the image ${config.egress.image} must be here, and the kernel have nf_tables`,
+    },
+    {
       name: 'Disk',
       probe: async () => {
         await access(config.dataDir, constants.W_OK);
-        const { bavail, blocks, bsize } = await statfs(config.dataDir);
-        const gigabytes = ((bavail * bsize) / 1024 ** 3).toFixed(0);
-        if (bavail / blocks < MIN_FREE_SHARE || bavail * bsize < MIN_FREE_BYTES)
-          throw new Error(`only ${gigabytes} GB free in ${config.dataDir}`);
-        return `${gigabytes} GB free in ${config.dataDir}`;
+        const shortage = await disk.shortage();
+        if (shortage) throw new Error(`${config.dataDir}: ${shortage}`);
+        const { bytes, inodes, share } = await measureRoom(config.dataDir);
+        const gigabytes = (bytes / 1024 ** 3).toFixed(0);
+        const found = `${gigabytes} GB and ${inodes} inodes free in ${config.dataDir}`;
+        if (share < MIN_FREE_SHARE || bytes < MIN_FREE_BYTES) throw new Error(`only ${found}`);
+        return found;
       },
       mend: 'free at least a tenth of the disk, and 5 GB, where dataDir lies',
     },
   ];
+}
+
+/** Compares `20.10.24+dfsg1` with [25, 0, 6]. What is no version is not older. */
+export function isOlder(version: string, oldest: readonly number[]): boolean {
+  const [, ...parts] = /^(\d+)\.(\d+)\.(\d+)/.exec(version) ?? [];
+  const first = parts.findIndex((part, index) => Number(part) !== oldest[index]);
+  return first >= 0 && Number(parts[first]) < (oldest[first] ?? 0);
 }

@@ -107,3 +107,28 @@ export class CommandError extends Error {
     this.stderr = stderr;
   }
 }
+
+/** @param detail what there is too little of, as a sentence */
+export function notEnoughDisk(detail: string, cause?: unknown): RetryableError {
+  const sentences = [
+    "The server's disk has too little room.",
+    detail,
+    'Free some: it goes on by itself then.',
+  ];
+  const message = sentences.filter(Boolean).join(' ');
+  return new RetryableError('NotEnoughDisk', message, { cause, detail });
+}
+
+/** The last is how tar puts it when a part of a block still had room. */
+const DISK_FULL = /no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes/i;
+
+/** Whether a call failed because a disk has no room, or no inodes, left: Node's own word, Postgres' or a program's. */
+export function isDiskFull(error: unknown): boolean {
+  for (let it = error; it instanceof Error; it = it.cause) {
+    const { code } = it as { readonly code?: unknown };
+    if (code === 'ENOSPC' || code === 'EDQUOT' || code === '53100') return true;
+    const text = it instanceof CommandError ? it.stderr : it.message;
+    if (DISK_FULL.test(text)) return true;
+  }
+  return false;
+}

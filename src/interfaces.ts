@@ -185,11 +185,28 @@ export interface Databases {
 export interface Archives {
   /**
    * Writes database, files and configuration of an instance that does not run, reads all of it again and verifies it.
-   * @returns its name.
+   * @returns its name, and how many files have no path that a program could open: those are not in it
    */
-  write(desired: DesiredInstance, signal: AbortSignal): Promise<string>;
+  write(
+    desired: DesiredInstance,
+    signal: AbortSignal,
+  ): Promise<{ readonly name: string; readonly leftOut: number }>;
   /** Throws TerminalError('ArchiveDamaged') unless the instance has an archive whose files are what was written. */
   verify(desired: DesiredInstance): Promise<void>;
+}
+
+/** What keeps instances from the host and its networks. */
+export interface Firewall {
+  /** Lays the rules down anew, whatever has become of them. Throws where netfilter cannot be used. */
+  ensure(): Promise<void>;
+}
+
+/** The file system that all that is the customers' lies on. */
+export interface Disk {
+  /** What there is too little of, as a sentence; '' when there is enough. Costs one system call. */
+  shortage(): Promise<string>;
+  /** The instances with the largest files, largest first; what takes longer than a minute is not counted. */
+  largest(): Promise<ReadonlyArray<{ readonly id: number; readonly bytes: number }>>;
 }
 
 /** The time, so that tests may hold it. */

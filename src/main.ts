@@ -5,14 +5,25 @@ import { doctor } from './doctor.ts';
 import { containerLogs } from './engine/commands.ts';
 import { dockerEnvironment } from './engine/docker-cli.ts';
 import { execInTerminal } from './engine/exec.ts';
-import { ConfigError, TerminalError } from './errors.ts';
-import { readInstallId } from './install-id.ts';
+import {
+  CommandError,
+  ConfigError,
+  ManagerError,
+  RetryableError,
+  TerminalError,
+} from './errors.ts';
+import { findInstance } from './find-instance.ts';
 import { projectName } from './instance/name.ts';
+import type { DesiredInstance } from './instance/types.ts';
+import { instanceTable } from './instance-table.ts';
 import { makeLogger, redact } from './log.ts';
+import { printable, printableBytes } from './printable.ts';
 import { reconcileHost } from './reconcile-host.ts';
 import { restore } from './restore.ts';
 import { run } from './run.ts';
-import { assemble } from './sidecar.ts';
+import { assemble, type Sidecar } from './sidecar.ts';
+
+const INSTANCE = 'its number, its name, or a part of the name that no other has';
 
 const program = new Command('microsaas')
   .description('The sidecar: turns paid invoices in Odoo into running Odoo instances.')
@@ -25,7 +36,7 @@ const program = new Command('microsaas')
 const config = () => loadConfig(program.opts<{ config?: string }>().config);
 
 program
-  .command('run', { isDefault: true })
+  .command('run')
   .description('serve until SIGTERM or SIGINT')
   .action(async () => {
     const settings = config();
@@ -36,41 +47,61 @@ program
   });
 
 program
-  .command('logs <instance>')
-  .description("show what an instance's Odoo writes, by the instance's number")
+  .command('ps')
+  .alias('list')
+  .description('list the instances, those in error first')
+  .option('-a, --all', 'removed ones too')
+  .action(async (options: { all?: boolean }) => {
+    const all = await everyInstance(await assemble(config()));
+    const shown = all.filter(({ state }) => options.all || state !== 'removed');
+    process.stdout.write(instanceTable(shown));
+  });
+
+program
+  .command('logs')
+  .argument('<instance>', INSTANCE)
+  .description("show what an instance's Odoo writes")
   .option('-f, --follow', 'go on showing new lines')
-  .option('-n, --tail <lines>', 'how many lines to begin with', '200')
-  .action(async (instance: string, options: { follow?: boolean; tail: string }) => {
+  .option('-n, --tail <lines>', 'how many lines to begin with', wholeNumber, 200)
+  .action(async (instance: string, { follow, tail }: { follow?: boolean; tail: number }) => {
     const settings = config();
-    const project = projectName(readInstallId(settings.dataDir), wholeNumber(instance));
-    const tail = wholeNumber(options.tail);
+    const sidecar = await assemble(settings);
+    // A number needs no Odoo: a log is looked at when something is wrong.
+    const id = /^\d+$/.test(instance)
+      ? Number(instance)
+      : (await instanceMeant(instance, sidecar)).id;
+    if (id === 0 || !(await sidecar.engine.list()).has(id))
+      throw new ConfigError(
+        `instance ${id} has no container here; microsaas ps lists all instances`,
+      );
     await execInTerminal(
-      containerLogs(`${project}-odoo`, { tail, follow: options.follow === true }),
+      containerLogs(`${projectName(sidecar.install, id)}-odoo`, { tail, follow: follow === true }),
       dockerEnvironment(settings.docker.socket),
+      // A customer writes it: it must not steer the operator's terminal.
+      printableBytes,
     );
   });
 
 program
-  .command('secret <instance>')
-  .description(
-    "print the login and first password of an instance's administrator, by the instance's number",
-  )
+  .command('secret')
+  .argument('<instance>', INSTANCE)
+  .description("print the login and first password of an instance's administrator")
   .option('--json', 'as JSON')
   .action(async (instance: string, options: { json?: boolean }) => {
-    const { manager, databases, dirs, engine } = await assemble(config());
-    const id = wholeNumber(instance);
-    const [desired] = await manager.desired([id]);
-    if (!desired?.wasReady)
+    const sidecar = await assemble(config());
+    const { databases, dirs, engine } = sidecar;
+    const desired = await instanceMeant(instance, sidecar);
+    if (!desired.wasReady)
       throw new ConfigError(
-        `instance ${id}: expected one that has run, found ${desired ? 'one that has not' : 'none'}`,
+        `instance ${desired.id}: expected one that has run, found one that has not`,
       );
     const login = await databases.adminLogin(desired);
-    const { adminPassword: password } = await dirs.secrets(id);
+    const { adminPassword: password } = await dirs.secrets(desired.id);
     const url = engine.url(desired);
     process.stdout.write(
       options.json
         ? `${JSON.stringify({ url, login, password })}\n`
-        : `URL       ${url}\nlogin     ${login}\npassword  ${password}   (unless the customer has changed it)\n`,
+        : `URL       ${url}\nlogin     ${printable(login)}\npassword  ${password}   (unless the customer has changed it)\n`,
     );
   });
 
@@ -79,9 +110,13 @@ program
   .description(
     'bring back an instance whose data were removed, from its archive; it is stopped then',
   )
-  .option('--as <instance>', 'the number of another instance, one that has never been started')
-  .action(async (archive: string, options: { as?: string }) => {
-    const target = options.as === undefined ? null : wholeNumber(options.as);
+  .option(
+    '--as <instance>',
+    'the number of another instance, one that has never been started',
+    wholeNumber,
+  )
+  .action(async (archive: string, options: { as?: number }) => {
+    const target = options.as ?? null;
     const stop = new AbortController();
     process.once('SIGINT', () => stop.abort(new Error('SIGINT')));
     const id = await restore(config(), archive, target, stop.signal);
@@ -111,13 +146,30 @@ program
     process.exitCode = (await doctor(config())) ? 0 : 1;
   });
 
+/** @throws ConfigError when none or several fit */
+async function instanceMeant(text: string, sidecar: Sidecar): Promise<DesiredInstance> {
+  const isNumber = /^\d+$/.test(text);
+  const candidates = isNumber
+    ? await sidecar.manager.desired([Number(text)])
+    : await everyInstance(sidecar);
+  return findInstance(text, candidates);
+}
+
+/** What Odoo knows of every instance. */
+async function everyInstance({ manager }: Sidecar): Promise<DesiredInstance[]> {
+  return manager.desired([...(await manager.states()).keys()]);
+}
+
 function wholeNumber(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('expected a whole number');
   return Number(text);
 }
 
+/** What went wrong outside of this program; anything else is a fault in it, and its place is worth knowing. */
+const EXPECTED = [ConfigError, TerminalError, RetryableError, ManagerError, CommandError];
+
 program.parseAsync().catch((error: unknown) => {
-  const isExpected = error instanceof ConfigError || error instanceof TerminalError;
+  const isExpected = EXPECTED.some((kind) => error instanceof kind);
   const text = error instanceof Error ? (isExpected ? error.message : error.stack) : String(error);
   process.stderr.write(`microsaas: ${redact(text ?? '')}\n`);
   process.exitCode = 1;

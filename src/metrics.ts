@@ -1,7 +1,17 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { InstanceState } from './instance/types.ts';
 
-/** Everything that `GET /metrics` shows, besides the process' own figures. */
-export function makeMetrics(backlog: () => number) {
+const STATES: readonly InstanceState[] = ['draft', 'running', 'stopped', 'error', 'removed'];
+
+/** What the figures are read from when somebody asks. */
+export interface Measured {
+  readonly backlog: number;
+  readonly backlogSeconds: number;
+  readonly states: readonly InstanceState[] | null;
+}
+
+/** Everything that `GET /metrics` shows, besides the process' own figures. @param measured null: the loop has not begun */
+export function makeMetrics(measured: () => Measured | null) {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: 'microsaas_' });
@@ -10,7 +20,26 @@ export function makeMetrics(backlog: () => number) {
     help: 'Keys waiting or being worked on.',
     registers,
     collect() {
-      this.set(backlog());
+      this.set(measured()?.backlog ?? 0);
+    },
+  });
+  new Gauge({
+    name: 'microsaas_backlog_age_seconds',
+    help: 'How long the key that has waited longest has not been begun.',
+    registers,
+    collect() {
+      this.set(measured()?.backlogSeconds ?? 0);
+    },
+  });
+  new Gauge({
+    name: 'microsaas_instances',
+    help: 'Instances by the state that Odoo shows, as of the last sweep (every five minutes).',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const states = measured()?.states;
+      if (!states) return;
+      for (const state of STATES) this.set({ state }, states.filter((it) => it === state).length);
     },
   });
   return {

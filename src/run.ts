@@ -12,6 +12,7 @@ import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
 import { DISTRUSTED, type Distrust } from './instance/manager-history.ts';
+import { countedByState } from './instance-table.ts';
 import type { ManagerFacts } from './interfaces.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
@@ -24,13 +25,13 @@ const GREETING_INTERVAL = 2_000;
 export async function run(config: Config, log: Logger, stop: AbortSignal): Promise<void> {
   let daemon: Daemon | null = null;
   let check: ManagerCheck | null = null;
-  const metrics = makeMetrics(() => daemon?.backlog ?? 0);
+  const metrics = makeMetrics(() => daemon);
   const sidecar = await assemble(config, {
     onRpc: ({ method, outcome, seconds }) =>
       metrics.rpcSeconds.observe({ method, outcome }, seconds),
     onDocker: () => metrics.dockerCalls.inc(),
   });
-  const { install, manager, engine, databases, archives } = sidecar;
+  const { install, manager, engine, databases, disk, firewall, archives } = sidecar;
   const unlock = await lockInstall(install);
   for (const [code, error] of sidecar.templates.broken)
     log.error({ template: code, err: error }, 'template left out');
@@ -39,6 +40,7 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
     verify: makeVerify(config.webhookSecret),
     onKeys: (keys) => daemon?.hurry(keys),
     ready: () => readiness(sidecar, daemon !== null, check?.distrust ?? null),
+    instances: () => daemon?.states && countedByState(daemon.states),
     metrics: metrics.render,
     log,
   });
@@ -80,6 +82,8 @@ export async function run(config: Config, log: Logger, stop: AbortSignal): Promi
         whenRoom: (work) => room.add(work),
         oneByOne: (work) => choices.add(work),
         hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,
+        disk,
+        firewall,
         now,
         log,
       },

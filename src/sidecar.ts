@@ -6,8 +6,10 @@ import { ReadyPasswords } from './databases/ready-passwords.ts';
 import { ArchiveStore } from './engine/archives.ts';
 import { ComposeEngine } from './engine/compose.ts';
 import { DirectoryMarks } from './engine/directory-mark.ts';
+import { Disk } from './engine/disk.ts';
 import { DockerApi } from './engine/docker-api.ts';
 import { dockerCli } from './engine/docker-cli.ts';
+import { Firewall } from './engine/firewall.ts';
 import { Images } from './engine/images.ts';
 import { InstanceDirs } from './engine/instance-dir.ts';
 import { runOdooInit } from './engine/odoo-init.ts';
@@ -97,11 +99,15 @@ export async function assemble(config: Config, observers: Observers = {}) {
     sharedImageOf,
     currentImageId: (image) => api.imageId(image),
   });
+  const { enforce, ...egress } = config.egress;
+  const firewall = enforce ? new Firewall({ install, api, docker, ...egress }) : null;
+  const disk = new Disk(config.dataDir, config.instances);
   const tools = new PgTools(install, config.postgres.image, docker);
   const archives = new ArchiveStore({
     install,
     dataDir: config.dataDir,
     dirs,
+    disk,
     tools,
     loginOf: (desired) => databases.loginForArchive(desired),
   });
@@ -117,6 +123,8 @@ export async function assemble(config: Config, observers: Observers = {}) {
     images,
     engine,
     databases,
+    disk,
+    firewall,
     archives,
     tools,
     manager,

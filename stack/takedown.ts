@@ -1,7 +1,9 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { nft } from '../src/engine/commands.ts';
+import { firewallTable } from '../src/instance/name.ts';
 import { images } from './images.ts';
-import { run } from './run.ts';
+import { run, succeeds } from './run.ts';
 
 /**
  * Removes what carries this install id (the stack's own and its customers' alike) and the stack's folder.
@@ -27,6 +29,10 @@ export async function takeDown(install: string, dir: string): Promise<string[]> 
     await run('docker', ['volume', 'rm', '--', name]);
     removed.push(`volume ${name}`);
   }
+  const table = firewallTable(install);
+  // There is none where netfilter cannot be used, or when the sidecar never ran.
+  const [docker, ...args] = nft(install, images.base, ['delete', 'table', 'inet', table]);
+  if (await succeeds(docker, args)) removed.push(`firewall rules ${table}`);
   if (await removeFolder(dir)) removed.push(`folder ${dir}`);
   return removed;
 }
@@ -36,14 +42,14 @@ async function list(args: string[], format: string): Promise<string[]> {
   return text.split('\n').filter((line) => line !== '');
 }
 
-/** Containers leave files of other users behind: what this user may not remove, root in a container does. */
+/** Containers leave files of other users behind, customers' also ones too deep for Node: what this may not remove, `rm` as root in a container does. */
 async function removeFolder(dir: string): Promise<boolean> {
   if ((await readdir(dir).catch(() => undefined)) === undefined) return false;
   try {
     await rm(dir, { recursive: true });
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'EACCES' && code !== 'EPERM') throw error;
+    if (!['EACCES', 'EPERM', 'ENAMETOOLONG'].includes(code ?? '')) throw error;
     const mount = `type=bind,source=${dirname(dir)},target=/parent`;
     const asRoot = ['run', '--rm', '--network', 'none', '--user', '0', '--mount', mount];
     const remove = [

@@ -24,6 +24,7 @@
         "views/account_move_views.xml",
         "views/res_config_settings_views.xml",
         "wizards/microsaas_connect_views.xml",
+        "wizards/microsaas_without_archive_views.xml",
         "views/menus.xml",
         "views/portal_templates.xml",
     ],

@@ -1,4 +1,4 @@
-import { PortTakenError, RetryableError, TenantDatabaseError } from '../errors.ts';
+import { notEnoughDisk, PortTakenError, RetryableError, TenantDatabaseError } from '../errors.ts';
 import type { Action, DesiredInstance, PortPair } from '../instance/types.ts';
 import { enoughMemory } from './enough-memory.ts';
 import { logLine, progressReport } from './progress.ts';
@@ -23,7 +23,8 @@ type Act = (desired: DesiredInstance, signals: Signals, notes: Notes) => Promise
 
 /** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
 export function makeActions(world: World): Record<Action, Act> {
-  const { archives, manager, engine, databases, reporter, whenRoom, oneByOne, hasMemory } = world;
+  const { archives, manager, engine, databases, disk, reporter, whenRoom, oneByOne, hasMemory } =
+    world;
 
   /** Asked together, Odoo would name the same lowest pair to all. */
   const assignPorts = (desired: DesiredInstance, unusable: readonly number[]) =>
@@ -79,6 +80,12 @@ export function makeActions(world: World): Record<Action, Act> {
     return new RetryableError('PortTaken', message, { cause, detail: String(port) });
   }
 
+  /** Nothing is sold or started on a full disk: what runs needs the rest. */
+  async function roomOnDisk(): Promise<void> {
+    const shortage = await disk.shortage();
+    if (shortage) throw notEnoughDisk(shortage);
+  }
+
   /** In the order asked: whoever waits for memory keeps her place before those who came later. */
   async function memoryForOne(desired: DesiredInstance, signals: Signals): Promise<void> {
     await enoughMemory(
@@ -97,6 +104,7 @@ export function makeActions(world: World): Record<Action, Act> {
   }
 
   async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
+    await roomOnDisk();
     await memoryForOne(desired, signals);
     await renewUrl(desired);
     if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
@@ -111,6 +119,7 @@ export function makeActions(world: World): Record<Action, Act> {
     signals: Signals,
     { lap }: Notes,
   ): Promise<void> {
+    await roomOnDisk();
     await memoryForOne(desired, signals);
     let starting: Promise<boolean> | undefined;
     const soon = () => {
@@ -149,7 +158,7 @@ export function makeActions(world: World): Record<Action, Act> {
 
   /** The files go last: they hold what is needed to go on after a crash. */
   async function purge(desired: DesiredInstance, stop: AbortSignal): Promise<void> {
-    if (desired.wasReady) await archives.verify(desired);
+    if (desired.wasReady && !desired.endsWithoutArchive) await archives.verify(desired);
     await databases.drop(desired);
     await engine.purge(desired, stop);
   }
@@ -165,6 +174,7 @@ export function makeActions(world: World): Record<Action, Act> {
     adopt,
     assignPorts: async (desired, _, { wanted }) => wanted(await assignPorts(desired, [])),
     fetchRepositories: async (desired, { stop }) => {
+      await roomOnDisk();
       const { commits, remarks } = await engine.fetchRepositories(desired, stop);
       const log = remarks.map((remark) => logLine(world.now(), remark));
       await reporter.report({ id: desired.id, revision: desired.revision, commits, log });

@@ -1,8 +1,10 @@
-import { foreignData } from '../errors.ts';
+import { foreignData, ManagerError, whoIsAway } from '../errors.ts';
 import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import { logLine, progressReport } from './progress.ts';
 import type { World } from './world.ts';
+
+const WITHOUT = 'No archive could be written; the data go without one, as a person has confirmed.';
 
 /** Takes the last copy of an instance's data; only once it is verified does the manager hear of it. */
 export async function archive(
@@ -25,12 +27,30 @@ export async function archive(
     await engine.startDatabase(desired, stop);
     await databases.awaitServer(desired, stop);
   }
-  const name = await archives.write(desired, stop);
-  log.info({ instance: id, name: desired.name, archive: name }, 'archived');
+  const written = await archives.write(desired, stop).catch((error: unknown) => {
+    if (stop.aborted || !isGivenUp(desired, error)) throw error;
+    log.warn({ instance: id, name: desired.name, err: error }, 'goes without an archive');
+    return null;
+  });
+  if (written)
+    log.info(
+      { instance: id, name: desired.name, archive: written.name, leftOut: written.leftOut },
+      'archived',
+    );
   await reporter.report({
     id,
     revision,
-    subscription: { ...change, archivedAt: now(), archive: name },
-    log: [logLine(now(), `Archived and verified: ${name}.`)],
+    subscription: { ...change, archivedAt: now(), archive: written?.name ?? '' },
+    log: [logLine(now(), written ? archived(written) : WITHOUT)],
   });
+}
+
+/** A person has confirmed that the data may go without an archive, and the reason why there is none will not pass by itself. */
+function isGivenUp({ endsWithoutArchive }: DesiredInstance, error: unknown): boolean {
+  return endsWithoutArchive && !(error instanceof ManagerError) && whoIsAway(error) === null;
+}
+
+function archived({ name, leftOut }: { readonly name: string; readonly leftOut: number }): string {
+  const rest = `${leftOut} files and folders are not in it: no program can open paths as long as theirs. Its manifest names some.`;
+  return [`Archived and verified: ${name}.`, ...(leftOut > 0 ? [rest] : [])].join(' ');
 }

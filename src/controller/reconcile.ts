@@ -1,4 +1,11 @@
-import { foreignData, ManagerError, RetryableError, TerminalError } from '../errors.ts';
+import {
+  foreignData,
+  isDiskFull,
+  ManagerError,
+  notEnoughDisk,
+  RetryableError,
+  TerminalError,
+} from '../errors.ts';
 import { decide, standingOf } from '../instance/decide.ts';
 import type { Action, DesiredInstance } from '../instance/types.ts';
 import { makeActions } from './actions.ts';
@@ -116,9 +123,8 @@ async function observe(desired: DesiredInstance, { databases, engine }: World) {
   const standing = standingOf(desired);
   const seen = await engine.observe(desired);
   const needsDatabase = standing === 'purged' || (standing === 'running' && desired.ports !== null);
-  // What is another's is not even looked into.
-  const isMine =
-    seen.directory !== 'foreign' && (seen.directory !== 'unmarked' || desired.mayAdopt);
+  // What is another's is not even looked into, and what has no mark not before it has one.
+  const isMine = seen.directory === 'own' || seen.directory === 'nobody';
   const database = needsDatabase && isMine ? await databases.observe(desired) : ('absent' as const);
   return { ...seen, database };
 }
@@ -151,16 +157,26 @@ const STEP_NAME: Record<Action, string> = {
 /** Says in Odoo what went wrong. When Odoo itself is away nobody can be told, and the queue tries again. */
 async function reportFailure(
   desired: DesiredInstance,
-  error: unknown,
+  thrown: unknown,
   world: World,
   { isNews, reviewAt }: { readonly isNews: boolean; readonly reviewAt: Date | null },
 ): Promise<void> {
-  if (error instanceof ManagerError && error.retryable) return;
+  if (thrown instanceof ManagerError && thrown.retryable) return;
+  // Whoever ran into a full disk said so in words of their own.
+  const isFull = !(thrown instanceof TerminalError) && isDiskFull(thrown);
+  const error = isFull ? notEnoughDisk(await world.disk.shortage(), thrown) : thrown;
   const reasoned = error instanceof TerminalError || error instanceof RetryableError ? error : null;
   const isTerminal = error instanceof TerminalError;
   const message =
     reasoned?.message ?? 'Something unexpected happened. The operator finds it in the log.';
-  const again = isTerminal ? 'Press Start to try again.' : 'It is tried again by itself.';
+  // Nobody presses Start on what is on its way out.
+  const isLeaving = isTerminal && standingOf(desired) !== 'running';
+  const tomorrow = new Date(world.now().getTime() + DAY);
+  const again = isLeaving
+    ? 'It is tried again once a day.'
+    : isTerminal
+      ? 'Press Start to try again.'
+      : 'It is tried again by itself.';
   const retryAt = new Date(world.now().getTime() + RETRY_AFTER_RESTART);
   const told = world.reporter.report({
     id: desired.id,
@@ -170,7 +186,9 @@ async function reportFailure(
     message,
     detail: reasoned?.detail ?? '',
     // A sidecar that starts afresh finds it by the poll; until then the work queue brings it back.
-    nextReview: isTerminal ? nextReview(desired, reviewAt, world.now()) : retryAt,
+    nextReview: isTerminal
+      ? nextReview(desired, reviewAt ?? (isLeaving ? tomorrow : null), world.now())
+      : retryAt,
     ...(isNews ? { log: [logLine(world.now(), `${message} ${again}`)] } : {}),
   });
   // What is final must be told, so that one is tried again; the others come up again anyway.
@@ -182,3 +200,5 @@ async function reportFailure(
 }
 
 const RETRY_AFTER_RESTART = 60_000;
+
+const DAY = 24 * 60 * 60_000;

@@ -23,6 +23,8 @@ export interface SweepResult {
   readonly plans: readonly Plan[];
   /** Ids on containers of this install that Odoo does not know. Nothing touches them. */
   readonly orphans: number[];
+  /** What Odoo believes of every instance. */
+  readonly states: ReadonlyMap<number, InstanceState>;
 }
 
 /** Compares what Odoo believes of every instance with what Docker runs: finds what every event has missed. */
@@ -34,7 +36,7 @@ export async function sweep(world: Pick<World, 'manager' | 'engine'>): Promise<S
   for (const [id, state] of states)
     if (disagrees(state, containers.get(id)?.running ?? false)) keys.push(`instance:${id}`);
   const orphans = [...containers.keys()].filter((id) => !states.has(id));
-  return { keys, plans, orphans };
+  return { keys, plans, orphans, states };
 }
 
 function disagrees(state: InstanceState, running: boolean): boolean {

@@ -26,7 +26,8 @@ export interface WorkQueueOptions<K> {
 export class WorkQueue<K> {
   readonly #options: WorkQueueOptions<K>;
   readonly #queue: PQueue;
-  readonly #waiting = new Set<K>();
+  /** Since when, in milliseconds since the epoch. */
+  readonly #waiting = new Map<K, number>();
   readonly #working = new Map<K, AbortController>();
   readonly #failures = new Map<K, number>();
   readonly #backingOff = new Map<K, NodeJS.Timeout>();
@@ -39,7 +40,13 @@ export class WorkQueue<K> {
 
   /** Keys waiting or being worked on. */
   get size(): number {
-    return new Set([...this.#waiting, ...this.#working.keys()]).size;
+    return new Set([...this.#waiting.keys(), ...this.#working.keys()]).size;
+  }
+
+  /** How long the key that has waited longest has not been begun, in seconds; 0 when none waits. */
+  get ageSeconds(): number {
+    const [oldest] = this.#waiting.values();
+    return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest) / 1000;
   }
 
   /** The world says that the key may need work. A key that is backing off stays so. */
@@ -68,7 +75,7 @@ export class WorkQueue<K> {
 
   #enqueue(key: K): void {
     if (this.#stop.signal.aborted || this.#waiting.has(key)) return;
-    this.#waiting.add(key);
+    this.#waiting.set(key, Date.now());
     if (!this.#working.has(key)) void this.#queue.add(() => this.#run(key));
   }
 

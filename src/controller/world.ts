@@ -1,5 +1,5 @@
 import type { ClaimLimits } from '../instance/from-invoices.ts';
-import type { Archives, Clock, Databases, Engine, Manager } from '../interfaces.ts';
+import type { Archives, Clock, Databases, Disk, Engine, Firewall, Manager } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import type { Brake } from './brake.ts';
 import type { Calendar } from './calendar.ts';
@@ -23,6 +23,9 @@ export interface World {
   readonly hasMemory: () => boolean;
   /** Whether the manager's database may be believed. */
   readonly managerCheck: ManagerCheck;
+  readonly disk: Disk;
+  /** Null: somebody else does that. */
+  readonly firewall: Firewall | null;
   readonly brake: Brake;
   readonly calendar: Calendar;
   readonly now: Clock;

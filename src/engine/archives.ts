@@ -4,19 +4,25 @@ import { access, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'n
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { TerminalError } from '../errors.ts';
+import { CommandError, isDiskFull, TerminalError } from '../errors.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import type { Archives } from '../interfaces.ts';
+import type { Disk } from './disk.ts';
 import { exec } from './exec.ts';
+import { listFiles } from './file-list.ts';
 import type { InstanceDirs } from './instance-dir.ts';
 import type { PgLogin, PgTools } from './pg-tools.ts';
+import { removeTree } from './remove-tree.ts';
 
 /** A customer's files may be many. */
 const TAR_TIMEOUT = 60 * 60_000;
 
 /** What of an instance's directory is kept; the rest is its sessions, or is made again. */
 const KEPT = ['docker-compose.yml', 'etc', 'filestore', 'secrets'];
+
+/** Holes are read when an archive is compared with the files, some 250 MB a second: more than this would take all too long. */
+const MOST_HOLES = 500 * 1024 ** 3;
 
 const UNFINISHED = '.unfinished';
 
@@ -35,6 +41,8 @@ const manifestSchema = z.object({
   /** Of the database and of its folder in the filestore. */
   database: z.string(),
   writtenAt: z.string(),
+  /** Files whose paths are longer than Linux takes, so that no program can read them: how many, and some of them. */
+  leftOut: z.object({ count: z.int(), paths: z.array(z.string()) }).optional(),
   sha256: z.object({ database: z.string(), files: z.string() }),
 });
 
@@ -48,6 +56,7 @@ export interface ArchiveStoreOptions {
   readonly install: string;
   readonly dataDir: string;
   readonly dirs: InstanceDirs;
+  readonly disk: Pick<Disk, 'checkRoom'>;
   readonly tools: Pick<PgTools, 'dump' | 'check'>;
   /** The way into an instance's database, as its tenant. */
   readonly loginOf: (desired: DesiredInstance) => Promise<PgLogin>;
@@ -67,34 +76,48 @@ export class ArchiveStore implements Archives {
     this.#root = join(options.dataDir, 'archives');
   }
 
-  async write(desired: DesiredInstance, signal: AbortSignal): Promise<string> {
+  async write(
+    desired: DesiredInstance,
+    signal: AbortSignal,
+  ): Promise<{ name: string; leftOut: number }> {
     const name = nameOf(desired);
-    const isWritten = await this.read(name).then(
-      () => true,
-      () => false,
-    );
+    const written = await this.read(name).catch(() => null);
     // Whoever was killed before the manager heard of it has left a whole one.
-    if (isWritten) return name;
+    if (written) return { name, leftOut: written.leftOut?.count ?? 0 };
     const folder = join(this.#root, name);
     const unfinished = `${folder}${UNFINISHED}`;
     for (const remains of [folder, unfinished]) await rm(remains, { recursive: true, force: true });
     await mkdir(unfinished, { recursive: true, mode: 0o700 });
-    await this.#fill(desired, unfinished, signal);
-    await this.#check(desired, unfinished, signal);
-    for (const path of [...Object.values(pathsIn(unfinished)), unfinished]) await flush(path);
-    await rename(unfinished, folder);
+    let leftOut: number;
+    try {
+      leftOut = await this.#fill(desired, unfinished, signal);
+      await this.#check(desired, unfinished, signal);
+      for (const path of [...Object.values(pathsIn(unfinished)), unfinished]) await flush(path);
+      await rename(unfinished, folder);
+    } catch (error) {
+      // A half of it would take the room that the next attempt needs.
+      await rm(unfinished, { recursive: true, force: true });
+      throw error;
+    }
     await flush(this.#root);
-    return name;
+    return { name, leftOut };
   }
 
-  async #fill(desired: DesiredInstance, folder: string, signal: AbortSignal): Promise<void> {
-    const { dirs, install, loginOf, tools } = this.#options;
+  /** @returns how many files are left out */
+  async #fill(desired: DesiredInstance, folder: string, signal: AbortSignal): Promise<number> {
+    const { dirs, disk, install, loginOf, tools } = this.#options;
     const { dump, files, manifest } = pathsIn(folder);
     const database = databaseName(install, desired.id);
+    const { directory } = dirs.paths(desired.id);
+    const list = join(folder, 'files.list');
+    const { leftOut, holeBytes, tarBytes } = await listFiles(directory, KEPT, list);
+    if (holeBytes > MOST_HOLES) throw failed('its files have holes of more than 500 GB');
+    await disk.checkRoom(tarBytes);
     // Before they are filled: both hold all that the customer has.
     for (const file of [dump, files]) await writeFile(file, '', { mode: 0o600 });
     await tools.dump(await loginOf(desired), dump, signal);
-    await tar('--create', files, dirs.paths(desired.id).directory, signal);
+    await tarCreate(files, directory, list, signal);
+    await rm(list);
     const description: z.infer<typeof manifestSchema> = {
       format: 1,
       install,
@@ -105,10 +128,12 @@ export class ArchiveStore implements Archives {
       modules: [...desired.modules],
       database,
       writtenAt: new Date().toISOString(),
+      leftOut: { count: leftOut.count, paths: [...leftOut.paths] },
       sha256: { database: await sha256(dump), files: await sha256(files) },
     };
     const text = `${JSON.stringify(description, null, 2)}\n`;
     await writeFile(manifest, text, { mode: 0o600 });
+    return leftOut.count;
   }
 
   /** Reads again all that was written: nothing is removed for an archive that nobody has read. */
@@ -141,7 +166,7 @@ export class ArchiveStore implements Archives {
     await tar('--extract', archive.files, paths.directory, signal);
     if (id === archive.instance) return;
     const filestore = join(paths.filestore, databaseName(install, id));
-    await rm(filestore, { recursive: true, force: true }); // of an attempt that was cut off
+    await removeTree(filestore, signal); // of an attempt that was cut off
     await rename(join(paths.filestore, archive.database), filestore);
     for (const name of await readdir(paths.secrets))
       if (name !== 'admin-password') await rm(join(paths.secrets, name));
@@ -207,18 +232,42 @@ function damaged(archive: string, why: string, cause?: unknown): TerminalError {
   return new TerminalError('ArchiveDamaged', message, { cause, detail: archive });
 }
 
-/** Owners by number: names may mean somebody else elsewhere. */
+function failed(why: string, cause?: unknown): TerminalError {
+  const message = `The archive could not be written: ${why}. Nothing was removed.`;
+  return new TerminalError('ArchiveFailed', message, { cause, detail: why });
+}
+
+/** What the list names, no more: a directory's content is listed too. Holes stay holes. */
+async function tarCreate(
+  file: string,
+  directory: string,
+  list: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const names = ['--null', '--verbatim-files-from', '--no-unquote', `--files-from=${list}`];
+  await tar('--create', file, directory, signal, ['--sparse', '--no-recursion', ...names]);
+}
+
+/** Owners by number: names may mean somebody else elsewhere. @throws TerminalError('ArchiveFailed') */
 async function tar(
   action: '--create' | '--compare' | '--extract',
   file: string,
   directory: string,
   signal: AbortSignal,
+  options: readonly string[] = [],
 ): Promise<void> {
-  const what = action === '--create' ? KEPT : [];
-  await exec(
-    ['tar', action, '--numeric-owner', `--file=${file}`, `--directory=${directory}`, '--', ...what],
-    { timeoutMs: TAR_TIMEOUT, signal },
-  );
+  const place = [`--file=${file}`, `--directory=${directory}`];
+  try {
+    await exec(['tar', action, '--numeric-owner', ...place, ...options], {
+      timeoutMs: TAR_TIMEOUT,
+      signal,
+    });
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (action === '--extract' || !(cause instanceof CommandError) || isDiskFull(cause))
+      throw cause;
+    throw failed(`tar ${action.slice(2)} ended with ${cause.exitCode ?? 'a timeout'}`, cause);
+  }
 }
 
 /** Puts a file, or a folder's list of them, on the disk itself: what it is a copy of is removed next. */

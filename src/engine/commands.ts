@@ -1,3 +1,4 @@
+import { bridgeOf } from '../instance/name.ts';
 import type { ImageUser } from './render.ts';
 
 /** A program and its arguments, for exec(). Nothing in this file runs anything. */
@@ -36,6 +37,7 @@ export function networkCreate(install: string, name: string): Command {
   return [
     ...['docker', 'network', 'create', '--driver', 'bridge'],
     ...['--opt', 'com.docker.network.bridge.enable_icc=false'],
+    ...['--opt', `com.docker.network.bridge.name=${bridgeOf(name)}`],
     ...['--label', `${LABELS.install}=${install}`, '--', name],
   ] as const as Command;
 }
@@ -48,6 +50,26 @@ export function networkRemove(name: string): Command {
 /** Removes containers, running or not; their data lies outside them. */
 export function containersRemove(names: readonly string[]): Command {
   return ['docker', 'rm', '--force', '--', ...names];
+}
+
+/** Runs `nft` on the host's network: with the right to change its rules, and no other. A script comes by standard input. */
+export function nft(install: string, image: string, args: readonly string[]): Command {
+  return [
+    ...['docker', 'run', '--rm', '--interactive', '--pull', 'never', '--network', 'host'],
+    ...['--read-only', '--cap-drop', 'ALL', '--cap-add', 'NET_ADMIN'],
+    ...['--security-opt', 'no-new-privileges', '--pids-limit', '16', '--memory', '128m'],
+    ...['--label', `${LABELS.install}=${install}`, '--entrypoint', 'nft', '--', image, ...args],
+  ] as const as Command;
+}
+
+/** The resolv.conf of a container on Docker's default bridge. */
+export function resolvConf(install: string, image: string): Command {
+  return [
+    ...['docker', 'run', '--rm', '--pull', 'never', '--network', 'bridge', '--read-only'],
+    ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'],
+    ...['--label', `${LABELS.install}=${install}`, '--entrypoint', 'cat', '--', image],
+    '/etc/resolv.conf',
+  ] as const as Command;
 }
 
 export function imagePull(image: string): Command {

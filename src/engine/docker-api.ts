@@ -14,6 +14,15 @@ const containerSchema = z.object({
   Labels: z.record(z.string(), z.string()),
 });
 
+const networkSchema = z.object({
+  Id: z.string(),
+  Name: z.string(),
+  Options: z
+    .record(z.string(), z.string())
+    .nullish()
+    .transform((options) => options ?? {}),
+});
+
 export interface Container {
   readonly id: string;
   readonly name: string;
@@ -76,6 +85,20 @@ export class DockerApi {
       .parse(JSON.parse(answer));
     const { Subnet: subnet = '', Gateway: gateway = '' } = network.IPAM.Config[0] ?? {};
     return { subnet, gateway, containers: Object.keys(network.Containers).length };
+  }
+
+  /** The networks that carry a label (`name=value`), each with the Linux bridge it is. */
+  async networks(label: string): Promise<{ name: string; bridge: string }[]> {
+    const filters = encodeURIComponent(JSON.stringify({ label: [label] }));
+    const answer = await this.#get(`/networks?filters=${filters}`);
+    return z
+      .array(networkSchema)
+      .parse(JSON.parse(answer))
+      .map(({ Id, Name, Options }) => ({
+        name: Name,
+        // What Docker names it when nobody else does.
+        bridge: Options['com.docker.network.bridge.name'] ?? `br-${Id.slice(0, 12)}`,
+      }));
   }
 
   /**

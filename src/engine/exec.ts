@@ -19,14 +19,31 @@ export interface ExecOptions {
   readonly mixed?: boolean;
 }
 
-/** Like exec(), but the program writes to our own stdout and stderr, until it ends or is interrupted. */
+/**
+ * Like exec(), but the program writes to our own stdout and stderr, until it ends or is interrupted.
+ * @param filter makes what each chunk of either passes through
+ */
 export async function execInTerminal(
   command: readonly [string, ...string[]],
   env: Readonly<Record<string, string>>,
+  filter: () => (chunk: Uint8Array) => Uint8Array,
 ): Promise<void> {
   const [program, ...args] = command;
   const options = { env: { PATH, ...env }, extendEnv: false, reject: false } as const;
-  const result = await execa(program, args, { ...options, stdio: 'inherit' });
+  const filtered = () => {
+    const pass = filter();
+    const transform = function* (chunk: unknown) {
+      yield pass(chunk as Uint8Array);
+    };
+    return [{ transform, binary: true }, 'inherit'] as const;
+  };
+  const result = await execa(program, args, {
+    ...options,
+    stdin: 'inherit',
+    stdout: filtered(),
+    stderr: filtered(),
+    buffer: false,
+  });
   if (result.failed && !result.isTerminated)
     throw new CommandError(command, result.exitCode ?? null, '');
 }

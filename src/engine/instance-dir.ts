@@ -7,6 +7,7 @@ import { registerSecret } from '../log.ts';
 import { hashRandomSecret, randomSecret } from '../password-hash.ts';
 import { LABELS } from './commands.ts';
 import { type InstancePaths, instanceDirectory, instancePaths } from './layout.ts';
+import { removeTree } from './remove-tree.ts';
 import type { ImageUser, Rendered } from './render.ts';
 
 /** What is made up once for an instance and never leaves its 0600 files but for odoo.conf and the databases. */
@@ -96,9 +97,9 @@ export class InstanceDirs {
     );
   }
 
-  /** Removes the instance's directory with all that is in it, for good. */
+  /** Removes the instance's directory with all that is in it, for good. @throws RetryableError('RemovalBlocked') */
   async remove(id: number): Promise<void> {
-    await rm(this.paths(id).directory, { recursive: true, force: true });
+    await removeTree(this.paths(id).directory);
   }
 
   /** Whether the written files come from the input with this digest. */
@@ -155,6 +156,10 @@ async function writeBeside(path: string, text: string, owner?: ImageUser): Promi
     await file.writeFile(text);
     if (owner) await file.chown(owner.uid, owner.gid);
     await file.sync();
+  } catch (error) {
+    // On a full disk each attempt would leave one more behind.
+    await rm(draft, { force: true });
+    throw error;
   } finally {
     await file.close();
   }

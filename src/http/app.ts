@@ -16,6 +16,8 @@ export interface HttpOptions {
   readonly onKeys: (keys: readonly Key[]) => void;
   /** True for each part that can be reached, else why not. */
   readonly ready: () => Promise<Readonly<Record<'odoo' | 'docker' | 'postgres', true | string>>>;
+  /** How many instances are in which state, for people; null before anybody knows. */
+  readonly instances: () => string | null | undefined;
   /** The metrics in Prometheus' text format. */
   readonly metrics: () => Promise<string>;
   readonly log: Logger;
@@ -87,13 +89,14 @@ function readKeys(body: Buffer): Key[] | null {
 }
 
 /** Health and metrics, for the host only. */
-export function addOperatorRoutes(app: Express, { ready, metrics }: HttpOptions): void {
+export function addOperatorRoutes(app: Express, { ready, instances, metrics }: HttpOptions): void {
   const routes = {
     '/healthz': async (res: Response) => res.json({ status: 'ok' }),
     '/readyz': async (res: Response) => {
       const parts = await ready();
       const isReady = Object.values(parts).every((part) => part === true);
-      res.status(isReady ? 200 : 503).json(parts);
+      // One instance in error is no reason to call the sidecar unready.
+      res.status(isReady ? 200 : 503).json({ ...parts, instances: instances() ?? undefined });
     },
     '/metrics': async (res: Response) =>
       res.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics()),

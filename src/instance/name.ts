@@ -26,6 +26,30 @@ export function networkOf(install: string, id: number): string {
   return `ms-${checked(install)}-net-${Math.ceil(whole(id) / INSTANCES_PER_NETWORK)}`;
 }
 
+export function isInstanceNetwork(install: string, network: string): boolean {
+  return network.startsWith(`ms-${checked(install)}-net-`);
+}
+
+/** The longest name of a network interface on Linux (IFNAMSIZ, its closing zero not counted). */
+const LONGEST_INTERFACE = 15;
+
+/** The Linux bridge of an instances' network, `ms-<install>-<n>`: Docker would make one up. */
+export function bridgeOf(network: string): string {
+  const bridge = network.replace('-net-', '-');
+  if (bridge.length > LONGEST_INTERFACE) throw new TypeError(`too long for a bridge: ${bridge}`);
+  return bridge;
+}
+
+/** All bridges of an install, those that are still to be made too, as nftables writes it. */
+export function bridgesOf(install: string): string {
+  return `ms-${checked(install)}-*`;
+}
+
+/** The table of nftables with the rules for an install's instances. */
+export function firewallTable(install: string): string {
+  return `ms_${checked(install)}`;
+}
+
 /** A template database: the name is the index (see databases/template-database.ts). */
 export function templateDatabaseName(install: string, hash: string): string {
   if (!/^[0-9a-f]{16}$/.test(hash)) throw new TypeError(`not a template hash: ${hash}`);

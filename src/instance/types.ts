@@ -53,12 +53,16 @@ export interface DesiredInstance {
   readonly active: boolean;
   /** What Odoo shows now: the sidecar's own last report. */
   readonly state: InstanceState;
+  /** Of the last report, one word; '' before the first. */
+  readonly reason: string;
   readonly desiredState: DesiredState;
   /** Grows with every write of a person to a desired field. */
   readonly revision: number;
   readonly restartCount: number;
   /** It has answered once, so its data exists: a missing database is then an alarm, not a reason to make a new one. */
   readonly wasReady: boolean;
+  /** A person has said that its data may go though no archive of them can be written. */
+  readonly endsWithoutArchive: boolean;
   readonly ports: PortPair | null;
   readonly instanceUrl: string;
   readonly templateCode: string;

@@ -1,8 +1,13 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { run } from '../../stack/run.ts';
 import { containerNamed, inContainer } from './support/docker.ts';
 import type { Row } from './support/instances.ts';
 import { chapter, scenario, theWorld } from './support/scenario.ts';
+
+/** Linux' numbers of them (capabilities(7)). */
+const [CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_MKNOD] = [12, 13, 19, 21, 27];
 
 /** Tries connections to Postgres as one role, without a password or with its own. */
 const TRY_POSTGRES = `
@@ -115,6 +120,39 @@ chapter('from inside an instance', () => {
       expect(outcome, target).to.be.oneOf(['closed', 'cut']);
     const self = await inside(TRY_NETWORK, [['127.0.0.1', 8069]]);
     expect(self, 'the attempt itself works').to.deep.equal([['127.0.0.1:8069', 'answers']]);
+  });
+
+  scenario('a service on all addresses of this host is out of reach', async ({ stack }) => {
+    const host = createServer((_request, response) => response.end('of the host'));
+    await new Promise<void>((resolve) => host.listen(0, '0.0.0.0', resolve));
+    try {
+      const { port } = host.address() as AddressInfo;
+      const format = '{{(index .IPAM.Config 0).Gateway}}';
+      const inspect = ['network', 'inspect', '--format', format, '--'];
+      const gateway = await run('docker', [...inspect, `ms-${stack.install}-net-1`]);
+      // The sidecar has laid the rules down at its start.
+      expect(await inside(TRY_NETWORK, [[gateway, port]])).to.deep.equal([
+        [`${gateway}:${port}`, 'closed'],
+      ]);
+      expect(await (await fetch(`http://${gateway}:${port}/`)).text()).to.equal('of the host');
+    } finally {
+      await new Promise((resolve) => host.close(resolve));
+    }
+  });
+
+  scenario('the stack has read-only roots and few rights', async ({ stack }) => {
+    for (const part of Object.values(stack.containers.names)) {
+      await inContainer(part, ['touch', '/usr/x'], { user: '0' }).then(
+        () => expect.fail(`${part} can be written`),
+        () => undefined,
+      );
+      const status = await inContainer(part, ['cat', '/proc/1/status'], { user: '0' });
+      expect(status, part).to.match(/NoNewPrivs:\t1\n/);
+      const bounding = BigInt(`0x${/CapBnd:\t([0-9a-f]+)/.exec(status)?.[1]}`);
+      const mighty = [CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_NET_RAW, CAP_MKNOD];
+      for (const capability of mighty)
+        expect((bounding >> BigInt(capability)) & 1n, `${part}: ${capability}`).to.equal(0n);
+    }
   });
 
   scenario('it is a poor place: no Docker, no root, nothing to write to', async () => {

@@ -7,16 +7,19 @@ export class FakeArchives implements Archives {
   readonly written = new Map<number, string>();
   /** Instances whose archive somebody has damaged. */
   readonly damaged = new Set<number>();
+  /** Why none can be written; null: they can. */
+  refusal: Error | null = null;
   readonly #hasData: (id: number) => boolean;
 
   constructor(hasData: (id: number) => boolean) {
     this.#hasData = hasData;
   }
 
-  async write({ id }: DesiredInstance): Promise<string> {
+  async write({ id }: DesiredInstance) {
     if (!this.#hasData(id)) throw new Error(`instance ${id} has no data to archive`);
+    if (this.refusal) throw this.refusal;
     this.written.set(id, `${id}-archive`);
-    return `${id}-archive`;
+    return { name: `${id}-archive`, leftOut: 0 };
   }
 
   async verify({ id }: DesiredInstance): Promise<void> {

@@ -8,7 +8,9 @@ import { Daemon } from '../../src/daemon.ts';
 import { FakeArchives } from '../fakes/archives.ts';
 import { HeldTime } from '../fakes/clock.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
+import { FakeDisk } from '../fakes/disk.ts';
 import { FakeEngine } from '../fakes/engine.ts';
+import { FakeFirewall } from '../fakes/firewall.ts';
 import { Life } from '../fakes/life.ts';
 import { FakeManager } from '../fakes/manager.ts';
 import { FakeMemory } from '../fakes/memory.ts';
@@ -27,6 +29,8 @@ export class Simulation {
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
   readonly memory = new FakeMemory();
   hasMemory = true;
+  readonly disk = new FakeDisk();
+  readonly firewall = new FakeFirewall();
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
   /** What the sidecar wrote into its log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
@@ -73,6 +77,8 @@ export class Simulation {
       whenRoom: (work) => work(),
       oneByOne: (work) => work(),
       hasMemory: () => this.hasMemory,
+      disk: this.disk,
+      firewall: this.firewall,
       now: this.time.now,
       log,
     };

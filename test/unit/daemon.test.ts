@@ -122,6 +122,81 @@ describe('Daemon', () => {
     expect(await sim.untilSettled()).to.be.below(1_000);
   });
 
+  it('starts nothing on a full disk, names the largest, and goes on when there is room', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.disk.tooLittle = 'Only 12 MB are free; 2048 MB are kept.';
+    sim.disk.sizes.set(1, 3 * 2 ** 30).set(2, 1);
+    sim.people.pay();
+    await sim.time.until('failed', () => row(2).state === 'error');
+    expect(row(2).reason).to.equal('NotEnoughDisk');
+    expect(sim.databases.present.has(2)).to.equal(false);
+    await sim.time.pass(3_500_000, 1_000);
+    const alarm = 'the disk is short of room: nothing is sold or started until it has some';
+    const [said, ...others] = says(alarm);
+    expect(others, 'said again within an hour').to.deep.equal([]);
+    expect(said).to.deep.include({
+      largest: [
+        { instance: 1, bytes: 3 * 2 ** 30 },
+        { instance: 2, bytes: 1 },
+      ],
+    });
+    expect(row(1).log.at(-1)).to.match(/this instance has 3\.0 GB of files\.$/);
+    sim.disk.sizes.set(1, 4 * 2 ** 30);
+    await sim.time.pass(600_000, 1_000);
+    expect(says(alarm).at(-1)?.['largest']).to.deep.include({
+      instance: 1,
+      bytes: 4 * 2 ** 30,
+      grownBy: 2 ** 30,
+    });
+    sim.disk.tooLittle = '';
+    await sim.untilSettled(400_000);
+    await sim.time.pass(300_000, 1_000);
+    expect(says('the disk has room again')).to.have.length(1);
+  });
+
+  it('says once that a disk was full, whatever ran into it', async () => {
+    await sim.start();
+    const full = Object.assign(new Error('write'), { code: 'ENOSPC' });
+    sim.life.failOnce('engine.render', 'before', new Error('render', { cause: full }));
+    sim.people.pay();
+    await sim.time.until('failed', () => row().state === 'error');
+    expect(row().reason).to.equal('NotEnoughDisk');
+    await sim.untilSettled();
+  });
+
+  it('lays the firewall rules down at its start and at each sweep', async () => {
+    await sim.start();
+    expect(sim.firewall.areThere).to.equal(true);
+    sim.firewall.areThere = false; // somebody has flushed them
+    await sim.time.until('there again', () => sim.firewall.areThere, 301_000);
+  });
+
+  it('works without a firewall where netfilter cannot be used, and says so once', async () => {
+    sim.firewall.isUsable = false;
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    await sim.time.pass(1_000_000, 1_000);
+    const warning =
+      'no firewall rules: instances reach this host and its networks; microsaas doctor says more';
+    expect(says(warning)).to.have.length(1);
+    sim.firewall.isUsable = true;
+    await sim.time.pass(301_000, 1_000);
+    expect(says('the firewall rules are in place again')).to.have.length(1);
+  });
+
+  it('counts the instances of each state at a sweep', async () => {
+    await sim.start();
+    expect(sim.daemon.states).to.deep.equal([]);
+    sim.people.pay(2);
+    await sim.untilSettled();
+    await sim.time.pass(301_000, 1_000);
+    expect(sim.daemon.states).to.deep.equal(['running', 'running']);
+    expect(sim.daemon.backlogSeconds).to.equal(0);
+  });
+
   it('stops an instance that is being waited for at once, not after the wait', async () => {
     sim.engine.silent.add(1);
     await sim.start();

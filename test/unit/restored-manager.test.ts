@@ -213,9 +213,14 @@ describe('Data that are there already', () => {
     Object.assign(project, { mark: null, containersMark: null });
     found.mayAdopt = true;
     const made = project.madeFrom;
+    const before = sim.life.calls.length;
     sim.people.nudge('instance:1');
     await sim.time.pass(5_000);
     expect(found).to.include({ mayAdopt: false, state: 'running' });
+    const calls = sim.life.calls.slice(before);
+    expect(calls.indexOf('engine.adopt'), 'before its database is looked into')
+      .to.be.greaterThan(-1)
+      .and.to.be.lessThan(calls.indexOf('databases.observe'));
     expect(sim.databases.marks.get(1)).to.equal(found.identity);
     expect(project.mark?.identity).to.equal(found.identity);
     expect(project).to.include({ containers: 'running', madeFrom: made });

@@ -51,7 +51,7 @@ class InstancePortal(CustomerPortal):
         instance = self._my_instance(instance_id)
         try:
             if instance:
-                instance.restart_instance()
+                instance._restart_by_customer()
         except UserError as error:
             return self._render(instance, str(error))
         return self._back(instance)

@@ -10,6 +10,8 @@ from . import (
     microsaas_reserved_port,
     odoo_docker_instance_buttons,
     odoo_docker_instance_sidecar,
+    odoo_docker_instance_ending,
+    odoo_docker_instance_restarts,
     odoo_docker_instance_status,
     odoo_docker_repository,
     microsaas_subscription,

@@ -13,7 +13,10 @@ WISHES = {"name", "partner_id", "template_id", "http_port", "longpolling_port"} 
 }
 # What only the sidecar knows; people read it.
 OBSERVED = {"state", "message", "detail", "reason", "log", "instance_url", "was_ready"} | {
-    "segundos_hasta_listo", "repositories_in_use",
+    "segundos_hasta_listo",
+    "repositories_in_use",
+    "without_archive",
+    "portal_restarts",
     "identity",
     "is_unmarked",
 }

@@ -51,6 +51,11 @@ class OdooDockerInstance(models.Model):
             "Archiving": _("Writing the last copy of the data."),
             "Purging": _("Removing the data. An archive is kept."),
             "ArchiveDamaged": _("The archive %s cannot be used. Nothing was removed.", detail),
+            "ArchiveFailed": _("The archive could not be written: %s. Nothing was removed.", detail),
+            "RemovalBlocked": _(
+                "The files could not be removed: %s. Remove the obstacle on the server: it goes on by itself then.",
+                detail,
+            ),
             "RepositoryUnreachable": _("The repository %s could not be reached.", detail),
             "RepositoryForbidden": _(
                 "The repository %s does not exist, or it is private and the sidecar has no valid token for it.", detail
@@ -77,6 +82,9 @@ class OdooDockerInstance(models.Model):
             "TenantDatabase": _("The customer's own database did not do what was asked of it."),
             "StartFailed": _("Docker could not start the instance."),
             "NotEnoughMemory": _("The server has too little free memory to start the instance."),
+            "NotEnoughDisk": _(
+                "The server's disk has too little room. %s Free some: it goes on by itself then.", detail
+            ),
             "NotAnswering": _("The instance was started but does not answer."),
             "NotConverging": _("The instance does not settle."),
             "Unexpected": _("Something unexpected happened. The operator finds it in the log."),

@@ -1,5 +1,6 @@
 from . import (
     test_access,
+    test_ending,
     test_account_move,
     test_i18n,
     test_identity,

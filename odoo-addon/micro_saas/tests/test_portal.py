@@ -85,6 +85,20 @@ class TestPortal(MicroSaasCommon, HttpCase):
         self._post(f"/my/instances/{self.instance.id}/restart")
         self.assertEqual(self.instance.restart_count, 1)
 
+    def test_a_sixth_restart_within_ten_minutes_waits(self):
+        self._settle()
+        self.authenticate("hers", "hershers")
+        for _time in range(5):
+            self._post(f"/my/instances/{self.instance.id}/restart")
+        response = self._post(f"/my/instances/{self.instance.id}/restart")
+        self.assertIn("5 times", response.text)
+        self.assertEqual(self.instance.restart_count, 5)
+        self.instance.restart_instance()
+        self.assertEqual(self.instance.restart_count, 6, "for staff there is no limit")
+        self.instance._quiet().portal_restarts = [moment - 600 for moment in self.instance.portal_restarts]
+        self._post(f"/my/instances/{self.instance.id}/restart")
+        self.assertEqual(self.instance.restart_count, 7)
+
     def test_a_suspended_one_says_why_instead_of_restarting(self):
         self._settle()
         self.authenticate("hers", "hershers")

@@ -1,1 +1,1 @@
-from . import microsaas_connect
+from . import microsaas_connect, microsaas_without_archive

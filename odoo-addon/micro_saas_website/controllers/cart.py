@@ -1,6 +1,10 @@
 from odoo.http import request, route
 
+from odoo.addons.micro_saas_website.rate_limit import RateLimit
 from odoo.addons.website_sale.controllers.main import WebsiteSale
+
+# Whoever types a long name asks some twenty times; whoever asks for all names that are taken, thousands of times.
+CHECKS = RateLimit(limit=120, seconds=60)
 
 
 class InstanceNames(WebsiteSale):
@@ -12,6 +16,8 @@ class InstanceNames(WebsiteSale):
 
         :return: dict of `problem` (a sentence, empty if the name can be had) and `suggestion` (a free name)
         """
+        if not CHECKS.take(request.httprequest.remote_addr):
+            return {"problem": request.env._("Too many names at once. Try again in a minute."), "suggestion": ""}
         line = self._cart_line(line_id, unit)
         if not line:
             return {"problem": "", "suggestion": ""}

@@ -1,1 +1,1 @@
-from . import test_i18n, test_instance_name, test_sale_order, test_settings
+from . import test_i18n, test_instance_name, test_rate_limit, test_sale_order, test_settings

@@ -53,6 +53,11 @@ export class Sidecar {
     });
   }
 
+  /** One command of the command line. @returns what it prints @throws RunError with what it says */
+  async microsaas(...args: string[]): Promise<string> {
+    return inContainer(this.name, ['microsaas', ...args]);
+  }
+
   /** `microsaas secret`: what the operator tells a customer. */
   async secret(instance: number): Promise<{ url: string; login: string; password: string }> {
     const command = ['microsaas', 'secret', String(instance), '--json'] as [string, ...string[]];

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { Calendar } from '../../../src/controller/calendar.ts';
 import { reconcile } from '../../../src/controller/reconcile.ts';
 import type { World } from '../../../src/controller/world.ts';
+import { RetryableError, TerminalError } from '../../../src/errors.ts';
 import type { Period } from '../../../src/instance/subscription-types.ts';
 import type { DesiredState } from '../../../src/instance/types.ts';
 import { Life } from '../../fakes/life.ts';
@@ -209,6 +210,38 @@ describe('A subscription and its instance', function () {
     sim.archives.damaged.clear();
     sim.manager.review(1, sim.time.now());
     await poll();
+    expect(row().reason).to.equal('Purged');
+  });
+
+  it('keeps data that cannot be archived, tries once a day, and lets them go when a person says so', async () => {
+    await sell();
+    const refusal = new TerminalError('ArchiveFailed', 'The archive could not be written.');
+    sim.archives.refusal = refusal;
+    await days(70);
+    expect(row()).to.include({ state: 'error', reason: 'ArchiveFailed' });
+    const attempts = () => life.calls.filter((call) => call === 'archives.write').length;
+    const before = attempts();
+    await days(3);
+    expect(attempts() - before, 'in three days').to.equal(3);
+    expect(sim.databases.present.has(1)).to.equal(true);
+    row().endsWithoutArchive = true;
+    sim.manager.review(1, sim.time.now());
+    await days(2);
+    expect(row().reason).to.equal('Purged');
+    expect([sim.databases.present.size, sim.engine.projects.size]).to.deep.equal([0, 0]);
+    expect(row().log.join()).to.include('go without one, as a person has confirmed');
+  });
+
+  it('does not go without an archive because Docker or Odoo is away', async () => {
+    await sell();
+    await days(60);
+    row().endsWithoutArchive = true;
+    sim.archives.refusal = new RetryableError('DockerUnavailable', 'Docker does not answer.');
+    await days(10);
+    expect(sim.databases.present.has(1)).to.equal(true);
+    sim.archives.refusal = null;
+    await days(2);
+    expect([...sim.archives.written.keys()]).to.deep.equal([1]);
     expect(row().reason).to.equal('Purged');
   });
 

@@ -26,7 +26,7 @@ describe('commands', () => {
     [composeDown(...project), `${COMPOSE} down --remove-orphans`],
     [
       networkCreate('k3x9ab', 'ms-k3x9ab-net-1'),
-      'docker network create --driver bridge --opt com.docker.network.bridge.enable_icc=false --label microsaas.install=k3x9ab -- ms-k3x9ab-net-1',
+      'docker network create --driver bridge --opt com.docker.network.bridge.enable_icc=false --opt com.docker.network.bridge.name=ms-k3x9ab-1 --label microsaas.install=k3x9ab -- ms-k3x9ab-net-1',
     ],
     [imagePull('odoo:19.0'), 'docker pull --quiet -- odoo:19.0'],
     [

@@ -52,6 +52,8 @@ export class ServerSuite {
     postgres: true,
   };
 
+  instances: string | null = null;
+
   ready = async () => this.parts;
 
   constructor(...addresses: ListenAddress[]) {
@@ -69,6 +71,7 @@ export class ServerSuite {
       verify: makeVerify(SECRET),
       onKeys: (more) => this.keys.push(...more),
       ready: () => this.ready(),
+      instances: () => this.instances,
       metrics: async () => 'microsaas_up 1\n',
       log: pino({}, { write: (line: string) => void this.logged.push(JSON.parse(line)) }),
     };

@@ -21,6 +21,9 @@ describe('the HTTP server', () => {
     suite.parts.docker = 'no answer on the socket';
     const away = await suite.get('/readyz');
     expect([away.status, JSON.parse(away.text)]).to.deep.equal([503, suite.parts]);
+    suite.instances = '2 in error, 14 running';
+    const told = JSON.parse((await suite.get('/readyz')).text);
+    expect(told).to.deep.equal({ ...suite.parts, instances: '2 in error, 14 running' });
     const metrics = await suite.get('/metrics');
     expect(metrics).to.include({ status: 200, text: 'microsaas_up 1\n' });
     expect(metrics.headers['content-type']).to.match(/^text\/plain; version=0\.0\.4/);

@@ -1,0 +1,68 @@
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+
+from .common import MicroSaasCommon
+
+
+@tagged("post_install", "-at_install")
+class TestEnding(MicroSaasCommon):
+    """The one way out when no archive can be written."""
+
+    def setUp(self):
+        super().setUp()
+        self.instance = self._instance().sudo()
+        self.instance.start_instance()
+        self._report(self.instance, state="running", reason="Running")
+        self.instance.action_remove()
+        self.instance.subscription_ids.hidden_at = fields.Datetime.now()
+
+    def _block(self, **report):
+        self._report(self.instance, **{"state": "error", "reason": "ArchiveFailed", "message": "No.", **report})
+
+    def _confirm(self, user, is_understood=True):
+        wizard = self.env["microsaas.without.archive"].with_user(user)
+        return wizard.create({"instance_id": self.instance.id, "is_understood": is_understood}).action_confirm()
+
+    def _is_wanted(self):
+        return self._sidecar().microsaas_desired(self.instance.ids)[0]["without_archive"]
+
+    def test_a_manager_confirms_and_the_chatter_says_so(self):
+        self._block()
+        revision = self.instance.revision
+        self.assertFalse(self._is_wanted())
+        action = self.instance.with_user(self.manager).action_ask_without_archive()
+        self.assertEqual(action["res_model"], "microsaas.without.archive")
+        self.assertFalse(self._is_wanted(), "the question alone changes nothing")
+        self._confirm(self.manager)
+        self.assertTrue(self._is_wanted())
+        self.assertEqual(self.instance.revision, revision + 1, "the sidecar looks again")
+        self.assertIn(self.manager.display_name, self.instance.message_ids[0].body)
+
+    def test_nobody_else_does_and_nobody_by_accident(self):
+        self._block()
+        for user in (self.seller, self.invoicer):
+            with self.assertRaises(AccessError):
+                self._confirm(user)
+        with self.assertRaises(UserError):
+            self._confirm(self.manager, is_understood=False)
+        with self.assertRaises(AccessError):
+            self.instance.with_user(self.manager).without_archive = True
+        self.assertFalse(self._is_wanted())
+
+    def test_only_what_is_on_its_way_out_and_stuck(self):
+        for report in ({"state": "removed", "reason": "Removed"}, {"reason": "StartFailed"}):
+            self._block(**report)
+            with self.assertRaises(UserError):
+                self._confirm(self.manager)
+        self._block()
+        self.instance.subscription_ids.hidden_at = False
+        with self.assertRaises(UserError):
+            self._confirm(self.manager)
+
+    def test_what_runs_again_is_archived_again(self):
+        self._block()
+        self._confirm(self.manager)
+        self.instance.action_restaurar()
+        self._report(self.instance, state="running", reason="Running")
+        self.assertFalse(self._is_wanted())

@@ -1,0 +1,65 @@
+import { logLine } from './progress.ts';
+import type { World } from './world.ts';
+
+/** How often people are told again while the disk stays short, in milliseconds. */
+const SAID_AGAIN_MS = 60 * 60_000;
+
+/** How many of the largest instances are named. */
+const NAMED = 5;
+
+type DiskWorld = Pick<World, 'disk' | 'log' | 'manager' | 'now' | 'reporter'>;
+
+/**
+ * Looks at the disk, at the price of one system call, as long as there is room. When there is too little it names the largest
+ * instances, and how much each has grown since they were last counted: in the log, and on each of these instances in Odoo.
+ */
+export class DiskWatch {
+  readonly #world: DiskWorld;
+  #counted = new Map<number, number>();
+  #saidAt: number | null = null;
+
+  constructor(world: DiskWorld) {
+    this.#world = world;
+  }
+
+  async look(): Promise<void> {
+    const { disk, log, now } = this.#world;
+    const shortage = await disk.shortage();
+    if (!shortage) {
+      if (this.#saidAt !== null) log.info('the disk has room again');
+      this.#saidAt = null;
+      return;
+    }
+    if (this.#saidAt !== null && now().getTime() - this.#saidAt < SAID_AGAIN_MS) return;
+    this.#saidAt = now().getTime();
+    await this.#say(shortage);
+  }
+
+  async #say(shortage: string): Promise<void> {
+    const { disk, log, manager, now, reporter } = this.#world;
+    const all = await disk.largest();
+    const largest = all.slice(0, NAMED).map(({ id, bytes }) => {
+      const before = this.#counted.get(id);
+      return { instance: id, bytes, ...(before !== undefined && { grownBy: bytes - before }) };
+    });
+    this.#counted = new Map(all.map(({ id, bytes }) => [id, bytes]));
+    log.error(
+      { shortage, largest },
+      'the disk is short of room: nothing is sold or started until it has some',
+    );
+    const sizes = new Map(largest.map(({ instance, bytes }) => [instance, bytes]));
+    const known = await manager.desired([...sizes.keys()]);
+    await Promise.all(
+      known.map(({ id, revision }) => {
+        const text = `The server's disk is short of room, and this instance has ${gigabytes(sizes.get(id) ?? 0)} of files.`;
+        return reporter.report({ id, revision, log: [logLine(now(), text)] });
+      }),
+    );
+  }
+}
+
+function gigabytes(bytes: number): string {
+  return Number.isFinite(bytes)
+    ? `${(bytes / 1024 ** 3).toFixed(1)} GB`
+    : 'more than can be counted';
+}

@@ -1,0 +1,99 @@
+import { readdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CommandError, notEnoughDisk } from '../errors.ts';
+import type { Disk as DiskGuard } from '../interfaces.ts';
+import { exec } from './exec.ts';
+
+const MB = 2 ** 20;
+
+/** How long the files of one instance, and those of all, are counted at most, in milliseconds. */
+const COUNT_ONE_MS = 10_000;
+const COUNT_ALL_MS = 60_000;
+
+/** What is left on a file system for whoever is not root. */
+export interface Room {
+  readonly bytes: number;
+  readonly inodes: number;
+  /** 0 … 1 of all bytes. */
+  readonly share: number;
+}
+
+export interface DiskLimits {
+  /** In MB; 0: no limit. */
+  readonly freeDiskMb: number;
+  /** 0: no limit, as on a file system that does not count them (btrfs says 0). */
+  readonly freeInodes: number;
+}
+
+/**
+ * The room on dataDir's file system, and how much of it is not to be used: a full disk stops the customers' Postgres, and with it
+ * everybody. A question costs one system call.
+ */
+export class Disk implements DiskGuard {
+  readonly #dataDir: string;
+  readonly #limits: DiskLimits;
+  readonly #measure: (path: string) => Promise<Room>;
+
+  constructor(dataDir: string, limits: DiskLimits, measure = measureRoom) {
+    this.#dataDir = dataDir;
+    this.#limits = limits;
+    this.#measure = measure;
+  }
+
+  /** What there is too little of, as a sentence; '' when there is enough. @param bytes are about to be written */
+  async shortage(bytes = 0): Promise<string> {
+    const { freeDiskMb, freeInodes } = this.#limits;
+    const room = await this.#measure(this.#dataDir);
+    const left = Math.max(0, room.bytes - bytes);
+    if (freeDiskMb > 0 && left < freeDiskMb * MB)
+      return bytes > 0
+        ? `About ${megabytes(bytes)} are needed and ${megabytes(room.bytes)} are free, of which ${freeDiskMb} MB are kept.`
+        : `Only ${megabytes(room.bytes)} are free; ${freeDiskMb} MB are kept.`;
+    if (freeInodes > 0 && room.inodes < freeInodes)
+      return `Only ${room.inodes} more files can be made; ${freeInodes} are kept.`;
+    return '';
+  }
+
+  async largest(): Promise<{ id: number; bytes: number }[]> {
+    const folder = join(this.#dataDir, 'instances');
+    const ids = (await readdir(folder).catch(() => [])).map(Number).filter((id) => id > 0);
+    const end = performance.now() + COUNT_ALL_MS;
+    const found: { id: number; bytes: number }[] = [];
+    for (const id of ids) {
+      if (performance.now() > end) break;
+      found.push({ id, bytes: await occupied(join(folder, String(id))) });
+    }
+    return found.sort((one, other) => other.bytes - one.bytes);
+  }
+
+  /** @throws RetryableError('NotEnoughDisk') unless so many bytes may be written */
+  async checkRoom(bytes = 0): Promise<void> {
+    const shortage = await this.shortage(bytes);
+    if (shortage) throw notEnoughDisk(shortage);
+  }
+}
+
+/** What a directory takes on the disk, in bytes. More files than can be counted in ten seconds are more than any: infinite. */
+async function occupied(directory: string): Promise<number> {
+  const du = ['--summarize', '--one-file-system', '--block-size=1', '--', directory];
+  const said = await exec(['du', ...du], { timeoutMs: COUNT_ONE_MS }).catch((error: unknown) => {
+    if (error instanceof CommandError) return error.exitCode === null ? 'Infinity' : '0';
+    throw error;
+  });
+  return Number.parseFloat(said);
+}
+
+export async function measureRoom(path: string): Promise<Room> {
+  const { bavail, blocks, bsize, ffree, files } = await statfs(path);
+  return {
+    bytes: bavail * bsize,
+    inodes: files === 0 ? Number.POSITIVE_INFINITY : ffree,
+    share: blocks === 0 ? 1 : bavail / blocks,
+  };
+}
+
+function megabytes(bytes: number): string {
+  return bytes < 10 * 1024 * MB
+    ? `${Math.floor(bytes / MB)} MB`
+    : `${Math.floor(bytes / 1024 / MB)} GB`;
+}

@@ -1,0 +1,102 @@
+import { isIP, isIPv4 } from 'node:net';
+
+/** Where instances may go though it is not the internet: an address or a network, and one TCP port or all of everything. */
+export interface AllowedTarget {
+  readonly network: string;
+  readonly port: number | null;
+}
+
+/** `10.1.2.3`, `10.1.2.0/24`, `10.1.2.3:5432`, `fd00::1`, `[fd00::1]:5432`; null when the text is none of them. */
+export function parseAllowedTarget(text: string): AllowedTarget | null {
+  const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text);
+  const plain = /^([^:]+)(?::(\d{1,5}))?$/.exec(text);
+  const [, network = text, digits] = bracketed ?? plain ?? [];
+  const [address = '', bits, ...rest] = network.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return null;
+  if (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)))
+    return null;
+  const port = digits === undefined ? null : Number(digits);
+  return port !== null && (port < 1 || port > 65_535) ? null : { network, port };
+}
+
+/** What is not the internet: this host, private, link-local and shared networks, multicast (RFC 6890; 169.254.169.254 has a cloud's secrets). */
+const NOT_PUBLIC_4 = [
+  ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16'],
+  ...['172.16.0.0/12', '192.0.0.0/24', '192.168.0.0/16', '198.18.0.0/15', '224.0.0.0/3'],
+];
+const NOT_PUBLIC_6 = [
+  '::/127',
+  '::ffff:0:0/96',
+  '64:ff9b::/96',
+  'fc00::/7',
+  'fe80::/10',
+  'ff00::/8',
+];
+
+/** Before Docker's own chains, whichever backend of iptables it uses: what is dropped in one table no other brings back. */
+const PRIORITY = -10;
+
+export interface EgressRules {
+  /** Of nftables: underscores, no hyphens. */
+  readonly table: string;
+  /** The instances' bridges: names, or beginnings of names that end in `*`. */
+  readonly bridges: readonly string[];
+  /** The name servers that Docker asks for the instances. */
+  readonly resolvers: readonly string[];
+  readonly allow: readonly AllowedTarget[];
+}
+
+/**
+ * The whole table as a script for `nft -f -`, which takes all of it or nothing. It may be loaded again at any time: connections
+ * that stand go on.
+ */
+export function egressScript({ table, bridges, resolvers, allow }: EgressRules): string {
+  const dns = resolvers.map(
+    (server) => `${familyOf(server)} daddr ${server} meta l4proto { tcp, udp } th dport 53 accept`,
+  );
+  const allowed = allow.map(
+    ({ network, port }) =>
+      `${familyOf(network)} daddr ${network}${port === null ? '' : ` tcp dport ${port}`} accept`,
+  );
+  const jump = (chain: string) => bridges.map((bridge) => `iifname "${bridge}" jump ${chain}`);
+  const chain = (name: string, rules: readonly string[]) =>
+    `  chain ${name} {\n${rules.map((rule) => `    ${rule}\n`).join('')}  }\n`;
+  const hook = (name: string) => `type filter hook ${name} priority ${PRIORITY}; policy accept;`;
+  return [
+    // Deleting what is not there would fail, so it is made first.
+    `table inet ${table}\ndelete table inet ${table}\ntable inet ${table} {\n`,
+    chain('to_host', [
+      'ct state established,related accept',
+      // Without these an address of IPv6 has no neighbours.
+      'icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept',
+      ...dns,
+      ...allowed,
+      'drop',
+    ]),
+    chain('to_outside', [
+      'ct state established,related accept',
+      ...dns,
+      ...allowed,
+      `ip daddr { ${NOT_PUBLIC_4.join(', ')} } drop`,
+      `ip6 daddr { ${NOT_PUBLIC_6.join(', ')} } drop`,
+      // Mail leaves by a mail server that asks for a password (587, 465), not straight to everybody's.
+      'tcp dport 25 drop',
+    ]),
+    chain('input', [hook('input'), ...jump('to_host')]),
+    chain('forward', [hook('forward'), ...jump('to_outside')]),
+    '}\n',
+  ].join('');
+}
+
+/** The name servers in a resolv.conf that a rule can name. */
+export function resolversIn(resolvConf: string): string[] {
+  return resolvConf
+    .split('\n')
+    .map((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.[1] ?? '')
+    .filter((server) => isIP(server) !== 0);
+}
+
+function familyOf(network: string): 'ip' | 'ip6' {
+  return isIPv4(network.split('/')[0] ?? '') ? 'ip' : 'ip6';
+}

@@ -1,0 +1,50 @@
+import { ConfigError } from './errors.ts';
+import type { InstanceState } from './instance/types.ts';
+import { printable } from './printable.ts';
+
+/** What an operator needs to know of an instance to tell it from others. */
+export interface ListedInstance {
+  readonly id: number;
+  readonly name: string;
+  readonly state: InstanceState;
+}
+
+/** How many of several that fit are named. */
+const NAMED = 10;
+
+/**
+ * The instance that an operator means: by its number, its name, or a part of the name that no other has. Names are labels and need
+ * not be unique; of several, one that is not removed is meant.
+ * @throws ConfigError when none or several fit
+ */
+export function findInstance<T extends ListedInstance>(wanted: string, all: readonly T[]): T {
+  if (/^\d+$/.test(wanted)) {
+    const found = all.find(({ id }) => id === Number(wanted));
+    if (found) return found;
+    throw new ConfigError(`no instance ${wanted}; microsaas ps lists them`);
+  }
+  const name = folded(wanted);
+  const ways = [
+    (it: T) => it.state !== 'removed' && folded(it.name) === name,
+    (it: T) => folded(it.name) === name,
+    (it: T) => it.state !== 'removed' && folded(it.name).includes(name),
+    (it: T) => folded(it.name).includes(name),
+  ];
+  for (const way of ways) {
+    const [found, ...others] = all.filter(way);
+    if (found && others.length === 0) return found;
+    if (found) throw new ConfigError(severalFit(wanted, [found, ...others]));
+  }
+  throw new ConfigError(`no instance named “${printable(wanted)}”; microsaas ps lists them`);
+}
+
+function folded(name: string): string {
+  return name.normalize('NFKD').replaceAll(/\p{M}/gu, '').trim().toLowerCase();
+}
+
+function severalFit(wanted: string, found: readonly ListedInstance[]): string {
+  const lines = found.slice(0, NAMED).map(({ id, name }) => `  ${id}  ${printable(name)}`);
+  const rest = found.length > NAMED ? [`  and ${found.length - NAMED} more`] : [];
+  const title = `${found.length} instances fit “${printable(wanted)}”; give the number of one:`;
+  return [title, ...lines, ...rest].join('\n');
+}

@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import { RunError } from '../../stack/run.ts';
+import type { Row } from './support/instances.ts';
+import { chapter, scenario, theWorld } from './support/scenario.ts';
+
+chapter('the command line of whoever operates', () => {
+  let one: Row;
+
+  before(async () => {
+    const { shop, instances } = theWorld();
+    const invoice = await shop.sell([{ product: await shop.plan() }]);
+    [one] = (await instances.running(invoice, 1)) as [Row];
+  });
+
+  async function complaint(...args: string[]): Promise<string> {
+    const error = await theWorld()
+      .sidecar.microsaas(...args)
+      .catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(RunError);
+    const { output } = error as RunError;
+    expect(output).not.to.match(/^\s+at /m);
+    return output;
+  }
+
+  scenario('lists the instances with what an operator needs', async ({ sidecar }) => {
+    const [title, ...lines] = (await sidecar.microsaas('ps')).split('\n');
+    expect(title).to.match(/^ID +NAME +STATE +REASON +ADDRESS +CUSTOMER$/);
+    const line = lines.find((it) => it.startsWith(`${one.id} `));
+    expect(line).to.include(one.name.slice(0, 30)).and.include('running  Running');
+    expect(line).to.include(String(one.instance_url));
+  });
+
+  scenario('takes a name where it takes a number', async ({ sidecar }) => {
+    const byNumber = await sidecar.microsaas('secret', String(one.id), '--json');
+    // Another run's may have the same name: then the numbers are listed instead.
+    const named = (await theWorld().instances.find([['name', '=', one.name]])).filter(
+      (row) => row.state !== 'removed',
+    );
+    if (named.length === 1)
+      expect(await sidecar.microsaas('secret', one.name, '--json')).to.equal(byNumber);
+    else expect(await complaint('secret', one.name)).to.include(`  ${one.id}  ${one.name}`);
+    expect(await sidecar.microsaas('logs', String(one.id), '--tail', '5')).not.to.equal('');
+  });
+
+  scenario('says what is wrong in a sentence', async () => {
+    expect(await complaint('secret', '9999')).to.include('no instance 9999; microsaas ps');
+    expect(await complaint('logs', '9999')).to.include('instance 9999 has no container here');
+    expect(await complaint('secret', 'nobody-has-this')).to.include('no instance named');
+    expect(await complaint('secret', one.name.slice(0, 1), '--jsn')).to.include('Did you mean');
+    expect(await complaint('status')).to.include("unknown command 'status'");
+  });
+
+  scenario('doctor, readiness and metrics tell of the instances', async ({ sidecar }) => {
+    const said = await sidecar.microsaas('doctor').catch((error: RunError) => error.output);
+    expect(said).to.match(/^(ok {4}|WARN {2})Instances: .*running/m);
+    expect(said).to.match(/^ok {4}Firewall: /m);
+    expect(said).to.match(/^ok {4}Disk: \d+ GB and \d+ inodes free/m);
+    expect(said).to.match(/^(ok {4}|WARN {2})Docker's age: /m);
+    const { parts } = await sidecar.ready();
+    expect(parts)
+      .to.have.property('instances')
+      .that.matches(/running|none/);
+    expect(await sidecar.metric('microsaas_instances')).to.be.at.least(0);
+    expect(await sidecar.metric('microsaas_backlog_age_seconds')).to.be.at.least(0);
+  });
+});

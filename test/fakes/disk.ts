@@ -1,0 +1,17 @@
+import type { Disk } from '../../src/interfaces.ts';
+
+/** A disk with room, until the test says what there is too little of. */
+export class FakeDisk implements Disk {
+  tooLittle = '';
+  readonly sizes = new Map<number, number>();
+
+  async shortage(): Promise<string> {
+    return this.tooLittle;
+  }
+
+  async largest() {
+    return [...this.sizes]
+      .map(([id, bytes]) => ({ id, bytes }))
+      .sort((one, other) => other.bytes - one.bytes);
+  }
+}

@@ -1,0 +1,48 @@
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, symlink, truncate, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { run } from '../../stack/run.ts';
+
+/** The longest name that Linux takes. */
+const LONG_NAME = 'd'.repeat(255);
+
+/** Makes directories below each other, each named by 255 bytes, and a file in the lowest: its path is longer than Linux takes. */
+export async function makeDeepTree(directory: string, levels: number): Promise<void> {
+  let here: FileHandle = await open(directory, constants.O_DIRECTORY);
+  // Through the open directory, as whoever changes into it would: no whole path is ever named.
+  const inside = (name: string) => `/proc/self/fd/${here.fd}/${name}`;
+  for (let level = 0; level < levels; level++) {
+    await mkdir(inside(LONG_NAME));
+    const next = await open(inside(LONG_NAME), constants.O_DIRECTORY);
+    await here.close();
+    here = next;
+  }
+  await writeFile(inside('deep'), 'deep');
+  await here.close();
+}
+
+/** What a customer can make in their filestore to get in the way of whoever reads or removes it. */
+export async function makeOddFiles(directory: string): Promise<void> {
+  for (const name of ['--checkpoint-action=exec=id', 'new\nline', '-rf', 'back\\slash', '…'])
+    await writeFile(join(directory, name), name);
+  const folder = Buffer.from(`${directory}/`);
+  await writeFile(Buffer.concat([folder, Buffer.of(0xff, 0xfe)]), 'no text');
+  await writeFile(join(directory, 'n'.repeat(255)), 'a long name');
+  await run('mkfifo', ['--', join(directory, 'fifo')]);
+  await run('ln', ['--', join(directory, '-rf'), join(directory, 'hard')]);
+  await writeFile(join(directory, 'setuid'), '', { mode: 0o4755 });
+  await symlink('/etc/passwd', join(directory, 'link'));
+  await symlink('nowhere/at/all', join(directory, 'dangling'));
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(join(directory, 's'), resolve));
+  // Closing would take the socket away; a process that was killed leaves it.
+  await run('ln', ['--', join(directory, 's'), join(directory, 'socket')]);
+  await new Promise((resolve) => server.close(resolve));
+}
+
+/** A file of so many bytes that occupies one block. */
+export async function makeSparseFile(path: string, bytes: number): Promise<void> {
+  await writeFile(path, 'begins');
+  await truncate(path, bytes);
+}
