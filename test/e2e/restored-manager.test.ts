@@ -17,7 +17,7 @@ chapter('data belong to whom their mark names', () => {
   });
 
   const sold = async ({ instances, shop }: World): Promise<Row> => {
-    const [row] = await instances.running(await shop.sell([{ product: plan }]), 1);
+    const [row] = await instances.running(await shop.sell([{ product: plan }]), 1, 240);
     if (!row) throw new Error('nothing runs');
     return row;
   };

@@ -70,7 +70,7 @@ class OdooDockerInstance(models.Model):
     def _sold_as(self):
         """Return the unit this is, and when its line was made, which no other line of that number shares; or False."""
         line = self.sudo().linea_factura_id
-        return line and {"line_id": line.id, "unit": self.unidad, "made_at": self._made_at(line)}
+        return bool(line) and {"line_id": line.id, "unit": self.unidad, "made_at": self._made_at(line)}
 
     @api.model
     def _made_at(self, line):

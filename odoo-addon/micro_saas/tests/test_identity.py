@@ -71,6 +71,11 @@ class TestIdentity(MicroSaasCommon):
         self.assertEqual((desired["sold_as"]["line_id"], desired["sold_as"]["unit"]), (line.id, 1))
         self.assertRegex(desired["sold_as"]["made_at"], r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}$")
 
+    def test_what_was_made_by_hand_was_sold_as_nothing(self):
+        bare = self.env["odoo.docker.instance"].sudo().create({"name": "Bare"})
+        [desired] = self._sidecar().microsaas_desired(bare.ids)
+        self.assertIs(desired["sold_as"], False)
+
     def test_checkpoints_and_numbers_only_grow(self):
         before = self._sidecar().microsaas_hello("abc123")
         first = self._sidecar().microsaas_checkpoint()
