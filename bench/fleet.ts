@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { Brake } from '../src/controller/brake.ts';
 import { Calendar } from '../src/controller/calendar.ts';
 import { Liveness } from '../src/controller/liveness.ts';
+import { ManagerCheck } from '../src/controller/manager-check.ts';
 import { Reporter } from '../src/controller/reporter.ts';
 import { makeRooms } from '../src/controller/rooms.ts';
 import type { World } from '../src/controller/world.ts';
@@ -12,6 +13,7 @@ import { FakeDisk } from '../test/fakes/disk.ts';
 import { FakeEngine } from '../test/fakes/engine.ts';
 import { Life } from '../test/fakes/life.ts';
 import { FakeManager } from '../test/fakes/manager.ts';
+import { FakeMemory } from '../test/fakes/memory.ts';
 import { FakePeople } from '../test/fakes/people.ts';
 
 /** The real loop over a fleet that exists in memory alone. */
@@ -33,10 +35,20 @@ export function makeFleet(parallel = 2): Fleet {
   const life = new Life();
   const databases = new FakeDatabases((id) => engine.isDatabaseUp(id));
   const manager = life.around('manager', fake);
-  const world: World = {
+  const log = pino({ level: 'silent' });
+  const adapters = {
     manager,
     engine: life.around('engine', engine),
     databases: life.around('databases', databases),
+  };
+  const world: World = {
+    ...adapters,
+    managerCheck: new ManagerCheck({
+      ...adapters,
+      install: 'k3x9ab',
+      memory: new FakeMemory(),
+      log,
+    }),
     archives: new FakeArchives((id) => databases.present.has(id)),
     brake: new Brake(manager),
     calendar: new Calendar(
@@ -57,7 +69,7 @@ export function makeFleet(parallel = 2): Fleet {
     disk: new FakeDisk(),
     firewall: null,
     now: () => new Date(),
-    log: pino({ level: 'silent' }),
+    log,
   };
   const people = new FakePeople(fake);
   const daemon = new Daemon({ world, pollSeconds: 30 });
@@ -94,7 +106,11 @@ export function putAtRest({ manager, engine }: Fleet, count: number): void {
     const ports = { http: 20_000 + i, longpolling: 40_000 + i };
     const id = manager.insert({ state: 'running', desiredState: 'running', wasReady: true, ports });
     manager.review(id, null);
+    const row = manager.rows.get(id);
+    if (!row) throw new Error(`no instance ${id}`);
     engine.projects.set(id, {
+      mark: { ...row, repositories: [] },
+      containersMark: row.identity,
       files: 'files',
       isDatabaseUp: false,
       containers: 'running',

@@ -176,6 +176,8 @@ export class Daemon {
   async #pollAndRepeat(): Promise<void> {
     const looked = this.#guarded(() => this.#diskWatch.look());
     await this.#guarded(async () => {
+      // The person who confirms does it in another process.
+      if (this.#world.managerCheck.distrust) await this.#world.managerCheck.isTrusted();
       this.#add(await poll(this.#world));
       this.#sayBack('Odoo');
       await this.#lookForPostgres();
@@ -205,6 +207,10 @@ export class Daemon {
 
   async #sweep(): Promise<void> {
     await this.#guarded(() => this.#wallIn());
+    // By itself: while Postgres is away, containers are still compared.
+    await this.#guarded(async () => {
+      await this.#world.managerCheck.sweep();
+    });
     await this.#guarded(async () => {
       const { keys, plans, orphans, states, watched } = await sweep(this.#world);
       this.#states = [...states.values()];

@@ -1,6 +1,8 @@
 import { access, constants } from 'node:fs/promises';
 import type { Config } from './config.ts';
+import { numbersOnHost } from './controller/manager-check.ts';
 import { measureRoom } from './engine/disk.ts';
+import { DISTRUSTED, judgeManager } from './instance/manager-history.ts';
 import { countedByState } from './instance-table.ts';
 import { redact } from './log.ts';
 import { printable } from './printable.ts';
@@ -47,8 +49,10 @@ export async function doctor(config: Config): Promise<boolean> {
 }
 
 async function checks(config: Config): Promise<Check[]> {
-  const { api, databases, disk, docker, firewall, images, install, manager, templates } =
-    await assemble(config);
+  const sidecar = await assemble(config);
+  const { api, databases, disk, docker, engine, firewall, images, install, manager, templates } =
+    sidecar;
+  const { managerMemory } = sidecar;
   return [
     {
       name: 'Docker',
@@ -90,9 +94,13 @@ async function checks(config: Config): Promise<Check[]> {
     {
       name: 'Odoo',
       probe: async () => {
+        const numbers = await numbersOnHost({ databases, engine });
         const facts = await manager.hello(install);
         if (facts.installId !== install)
           throw new Error(`it belongs to install ${facts.installId}, this is ${install}`);
+        const highest = Math.max(0, ...numbers);
+        const distrust = judgeManager(await managerMemory.read(), facts, highest);
+        if (distrust) throw new Error(DISTRUSTED[distrust]);
         return `addon ${facts.addonVersion} at ${config.manager.url}`;
       },
       mend: 'check manager.url, manager.database and the API key: Settings > MicroSaaS > Connect a sidecar makes a new one',

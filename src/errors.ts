@@ -29,6 +29,16 @@ export function filesMissing(): TerminalError {
   );
 }
 
+/**
+ * Something of another instance lies where this one's would, by its mark.
+ * @param part what: `directory`, `database` or `container`
+ */
+export function foreignData(part: string): TerminalError {
+  const message =
+    "Data of another instance lie on the server under this number. Nothing was started, stopped, changed or sent. The operator finds out more on the sidecar's host with: microsaas reconcile-host";
+  return new TerminalError('ForeignData', message, { detail: part });
+}
+
 /** The world was not ready; the work queue backs off and tries again. */
 export class RetryableError extends ReasonedError {
   override readonly name: string = 'RetryableError';

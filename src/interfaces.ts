@@ -1,9 +1,11 @@
 import type { Descents } from './instance/brake.ts';
+import type { Distrust } from './instance/manager-history.ts';
 import type {
   DesiredInstance,
   FetchedCommit,
   InstanceState,
   Invoice,
+  MarkedInstance,
   ObservedInstance,
   Plan,
   PlanReport,
@@ -23,6 +25,27 @@ export interface ManagerFacts {
   readonly addonVersion: string;
   readonly httpPorts: PortRange;
   readonly longpollingPorts: PortRange;
+  /** Of the manager's database; a copy of it has another one. */
+  readonly databaseUuid: string;
+  /** The last checkpoint and the highest number of an instance: they only grow, except in a database restored from a copy. */
+  readonly checkpoint: number;
+  readonly highestInstance: number;
+}
+
+/** What this host remembers of the manager it has worked for. */
+export interface ManagerMemory {
+  readonly databaseUuid: string;
+  readonly checkpoint: number;
+  /** The highest number of an instance that was ever here. */
+  readonly highestInstance: number;
+  /** Why the sidecar waits for a person, or null. */
+  readonly distrust: Distrust | null;
+}
+
+/** Keeps a ManagerMemory where the instances' data lie. */
+export interface MemoryStore {
+  read(): Promise<ManagerMemory | null>;
+  write(memory: ManagerMemory): Promise<void>;
 }
 
 /** The manager Odoo: says what should be, is told what is. Every method throws ManagerError. */
@@ -36,8 +59,19 @@ export interface Manager {
   /** The instances that exist among `ids`; a missing one is left out, which never means "remove". */
   desired(ids: readonly number[]): Promise<DesiredInstance[]>;
   invoice(id: number): Promise<Invoice | null>;
-  /** Creates the rows for these units, or finds them: ids in the same order. May be repeated. */
-  claim(units: readonly PlanUnit[]): Promise<number[]>;
+  /**
+   * Creates the rows for these units, or finds them: ids in the same order. May be repeated.
+   * @param above new rows get higher numbers than this
+   */
+  claim(units: readonly PlanUnit[], above: number): Promise<number[]>;
+  /** Counts one more checkpoint and returns it. */
+  checkpoint(): Promise<number>;
+  /**
+   * Tells people, once, that nothing is done for this database until a person confirms.
+   * @param above new rows get higher numbers than this
+   * @param found a sentence for each instance here that it does not know
+   */
+  distrust(kind: Distrust, above: number, found: readonly string[]): Promise<void>;
   /** Puts an invoice on hold until a person approves, saying why. */
   hold(invoiceId: number, reason: string, message: string): Promise<void>;
   report(reports: readonly Report[]): Promise<void>;
@@ -78,6 +112,12 @@ export type Probe = (id: number, listed: Listed) => Promise<Health>;
 
 /** Whatever runs instances. `observe` changes nothing; every other method may be repeated. */
 export interface Engine {
+  /** Marks the instance's directory as its own where it has no mark. */
+  adopt(desired: DesiredInstance): Promise<void>;
+  /** The numbers of all instances of which a directory or a container is here, whether Odoo knows them or not. */
+  numbers(): Promise<number[]>;
+  /** What the mark in the directory of this number says; null where there is none. */
+  marked(id: number): Promise<MarkedInstance | null>;
   observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>>;
   /** Which of the two ports something on the host has bound. */
   boundPorts(ports: PortPair): Promise<number[]>;
@@ -113,7 +153,7 @@ export interface Engine {
   /** Removes containers and files for good, and the network when nobody else is on it. */
   purge(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Where people reach the instance. */
-  url(desired: DesiredInstance): string;
+  url(instance: Pick<DesiredInstance, 'id' | 'ports'>): string;
   /** Ids of instances that have containers, and what these are. */
   list(): Promise<Map<number, Listed>>;
   /** Removes what a killed sidecar has left behind of its own helpers; returns the names. */
@@ -127,6 +167,10 @@ export interface Engine {
 
 /** The customers' databases. */
 export interface Databases {
+  /** Marks the instance's database as its own where it has no mark. */
+  adopt(desired: DesiredInstance): Promise<void>;
+  /** The numbers of all instances that have a database on the shared server, whether Odoo knows them or not. */
+  numbers(): Promise<number[]>;
   /** Resolves when the shared server answers; throws RetryableError('PostgresUnavailable'). */
   ping(): Promise<void>;
   /**

@@ -18,6 +18,7 @@ import type { DesiredInstance } from './instance/types.ts';
 import { instanceTable } from './instance-table.ts';
 import { makeLogger, redact } from './log.ts';
 import { printable, printableBytes } from './printable.ts';
+import { reconcileHost } from './reconcile-host.ts';
 import { restore } from './restore.ts';
 import { run } from './run.ts';
 import { assemble, type Sidecar } from './sidecar.ts';
@@ -120,6 +121,20 @@ program
     process.once('SIGINT', () => stop.abort(new Error('SIGINT')));
     const id = await restore(config(), archive, target, stop.signal);
     process.stdout.write(`Restored as instance ${id}. Press Start in Odoo to run it.\n`);
+  });
+
+program
+  .command('reconcile-host')
+  .description(
+    "show what is on this host and not in the manager's database, after that was restored or copied",
+  )
+  .option(
+    '--confirm',
+    'give what was found its record in Odoo again, and work for this database from now on',
+  )
+  .action(async (options: { confirm?: boolean }) => {
+    const lines = await reconcileHost(config(), options.confirm === true);
+    process.stdout.write(`${lines.join('\n')}\n`);
   });
 
 program

@@ -21,6 +21,11 @@ export async function restore(
   const archive = await archives.read(name);
   const id = target ?? archive.instance;
   const found = await existing(sidecar, id);
+  // After a restore of Odoo's own database the number may be another customer's by now.
+  if (target === null && archive.identity && archive.identity !== found.identity)
+    throw new ConfigError(
+      `archive ${name}: expected that of instance ${id}, found that of another one which had this number before. Make an instance for its customer and restore it there: --as <number>`,
+    );
   if (!(await archives.isRestoring(id))) refuseData(found);
   else if ((await databases.observe(found)) === 'ready') {
     // It was cut off when all was there, and may have been started since.
@@ -30,6 +35,7 @@ export async function restore(
   }
   await archives.beginRestore(id);
   await manager.restore(id, archive.template, 'begin');
+  await sidecar.marks.claim(found);
   await archives.unpack(archive, id, signal);
   const desired = await withPorts(sidecar, id);
   // It has not run here yet: what the archive does not hold is made.

@@ -5,6 +5,7 @@ import type { Config } from './config.ts';
 import { Brake } from './controller/brake.ts';
 import { Calendar } from './controller/calendar.ts';
 import { Liveness } from './controller/liveness.ts';
+import { ManagerCheck } from './controller/manager-check.ts';
 import { Reporter } from './controller/reporter.ts';
 import { makeRooms } from './controller/rooms.ts';
 import { Daemon } from './daemon.ts';
@@ -13,6 +14,7 @@ import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
 import { standingOf } from './instance/decide.ts';
+import { DISTRUSTED, type Distrust } from './instance/manager-history.ts';
 import { countedByState } from './instance-table.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
@@ -26,6 +28,7 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
   let daemon: Daemon | null = null;
   const stolen = new AbortController();
   const stop = AbortSignal.any([asked, stolen.signal]);
+  let check: ManagerCheck | null = null;
   const metrics = makeMetrics(() => daemon);
   const sidecar = await assemble(config, {
     onRpc: ({ method, outcome, seconds }) =>
@@ -46,7 +49,7 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
     verify: makeVerify(config.webhookSecret),
     onKeys: (keys) => daemon?.hurry(keys),
     invite: (id, isFirst) => invite(sidecar, id, isFirst),
-    ready: () => readiness(sidecar, daemon !== null),
+    ready: () => readiness(sidecar, daemon !== null, check?.distrust ?? null),
     instances: () => daemon?.states && countedByState(daemon.states),
     metrics: metrics.render,
     log,
@@ -58,11 +61,15 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
     lock = await databases.lockInstall(stop, (error) => stolen.abort(error));
     await sidecar.repositories.sweep();
     await greet(sidecar, log, stop);
+    check = new ManagerCheck({ ...sidecar, memory: sidecar.managerMemory, log });
+    // What is away now is looked at by the daemon's sweeps.
+    await check.sweep().catch((err) => log.warn({ err }, 'the host could not be looked at yet'));
     await manager.syncTemplates(sidecar.templates.all);
     const choices = new PQueue({ concurrency: 1 });
     const now = () => new Date();
     daemon = new Daemon({
       world: {
+        managerCheck: check,
         manager,
         engine,
         databases,
@@ -161,7 +168,11 @@ async function invite({ manager, databases }: Sidecar, id: number, isFirst: bool
 }
 
 /** @param hasBegun before that, Odoo does not know our templates: a plan could not name one */
-async function readiness({ manager, api, databases, install }: Sidecar, hasBegun: boolean) {
+async function readiness(
+  { manager, api, databases, install }: Sidecar,
+  hasBegun: boolean,
+  distrust: Distrust | null,
+) {
   const check = (probe: Promise<unknown>) =>
     probe.then(
       () => true as const,
@@ -173,7 +184,8 @@ async function readiness({ manager, api, databases, install }: Sidecar, hasBegun
     check(databases.ping()),
   ]);
   const starting = 'answers, but the sidecar is still introducing itself';
-  return { odoo: odoo === true && !hasBegun ? starting : odoo, docker, postgres };
+  const trouble = hasBegun ? distrust && DISTRUSTED[distrust] : starting;
+  return { odoo: odoo === true && trouble ? trouble : odoo, docker, postgres };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -5,6 +5,7 @@ import { OdooDatabases } from './databases/databases.ts';
 import { ReadyPasswords } from './databases/ready-passwords.ts';
 import { ArchiveStore } from './engine/archives.ts';
 import { ComposeEngine } from './engine/compose.ts';
+import { DirectoryMarks } from './engine/directory-mark.ts';
 import { Disk } from './engine/disk.ts';
 import { DockerApi } from './engine/docker-api.ts';
 import { dockerCli } from './engine/docker-cli.ts';
@@ -21,6 +22,7 @@ import { readInstallId } from './install-id.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/odoo-client.ts';
+import { ManagerMemoryFile } from './manager-memory.ts';
 
 export interface Observers {
   readonly onRpc?: (call: CallRecord) => void;
@@ -43,6 +45,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
   });
   const docker = dockerCli(config.docker.socket);
   const images = new Images(install, api, docker);
+  const marks = new DirectoryMarks(config.dataDir, install);
   const engine = new ComposeEngine({
     install,
     api,
@@ -50,6 +53,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     images,
     templates,
     dirs,
+    marks,
     repositories,
     sharedSocketDirectory: config.postgres.socketDir,
     publishAddress: config.instances.publishAddress,
@@ -60,6 +64,8 @@ export async function assemble(config: Config, observers: Observers = {}) {
 
   async function placeOf(desired: DesiredInstance): Promise<DatabasePlace> {
     const template = templates.get(desired.templateCode);
+    // Nobody looks into what is another's, whichever way they come.
+    await marks.claim(desired);
     const paths = dirs.paths(desired.id);
     const secrets = desired.wasReady
       ? await dirs.secrets(desired.id)
@@ -135,6 +141,8 @@ export async function assemble(config: Config, observers: Observers = {}) {
     install,
     templates,
     dirs,
+    marks,
+    managerMemory: new ManagerMemoryFile(config.dataDir),
     api,
     docker,
     images,

@@ -1,5 +1,5 @@
 import { notEnoughDisk, PortTakenError, RetryableError, TenantDatabaseError } from '../errors.ts';
-import type { Action, DesiredInstance } from '../instance/types.ts';
+import type { Action, DesiredInstance, PortPair } from '../instance/types.ts';
 import { enoughMemory } from './enough-memory.ts';
 import { logLine, progressReport } from './progress.ts';
 import type { WorkSignals } from './work-queue.ts';
@@ -60,7 +60,10 @@ export function makeActions(world: World): Record<Action, Act> {
     );
   }
 
-  /** A bind that was lost since the ports were tested takes the next pair, and says so. @returns whether it has started */
+  /**
+   * A bind that was lost since the ports were tested takes the next pair, and says so; but an address that a customer has been
+   * told is never another one unasked. @returns whether it has started @throws RetryableError('PortTaken')
+   */
   async function startContainers(desired: DesiredInstance, stop: AbortSignal): Promise<boolean> {
     try {
       await engine.start(desired, stop);
@@ -68,6 +71,7 @@ export function makeActions(world: World): Record<Action, Act> {
     } catch (error) {
       if (!(error instanceof PortTakenError) || desired.ports === null) throw error;
       const { http, longpolling } = desired.ports;
+      if (desired.wasReady) throw await portTaken(desired.ports, error);
       await reporter.report({
         id: desired.id,
         revision: desired.revision,
@@ -78,6 +82,12 @@ export function makeActions(world: World): Record<Action, Act> {
       await assignPorts(desired, [http, longpolling]);
       return false;
     }
+  }
+
+  async function portTaken(ports: PortPair, cause: PortTakenError): Promise<RetryableError> {
+    const [port = ports.http] = await engine.boundPorts(ports);
+    const message = `Another program on the server uses port ${port} of this instance. Free the port, or give the instance another one in its form: the customer is then told.`;
+    return new RetryableError('PortTaken', message, { cause, detail: String(port) });
   }
 
   /** Nothing is sold or started on a full disk: what runs needs the rest. */
@@ -178,7 +188,15 @@ export function makeActions(world: World): Record<Action, Act> {
     await engine.purge(desired, stop);
   }
 
+  /** What was made before there were marks gets them, once. */
+  async function adopt(desired: DesiredInstance): Promise<void> {
+    await engine.adopt(desired);
+    await databases.adopt(desired);
+    await reporter.report({ id: desired.id, revision: desired.revision, adopted: true });
+  }
+
   return {
+    adopt,
     assignPorts: async (desired, _, { wanted }) => wanted(await assignPorts(desired, [])),
     fetchRepositories: async (desired, { stop }) => {
       await roomOnDisk();

@@ -1,4 +1,11 @@
-import { filesMissing, ManagerError, RetryableError, TerminalError, whoIsAway } from '../errors.ts';
+import {
+  filesMissing,
+  foreignData,
+  ManagerError,
+  RetryableError,
+  TerminalError,
+  whoIsAway,
+} from '../errors.ts';
 import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import { logLine, progressReport } from './progress.ts';
@@ -23,8 +30,9 @@ export async function archive(
   const write = async () => {
     // What verifies as a whole copy of nothing would be the reason to remove the rest.
     if ((await engine.observe(desired)).data !== 'whole') throw filesMissing();
-    if ((await databases.observe(desired)) === 'offline')
-      await startOwnServer(desired, world, stop);
+    const database = await databases.observe(desired);
+    if (database === 'foreign' || database === 'unmarked') throw foreignData('database');
+    if (database === 'offline') await startOwnServer(desired, world, stop);
     return archives.write(desired, stop);
   };
   const written = await write().catch((error: unknown) => {

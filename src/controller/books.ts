@@ -36,6 +36,9 @@ export async function keepBooks(
   const { change, rung, ...verdict } = decideSubscription(desired, subscription, view);
   const soon = new Date(now().getTime() + HELD_FOR);
   const reviewAt = isDayCertain ? verdict.reviewAt : soon;
+  // A manager's database that is older than the host may not know of the payment.
+  if (rung !== null && !(await world.managerCheck.isTrusted()))
+    return { ...inOrder, reviewAt: soon };
   if (rung !== null && !mayDescend) return { ...inOrder, reviewAt: now() };
   if (rung === 'archive') return { isWritten: false, rung, change: change ?? {}, reviewAt };
   if (change === null) return { ...inOrder, reviewAt };

@@ -2,6 +2,7 @@ import type { Action, DesiredInstance, Report } from '../instance/types.ts';
 
 /** What people read while a step is under way. The addon translates by the reason; this is the English. */
 const SENTENCES = {
+  Marking: 'Marking the data as those of this instance.',
   AssigningPorts: 'Choosing free ports.',
   FetchingRepositories: 'Fetching the addon repositories.',
   Rendering: 'Writing the configuration.',
@@ -23,6 +24,7 @@ const SENTENCES = {
 type ProgressReason = keyof typeof SENTENCES;
 
 const REASON: Record<Action, ProgressReason> = {
+  adopt: 'Marking',
   assignPorts: 'AssigningPorts',
   fetchRepositories: 'FetchingRepositories',
   render: 'Rendering',

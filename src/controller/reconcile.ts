@@ -1,5 +1,6 @@
 import {
   filesMissing,
+  foreignData,
   isDiskFull,
   ManagerError,
   notEnoughDisk,
@@ -43,6 +44,10 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
       if (!desired) return; // an orphan: the sweep names it, nothing touches it
       last = desired;
 
+      if (world.managerCheck.distrust) {
+        await keepUp(desired, world, actions, signals);
+        return;
+      }
       const books = await keepBooks(desired, world, !hasDescended);
       reviewAt = books.reviewAt;
       hasDescended ||= books.rung !== null;
@@ -57,8 +62,9 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
         await reporter.report(await settledReport(desired, world, durations, reviewAt));
         return;
       }
-      if ('stall' in step) throw new TerminalError(step.stall, STALLED[step.stall] ?? step.because);
+      if ('stall' in step) throw stalled(step.stall, step.because, step.detail);
 
+      if (IS_NO_WAY_BACK.has(step.do) && !(await world.managerCheck.isTrusted())) return;
       // While it is tried again by itself, people go on reading what went wrong.
       if (signals.failures === 0) reporter.progress(stepReport(desired, step.do, now()));
       const log = world.log.child({ instance: id, name: desired.name, step: step.do });
@@ -92,6 +98,29 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
   }
 }
 
+/** What is not done on the word of a database that may be older than the host. */
+const IS_NO_WAY_BACK: ReadonlySet<Action> = new Set(['takeDown', 'purge']);
+
+/** What keeps a customer's Odoo up and changes nothing else. */
+const KEEPS_UP: ReadonlySet<Action> = new Set(['startDatabase', 'start', 'awaitAnswer']);
+
+/**
+ * All that is done while the manager's database is in doubt: what has run before, is wanted running and is the instance's own by
+ * its marks runs on. Nothing is reported: what is written now may belong to somebody else.
+ */
+async function keepUp(
+  desired: DesiredInstance,
+  world: World,
+  actions: ReturnType<typeof makeActions>,
+  signals: WorkSignals,
+): Promise<void> {
+  if (!desired.wasReady) return;
+  const step = decide(desired, await observe(desired, world));
+  if (step === null || 'stall' in step || !KEEPS_UP.has(step.do)) return;
+  world.log.info({ instance: desired.id, step: step.do, because: step.because }, 'step');
+  await actions[step.do](desired, signals, { lap: () => {}, wanted: () => {} });
+}
+
 /** Stopping and taking down must work whatever has become of Postgres, so it is not even asked. */
 async function observe(
   desired: DesiredInstance,
@@ -106,8 +135,15 @@ async function observe(
   // Without its secrets nobody gets into a Postgres of its own; and decide() goes no further anyway.
   if (standing === 'running' && desired.wasReady && seen.data !== 'whole')
     return { ...seen, database: 'offline' as const };
-  const database = needsDatabase ? await databases.observe(desired) : ('absent' as const);
+  // What is another's is not even looked into, and what has no mark not before it has one.
+  const isMine = seen.directory === 'own' || seen.directory === 'nobody';
+  const database = needsDatabase && isMine ? await databases.observe(desired) : ('absent' as const);
   return { ...seen, database };
+}
+
+function stalled(reason: string, because: string, detail = ''): TerminalError {
+  if (reason === 'ForeignData') return foreignData(detail);
+  return new TerminalError(reason, STALLED[reason] ?? because, { detail });
 }
 
 const STALLED: Readonly<Record<string, string>> = {
@@ -121,6 +157,7 @@ const BRIEF: ReadonlySet<Action> = new Set(['assignPorts', 'render']);
 
 /** What a step, or its last part, is called among the seconds that an instance took. */
 const STEP_NAME: Record<Action, string> = {
+  adopt: 'marks',
   assignPorts: 'ports',
   fetchRepositories: 'repositories',
   render: 'files',

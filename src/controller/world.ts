@@ -4,6 +4,7 @@ import type { Logger } from '../log.ts';
 import type { Brake } from './brake.ts';
 import type { Calendar } from './calendar.ts';
 import type { Liveness } from './liveness.ts';
+import type { ManagerCheck } from './manager-check.ts';
 import type { Reporter } from './reporter.ts';
 import type { Rooms } from './rooms.ts';
 
@@ -20,6 +21,8 @@ export interface World {
   readonly oneByOne: <T>(work: () => Promise<T>) => Promise<T>;
   /** Whether there is memory for one more instance to start. */
   readonly hasMemory: () => boolean;
+  /** Whether the manager's database may be believed. */
+  readonly managerCheck: ManagerCheck;
   readonly disk: Disk;
   /** Null: somebody else does that. */
   readonly firewall: Firewall | null;

@@ -1,14 +1,15 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ConfigError, RetryableError, TerminalError } from '../errors.ts';
+import { type ConfigError, foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { standingOf } from '../instance/decide.ts';
 import { databaseName, instanceOfDatabase } from '../instance/name.ts';
-import type { DesiredInstance, ObservedInstance, Plan } from '../instance/types.ts';
+import type { DesiredInstance, ObservedInstance, Owner, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
 import { adminLogin } from './admin-login.ts';
 import { renewUrl } from './base-url.ts';
 import { admitted, Cluster, type ClusterAddress } from './cluster.ts';
-import { copyTree, type Owner } from './copy-tree.ts';
+import { copyTree, type Owner as FileOwner } from './copy-tree.ts';
+import { databaseNumbers, databaseOwner, markDatabase } from './database-mark.ts';
 import { InstallLock } from './install-lock.ts';
 import { type Invitation, invitationLink } from './invitation.ts';
 import { openTransactionsOver } from './open-transactions.ts';
@@ -77,7 +78,7 @@ export interface OdooDatabasesOptions {
   readonly sourceOf: (templateCode: string) => Promise<{
     readonly image: string;
     readonly imageId: string;
-    readonly owner: Owner;
+    readonly owner: FileOwner;
     readonly postgres: PostgresImage | null;
   }>;
   /** The id that an image's tag has on this machine now; null when it is not here. */
@@ -171,12 +172,10 @@ export class OdooDatabases implements Databases {
   /** The final name exists only once the clone is complete: half-made ones have another. */
   async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
     // Its directory, template and own Postgres may be gone already.
-    if (standingOf(desired) === 'purged')
-      return (await this.#shared.has(this.#nameOf(desired))) ? 'ready' : 'absent';
+    if (standingOf(desired) === 'purged') return this.#stateOn(this.#shared, desired);
     const place = await this.#options.placeOf(desired);
-    const cluster = this.#clusterOf(place);
     try {
-      return (await cluster.has(this.#nameOf(desired))) ? 'ready' : 'absent';
+      return await this.#stateOn(this.#clusterOf(place), desired);
     } catch (error) {
       // A fresh copy that was started, and not adopted yet, has its template's password.
       if (place.own && (error instanceof RetryableError || isWrongPassword(error)))
@@ -188,6 +187,30 @@ export class OdooDatabases implements Databases {
   async list(): Promise<ReadonlySet<number>> {
     const names = await this.#shared.names();
     return new Set(names.flatMap((name) => instanceOfDatabase(this.#options.install, name) ?? []));
+  }
+
+  /** A Postgres of its own lies in the instance's directory: the mark there speaks for what has none. */
+  async #stateOn(
+    cluster: Cluster,
+    desired: DesiredInstance,
+  ): Promise<ObservedInstance['database']> {
+    const owner = await this.#ownerOn(cluster, desired);
+    if (owner === 'nobody') return 'absent';
+    if (owner === 'own' || (owner === 'unmarked' && cluster !== this.#shared)) return 'ready';
+    return owner;
+  }
+
+  #ownerOn(cluster: Cluster, desired: DesiredInstance): Promise<Owner> {
+    return databaseOwner(cluster, this.#nameOf(desired), this.#options.install, desired);
+  }
+
+  async adopt(desired: DesiredInstance): Promise<void> {
+    if ((await this.#ownerOn(this.#shared, desired)) === 'unmarked')
+      await markDatabase(this.#shared, this.#nameOf(desired), this.#options.install, desired);
+  }
+
+  async numbers(): Promise<number[]> {
+    return databaseNumbers(this.#shared, this.#options.install);
   }
 
   async setUrl(desired: DesiredInstance): Promise<void> {
@@ -266,7 +289,7 @@ export class OdooDatabases implements Databases {
     soon();
     const passwordHash = await this.#options.passwords.hashOf(place.adminPassword);
     await this.#personalise(cluster, login, desired, place, passwordHash);
-    await cluster.complete(login.database, database);
+    await this.#complete(cluster, login.database, desired);
   }
 
   /** Under another name until it is the customer's: what has the final name is complete. */
@@ -297,7 +320,7 @@ export class OdooDatabases implements Databases {
       copyFiles(),
     ]);
     await this.#personalise(cluster, login, desired, place, passwordHash);
-    await cluster.complete(unfinished, database);
+    await this.#complete(cluster, unfinished, desired);
   }
 
   async #personalise(
@@ -356,7 +379,7 @@ export class OdooDatabases implements Databases {
     if (options.isCopy)
       await cluster.enter(login, TOUCH, (session) => renewParameters(session, place.url));
     await cluster.disconnect(role);
-    await cluster.complete(database, role);
+    await this.#complete(cluster, database, desired);
   }
 
   /** The way in for who copies all of an instance's database while the instance does not run. */
@@ -375,6 +398,8 @@ export class OdooDatabases implements Databases {
   /** An instance's own Postgres goes with its files. */
   async drop(desired: DesiredInstance): Promise<void> {
     const name = this.#nameOf(desired);
+    const owner = await this.#ownerOn(this.#shared, desired);
+    if (owner !== 'own' && owner !== 'nobody') throw foreignData('database');
     await this.#shared.drop(name);
     await this.#shared.drop(`${name}_new`);
     await this.#shared.dropRole(name);
@@ -392,6 +417,12 @@ export class OdooDatabases implements Databases {
     for (const remains of [role, database]) await cluster.dropRole(remains);
     await cluster.ensureRole(role, password);
     await cluster.administer((client) => client.query(admitted(role, database)));
+  }
+
+  /** What has the final name is complete, and marked. */
+  async #complete(cluster: Cluster, unfinished: string, desired: DesiredInstance): Promise<void> {
+    await markDatabase(cluster, unfinished, this.#options.install, desired);
+    await cluster.complete(unfinished, this.#nameOf(desired));
   }
 
   /** The login of the instance's administrator, as it is now. */

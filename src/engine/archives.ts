@@ -33,6 +33,8 @@ const manifestSchema = z.object({
   format: z.literal(1),
   install: z.string(),
   instance: z.int().positive(),
+  /** Missing in archives of earlier versions. */
+  identity: z.uuid().optional(),
   name: z.string(),
   template: z.string(),
   modules: z.array(z.string()),
@@ -120,6 +122,7 @@ export class ArchiveStore implements Archives {
       format: 1,
       install,
       instance: desired.id,
+      identity: desired.identity,
       name: desired.name,
       template: desired.templateCode,
       modules: [...desired.modules],

@@ -8,6 +8,7 @@ export type Command = readonly [string, ...string[]];
 export const LABELS = {
   install: 'microsaas.install',
   instance: 'microsaas.instance',
+  identity: 'microsaas.identity',
   restart: 'microsaas.restart',
   digest: 'microsaas.digest',
   /** On a container that does one thing for the sidecar and ends: which thing. */

@@ -5,6 +5,7 @@ import { databaseName, networkOf, projectName } from '../instance/name.ts';
 import type {
   DesiredInstance,
   FetchedCommit,
+  MarkedInstance,
   ObservedInstance,
   PortPair,
   Repository,
@@ -13,13 +14,14 @@ import type { Engine, Health, Listed } from '../interfaces.ts';
 import { printable } from '../log.ts';
 import { isHealthy, isServing, showsLogin } from './answer.ts';
 import { compileCheckout, composeUp, containerLogs, containersRemove, LABELS } from './commands.ts';
+import type { DirectoryMarks } from './directory-mark.ts';
 import type { Container, DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
 import { removeStaleHelpers } from './helpers.ts';
 import type { Images } from './images.ts';
 import type { InstanceDirs } from './instance-dir.ts';
 import { Networks } from './networks.ts';
-import { containersState } from './observe.ts';
+import { containersOwner, containersState } from './observe.ts';
 import { odooOnce } from './odoo-once.ts';
 import { missingPackages } from './python-packages.ts';
 import { digestOf, type RenderInput, renderInstance, type Template } from './render.ts';
@@ -74,6 +76,7 @@ export interface ComposeEngineOptions {
   readonly images: Images;
   readonly templates: Templates;
   readonly dirs: InstanceDirs;
+  readonly marks: DirectoryMarks;
   readonly repositories: Repositories;
   readonly sharedSocketDirectory: string;
   readonly publishAddress: string;
@@ -94,14 +97,35 @@ export class ComposeEngine implements Engine {
     this.#networks = new Networks(options.install, options.api, options.docker);
   }
 
+  async adopt(desired: DesiredInstance): Promise<void> {
+    await this.#options.marks.adopt(desired);
+  }
+
+  async numbers(): Promise<number[]> {
+    const [containers, directories] = await Promise.all([
+      this.list(),
+      this.#options.marks.numbers(),
+    ]);
+    return [...new Set([...containers.keys(), ...directories])];
+  }
+
+  async marked(id: number): Promise<MarkedInstance | null> {
+    return this.#options.marks.read(id);
+  }
+
   async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
-    const { dirs, repositories } = this.#options;
+    const { dirs, marks, repositories } = this.#options;
     const containers = await this.#containersOf(desired);
     const standing = standingOf(desired);
+    const owners = {
+      directory: await marks.ownerOf(desired),
+      containerOwner: containersOwner(containers, desired.identity),
+    };
     const data = await this.#dataState(desired);
     // Stopping and removing must work whatever has become of the template.
     if (standing !== 'running')
       return {
+        ...owners,
         checkouts: 'current',
         files: standing === 'purged' && !(await dirs.exists(desired.id)) ? 'absent' : 'current',
         data,
@@ -115,6 +139,7 @@ export class ComposeEngine implements Engine {
     const state = containersState(containers, this.#servicesOf(desired), digest);
     const isUp = state !== 'none' && state !== 'stopped';
     return {
+      ...owners,
       checkouts: fetched.every(Boolean) ? 'current' : 'missing',
       files: digest === '' ? 'absent' : await dirs.filesState(desired.id, digest, isUp),
       data,
@@ -164,8 +189,10 @@ export class ComposeEngine implements Engine {
   }
 
   async render(desired: DesiredInstance): Promise<void> {
-    const { dirs, images, templates } = this.#options;
+    const { dirs, images, marks, templates } = this.#options;
     const template = templates.get(desired.templateCode);
+    await marks.claim(desired);
+    await marks.renew(desired);
     const image = await this.#imageOf(desired, template);
     const odoo = await images.user(image);
     const { dbPassword, masterPasswordHash } = desired.wasReady
@@ -294,10 +321,10 @@ export class ComposeEngine implements Engine {
     await this.#networks.removeUnless(network, isWanted);
   }
 
-  url(desired: DesiredInstance): string {
+  url({ id, ports }: Pick<DesiredInstance, 'id' | 'ports'>): string {
     return this.#options.urlPattern
-      .replaceAll('{port}', String(desired.ports?.http ?? ''))
-      .replaceAll('{id}', String(desired.id));
+      .replaceAll('{port}', String(ports?.http ?? ''))
+      .replaceAll('{id}', String(id));
   }
 
   async list(): Promise<Map<number, Listed>> {
@@ -365,6 +392,7 @@ export class ComposeEngine implements Engine {
     return {
       install,
       instance: desired.id,
+      identity: desired.identity,
       templateCode: desired.templateCode,
       directory: dirs.paths(desired.id).directory,
       sharedSocketDirectory,

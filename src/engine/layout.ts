@@ -3,6 +3,8 @@ import { join } from 'node:path';
 /** Where everything of one instance lies. All absolute. */
 export interface InstancePaths {
   readonly directory: string;
+  /** Whose directory it is: see directory-mark.ts. */
+  readonly mark: string;
   readonly compose: string;
   readonly etc: string;
   readonly conf: string;
@@ -28,6 +30,7 @@ export function instancePaths(directory: string): InstancePaths {
   const etc = join(directory, 'etc');
   return {
     directory,
+    mark: join(directory, 'identity.json'),
     compose: join(directory, 'docker-compose.yml'),
     etc,
     conf: join(etc, 'odoo.conf'),

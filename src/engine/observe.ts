@@ -1,7 +1,15 @@
-import type { ObservedInstance } from '../instance/types.ts';
+import type { ObservedInstance, Owner } from '../instance/types.ts';
 import { LABELS } from './commands.ts';
 import type { Container } from './docker-api.ts';
 import { areSameButLimits } from './render.ts';
+
+/** Whose an instance's containers are, by the label that its files gave them. */
+export function containersOwner(containers: readonly Container[], identity: string): Owner {
+  if (containers.length === 0) return 'nobody';
+  const labels = containers.map((container) => container.labels[LABELS.identity]);
+  if (labels.some((label) => label !== undefined && label !== identity)) return 'foreign';
+  return labels.includes(undefined) ? 'unmarked' : 'own';
+}
 
 /** Docker's words for a container that is (or is just becoming) up. */
 const UP = new Set(['running', 'restarting']);

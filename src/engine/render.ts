@@ -40,6 +40,8 @@ export interface Template {
 export interface RenderInput {
   readonly install: string;
   readonly instance: number;
+  /** Never another one for the same number, but after a restore: no part of the digest. */
+  readonly identity: string;
   readonly templateCode: string;
   /** Absolute: the instance's own directory. */
   readonly directory: string;
@@ -75,8 +77,9 @@ export interface Rendered {
 
 /**
  * Tells inputs apart: 64 hexadecimal digits for all but the limits, a dash and 8 for these. The order of keys does not matter.
+ * Whose the instance is, is no reason to make its files again.
  */
-export function digestOf({ memoryMb, cpus, ...rest }: RenderInput): string {
+export function digestOf({ identity: _, memoryMb, cpus, ...rest }: RenderInput): string {
   return `${sha256(rest)}-${sha256({ memoryMb, cpus }).slice(0, 8)}`;
 }
 
@@ -140,6 +143,7 @@ function labelsOf(input: RenderInput, digest: string): Record<string, string> {
   return {
     [LABELS.install]: input.install,
     [LABELS.instance]: String(input.instance),
+    [LABELS.identity]: input.identity,
     [LABELS.restart]: String(input.restartCount),
     [LABELS.digest]: digest,
   };

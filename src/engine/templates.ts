@@ -113,6 +113,7 @@ function madeUpInputs(templateCode: string): RenderInput[] {
   const bare: RenderInput = {
     install: 'madeup',
     instance: 1,
+    identity: '00000000-0000-4000-8000-000000000001',
     templateCode,
     directory: '/srv/madeup/instances/1',
     sharedSocketDirectory: '/srv/madeup/postgresql',

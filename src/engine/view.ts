@@ -19,6 +19,7 @@ export function viewOf(template: Template, input: RenderInput, digest: string) {
   return {
     install: input.install,
     instance: String(input.instance),
+    identity: input.identity,
     odooContainer: `${project}-odoo`,
     dbContainer: `${project}-db`,
     digest,

@@ -8,10 +8,13 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
   const isUp = seen.containers !== 'none' && seen.containers !== 'stopped';
   const standing = standingOf(desired);
 
-  switch (standing) {
-    case 'draft':
-      return null;
+  if (standing === 'draft') return null;
+  const foreign = foreignPart(desired, seen);
+  if (foreign)
+    return { stall: 'ForeignData', because: `the ${foreign} is another's`, detail: foreign };
+  if (desired.mayAdopt) return { do: 'adopt', because: 'made before there were marks' };
 
+  switch (standing) {
     case 'running':
       if (desired.ports === null) return { do: 'assignPorts', because: 'no ports yet' };
       // Before anything is made: only the configuration may be made again.
@@ -60,6 +63,23 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
 /** A database is there only once all that goes with it has been made. */
 function hadData({ wasReady }: DesiredInstance, { database }: ObservedInstance): boolean {
   return wasReady || database === 'ready';
+}
+
+/**
+ * What is here under the instance's number and is not its own, by the mark on it; null when there is nothing of the kind.
+ * What has no mark is nobody's to take, except what was made before there were marks.
+ */
+function foreignPart(
+  { mayAdopt }: DesiredInstance,
+  { containerOwner, database, directory }: ObservedInstance,
+): 'directory' | 'database' | 'container' | null {
+  const isForeign = (owner: string, mayBeUnmarked: boolean) =>
+    owner === 'foreign' || (owner === 'unmarked' && !mayBeUnmarked);
+  if (isForeign(directory, mayAdopt)) return 'directory';
+  if (isForeign(database, mayAdopt)) return 'database';
+  // Made from older files: whose these are says their directory.
+  if (isForeign(containerOwner, mayAdopt || directory === 'own')) return 'container';
+  return null;
 }
 
 /** What people wish, unless the subscription stands in its way (subscription.ts decides that). */

@@ -38,9 +38,23 @@ export interface Customer {
   readonly countryCode: string;
 }
 
+/** Which unit of which invoice line an instance was sold as. */
+export interface SoldAs {
+  readonly lineId: number;
+  readonly unit: number;
+  /** When the line was made, to the microsecond: after a restore another line may have the number, never this moment too. */
+  readonly madeAt: string;
+}
+
 /** What the manager says one instance should be. */
 export interface DesiredInstance {
   readonly id: number;
+  /** A UUID that Odoo made with the row. Data belong to an instance only if their mark says so: numbers may come again. */
+  readonly identity: string;
+  /** Its data were made before there were marks: what has none may be given the instance's. */
+  readonly mayAdopt: boolean;
+  /** Null when a person made it by hand. */
+  readonly soldAs: SoldAs | null;
   /** A label for people. Never part of a name, a path, an argument or a file's syntax. */
   readonly name: string;
   readonly active: boolean;
@@ -77,16 +91,26 @@ export interface DesiredInstance {
   readonly managerTime: Date;
 }
 
+/** Whose something is, by its mark. `unmarked`: it is there and has none. */
+export type Owner = 'nobody' | 'own' | 'unmarked' | 'foreign';
+
 /** What the world looks like for one instance. */
 export interface ObservedInstance {
+  /** Whose the directory of this number is. */
+  readonly directory: Owner;
+  /** Whose the containers of this number are. */
+  readonly containerOwner: Owner;
   /** Whether every repository of the instance has its checkout on disk. */
   readonly checkouts: 'missing' | 'current';
   /** The rendered files, held against what would be rendered now. */
   readonly files: 'absent' | 'stale' | 'current';
   /** What is made once and never again: its secrets, and the files that Odoo keeps beside its database. */
   readonly data: 'absent' | 'partial' | 'whole';
-  /** `offline`: the instance's own Postgres is not up, so nobody can tell. */
-  readonly database: 'offline' | 'absent' | 'ready';
+  /**
+   * `offline`: the instance's own Postgres is not up, so nobody can tell. `unmarked`, `foreign`: one of its name is there, and
+   * has no mark, or another instance's.
+   */
+  readonly database: 'offline' | 'absent' | 'ready' | 'unmarked' | 'foreign';
   /** `outdated`: up, but made from older files. `paused`: there, but the kernel gives one of them no time. */
   readonly containers: 'none' | 'stopped' | 'paused' | 'partial' | 'outdated' | 'running';
   /** `/web/login` answered 200 just now. */
@@ -99,6 +123,7 @@ export interface ObservedInstance {
 
 /** The steps that can be taken. Each may be repeated, and its outcome shows in the next observation. */
 export type Action =
+  | 'adopt'
   | 'assignPorts'
   | 'fetchRepositories'
   | 'render'
@@ -115,7 +140,7 @@ export type Action =
 /** What to do next and why; `stall` means that only a person can help. */
 export type Step =
   | { readonly do: Action; readonly because: string }
-  | { readonly stall: string; readonly because: string };
+  | { readonly stall: string; readonly because: string; readonly detail?: string };
 
 /** One whole unit of a paid plan line, which is owed one instance. */
 export interface PlanUnit {
@@ -189,6 +214,20 @@ export interface Report {
   readonly commits?: readonly FetchedCommit[];
   readonly subscription?: SubscriptionChange;
   readonly active?: boolean;
+  /** All that it has is marked now. */
+  readonly adopted?: true;
+}
+
+/** What is on the host of one instance, as its mark says: enough for Odoo to have its record again. */
+export interface MarkedInstance {
+  readonly id: number;
+  readonly identity: string;
+  readonly name: string;
+  readonly templateCode: string;
+  readonly ports: PortPair | null;
+  readonly restartCount: number;
+  readonly repositories: ReadonlyArray<Omit<Repository, 'id'>>;
+  readonly soldAs: SoldAs | null;
 }
 
 /** A commit that was fetched for a repository. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type {
   DesiredInstance,
   InstanceState,
+  MarkedInstance,
   Plan,
   Report,
   Repository,
@@ -64,6 +65,9 @@ export const facts = z
     addon_version: z.string(),
     http_ports: portRange,
     longpolling_ports: portRange,
+    database_uuid: z.string(),
+    checkpoint: z.int(),
+    highest_instance: z.int(),
   })
   .transform(
     (row): ManagerFacts => ({
@@ -71,6 +75,9 @@ export const facts = z
       addonVersion: row.addon_version,
       httpPorts: row.http_ports,
       longpollingPorts: row.longpolling_ports,
+      databaseUuid: row.database_uuid,
+      checkpoint: row.checkpoint,
+      highestInstance: row.highest_instance,
     }),
   );
 
@@ -88,9 +95,16 @@ const customer = z
     countryCode: country_code,
   }));
 
+const soldAs = z
+  .object({ line_id: id, unit: z.int(), made_at: z.string() })
+  .transform((row) => ({ lineId: row.line_id, unit: row.unit, madeAt: row.made_at }));
+
 const desired = z
   .object({
     id,
+    identity: z.uuid(),
+    may_adopt: z.boolean(),
+    sold_as: z.union([z.literal(false), soldAs]),
     name: z.string(),
     active: z.boolean(),
     state: instanceState,
@@ -118,6 +132,9 @@ const desired = z
   .transform(
     (row): DesiredInstance => ({
       id: row.id,
+      identity: row.identity,
+      mayAdopt: row.may_adopt,
+      soldAs: row.sold_as || null,
       name: row.name,
       active: row.active,
       state: row.state,
@@ -164,5 +181,29 @@ export function reportRow(report: Report): Record<string, unknown> {
     commits: report.commits,
     subscription: report.subscription && subscriptionRow(report.subscription),
     active: report.active,
+    adopted: report.adopted,
+  };
+}
+
+/** One instance as `microsaas_adopt` takes it. */
+export function markedRow(
+  found: MarkedInstance & { readonly running: boolean; readonly hasData: boolean },
+) {
+  const { soldAs } = found;
+  return {
+    id: found.id,
+    identity: found.identity,
+    name: found.name,
+    template_code: found.templateCode,
+    http_port: found.ports?.http ?? 0,
+    longpolling_port: found.ports?.longpolling ?? 0,
+    restart_count: found.restartCount,
+    running: found.running,
+    was_ready: found.hasData,
+    repositories: found.repositories.map(({ isOfPlan, ...rest }) => ({
+      ...rest,
+      of_plan: isOfPlan,
+    })),
+    sold_as: soldAs && { line_id: soldAs.lineId, unit: soldAs.unit, made_at: soldAs.madeAt },
   };
 }

@@ -1,9 +1,11 @@
 import { ManagerError } from '../errors.ts';
 import type { Descents } from '../instance/brake.ts';
+import type { Distrust } from '../instance/manager-history.ts';
 import type {
   DesiredInstance,
   InstanceState,
   Invoice,
+  MarkedInstance,
   Plan,
   PlanReport,
   PlanUnit,
@@ -19,12 +21,14 @@ import {
   facts,
   ids,
   instanceStates,
+  markedRow,
   plans,
   reportRow,
   suggestedPorts,
 } from './instance-rows.ts';
 import { invoice } from './invoice-rows.ts';
 import type { OdooClient } from './odoo-client.ts';
+import { id } from './odoo-values.ts';
 import { descents } from './subscription-rows.ts';
 
 const INSTANCE = 'odoo.docker.instance';
@@ -65,15 +69,31 @@ export class OdooManager implements Manager {
     return this.#odoo.call(INVOICE, 'microsaas_invoice', { invoice_id: id }, invoice);
   }
 
-  async claim(units: readonly PlanUnit[]): Promise<number[]> {
+  async claim(units: readonly PlanUnit[], above: number): Promise<number[]> {
     if (units.length === 0) return [];
-    const args = { units: units.map(({ lineId, unit }) => ({ line_id: lineId, unit })) };
+    const rows = units.map(({ lineId, unit }) => ({ line_id: lineId, unit }));
+    const args = { units: rows, above };
     const claimed = await this.#odoo.call(INSTANCE, 'microsaas_claim', args, ids);
     if (claimed.length === units.length) return claimed;
     throw new ManagerError(
       'server',
       `${INSTANCE}.microsaas_claim answered ${claimed.length} ids for ${units.length} units`,
     );
+  }
+
+  checkpoint(): Promise<number> {
+    return this.#odoo.call(INSTANCE, 'microsaas_checkpoint', {}, id);
+  }
+
+  async distrust(kind: Distrust, above: number, found: readonly string[]): Promise<void> {
+    await this.#odoo.call(INSTANCE, 'microsaas_distrust', { kind, above, found }, done);
+  }
+
+  /** Makes records again of instances that Odoo has lost. @returns the ids of those that have one now */
+  adopt(
+    found: ReadonlyArray<MarkedInstance & { readonly running: boolean; readonly hasData: boolean }>,
+  ): Promise<number[]> {
+    return this.#odoo.call(INSTANCE, 'microsaas_adopt', { found: found.map(markedRow) }, ids);
   }
 
   async hold(invoiceId: number, reason: string, message: string): Promise<void> {

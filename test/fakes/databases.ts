@@ -1,4 +1,4 @@
-import { RetryableError, TerminalError } from '../../src/errors.ts';
+import { foreignData, RetryableError, TerminalError } from '../../src/errors.ts';
 import { standingOf } from '../../src/instance/decide.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../../src/instance/types.ts';
 import type { Databases } from '../../src/interfaces.ts';
@@ -10,6 +10,8 @@ import { hasOwnDatabase } from './engine.ts';
  */
 export class FakeDatabases implements Databases {
   readonly present = new Set<number>();
+  /** The identity in the mark of each. */
+  readonly marks = new Map<number, string>();
   /** Module sets and languages that have a template database. */
   readonly templates = new Set<string>();
   /** Those of them that may go as soon as no plan wants them. */
@@ -27,6 +29,15 @@ export class FakeDatabases implements Databases {
   /** @param isDatabaseUp whether an instance's own Postgres is up */
   constructor(isDatabaseUp: (id: number) => boolean) {
     this.#isDatabaseUp = isDatabaseUp;
+  }
+
+  async adopt({ id, identity }: DesiredInstance): Promise<void> {
+    if (this.present.has(id) && !this.marks.has(id)) this.marks.set(id, identity);
+  }
+
+  async numbers(): Promise<number[]> {
+    this.#checkHere();
+    return [...this.present];
   }
 
   async ping(): Promise<void> {
@@ -49,8 +60,10 @@ export class FakeDatabases implements Databases {
     return { link, isFirst: !this.loggedIn.has(id) };
   }
 
-  async drop({ id }: DesiredInstance): Promise<void> {
+  async drop({ id, identity }: DesiredInstance): Promise<void> {
     this.#checkHere();
+    if (this.present.has(id) && this.marks.get(id) !== identity) throw foreignData('database');
+    this.marks.delete(id);
     this.present.delete(id);
     this.changes += 1;
   }
@@ -64,7 +77,10 @@ export class FakeDatabases implements Databases {
     if (hasOwnDatabase(desired) && standingOf(desired) !== 'purged') {
       if (!this.#isDatabaseUp(desired.id)) return 'offline';
     } else this.#checkHere();
-    return this.present.has(desired.id) ? 'ready' : 'absent';
+    if (!this.present.has(desired.id)) return 'absent';
+    const mark = this.marks.get(desired.id);
+    if (mark === undefined) return 'unmarked';
+    return mark === desired.identity ? 'ready' : 'foreign';
   }
 
   async list(): Promise<ReadonlySet<number>> {
@@ -87,6 +103,7 @@ export class FakeDatabases implements Databases {
     told.soon();
     await Promise.resolve(); // whoever was told begins
     this.present.add(desired.id);
+    this.marks.set(desired.id, desired.identity);
     this.usedSpares += 1;
     this.changes += 1;
   }

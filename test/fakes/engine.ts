@@ -1,10 +1,20 @@
-import { PortTakenError, RetryableError, TerminalError } from '../../src/errors.ts';
+import { foreignData, PortTakenError, RetryableError, TerminalError } from '../../src/errors.ts';
 import { standingOf } from '../../src/instance/decide.ts';
-import type { DesiredInstance, ObservedInstance, PortPair } from '../../src/instance/types.ts';
+import type {
+  DesiredInstance,
+  MarkedInstance,
+  ObservedInstance,
+  Owner,
+  PortPair,
+} from '../../src/instance/types.ts';
 import type { Engine, Health } from '../../src/interfaces.ts';
 
 /** What the host has of one instance. */
 interface Project {
+  /** The mark in its directory; null: none. */
+  mark: MarkedInstance | null;
+  /** The identity that its containers were made with. */
+  containersMark: string | null;
   /** What its files were rendered from; null: no files. */
   files: string | null;
   /** Its own Postgres, where its template has one. */
@@ -55,6 +65,8 @@ export class FakeEngine implements Engine {
     const fetched = desired.repositories.every(({ commit }) => this.checkouts.has(commit));
     const isOutdated = project.containers === 'running' && project.madeFrom !== wanted;
     return {
+      directory: ownerOf(project.files !== null, project.mark?.identity, desired),
+      containerOwner: ownerOf(project.containers !== 'none', project.containersMark, desired),
       checkouts: fetched ? 'current' : 'missing',
       files: project.files === null ? 'absent' : project.files === wanted ? 'current' : 'stale',
       data: this.emptied.has(desired.id) ? 'partial' : 'whole',
@@ -67,6 +79,23 @@ export class FakeEngine implements Engine {
       answering: project.containers === 'running' && project.isAnswering,
       appsList: project.appsList === commitsOf(desired) ? 'current' : 'stale',
     };
+  }
+
+  async adopt(desired: DesiredInstance): Promise<void> {
+    const project = this.#projectOf(desired.id);
+    if (project.files !== null) project.mark ??= markOf(desired);
+  }
+
+  async numbers(): Promise<number[]> {
+    this.#checkHere();
+    const found = [...this.projects].filter(
+      ([, { files, containers }]) => files !== null || containers !== 'none',
+    );
+    return found.map(([id]) => id);
+  }
+
+  async marked(id: number): Promise<MarkedInstance | null> {
+    return this.projects.get(id)?.mark ?? null;
   }
 
   async boundPorts({ http, longpolling }: PortPair): Promise<number[]> {
@@ -92,8 +121,10 @@ export class FakeEngine implements Engine {
       throw new TerminalError('UnknownTemplate', 'There is no template of this name.');
     if (desired.wasReady && this.emptied.has(desired.id))
       throw new Error(`data of ${desired.id} would be made anew`);
+    const project = this.#projectOf(desired.id);
+    if (project.mark && project.mark.identity !== desired.identity) throw foreignData('directory');
     this.changes += 1;
-    this.#projectOf(desired.id).files = filesFor(desired);
+    Object.assign(project, { mark: markOf(desired), files: filesFor(desired) });
   }
 
   async startDatabase(desired: DesiredInstance): Promise<void> {
@@ -114,7 +145,8 @@ export class FakeEngine implements Engine {
     this.#release(project);
     for (const port of [ports.http, ports.longpolling]) this.#portOwners.set(port, id);
     const up = { containers: 'running', isDatabaseUp: hasOwnDatabase(desired) } as const;
-    Object.assign(project, { ...up, madeFrom: project.files, ports, isAnswering: false });
+    const made = { madeFrom: project.files, containersMark: desired.identity };
+    Object.assign(project, { ...up, ...made, ports, isAnswering: false });
     this.happened(id);
   }
 
@@ -171,7 +203,7 @@ export class FakeEngine implements Engine {
     this.projects.delete(id);
   }
 
-  url({ ports }: DesiredInstance): string {
+  url({ ports }: Pick<DesiredInstance, 'ports'>): string {
     return `http://127.0.0.1:${ports?.http}`;
   }
 
@@ -266,6 +298,8 @@ export class FakeEngine implements Engine {
 
   #projectOf(id: number): Project {
     const project = this.projects.get(id) ?? {
+      mark: null,
+      containersMark: null,
       files: null,
       isDatabaseUp: false,
       containers: 'none',
@@ -284,6 +318,8 @@ export class FakeEngine implements Engine {
 }
 
 const NOTHING = {
+  directory: 'nobody',
+  containerOwner: 'nobody',
   checkouts: 'missing',
   files: 'absent',
   data: 'absent',
@@ -294,6 +330,22 @@ const NOTHING = {
 
 function commitsOf({ repositories }: DesiredInstance): string {
   return repositories.map(({ commit }) => commit).join();
+}
+
+function ownerOf(
+  isThere: boolean,
+  mark: string | null | undefined,
+  { identity }: DesiredInstance,
+): Owner {
+  if (!isThere) return 'nobody';
+  if (!mark) return 'unmarked';
+  return mark === identity ? 'own' : 'foreign';
+}
+
+function markOf(desired: DesiredInstance): MarkedInstance {
+  const { id, identity, name, ports, restartCount, soldAs, templateCode } = desired;
+  const repositories = desired.repositories.map(({ id: _, ...repository }) => repository);
+  return { id, identity, name, ports, restartCount, soldAs, templateCode, repositories };
 }
 
 export function hasOwnDatabase({ templateCode }: DesiredInstance): boolean {

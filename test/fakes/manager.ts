@@ -1,6 +1,7 @@
 import { ManagerError } from '../../src/errors.ts';
 import type { Descents } from '../../src/instance/brake.ts';
 import { wholeUnits } from '../../src/instance/from-invoices.ts';
+import type { Distrust } from '../../src/instance/manager-history.ts';
 import type {
   DesiredInstance,
   Invoice,
@@ -13,7 +14,7 @@ import type {
   TemplateSummary,
 } from '../../src/instance/types.ts';
 import type { Clock, Manager, ManagerFacts, PortRange } from '../../src/interfaces.ts';
-import { anInstance, anInvoice, aPlanLine } from '../support/samples.ts';
+import { anInstance, anInvoice, aPlanLine, identityOf } from '../support/samples.ts';
 import { applyChange } from './apply-change.ts';
 import { FreePorts } from './free-ports.ts';
 
@@ -51,14 +52,21 @@ export class FakeManager implements Manager {
   /** The instances that wait for people's word, and those that people have let go down. */
   readonly waiting = new Set<number>();
   readonly approved = new Set<number>();
+  /** What people were told about the database being in doubt. */
+  distrusted: { readonly kind: Distrust; readonly found: readonly string[] } | null = null;
+  databaseUuid = '0a1b2c3d-0000-4000-8000-000000000001';
   /** True: every call fails as it does when Odoo is down. */
   isAway = false;
 
   readonly now: Clock;
-  readonly #facts: Omit<ManagerFacts, 'installId'>;
+  readonly #facts: Pick<ManagerFacts, 'addonVersion' | 'httpPorts' | 'longpollingPorts'>;
+  #checkpoint = 0;
+  #lastId = 0;
+  /** Tells the identities of one number apart that comes again after a restore. */
+  #made = 0;
   #installId = '';
-  readonly #http: FreePorts;
-  readonly #longpolling: FreePorts;
+  #http: FreePorts;
+  #longpolling: FreePorts;
   readonly #claimed = new Map<string, number>();
   readonly #invoiceOfLine = new Map<number, number>();
   /** Invoices with paid units that nobody has claimed, oldest first. */
@@ -81,7 +89,13 @@ export class FakeManager implements Manager {
   async hello(installId: string): Promise<ManagerFacts> {
     this.#checkHere();
     this.#installId ||= installId;
-    return { ...this.#facts, installId: this.#installId };
+    return {
+      ...this.#facts,
+      installId: this.#installId,
+      databaseUuid: this.databaseUuid,
+      checkpoint: this.#checkpoint,
+      highestInstance: this.#lastId,
+    };
   }
 
   async due(limit: number): Promise<number[]> {
@@ -108,8 +122,21 @@ export class FakeManager implements Manager {
     return this.invoices.get(id) ?? null;
   }
 
-  async claim(units: readonly PlanUnit[]): Promise<number[]> {
+  async checkpoint(): Promise<number> {
     this.#checkHere();
+    this.#checkpoint += 1;
+    return this.#checkpoint;
+  }
+
+  async distrust(kind: Distrust, above: number, found: readonly string[]): Promise<void> {
+    this.#checkHere();
+    this.#lastId = Math.max(this.#lastId, above);
+    this.distrusted ??= { kind, found };
+  }
+
+  async claim(units: readonly PlanUnit[], above: number): Promise<number[]> {
+    this.#checkHere();
+    this.#lastId = Math.max(this.#lastId, above);
     return units.map(({ lineId, unit }) => {
       const key = `${lineId}/${unit}`;
       const known = this.#claimed.get(key);
@@ -204,13 +231,16 @@ export class FakeManager implements Manager {
 
   /** A new row, due at once. @returns its id. */
   insert(wish: Partial<DesiredInstance>, unit: PlanUnit | null = null): number {
-    const id = this.rows.size + 1;
+    this.#lastId += 1;
+    this.#made += 1;
+    const id = this.#lastId;
     const requestedAt = this.now().getTime() / 1000;
     const row = anInstance({
       state: 'draft',
       wasReady: false,
       ports: null,
       requestedAt,
+      identity: identityOf(id, this.#made),
       ...wish,
       id,
     });
@@ -250,6 +280,43 @@ export class FakeManager implements Manager {
     if (at !== null) (at <= this.now() ? this.#due : this.#later).add(id);
   }
 
+  /** A dump of the database. @returns what puts it in place of the present one */
+  dump(): () => void {
+    const kept = structuredClone({
+      rows: this.rows,
+      invoices: this.invoices,
+      claimed: this.#claimed,
+      invoiceOfLine: this.#invoiceOfLine,
+      open: this.#open,
+      due: this.#due,
+      later: this.#later,
+    });
+    const [checkpoint, lastId] = [this.#checkpoint, this.#lastId];
+    return () => {
+      refill(this.rows, kept.rows);
+      refill(this.invoices, kept.invoices);
+      refill(this.#claimed, kept.claimed);
+      refill(this.#invoiceOfLine, kept.invoiceOfLine);
+      for (const [now, then] of [
+        [this.#open, kept.open],
+        [this.#due, kept.due],
+        [this.#later, kept.later],
+      ] as const) {
+        now.clear();
+        for (const id of then) now.add(id);
+      }
+      this.#checkpoint = checkpoint;
+      this.#lastId = lastId;
+      this.#http = new FreePorts(this.#facts.httpPorts);
+      this.#longpolling = new FreePorts(this.#facts.longpollingPorts);
+      for (const { id, ports } of this.rows.values())
+        if (ports) {
+          this.#http.give(id, ports.http);
+          this.#longpolling.give(id, ports.longpolling);
+        }
+    };
+  }
+
   #changeLine(invoiceId: number, lineId: number, change: Partial<InvoiceLine>): void {
     const lines = this.invoices.get(invoiceId)?.lines ?? [];
     this.changeInvoice(invoiceId, {
@@ -266,14 +333,17 @@ export class FakeManager implements Manager {
     const row = this.rows.get(report.id);
     if (!row) return;
     const { ports, log, nextReview, commits, subscription, secondsToReady, ...plain } = report;
-    const { revision, detail, ...written } = plain;
+    const { revision, detail, adopted, ...written } = plain;
     Object.assign(row, written);
+    if (adopted) row.mayAdopt = false;
     if (secondsToReady !== undefined || report.state === 'running') row.wasReady = true;
-    if (ports) {
+    // An address that a customer was told stays theirs after the removal.
+    const isKept = ports?.http === 0 && row.wasReady;
+    if (ports && !isKept) {
       this.#http.give(row.id, ports.http);
       this.#longpolling.give(row.id, ports.longpolling);
-      row.ports = ports.http > 0 ? ports : null;
     }
+    if (ports) row.ports = ports.http > 0 ? ports : null;
     if (log) row.log = [...row.log, ...log].slice(-100);
     if (commits)
       row.repositories = row.repositories.map((repository) => ({
@@ -301,4 +371,9 @@ function first(set: ReadonlySet<number>, count: number): number[] {
     found.push(it);
   }
   return found;
+}
+
+function refill<K, V>(map: Map<K, V>, entries: ReadonlyMap<K, V>): void {
+  map.clear();
+  for (const [key, value] of entries) map.set(key, value);
 }

@@ -7,10 +7,11 @@ import type { Client } from 'pg';
 import { Cluster } from '../../src/databases/cluster.ts';
 import type { OdooDatabases } from '../../src/databases/databases.ts';
 import type { InstanceDirs } from '../../src/engine/instance-dir.ts';
+import { TerminalError } from '../../src/errors.ts';
 import { databaseName, templatePrefix } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import { quoted, withSql } from '../../stack/sql.ts';
-import { anInstance, aPlan } from '../support/samples.ts';
+import { anInstance, aPlan, identityOf } from '../support/samples.ts';
 import { tenantDatabases } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
@@ -106,6 +107,43 @@ describe('the customers’ databases on a real Postgres', function () {
     await create(other);
   });
   after(() => postgres?.remove());
+
+  const commentOn = async (database: string) =>
+    withSql(postgres.server, 'postgres', async (sql) => {
+      const query = `SELECT shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname = $1`;
+      const [row] = await sql(query, [database]);
+      return row?.['comment'];
+    });
+
+  it('marks each database as its instance’s, clones of a spare too', async () => {
+    for (const desired of [one, other, third]) {
+      const mark = { install: postgres.install, identity: desired.identity };
+      expect(JSON.parse(String(await commentOn(nameOf(desired))))).to.deep.equal(mark);
+      expect(await databases.observe(desired)).to.equal('ready');
+    }
+    expect(await databases.numbers()).to.have.members([one.id, other.id, third.id]);
+  });
+
+  it('knows another’s database by its mark, and drops none', async () => {
+    const newcomer = { ...one, identity: identityOf(one.id, 1) };
+    expect(await databases.observe(newcomer)).to.equal('foreign');
+    const error = await databases.drop(newcomer).catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(TerminalError).with.property('reason', 'ForeignData');
+    await databases.adopt(newcomer);
+    expect(await databases.observe(one)).to.equal('ready');
+  });
+
+  it('adopts only what has no mark', async () => {
+    await withSql(postgres.server, 'postgres', (sql) =>
+      sql(`COMMENT ON DATABASE ${quoted(nameOf(one))} IS NULL`),
+    );
+    expect(await databases.observe(one)).to.equal('unmarked');
+    expect(await databases.drop(one).catch((thrown: unknown) => thrown)).to.be.instanceOf(
+      TerminalError,
+    );
+    await databases.adopt(one);
+    expect(await databases.observe(one)).to.equal('ready');
+  });
 
   it('builds a template once, however many customers ask together', async () => {
     expect(inits).to.equal(1);

@@ -36,7 +36,7 @@ describe('renewals in the real Odoo 19', function () {
     const invoice = await sale.invoice();
     await (await sale.payment(invoice))();
     const line = (await manager.invoice(invoice))?.lines[0]?.id ?? 0;
-    const [instance = 0] = await manager.claim([{ lineId: line, unit: 1 }]);
+    const [instance = 0] = await manager.claim([{ lineId: line, unit: 1 }], 0);
     return (await manager.desired([instance]))[0]?.subscription?.id ?? 0;
   }
 

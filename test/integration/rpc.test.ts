@@ -61,8 +61,8 @@ describe('the three RPC ways to the real Odoo 19', function () {
       const [line] = invoice?.lines ?? [];
       expect(line).to.include({ isPlan: true, quantity: 1 });
       const unit = { lineId: line?.id ?? 0, unit: 1 };
-      const [id = 0] = await manager.claim([unit]);
-      expect(await manager.claim([unit, unit])).to.deep.equal([id, id]);
+      const [id = 0] = await manager.claim([unit], 0);
+      expect(await manager.claim([unit, unit], 0)).to.deep.equal([id, id]);
       expect(await manager.unclaimed(10)).not.to.include(invoiceId);
       expect(await manager.due(100)).to.include(id);
 
@@ -102,7 +102,7 @@ describe('the three RPC ways to the real Odoo 19', function () {
         next_review: false,
       });
 
-      const [other = 0] = await manager.claim([await unitOf(manager, await sell())]);
+      const [other = 0] = await manager.claim([await unitOf(manager, await sell())], 0);
       const [neighbour] = await manager.desired([other]);
       if (!neighbour) throw new Error('the second instance is not there');
       expect(await manager.assignPorts(neighbour, ports)).to.equal(false);

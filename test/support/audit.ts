@@ -12,7 +12,8 @@ const NO_LIMITS = {
 
 /**
  * The invariants of architecture.md that hold at every moment, whatever has been interrupted:
- * I1 no instance twice or unpaid for, I2 nothing without its record, I3 nothing shared, I4 no data lost.
+ * I1 no instance twice or unpaid for, I2 nothing without its record, I3 nothing shared, I4 no data lost, I10 data of one
+ * customer at no other.
  */
 export function audit({ manager, engine, databases }: Worlds): void {
   const rows = [...manager.rows.values()];
@@ -26,6 +27,19 @@ export function audit({ manager, engine, databases }: Worlds): void {
   for (const row of rows)
     if (row.wasReady && !row.subscription?.dataRemovedAt)
       expect(databases.present.has(row.id), `data of ${row.id}`).to.equal(true);
+  auditIdentities({ manager, engine, databases });
+}
+
+/** I10: whatever of an instance has run bears its mark, in directory, database and containers, and no two share one. */
+function auditIdentities({ manager, engine, databases }: Worlds): void {
+  const rows = [...manager.rows.values()];
+  expectUnique('identity', rows, ({ identity }) => identity);
+  for (const { id, identity, wasReady } of rows) {
+    const project = engine.projects.get(id);
+    const marks = [project?.mark?.identity, databases.marks.get(id), project?.containersMark];
+    const found = marks.filter((mark) => mark !== undefined && mark !== null);
+    if (wasReady) for (const mark of found) expect(mark, `mark of ${id}`).to.equal(identity);
+  }
 }
 
 /** What people want, what is, and what Odoo says, wherever two of them differ (I1, I5); empty when all is well. */

@@ -58,10 +58,19 @@ export function aSubscription(over: Partial<Subscription> = {}): Subscription {
   };
 }
 
+/** One of the identities that instances of this number may have. @param life which of them: a number may come again */
+export function identityOf(id: number, life = 0): string {
+  const digits = (number: number, length: number) => number.toString(16).padStart(length, '0');
+  return `${digits(life, 8)}-0000-4000-8000-${digits(id, 12)}`;
+}
+
 /** Paid for, running, with ports, and it has answered before. */
 export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance {
   return {
     id: 7,
+    identity: identityOf(over.id ?? 7),
+    mayAdopt: false,
+    soldAs: null,
     name: 'Odoo Panadería Ñandú',
     active: true,
     state: 'running',
@@ -109,6 +118,8 @@ export function aRepository(over: Partial<Repository> = {}): Repository {
 /** Everything there, up and answering. */
 export function aWorld(over: Partial<ObservedInstance> = {}): ObservedInstance {
   return {
+    directory: 'own',
+    containerOwner: 'own',
     checkouts: 'current',
     files: 'current',
     data: 'whole',

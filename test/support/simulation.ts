@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { Brake } from '../../src/controller/brake.ts';
 import { Calendar } from '../../src/controller/calendar.ts';
 import { Liveness } from '../../src/controller/liveness.ts';
+import { ManagerCheck } from '../../src/controller/manager-check.ts';
 import { Reporter } from '../../src/controller/reporter.ts';
 import { makeRooms } from '../../src/controller/rooms.ts';
 import type { World } from '../../src/controller/world.ts';
@@ -14,6 +15,7 @@ import { FakeEngine } from '../fakes/engine.ts';
 import { FakeFirewall } from '../fakes/firewall.ts';
 import { Life } from '../fakes/life.ts';
 import { FakeManager } from '../fakes/manager.ts';
+import { FakeMemory } from '../fakes/memory.ts';
 import { FakePeople } from '../fakes/people.ts';
 import { differences } from './audit.ts';
 
@@ -27,6 +29,7 @@ export class Simulation {
   readonly people = new FakePeople(this.manager);
   readonly engine = new FakeEngine();
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
+  readonly memory = new FakeMemory();
   hasMemory = true;
   readonly rooms = makeRooms(2);
   readonly disk = new FakeDisk();
@@ -50,10 +53,20 @@ export class Simulation {
   /** All that one run of the controller sees of the world. */
   world(life: Life = this.life): World {
     const manager = life.around('manager', this.manager);
+    const engine = life.around('engine', this.engine);
+    const databases = life.around('databases', this.databases);
+    const log = pino(
+      { level: 'info' },
+      { write: (line) => void this.logged.push(JSON.parse(line)) },
+    );
     return {
       manager,
-      engine: life.around('engine', this.engine),
-      databases: life.around('databases', this.databases),
+      managerCheck: new ManagerCheck({
+        ...{ install: 'k3x9ab', manager, engine, databases, log },
+        memory: life.around('memory', this.memory),
+      }),
+      engine,
+      databases,
       archives: life.around('archives', this.archives),
       brake: new Brake(manager),
       calendar: new Calendar(
@@ -74,7 +87,7 @@ export class Simulation {
       disk: this.disk,
       firewall: this.firewall,
       now: this.time.now,
-      log: pino({ level: 'info' }, { write: (line) => void this.logged.push(JSON.parse(line)) }),
+      log,
     };
   }
 

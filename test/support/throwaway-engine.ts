@@ -3,6 +3,7 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { ComposeEngine } from '../../src/engine/compose.ts';
+import { DirectoryMarks } from '../../src/engine/directory-mark.ts';
 import { DockerApi } from '../../src/engine/docker-api.ts';
 import { dockerCli } from '../../src/engine/docker-cli.ts';
 import { Images } from '../../src/engine/images.ts';
@@ -79,6 +80,7 @@ export async function throwawayEngine(
     images: new Images(install, api, docker),
     templates: await loadTemplates(templatesDir),
     dirs,
+    marks: new DirectoryMarks(dataDir, install),
     repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
     sharedSocketDirectory,
     publishAddress: '127.0.0.1',

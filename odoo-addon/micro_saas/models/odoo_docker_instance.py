@@ -196,6 +196,7 @@ class OdooDockerInstance(models.Model):
         partner = self.env["res.partner"].browse(vals.get("partner_id") or [])
         chosen = line and line._microsaas_name(vals.get("unidad") or 0)
         vals["name"] = vals["name"] or chosen or self._default_name(partner)
+        vals["identity"] = self._new_identity()  # whatever a context gives as the default
         return {**vals, **self._replace_taken_ports(vals)}
 
     def _create_subscriptions(self):

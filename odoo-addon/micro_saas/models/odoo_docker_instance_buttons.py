@@ -75,7 +75,7 @@ class OdooDockerInstance(models.Model):
                 raise UserError(self.env._("“%s” was not removed.", instance.name))
             instance._check_has_data()
             wish = "running" if instance.was_ready else "draft"
-            instance._wish({"active": True, "desired_state": wish})
+            instance._wish({"active": True, "desired_state": wish, **instance._ports_before()})
         return True
 
     def open_instance_url(self):

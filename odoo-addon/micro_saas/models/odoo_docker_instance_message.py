@@ -68,6 +68,12 @@ class OdooDockerInstance(models.Model):
             "TemplateInvalid": _("The template “%s” cannot be used.", detail),
             "TemplateBreaksPolicy": _("The template asks for something forbidden: %s", detail),
             "NoFreePorts": _("No free pair of ports is left in the ranges of the settings."),
+            "ForeignData": _(
+                "Data of another instance lie on the server under this number. Nothing was started, stopped, changed or"
+                " sent. The operator finds out more on the sidecar's host with: microsaas reconcile-host"
+            ),
+            "Marking": _("Marking the data as those of this instance."),
+            "PortTaken": _("Another program on the server uses port %s of this instance.", detail),
             "DatabaseMissing": _(
                 "The database of this instance has disappeared. Nothing was created in its place:"
                 " restore it from a backup."

@@ -1,4 +1,4 @@
-"""The TCP ports of instances: suggested, unique, replaced when somebody was faster."""
+"""The TCP ports of instances: suggested, unique, replaced when somebody was faster; a customer's for good."""
 
 from odoo import api, models
 from odoo.exceptions import ValidationError
@@ -11,6 +11,7 @@ class OdooDockerInstance(models.Model):
     _inherit = "odoo.docker.instance"
 
     def init(self):
+        super().init()
         # Partial: any number of instances may have no port yet.
         for field in PORT_RANGES:
             self.env.cr.execute(
@@ -26,7 +27,36 @@ class OdooDockerInstance(models.Model):
         if vals.keys() & PORT_RANGES.keys():
             # The constraint reads the database: it must know what was freed earlier in this transaction.
             self.flush_model(list(PORT_RANGES))
-        return super().write(vals)
+        result = super().write(vals)
+        if vals.keys() & {*PORT_RANGES, "was_ready"}:
+            self.filtered("was_ready")._reserve_ports()
+        return result
+
+    def _reserve_ports(self):
+        """Keep for good what customers know as their address."""
+        reserved = self.env["microsaas.reserved.port"].sudo()
+        for instance in self:
+            ports = {purpose: instance[purpose] for purpose in PORT_RANGES if instance[purpose]}
+            if not ports or instance._ports_last() == ports:
+                continue
+            reserved.search([("instance_id", "=", instance.id)]).is_current = False
+            for purpose, port in ports.items():
+                vals = {"instance_id": instance.id, "purpose": purpose, "is_current": True}
+                known = reserved.search([("port", "=", port)])
+                if known:
+                    known.write(vals)
+                else:
+                    reserved.create({"port": port, **vals})
+
+    def _ports_last(self):
+        """Return the ports that this instance's customer was told last, by field; it need not have them now."""
+        last = [("instance_id", "=", self.id), ("is_current", "=", True)]
+        return {it.purpose: it.port for it in self.env["microsaas.reserved.port"].sudo().search(last)}
+
+    def _ports_before(self):
+        """Return the ports that this instance had last, as values to write, where nobody else has them."""
+        ports = self._ports_last()
+        return {} if self._ports_in_use(among=list(ports.values())) else ports
 
     @api.constrains("http_port", "longpolling_port")
     def _check_ports(self):
@@ -57,7 +87,7 @@ class OdooDockerInstance(models.Model):
         return {}
 
     def _ports_in_use(self, among=None):
-        """Return the set of TCP ports that other instances hold in the database, or those of `among` (a list).
+        """Return the set of TCP ports that other instances hold or once gave their customers, or those of `among` (a list).
 
         Flushes nothing: a constraint must say who holds a port before the index only says that somebody does.
         """
@@ -67,10 +97,11 @@ class OdooDockerInstance(models.Model):
                           LATERAL (VALUES (http_port), (longpolling_port)) AS ports (port)
                     WHERE port > 0 AND id != ALL(%s) AND %s""",
                 self._origin.ids,
-                SQL("port = ANY(%s)", among) if among else SQL("TRUE"),
+                SQL("port = ANY(%s)", among) if among is not None else SQL("TRUE"),
             )
         )
-        return {port for (port,) in rows}
+        reserved = self.env["microsaas.reserved.port"].sudo()._of_others(self._origin.ids, among)
+        return {port for (port,) in rows} | reserved
 
     @api.model
     def microsaas_suggest_ports(self, exclude):
@@ -87,7 +118,8 @@ class OdooDockerInstance(models.Model):
         first, last = port_range(self.env, field)
         self.flush_model(list(PORT_RANGES))
         taken = self._ports_in_use().union(exclude)
-        return next((port for port in range(first, last + 1) if port not in taken), 0)
+        free = next((port for port in range(first, last + 1) if port not in taken), 0)
+        return free or self.env["microsaas.reserved.port"].sudo()._give_up_oldest(first, last, exclude)
 
     def _replace_taken_ports(self, vals):
         """Return the ports of `vals` that another instance took meanwhile, with a free one instead."""

@@ -18,7 +18,7 @@ class OdooDockerInstance(models.Model):
         """Introduce a sidecar. The first one's install id is kept; the caller compares.
 
         :return: dict of `install_id`, `addon_version`, `http_ports` and `longpolling_ports` ([first, last]),
-            `database_uuid`
+            `database_uuid`, `checkpoint` and `highest_instance` (see _history)
         """
         check_sidecar(self.env)
         params = self.env["ir.config_parameter"].sudo()
@@ -31,6 +31,7 @@ class OdooDockerInstance(models.Model):
             "http_ports": list(port_range(self.env, "http_port")),
             "longpolling_ports": list(port_range(self.env, "longpolling_port")),
             "database_uuid": params.get_param("database.uuid") or "",
+            **self._history(),
         }
 
     @api.model
@@ -61,6 +62,9 @@ class OdooDockerInstance(models.Model):
         plan = self.plan_id
         return {
             "id": self.id,
+            "identity": self.identity,
+            "may_adopt": self.is_unmarked,
+            "sold_as": self._sold_as(),
             "name": self.name,
             "active": self.active,
             "state": self.state,
@@ -96,7 +100,8 @@ class OdooDockerInstance(models.Model):
         :param reports: list of dicts with `id`, `revision` and any of `state`, `reason`, `message`, `detail`,
             `http_port`, `longpolling_port`, `instance_url`, `active`, `log` (list of lines, oldest first),
             `next_review` (UTC text or False), `seconds_to_ready`, `commits` ([{"id", "commit"}]),
-            `subscription` (see `microsaas.subscription._apply_change`). Only given keys are written.
+            `subscription` (see `microsaas.subscription._apply_change`), `adopted` (its data are marked now).
+            Only given keys are written.
         :return: True
         :raise ValidationError: a port belongs to another instance; choose another one
         """
@@ -115,16 +120,28 @@ class OdooDockerInstance(models.Model):
             vals["segundos_hasta_listo"] = report["seconds_to_ready"]
         if "seconds_to_ready" in report or report.get("state") == "running":
             vals["was_ready"] = True
+        if report.get("adopted"):
+            vals["is_unmarked"] = False
         if report["revision"] != self.revision:
             # Somebody wished for something else meanwhile: the sidecar has not seen it yet.
             vals["next_review"] = fields.Datetime.now()
         elif "next_review" in report:
             vals["next_review"] = fields.Datetime.to_datetime(report["next_review"])
+        address, was_ready = self.instance_url, self.was_ready
         write_changed(self, vals)
+        if was_ready and address and address != self.instance_url:
+            self._tell_address_changed()
         for row in report.get("commits", []):
             self._repository_fetched(row["id"], row["commit"])
         if report.get("subscription"):
             self.subscription_ids[:1]._apply_change(report["subscription"])
+
+    def _tell_address_changed(self):
+        subscription = self.subscription_ids[:1]
+        if subscription:
+            self.env["microsaas.notice"]._tell(
+                subscription, "addressChanged", f"{self.instance_url} {fields.Datetime.now()}", ""
+            )
 
     @api.model
     def microsaas_restore(self, instance_id, template_code, stage):
@@ -143,7 +160,12 @@ class OdooDockerInstance(models.Model):
         instance.subscription_ids._forget_the_way_down()
         instance._quiet().was_ready = True
         instance.write(
-            {"active": True, "desired_state": "draft", "template_id": (template or instance.template_id).id}
+            {
+                "active": True,
+                "desired_state": "draft",
+                "template_id": (template or instance.template_id).id,
+                **instance._ports_before(),
+            }
         )
         return True
 
@@ -156,16 +178,18 @@ class OdooDockerInstance(models.Model):
         return kept if newline else text[:LOG_LENGTH]
 
     @api.model
-    def microsaas_claim(self, units):
+    def microsaas_claim(self, units, above=0):
         """Create one instance for each paid unit, wished running; a unit claimed before keeps its instance.
 
         :param units: list of `{"line_id", "unit"}`, units counted from 1
+        :param above: the highest number that the sidecar's host has seen; a new instance gets a higher one
         :return: list of instance ids in the same order
         :raise UserError: an invoice is not paid, or a unit is not sold by its line
         """
         check_sidecar(self.env)
         lines = self.env["account.move.line"].sudo().browse({unit["line_id"] for unit in units})
         lines._microsaas_serialize_claims()
+        self._skip_numbers(above)
         return [self._claim(lines.browse(unit["line_id"]), unit["unit"]).id for unit in units]
 
     def _claim(self, line, unit):

@@ -5,6 +5,8 @@ import math
 from odoo.exceptions import AccessError, ValidationError
 
 SIDECAR_GROUP = "micro_saas.group_microsaas_sidecar"
+# Days that an address stays its customer's after the data went: bookmarks and mails live long.
+RESERVED_DAYS = 365
 PORT_RANGES = {"http_port": (20000, 24999), "longpolling_port": (25000, 29999)}
 
 # Days of a subscription, where neither a plan nor its company says otherwise.
@@ -39,6 +41,11 @@ def in_payment_is_paid(env):
 def default_days(env, name):
     """Return the days of TERMS that a company begins with: what was once set for all of them, else the usual ones."""
     return int(env["ir.config_parameter"].sudo().get_param(f"microsaas.{name}_days", TERMS[name]))
+
+
+def reserved_days(env):
+    """Return for how many days after an instance's data went nobody else gets its address."""
+    return int(env["ir.config_parameter"].sudo().get_param("microsaas.reserved_port_days", RESERVED_DAYS))
 
 
 def check_terms(env, days):

@@ -5,6 +5,7 @@ import { eventually } from './eventually.ts';
 /** An instance as people see it in the manager; empty fields are false or 0. */
 export interface Row {
   id: number;
+  identity: string;
   name: string;
   active: boolean;
   state: 'draft' | 'running' | 'stopped' | 'error' | 'removed';
@@ -45,7 +46,7 @@ export interface SubscriptionRow {
 
 export const INSTANCE = 'odoo.docker.instance';
 const FIELDS = [
-  ...['name', 'active', 'state', 'desired_state', 'reason', 'phase_message', 'log'],
+  ...['identity', 'name', 'active', 'state', 'desired_state', 'reason', 'phase_message', 'log'],
   ...['http_port', 'longpolling_port', 'instance_url', 'segundos_hasta_listo', 'was_ready'],
   ...['restart_count', 'factura_id', 'linea_factura_id', 'unidad', 'template_id', 'partner_id'],
   ...['repository_ids', 'subscription_ids'],

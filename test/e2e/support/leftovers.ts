@@ -41,6 +41,8 @@ async function discardFolders(stack: ManagerStack): Promise<void> {
     '/data/instances',
     '/data/checkouts',
     '/data/archives',
+    // A fresh manager database: what was remembered of the earlier one would put it in doubt.
+    '/data/manager.json',
   ]);
   await mkdir(join(stack.files.dataDir, 'instances'), { mode: 0o700 });
 }

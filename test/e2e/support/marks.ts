@@ -4,7 +4,7 @@ import { type Container, lines, namesWith } from './docker.ts';
 import { isPurged, type Row } from './instances.ts';
 import type { World } from './world.ts';
 
-/** I2, I3, I4: what carries our install id belongs to a known instance, to one alone, and data stays. */
+/** I2, I3, I4, I10: what carries our install id belongs to a known instance, to one alone, and data stays where they belong. */
 export async function auditMarks(world: World, rows: Row[]): Promise<void> {
   const ids = new Set(rows.map((row) => row.id));
   const { install } = world.stack;
@@ -22,6 +22,31 @@ export async function auditMarks(world: World, rows: Row[]): Promise<void> {
   auditPorts(rows, containers);
   await auditFolders(world, rows, ids);
   await auditDatabases(world, rows, ids);
+  await auditIdentities(
+    world,
+    rows.filter((row) => row.was_ready && !isPurged(row)),
+    containers,
+  );
+}
+
+/** I10: directory, database and containers of each instance bear its mark. */
+async function auditIdentities(world: World, rows: Row[], containers: Container[]): Promise<void> {
+  const { install } = world.stack;
+  for (const { id, identity } of rows) {
+    const file = `${world.instancesDir}/${id}/identity.json`;
+    const mark = JSON.parse(await world.onHost('cat', '--', file)) as { identity: string };
+    expect(mark.identity, `mark of the directory of ${id}`).to.equal(identity);
+    for (const container of containers.filter((it) => instanceOf(it) === id))
+      expect(container.Config.Labels['microsaas.identity'], container.Name).to.equal(identity);
+  }
+  const comments = await withSql(await world.stack.tenantSql(), 'postgres', (sql) =>
+    sql(`SELECT datname, shobj_description(oid, 'pg_database') AS comment FROM pg_database`),
+  );
+  for (const row of rows.filter((it) => !world.hasOwnDatabase(it))) {
+    const found = comments.find(({ datname }) => datname === `ms_${install}_${row.id}`);
+    const mark = { install, identity: row.identity };
+    expect(JSON.parse(String(found?.['comment'])), `mark of ${row.id}`).to.deep.equal(mark);
+  }
 }
 
 function instanceOf(container: Container): number {

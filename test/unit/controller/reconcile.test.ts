@@ -10,6 +10,7 @@ import { atOnce, Simulation } from '../../support/simulation.ts';
 
 /** The adapter call that each step is made of. */
 const CALLS: Record<Action, string> = {
+  adopt: 'engine.adopt',
   assignPorts: 'manager.assignPorts',
   fetchRepositories: 'engine.fetchRepositories',
   render: 'engine.render',
@@ -90,6 +91,7 @@ describe('reconcile', () => {
   async function live(history: readonly Action[]): Promise<void> {
     const { signal } = new AbortController();
     const steps: Record<Action, (desired: DesiredInstance) => Promise<unknown>> = {
+      adopt: (desired) => sim.engine.adopt(desired),
       assignPorts: (desired) =>
         sim.manager.assignPorts(desired, { http: 20_005, longpolling: 40_005 }),
       fetchRepositories: async (desired) => {
@@ -281,6 +283,30 @@ describe('reconcile', () => {
     });
     await look();
     expect(row().ports).to.deep.equal({ http: 20_002, longpolling: 40_002 });
+  });
+
+  it('moves nobody to another address unasked: it names the port, and starts once that is free', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    await look();
+    sim.engine.die(ID);
+    sim.engine.foreignPorts.add(20_000);
+    expect(await look())
+      .to.be.instanceOf(RetryableError)
+      .with.property('reason', 'PortTaken');
+    expect(row()).to.deep.include({ state: 'error', ports: { http: 20_000, longpolling: 40_000 } });
+    expect(row().message).to.include('20000');
+    sim.engine.foreignPorts.clear();
+    expect(await look()).to.equal(null);
+    expect(row()).to.include({ state: 'running' });
+  });
+
+  it('gives the ports of a removed customer to nobody else', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    await look();
+    sim.people.press(ID, 'remove');
+    await look();
+    expect(row().ports).to.equal(null);
+    expect(await sim.manager.suggestPorts([])).to.deep.equal({ http: 20_001, longpolling: 40_001 });
   });
 
   it('says that the ranges are used up, as something that may pass', async () => {

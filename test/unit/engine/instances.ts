@@ -14,6 +14,7 @@ export function anInput(changes: Partial<RenderInput> = {}): RenderInput {
   return {
     install: 'k3x9ab',
     instance: 7,
+    identity: '5d0f4ec6-9b0f-4b0e-9a43-3f6a5d0c1b07',
     templateCode: 'odoo',
     directory: '/srv/microsaas/instances/7',
     sharedSocketDirectory: '/srv/microsaas/postgresql',

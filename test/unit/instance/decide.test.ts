@@ -16,12 +16,21 @@ const purged = anInstance({
   subscription: aSubscription({ suspendedAt, dataRemovedAt: suspendedAt }),
 });
 const nothingLeft = aWorld({
+  directory: 'nobody',
+  containerOwner: 'nobody',
   files: 'absent',
   data: 'absent',
   database: 'absent',
   containers: 'none',
   answering: false,
 });
+
+const legacy = anInstance({ mayAdopt: true });
+const UNMARKED = {
+  directory: 'unmarked',
+  database: 'unmarked',
+  containerOwner: 'unmarked',
+} as const;
 
 describe('decide', () => {
   const table = [
@@ -111,12 +120,36 @@ describe('decide', () => {
     ['to be removed, up', removed, aWorld(), 'takeDown'],
     ['to be removed, down', removed, aWorld({ containers: 'stopped' }), 'takeDown'],
     ['removed', removed, aWorld({ containers: 'none' }), null],
+    ['suspended, up', suspended, aWorld(), 'stop'],
+    ['retention is over', purged, aWorld({ files: 'absent' }), 'purge'],
+    ['nothing is left', purged, nothingLeft, null],
+    ['made before there were marks', legacy, aWorld(UNMARKED), 'adopt'],
+    ['made before, and another’s by now', legacy, aWorld({ database: 'foreign' }), 'stall'],
+    ['containers from files of before', anInstance(), aWorld({ containerOwner: 'unmarked' }), null],
   ] as const;
   for (const [when, desired, seen, expected] of table)
     it(`${when} → ${expected ?? 'nothing'}`, () => {
       const step = decide(desired, seen);
       expect(step && ('do' in step ? step.do : 'stall')).to.equal(expected);
     });
+
+  for (const desired of [fresh, anInstance(), stopped, removed, suspended, purged])
+    for (const [part, seen] of [
+      ['directory', { directory: 'foreign' }],
+      ['directory', { directory: 'unmarked' }],
+      ['database', { database: 'foreign' }],
+      ['database', { database: 'unmarked' }],
+      ['container', { containerOwner: 'foreign' }],
+      ['container', { directory: 'nobody', containerOwner: 'unmarked' }],
+    ] as const)
+      it(`does nothing to a ${part} that is not its own: ${JSON.stringify(seen)}, ${desired.desiredState}`, () => {
+        expect(decide(desired, aWorld(seen))).to.include({ stall: 'ForeignData', detail: part });
+      });
+
+  it('asks nothing of what was never started', () => {
+    const draft = anInstance({ desiredState: 'draft' });
+    expect(decide(draft, aWorld({ directory: 'foreign', database: 'foreign' }))).to.equal(null);
+  });
 
   it('prepares everything before it starts anything', () => {
     const nothing = aWorld({ checkouts: 'missing', files: 'absent', database: 'absent' });

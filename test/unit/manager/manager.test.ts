@@ -5,7 +5,7 @@ import type { DesiredInstance } from '../../../src/instance/types.ts';
 import { OdooManager } from '../../../src/manager/manager.ts';
 import type { OdooClient } from '../../../src/manager/odoo-client.ts';
 import { toOdoo } from '../../../src/manager/transport.ts';
-import { aRepository } from '../../support/samples.ts';
+import { anInstance, aRepository } from '../../support/samples.ts';
 import { errorOf, OdooSuite } from './every-rpc.ts';
 import { INSTANCE_ROW, INVOICE_ROW, SUBSCRIPTION_ROW } from './sample-rows.ts';
 
@@ -29,13 +29,18 @@ describe('OdooManager', () => {
       addon_version: '19.0.1.0.0',
       http_ports: [20000, 24999],
       longpolling_ports: [25000, 29999],
-      database_uuid: 'ignored',
+      database_uuid: 'made-up',
+      checkpoint: 3,
+      highest_instance: 7,
     });
     expect(await manager.hello('abc123')).to.deep.equal({
       installId: 'abc123',
       addonVersion: '19.0.1.0.0',
       httpPorts: [20000, 24999],
       longpollingPorts: [25000, 29999],
+      databaseUuid: 'made-up',
+      checkpoint: 3,
+      highestInstance: 7,
     });
     expect(asked).to.deep.equal([
       ['odoo.docker.instance', 'microsaas_hello', { install_id: 'abc123' }],
@@ -156,21 +161,42 @@ describe('OdooManager', () => {
       { lineId: 11, unit: 2 },
     ];
     const { manager, asked } = answering([30, 31]);
-    expect(await manager.claim(units)).to.deep.equal([30, 31]);
+    expect(await manager.claim(units, 0)).to.deep.equal([30, 31]);
     expect(asked[0]?.[2]).to.deep.equal({
       units: [
         { line_id: 11, unit: 1 },
         { line_id: 11, unit: 2 },
       ],
+      above: 0,
     });
-    expect((await errorOf(answering([30]).manager.claim(units))).kind).to.equal('server');
+    expect((await errorOf(answering([30]).manager.claim(units, 0))).kind).to.equal('server');
+  });
+
+  it('sends what a mark says, as the addon takes it', async () => {
+    const { manager, asked } = answering([7]);
+    const { id, identity, name, ports, restartCount, templateCode } = anInstance();
+    const soldAs = { lineId: 31, unit: 1, madeAt: '2026-11-22 09:30:00.123456' };
+    const repositories = [{ url: 'https://x/y', branch: '', commit: 'abc', isOfPlan: true }];
+    const marked = { id, identity, name, ports, restartCount, templateCode, soldAs, repositories };
+    expect(await manager.adopt([{ ...marked, running: true, hasData: true }])).to.deep.equal([7]);
+    expect(asked[0]?.[1]).to.equal('microsaas_adopt');
+    expect(asked[0]?.[2]).to.deep.equal({
+      found: [
+        {
+          ...{ id, identity, name, template_code: templateCode, restart_count: restartCount },
+          ...{ http_port: 20_000, longpolling_port: 25_000, running: true, was_ready: true },
+          repositories: [{ url: 'https://x/y', branch: '', commit: 'abc', of_plan: true }],
+          sold_as: { line_id: 31, unit: 1, made_at: '2026-11-22 09:30:00.123456' },
+        },
+      ],
+    });
   });
 
   it('asks nothing about nothing', async () => {
     const { manager, asked } = answering(true);
     await manager.report([]);
     expect(await manager.desired([])).to.deep.equal([]);
-    expect(await manager.claim([])).to.deep.equal([]);
+    expect(await manager.claim([], 0)).to.deep.equal([]);
     expect(asked).to.deep.equal([]);
   });
 

@@ -1,6 +1,9 @@
 /** An instance as `microsaas_desired` gives it, before its first start. */
 export const INSTANCE_ROW = {
   id: 5,
+  identity: '5d0f4ec6-9b0f-4b0e-9a43-3f6a5d0c1b05',
+  may_adopt: false,
+  sold_as: { line_id: 31, unit: 1, made_at: '2026-11-22 09:30:00.123456' },
   name: 'Ñandú',
   active: true,
   state: 'draft',

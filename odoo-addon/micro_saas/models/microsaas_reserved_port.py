@@ -1,0 +1,91 @@
+"""Ports that were given to customers: an address belongs to one of them for good."""
+
+import logging
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.release import version_info
+from odoo.tools import SQL
+
+from .sidecar import PORT_RANGES, reserved_days
+
+_logger = logging.getLogger(__name__)
+
+UNIQUE = "UNIQUE(port)"
+UNIQUE_MESSAGE = "This port belongs to an instance already."
+
+
+class MicrosaasReservedPort(models.Model):
+    """A port that a customer was told: nobody else gets it as long as their data, or their mails, live."""
+
+    _name = "microsaas.reserved.port"
+    _description = "Port given to a customer"
+    _order = "id"
+    _rec_name = "port"
+
+    port = fields.Integer(required=True, readonly=True, aggregator=None)
+    purpose = fields.Selection(
+        [("http_port", "HTTP"), ("longpolling_port", "Longpolling")], "Used for", required=True, readonly=True
+    )
+    instance_id = fields.Many2one(
+        "odoo.docker.instance", "Instance", required=True, readonly=True, ondelete="cascade", index=True
+    )
+    is_current = fields.Boolean(
+        "Present one", default=True, readonly=True, help="The instance's last one for this use: it comes back to it."
+    )
+
+    if version_info[0] >= 19:
+        _port_uniq = models.Constraint(UNIQUE, UNIQUE_MESSAGE)
+    else:
+        _sql_constraints = [("port_uniq", UNIQUE, UNIQUE_MESSAGE)]
+
+    def init(self):
+        """Reserve what instances of an earlier version have given their customers."""
+        super().init()
+        for purpose in PORT_RANGES:
+            self.env.cr.execute(
+                SQL(
+                    """INSERT INTO microsaas_reserved_port (port, purpose, instance_id, is_current)
+                       SELECT %(port)s, %(purpose)s, id, TRUE FROM odoo_docker_instance
+                        WHERE was_ready AND %(port)s > 0 ON CONFLICT DO NOTHING""",
+                    port=SQL.identifier(purpose),
+                    purpose=purpose,
+                )
+            )
+
+    @api.model
+    def _of_others(self, instance_ids, among=None):
+        """Return the set of ports that were given to customers of other instances, or those of `among`."""
+        self.flush_model()
+        self.env["microsaas.subscription"].flush_model(["instancia_id", "data_removed_at"])
+        since = fields.Datetime.now() - timedelta(days=reserved_days(self.env))
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT port FROM microsaas_reserved_port AS reserved
+                    WHERE instance_id != ALL(%s) AND %s
+                      AND NOT EXISTS (SELECT FROM microsaas_subscription
+                                       WHERE instancia_id = reserved.instance_id AND data_removed_at < %s)""",
+                list(instance_ids),
+                SQL("port = ANY(%s)", among) if among is not None else SQL("TRUE"),
+                since,
+            )
+        )
+        return {port for (port,) in rows}
+
+    @api.model
+    def _give_up_oldest(self, first, last, exclude):
+        """Free the port from `first` to `last` whose instance's data went longest ago, and say so; 0 if there is none."""
+        subscriptions = self.env["microsaas.subscription"].sudo().with_context(active_test=False)
+        gone = subscriptions.search([("data_removed_at", "!=", False)], order="data_removed_at, id")
+        for instance in gone.instancia_id:
+            kept = self.search([("instance_id", "=", instance.id), ("port", "not in", list(exclude))])
+            found = kept.filtered(lambda it: first <= it.port <= last)[:1]
+            if found and found.port not in (instance.http_port, instance.longpolling_port):
+                port = found.port
+                _logger.warning("Port %s of removed instance %s is given away: the range is used up.", port, instance.id)
+                instance.message_post(
+                    body=self.env._("Port %s may get another customer: the range of ports is used up.", port)
+                )
+                found.unlink()
+                return port
+        return 0

@@ -1,0 +1,149 @@
+import { DISTRUSTED, type Distrust, judgeManager } from '../instance/manager-history.ts';
+import type { MarkedInstance } from '../instance/types.ts';
+import type { Databases, Engine, Manager, ManagerMemory, MemoryStore } from '../interfaces.ts';
+import type { Logger } from '../log.ts';
+
+export interface ManagerCheckOptions {
+  readonly install: string;
+  readonly manager: Pick<Manager, 'hello' | 'checkpoint' | 'distrust' | 'states'>;
+  readonly engine: Pick<Engine, 'numbers' | 'marked' | 'url'>;
+  readonly databases: Pick<Databases, 'numbers'>;
+  readonly memory: MemoryStore;
+  readonly log: Logger;
+}
+
+/**
+ * Knows whether the manager's database is the one that this host has worked for. One that was restored from an older copy does
+ * not know what was sold since, and would give out the same numbers again; while it is in doubt nothing is claimed, suspended or
+ * removed, and what runs goes on running.
+ */
+export class ManagerCheck {
+  readonly #options: ManagerCheckOptions;
+  #memory: ManagerMemory | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+  /** A question that has not been put yet: whoever asks meanwhile shares its answer. */
+  #asked: Promise<boolean> | undefined;
+
+  constructor(options: ManagerCheckOptions) {
+    this.#options = options;
+  }
+
+  /** Why the sidecar waits, as the last look found; null when it does not. */
+  get distrust(): Distrust | null {
+    return this.#memory?.distrust ?? null;
+  }
+
+  /** The highest number of an instance that this host has seen. */
+  get highestInstance(): number {
+    return this.#memory?.highestInstance ?? 0;
+  }
+
+  /** Asks the manager alone, which costs one call. @returns whether it may be trusted */
+  isTrusted(): Promise<boolean> {
+    this.#asked ??= this.#inTurn(() => {
+      this.#asked = undefined;
+      return this.#look(0);
+    });
+    return this.#asked;
+  }
+
+  /** Notes the numbers of instances that were just claimed: a database that does not know them later is an older copy. */
+  noteClaimed(ids: readonly number[]): void {
+    const noting = this.#inTurn(async () => {
+      const memory = this.#memory;
+      if (memory === null || Math.max(...ids) <= memory.highestInstance) return;
+      this.#memory = { ...memory, highestInstance: Math.max(...ids) };
+      await this.#options.memory.write(this.#memory);
+    });
+    // The sale does not wait for it: what is made of it on the host says the same at the next sweep.
+    noting.catch((err) => this.#options.log.warn({ err }, 'claimed numbers not noted'));
+  }
+
+  /** Looks at the host too, and sets the next checkpoint. @returns whether the manager may be trusted */
+  sweep(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const { databases, engine, manager, memory } = this.#options;
+      // The host first: what is sold between the two questions must not look like a number that Odoo has lost.
+      const numbers = await numbersOnHost({ databases, engine });
+      const isTrusted = await this.#look(Math.max(0, ...numbers));
+      if (isTrusted && this.#memory) {
+        this.#memory = { ...this.#memory, checkpoint: await manager.checkpoint() };
+        await memory.write(this.#memory);
+      }
+      return isTrusted;
+    });
+  }
+
+  async #look(highestHere: number): Promise<boolean> {
+    const { install, log, manager, memory } = this.#options;
+    const before = await memory.read();
+    const said = await manager.hello(install);
+    const distrust = judgeManager(before, said, highestHere);
+    const highestInstance = Math.max(
+      said.highestInstance,
+      highestHere,
+      before?.highestInstance ?? 0,
+    );
+    const { databaseUuid, checkpoint } = before ?? said;
+    const wasDistrusted = this.#memory?.distrust ?? null;
+    const next = { databaseUuid, checkpoint, highestInstance, distrust };
+    // On disk first: telling people makes Odoo skip numbers, and then these show nothing any more.
+    if (JSON.stringify(next) !== JSON.stringify(before)) await memory.write(next);
+    if (distrust && distrust !== wasDistrusted) await this.#tell(distrust, highestInstance);
+    if (!distrust && wasDistrusted) log.info('a person has confirmed: going on');
+    this.#memory = next;
+    return distrust === null;
+  }
+
+  async #tell(kind: Distrust, above: number): Promise<void> {
+    const { engine, log, manager } = this.#options;
+    const found = await lostInstances(this.#options);
+    log.error({ kind, found: found.map(({ id }) => id) }, DISTRUSTED[kind]);
+    await manager.distrust(
+      kind,
+      above,
+      found.map((it) => describe(it, engine)),
+    );
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => {}); // whoever asked is told, the next one is not concerned
+    return turn;
+  }
+}
+
+/** What is on the host of an instance that the manager does not know; `marked` is null where nothing says what it was. */
+export interface LostInstance {
+  readonly id: number;
+  readonly marked: MarkedInstance | null;
+}
+
+/** What is on the host and the manager does not know: containers, directories, databases of these numbers. */
+async function lostInstances(
+  world: Pick<ManagerCheckOptions, 'databases' | 'engine' | 'manager'>,
+): Promise<LostInstance[]> {
+  const { databases, engine, manager } = world;
+  const numbers = await numbersOnHost({ databases, engine });
+  const known = await manager.states();
+  const lost = numbers.filter((id) => !known.has(id));
+  return Promise.all(lost.map(async (id) => ({ id, marked: await engine.marked(id) })));
+}
+
+/** Ids in Odoo are no larger. What claims to be is somebody's mistake. */
+const LARGEST_ID = 2 ** 31 - 1;
+
+/** The numbers of all instances of which anything is on the host, in order. */
+export async function numbersOnHost(
+  world: Pick<ManagerCheckOptions, 'databases' | 'engine'>,
+): Promise<number[]> {
+  const numbers = await Promise.all([world.engine.numbers(), world.databases.numbers()]);
+  const ids = numbers.flat().filter((id) => Number.isInteger(id) && id > 0 && id <= LARGEST_ID);
+  return [...new Set(ids)].sort((one, other) => one - other);
+}
+
+/** A line for people: number, name and address. */
+export function describe({ id, marked }: LostInstance, engine: Pick<Engine, 'url'>): string {
+  if (marked === null) return `${id}: nothing says what it was`;
+  return marked.ports ? `${id}: ${marked.name}, ${engine.url(marked)}` : `${id}: ${marked.name}`;
+}

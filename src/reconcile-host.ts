@@ -1,0 +1,92 @@
+import type { Config } from './config.ts';
+import { describe, type LostInstance, numbersOnHost } from './controller/manager-check.ts';
+import { ConfigError } from './errors.ts';
+import { DISTRUSTED, judgeManager } from './instance/manager-history.ts';
+import type { MarkedInstance } from './instance/types.ts';
+import { assemble, type Sidecar } from './sidecar.ts';
+
+/** What is here under one number, held against the record that Odoo has of it. */
+interface Found extends LostInstance {
+  readonly running: boolean;
+  /** It got as far as a database or containers: a missing database is then an alarm, not a reason to make one. */
+  readonly hasData: boolean;
+  /** `lost`: Odoo does not know it. `taken`: Odoo's record of this number is another instance. */
+  readonly record: 'its own' | 'lost' | 'taken';
+}
+
+/**
+ * Holds what is on this host against the manager's database, after that was restored from an older copy or is another one.
+ * @param confirm a person's word: what was lost gets its record again, under its number and identity, and the sidecar works for
+ * this database from now on
+ * @returns lines for people
+ */
+export async function reconcileHost(config: Config, confirm: boolean): Promise<string[]> {
+  const sidecar = await assemble(config);
+  const { engine, install, manager, managerMemory } = sidecar;
+  const found = await look(sidecar);
+  const facts = await manager.hello(install);
+  if (facts.installId !== install)
+    throw new ConfigError(`the manager belongs to install ${facts.installId}, this is ${install}`);
+  const memory = await managerMemory.read();
+  const highest = Math.max(0, ...found.map(({ id }) => id));
+  const distrust = judgeManager(memory, facts, highest);
+  const strange = found.filter(({ record }) => record !== 'its own');
+  const lines = [
+    distrust ? DISTRUSTED[distrust] : "the manager's database is the one this host works for",
+    ...strange.map((it) => `${describe(it, engine)} (${SAID[it.record]})`),
+  ];
+  if (!confirm) return [...lines, ...(distrust || strange.length > 0 ? [HOW] : [])];
+
+  const marked = strange.flatMap(({ marked, running, hasData }) =>
+    marked ? [{ ...marked, running, hasData }] : [],
+  );
+  const adopted = new Set(await manager.adopt(marked));
+  const { checkpoint, databaseUuid, highestInstance } = await manager.hello(install);
+  await managerMemory.write({
+    databaseUuid,
+    checkpoint,
+    highestInstance: Math.max(highestInstance, memory?.highestInstance ?? 0, highest),
+    distrust: null,
+  });
+  return [
+    ...lines,
+    ...strange.map(({ id }) =>
+      adopted.has(id)
+        ? `${id}: has its record in Odoo again; check its customer, invoice and dates there`
+        : `${id}: left as it is; a person must look`,
+    ),
+    'confirmed: the sidecar goes on within a minute',
+  ];
+}
+
+const SAID = {
+  'its own': '',
+  lost: 'not in Odoo',
+  taken: "Odoo's record of this number is another",
+};
+
+const HOW =
+  'with --confirm each of these gets its record in Odoo again, under its number, and the sidecar goes on';
+
+async function look({ databases, engine, manager }: Sidecar): Promise<Found[]> {
+  const [containers, ids, withDatabase] = await Promise.all([
+    engine.list(),
+    numbersOnHost({ databases, engine }),
+    databases.numbers(),
+  ]);
+  const rows = new Map((await manager.desired(ids)).map((row) => [row.id, row.identity]));
+  return Promise.all(
+    ids.map(async (id) => {
+      const marked = await engine.marked(id);
+      const running = containers.get(id)?.running ?? false;
+      const hasData = containers.has(id) || withDatabase.includes(id);
+      return { id, marked, running, hasData, record: recordOf(marked, rows.get(id)) };
+    }),
+  );
+}
+
+/** What bears no mark was made before there were marks: its number is all there is. */
+function recordOf(marked: MarkedInstance | null, identity: string | undefined): Found['record'] {
+  if (identity === undefined) return 'lost';
+  return marked && marked.identity !== identity ? 'taken' : 'its own';
+}
