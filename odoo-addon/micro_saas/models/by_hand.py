@@ -29,6 +29,7 @@ BY_HAND = {
     "microsaas.notice": {},
     "microsaas.brake": {},
     "microsaas.sidecar": {},
+    "microsaas.reserved.port": {},
     # Of Odoo's own models only the fields that we have added are looked at.
     "account.move": {},
     "account.move.line": {USERS: {"suscripcion_id", "microsaas_names"}},
@@ -148,6 +149,10 @@ class MicrosaasBrake(ByHand, models.Model):
 
 class MicrosaasSidecar(ByHand, models.Model):
     _inherit = "microsaas.sidecar"
+
+
+class MicrosaasReservedPort(ByHand, models.Model):
+    _inherit = "microsaas.reserved.port"
 
 
 class ProductTemplate(ByHand, models.Model):

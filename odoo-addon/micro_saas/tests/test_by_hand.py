@@ -37,6 +37,9 @@ class ByHandCase(MicroSaasCommon, HttpCase):
             notices.create({"subscription_id": subscription.id, "kind": "welcome", "period": ""}),
             self.env["microsaas.brake"].sudo().create({"taken": 1, "fleet": 2}),
             self.env["microsaas.sidecar"].sudo().search([], limit=1),
+            self.env["microsaas.reserved.port"].sudo().create(
+                {"port": 20123, "purpose": "http_port", "instance_id": instance.id}
+            ),
             instance.factura_id.sudo(),
             instance.linea_factura_id.sudo(),
             self.plan.product_tmpl_id.sudo(),
