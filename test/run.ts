@@ -1,57 +1,80 @@
+import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { ensureCompose, ensureDocker } from '../stack/docker.ts';
 import { ensureImages } from '../stack/images.ts';
 import { sayToTerminal, secondsSince } from '../stack/progress.ts';
+import { ensureSidecarImage } from '../stack/sidecar-image.ts';
 import { addonTests, shopAddonTests } from './support/addon-tests.ts';
-import { asOneTest, mocha, programs, type Stage, type Tally } from './support/stages.ts';
+import {
+  asOneTest,
+  mocha,
+  programs,
+  type Stage,
+  stagesBeside,
+  type Tally,
+} from './support/stages.ts';
 
 /** All tests, in the order in which they say the most the soonest. */
 const STAGES: readonly Stage[] = [
-  { name: 'types', isUnit: true, run: () => programs(['tsc', '--noEmit']) },
-  { name: 'lint', isUnit: true, run: () => programs(['biome', 'ci', '.'], ['knip']) },
-  { name: 'unit', isUnit: true, run: () => mocha('test/unit/**/*.test.ts') },
+  { name: 'types', kind: 'unit', run: () => programs(['tsc', '--noEmit']) },
+  { name: 'lint', kind: 'unit', run: () => programs(['biome', 'ci', '.'], ['knip']) },
+  { name: 'unit', kind: 'unit', run: () => mocha('test/unit/**/*.test.ts') },
   {
     name: 'set-up',
-    isUnit: false,
+    kind: 'set-up',
     run: () =>
       asOneTest(async () => {
         await ensureDocker(sayToTerminal);
         await ensureCompose(sayToTerminal);
         await ensureImages(sayToTerminal);
+        await ensureSidecarImage();
       }),
   },
-  { name: 'addon', isUnit: false, run: addonTests },
-  { name: 'shop-addon', isUnit: false, run: shopAddonTests },
-  { name: 'integration', isUnit: false, run: () => mocha('test/integration/**/*.test.ts') },
-  { name: 'e2e', isUnit: false, run: () => mocha('test/e2e/**/*.test.ts') },
-  { name: 'browser', isUnit: false, run: () => mocha('test/browser/**/*.test.ts') },
+  { name: 'addon', kind: 'plain', run: addonTests },
+  { name: 'integration', kind: 'plain', run: () => mocha('test/integration/**/*.test.ts') },
+  { name: 'e2e', kind: 'plain', run: () => mocha('test/e2e/**/*.test.ts') },
+  { name: 'shop-addon', kind: 'shop', run: shopAddonTests },
+  { name: 'shop', kind: 'shop', run: () => mocha('test/shop/**/*.test.ts') },
+  { name: 'browser', kind: 'shop', run: () => mocha('test/browser/**/*.test.ts') },
 ];
 
 const HELP = `npm test                       all tests
 npm run test:unit              those that need neither Docker nor Odoo
-npm test -- --only STAGE       one stage: ${STAGES.map(({ name }) => name).join(', ')}
+npm test -- --only STAGE,…     only these stages, one after the other: ${STAGES.map(({ name }) => name).join(', ')}
 npm test -- --help             this`;
 
-/** Which stages the command line asks for; none when it asks for help. @throws Error naming what there is */
-function chosenStages(args: readonly string[]): readonly Stage[] {
+/** What the command line asks for. */
+interface Wish {
+  /** None when it asks for help. */
+  readonly stages: readonly Stage[];
+  /** A file for the result, for who runs stages beside others. */
+  readonly tally: string | undefined;
+}
+
+/** @throws Error naming the stages there are */
+function wishOf(args: readonly string[]): Wish {
   const { values } = parseArgs({
     args: [...args],
     options: {
       unit: { type: 'boolean' },
       only: { type: 'string' },
+      tally: { type: 'string' },
       help: { type: 'boolean', short: 'h' },
     },
   });
   if (values.help) {
     console.log(HELP);
-    return [];
+    return { stages: [], tally: undefined };
   }
-  if (values.unit) return STAGES.filter((stage) => stage.isUnit);
-  if (values.only === undefined) return STAGES;
-  const chosen = STAGES.filter((stage) => stage.name === values.only);
-  if (chosen.length > 0) return chosen;
+  const { only, tally } = values;
+  if (values.unit) return { stages: STAGES.filter(({ kind }) => kind === 'unit'), tally };
+  if (only === undefined) return { stages: STAGES, tally };
+  const wanted = only.split(',');
+  const unknown = wanted.filter((name) => !STAGES.some((stage) => stage.name === name));
+  if (unknown.length === 0)
+    return { stages: STAGES.filter(({ name }) => wanted.includes(name)), tally };
   const names = STAGES.map((stage) => stage.name).join(', ');
-  throw new Error(`--only ${values.only}: expected one of ${names}`);
+  throw new Error(`--only ${unknown.join()}: expected some of ${names}`);
 }
 
 /** A stage that cannot be run has failed: nothing is left out in silence. */
@@ -70,23 +93,47 @@ function inWords({ passed, failed, skipped }: Tally): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
-async function runAll(stages: readonly Stage[]): Promise<void> {
-  const total = { passed: 0, failed: 0, skipped: 0 };
-  for (const stage of stages) {
-    const tally = await runStage(stage);
-    total.passed += tally.passed;
-    total.failed += tally.failed;
-    total.skipped += tally.skipped;
-  }
-  console.log(`\n${inWords(total)}`);
-  process.exitCode = total.failed > 0 ? 1 : 0;
+function sumOf(tallies: readonly Tally[]): Tally {
+  const sum = (of: (tally: Tally) => number) => tallies.map(of).reduce((a, b) => a + b, 0);
+  return {
+    passed: sum(({ passed }) => passed),
+    failed: sum(({ failed }) => failed),
+    skipped: sum(({ skipped }) => skipped),
+  };
 }
 
-let stages: readonly Stage[] = [];
+async function inOrder(stages: readonly Stage[]): Promise<Tally> {
+  const tallies: Tally[] = [];
+  for (const stage of stages) tallies.push(await runStage(stage));
+  return sumOf(tallies);
+}
+
+/** All that the command line asks for, the stages with a shop beside those without. */
+async function runAll(stages: readonly Stage[]): Promise<Tally> {
+  const of = (...kinds: Stage['kind'][]) => stages.filter(({ kind }) => kinds.includes(kind));
+  const [shop, plain] = [of('shop'), of('plain')];
+  if (shop.length === 0 || plain.length === 0) return inOrder(stages);
+  const first = await inOrder(of('unit', 'set-up'));
+  const names = shop.map(({ name }) => name);
+  console.log(`\n── beside the next: ${names.join(', ')}; shown at their end ──`);
+  const beside = stagesBeside(names).catch((error: Error): Tally => {
+    console.error(`${names.join(', ')} could not be run: ${error.message}`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  });
+  return sumOf([first, ...(await Promise.all([inOrder(plain), beside]))]);
+}
+
+let wish: Wish = { stages: [], tally: undefined };
 try {
-  stages = chosenStages(process.argv.slice(2));
+  wish = wishOf(process.argv.slice(2));
 } catch (error) {
   console.error(`${(error as Error).message}\n\n${HELP}`);
   process.exitCode = 1;
 }
-if (stages.length > 0) await runAll(stages);
+if (wish.stages.length > 0) {
+  const total = await runAll(wish.stages);
+  if (wish.tally !== undefined) await writeFile(wish.tally, JSON.stringify(total));
+  // The numbers of stages beside others belong to those who started them.
+  else console.log(`\n${inWords(total)}`);
+  process.exitCode = total.failed > 0 ? 1 : 0;
+}

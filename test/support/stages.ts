@@ -15,11 +15,17 @@ export interface Tally {
 /** One part of `npm test`. */
 export interface Stage {
   readonly name: string;
-  /** Without Docker and Odoo. */
-  readonly isUnit: boolean;
+  /**
+   * `unit`: without Docker and Odoo. `set-up`: before all that need these. The two stacks of the tests, one without a shop and one
+   * with it, do not disturb each other, so that the stages of `shop` run beside those of `plain`.
+   */
+  readonly kind: 'unit' | 'set-up' | 'plain' | 'shop';
   /** Runs it, its output on the terminal. @throws Error saying why it could not be run */
   readonly run: () => Promise<Tally>;
 }
+
+/** How much stages that run beside others may say, in characters. */
+const MAX_OUTPUT = 64 * 1024 * 1024;
 
 const tallySchema = z.object({ passed: z.int(), failed: z.int(), skipped: z.int() });
 
@@ -52,6 +58,25 @@ export async function mocha(glob: string): Promise<Tally> {
     const tally = tallySchema.parse(JSON.parse(text));
     // Something outside a test went wrong, such as a rejection after the last one.
     return isWell || tally.failed > 0 ? tally : { ...tally, failed: 1 };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Runs stages in a process of its own, beside others; what it says comes in one piece, at its end.
+ * @throws Error when it did not come to its end
+ */
+export async function stagesBeside(names: readonly string[]): Promise<Tally> {
+  const folder = await mkdtemp(join(tmpdir(), 'microsaas-tally-'));
+  try {
+    const file = join(folder, 'tally.json');
+    const args = ['--import', 'tsx', 'test/run.ts', '--only', names.join(), '--tally', file];
+    const { all } = await execa(process.execPath, args, {
+      ...{ cwd: repository, all: true, reject: false, stdin: 'ignore', maxBuffer: MAX_OUTPUT },
+    });
+    process.stdout.write(`${all}\n`);
+    return tallySchema.parse(JSON.parse(await readFile(file, 'utf8')));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
