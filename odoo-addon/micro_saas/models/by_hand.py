@@ -16,7 +16,9 @@ MANAGER = "micro_saas.group_microsaas_manager"
 USERS, MANAGERS, AT_CREATION = "users", "managers", "at creation"
 BY_HAND = {
     "odoo.docker.instance": {
-        USERS: {"name", "partner_id", "template_id", "repository_ids", "http_port", "longpolling_port"},
+        USERS: {
+            *("name", "partner_id", "ordered_by_id", "template_id", "repository_ids", "http_port", "longpolling_port"),
+        },
         AT_CREATION: {"factura_id", "company_id"},
     },
     "odoo.docker.repository": {USERS: {"url", "branch"}, AT_CREATION: {"instance_id", "plan_id"}},
@@ -39,7 +41,8 @@ BY_HAND = {
             *("microsaas_memory_mb", "microsaas_cpus", "microsaas_modules", "microsaas_desde"),
             *("microsaas_own_terms", "microsaas_notice_days", "microsaas_grace_days"),
             *("microsaas_retention_days", "microsaas_final_notice_days", "microsaas_refund"),
-            *("microsaas_renew_days", "microsaas_repository_ids", "microsaas_reconsider_hours", "microsaas_free"),
+            *("microsaas_renew_days", "microsaas_renew_issue", "microsaas_renew_price"),
+            *("microsaas_repository_ids", "microsaas_reconsider_hours", "microsaas_free"),
         }
     },
 }

@@ -112,7 +112,8 @@ class MicrosaasSubscription(models.Model):
             )
 
     def _can_be_renewed(self):
-        return bool(self.state not in ENDED and not self.data_removed_at and self.product_id and self.partner_id)
+        has_ended = self.state in ENDED or self.data_removed_at
+        return bool(self.product_id and self.partner_id) and not has_ended and not self._is_free()
 
     def _issue_renewal_invoice(self, why=""):
         """Return the posted renewal invoice that waits for its payment; issue it if there is none.

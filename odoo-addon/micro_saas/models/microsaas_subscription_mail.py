@@ -32,6 +32,13 @@ class MicrosaasSubscription(models.Model):
         return f"{self.get_base_url()}/my/instances/{self.instancia_id.id}"
 
     def _amount_to_pay(self):
-        """Return what the invoice to pay still asks for, with its currency; empty if there is none."""
+        """Return what the customer would pay behind `_pay_url`, with its currency; empty if there is nothing to pay."""
         move = self._invoice_to_pay()
-        return format_amount(self.env, move.amount_residual, move.currency_id) if move else ""
+        if move:
+            return format_amount(self.env, move.amount_residual, move.currency_id)
+        if not self._pay_url():
+            return ""
+        draft = self._open_renewal_invoice()
+        if draft:
+            return format_amount(self.env, draft.amount_total, draft.currency_id)
+        return format_amount(self.env, self._renewal_amount(), self._renewal_currency())

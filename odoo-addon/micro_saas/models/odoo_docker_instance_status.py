@@ -94,12 +94,13 @@ class OdooDockerInstance(models.Model):
             instance.is_shown_to_customer = instance.active or not subscription.data_removed_at or is_paid
 
     def _may_set_password(self, user):
-        """Tell whether a user of the portal may choose the administrator's password: the customer themselves.
+        """Tell whether a user of the portal may choose the administrator's password: that person, or the company's own login.
 
-        A colleague with an account of their own in the shop is not the administrator of the company's Odoo.
+        A colleague with an account of their own in the shop is not the administrator of the company's Odoo, and neither
+        is the contact that its invoices go to.
         """
-        own = user.partner_id
-        return self.state == "running" and own in (self.partner_id, self.partner_id.commercial_partner_id)
+        people = self._administrator() | self.partner_id.commercial_partner_id
+        return self.state == "running" and user.partner_id in people
 
     def _status(self, code, title, text, percent=0, poll=0):
         return {"code": code, "title": title, "text": text, "percent": percent, "poll": int(poll)}

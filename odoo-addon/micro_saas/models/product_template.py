@@ -42,7 +42,7 @@ class ProductTemplate(models.Model):
         "odoo.docker.repository",
         "plan_id",
         "Repositories",
-        copy=True,
+        copy=False,  # by copy(): whoever copies a product need not be a MicroSaaS user
         help="Addons that the plan's instances are made with; their modules can be installed from the start.",
     )
     microsaas_desde = fields.Date(
@@ -140,6 +140,12 @@ class ProductTemplate(models.Model):
         elif "es_plan_microsaas" in vals:
             self.filtered("microsaas_desde").microsaas_desde = False
         return result
+
+    def copy(self, default=None):
+        copies = super().copy(default)
+        for plan, copied in zip(self.sudo(), copies, strict=True):
+            plan.microsaas_repository_ids.copy({"plan_id": copied.id})
+        return copies
 
     def _microsaas_complete_plan(self):
         """Fill what a plan cannot do without: the day it began, a template; and it is a service."""

@@ -220,7 +220,7 @@ class TestAlerts(MicroSaasCommon):
             self.assertIn(f"/my/instances/{self.instance.id}", mail.body_html, kind)
             self.assertIn("/logo.png", mail.body_html, kind)
         for kind in ("expiring", "suspended", "finalNotice"):
-            self.assertIn("access_token", mails[kind].body_html, kind)
+            self.assertIn(f"/my/renew/{subscription.id}/", mails[kind].body_html, kind)
             self.assertRegex(mails[kind].body_html, "30[.,]00", kind)
         kept = format_date(subscription.with_context(lang="en_US").env, "2026-03-16")
         self.assertIn(kept, mails["suspended"].body_html, "until when the data are kept")

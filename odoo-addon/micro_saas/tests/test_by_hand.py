@@ -1,5 +1,7 @@
 import json
 
+from lxml import etree
+
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
@@ -93,6 +95,35 @@ class TestByHand(ByHandCase):
 
     def test_nothing_else_is_written(self):
         self.check_nothing_else_is_written(self._records())
+
+    def test_what_a_form_can_change_is_written_by_hand(self):
+        """Whoever may write a model saves its form: what can be changed there is in the table, and the table is true."""
+        self.seller.sudo().group_ids += self.env.ref("product.group_product_manager")
+        for model in BY_HAND:
+            for view in self.env["ir.ui.view"].sudo().search([("model", "=", model), ("type", "=", "form")]):
+                if not (view.get_external_id()[view.id] or "").startswith("micro_saas"):
+                    continue
+                for person in ("seller", "manager", "invoicer"):
+                    own = self.env[model].with_user(getattr(self, person))
+                    for right in ("write", "create"):
+                        if own.has_access(right):
+                            changed = self._changed_by_form(own, view, is_creating=right == "create")
+                            refused = changed - by_hand(own, is_creating=right == "create")
+                            self.assertFalse(refused, f"{person}: {right} by {view.name}")
+
+    def _changed_by_form(self, model, view, is_creating):
+        """Return the names of our fields that a form lets the user change."""
+        base = view if view.mode == "primary" else view.inherit_id
+        form = etree.fromstring(model.get_view(base.id, "form")["arch"])
+        readonly = ("1", "True", "true") if is_creating else ("1", "True", "true", "id")
+        return {
+            node.get("name")
+            for node in form.iterfind(".//field")
+            if not any(parent.tag == "field" for parent in node.iterancestors())
+            and node.get("name") in our_fields(model)
+            and not model._fields[node.get("name")].readonly
+            and node.get("readonly") not in readonly
+        }
 
     def test_what_people_write(self):
         instance = self._instance()

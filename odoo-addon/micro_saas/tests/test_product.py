@@ -1,4 +1,4 @@
-from odoo import fields
+from odoo import Command, fields
 from odoo.exceptions import ValidationError
 from odoo.tests import Form, tagged
 
@@ -29,6 +29,17 @@ class TestProduct(MicroSaasCommon):
             form.es_plan_microsaas = True
             self.assertEqual(form.type, "service")
             self.assertEqual(form.plantilla_id, self.template)
+
+    def test_who_only_keeps_products_opens_saves_and_copies_them(self):
+        plan = self.plan.product_tmpl_id
+        plan.sudo().microsaas_repository_ids = [Command.create({"url": "https://github.com/OCA/web.git"})]
+        self.employee.sudo().group_ids += self.env.ref("product.group_product_manager")
+        own = plan.with_user(self.employee)
+        with Form(own) as form:
+            form.name = "Another name"
+        copied = own.copy()
+        self.assertEqual(copied.sudo().microsaas_repository_ids.url, "https://github.com/OCA/web.git")
+        self.assertEqual(len(plan.sudo().microsaas_repository_ids), 1)
 
     def test_limits(self):
         for vals in (

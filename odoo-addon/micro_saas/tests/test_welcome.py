@@ -121,6 +121,9 @@ class TestWelcome(MicroSaasCommon, HttpCase):
         self.authenticate("luna", "lunaluna")
         self.assertNotIn("Set a new password", self.url_open(path).text, "a colleague is not the administrator")
         self.instance._quiet().partner_id = customer.partner_id
+        self.assertNotIn("Set a new password", self.url_open(path).text, "nor is who gets the invoices")
+        customer.partner_id.email = "ana@luna.example"
+        self.instance._quiet().ordered_by_id = customer.partner_id
         page = self.url_open(path).text
         self.assertIn("Set a new password", page)
         token = page.partition('name="csrf_token" value="')[2].partition('"')[0]
