@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -167,7 +168,7 @@ async function ownServers(install: string, password: string) {
       ]);
       await run('docker', [
         ...['run', '--detach', ...common, '--stop-signal=SIGINT', images.postgres],
-        ...['postgres', '-c', 'listen_addresses=', '-c', 'max_connections=40'],
+        ...['postgres', '-c', 'listen_addresses=', '-c', 'max_connections=64'],
       ]);
       return { container, socketDir };
     }),
@@ -207,6 +208,8 @@ export const neighbours: Benchmark = {
           const at = (socketDir: string) => ({ socketDir, password, attacker, neighbour });
           const before = await watched(at(to), QUIET_MS);
           const over = AbortSignal.timeout(ATTACK_MS);
+          // One of each connection of the attack.
+          setMaxListeners(0, over);
           const attacking = attack(at(from), over);
           await sleep(1_000);
           const during = await watched(at(to), ATTACK_MS - 1_000);

@@ -263,15 +263,22 @@ export class Cluster {
     });
   }
 
-  /** Takes a database over that an earlier release gave to its tenant, and leaves them what create() gives. */
+  /**
+   * Brings what an earlier release made to what create() and ensureRole() make: it gave the database to its tenant, and their role
+   * fewer connections.
+   */
   async takeOver(database: string, role: string): Promise<void> {
     const [name, tenant] = [database, role].map(escapeIdentifier);
     await this.administer(async (client) => {
-      const owned = await client.query(
-        'SELECT 1 FROM pg_database WHERE datname = $1 AND datdba <> current_user::regrole',
-        [database],
+      const { rows } = await client.query<{ isOwned: boolean; isLimited: boolean }>(
+        `SELECT
+           EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datdba <> current_user::regrole) AS "isOwned",
+           EXISTS (SELECT FROM pg_roles WHERE rolname = $2 AND rolconnlimit <> $3) AS "isLimited"`,
+        [database, role, CONNECTION_LIMIT],
       );
-      if (owned.rowCount === 0) return;
+      if (rows[0]?.isLimited)
+        await client.query(`ALTER ROLE ${tenant} WITH CONNECTION LIMIT ${CONNECTION_LIMIT}`);
+      if (!rows[0]?.isOwned) return;
       await inTransaction(client, [
         `ALTER DATABASE ${name} OWNER TO CURRENT_USER`,
         `GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO ${tenant}`,

@@ -235,12 +235,19 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(await asTenant(one, nameOf(one), 'SELECT 1 AS one')).to.deep.equal([{ one: 1 }]);
   });
 
-  it('takes over a database that belonged to its tenant', async () => {
+  it('takes over a database that belonged to its tenant, whose role had fewer connections', async () => {
     const name = quoted(nameOf(other));
-    await withSql(postgres.server, 'template1', (sql) =>
-      sql(`ALTER DATABASE ${name} OWNER TO ${name}`),
-    );
+    await withSql(postgres.server, 'template1', async (sql) => {
+      await sql(`ALTER DATABASE ${name} OWNER TO ${name}`);
+      await sql(`ALTER ROLE ${name} CONNECTION LIMIT 20`);
+    });
     await databases.setUrl(other);
+    const limits = await withSql(postgres.server, 'template1', (sql) =>
+      sql('SELECT DISTINCT rolconnlimit AS limit FROM pg_roles WHERE rolname = ANY ($1)', [
+        [nameOf(one), nameOf(other)],
+      ]),
+    );
+    expect(limits).to.deep.equal([{ limit: 56 }]);
     const [database] = await inClone(
       other,
       'SELECT pg_get_userbyid(datdba) AS owner FROM pg_database WHERE datname = current_database()',

@@ -16,7 +16,7 @@ import { isDiskFull } from '/opt/microsaas/dist/errors.js';
 
 const dirs = new InstanceDirs('/data');
 const odoo = { uid: 101, gid: 101 };
-await dirs.prepare(7, { odoo, postgres: null });
+await dirs.prepare(7, { odoo, postgres: null, isNew: true });
 await dirs.makeSecrets(7);
 await dirs.write(7, { conf: 'old', compose: 'old' }, odoo);
 const file = dirs.paths(7).filestore + '/file';
