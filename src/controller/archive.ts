@@ -76,7 +76,9 @@ async function startOwnServer(
 function isGivenUp({ endsWithoutArchive }: DesiredInstance, error: unknown): boolean {
   const isDockers = error instanceof RetryableError && error.reason.startsWith('Docker');
   const passes = error instanceof ManagerError || isDockers || whoIsAway(error) !== null;
-  return endsWithoutArchive && !passes;
+  // What lies there is somebody else's: no word about this instance's data is about it.
+  const isForeign = error instanceof TerminalError && error.reason === 'ForeignData';
+  return endsWithoutArchive && !passes && !isForeign;
 }
 
 function archived({ name, leftOut }: { readonly name: string; readonly leftOut: number }): string {
