@@ -38,6 +38,8 @@ async function odooTests(stack: ManagerStack, tags: string): Promise<Tally> {
   await stack.database(DATABASE);
   const odoo = [
     ...['--database', DATABASE, '--stop-after-init', '--max-cron-threads', '0'],
+    // Else the requests of its tests would reach the database that the stack's configuration names.
+    ...['--db-filter', `^${DATABASE}$`],
     // Updating the first addon updates the second, which depends on it.
     ...['--update', 'micro_saas', '--test-enable', '--test-tags', tags],
   ];

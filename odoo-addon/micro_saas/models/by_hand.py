@@ -175,6 +175,10 @@ class AccountMoveLine(ByHand, models.Model):
         super()._copy_data_extend_business_fields(values)
         self.env.cr.precommit.data.setdefault(COPIED, set()).update(self.ids)
 
+    def copy_data(self, default=None):
+        self.env.cr.precommit.data.setdefault(COPIED, set()).update(self.ids)
+        return super().copy_data(default)
+
     def _written_by_server(self, vals):
         copied = self.env.cr.precommit.data.get(COPIED, ())
-        return {"microsaas_origen_id"} if vals.get("microsaas_origen_id") in copied else set()
+        return {name for name in ("microsaas_origen_id", "microsaas_duplicado_id") if vals.get(name) in copied}

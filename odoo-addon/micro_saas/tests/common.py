@@ -21,6 +21,9 @@ class MicroSaasCommon(AccountTestInvoicingCommon):
                 "employee": "base.group_user",
             }.items()
         )
+        # The database may have been made in another language.
+        people = cls.env.company.partner_id | cls.env.ref("base.public_user").sudo().partner_id
+        people.sudo().lang = "en_US"
         cls.template = cls.env["docker.compose.template"].sudo().create({"name": "Odoo", "code": "odoo"})
         cls.plan = cls._product("Odoo hosting", es_plan_microsaas=True, microsaas_modules="account, sale")
         cls.plan.microsaas_desde = "2020-01-01"

@@ -71,6 +71,10 @@ class TestRefundsOfTheShop(MoneyCase):
         """One payment paid 30 of one invoice and the last 10 of another; 20 of the 40 are sent back."""
         provider = self.env["payment.provider"].search([("code", "=", "demo")], limit=1)
         provider.write({"state": "test", "journal_id": self.company_data["default_journal_bank"].id})
+        # Without an outstanding account Odoo makes no entry of a payment, and nothing tells what it paid of which invoice.
+        outstanding = {"name": "Outstanding", "code": "OUTST1", "account_type": "asset_current", "reconcile": True}
+        lines = provider.journal_id.inbound_payment_method_line_ids
+        lines.payment_account_id = self.env["account.account"].create(outstanding)
         whole, rest = self._invoice(pay=False), self._invoice(pay=False)
         self._pay(rest, amount=20)
         moves = whole | rest

@@ -30,7 +30,9 @@ class TestI18n(MicroSaasCommon):
         url = "https://example.com/a.git"
         for reason, spanish in {
             "Starting": "Iniciando la instancia.",
-            "RepositoryForbidden": f"El repositorio {url} es privado o no existe.",
+            "RepositoryForbidden": (
+                f"El repositorio {url} no existe, o es privado y el sidecar no tiene un token válido para él."
+            ),
         }.items():
             self._sidecar().microsaas_report(
                 [{"id": instance.id, "revision": 0, "reason": reason, "message": "In English.", "detail": url}]

@@ -17,7 +17,7 @@ class PortalCase(MicroSaasCommon, HttpCase):
     def setUpClass(cls):
         super().setUpClass()
         for login in ("hers", "stranger"):
-            user = new_test_user(cls.env(su=True), login, password=login * 2, groups="base.group_portal")
+            user = new_test_user(cls.env(su=True), login, password=login * 2, groups="base.group_portal", lang="en_US")
             setattr(cls, login, user)
         cls.hers.partner_id.parent_id = cls.partner
 

@@ -184,7 +184,7 @@ class TestRenewals(RenewalCase):
         move = self._renewal(subscription)
         move.invoice_line_ids.write({"price_unit": 480, "quantity": 2})
         move.action_post()
-        period = {"line_id": move.invoice_line_ids.id, "is_first": False, "before": "2027-01-09"}
+        period = {"line_id": move.invoice_line_ids.id, "is_first": False, "before": "2027-01-09", "taken": 0, "missing_since": ""}
         counted = {**period, "after": "2029-01-09", "days": 731, "taken_back_on": ""}
         self._report(subscription.instancia_id, subscription={"periods": [counted]})
         self.assertEqual(subscription.ingreso_mensual, 10.0)

@@ -132,7 +132,13 @@ class TestSaleOrder(ShopCommon):
         self.assertEqual(instance.subscription_ids.partner_id, billing, "who is invoiced for renewals")
 
     def test_a_renewal_is_as_the_order_agreed(self):
-        order = self._order(user_id=self.seller.id)
+        friends = self.env["product.pricelist"].sudo().create(
+            {
+                "name": "Friends",
+                "item_ids": [(0, 0, {"compute_price": "fixed", "fixed_price": 21, "applied_on": "3_global"})],
+            }
+        )
+        order = self._order(user_id=self.seller.id, pricelist_id=friends.id)
         order.order_line.write({"price_unit": 12, "discount": 50})
         move = self._invoice_of(order)
         self._pay(move)
@@ -144,12 +150,6 @@ class TestSaleOrder(ShopCommon):
         self.plan.microsaas_renew_price = "list"
         renewal.button_draft()
         renewal.button_cancel()
-        order.pricelist_id = self.env["product.pricelist"].sudo().create(
-            {
-                "name": "Friends",
-                "item_ids": [(0, 0, {"compute_price": "fixed", "fixed_price": 21, "applied_on": "3_global"})],
-            }
-        )
         self.assertEqual(instance.subscription_ids._issue_renewal_invoice().amount_untaxed, 21)
 
     def test_a_payment_on_its_way_waits_where_it_does_not_count(self):
