@@ -266,10 +266,11 @@ export class Cluster {
   /**
    * Brings what an earlier release made to what create() and ensureRole() make: it gave the database to its tenant, and their role
    * fewer connections.
+   * @returns whether the database was the tenant's; then its comment is gone, which they may have written
    */
-  async takeOver(database: string, role: string): Promise<void> {
+  async takeOver(database: string, role: string): Promise<boolean> {
     const [name, tenant] = [database, role].map(escapeIdentifier);
-    await this.administer(async (client) => {
+    return this.administer(async (client) => {
       const { rows } = await client.query<{ isOwned: boolean; isLimited: boolean }>(
         `SELECT
            EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datdba <> current_user::regrole) AS "isOwned",
@@ -278,13 +279,14 @@ export class Cluster {
       );
       if (rows[0]?.isLimited)
         await client.query(`ALTER ROLE ${tenant} WITH CONNECTION LIMIT ${CONNECTION_LIMIT}`);
-      if (!rows[0]?.isOwned) return;
+      if (!rows[0]?.isOwned) return false;
       await inTransaction(client, [
         `ALTER DATABASE ${name} OWNER TO CURRENT_USER`,
         `GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO ${tenant}`,
         // A comment is ours to make.
         `COMMENT ON DATABASE ${name} IS NULL`,
       ]);
+      return true;
     });
   }
 

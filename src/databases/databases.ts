@@ -216,7 +216,7 @@ export class OdooDatabases implements Databases {
   async setUrl(desired: DesiredInstance): Promise<void> {
     const { instanceUrl: from } = desired;
     const place = await this.#options.placeOf(desired);
-    await this.#clusterOf(place).takeOver(this.#nameOf(desired), this.#nameOf(desired));
+    await this.#takeOver(this.#clusterOf(place), desired);
     if (!from || from === place.url) return;
     await this.#asTenant(desired, TOUCH, (session) => renewUrl(session, { from, to: place.url }));
   }
@@ -388,7 +388,7 @@ export class OdooDatabases implements Databases {
   ): Promise<TenantLogin & { readonly socketDir: string }> {
     const cluster = this.#clusterOf(await this.#options.placeOf(desired));
     const name = this.#nameOf(desired);
-    await cluster.takeOver(name, name);
+    await this.#takeOver(cluster, desired);
     // What is left of its connections may hold locks.
     await cluster.disconnect(name);
     await this.#asTenant(desired, TOUCH, makeReadable);
@@ -417,6 +417,13 @@ export class OdooDatabases implements Databases {
     for (const remains of [role, database]) await cluster.dropRole(remains);
     await cluster.ensureRole(role, password);
     await cluster.administer((client) => client.query(admitted(role, database)));
+  }
+
+  /** Of a database that is this instance's. Its mark, which a tenant could write as long as they owned it, is made again. */
+  async #takeOver(cluster: Cluster, desired: DesiredInstance): Promise<void> {
+    const name = this.#nameOf(desired);
+    if (await cluster.takeOver(name, name))
+      await markDatabase(cluster, name, this.#options.install, desired);
   }
 
   /** What has the final name is complete, and marked. */

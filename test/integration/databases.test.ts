@@ -242,6 +242,7 @@ describe('the customers’ databases on a real Postgres', function () {
       await sql(`ALTER ROLE ${name} CONNECTION LIMIT 20`);
     });
     await databases.setUrl(other);
+    expect(await databases.observe(other), 'it keeps its mark').to.equal('ready');
     const limits = await withSql(postgres.server, 'template1', (sql) =>
       sql('SELECT DISTINCT rolconnlimit AS limit FROM pg_roles WHERE rolname = ANY ($1)', [
         [nameOf(one), nameOf(other)],
