@@ -33,9 +33,10 @@ export async function restore(
     await archives.endRestore(id);
     return id;
   }
+  // The mark comes first: beginRestore() leaves a file in the directory, and one with files and no mark is another's.
+  await sidecar.marks.claim(found);
   await archives.beginRestore(id);
   await manager.restore(id, archive.template, 'begin');
-  await sidecar.marks.claim(found);
   await archives.unpack(archive, id, signal);
   const desired = await withPorts(sidecar, id);
   // It has not run here yet: what the archive does not hold is made.
