@@ -102,7 +102,7 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
 const IS_NO_WAY_BACK: ReadonlySet<Action> = new Set(['takeDown', 'purge']);
 
 /** What keeps a customer's Odoo up and changes nothing else. */
-const KEEPS_UP: ReadonlySet<Action> = new Set(['startDatabase', 'start', 'awaitAnswer']);
+const KEEPS_UP: ReadonlySet<Action> = new Set(['startDatabase', 'start', 'awaitAnswer', 'restart']);
 
 /**
  * All that is done while the manager's database is in doubt: what has run before, is wanted running and is the instance's own by

@@ -184,6 +184,7 @@ class OdooDockerInstance(models.Model):
         instance._quiet().write(
             {
                 "partner_id": line.move_id.partner_id.id,
+                "ordered_by_id": (line._microsaas_ordered_by() if line else line.move_id.partner_id).id,
                 "factura_id": line.move_id.id,
                 "linea_factura_id": line.id,
                 "unidad": row["sold_as"]["unit"] if line else 0,

@@ -140,7 +140,7 @@ class OdooDockerInstance(models.Model):
         subscription = self.subscription_ids[:1]
         if subscription:
             self.env["microsaas.notice"]._tell(
-                subscription, "addressChanged", f"{self.instance_url} {fields.Datetime.now()}", ""
+                subscription, "addressChanged", f"{self.instance_url} {fields.Datetime.now()}"
             )
 
     @api.model
