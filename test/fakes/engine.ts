@@ -353,7 +353,12 @@ export function hasOwnDatabase({ templateCode }: DesiredInstance): boolean {
 }
 
 /** All that an instance's files depend on. */
-function filesFor({ ports, restartCount, templateCode, repositories }: DesiredInstance): string {
+export function filesFor({
+  ports,
+  restartCount,
+  templateCode,
+  repositories,
+}: Pick<DesiredInstance, 'ports' | 'restartCount' | 'templateCode' | 'repositories'>): string {
   const commits = repositories.map(({ commit }) => commit);
   return JSON.stringify([ports, restartCount, templateCode, commits]);
 }

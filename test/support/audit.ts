@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { decideClaim } from '../../src/instance/from-invoices.ts';
+import { filesFor } from '../fakes/engine.ts';
 import type { Row } from '../fakes/manager.ts';
 import type { Simulation } from './simulation.ts';
 
@@ -68,7 +69,8 @@ function reality(engine: Worlds['engine'], row: Row): string {
   if (row.desiredState === 'draft' && containers === 'none') return 'draft';
   if (row.desiredState === 'removed') return containers === 'none' ? 'removed' : containers;
   if (containers !== 'running') return containers === 'paused' ? 'paused' : 'stopped';
-  const isCurrent = project?.ports?.http === row.ports?.http && project?.isAnswering;
+  // A restart that was asked for and is still to come makes other containers.
+  const isCurrent = project?.madeFrom === filesFor(row) && project.isAnswering;
   return isCurrent ? 'running' : 'starting';
 }
 
