@@ -24,6 +24,7 @@ class MicroSaasCommon(AccountTestInvoicingCommon):
         # The database may have been made in another language.
         people = cls.env.company.partner_id | cls.env.ref("base.public_user").sudo().partner_id
         people.sudo().lang = "en_US"
+        cls.env["ir.default"].sudo().set("res.partner", "lang", "en_US")  # of pages for visitors, and of new people
         cls.template = cls.env["docker.compose.template"].sudo().create({"name": "Odoo", "code": "odoo"})
         cls.plan = cls._product("Odoo hosting", es_plan_microsaas=True, microsaas_modules="account, sale")
         cls.plan.microsaas_desde = "2020-01-01"
