@@ -6,6 +6,8 @@ from odoo.http import request, route
 
 from odoo.addons.portal.controllers.portal import CustomerPortal
 
+from .language import in_language_of
+
 _logger = logging.getLogger(__name__)
 
 
@@ -105,6 +107,9 @@ class InstancePortal(CustomerPortal):
         """The page that the welcome mail leads to. Its button makes the one-time link: nothing secret is mailed."""
         instance = request.env["odoo.docker.instance"].sudo().browse(instance_id).exists()
         state, problem = instance._welcome_state(token) if instance else "", ""
+        if state:
+            in_language_of(instance._administrator())
+            instance = instance.with_env(request.env(su=True))
         if state == "open" and request.httprequest.method == "POST":
             try:
                 link = instance._password_link(is_first=True)

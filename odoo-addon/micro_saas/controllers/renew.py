@@ -2,6 +2,8 @@ from odoo import SUPERUSER_ID
 from odoo.exceptions import UserError
 from odoo.http import Controller, request, route
 
+from .language import in_language_of
+
 
 class RenewalPage(Controller):
     """Where the link of a mail leads: what a renewal costs, and one button that makes the invoice and goes to it.
@@ -41,6 +43,7 @@ class RenewalPage(Controller):
         subscription = subscriptions.browse(subscription_id).exists()
         if not subscription or not subscription._is_renewal_token(token):
             raise request.not_found()
+        in_language_of(subscription.partner_id)
         return subscription.with_context(lang=request.env.lang or subscription.partner_id.lang)
 
     def _render(self, subscription, token, problem=""):
