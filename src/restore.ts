@@ -27,7 +27,11 @@ export async function restore(
       `archive ${name}: expected that of instance ${id}, found that of another one which had this number before. Make an instance for its customer and restore it there: --as <number>`,
     );
   if (!(await archives.isRestoring(id))) refuseData(found);
-  else if ((await databases.observe(found)) === 'ready') {
+  // Cut off before its files were unpacked, there is no password to look into its database with.
+  else if (
+    (await sidecar.engine.observe(found)).data === 'whole' &&
+    (await databases.observe(found)) === 'ready'
+  ) {
     // It was cut off when all was there, and may have been started since.
     if (found.desiredState === 'draft') await manager.restore(id, archive.template, 'end');
     await archives.endRestore(id);
