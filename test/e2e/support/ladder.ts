@@ -33,6 +33,12 @@ export async function passSince(
       [id],
     );
     expect(moved?.[moment], `${moment} of subscription ${id}`).to.be.instanceOf(Date);
+    // What was said on a day was said so many days earlier, too.
+    await sql(
+      `UPDATE microsaas_notice SET period = (period::date - $2::int)::text
+        WHERE subscription_id = $1 AND kind IN ('suspended', 'removed', 'finalNotice')`,
+      [id, days],
+    );
     await sql(
       `UPDATE odoo_docker_instance
           SET next_review = now() AT TIME ZONE 'UTC', revision = revision + 1
