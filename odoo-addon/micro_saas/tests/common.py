@@ -21,7 +21,8 @@ class MicroSaasCommon(AccountTestInvoicingCommon):
                 "employee": "base.group_user",
             }.items()
         )
-        # The database may have been made in another language.
+        # The database may have been made in another language, and have no English.
+        cls.env["res.lang"].sudo()._activate_lang("en_US")
         people = cls.env.company.partner_id | cls.env.ref("base.public_user").sudo().partner_id
         people.sudo().lang = "en_US"
         cls.env["ir.default"].sudo().set("res.partner", "lang", "en_US")  # of pages for visitors, and of new people
