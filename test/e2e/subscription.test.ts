@@ -208,6 +208,7 @@ chapter('a subscription from the welcome to the last day, and back', () => {
       await sidecar.kill();
       await cutOff;
       await sidecar.start();
+      await instances.reaches(id, 'draft');
       await instances.press(id, 'start_instance');
       // By how far it had come: the files are unpacked first.
       const { reason } = await instances.reaches(id, 'error');
