@@ -103,7 +103,11 @@ export class Reporter {
 
 function merged(earlier: Report, later: Report): Report {
   const log = [...(earlier.log ?? []), ...(later.log ?? [])];
-  return { ...earlier, ...later, ...(log.length > 0 ? { log } : {}) };
+  // When to look again was said of the earlier revision: with the later one it would hide from
+  // Odoo, until that moment, that what is wished for now has not been reached.
+  const { nextReview: _, ...withoutReview } = earlier;
+  const kept = earlier.revision === later.revision ? earlier : withoutReview;
+  return { ...kept, ...later, ...(log.length > 0 ? { log } : {}) };
 }
 
 function withDelivery(report: Report): Waiting {

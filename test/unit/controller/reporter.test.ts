@@ -56,6 +56,16 @@ describe('Reporter', () => {
     expect(sent, 'nothing is told twice').to.have.length(1);
   });
 
+  it('says nothing of when to look again that was said of an earlier revision', async () => {
+    void reporter.report(report(1, { state: 'running', nextReview: new Date(86_400_000) }));
+    reporter.progress(report(1, { revision: 2, reason: 'Starting' }));
+    void reporter.report(report(1, { revision: 2, message: 'Starting.' }));
+    await time.pass(20);
+    const all = { revision: 2, state: 'running', reason: 'Starting', message: 'Starting.' } as const;
+    expect(sent).to.deep.equal([[report(1, all)]]);
+    answer.ok();
+  });
+
   it('tells progress after a quarter of a second, only the latest of it', async () => {
     for (const message of ['first', 'second', 'third']) {
       reporter.progress(report(1, { message }));
