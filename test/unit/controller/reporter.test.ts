@@ -61,7 +61,12 @@ describe('Reporter', () => {
     reporter.progress(report(1, { revision: 2, reason: 'Starting' }));
     void reporter.report(report(1, { revision: 2, message: 'Starting.' }));
     await time.pass(20);
-    const all = { revision: 2, state: 'running', reason: 'Starting', message: 'Starting.' } as const;
+    const all = {
+      revision: 2,
+      state: 'running',
+      reason: 'Starting',
+      message: 'Starting.',
+    } as const;
     expect(sent).to.deep.equal([[report(1, all)]]);
     answer.ok();
   });
