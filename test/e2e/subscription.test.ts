@@ -216,7 +216,10 @@ chapter('a subscription from the welcome to the last day, and back', () => {
       await sidecar.restore(String(archive));
       await instances.reaches(id, 'stopped');
       await instances.remove([id]);
+      await eventually(async () => expect((await subjects()).at(-1)).to.equal(REMOVED));
       await passSince(world, subscription, 'hidden_at', 30);
+      await eventually(async () => expect((await subjects()).at(-1)).to.equal(FINAL));
+      await passSince(world, subscription, 'final_notice_at', 7);
       await purged(world, id);
     },
   );
