@@ -20,7 +20,8 @@ export interface ExecOptions {
 }
 
 /**
- * Like exec(), but the program writes to our own stdout and stderr, until it ends or is interrupted.
+ * Like exec(), but the program writes to our own stdout, until it ends or is interrupted: its stderr
+ * too, because that is where Odoo logs, and a log must be fit for a pipe.
  * @param filter makes what each chunk of either passes through
  */
 export async function execInTerminal(
@@ -35,7 +36,7 @@ export async function execInTerminal(
     const transform = function* (chunk: unknown) {
       yield pass(chunk as Uint8Array);
     };
-    return [{ transform, binary: true }, 'inherit'] as const;
+    return [{ transform, binary: true }, process.stdout] as const;
   };
   const result = await execa(program, args, {
     ...options,
