@@ -115,8 +115,8 @@ export class Instances {
     }, seconds);
   }
 
-  /** Waits until an invoice has exactly so many instances and all of them run. */
-  async running(invoice: number, count: number, seconds = 120): Promise<Row[]> {
+  /** Waits until an invoice has exactly so many instances and all of them run; the first of a plan has its template prepared. */
+  async running(invoice: number, count: number, seconds = 240): Promise<Row[]> {
     return eventually(async () => {
       const rows = await this.ofInvoice(invoice);
       const shown = rows.map((row) => `${row.id} ${row.state} ${row.phase_message || ''}`).join();
