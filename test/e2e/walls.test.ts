@@ -5,6 +5,7 @@ import { run } from '../../stack/run.ts';
 import { containerNamed, inContainer } from './support/docker.ts';
 import type { Row } from './support/instances.ts';
 import { chapter, scenario, theWorld } from './support/scenario.ts';
+import { TRY_NETWORK } from './support/try-network.ts';
 
 /** Linux' numbers of them (capabilities(7)). */
 const [CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_MKNOD] = [12, 13, 19, 21, 27];
@@ -34,21 +35,6 @@ for user, database, password in json.load(sys.stdin):
     except psycopg2.Error as error:
         outcome = 'refused'
     said[f'{user}@{database}{" with password" if password else ""}'] = outcome
-print(json.dumps(said))
-`;
-
-/** Tries TCP and HTTP; "answers" means that a byte came back. */
-const TRY_NETWORK = `
-import json, socket, sys
-said = {}
-for host, port in json.load(sys.stdin):
-    try:
-        with socket.create_connection((host, port), timeout=2) as connection:
-            connection.settimeout(2)
-            connection.sendall(b'GET /healthz HTTP/1.0\\r\\n\\r\\n')
-            said[f'{host}:{port}'] = 'answers' if connection.recv(1) else 'cut'
-    except OSError:
-        said[f'{host}:{port}'] = 'closed'
 print(json.dumps(said))
 `;
 

@@ -13,21 +13,7 @@ import { firewallTable, networkOf } from '../../src/instance/name.ts';
 import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';
 import { eventually } from '../e2e/support/eventually.ts';
-
-/** Tries TCP and HTTP; "answers" means that a byte came back. */
-const TRY_NETWORK = `
-import json, socket, sys
-said = {}
-for host, port in json.load(sys.stdin):
-    try:
-        with socket.create_connection((host, port), timeout=1) as connection:
-            connection.settimeout(1)
-            connection.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')
-            said[f'{host}:{port}'] = 'answers' if connection.recv(1) else 'cut'
-    except OSError:
-        said[f'{host}:{port}'] = 'closed'
-print(json.dumps(said))
-`;
+import { TRY_NETWORK } from '../e2e/support/try-network.ts';
 
 /** Answers on all of these ports, as a mail server and a web server would. */
 const LISTEN = `
