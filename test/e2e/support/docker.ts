@@ -28,6 +28,11 @@ export async function containersWith(...labels: string[]): Promise<Container[]> 
   return JSON.parse(await run('docker', ['container', 'inspect', '--', ...ids])) as Container[];
 }
 
+/** The number of the instance whose container it is. */
+export function instanceOf(container: Container): number {
+  return Number(container.Config.Labels['microsaas.instance']);
+}
+
 /** One container by name, or undefined. */
 export async function containerNamed(name: string): Promise<Container | undefined> {
   const args = ['container', 'inspect', '--', name];

@@ -30,6 +30,7 @@ export interface Row {
 
 export interface SubscriptionRow {
   id: number;
+  instancia_id: [number, string];
   state: string;
   fecha_inicio: string | false;
   /** The last paid day. */
@@ -54,7 +55,15 @@ const FIELDS = [
 
 export const SUBSCRIPTION = 'microsaas.subscription';
 const SUBSCRIPTION_FIELDS = [
-  ...['state', 'fecha_inicio', 'fecha_fin', 'dias_restantes', 'reason', 'suspended_at'],
+  ...[
+    'instancia_id',
+    'state',
+    'fecha_inicio',
+    'fecha_fin',
+    'dias_restantes',
+    'reason',
+    'suspended_at',
+  ],
   ...['final_notice_at', 'data_removed_at', 'archive', 'renovacion_ids'],
 ];
 
@@ -94,10 +103,18 @@ export class Instances {
 
   /** An instance's only subscription. */
   async subscription(row: Pick<Row, 'id'>): Promise<SubscriptionRow> {
-    const domain = [['instancia_id', '=', row.id]];
+    const found = (await this.subscriptions([row])).get(row.id);
+    return found as SubscriptionRow;
+  }
+
+  /** The only subscription of each of these instances, by the instance's number. */
+  async subscriptions(rows: readonly Pick<Row, 'id'>[]): Promise<Map<number, SubscriptionRow>> {
+    const ids = rows.map(({ id }) => id);
+    const domain = [['instancia_id', 'in', ids]];
     const found = await this.rpc.read<SubscriptionRow>(SUBSCRIPTION, domain, SUBSCRIPTION_FIELDS);
-    expect(found, `subscriptions of ${row.id}`).to.have.lengthOf(1);
-    return found[0] as SubscriptionRow;
+    const owners = found.map((it) => idOf(it.instancia_id)).sort((a, b) => a - b);
+    expect(owners, 'one subscription each').to.eql([...ids].sort((a, b) => a - b));
+    return new Map(found.map((it) => [idOf(it.instancia_id), it]));
   }
 
   /** Presses a button. @returns what the button gives the web client */

@@ -1,6 +1,7 @@
+import { basename } from 'node:path';
 import { expect } from 'chai';
 import { withSql } from '../../../stack/sql.ts';
-import { type Container, lines, namesWith } from './docker.ts';
+import { type Container, instanceOf, lines, namesWith } from './docker.ts';
 import { isPurged, type Row } from './instances.ts';
 import type { World } from './world.ts';
 
@@ -32,10 +33,9 @@ export async function auditMarks(world: World, rows: Row[]): Promise<void> {
 /** I10: directory, database and containers of each instance bear its mark. */
 async function auditIdentities(world: World, rows: Row[], containers: Container[]): Promise<void> {
   const { install } = world.stack;
+  const marks = await directoryMarks(world);
   for (const { id, identity } of rows) {
-    const file = `${world.instancesDir}/${id}/identity.json`;
-    const mark = JSON.parse(await world.onHost('cat', '--', file)) as { identity: string };
-    expect(mark.identity, `mark of the directory of ${id}`).to.equal(identity);
+    expect(marks.get(id), `mark of the directory of ${id}`).to.equal(identity);
     for (const container of containers.filter((it) => instanceOf(it) === id))
       expect(container.Config.Labels['microsaas.identity'], container.Name).to.equal(identity);
   }
@@ -49,8 +49,20 @@ async function auditIdentities(world: World, rows: Row[], containers: Container[
   }
 }
 
-function instanceOf(container: Container): number {
-  return Number(container.Config.Labels['microsaas.instance']);
+/** The identity that each instance's directory is marked with, by number. */
+async function directoryMarks(world: World): Promise<Map<number, string>> {
+  const depth = ['-mindepth', '2', '-maxdepth', '2', '-name', 'identity.json'] as const;
+  // A record separator before each: what follows it is the folder, and from the next line on the mark.
+  const print = ['-printf', '\\036%h\\n', '-exec', 'cat', '--', '{}', ';'] as const;
+  const found = await world.onHost('find', world.instancesDir, ...depth, ...print);
+  const marks = found.split('\x1e').slice(1);
+  return new Map(
+    marks.map((mark) => {
+      const end = mark.indexOf('\n');
+      const { identity } = JSON.parse(mark.slice(end)) as { identity: string };
+      return [Number(basename(mark.slice(0, end))), identity];
+    }),
+  );
 }
 
 function expectOwnMounts(world: World, container: Container, id: number): void {
