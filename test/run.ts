@@ -30,12 +30,13 @@ const STAGES: readonly Stage[] = [
         await ensureSidecarImage();
       }),
   },
-  { name: 'addon', kind: 'plain', run: addonTests },
-  { name: 'integration', kind: 'plain', run: () => mocha('test/integration/**/*.test.ts') },
-  { name: 'e2e', kind: 'plain', run: () => mocha('test/e2e/**/*.test.ts') },
-  { name: 'shop-addon', kind: 'shop', run: shopAddonTests },
-  { name: 'shop', kind: 'shop', run: () => mocha('test/shop/**/*.test.ts') },
-  { name: 'browser', kind: 'shop', run: () => mocha('test/browser/**/*.test.ts') },
+  { name: 'addon', kind: 'manager', run: addonTests },
+  { name: 'manager', kind: 'manager', run: () => mocha('test/manager/**/*.test.ts') },
+  { name: 'e2e', kind: 'manager', run: () => mocha('test/e2e/**/*.test.ts') },
+  { name: 'shop-addon', kind: 'beside', run: shopAddonTests },
+  { name: 'shop', kind: 'beside', run: () => mocha('test/shop/**/*.test.ts') },
+  { name: 'integration', kind: 'beside', run: () => mocha('test/integration/**/*.test.ts') },
+  { name: 'browser', kind: 'beside', run: () => mocha('test/browser/**/*.test.ts') },
 ];
 
 const HELP = `npm test                       all tests
@@ -108,19 +109,19 @@ async function inOrder(stages: readonly Stage[]): Promise<Tally> {
   return sumOf(tallies);
 }
 
-/** All that the command line asks for, the stages with a shop beside those without. */
+/** All that the command line asks for, the stages without the tests' manager beside those with it. */
 async function runAll(stages: readonly Stage[]): Promise<Tally> {
   const of = (...kinds: Stage['kind'][]) => stages.filter(({ kind }) => kinds.includes(kind));
-  const [shop, plain] = [of('shop'), of('plain')];
-  if (shop.length === 0 || plain.length === 0) return inOrder(stages);
+  const [manager, others] = [of('manager'), of('beside')];
+  if (manager.length === 0 || others.length === 0) return inOrder(stages);
   const first = await inOrder(of('unit', 'set-up'));
-  const names = shop.map(({ name }) => name);
+  const names = others.map(({ name }) => name);
   console.log(`\n── beside the next: ${names.join(', ')}; shown at their end ──`);
   const beside = stagesBeside(names).catch((error: Error): Tally => {
     console.error(`${names.join(', ')} could not be run: ${error.message}`);
     return { passed: 0, failed: 1, skipped: 0 };
   });
-  return sumOf([first, ...(await Promise.all([inOrder(plain), beside]))]);
+  return sumOf([first, ...(await Promise.all([inOrder(manager), beside]))]);
 }
 
 let wish: Wish = { stages: [], tally: undefined };

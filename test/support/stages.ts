@@ -16,10 +16,10 @@ export interface Tally {
 export interface Stage {
   readonly name: string;
   /**
-   * `unit`: without Docker and Odoo. `set-up`: before all that need these. The two stacks of the tests, one without a shop and one
-   * with it, do not disturb each other, so that the stages of `shop` run beside those of `plain`.
+   * `unit`: without Docker and Odoo. `set-up`: before all that need these. `manager`: those that share the tests' manager without a
+   * shop, one after the other. `beside`: those with a shop, or with servers of their own, which run beside them.
    */
-  readonly kind: 'unit' | 'set-up' | 'plain' | 'shop';
+  readonly kind: 'unit' | 'set-up' | 'manager' | 'beside';
   /** Runs it, its output on the terminal. @throws Error saying why it could not be run */
   readonly run: () => Promise<Tally>;
 }

@@ -22,7 +22,7 @@ export function invoicesAndPeople(): string[] {
     '',
     '**One open invoice** (M15). Draft, unpaid, partly paid, or in payment where that does not count as paid: it is opened again, never',
     'made twice. Two presses at once are serialised on the subscription’s row: the second one runs again and finds the first one’s invoice.',
-    '(`test/integration/renewals.test.ts`, `test_money_on_its_way_is_not_asked_for_twice`)',
+    '(`test/manager/renewals.test.ts`, `test_money_on_its_way_is_not_asked_for_twice`)',
     '',
     '**One invoice for several instances** (M17) of one customer that end on the same day and agree in currency, terms and salesperson,',
     'a line each; on the page of the mail the customer ticks which. The quantity of a renewal line is the number of terms: anything but 1,',
