@@ -1,12 +1,12 @@
 import { pino } from 'pino';
-import { Brake } from '../src/controller/brake.ts';
-import { Calendar } from '../src/controller/calendar.ts';
+import { Calendar } from '../src/controller/clock-guard.ts';
+import { Daemon } from '../src/controller/controller.ts';
+import type { World } from '../src/controller/controller-context.ts';
 import { Liveness } from '../src/controller/liveness.ts';
 import { ManagerCheck } from '../src/controller/manager-check.ts';
 import { Reporter } from '../src/controller/reporter.ts';
-import { makeRooms } from '../src/controller/rooms.ts';
-import type { World } from '../src/controller/world.ts';
-import { Daemon } from '../src/daemon.ts';
+import { makeRooms } from '../src/controller/start-slots.ts';
+import { Brake } from '../src/controller/suspension-limiter.ts';
 import { FakeArchives } from '../test/fakes/archives.ts';
 import { FakeDatabases } from '../test/fakes/databases.ts';
 import { FakeDisk } from '../test/fakes/disk.ts';

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { Cluster } from '../src/databases/cluster.ts';
+import { Cluster } from '../src/postgres/cluster.ts';
 import { images } from '../stack/images.ts';
 import { varPath } from '../stack/paths.ts';
 import { run } from '../stack/run.ts';

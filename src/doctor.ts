@@ -1,12 +1,12 @@
 import { access, constants } from 'node:fs/promises';
 import type { Config } from './config.ts';
 import { numbersOnHost } from './controller/manager-check.ts';
-import { measureRoom } from './engine/disk.ts';
+import { measureRoom } from './host/disk.ts';
 import { DISTRUSTED, judgeManager } from './instance/manager-history.ts';
 import { countedByState } from './instance-table.ts';
 import { redact } from './log.ts';
 import { printable } from './printable.ts';
-import { assemble } from './sidecar.ts';
+import { assemble } from './wiring.ts';
 
 interface Check {
   readonly name: string;

@@ -102,7 +102,7 @@ export function whoIsAway(error: unknown): 'Odoo' | 'Docker' | 'Postgres' | null
   return error.reason === 'PostgresUnavailable' ? 'Postgres' : null;
 }
 
-/** A process ended badly. `stderr` is its tail; the arguments never hold a secret (see engine/exec.ts). */
+/** A process ended badly. `stderr` is its tail; the arguments never hold a secret (see host/exec.ts). */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly command: readonly string[];

@@ -32,7 +32,7 @@ function makeInstallId(): string {
 
 /**
  * One sidecar per install in this network namespace, which is the host's where it is set up as deploy/ says: known at once, before
- * anything is asked. What holds across namespaces is the lock on Postgres (databases/install-lock.ts). The kernel frees the name when the process dies, however it dies.
+ * anything is asked. What holds across namespaces is the lock on Postgres (postgres/install-lock.ts). The kernel frees the name when the process dies, however it dies.
  * @returns what releases it. @throws ConfigError when another sidecar holds it.
  */
 export async function lockInstall(install: string): Promise<() => void> {

@@ -1,15 +1,14 @@
-import type { Descents } from './instance/brake.ts';
+import type { Invoice, PlanUnit } from './billing/invoice-types.ts';
+import type { Descents } from './billing/suspension-limit.ts';
 import type { Distrust } from './instance/manager-history.ts';
 import type {
   DesiredInstance,
   FetchedCommit,
   InstanceState,
-  Invoice,
   MarkedInstance,
   ObservedInstance,
   Plan,
   PlanReport,
-  PlanUnit,
   PortPair,
   Report,
   TemplateSummary,

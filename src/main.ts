@@ -1,10 +1,9 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from './config.ts';
+import { containerLogs } from './docker/commands.ts';
+import { dockerEnvironment } from './docker/docker-cli.ts';
 import { doctor } from './doctor.ts';
-import { containerLogs } from './engine/commands.ts';
-import { dockerEnvironment } from './engine/docker-cli.ts';
-import { execInTerminal } from './engine/exec.ts';
 import {
   CommandError,
   ConfigError,
@@ -13,6 +12,7 @@ import {
   TerminalError,
 } from './errors.ts';
 import { findInstance } from './find-instance.ts';
+import { execInTerminal } from './host/exec.ts';
 import { projectName } from './instance/name.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import { instanceTable } from './instance-table.ts';
@@ -21,7 +21,7 @@ import { printable, printableBytes } from './printable.ts';
 import { reconcileHost } from './reconcile-host.ts';
 import { restore } from './restore.ts';
 import { run } from './run.ts';
-import { assemble, type Sidecar } from './sidecar.ts';
+import { assemble, type Sidecar } from './wiring.ts';
 
 const INSTANCE = 'its number, its name, or a part of the name that no other has';
 

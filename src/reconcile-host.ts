@@ -3,7 +3,7 @@ import { describe, type LostInstance, numbersOnHost } from './controller/manager
 import { ConfigError } from './errors.ts';
 import { DISTRUSTED, judgeManager } from './instance/manager-history.ts';
 import type { MarkedInstance } from './instance/types.ts';
-import { assemble, type Sidecar } from './sidecar.ts';
+import { assemble, type Sidecar } from './wiring.ts';
 
 /** What is here under one number, held against the record that Odoo has of it. */
 interface Found extends LostInstance {

@@ -1,7 +1,7 @@
 import type { Config } from './config.ts';
 import { ConfigError, TerminalError } from './errors.ts';
 import type { DesiredInstance } from './instance/types.ts';
-import { assemble, type Sidecar } from './sidecar.ts';
+import { assemble, type Sidecar } from './wiring.ts';
 
 /**
  * Brings an archived instance back, under its own number or that of another one that has never run.

@@ -2,13 +2,13 @@ import { availableParallelism, freemem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import type { Config } from './config.ts';
-import { Brake } from './controller/brake.ts';
-import { Calendar } from './controller/calendar.ts';
+import { Calendar } from './controller/clock-guard.ts';
+import { Daemon } from './controller/controller.ts';
 import { Liveness } from './controller/liveness.ts';
 import { ManagerCheck } from './controller/manager-check.ts';
 import { Reporter } from './controller/reporter.ts';
-import { makeRooms } from './controller/rooms.ts';
-import { Daemon } from './daemon.ts';
+import { makeRooms } from './controller/start-slots.ts';
+import { Brake } from './controller/suspension-limiter.ts';
 import { ConfigError, ManagerError } from './errors.ts';
 import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
@@ -18,7 +18,7 @@ import { DISTRUSTED, type Distrust } from './instance/manager-history.ts';
 import { countedByState } from './instance-table.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
-import { assemble, type Sidecar } from './sidecar.ts';
+import { assemble, type Sidecar } from './wiring.ts';
 
 /** How long a manager that is away is left alone between two greetings, in milliseconds. */
 const GREETING_INTERVAL = 2_000;

@@ -1,4 +1,4 @@
-import { hashRandomSecret } from '../src/password-hash.ts';
+import { hashRandomSecret } from '../src/host/password-hash.ts';
 import { literal, quoted, type SqlServer, withSql } from './sql.ts';
 
 /** What a template database of the manager is made of. */

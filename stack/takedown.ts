@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import { nft } from '../src/engine/commands.ts';
+import { nft } from '../src/docker/commands.ts';
 import { firewallTable } from '../src/instance/name.ts';
 import { images } from './images.ts';
 import { run, succeeds } from './run.ts';

@@ -1,9 +1,9 @@
 import { notEnoughDisk, PortTakenError, RetryableError, TenantDatabaseError } from '../errors.ts';
 import type { Action, DesiredInstance, PortPair } from '../instance/types.ts';
-import { enoughMemory } from './enough-memory.ts';
+import type { World } from './controller-context.ts';
 import { logLine, progressReport } from './progress.ts';
+import { enoughMemory } from './wait-for-memory.ts';
 import type { WorkSignals } from './work-queue.ts';
-import type { World } from './world.ts';
 
 /** Two starts may want the same pair; more rounds than this mean that something else is wrong. */
 const MAX_PORT_ROUNDS = 100;

@@ -1,3 +1,4 @@
+import type { SubscriptionChange } from '../billing/subscription-types.ts';
 import {
   filesMissing,
   foreignData,
@@ -6,10 +7,9 @@ import {
   TerminalError,
   whoIsAway,
 } from '../errors.ts';
-import type { SubscriptionChange } from '../instance/subscription-types.ts';
 import type { DesiredInstance } from '../instance/types.ts';
+import type { World } from './controller-context.ts';
 import { logLine, progressReport } from './progress.ts';
-import type { World } from './world.ts';
 
 const WITHOUT = 'No archive could be written; the data go without one, as a person has confirmed.';
 

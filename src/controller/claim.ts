@@ -1,5 +1,5 @@
-import { decideClaim } from '../instance/from-invoices.ts';
-import type { World } from './world.ts';
+import { decideClaim } from '../billing/claim-policy.ts';
+import type { World } from './controller-context.ts';
 
 /**
  * Claims what one invoice has paid for: the rows that must exist, created once under Odoo's UNIQUE constraint.

@@ -1,5 +1,5 @@
+import type { World } from './controller-context.ts';
 import { logLine } from './progress.ts';
-import type { World } from './world.ts';
 
 /** How often people are told again while the disk stays short, in milliseconds. */
 const SAID_AGAIN_MS = 60 * 60_000;

@@ -1,5 +1,5 @@
 import { TerminalError } from '../errors.ts';
-import type { World } from './world.ts';
+import type { World } from './controller-context.ts';
 
 /**
  * Fetches a plan's repositories and builds its template databases before its first customer pays, so that nobody waits for

@@ -10,12 +10,12 @@ import {
 import { decide, standingOf } from '../instance/decide.ts';
 import type { Action, DesiredInstance, ObservedInstance } from '../instance/types.ts';
 import { makeActions } from './actions.ts';
+import { keepBooks } from './apply-subscription.ts';
 import { archive } from './archive.ts';
-import { keepBooks } from './books.ts';
+import type { World } from './controller-context.ts';
+import { nextReview, settledReport } from './final-report.ts';
 import { logLine, stepReport } from './progress.ts';
-import { nextReview, settledReport } from './settled.ts';
 import type { WorkSignals } from './work-queue.ts';
-import type { World } from './world.ts';
 
 /** The longest way through decide() is eight steps, the books take two; the rest is slack for a moving world. */
 const MAX_STEPS = 14;

@@ -1,6 +1,6 @@
 import type { InstanceState, Key, Plan } from '../instance/types.ts';
 import type { Listed } from '../interfaces.ts';
-import type { World } from './world.ts';
+import type { World } from './controller-context.ts';
 
 /** How many keys one poll takes at most; what is left is found by the next. */
 const PAGE = 500;

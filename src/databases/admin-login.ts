@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { TenantSession } from './tenant-session.ts';
+import type { TenantSession } from '../postgres/tenant-session.ts';
 
 /** Odoo's column takes any length; an address has at most 254 characters. */
 const LONGEST = 254;

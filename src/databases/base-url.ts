@@ -1,4 +1,4 @@
-import type { TenantSession } from './tenant-session.ts';
+import type { TenantSession } from '../postgres/tenant-session.ts';
 
 /** Where an instance believes it is reached follows us when we change it, unless its administrator has set an address of their own. */
 export async function renewUrl(

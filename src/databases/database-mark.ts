@@ -2,7 +2,7 @@ import { escapeIdentifier, escapeLiteral } from 'pg';
 import { z } from 'zod';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance, Owner } from '../instance/types.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster } from '../postgres/cluster.ts';
 
 const markSchema = z.object({ install: z.string(), identity: z.uuid() });
 

@@ -1,21 +1,30 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ConfigError, foreignData, RetryableError, TerminalError } from '../errors.ts';
+import { copyTree, type Owner as FileOwner } from '../host/copy-tree.ts';
 import { standingOf } from '../instance/decide.ts';
 import { databaseName, instanceOfDatabase } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Owner, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
+import { admitted, Cluster, type ClusterAddress } from '../postgres/cluster.ts';
+import { InstallLock } from '../postgres/install-lock.ts';
+import { openTransactionsOver } from '../postgres/open-transactions.ts';
+import {
+  LOOK,
+  MAKING,
+  type SessionPurpose,
+  type TenantLogin,
+  type TenantSession,
+  TOUCH,
+} from '../postgres/tenant-session.ts';
 import { adminLogin } from './admin-login.ts';
 import { renewUrl } from './base-url.ts';
-import { admitted, Cluster, type ClusterAddress } from './cluster.ts';
-import { copyTree, type Owner as FileOwner } from './copy-tree.ts';
+import { cloneDatabase, SpareClones } from './clone-pool.ts';
 import { databaseNumbers, databaseOwner, markDatabase } from './database-mark.ts';
-import { InstallLock } from './install-lock.ts';
 import { type Invitation, invitationLink } from './invitation.ts';
-import { openTransactionsOver } from './open-transactions.ts';
+import type { ReadyPasswords } from './password-pool.ts';
 import { personalise, renewParameters } from './personalise.ts';
 import { makeReadable } from './readable.ts';
-import type { ReadyPasswords } from './ready-passwords.ts';
 import {
   hasServer,
   isWrongPassword,
@@ -27,18 +36,9 @@ import {
   spareIn,
   writeHba,
 } from './server-template.ts';
-import { cloneDatabase, SpareClones } from './spare-clone.ts';
 import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
-import type { TemplateNote } from './template-note.ts';
-import {
-  LOOK,
-  MAKING,
-  type SessionPurpose,
-  type TenantLogin,
-  type TenantSession,
-  TOUCH,
-} from './tenant-session.ts';
+import type { TemplateNote } from './template-metadata.ts';
 
 /** Where one instance's database lives and what it is to be made from. */
 export interface DatabasePlace {

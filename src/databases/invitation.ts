@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { z } from 'zod';
-import type { TenantSession } from './tenant-session.ts';
+import type { TenantSession } from '../postgres/tenant-session.ts';
 
 /** How long the customer has to choose their password, in seconds: the link is made when they press the button. */
 const VALIDITY = 60 * 60;

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { TenantSession } from './tenant-session.ts';
+import type { TenantSession } from '../postgres/tenant-session.ts';
 
 /** What a clone of a template database gets of its own. */
 export interface Personality {

@@ -1,4 +1,4 @@
-import type { TenantSession } from './tenant-session.ts';
+import type { TenantSession } from '../postgres/tenant-session.ts';
 
 /**
  * Gives a role back the right to read what it owns. Who owns a table can take that from themselves, or hide rows with a policy, and

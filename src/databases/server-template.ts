@@ -11,15 +11,15 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
+import { copyTree, type Owner } from '../host/copy-tree.ts';
+import { randomSecret } from '../host/password-hash.ts';
 import { templateDatabaseName } from '../instance/name.ts';
-import { randomSecret } from '../password-hash.ts';
-import { Cluster } from './cluster.ts';
-import { copyTree, type Owner } from './copy-tree.ts';
-import { SpareClones } from './spare-clone.ts';
+import { Cluster } from '../postgres/cluster.ts';
+import { SpareClones } from './clone-pool.ts';
 import { dropTemplate } from './template-content.ts';
 import { type OdooInit, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
-import { noteOf, readNote, superfluous, type TemplateNote } from './template-note.ts';
+import { noteOf, readNote, superfluous, type TemplateNote } from './template-metadata.ts';
 
 /** Who administers an instance's own Postgres: the superuser that the image's first start makes. */
 const OWN_SUPERUSER = 'postgres';

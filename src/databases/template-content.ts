@@ -1,8 +1,8 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import { z } from 'zod';
 import { RetryableError, TerminalError } from '../errors.ts';
-import { type Cluster, inTransaction } from './cluster.ts';
-import { MAKING, type TenantLogin } from './tenant-session.ts';
+import { type Cluster, inTransaction } from '../postgres/cluster.ts';
+import { MAKING, type TenantLogin } from '../postgres/tenant-session.ts';
 
 /**
  * An empty database for Odoo to fill, whose role has the same name. The role owns it while it is filled, since only then

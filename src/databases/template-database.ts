@@ -3,8 +3,8 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { templateDatabaseName } from '../instance/name.ts';
 import type { RepositoryCommit } from '../instance/types.ts';
-import type { Cluster } from './cluster.ts';
-import { SpareClones } from './spare-clone.ts';
+import type { Cluster } from '../postgres/cluster.ts';
+import { SpareClones } from './clone-pool.ts';
 import {
   checkInstalled,
   createEmpty,
@@ -19,7 +19,7 @@ import {
   noteOf,
   superfluous,
   type TemplateNote,
-} from './template-note.ts';
+} from './template-metadata.ts';
 
 /** Runs Odoo once in a container to fill an empty database; throws CommandError when Odoo fails. */
 export type OdooInit = (run: {

@@ -1,5 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  compileCheckout,
+  composeUp,
+  containerLogs,
+  containersRemove,
+  LABELS,
+} from '../docker/commands.ts';
+import type { Container, DockerApi } from '../docker/docker-api.ts';
+import type { DockerCli } from '../docker/docker-cli.ts';
+import { removeStaleHelpers } from '../docker/helpers.ts';
+import type { Images } from '../docker/images.ts';
+import { Networks } from '../docker/networks.ts';
+import { odooOnce } from '../docker/odoo-once.ts';
+import { stopAll, takeDownAll } from '../docker/stopping.ts';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
+import type { DirectoryMarks } from '../files/directory-mark.ts';
+import type { InstanceDirs } from '../files/instance-dir.ts';
+import { digestOf, type RenderInput, renderInstance, type Template } from '../files/render.ts';
+import type { Templates } from '../files/templates.ts';
+import { isFree } from '../host/tcp-ports.ts';
 import { standingOf } from '../instance/decide.ts';
 import { databaseName, networkOf, projectName } from '../instance/name.ts';
 import type {
@@ -12,23 +31,11 @@ import type {
 } from '../instance/types.ts';
 import type { Engine, Health, Listed } from '../interfaces.ts';
 import { printable } from '../log.ts';
-import { isHealthy, isServing, showsLogin } from './answer.ts';
-import { compileCheckout, composeUp, containerLogs, containersRemove, LABELS } from './commands.ts';
-import type { DirectoryMarks } from './directory-mark.ts';
-import type { Container, DockerApi } from './docker-api.ts';
-import type { DockerCli } from './docker-cli.ts';
-import { removeStaleHelpers } from './helpers.ts';
-import type { Images } from './images.ts';
-import type { InstanceDirs } from './instance-dir.ts';
-import { Networks } from './networks.ts';
+import { mountsOf } from '../repositories/checkout-layout.ts';
+import { missingPackages } from '../repositories/python-packages.ts';
+import type { Repositories } from '../repositories/repositories.ts';
 import { containersOwner, containersState } from './observe.ts';
-import { odooOnce } from './odoo-once.ts';
-import { missingPackages } from './python-packages.ts';
-import { digestOf, type RenderInput, renderInstance, type Template } from './render.ts';
-import type { Repositories } from './repositories.ts';
-import { stopAll, takeDownAll } from './stopping.ts';
-import { isFree } from './tcp-ports.ts';
-import type { Templates } from './templates.ts';
+import { isHealthy, isServing, showsLogin } from './readiness-probe.ts';
 
 /** An instance that starts is asked this often, in milliseconds; one that takes long, less often. */
 const POLL_INTERVAL = 25;
@@ -226,7 +233,9 @@ export class ComposeEngine implements Engine {
         socketDir: template.database === 'own' ? paths.socket : this.#options.sharedSocketDirectory,
         filestoreDir: '',
         database: databaseName(install, desired.id),
-        checkouts: await Promise.all(desired.repositories.map((it) => repositories.checkout(it))),
+        addons: mountsOf(
+          await Promise.all(desired.repositories.map((it) => repositories.checkout(it))),
+        ),
       },
       ['shell'],
       [],

@@ -1,7 +1,7 @@
+import { LABELS } from '../docker/commands.ts';
+import type { Container } from '../docker/docker-api.ts';
+import { areSameButLimits } from '../files/render.ts';
 import type { ObservedInstance, Owner } from '../instance/types.ts';
-import { LABELS } from './commands.ts';
-import type { Container } from './docker-api.ts';
-import { areSameButLimits } from './render.ts';
 
 /** Whose an instance's containers are, by the label that its files gave them. */
 export function containersOwner(containers: readonly Container[], identity: string): Owner {

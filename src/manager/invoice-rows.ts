@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Invoice } from '../instance/types.ts';
+import type { Invoice } from '../billing/invoice-types.ts';
 import { day, id } from './odoo-values.ts';
 
 /* The shape that the addon gives an invoice, and what it means here. */

@@ -1,20 +1,19 @@
+import type { Invoice, PlanUnit } from '../billing/invoice-types.ts';
+import type { Descents } from '../billing/suspension-limit.ts';
 import { ManagerError } from '../errors.ts';
-import type { Descents } from '../instance/brake.ts';
 import type { Distrust } from '../instance/manager-history.ts';
 import type {
   DesiredInstance,
   InstanceState,
-  Invoice,
   MarkedInstance,
   Plan,
   PlanReport,
-  PlanUnit,
   PortPair,
   Report,
   TemplateSummary,
 } from '../instance/types.ts';
 import type { Manager, ManagerFacts } from '../interfaces.ts';
-import { Gathered } from './gathered.ts';
+import { Gathered } from './batch-loader.ts';
 import {
   desiredInstances,
   done,
@@ -27,8 +26,8 @@ import {
   suggestedPorts,
 } from './instance-rows.ts';
 import { invoice } from './invoice-rows.ts';
-import type { OdooClient } from './odoo-client.ts';
 import { id } from './odoo-values.ts';
+import type { OdooClient } from './rpc/odoo-client.ts';
 import { descents } from './subscription-rows.ts';
 
 const INSTANCE = 'odoo.docker.instance';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Descents } from '../instance/brake.ts';
-import type { Period, Subscription, SubscriptionChange } from '../instance/subscription-types.ts';
+import type { Period, Subscription, SubscriptionChange } from '../billing/subscription-types.ts';
+import type { Descents } from '../billing/suspension-limit.ts';
 import { day, id } from './odoo-values.ts';
 
 /* The shapes that the addon's methods give and take for subscriptions, and what they mean here. */

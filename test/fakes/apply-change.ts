@@ -2,7 +2,7 @@ import {
   noticeKey,
   type Subscription,
   type SubscriptionChange,
-} from '../../src/instance/subscription-types.ts';
+} from '../../src/billing/subscription-types.ts';
 
 /** What the manager's records are after a change, as the addon's `microsaas_report` writes it. */
 export function applyChange(before: Subscription, change: SubscriptionChange): Subscription {

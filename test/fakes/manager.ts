@@ -1,14 +1,12 @@
+import { wholeUnits } from '../../src/billing/claim-policy.ts';
+import type { Invoice, InvoiceLine, PlanUnit } from '../../src/billing/invoice-types.ts';
+import type { Descents } from '../../src/billing/suspension-limit.ts';
 import { ManagerError } from '../../src/errors.ts';
-import type { Descents } from '../../src/instance/brake.ts';
-import { wholeUnits } from '../../src/instance/from-invoices.ts';
 import type { Distrust } from '../../src/instance/manager-history.ts';
 import type {
   DesiredInstance,
-  Invoice,
-  InvoiceLine,
   Plan,
   PlanReport,
-  PlanUnit,
   PortPair,
   Report,
   TemplateSummary,

@@ -1,4 +1,5 @@
-import type { DesiredInstance, Invoice, InvoiceLine, Key } from '../../src/instance/types.ts';
+import type { Invoice, InvoiceLine } from '../../src/billing/invoice-types.ts';
+import type { DesiredInstance, Key } from '../../src/instance/types.ts';
 import type { FakeManager } from './manager.ts';
 
 export type Button = 'start' | 'stop' | 'restart' | 'remove';

@@ -1,9 +1,9 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { compileCheckout } from '../../src/engine/commands.ts';
-import { exec } from '../../src/engine/exec.ts';
+import { compileCheckout } from '../../src/docker/commands.ts';
 import { CommandError } from '../../src/errors.ts';
+import { exec } from '../../src/host/exec.ts';
 import { images } from '../../stack/images.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 

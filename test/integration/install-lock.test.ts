@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { InstallLock } from '../../src/databases/install-lock.ts';
 import { ConfigError } from '../../src/errors.ts';
+import { InstallLock } from '../../src/postgres/install-lock.ts';
 import { withSql } from '../../stack/sql.ts';
 import { eventually } from '../e2e/support/eventually.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';

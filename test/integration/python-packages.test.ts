@@ -1,8 +1,8 @@
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { dockerCli } from '../../src/engine/docker-cli.ts';
-import { missingPackages } from '../../src/engine/python-packages.ts';
+import { dockerCli } from '../../src/docker/docker-cli.ts';
+import { missingPackages } from '../../src/repositories/python-packages.ts';
 import { images } from '../../stack/images.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 

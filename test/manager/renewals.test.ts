@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { OdooManager } from '../../src/manager/manager.ts';
-import { connect } from '../../src/manager/odoo-client.ts';
+import { connect } from '../../src/manager/rpc/odoo-client.ts';
 import { DemoSale } from '../../stack/demo-sale.ts';
 import {
   connect as connectSidecar,

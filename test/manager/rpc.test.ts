@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { z } from 'zod';
 import type { ManagerErrorKind } from '../../src/errors.ts';
 import { OdooManager } from '../../src/manager/manager.ts';
-import { connect, type OdooConnection } from '../../src/manager/odoo-client.ts';
+import { connect, type OdooConnection } from '../../src/manager/rpc/odoo-client.ts';
 import { DemoSale } from '../../stack/demo-sale.ts';
 import {
   connect as connectSidecar,

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { decideClaim } from '../../src/instance/from-invoices.ts';
+import { decideClaim } from '../../src/billing/claim-policy.ts';
 import { filesFor } from '../fakes/engine.ts';
 import type { Row } from '../fakes/manager.ts';
 import type { Simulation } from './simulation.ts';

@@ -1,8 +1,7 @@
-import type { Period, Subscription, Terms } from '../../src/instance/subscription-types.ts';
+import type { Invoice, InvoiceLine } from '../../src/billing/invoice-types.ts';
+import type { Period, Subscription, Terms } from '../../src/billing/subscription-types.ts';
 import type {
   DesiredInstance,
-  Invoice,
-  InvoiceLine,
   ObservedInstance,
   Plan,
   Repository,

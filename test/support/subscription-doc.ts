@@ -1,6 +1,6 @@
-import { LADDER, REMOVAL_LADDER, type RungRule } from '../../src/instance/ladder.ts';
-import { STATES } from '../../src/instance/subscription-state.ts';
-import type { Terms } from '../../src/instance/subscription-types.ts';
+import { LADDER, REMOVAL_LADDER, type RungRule } from '../../src/billing/dunning.ts';
+import { STATES } from '../../src/billing/subscription-state.ts';
+import type { Terms } from '../../src/billing/subscription-types.ts';
 import { TERMS } from './samples.ts';
 import { invoicesAndPeople } from './subscription-doc-invoices.ts';
 import { MAILS_DOC } from './subscription-doc-mails.ts';
@@ -99,7 +99,7 @@ const QUESTIONS: readonly string[] = [
   '- **26. Who moved that date?** Each automatic suspension, return, changed end and removal of data leaves a line in the subscription’s',
   '  chatter: the sidecar, what, why.',
   '',
-  'Each is a row or a test of its own in `test/unit/instance/subscription.test.ts`, is carried out in',
+  'Each is a row or a test of its own in `test/unit/billing/subscription.test.ts`, is carried out in',
   '`test/unit/controller/subscription.test.ts`, and lives through three years in `subscription-years.test.ts`; what Odoo does of it is in',
   '`TestSubscription` and `TestSubscriptionSidecar` of the addon.',
 ];
@@ -165,7 +165,7 @@ export function subscriptionDoc(): string {
   return [
     '# The life of a subscription',
     '',
-    'Made from the code: `STATES` (`src/instance/subscription-state.ts`), `LADDER` (`src/instance/ladder.ts`), and what',
+    'Made from the code: `STATES` (`src/billing/subscription-state.ts`), `LADDER` (`src/billing/dunning.ts`), and what',
     '`decideSubscription` answers. Days are days in the company’s time zone; the last paid day counts.',
     '',
     '## States',

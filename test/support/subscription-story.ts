@@ -1,5 +1,5 @@
-import { addDays } from '../../src/instance/days.ts';
-import { decideSubscription, type Verdict } from '../../src/instance/subscription.ts';
+import { addDays } from '../../src/billing/days.ts';
+import { decideSubscription, type Verdict } from '../../src/billing/subscription.ts';
 import type {
   Money,
   Notice,
@@ -7,7 +7,7 @@ import type {
   Subscription,
   SubscriptionChange,
   Terms,
-} from '../../src/instance/subscription-types.ts';
+} from '../../src/billing/subscription-types.ts';
 import type { DesiredState } from '../../src/instance/types.ts';
 import { applyChange } from '../fakes/apply-change.ts';
 import { anInstance, aPeriod, aSubscription, TERMS } from './samples.ts';

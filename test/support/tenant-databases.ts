@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { OdooDatabases, type OdooDatabasesOptions } from '../../src/databases/databases.ts';
-import { ReadyPasswords } from '../../src/databases/ready-passwords.ts';
-import { dockerCli } from '../../src/engine/docker-cli.ts';
-import { InstanceDirs } from '../../src/engine/instance-dir.ts';
-import { runOdooInit } from '../../src/engine/odoo-init.ts';
-import { flushFileSystem, runServer } from '../../src/engine/scratch-postgres.ts';
+import { runOdooInit } from '../../src/databases/odoo-init.ts';
+import { ReadyPasswords } from '../../src/databases/password-pool.ts';
+import { dockerCli } from '../../src/docker/docker-cli.ts';
+import { InstanceDirs } from '../../src/files/instance-dir.ts';
+import { flushFileSystem, runServer } from '../../src/postgres/scratch-postgres.ts';
 import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';
 import type { TenantPostgres } from './tenant-postgres.ts';

@@ -6,7 +6,7 @@ import type { ManagerStack } from '../../../stack/manager.ts';
 import { OdooRpc } from '../../../stack/odoo-rpc.ts';
 import { ensureSidecarImage } from '../../../stack/sidecar-image.ts';
 import { startTestStack } from '../../support/test-stack.ts';
-import { GitServer } from '../../unit/engine/git-server.ts';
+import { GitServer } from '../../unit/repositories/git-server.ts';
 import { CommandLines } from './command-lines.ts';
 import { Decoys } from './decoys.ts';
 import { type Container, containersWith, inContainer } from './docker.ts';

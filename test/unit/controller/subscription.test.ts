@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { Calendar } from '../../../src/controller/calendar.ts';
+import type { Money, Period } from '../../../src/billing/subscription-types.ts';
+import { Calendar } from '../../../src/controller/clock-guard.ts';
+import type { World } from '../../../src/controller/controller-context.ts';
 import { reconcile } from '../../../src/controller/reconcile.ts';
-import type { World } from '../../../src/controller/world.ts';
 import { RetryableError, TerminalError } from '../../../src/errors.ts';
-import type { Money, Period } from '../../../src/instance/subscription-types.ts';
 import type { DesiredState } from '../../../src/instance/types.ts';
 import { Life } from '../../fakes/life.ts';
 import { audit } from '../../support/audit.ts';

@@ -2,15 +2,15 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Client } from 'pg';
-import type { Cluster } from '../../../src/databases/cluster.ts';
 import {
   type OdooInit,
   type TemplateDatabase,
   TemplateDatabases,
 } from '../../../src/databases/template-database.ts';
 import { type TemplateKey, templateHash } from '../../../src/databases/template-key.ts';
-import type { TenantSession } from '../../../src/databases/tenant-session.ts';
 import { TerminalError } from '../../../src/errors.ts';
+import type { Cluster } from '../../../src/postgres/cluster.ts';
+import type { TenantSession } from '../../../src/postgres/tenant-session.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
 const KEY: TemplateKey = {

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import type { Container } from '../../../src/engine/docker-api.ts';
+import type { Container } from '../../../src/docker/docker-api.ts';
 import { containersState } from '../../../src/engine/observe.ts';
-import { digestOf } from '../../../src/engine/render.ts';
-import { anInput } from './instances.ts';
+import { digestOf } from '../../../src/files/render.ts';
+import { anInput } from '../files/instances.ts';
 
 const digest = digestOf(anInput());
 

@@ -6,7 +6,7 @@ import {
   connect,
   type OdooClient,
   type RpcName,
-} from '../../../src/manager/odoo-client.ts';
+} from '../../../src/manager/rpc/odoo-client.ts';
 import { OdooHttp } from '../../fakes/odoo-http.ts';
 
 export const RPCS = ['json2', 'jsonrpc', 'xmlrpc'] as const;

@@ -1,0 +1,115 @@
+import type { Invoice, InvoiceLine, PlanUnit } from './invoice-types.ts';
+import type { Money } from './subscription-types.ts';
+
+export interface ClaimLimits {
+  /** More paid units than this on one line wait for a person's word. */
+  readonly unitsPerLine: number;
+  /** More unclaimed paid units of one plan than this wait for a person's word. */
+  readonly claimsPerPlan: number;
+}
+
+export interface ClaimDecision {
+  /** The units that are owed an instance now, in line and unit order. */
+  readonly units: readonly PlanUnit[];
+  /** Why the rest waits for a person, or null. */
+  readonly hold: { readonly reason: string; readonly message: string } | null;
+}
+
+const NOTHING: ClaimDecision = { units: [], hold: null };
+
+/**
+ * Which units of an invoice are owed an instance and have none. Pure: the whole policy of claiming.
+ * An invoice that is not (or no longer) paid, or was credited in full, owes nothing.
+ */
+export function decideClaim(invoice: Invoice, limits: ClaimLimits): ClaimDecision {
+  if (invoice.partnerId === 0) return NOTHING;
+  // Held units no longer count as backlog, so the reason may be gone: only a person ends a hold.
+  if (invoice.hold !== '' && !invoice.approved) return NOTHING;
+  if (!isPaid(invoice, invoice.inPaymentIsPaid))
+    return { units: [], hold: creditToLookAt(invoice) };
+  const units: PlanUnit[] = [];
+  for (const line of invoice.lines.filter(sellsByItself)) {
+    const hold = invoice.approved ? null : reasonToHold(line, invoice, limits);
+    if (hold) return { units: [], hold };
+    if (line.isSincePlan || invoice.approved) units.push(...unclaimedUnits(line));
+  }
+  return { units, hold: null };
+}
+
+/** Whether the customer's money for an invoice, or for one line of it, is here and has stayed. */
+export function isPaid(money: Money, inPaymentIsPaid: boolean): boolean {
+  const { moveType, paymentState, reversedRatio, state } = money;
+  const paid = paymentState === 'paid' || (inPaymentIsPaid && paymentState === 'in_payment');
+  // A credit note on a paid invoice leaves it `paid` (odoo.md §2.2), so the reversals are counted.
+  return moveType === 'out_invoice' && state === 'posted' && paid && reversedRatio < 1;
+}
+
+function sellsByItself(line: InvoiceLine): boolean {
+  const sells = line.displayType === 'product' && line.isPlan && line.provision === 'automatic';
+  return sells && line.priceSubtotal >= 0 && line.planSince !== '';
+}
+
+function unclaimedUnits(line: InvoiceLine): PlanUnit[] {
+  const claimed = new Set(line.claimedUnits);
+  const missing: PlanUnit[] = [];
+  for (let unit = 1; unit <= wholeUnits(line.quantity); unit++)
+    if (!claimed.has(unit)) missing.push({ lineId: line.id, unit });
+  return missing;
+}
+
+/** Whole units only: 2.7 sells two, and anything below one sells nothing. */
+export function wholeUnits(quantity: number): number {
+  return quantity >= 1 ? Math.floor(quantity) : 0;
+}
+
+/** A credit note that names no invoice has settled this one: it may take the sale back, or pay for it. */
+function creditToLookAt(invoice: Invoice): ClaimDecision['hold'] {
+  const sells = invoice.lines.some(
+    (line) => sellsByItself(line) && unclaimedUnits(line).length > 0,
+  );
+  if (invoice.unlinkedCredit === '' || invoice.approved || !sells) return null;
+  return {
+    reason: 'UnlinkedCredit',
+    message: `Credit note ${invoice.unlinkedCredit} settles this invoice and does not say which invoice it credits. Approve if it pays for this one.`,
+  };
+}
+
+function reasonToHold(
+  line: InvoiceLine,
+  invoice: Invoice,
+  limits: ClaimLimits,
+): ClaimDecision['hold'] {
+  if (line.quantity > 0 && line.quantity < 1)
+    return {
+      reason: 'PartOfAUnit',
+      message: `One line sells ${line.quantity} of a plan, which is no whole instance: none is created for it. Sell whole units, at a lower price if need be.`,
+    };
+  if (unclaimedUnits(line).length === 0) return null;
+  if (!line.isSincePlan) return olderThanPlan(line, invoice);
+  const units = wholeUnits(line.quantity);
+  if (units > limits.unitsPerLine)
+    return {
+      reason: 'TooManyUnits',
+      message: `One line asks for ${units} instances; more than ${limits.unitsPerLine} need a person's approval.`,
+    };
+  if (line.mayRenew.length > 0)
+    return {
+      reason: 'Duplicate',
+      message: `This invoice is a copy of one that sold ${line.mayRenew.join(', ')}: does it renew that, or sell a second instance?`,
+    };
+  if (line.backlog > limits.claimsPerPlan)
+    return {
+      reason: 'TooManyClaims',
+      message: `${line.backlog} paid units of this plan are waiting at once; more than ${limits.claimsPerPlan} need a person's approval.`,
+    };
+  return null;
+}
+
+/** What was invoiced and paid before the product became a plan is history; paid since, it may have been meant as a sale. */
+function olderThanPlan(line: InvoiceLine, invoice: Invoice): ClaimDecision['hold'] {
+  if (invoice.paidDay < line.planSince) return null;
+  return {
+    reason: 'PlanSince',
+    message: `The invoice is of ${invoice.invoiceDay} and the product is a plan since ${line.planSince}. Approve if it sells an instance.`,
+  };
+}

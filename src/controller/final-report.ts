@@ -1,0 +1,131 @@
+import { removedDataKeptUntil } from '../billing/dunning.ts';
+import { decideSubscription, paidSinceRemoval } from '../billing/subscription.ts';
+import { standingOf } from '../instance/decide.ts';
+import type { DesiredInstance, InstanceState, Report } from '../instance/types.ts';
+import type { World } from './controller-context.ts';
+import { logLine } from './progress.ts';
+
+const DAY = 24 * 60 * 60_000;
+
+/** Spreads the daily looks over the day: neighbours are some minutes apart. */
+const STRIDE = 7_919_000;
+
+/**
+ * When the sidecar looks again by itself: on the day that the calendar names, and however quiet it is once a day, each
+ * instance at its own time. Null: never, for there is no subscription that could change.
+ */
+export function nextReview(
+  { id }: Pick<DesiredInstance, 'id'>,
+  reviewAt: Date | null,
+  now: Date,
+): Date | null {
+  if (reviewAt === null) return null;
+  const today = now.getTime() - (now.getTime() % DAY) + ((id * STRIDE) % DAY);
+  const daily = today > now.getTime() ? today : today + DAY;
+  return new Date(Math.min(reviewAt.getTime(), daily));
+}
+
+interface Settled {
+  readonly state: InstanceState;
+  readonly reason: string;
+  readonly message: string;
+  readonly detail?: string;
+}
+
+/** What is reported once the world is as it should be. */
+export async function settledReport(
+  desired: DesiredInstance,
+  world: World,
+  durations: readonly string[],
+  reviewAt: Date | null,
+): Promise<Report> {
+  const now = world.now();
+  const settled = settledAs(desired);
+  const { message, state } = settled;
+  const isRunning = state === 'running';
+  const isFirstAnswer = isRunning && !desired.wasReady;
+  const secondsToReady = Math.max(0.01, now.getTime() / 1000 - desired.requestedAt);
+  const log = [];
+  if (desired.state !== state && message) log.push(logLine(now, message));
+  if (isFirstAnswer) {
+    const answering = `Answering ${secondsToReady.toFixed(2)} s after the request`;
+    log.push(logLine(now, `${[answering, ...durations].join(', ')}.`));
+  }
+  const begun = isRunning ? begin(desired, world) : null;
+  return {
+    id: desired.id,
+    revision: desired.revision,
+    detail: '',
+    ...settled,
+    nextReview: nextReview(desired, begun?.reviewAt ?? reviewAt, now),
+    ...(log.length > 0 ? { log } : {}),
+    ...(isRunning ? { instanceUrl: world.engine.url(desired) } : {}),
+    ...(isFirstAnswer ? { secondsToReady } : {}),
+    ...(begun ? { subscription: begun.change } : {}),
+    ...(state === 'removed' ? { active: false, ports: { http: 0, longpolling: 0 } } : {}),
+  };
+}
+
+/** The subscription begins with the first answer, and only who can log in is welcomed: all of it is one report. */
+function begin(desired: DesiredInstance, world: World) {
+  const { subscription } = desired;
+  const isBegun = subscription?.startDay && desired.wasReady;
+  if (subscription === null || isBegun) return null;
+  const { calendar, now } = world;
+  const { change, reviewAt } = decideSubscription(desired, subscription, {
+    now: now(),
+    isRunning: true,
+    isDayCertain: calendar.isDayCertain(desired.managerTime),
+  });
+  return change && { change, reviewAt };
+}
+
+function settledAs(desired: DesiredInstance): Settled {
+  const { companyTimeZone, subscription } = desired;
+  const standing = standingOf(desired);
+  switch (standing) {
+    case 'draft':
+      return { state: 'draft', reason: '', message: '' };
+    case 'running':
+      return { state: 'running', reason: 'Running', message: 'Running.' };
+    case 'stopped':
+      return { state: 'stopped', reason: 'Stopped', message: 'Stopped. Its data is kept.' };
+    case 'removed': {
+      if (!subscription?.hiddenAt)
+        return { state: 'removed', reason: 'Removed', message: 'Removed. Its data is kept.' };
+      const { terms } = subscription;
+      const paidUntil = paidSinceRemoval(subscription);
+      const until = removedDataKeptUntil(subscription, terms, companyTimeZone, paidUntil);
+      const message = `Removed. Its data is kept until ${until}.`;
+      return { state: 'removed', reason: 'Removed', message, detail: until };
+    }
+    case 'suspended':
+      return { state: 'stopped', ...suspendedBecause(subscription?.reason, subscription?.endDay) };
+    case 'purged':
+      return {
+        state: 'removed',
+        reason: 'Purged',
+        message: 'Removed with its data when retention was over. An archive is kept.',
+      };
+    default:
+      return standing satisfies never;
+  }
+}
+
+function suspendedBecause(reason = 'Expired', endDay = ''): Omit<Settled, 'state'> {
+  if (reason === 'Refunded')
+    return {
+      reason,
+      message: 'Suspended: its payment was given back. It runs again once it is paid.',
+    };
+  if (reason === 'Cancelled')
+    return {
+      reason,
+      message: 'Stopped: its subscription was cancelled and the paid time is over.',
+    };
+  return {
+    reason: 'Expired',
+    message: `Suspended: it was paid until ${endDay}. It runs again once the renewal is paid.`,
+    detail: endDay,
+  };
+}

@@ -1,0 +1,161 @@
+import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { containersRemove } from '../docker/commands.ts';
+import type { DockerCli } from '../docker/docker-cli.ts';
+import { odooOnce } from '../docker/odoo-once.ts';
+import { CommandError, RetryableError, TerminalError } from '../errors.ts';
+import { type Checkout, mountOf, mountsOf } from '../repositories/checkout-layout.ts';
+
+/** A template of many modules takes some minutes on a small machine. */
+const TIMEOUT = 30 * 60_000;
+
+/** Exit codes by which Odoo says that the modules themselves are wrong; others are Docker's, a signal's or the kernel's. */
+const ODOO_FAILED = new Set([1, 255]);
+
+/**
+ * Compiles the scripts and style sheets of the first pages, which Odoo keeps as attachments: otherwise the first visitor
+ * of every clone waits for that. Odoo 17, 18 and 19 know these names; each website has bundles of its own. Only these
+ * few: every further one is copied with every clone.
+ */
+const COMPILE_ASSETS = `
+def compile(website, scripts, styles):
+    qweb = env['ir.qweb'].with_context(website_id=website)
+    for name in scripts:
+        qweb._get_asset_bundle(name, css=False, js=True).js()
+    for name in styles:
+        qweb._get_asset_bundle(name, css=True, js=False).css()
+
+compile(False, ['web.assets_web'], ['web.assets_web', 'web.assets_web_print'])
+websites = env['website'].search([]).ids if 'website' in env else [False]
+for website in websites:
+    compile(
+        website,
+        ['web.assets_frontend_minimal', 'web.assets_frontend_lazy'],
+        ['web.assets_frontend'],
+    )
+env.cr.commit()
+`;
+
+/**
+ * Puts the company into a country, as Odoo itself does when it makes a database (service/db.py), but before the modules come: `account`
+ * takes country, currency and chart of accounts from the company as it finds it, and installs that country's own modules.
+ * @param code two capital letters
+ */
+function setCountry(code: string): string {
+  if (!/^[A-Z]{2}$/.test(code)) throw new TypeError(`not the code of a country: ${code}`);
+  return `
+country = env['res.country'].search([('code', '=', '${code}')])
+company = env.ref('base.main_company')
+company.country_id = country
+if country.currency_id:
+    country.currency_id.active = True
+    company.currency_id = country.currency_id
+env.cr.commit()
+`;
+}
+
+/** The Docker that runs it, and the install its container is marked with. */
+export interface OdooInitHost {
+  readonly install: string;
+  readonly docker: DockerCli;
+}
+
+export interface OdooInitRun {
+  /** The container's name. */
+  readonly container: string;
+  readonly image: string;
+  readonly owner: { readonly uid: number; readonly gid: number };
+  readonly socketDir: string;
+  readonly database: string;
+  readonly password: string;
+  readonly filestoreDir: string;
+  readonly modules: readonly string[];
+  /** Where modules come from beside the image. */
+  readonly checkouts: readonly Checkout[];
+  readonly lang: string;
+  /** ISO 3166 alpha-2, or ''. */
+  readonly countryCode: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs Odoo without a network: to put the company into its country, to install modules, and to compile its pages' assets.
+ * The password is in a 0600 file beside the filestore, never in an argument.
+ * @throws TerminalError('ModulesFailed') when Odoo says that the modules cannot be installed.
+ */
+export async function runOdooInit(host: OdooInitHost, run: OdooInitRun): Promise<void> {
+  const { container, signal } = run;
+  const conf = join(run.filestoreDir, '..', 'odoo.conf');
+  const odoo = (subcommand: readonly string[], options: readonly string[], input?: string) =>
+    host.docker(
+      odooOnce(
+        { ...run, conf, install: host.install, kind: 'odoo-init', addons: mountsOf(run.checkouts) },
+        subcommand,
+        options,
+      ),
+      {
+        ...{ timeoutMs: TIMEOUT, signal },
+        ...(input === undefined ? {} : { input }),
+      },
+    );
+  // A container left behind by a sidecar that was killed would still be writing to the database.
+  const removeContainer = () => host.docker(containersRemove([container])).catch(ignoreFailure);
+  const language = run.lang && run.lang !== 'en_US' ? [`--load-language=${run.lang}`] : [];
+  const install = [`--init=${run.modules.join(',')}`, ...language, '--stop-after-init'];
+
+  await writeConf(conf, run);
+  await removeContainer();
+  try {
+    if (run.countryCode) {
+      await odoo([], ['--init=base', '--stop-after-init']);
+      await odoo(['shell'], [], setCountry(run.countryCode));
+    }
+    await odoo([], install);
+    await odoo(['shell'], [], COMPILE_ASSETS);
+  } catch (cause) {
+    if (!(cause instanceof CommandError) || signal.aborted) throw cause;
+    const detail = run.modules.join(', ');
+    if (!ODOO_FAILED.has(cause.exitCode ?? 0))
+      throw new RetryableError('ModulesFailed', 'The installation of the modules was cut short.', {
+        cause,
+        detail,
+      });
+    throw new TerminalError('ModulesFailed', 'Odoo could not install the modules of this plan.', {
+      cause,
+      detail,
+    });
+  } finally {
+    await rm(conf, { force: true });
+    await removeContainer();
+  }
+}
+
+async function writeConf(conf: string, run: OdooInitRun): Promise<void> {
+  const { uid, gid } = run.owner;
+  const lines = [
+    '[options]',
+    'db_host = /run/postgresql',
+    `db_user = ${run.database}`,
+    `db_password = ${run.password}`,
+    'data_dir = /var/lib/odoo',
+    'list_db = False',
+    'without_demo = True',
+    ...addonsPath(run),
+    '',
+  ];
+  await mkdir(run.filestoreDir, { recursive: true });
+  await writeFile(conf, lines.join('\n'), { mode: 0o600 });
+  await chown(conf, uid, gid);
+  await chown(run.filestoreDir, uid, gid);
+}
+
+/** Beside its own addons, which Odoo always has. */
+function addonsPath({ checkouts }: OdooInitRun): string[] {
+  const mounts = checkouts.map((checkout, index) => mountOf(checkout, index + 1));
+  const folders = mounts.flatMap(({ addonsFolders }) => addonsFolders);
+  return folders.length > 0 ? [`addons_path = ${folders.join(',')}`] : [];
+}
+
+function ignoreFailure(error: unknown): void {
+  if (!(error instanceof CommandError)) throw error;
+}

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { templatePrefix } from '../instance/name.ts';
+import type { Cluster } from '../postgres/cluster.ts';
+import { isSpare } from './clone-pool.ts';
+import { moduleSet, type TemplateKey } from './template-key.ts';
+
+/** How long a template database that no plan wants is kept after its last use. */
+const KEPT_MS = 30 * 24 * 3600_000;
+
+/** How many of those are kept at most: customers of a rare language or country. */
+const KEPT = 10;
+
+const noteSchema = z.object({
+  image: z.string(),
+  imageId: z.string(),
+  modules: z.array(z.string()),
+  lang: z.string(),
+  countryCode: z.string(),
+  usedAt: z.iso.datetime(),
+});
+
+/** What the comment on a template database says, as JSON: what it was made of, and when it was last cloned. */
+export type TemplateNote = z.infer<typeof noteSchema>;
+
+/** What a template made now is made of. */
+export function noteOf(image: string, key: TemplateKey): TemplateNote {
+  const { imageId, lang, countryCode } = key;
+  const modules = moduleSet(key.modules);
+  return { image, imageId, modules, lang, countryCode, usedAt: new Date().toISOString() };
+}
+
+/** Reads a comment; null when it is none of ours, and such a database is left alone. */
+export function readNote(comment: string | null): TemplateNote | null {
+  try {
+    return noteSchema.parse(JSON.parse(comment ?? ''));
+  } catch {
+    return null;
+  }
+}
+
+/** Every template database of an install, and every one that was begun; `note` is null where there is none of ours. */
+export async function listTemplates(
+  cluster: Cluster,
+  install: string,
+): Promise<Array<{ hash: string; isUnfinished: boolean; note: TemplateNote | null }>> {
+  const prefix = templatePrefix(install);
+  const found = await cluster.administer((client) =>
+    client.query<{ name: string; comment: string | null }>(
+      `SELECT datname AS name, shobj_description(oid, 'pg_database') AS comment
+       FROM pg_database WHERE starts_with(datname, $1)`,
+      [prefix],
+    ),
+  );
+  const templates = found.rows.filter(({ name }) => !isSpare(name));
+  return templates.map(({ name, comment }) => {
+    const hash = name.slice(prefix.length).replace(/_new$/, '');
+    return { hash, isUnfinished: name.endsWith('_new'), note: readNote(comment) };
+  });
+}
+
+/** A template database that is there. */
+export interface KeptTemplate {
+  readonly hash: string;
+  readonly note: TemplateNote;
+  /** Its image has been replaced since: nothing will ever be cloned from it again. */
+  readonly isStale: boolean;
+}
+
+/**
+ * Which template databases may go: stale ones, and the least recently used. Never one that a plan wants.
+ * @param wanted hashes of what the plans' instances are cloned from
+ */
+export function superfluous(
+  templates: readonly KeptTemplate[],
+  wanted: ReadonlySet<string>,
+  now: Date,
+): KeptTemplate[] {
+  const idle = templates.filter(({ hash }) => !wanted.has(hash));
+  const usable = idle
+    .filter(({ isStale }) => !isStale)
+    .sort((one, other) => other.note.usedAt.localeCompare(one.note.usedAt));
+  const oldest = new Date(now.getTime() - KEPT_MS).toISOString();
+  const unused = usable.filter(({ note }, rank) => rank >= KEPT || note.usedAt < oldest);
+  return [...idle.filter(({ isStale }) => isStale), ...unused];
+}

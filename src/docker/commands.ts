@@ -1,0 +1,137 @@
+import type { Command } from '../host/exec.ts';
+import { bridgeOf } from '../instance/name.ts';
+
+/** The user an image's main process runs as, in numbers. */
+export interface ImageUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The labels on everything that is made for an instance. */
+export const LABELS = {
+  install: 'microsaas.install',
+  instance: 'microsaas.instance',
+  identity: 'microsaas.identity',
+  restart: 'microsaas.restart',
+  digest: 'microsaas.digest',
+  /** On a container that does one thing for the sidecar and ends: which thing. */
+  helper: 'microsaas.helper',
+} as const;
+
+/** The labels by which the sweep finds a helper that outlived its sidecar. */
+export function helperLabels(install: string, kind: HelperKind): string[] {
+  return [`--label=${LABELS.install}=${install}`, `--label=${LABELS.helper}=${kind}`];
+}
+
+export type HelperKind =
+  | 'image-user'
+  | 'compile'
+  | 'python-packages'
+  | 'odoo-init'
+  | 'apps-list'
+  | 'pg-tools';
+
+/** Makes the containers of `services`, all when none is given, be what the file says. Does not wait until they answer. */
+export function composeUp(
+  project: string,
+  file: string,
+  services: readonly string[] = [],
+): Command {
+  const up = ['up', '--detach', '--no-build', '--quiet-pull', '--remove-orphans'];
+  return [...compose(project, file), ...up, '--', ...services];
+}
+
+/** A network whose members reach the outside but not each other. */
+export function networkCreate(install: string, name: string): Command {
+  return [
+    ...['docker', 'network', 'create', '--driver', 'bridge'],
+    ...['--opt', 'com.docker.network.bridge.enable_icc=false'],
+    ...['--opt', `com.docker.network.bridge.name=${bridgeOf(name)}`],
+    ...['--label', `${LABELS.install}=${install}`, '--', name],
+  ] as const as Command;
+}
+
+/** Docker refuses while a container is on it. */
+export function networkRemove(name: string): Command {
+  return ['docker', 'network', 'rm', '--', name];
+}
+
+/** Removes containers, running or not; their data lies outside them. */
+export function containersRemove(names: readonly string[]): Command {
+  return ['docker', 'rm', '--force', '--', ...names];
+}
+
+/** Runs `nft` on the host's network: with the right to change its rules, and no other. A script comes by standard input. */
+export function nft(install: string, image: string, args: readonly string[]): Command {
+  return [
+    ...['docker', 'run', '--rm', '--interactive', '--pull', 'never', '--network', 'host'],
+    ...['--read-only', '--cap-drop', 'ALL', '--cap-add', 'NET_ADMIN'],
+    ...['--security-opt', 'no-new-privileges', '--pids-limit', '16', '--memory', '128m'],
+    ...['--label', `${LABELS.install}=${install}`, '--entrypoint', 'nft', '--', image, ...args],
+  ] as const as Command;
+}
+
+/** The resolv.conf of a container on Docker's default bridge. */
+export function resolvConf(install: string, image: string): Command {
+  return [
+    ...['docker', 'run', '--rm', '--pull', 'never', '--network', 'bridge', '--read-only'],
+    ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'],
+    ...['--label', `${LABELS.install}=${install}`, '--entrypoint', 'cat', '--', image],
+    '/etc/resolv.conf',
+  ] as const as Command;
+}
+
+export function imagePull(image: string): Command {
+  return ['docker', 'pull', '--quiet', '--', image];
+}
+
+/** Asks an image which user it runs as; parseImageUser() reads the answer. */
+export function imageUser(install: string, image: string): Command {
+  return [
+    ...['docker', 'run', '--rm', '--network', 'none', '--read-only', '--cap-drop', 'ALL'],
+    ...[...helperLabels(install, 'image-user'), '--entrypoint=id', '--', image],
+  ] as const as Command;
+}
+
+/** Reads `uid=100(odoo) gid=101(odoo) …`. @throws TypeError on anything else. */
+export function parseImageUser(said: string): ImageUser {
+  const [, uid, gid] = /^uid=(\d+)\S* gid=(\d+)/.exec(said) ?? [];
+  if (uid === undefined || gid === undefined) throw new TypeError(`not an answer of id: ${said}`);
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+/** How long compiling a checkout may take, in seconds; what is not compiled by then is compiled at each start. */
+const COMPILE_SECONDS = 120;
+
+/**
+ * Compiles a checkout's Python for all who mount it read-only. The tree never changes, so that nobody need compare it with
+ * its sources again. Nothing in it is run. Ends with 1 when a file is not valid Python; the others are compiled.
+ */
+export function compileCheckout(install: string, image: string, tree: string): Command {
+  return [
+    ...['docker', 'run', '--rm', '--network', 'none', '--read-only', '--cap-drop', 'ALL'],
+    ...['--security-opt', 'no-new-privileges', '--pids-limit', '64', '--memory', '512m'],
+    ...[...helperLabels(install, 'compile'), '--user=0:0', `--volume=${tree}:/checkout`],
+    ...['--entrypoint', 'timeout', '--', image, String(COMPILE_SECONDS)],
+    ...['python3', '-m', 'compileall', '-q', '-f', '--invalidation-mode', 'unchecked-hash'],
+    '/checkout',
+  ] as const as Command;
+}
+
+/** The last `tail` lines a container wrote, and with `follow` whatever it writes from now on. */
+export function containerLogs(
+  container: string,
+  options: { readonly tail: number; readonly follow: boolean },
+): Command {
+  const follow = options.follow ? ['--follow'] : [];
+  return ['docker', 'logs', '--tail', String(options.tail), ...follow, '--', container];
+}
+
+/** `--env-file`: a file named .env in the directory would otherwise be read and filled in. */
+function compose(project: string, file: string): Command {
+  if (!project) throw new TypeError('Compose would take the directory for the project name');
+  return [
+    ...['docker', 'compose', '--ansi', 'never', '--project-name', project],
+    ...['--file', file, '--env-file', '/dev/null'],
+  ] as const as Command;
+}

@@ -1,0 +1,55 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { Command } from '../host/exec.ts';
+import { type ExecOptions, exec } from '../host/exec.ts';
+
+/** Runs one command of Docker's own program against the configured daemon. @returns its stdout. @throws CommandError */
+export type DockerCli = (command: Command, options?: Omit<ExecOptions, 'env'>) => Promise<string>;
+
+/** @param socket the path of the daemon's socket */
+export function dockerCli(socket: string): DockerCli {
+  const env = dockerEnvironment(socket);
+  const compose = composeProgram();
+  return async (command, options = {}) =>
+    exec(composeByItself(command, await compose), { ...options, env });
+}
+
+/** What Docker's program needs to know: HOME is where it finds its plugins and the operator's registry login. */
+export function dockerEnvironment(socket: string): Readonly<Record<string, string>> {
+  return { HOME: homedir(), DOCKER_HOST: `unix://${socket}` };
+}
+
+/**
+ * A command of Compose for Compose's own program: through Docker's it takes 0.05 s longer, since that starts it twice, once to ask
+ * what it is.
+ * @param program null: nobody knows where it is, so Docker has to find it
+ */
+export function composeByItself(command: Command, program: string | null): Command {
+  const [docker, subcommand, ...rest] = command;
+  return docker === 'docker' && subcommand === 'compose' && program !== null
+    ? [program, ...rest]
+    : command;
+}
+
+/** Where Docker's program looks for its plugins, in its order (docs.docker.com, "Install the Compose plugin"). */
+const PLUGIN_FOLDERS = [
+  join(homedir(), '.docker/cli-plugins'),
+  '/usr/local/lib/docker/cli-plugins',
+  '/usr/local/libexec/docker/cli-plugins',
+  '/usr/lib/docker/cli-plugins',
+  '/usr/libexec/docker/cli-plugins',
+];
+
+async function composeProgram(): Promise<string | null> {
+  for (const folder of PLUGIN_FOLDERS) {
+    const program = join(folder, 'docker-compose');
+    const isThere = await access(program, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return program;
+  }
+  return null;
+}

@@ -1,0 +1,47 @@
+import { RetryableError } from '../errors.ts';
+import { type ImageUser, imagePull, imageUser, parseImageUser } from './commands.ts';
+import type { DockerApi } from './docker-api.ts';
+import type { DockerCli } from './docker-cli.ts';
+
+const PULL_TIMEOUT = 15 * 60_000;
+
+/** The images that instances are made of. */
+export class Images {
+  readonly #install: string;
+  readonly #api: DockerApi;
+  readonly #docker: DockerCli;
+  readonly #users = new Map<string, Promise<ImageUser>>();
+
+  constructor(install: string, api: DockerApi, docker: DockerCli) {
+    this.#install = install;
+    this.#api = api;
+    this.#docker = docker;
+  }
+
+  /** The user that Odoo runs as in an image: it differs between images, so the image is asked, once. */
+  async user(image: string): Promise<ImageUser> {
+    const id = await this.id(image);
+    let user = this.#users.get(id);
+    if (!user) {
+      user = this.#docker(imageUser(this.#install, image)).then(parseImageUser);
+      this.#users.set(id, user);
+      user.catch(() => this.#users.delete(id));
+    }
+    return user;
+  }
+
+  /** The id of an image, pulled when it is not here. @throws RetryableError('StartFailed') when it cannot be had */
+  async id(image: string): Promise<string> {
+    const local = await this.#api.imageId(image);
+    if (local) return local;
+    await this.#docker(imagePull(image), { timeoutMs: PULL_TIMEOUT }).catch((cause) => {
+      throw new RetryableError('StartFailed', `The image ${image} could not be pulled.`, {
+        cause,
+        detail: image,
+      });
+    });
+    const pulled = await this.#api.imageId(image);
+    if (!pulled) throw new Error(`the image ${image} was pulled and is not there`);
+    return pulled;
+  }
+}

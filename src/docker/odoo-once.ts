@@ -1,0 +1,54 @@
+import type { Command } from '../host/exec.ts';
+import { type HelperKind, helperLabels, type ImageUser } from './commands.ts';
+
+/** A container in which Odoo's command line runs once on one database, without a network. */
+export interface OdooOnce {
+  readonly install: string;
+  readonly kind: HelperKind;
+  /** The container's name. */
+  readonly container: string;
+  readonly image: string;
+  readonly owner: ImageUser;
+  /** Absolute paths on the host: odoo.conf, the folder of the Postgres socket, and the filestores' folder, '' for none. */
+  readonly conf: string;
+  readonly socketDir: string;
+  readonly filestoreDir: string;
+  readonly database: string;
+  /** Folders of the host where Odoo finds modules, and where it sees them. */
+  readonly addons: ReadonlyArray<{ readonly path: string; readonly target: string }>;
+}
+
+/** @param subcommand of `odoo`, such as `shell`, which reads from stdin */
+export function odooOnce(
+  {
+    addons,
+    conf,
+    container,
+    database,
+    filestoreDir,
+    image,
+    install,
+    kind,
+    owner,
+    socketDir,
+  }: OdooOnce,
+  subcommand: readonly string[],
+  options: readonly string[],
+): Command {
+  return [
+    ...['docker', 'run', '--rm', '--interactive', `--name=${container}`],
+    ...[...helperLabels(install, kind), '--network=none', '--pids-limit=256'],
+    ...['--cap-drop=ALL', '--security-opt=no-new-privileges', '--read-only', '--tmpfs=/tmp'],
+    `--tmpfs=/var/lib/odoo:uid=${owner.uid},gid=${owner.gid},mode=0700`,
+    `--volume=${conf}:/etc/odoo/odoo.conf:ro`,
+    `--volume=${socketDir}:/run/postgresql:ro`,
+    ...(filestoreDir ? [`--volume=${filestoreDir}:/var/lib/odoo/filestore`] : []),
+    // Where the image declares a volume, and so that the mounts below it have a place.
+    ...(addons.length > 0 ? ['--tmpfs=/mnt/extra-addons:mode=0555,size=64k'] : []),
+    ...addons.map(({ path, target }) => `--volume=${path}:${target}:ro`),
+    ...['--entrypoint=odoo', '--', image, ...subcommand],
+    ...['--config=/etc/odoo/odoo.conf', `--database=${database}`, '--no-http'],
+    // Its thousands of other lines would push the error out of what is kept.
+    ...['--log-level=warn', ...options],
+  ] as const as Command;
+}

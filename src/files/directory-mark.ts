@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto';
+import { link, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { z } from 'zod';
+import { foreignData } from '../errors.ts';
+import type { DesiredInstance, MarkedInstance, Owner } from '../instance/types.ts';
+import { instanceDirectory, instancePaths } from './instance-paths.ts';
+
+const markSchema = z.object({
+  format: z.literal(1),
+  install: z.string(),
+  id: z.int().positive(),
+  identity: z.uuid(),
+  name: z.string(),
+  templateCode: z.string(),
+  ports: z.object({ http: z.int(), longpolling: z.int() }).nullable(),
+  restartCount: z.int(),
+  repositories: z.array(
+    z.object({ url: z.string(), branch: z.string(), commit: z.string(), isOfPlan: z.boolean() }),
+  ),
+  soldAs: z.object({ lineId: z.int(), unit: z.int(), madeAt: z.string() }).nullable(),
+});
+
+/**
+ * The mark in an instance's directory, `<dataDir>/instances/<id>/identity.json`: whose all is that lies there, its own Postgres
+ * too. No container mounts it. Beside the identity it has what Odoo must know to have a lost record again.
+ */
+export class DirectoryMarks {
+  readonly #dataDir: string;
+  readonly #install: string;
+
+  constructor(dataDir: string, install: string) {
+    this.#dataDir = dataDir;
+    this.#install = install;
+  }
+
+  async ownerOf({ id, identity }: Pick<DesiredInstance, 'id' | 'identity'>): Promise<Owner> {
+    const text = await this.#text(id);
+    if (text !== null) return this.#parse(text)?.identity === identity ? 'own' : 'foreign';
+    const { directory, mark } = this.#paths(id);
+    const names = await readdir(directory).catch(unless('ENOENT', []));
+    // Nothing but marks that were being written when the sidecar was killed.
+    return names.every((name) => name.startsWith(`${basename(mark)}.`)) ? 'nobody' : 'unmarked';
+  }
+
+  /** Makes the directory this instance's, where it is nobody's. @throws TerminalError('ForeignData') where it is another's */
+  async claim(desired: DesiredInstance): Promise<void> {
+    const owner = await this.ownerOf(desired);
+    if (owner === 'own') return;
+    if (owner !== 'nobody') throw foreignData('directory');
+    await this.#write(desired);
+  }
+
+  /** Gives the directory this instance's mark where it has none. */
+  async adopt(desired: DesiredInstance): Promise<void> {
+    if ((await this.ownerOf(desired)) === 'unmarked') await this.#write(desired);
+  }
+
+  /** Writes again what the mark of an own directory says beside the identity, where that has changed. */
+  async renew(desired: DesiredInstance): Promise<void> {
+    const { mark } = this.#paths(desired.id);
+    const text = this.#textFor(desired);
+    if ((await this.#text(desired.id)) !== text) await rename(await draftOf(mark, text), mark);
+  }
+
+  /** What the mark of a directory says; null when there is none that can be read. */
+  async read(id: number): Promise<MarkedInstance | null> {
+    const text = await this.#text(id);
+    return text === null ? null : this.#parse(text);
+  }
+
+  /** The numbers of all instances that have a directory. */
+  async numbers(): Promise<number[]> {
+    const names = await readdir(this.#root).catch(unless('ENOENT', []));
+    return names.filter((name) => /^[1-9]\d*$/.test(name)).map(Number);
+  }
+
+  get #root(): string {
+    return dirname(instanceDirectory(this.#dataDir, 1));
+  }
+
+  #paths(id: number) {
+    return instancePaths(instanceDirectory(this.#dataDir, id));
+  }
+
+  /** Of two at once the first stays, as link() never replaces; the second finds out whose it is. */
+  async #write(desired: DesiredInstance): Promise<void> {
+    const { directory, mark } = this.#paths(desired.id);
+    await mkdir(this.#root, { recursive: true, mode: 0o700 });
+    await mkdir(directory, { mode: 0o700 }).catch(unless('EEXIST'));
+    // Following a link would mark somebody's directory elsewhere.
+    if (!(await lstat(directory)).isDirectory()) throw new Error(`${directory} is not a directory`);
+    const draft = await draftOf(mark, this.#textFor(desired));
+    await link(draft, mark).catch(unless('EEXIST'));
+    await rm(draft);
+    if ((await this.ownerOf(desired)) !== 'own') throw foreignData('directory');
+  }
+
+  #textFor(desired: DesiredInstance): string {
+    const { id, identity, name, ports, restartCount, soldAs, templateCode } = desired;
+    const repositories = desired.repositories.map(({ id: _, ...repository }) => repository);
+    const mark = {
+      ...{ format: 1, install: this.#install, id, identity, name, templateCode, ports },
+      ...{ restartCount, repositories, soldAs },
+    };
+    return `${JSON.stringify(mark, null, 2)}\n`;
+  }
+
+  async #text(id: number): Promise<string | null> {
+    return readFile(this.#paths(id).mark, 'utf8').catch(unless('ENOENT', null));
+  }
+
+  #parse(text: string): MarkedInstance | null {
+    try {
+      const { format, install, ...marked } = markSchema.parse(JSON.parse(text));
+      return install === this.#install ? marked : null;
+    } catch {
+      return null; // damaged: nobody can tell whose it is
+    }
+  }
+}
+
+async function draftOf(path: string, text: string): Promise<string> {
+  const draft = `${path}.${randomBytes(6).toString('hex')}`;
+  const file = await open(draft, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return draft;
+}
+
+function unless<T = void>(code: string, value?: T) {
+  return (error: NodeJS.ErrnoException): T => {
+    if (error.code === code) return value as T;
+    throw error;
+  };
+}

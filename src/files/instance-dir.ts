@@ -1,0 +1,304 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmod,
+  chown,
+  link,
+  lstat,
+  mkdir,
+  open,
+  opendir,
+  readFile,
+  rename,
+  rm,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { type ImageUser, LABELS } from '../docker/commands.ts';
+import { filesMissing } from '../errors.ts';
+import { hashRandomSecret, randomSecret } from '../host/password-hash.ts';
+import { removeTree } from '../host/remove-tree.ts';
+import type { ObservedInstance } from '../instance/types.ts';
+import { registerSecret } from '../log.ts';
+import { type InstancePaths, instanceDirectory, instancePaths } from './instance-paths.ts';
+import { areSameButLimits, type Rendered } from './render.ts';
+
+/** What is made up once for an instance and never leaves its 0600 files but for odoo.conf and the databases. */
+export interface InstanceSecrets {
+  /** Of the customer's administrator in Odoo. */
+  readonly adminPassword: string;
+  /** Odoo's master password; odoo.conf has its hash. */
+  readonly masterPassword: string;
+  readonly masterPasswordHash: string;
+  /** Of the instance's database role. */
+  readonly dbPassword: string;
+  /** Of the superuser of the instance's own Postgres, where it has one. */
+  readonly postgresPassword: string;
+}
+
+const SECRET_FILES = [
+  'admin-password',
+  'master-password',
+  'master-password-hash',
+  'db-password',
+  'postgres-password',
+];
+
+/** What an instance's users are, and whether it has data yet. */
+export interface Preparation {
+  readonly odoo: ImageUser;
+  /** null when the instance uses the host's Postgres. */
+  readonly postgres: ImageUser | null;
+  /** It has never run: its data may be made. Otherwise a folder of data that is missing stays so. */
+  readonly isNew: boolean;
+}
+
+/** The directories of the instances, `<dataDir>/instances/<id>/`. */
+export class InstanceDirs {
+  readonly #dataDir: string;
+  readonly #newAdminPassword: () => string;
+
+  /** @param newAdminPassword makes up the password of a new instance's administrator */
+  constructor(dataDir: string, newAdminPassword = randomSecret) {
+    this.#dataDir = dataDir;
+    this.#newAdminPassword = newAdminPassword;
+  }
+
+  paths(id: number): InstancePaths {
+    return instancePaths(instanceDirectory(this.#dataDir, id));
+  }
+
+  /** Makes the directories, each owned by whoever writes in it. May be repeated; changes nothing inside them. */
+  async prepare(id: number, { odoo, postgres, isNew }: Preparation): Promise<void> {
+    const paths = this.paths(id);
+    if (isNew) {
+      await mkdir(join(this.#dataDir, 'instances'), { recursive: true, mode: 0o700 });
+      for (const path of [paths.directory, paths.secrets]) await makeDirectory(path, 0o700);
+      await makeDirectory(paths.filestore, 0o700, odoo);
+      if (postgres) await makeDirectory(paths.pgdata, 0o700, postgres);
+      if (postgres) await secret(paths.postgresPassword);
+    }
+    await makeDirectory(paths.etc, 0o700);
+    await makeDirectory(paths.sessions, 0o700, odoo);
+    if (postgres === null) return;
+    // Open to Odoo's user, who differs; nobody else gets through the instance's directory.
+    await makeDirectory(paths.socket, 0o755, postgres);
+    await chown(paths.postgresPassword, postgres.uid, postgres.gid);
+  }
+
+  /**
+   * Whether all is there that an instance has only once. Its configuration and its sessions are not among it.
+   * @param database its database's name, which its folder in the filestore has too
+   * @param hasOwnPostgres its database's files lie here as well
+   */
+  async dataState(
+    id: number,
+    database: string,
+    hasOwnPostgres: boolean,
+  ): Promise<ObservedInstance['data']> {
+    const { filestore, pgdata, secrets } = this.paths(id);
+    const files = SECRET_FILES.map((name) => join(secrets, name));
+    if (hasOwnPostgres) files.push(join(pgdata, 'PG_VERSION'));
+    const found = await Promise.all([
+      ...files.map(isThere),
+      // Odoo keeps the compiled pages there from the beginning: it is never empty.
+      holdsSomething(join(filestore, database)),
+    ]);
+    if (found.every(Boolean)) return 'whole';
+    return found.some(Boolean) ? 'partial' : 'absent';
+  }
+
+  /**
+   * The secrets of an instance that has run, registered for redaction.
+   * @throws TerminalError('FilesMissing'): a new password would lock out whoever has the old one
+   */
+  async secrets(id: number): Promise<InstanceSecrets> {
+    const { secrets } = this.paths(id);
+    const known = (name: string) => readSecret(join(secrets, name));
+    return {
+      adminPassword: await known('admin-password'),
+      masterPassword: await known('master-password'),
+      masterPasswordHash: await known('master-password-hash'),
+      dbPassword: await known('db-password'),
+      postgresPassword: await known('postgres-password'),
+    };
+  }
+
+  /** The secrets of an instance that has not run yet: made on the first call, the same on each. */
+  async makeSecrets(id: number): Promise<InstanceSecrets> {
+    const { directory, secrets, postgresPassword } = this.paths(id);
+    await mkdir(join(this.#dataDir, 'instances'), { recursive: true, mode: 0o700 });
+    for (const path of [directory, secrets]) await makeDirectory(path, 0o700);
+    const named = (name: string, make = randomSecret) => secret(join(secrets, name), make);
+    const master = async () => {
+      const masterPassword = await named('master-password');
+      const masterPasswordHash = await secret(join(secrets, 'master-password-hash'), () =>
+        hashRandomSecret(masterPassword),
+      );
+      return { masterPassword, masterPasswordHash };
+    };
+    // Together: each new one is written to disk before it is used.
+    const [masters, adminPassword, dbPassword, ofPostgres] = await Promise.all([
+      master(),
+      named('admin-password', this.#newAdminPassword),
+      named('db-password'),
+      secret(postgresPassword),
+    ]);
+    return { ...masters, adminPassword, dbPassword, postgresPassword: ofPostgres };
+  }
+
+  /** Writes both files. The Compose file comes last: its digest says that both are there. */
+  async write(id: number, files: Rendered, odoo: ImageUser): Promise<void> {
+    const { conf, compose } = this.paths(id);
+    await writeAtomically(conf, files.conf, odoo);
+    await writeAtomically(compose, files.compose);
+  }
+
+  /** Which commits' modules the instance's Apps list shows; '' while none. */
+  async appsList(id: number): Promise<string> {
+    return (await read(this.paths(id).appsList)) ?? '';
+  }
+
+  async writeAppsList(id: number, commits: string): Promise<void> {
+    await writeAtomically(this.paths(id).appsList, commits);
+  }
+
+  async exists(id: number): Promise<boolean> {
+    return lstat(this.paths(id).directory).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Removes the instance's directory with all that is in it, for good. @throws RetryableError('RemovalBlocked') */
+  async remove(id: number): Promise<void> {
+    await removeTree(this.paths(id).directory);
+  }
+
+  /** The id (`sha256:…`) of the image that the written Compose file names; null when there is none. */
+  async imageId(id: number): Promise<string | null> {
+    const text = await read(this.paths(id).compose);
+    const image = text === null ? undefined : odooIn(text)?.image;
+    return image !== undefined && /^sha256:[0-9a-f]{64}$/.test(image) ? image : null;
+  }
+
+  /**
+   * Whether the written files, and the folders that they need and that may be empty, are those of this digest.
+   * @param isUp then other limits do not count: they are for its next start
+   */
+  async filesState(id: number, digest: string, isUp: boolean): Promise<ObservedInstance['files']> {
+    const { conf, compose, sessions } = this.paths(id);
+    if (!(await isThere(sessions))) return 'absent';
+    const [text] = await Promise.all([read(compose), read(conf)]).then((texts) =>
+      texts.includes(null) ? [null] : texts,
+    );
+    if (text === null || text === undefined) return 'absent';
+    const written = odooIn(text)?.labels[LABELS.digest] ?? '';
+    const isCurrent = isUp ? areSameButLimits(written, digest) : written === digest;
+    return isCurrent ? 'current' : 'stale';
+  }
+}
+
+const serviceSchema = z.object({
+  image: z.string(),
+  labels: z.record(z.string(), z.string()),
+});
+
+/** Odoo's service in a Compose file, null when it cannot be read there: edited or damaged by hand, it is made again. */
+function odooIn(compose: string): z.infer<typeof serviceSchema> | null {
+  try {
+    return serviceSchema.parse(parse(compose).services.odoo);
+  } catch {
+    return null;
+  }
+}
+
+/** @throws whatever else keeps it from being seen: that is no proof that it is gone */
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (!isGone(error)) throw error;
+      return false;
+    },
+  );
+}
+
+async function holdsSomething(folder: string): Promise<boolean> {
+  try {
+    const entries = await opendir(folder);
+    const first = await entries.read();
+    await entries.close();
+    return first !== null;
+  } catch (error) {
+    if (!isGone(error as NodeJS.ErrnoException)) throw error;
+    return false;
+  }
+}
+
+function isGone({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+async function makeDirectory(path: string, mode: number, owner?: ImageUser): Promise<void> {
+  await mkdir(path, { mode }).catch(unless('EEXIST'));
+  // Following a link would hand somebody a directory elsewhere.
+  if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is not a directory`);
+  if (owner) await chown(path, owner.uid, owner.gid);
+  await chmod(path, mode);
+}
+
+async function readSecret(path: string): Promise<string> {
+  const known = await read(path);
+  if (known === null) throw filesMissing();
+  return registerSecret(known);
+}
+
+/** Reads a secret, or makes it. Two at once get the same one. */
+async function secret(
+  path: string,
+  make: () => string | Promise<string> = randomSecret,
+): Promise<string> {
+  const known = await read(path);
+  if (known !== null) return registerSecret(known);
+  const draft = await writeBeside(path, await make());
+  // Unlike rename, link never replaces: of two, the first stays.
+  await link(draft, path).catch(unless('EEXIST'));
+  await rm(draft);
+  return registerSecret(await readFile(path, 'utf8'));
+}
+
+/** Readers see the old file or the whole new one, after a power cut too. */
+async function writeAtomically(path: string, text: string, owner?: ImageUser): Promise<void> {
+  await rename(await writeBeside(path, text, owner), path);
+}
+
+async function writeBeside(path: string, text: string, owner?: ImageUser): Promise<string> {
+  const draft = `${path}.${randomBytes(6).toString('hex')}`;
+  const file = await open(draft, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    if (owner) await file.chown(owner.uid, owner.gid);
+    await file.sync();
+  } catch (error) {
+    // On a full disk each attempt would leave one more behind.
+    await rm(draft, { force: true });
+    throw error;
+  } finally {
+    await file.close();
+  }
+  return draft;
+}
+
+async function read(path: string): Promise<string | null> {
+  return readFile(path, 'utf8').catch((error) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+}
+
+function unless(code: string) {
+  return (error: NodeJS.ErrnoException) => {
+    if (error.code !== code) throw error;
+  };
+}

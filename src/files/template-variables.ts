@@ -1,0 +1,57 @@
+import { databaseName, projectName } from '../instance/name.ts';
+import { mountOf } from '../repositories/checkout-layout.ts';
+import { instancePaths } from './instance-paths.ts';
+import type { RenderInput, Template } from './render.ts';
+
+const HTTP_PORT = 8069;
+const GEVENT_PORT = 8072;
+/** Odoo's own defaults. They bound *virtual* memory, so they are a floor; the container's limit is the wall. */
+const MEMORY_SOFT_MB = 2048;
+const MEMORY_HARD_MB = 2560;
+
+/** The variables of both files; odoo.conf has the secrets beside them. Documented in templates/README.md. */
+export function viewOf(template: Template, input: RenderInput, digest: string) {
+  const own = instancePaths(input.directory);
+  const project = projectName(input.install, input.instance);
+  const database = databaseName(input.install, input.instance);
+  const memoryMb = input.memoryMb || template.memoryMb;
+  const mounts = input.checkouts.map((checkout, index) => mountOf(checkout, index + 1));
+  return {
+    install: input.install,
+    instance: String(input.instance),
+    identity: input.identity,
+    odooContainer: `${project}-odoo`,
+    dbContainer: `${project}-db`,
+    digest,
+    restartCount: String(input.restartCount),
+    image: template.image,
+    postgresImage: template.postgresImage,
+    postgresUser: template.postgresUser
+      ? `${template.postgresUser.uid}:${template.postgresUser.gid}`
+      : '',
+    memory: `${memoryMb}m`,
+    cpus: input.cpus || template.cpus,
+    network: input.network,
+    publishAddress: input.publishAddress,
+    httpPort: input.ports.http,
+    longpollingPort: input.ports.longpolling,
+    // Without workers there is no gevent process: the one server answers both.
+    longpollingTarget: input.workers > 0 ? GEVENT_PORT : HTTP_PORT,
+    paths: {
+      conf: own.conf,
+      filestore: own.filestore,
+      sessions: own.sessions,
+      pgdata: own.pgdata,
+      postgresPassword: own.postgresPassword,
+      socket: template.database === 'own' ? own.socket : input.sharedSocketDirectory,
+    },
+    checkouts: mounts.map(({ path, target }) => ({ path, target })),
+    addonsPath: mounts.flatMap(({ addonsFolders }) => addonsFolders).join(','),
+    database,
+    workers: input.workers,
+    limitMemorySoft: Math.max(memoryMb, MEMORY_SOFT_MB) * 1024 * 1024,
+    limitMemoryHard: Math.max(Math.ceil(memoryMb * 1.25), MEMORY_HARD_MB) * 1024 * 1024,
+    // Whoever reaches Odoo without a proxy could forge the headers a proxy sets.
+    proxyMode: /^(127\.|::1$)/.test(input.publishAddress),
+  };
+}

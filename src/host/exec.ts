@@ -1,0 +1,84 @@
+import { execa } from 'execa';
+import { CommandError } from '../errors.ts';
+import { redact } from '../log.ts';
+
+/** How much of a process's stderr an error keeps, in characters. */
+const STDERR_TAIL = 4_000;
+
+/** How much a process may say, in characters. Odoo, installing seventy modules, says a hundred thousand. */
+const MAX_OUTPUT = 16 * 1024 * 1024;
+
+/** A program and its arguments. */
+export type Command = readonly [program: string, ...args: string[]];
+
+export interface ExecOptions {
+  /** The whole environment: nothing of the sidecar's own is inherited, since compose would interpolate it. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  readonly input?: string;
+  /** Gives stderr back with stdout, in the order it was written. */
+  readonly mixed?: boolean;
+}
+
+/**
+ * Like exec(), but the program writes to our own stdout, until it ends or is interrupted: its stderr
+ * too, because that is where Odoo logs, and a log must be fit for a pipe.
+ * @param filter makes what each chunk of either passes through
+ */
+export async function execInTerminal(
+  command: Command,
+  env: Readonly<Record<string, string>>,
+  filter: () => (chunk: Uint8Array) => Uint8Array,
+): Promise<void> {
+  const [program, ...args] = command;
+  const options = { env: { PATH, ...env }, extendEnv: false, reject: false } as const;
+  const filtered = () => {
+    const pass = filter();
+    const transform = function* (chunk: unknown) {
+      yield pass(chunk as Uint8Array);
+    };
+    return [{ transform, binary: true }, process.stdout] as const;
+  };
+  const result = await execa(program, args, {
+    ...options,
+    stdin: 'inherit',
+    stdout: filtered(),
+    stderr: filtered(),
+    buffer: false,
+  });
+  if (result.failed && !result.isTerminated)
+    throw new CommandError(command, result.exitCode ?? null, '');
+}
+
+/** Where the programs are looked up; the rest of the environment is for each caller to give. */
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * Runs one program with an argument list, never through a shell: the only place that starts a process.
+ * @returns its stdout. @throws CommandError on any exit code but 0, on a timeout and on an abort.
+ */
+export async function exec(command: Command, options: ExecOptions = {}): Promise<string> {
+  const [program, ...args] = command;
+  const result = await execa(program, args, {
+    env: { PATH, ...options.env },
+    extendEnv: false,
+    stdin: options.input === undefined ? 'ignore' : 'pipe',
+    ...(options.input === undefined ? {} : { input: options.input }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    timeout: options.timeoutMs ?? 120_000,
+    forceKillAfterDelay: 5_000,
+    // Not a way to keep less: whoever says more is ended.
+    maxBuffer: MAX_OUTPUT,
+    all: options.mixed ?? false,
+    reject: false,
+  });
+  if (result.failed) {
+    const said = result.timedOut ? `timed out after ${options.timeoutMs ?? 120_000} ms; ` : '';
+    const text = `${said}${result.stderr || result.shortMessage || ''}`;
+    throw new CommandError(command, result.exitCode ?? null, redact(text.slice(-STDERR_TAIL)));
+  }
+  return options.mixed ? (result.all ?? '') : result.stdout;
+}

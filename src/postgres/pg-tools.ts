@@ -1,0 +1,121 @@
+import { basename, dirname } from 'node:path';
+import { getgid, getuid } from 'node:process';
+import { helperLabels } from '../docker/commands.ts';
+import type { DockerCli } from '../docker/docker-cli.ts';
+
+/** A customer's database may be large. */
+const TIMEOUT = 60 * 60_000;
+
+/** How long a dump waits for a table that somebody has locked. */
+const LOCK_WAIT = '30s';
+
+/** The way into one tenant's database, as the tenant. */
+export interface PgLogin {
+  readonly socketDir: string;
+  readonly database: string;
+  readonly role: string;
+  readonly password: string;
+}
+
+/**
+ * pg_dump and pg_restore, each run once in a container of the Postgres image: they must not be older than the server.
+ * Without a network, as the sidecar's own user, and logged in as the tenant: functions that lie in a database or in an archive run with
+ * the tenant's rights. The password comes by standard input, so that no file and no argument ever holds it.
+ */
+export class PgTools {
+  readonly #install: string;
+  readonly #image: string;
+  readonly #docker: DockerCli;
+
+  constructor(install: string, image: string, docker: DockerCli) {
+    this.#install = install;
+    this.#image = image;
+    this.#docker = docker;
+  }
+
+  /** Writes one database to a file in a folder of the sidecar's own. */
+  async dump(login: PgLogin, file: string, signal: AbortSignal): Promise<void> {
+    await this.#connected(login, file, signal, (path) => [
+      'pg_dump',
+      ['--format=custom', `--file=${path}`, `--lock-wait-timeout=${LOCK_WAIT}`],
+    ]);
+  }
+
+  /** Reads a whole dump. @returns its table of contents. @throws CommandError when it is damaged */
+  async check(file: string, signal: AbortSignal): Promise<string> {
+    const path = inContainer(file);
+    await this.#run(file, signal, [], 'pg_restore', ['--file=/dev/null', '--', path]);
+    return this.#run(file, signal, [], 'pg_restore', ['--list', '--', path]);
+  }
+
+  /** Fills an empty database from a dump; all in it becomes the tenant's. */
+  async restore(login: PgLogin, file: string, signal: AbortSignal): Promise<void> {
+    await this.#connected(login, file, signal, (path) => [
+      'pg_restore',
+      [
+        ...['--exit-on-error', '--no-owner', '--no-privileges', '--no-comments'],
+        ...[`--dbname=service=${SERVICE}`, '--', path],
+      ],
+    ]);
+  }
+
+  async #connected(
+    login: PgLogin,
+    file: string,
+    signal: AbortSignal,
+    command: (path: string) => readonly [program: string, args: readonly string[]],
+  ): Promise<void> {
+    const options = [
+      '--interactive',
+      '--env=PGSERVICEFILE=/dev/stdin',
+      `--env=PGSERVICE=${SERVICE}`,
+      // A library that is not there, named in the role's own settings, would end every login.
+      '--env=PGOPTIONS=-c local_preload_libraries=',
+      `--volume=${login.socketDir}:/run/postgresql:ro`,
+    ];
+    const [program, args] = command(inContainer(file));
+    await this.#run(file, signal, options, program, ['--no-password', ...args], serviceOf(login));
+  }
+
+  #run(
+    file: string,
+    signal: AbortSignal,
+    options: readonly string[],
+    program: string,
+    args: readonly string[],
+    input?: string,
+  ): Promise<string> {
+    return this.#docker(
+      [
+        ...(['docker', 'run', '--rm', '--network=none', '--cap-drop=ALL', '--read-only'] as const),
+        '--security-opt=no-new-privileges',
+        '--pids-limit=64',
+        ...helperLabels(this.#install, 'pg-tools'),
+        `--user=${getuid?.() ?? 0}:${getgid?.() ?? 0}`,
+        `--volume=${dirname(file)}:/archive`,
+        ...options,
+        `--entrypoint=${program}`,
+        '--',
+        this.#image,
+        ...args,
+      ],
+      { timeoutMs: TIMEOUT, signal, ...(input === undefined ? {} : { input }) },
+    );
+  }
+}
+
+const SERVICE = 'tenant';
+
+/** A connection service file of libpq with one service. @throws TypeError for what its syntax has no quotes for */
+function serviceOf({ database, password, role }: PgLogin): string {
+  const values = { host: '/run/postgresql', dbname: database, user: role, password };
+  const lines = Object.entries(values).map(([name, value]) => `${name}=${value}\n`);
+  if (lines.some((line) => /[\r\0]|\n./.test(line)))
+    throw new TypeError('a login of several lines');
+  return `[${SERVICE}]\n${lines.join('')}`;
+}
+
+/** Where the container sees a file: its folder is mounted as a whole. */
+function inContainer(file: string): string {
+  return `/archive/${basename(file)}`;
+}

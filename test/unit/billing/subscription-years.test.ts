@@ -1,0 +1,127 @@
+import { expect } from 'chai';
+import { addDays, daysBetween } from '../../../src/billing/days.ts';
+import { noticeKey, type Period } from '../../../src/billing/subscription-types.ts';
+import { Story } from '../../support/subscription-story.ts';
+
+const LIVES = 1_000;
+const DAYS = 3 * 365;
+
+/** A customer's habits, drawn once. */
+interface Habits {
+  /** Pays her renewals in time, always, and never asks for money back. */
+  readonly isFaithful: boolean;
+  readonly stopsByHand: boolean;
+}
+
+/** Numbers that look random and are the same in every run. */
+function randomness(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 4_294_967_296;
+    return state / 4_294_967_296;
+  };
+}
+
+/** What happens on one day, at most one thing of each kind. */
+function happen(story: Story, { isFaithful, stopsByHand }: Habits, random: () => number): void {
+  const { endDay, periods, startDay } = story.subscription;
+  const left = endDay ? daysBetween(story.today, endDay) : 99;
+  const months = random() < 0.2 ? 3 : 1;
+  const paid = periods.filter(isPaid);
+  if (isFaithful) {
+    if (startDay && left <= 5 && !periods.some((it) => !it.counted)) story.pay({ months });
+  } else {
+    if (random() < 0.03) story.pay({ months });
+    if (random() < 0.004 && paid[0]) story.moveMoney({ reversedRatio: 1 }, paid[0].lineId);
+    if (random() < 0.004 && paid[0]) story.moveMoney({ reversedRatio: 0.4 }, paid[0].lineId);
+    if (random() < 0.01 && paid[0]) story.moveMoney({ paymentState: 'not_paid' }, paid[0].lineId);
+    const lost = periods.find((period) => !isPaid(period));
+    if (random() < 0.05 && lost) story.moveMoney({}, lost.lineId);
+    if (random() < 0.0005) story.subscription = { ...story.subscription, state: 'cancelled' };
+    if (random() < 0.0005) story.wish = 'removed';
+    else if (story.wish === 'removed' && random() < 0.03) story.wish = 'running';
+  }
+  if (stopsByHand && random() < 0.02 && story.wish !== 'removed')
+    story.wish = story.wish === 'running' ? 'stopped' : 'running';
+}
+
+function isPaid({ money }: Period): boolean {
+  return money?.reversedRatio === 0 && money.paymentState === 'paid';
+}
+
+/** Whether what is paid for and what is counted are the same days, but for money that is being reconsidered. */
+function areBooksRight({ subscription: { dataRemovedAt, periods, startDay } }: Story): boolean {
+  if (!startDay || dataRemovedAt) return true;
+  return periods.every((period) => {
+    const { counted, missingSince, money } = period;
+    const given = counted ? counted.days - counted.taken : 0;
+    if (isPaid(period)) return counted?.taken === 0 && missingSince === null;
+    if (money?.reversedRatio === 1) return given === 0 && missingSince === null;
+    const share = money?.paymentState === 'paid' ? 1 - (money?.reversedRatio ?? 0) : 0;
+    return missingSince !== null || given === Math.ceil((counted?.days ?? 0) * share - 1e-3);
+  });
+}
+
+/** Which promise about service is broken on a day. Plain comparisons: it is asked a million times. */
+function brokenService(story: Story, { isFaithful, stopsByHand }: Habits): string {
+  const { dataRemovedAt, endDay, startDay, state, terms } = story.subscription;
+  if (dataRemovedAt) {
+    if (story.runs) return 'runs without its data';
+    return story.archives > 0 ? '' : 'data gone without a verified archive';
+  }
+  if (!startDay) return '';
+  if (story.runs && daysBetween(endDay, story.today) > terms.grace) return 'runs unpaid past grace';
+  if (!story.runs && endDay >= story.today && story.wish === 'running') return 'paid for, and down';
+  const isServed = state === 'active' || state === 'expiring_soon';
+  return isFaithful && !stopsByHand && !isServed ? `faithful, and ${state}` : '';
+}
+
+/** The last day that what was counted can have led to: its latest beginning and all the days given. */
+function latestEnd({ subscription, today }: Story): string {
+  const counted = subscription.periods.flatMap(({ counted: it }) =>
+    it && it.days > it.taken ? [it] : [],
+  );
+  const starts = counted.map(({ after, days }) => addDays(after, -days));
+  const [latest = today] = [today, ...starts].sort().reverse();
+  return addDays(
+    latest,
+    counted.reduce((sum, { days, taken }) => sum + days - taken, 0),
+  );
+}
+
+function live(seed: number): Story {
+  const random = randomness(seed);
+  const habits = { isFaithful: random() < 0.4, stopsByHand: random() < 0.3 };
+  const story = new Story('2026-01-10');
+  let isDownUntil = '';
+  for (let day = 0; day < DAYS; day++) {
+    story.today = addDays(story.today, 1);
+    happen(story, habits, random);
+    if (random() < 0.005) isDownUntil = addDays(story.today, Math.floor(random() * 20));
+    if (story.today < isDownUntil) continue;
+    // A crash before the write loses the look; Odoo has all of it or nothing.
+    if (random() < 0.02) story.decide();
+    if (story.isDue && !areBooksRight(story.settle())) throw new Error(`life ${seed}: books`);
+    const broken = brokenService(story, habits);
+    if (broken) throw new Error(`life ${seed}, ${story.today}: ${broken}`);
+  }
+  return story;
+}
+
+describe('A thousand subscriptions through three years', () => {
+  it('pay, stop, are refunded, crash and lie idle, and keep every promise', function () {
+    this.timeout(60_000);
+    let removed = 0;
+    for (let seed = 1; seed <= LIVES; seed++) {
+      const story = live(seed);
+      const keys = story.sent.map(noticeKey);
+      expect(new Set(keys).size, `life ${seed}: a notice twice`).to.equal(keys.length);
+      const lines = story.sent.filter(({ kind }) => kind === 'renewed').map(({ period }) => period);
+      expect(new Set(lines).size, `life ${seed}: a renewal twice`).to.equal(lines.length);
+      const { endDay } = story.subscription;
+      expect(endDay <= latestEnd(story), `life ${seed}: days counted twice`).to.equal(true);
+      if (story.subscription.dataRemovedAt) removed += 1;
+    }
+    expect(removed, 'lives that went all the way down').to.be.greaterThan(50);
+  });
+});

@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import { Calendar } from '../../../src/controller/clock-guard.ts';
+
+const HOUR = 3_600_000;
+
+describe('Calendar', () => {
+  let clock: number;
+  let uptime: number;
+  let calendar: Calendar;
+  let said: boolean[];
+  beforeEach(() => {
+    said = [];
+    clock = Date.parse('2026-11-22T12:00:00Z');
+    uptime = 50_000;
+    calendar = new Calendar(
+      () => new Date(clock),
+      () => uptime,
+      (isCertain) => void said.push(isCertain),
+    );
+  });
+
+  const pass = (ms: number) => {
+    clock += ms;
+    uptime += ms;
+  };
+  /** Odoo's clock, so many milliseconds ahead of the sidecar's. */
+  const isCertain = (ahead = 0) => calendar.isDayCertain(new Date(clock + ahead));
+
+  it('is certain while the clocks agree and go on evenly', () => {
+    for (let day = 0; day < 400; day++) {
+      expect(isCertain(day % 2 === 0 ? 60_000 : -60_000)).to.equal(true);
+      pass(24 * HOUR);
+    }
+  });
+
+  for (const ahead of [24, -24])
+    it(`is not while Odoo's clock is ${ahead} h ahead`, () => {
+      expect(isCertain(ahead * HOUR)).to.equal(false);
+      expect(isCertain()).to.equal(true);
+    });
+
+  it('says once that the day is uncertain, and once that it is certain again', () => {
+    for (const ahead of [0, 24, 25, 24, 0, 0]) isCertain(ahead * HOUR);
+    expect(said).to.deep.equal([false, true]);
+  });
+
+  for (const jump of [24, -24])
+    it(`is not when both clocks have jumped by ${jump} h together, until a day has passed`, () => {
+      clock += jump * HOUR;
+      expect(isCertain()).to.equal(false);
+      pass(23 * HOUR);
+      expect(isCertain()).to.equal(false);
+      pass(2 * HOUR);
+      expect(isCertain()).to.equal(true);
+    });
+
+  it('is not when the clock has been set right again, until a day has passed', () => {
+    clock += 24 * HOUR;
+    expect(isCertain()).to.equal(false);
+    pass(HOUR);
+    clock -= 24 * HOUR;
+    expect(isCertain()).to.equal(false);
+    pass(25 * HOUR);
+    expect(isCertain()).to.equal(true);
+  });
+});

@@ -1,0 +1,526 @@
+import { expect } from 'chai';
+import { ManagerError, RetryableError } from '../../../src/errors.ts';
+import { anInstance, aPlan, aRepository } from '../../support/samples.ts';
+import { Simulation } from '../../support/simulation.ts';
+
+describe('Daemon', () => {
+  let sim: Simulation;
+  beforeEach(() => {
+    sim = new Simulation();
+  });
+  afterEach(() => sim.end());
+
+  const row = (id = 1) => {
+    const found = sim.manager.rows.get(id);
+    if (!found) throw new Error(`no instance ${id}`);
+    return found;
+  };
+  const says = (message: string) => sim.logged.filter((line) => line['msg'] === message);
+
+  it('makes a paid unit a running instance within a second of the webhook', async () => {
+    await sim.start();
+    sim.people.pay();
+    expect(await sim.untilSettled()).to.be.below(1_000);
+    expect(row()).to.include({ state: 'running', reason: 'Running' });
+    expect(row().nextReview, 'at least once a day').to.be.below(new Date('2026-11-24'));
+    expect(row().subscription).to.include({ startDay: '2026-11-22', endDay: '2026-12-21' });
+    expect(row().log.at(-1)).to.match(
+      /^2026-11-22 12:01:0\d Answering 0\.\d\d s after the request/,
+    );
+  });
+
+  it('makes one instance of a hundred webhooks and a poll about the same invoice', async () => {
+    await sim.start();
+    const invoice = sim.people.pay();
+    for (let i = 0; i < 100; i++) sim.people.nudge(`invoice:${invoice}`);
+    await sim.time.pass(60_000);
+    await sim.untilSettled();
+    expect(sim.manager.rows.size).to.equal(1);
+    expect(sim.databases.changes).to.equal(1);
+  });
+
+  it('finds by the poll what no webhook told', async () => {
+    await sim.start();
+    sim.people.nudge = () => {};
+    sim.people.pay(2);
+    await sim.untilSettled(31_000);
+    expect(sim.manager.rows.size).to.equal(2);
+  });
+
+  it('keeps too many units for a person, says so once, and goes on when she approves', async () => {
+    await sim.start();
+    const invoice = sim.people.pay(21);
+    await sim.time.pass(120_000, 1_000);
+    sim.people.nudge(`invoice:${invoice}`);
+    await sim.time.pass(1_000);
+    expect(sim.manager.rows.size).to.equal(0);
+    expect(sim.manager.invoices.get(invoice)?.hold).to.equal('TooManyUnits');
+    expect(says('waits for a person')).to.have.length(1);
+    sim.people.approve(invoice);
+    await sim.untilSettled();
+    expect(sim.manager.rows.size).to.equal(21);
+  });
+
+  it('rests when all is well: an hour of polls and sweeps changes and writes nothing', async () => {
+    await sim.start();
+    sim.people.pay(3);
+    await sim.untilSettled();
+    const { changes } = sim;
+    sim.life.calls.length = 0;
+    await sim.time.pass(3_600_000, 1_000);
+    expect(sim.changes).to.equal(changes);
+    expect(sim.life.calls.filter((call) => call === 'manager.report')).to.deep.equal([]);
+  });
+
+  it('looks no second time because of what the containers it starts make Docker say', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    await sim.time.pass(1_000);
+    const looks = sim.life.calls.filter((call) => call === 'engine.observe').length;
+    const starts = sim.life.calls.indexOf('databases.create');
+    const since = sim.life.calls.slice(starts).filter((call) => call === 'engine.observe').length;
+    expect([looks - since, since]).to.deep.equal([3, 1]);
+  });
+
+  it('drops by the sweep what a plan no longer wants', async () => {
+    sim.manager.forSale.set(1, aPlan({ id: 1, languages: ['es_ES', 'en_US'] }));
+    await sim.start();
+    await sim.time.until('prepared', () => sim.databases.templates.size === 2);
+    for (const template of sim.databases.templates) sim.databases.stale.add(template);
+    sim.manager.forSale.set(1, aPlan({ id: 1, languages: ['es_ES'] }));
+    await sim.time.until('dropped', () => sim.databases.templates.size === 1, 301_000);
+  });
+
+  it('waits for free memory before a start, says so, and starts as soon as there is some', async () => {
+    sim.hasMemory = false;
+    await sim.start();
+    sim.people.pay();
+    await sim.time.until('waiting', () => row().reason === 'WaitingForMemory');
+    await sim.time.pass(5_000);
+    expect(row()).to.include({ reason: 'WaitingForMemory', state: 'draft' });
+    sim.hasMemory = true;
+    expect(await sim.untilSettled()).to.be.below(1_000);
+  });
+
+  it('calls it an error when there is no memory for long, and tries again by itself', async () => {
+    sim.hasMemory = false;
+    await sim.start();
+    sim.people.pay();
+    await sim.time.until('failed', () => row().state === 'error', 15_000);
+    expect(row().reason).to.equal('NotEnoughMemory');
+    sim.hasMemory = true;
+    await sim.untilSettled();
+  });
+
+  it('stops at once what waits for memory', async () => {
+    sim.hasMemory = false;
+    await sim.start();
+    sim.people.pay();
+    await sim.time.until('waiting', () => row().reason === 'WaitingForMemory');
+    sim.people.press(1, 'stop');
+    expect(await sim.untilSettled()).to.be.below(1_000);
+  });
+
+  it('starts nothing on a full disk, names the largest, and goes on when there is room', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.disk.tooLittle = 'Only 12 MB are free; 2048 MB are kept.';
+    sim.disk.sizes.set(1, 3 * 2 ** 30).set(2, 1);
+    sim.people.pay();
+    await sim.time.until('failed', () => row(2).state === 'error');
+    expect(row(2).reason).to.equal('NotEnoughDisk');
+    expect(sim.databases.present.has(2)).to.equal(false);
+    await sim.time.pass(3_500_000, 1_000);
+    const alarm = 'the disk is short of room: nothing is sold or started until it has some';
+    const [said, ...others] = says(alarm);
+    expect(others, 'said again within an hour').to.deep.equal([]);
+    expect(said).to.deep.include({
+      largest: [
+        { instance: 1, bytes: 3 * 2 ** 30 },
+        { instance: 2, bytes: 1 },
+      ],
+    });
+    expect(row(1).log.at(-1)).to.match(/this instance has 3\.0 GB of files\.$/);
+    sim.disk.sizes.set(1, 4 * 2 ** 30);
+    await sim.time.pass(600_000, 1_000);
+    expect(says(alarm).at(-1)?.['largest']).to.deep.include({
+      instance: 1,
+      bytes: 4 * 2 ** 30,
+      grownBy: 2 ** 30,
+    });
+    sim.disk.tooLittle = '';
+    await sim.untilSettled(400_000);
+    await sim.time.pass(300_000, 1_000);
+    expect(says('the disk has room again')).to.have.length(1);
+  });
+
+  it('says once that a disk was full, whatever ran into it', async () => {
+    await sim.start();
+    const full = Object.assign(new Error('write'), { code: 'ENOSPC' });
+    sim.life.failOnce('engine.render', 'before', new Error('render', { cause: full }));
+    sim.people.pay();
+    await sim.time.until('failed', () => row().state === 'error');
+    expect(row().reason).to.equal('NotEnoughDisk');
+    await sim.untilSettled();
+  });
+
+  it('lays the firewall rules down at its start and at each sweep', async () => {
+    await sim.start();
+    expect(sim.firewall.areThere).to.equal(true);
+    sim.firewall.areThere = false; // somebody has flushed them
+    await sim.time.until('there again', () => sim.firewall.areThere, 301_000);
+  });
+
+  it('works without a firewall where netfilter cannot be used, and says so once', async () => {
+    sim.firewall.isUsable = false;
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    await sim.time.pass(1_000_000, 1_000);
+    const warning =
+      'no firewall rules: instances reach this host and its networks; microsaas doctor says more';
+    expect(says(warning)).to.have.length(1);
+    sim.firewall.isUsable = true;
+    await sim.time.pass(301_000, 1_000);
+    expect(says('the firewall rules are in place again')).to.have.length(1);
+  });
+
+  it('counts the instances of each state at a sweep', async () => {
+    await sim.start();
+    expect(sim.daemon.states).to.deep.equal([]);
+    sim.people.pay(2);
+    await sim.untilSettled();
+    await sim.time.pass(301_000, 1_000);
+    expect(sim.daemon.states).to.deep.equal(['running', 'running']);
+    expect(sim.daemon.backlogSeconds).to.equal(0);
+  });
+
+  it('stops an instance that is being waited for at once, not after the wait', async () => {
+    sim.engine.silent.add(1);
+    await sim.start();
+    sim.people.pay();
+    await sim.time.until('waiting', () => row().reason === 'WaitingForAnswer');
+    sim.people.press(1, 'stop');
+    expect(await sim.untilSettled()).to.be.below(1_000);
+    expect(row()).to.include({ state: 'stopped', wasReady: false });
+  });
+
+  it('works through start, stop, restart and remove', async () => {
+    await sim.start();
+    const id = sim.people.create();
+    await sim.time.pass(1_000);
+    expect(sim.changes, 'before Start').to.equal(0);
+    for (const [button, state] of [
+      ['start', 'running'],
+      ['stop', 'stopped'],
+      ['start', 'running'],
+      ['restart', 'running'],
+      ['remove', 'removed'],
+    ] as const) {
+      sim.people.press(id, button);
+      await sim.untilSettled();
+      expect(row(id).state, button).to.equal(state);
+    }
+    expect(row(id)).to.include({ active: false, ports: null });
+    expect([...sim.databases.present], 'its data').to.deep.equal([id]);
+  });
+
+  it('does when it is back what was pressed while it was away', async () => {
+    await sim.start();
+    sim.people.pay(2);
+    await sim.untilSettled();
+    await sim.stop();
+    sim.people.press(1, 'stop');
+    sim.people.press(2, 'restart');
+    sim.people.pay();
+    await sim.start();
+    expect(await sim.untilSettled()).to.be.below(2_000);
+  });
+
+  it('brings back an instance whose container dies', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.engine.die(1);
+    expect(await sim.untilSettled()).to.be.below(1_000);
+  });
+
+  it('lets an instance go on that somebody has paused, and stops a paused one that is to be stopped', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.engine.pause(1);
+    expect(await sim.untilSettled()).to.be.below(1_000);
+    sim.engine.happened = () => {};
+    sim.people.press(1, 'stop');
+    await sim.untilSettled();
+    sim.engine.pause(1);
+    await sim.untilSettled(301_000);
+    expect(sim.engine.projects.get(1)?.containers).to.equal('stopped');
+  });
+
+  it('raises an alarm where files that existed are gone, makes nothing, and archives nothing', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.engine.emptied.add(1);
+    sim.people.press(1, 'restart');
+    await sim.time.until('the alarm', () => row().reason === 'FilesMissing', 5_000);
+    expect(row()).to.include({ state: 'error' });
+    const { changes } = sim;
+    await sim.time.pass(600_000, 1_000);
+    expect(sim.changes).to.equal(changes);
+    sim.people.press(1, 'stop');
+    await sim.untilSettled();
+    sim.engine.emptied.delete(1);
+    sim.people.press(1, 'start');
+    await sim.untilSettled();
+  });
+
+  it('starts a new sale within seconds while forty instances of another customer hang', async () => {
+    await sim.start();
+    for (let id = 1; id <= 40; id++) sim.engine.silent.add(id);
+    for (let i = 0; i < 40; i++) sim.people.press(sim.people.create({ partnerId: 77 }), 'start');
+    await sim.time.pass(3_000);
+    sim.people.pay();
+    const sold = await sim.time.until('sold', () => row(41).state === 'running', 10_000);
+    expect(sold).to.be.below(6_000);
+  });
+
+  it('restarts within minutes an instance that hangs, once, and says so', async () => {
+    await sim.start();
+    sim.people.pay(3);
+    await sim.untilSettled();
+    await sim.time.pass(300_000, 1_000);
+    sim.engine.hang(2);
+    sim.engine.curable.add(2);
+    const restarts = () => sim.life.calls.filter((call) => call === 'engine.restart').length;
+    const passed = await sim.time.until('restarted', () => restarts() === 1, 400_000);
+    expect(passed).to.be.within(180_000, 330_000);
+    await sim.untilSettled();
+    await sim.time.pass(1_000);
+    expect(row(2).log.join('\n')).to.include(
+      'It has not answered for some minutes: restarting it.',
+    );
+    await sim.time.pass(600_000, 1_000);
+    expect(restarts()).to.equal(1);
+  });
+
+  it('calls it an error when a restart does not help, and takes that back by itself when it answers', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.life.trap((call, moment) => {
+      if (call === 'engine.awaitAnswer' && moment === 'before' && sim.engine.silent.has(1))
+        throw new RetryableError('NotAnswering', 'The instance was started but does not answer.');
+    });
+    sim.engine.hang(1);
+    await sim.time.until('the alarm', () => row().state === 'error', 800_000);
+    expect(row().reason).to.equal('NotAnswering');
+    await sim.time.pass(600_000, 1_000);
+    const restarts = sim.life.calls.filter((call) => call === 'engine.restart').length;
+    expect(restarts).to.equal(1);
+    sim.engine.silent.clear();
+    await sim.untilSettled(301_000);
+  });
+
+  it('restarts none when all fall silent together: the host is the cause, and is said', async () => {
+    await sim.start();
+    sim.people.pay(6);
+    await sim.untilSettled();
+    await sim.time.pass(300_000, 1_000);
+    for (let id = 1; id <= 6; id++) sim.engine.hang(id);
+    await sim.time.pass(1_200_000, 1_000);
+    expect(sim.life.calls).not.to.include('engine.restart');
+    expect(
+      says('so many instances do not answer that the host must be the cause: none is restarted'),
+    ).to.have.length(1);
+  });
+
+  for (const [what, lose, reason] of [
+    ['files', (it: Simulation) => void it.engine.emptied.add(1), 'FilesMissing'],
+    ['database', (it: Simulation) => void it.databases.present.delete(1), 'DatabaseMissing'],
+  ] as const)
+    it(`sees within minutes that the ${what} of a running instance are gone, and says it once`, async () => {
+      await sim.start();
+      sim.people.pay();
+      await sim.untilSettled();
+      await sim.time.pass(310_000, 1_000);
+      lose(sim);
+      await sim.time.until('the alarm', () => row().reason === reason, 320_000);
+      await sim.time.pass(5_000);
+      sim.life.calls.length = 0;
+      await sim.time.pass(900_000, 1_000);
+      expect(sim.life.calls).not.to.include('manager.report');
+      sim.engine.emptied.clear();
+      sim.databases.present.add(1);
+      if (reason === 'FilesMissing') await sim.untilSettled(301_000);
+    });
+
+  it('removes by the sweep the helpers that a killed sidecar left', async () => {
+    sim.engine.helpers.push('left over');
+    await sim.start();
+    await sim.time.until('removed', () => sim.engine.helpers.length === 0, 1_000);
+    expect(says('removed what a killed sidecar had left')).to.have.length(1);
+  });
+
+  it('finds by the sweep what Docker told nobody', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.engine.happened = () => {};
+    sim.engine.die(1);
+    await sim.untilSettled(300_000);
+  });
+
+  it('leaves alone what Odoo does not know, and names it once', async () => {
+    await sim.engine.render(anInstance({ id: 99 }));
+    await sim.engine.start(anInstance({ id: 99 }));
+    const { changes } = sim;
+    await sim.start();
+    await sim.time.pass(900_000, 1_000);
+    expect(sim.changes).to.equal(changes);
+    expect(says('orphan: containers of ours that Odoo does not know')).to.have.length(1);
+  });
+
+  it('says once that Odoo is away and once that it is back, and goes on by itself', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.manager.isAway = true;
+    sim.engine.die(1);
+    await sim.time.pass(600_000, 1_000);
+    expect(says('away, will be tried again')).to.have.length(1);
+    sim.manager.isAway = false;
+    sim.people.nudge = () => {};
+    sim.people.pay();
+    await sim.untilSettled(301_000);
+    expect(says('back again').map((line) => line['who'])).to.deep.equal(['Odoo']);
+    expect(says('failed, will be tried again')).to.deep.equal([]);
+  });
+
+  it('waits for Docker and then goes on by itself', async () => {
+    await sim.start();
+    sim.engine.isAway = true;
+    sim.people.pay();
+    await sim.time.until('error', () => row().state === 'error', 5_000);
+    expect(row()).to.include({ reason: 'DockerUnavailable', message: 'Docker does not answer.' });
+    sim.engine.comeBack();
+    await sim.untilSettled(60_000);
+  });
+
+  it('says once that Postgres is away, and again when it goes another time', async () => {
+    await sim.start();
+    for (const id of [1, 2]) {
+      sim.databases.isAway = true;
+      sim.people.pay();
+      await sim.time.pass(20_000);
+      sim.databases.isAway = false;
+      sim.people.press(id, 'start');
+      await sim.untilSettled(320_000);
+      await sim.time.pass(1_000);
+    }
+    const said = (message: string) => says(message).map((line) => line['who']);
+    expect(said('away, will be tried again')).to.deep.equal(['Postgres', 'Postgres']);
+    expect(said('back again')).to.deep.equal(['Postgres', 'Postgres']);
+  });
+
+  it('has a clone made ready again once a customer has got hers', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.time.until('sold', () => sim.databases.usedSpares === 1, 5_000);
+    await sim.untilSettled();
+    await sim.time.pass(1_000);
+    expect(sim.databases.usedSpares, 'she has the processors to herself').to.equal(1);
+    await sim.time.until('stocked', () => sim.databases.usedSpares === 0, 5_000);
+  });
+
+  it("builds a plan's template databases before its first customer pays", async () => {
+    const plan = aPlan();
+    await sim.start();
+    sim.manager.forSale.set(plan.id, plan);
+    sim.people.nudge(`plan:${plan.id}`);
+    await sim.time.until('ready', () => sim.manager.planReports.has(plan.id), 1_000);
+    expect(sim.manager.planReports.get(plan.id)).to.deep.equal({ isReady: true, message: '' });
+    expect(sim.databases.templates.size).to.equal(plan.languages.length);
+  });
+
+  it('says on the plan what only a person can mend, and goes on', async () => {
+    sim.manager.forSale.set(5, aPlan({ modules: ['no_such_module'] }));
+    await sim.start();
+    await sim.time.until('said', () => sim.manager.planReports.has(5), 1_000);
+    expect(sim.manager.planReports.get(5)).to.deep.equal({
+      isReady: false,
+      message: 'These modules could not be installed.',
+    });
+    expect(says('failed, will be tried again')).to.deep.equal([]);
+  });
+
+  it('backs off from an instance that fails, and takes it up at once when a person presses Start', async () => {
+    await sim.start();
+    sim.databases.isAway = true;
+    sim.people.pay();
+    await sim.time.pass(600_000, 1_000);
+    const tries = sim.life.calls.filter((call) => call === 'databases.observe').length;
+    expect(tries).to.be.within(8, 14);
+    sim.databases.isAway = false;
+    sim.people.press(1, 'start');
+    expect(await sim.untilSettled()).to.be.below(1_000);
+  });
+
+  it('backs off as well from an instance whose own containers make events while it fails', async () => {
+    await sim.start();
+    sim.life.trap((call, moment) => {
+      if (call === 'engine.awaitAnswer' && moment === 'before') {
+        sim.engine.happened(1);
+        throw new Error('it crashed');
+      }
+    });
+    sim.people.pay();
+    await sim.time.pass(60_000, 100);
+    const tries = sim.life.calls.filter((call) => call === 'engine.awaitAnswer').length;
+    expect(tries).to.be.within(4, 10);
+  });
+
+  it('goes on with the others when one cannot be helped', async () => {
+    const repository = aRepository({ url: 'https://gone.example.com/x' });
+    sim.engine.brokenRepositories.set(repository.url, new Error('gone'));
+    await sim.start();
+    const broken = sim.people.create({ repositories: [repository] });
+    sim.people.press(broken, 'start');
+    sim.people.pay();
+    const states = () => [...sim.manager.rows.values()].map(({ state }) => state).join();
+    await sim.time.until('one failed, one runs', () => states() === 'error,running', 1_000);
+    expect(row(broken).reason).to.equal('Unexpected');
+  });
+
+  it('takes the next pair when a port is taken between its test and the start, and says so', async () => {
+    sim.engine.stolenPorts.add(40_000);
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    expect(row().ports).to.deep.equal({ http: 20_001, longpolling: 40_001 });
+    expect(row().log.join('\n')).to.include('Port 20000 or 40000 is taken; using the next pair.');
+  });
+
+  it('tells Odoo of a failure that only a person can mend even when Odoo is away just then', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.databases.present.delete(1);
+    sim.life.failOnce('manager.report', 'before', new ManagerError('transport', 'away'));
+    sim.engine.die(1);
+    await sim.time.until('the alarm', () => row().reason === 'DatabaseMissing', 300_000);
+  });
+
+  it('may be stopped twice, and takes nothing more', async () => {
+    await sim.start();
+    const { daemon } = sim;
+    await sim.stop();
+    await daemon.stop();
+    daemon.hurry(['invoice:1']);
+    expect(daemon.backlog).to.equal(0);
+  });
+});

@@ -1,0 +1,63 @@
+import { expect } from 'chai';
+import { Room } from '../../../src/controller/start-slots.ts';
+import { HeldTime } from '../../fakes/clock.ts';
+
+describe('Room', () => {
+  let time: HeldTime;
+  let room: Room;
+  let begun: string[];
+  beforeEach(() => {
+    time = new HeldTime();
+    room = new Room({ places: 2, turnMs: 1_000 });
+    begun = [];
+  });
+  afterEach(() => time.release());
+
+  /** Work that ends after so many milliseconds. */
+  function work(customer: number, name: string, ms: number): Promise<string> {
+    return room.run(customer, async () => {
+      begun.push(name);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      return name;
+    });
+  }
+
+  it('begins as many as there are places, and the next when one ends', async () => {
+    const all = ['a', 'b', 'c'].map((name) => work(1, name, 100));
+    await time.pass(50);
+    expect(begun).to.deep.equal(['a', 'b']);
+    await time.pass(100);
+    expect(begun).to.deep.equal(['a', 'b', 'c']);
+    await time.pass(100);
+    expect(await Promise.all(all)).to.deep.equal(['a', 'b', 'c']);
+  });
+
+  it('waits for nobody longer than a turn, and gives what comes later all the same', async () => {
+    const slow = [work(1, 'slow', 60_000), work(2, 'slower', 60_000)];
+    const quick = work(3, 'quick', 0);
+    await time.pass(1_100);
+    expect(begun).to.deep.equal(['slow', 'slower', 'quick']);
+    expect(await quick).to.equal('quick');
+    await time.pass(60_000, 1_000);
+    expect(await Promise.all(slow)).to.deep.equal(['slow', 'slower']);
+  });
+
+  it('lets another customer in before the rest of who has much', async () => {
+    for (let i = 0; i < 10; i++) void work(1, `many ${i}`, 100);
+    void work(2, 'one', 100);
+    await time.pass(150);
+    expect(begun).to.deep.equal(['many 0', 'many 1', 'one', 'many 2']);
+    await time.pass(1_000);
+    expect(begun).to.have.length(11);
+  });
+
+  it('gives the place on when the work fails', async () => {
+    const failures = [1, 2, 3].map((customer) =>
+      room
+        .run(customer, () => Promise.reject(new Error('failed')))
+        .catch((error: Error) => error.message),
+    );
+    await time.pass(0);
+    expect(await Promise.all(failures)).to.deep.equal(['failed', 'failed', 'failed']);
+  });
+});

@@ -1,0 +1,49 @@
+import { expect } from 'chai';
+import {
+  type KeptTemplate,
+  readNote,
+  superfluous,
+} from '../../../src/databases/template-metadata.ts';
+
+const NOW = new Date('2026-11-22T12:00:00.000Z');
+const NOTE = {
+  image: 'odoo:19.0',
+  imageId: 'sha256:1',
+  modules: ['web'],
+  lang: 'es_ES',
+  countryCode: '',
+  usedAt: NOW.toISOString(),
+};
+
+function aTemplate(hash: string, daysAgo: number, isStale = false): KeptTemplate {
+  const usedAt = new Date(NOW.getTime() - daysAgo * 24 * 3600_000).toISOString();
+  return { hash, isStale, note: { ...NOTE, usedAt } };
+}
+
+describe('superfluous', () => {
+  const dropped = (templates: KeptTemplate[], ...wanted: string[]) =>
+    superfluous(templates, new Set(wanted), NOW).map(({ hash }) => hash);
+
+  it('names what is stale or was last used more than thirty days ago', () => {
+    const all = [aTemplate('new', 0), aTemplate('old', 31), aTemplate('stale', 0, true)];
+    expect(dropped(all)).to.have.members(['old', 'stale']);
+  });
+
+  it('names the least recently used of more than ten', () => {
+    const all = Array.from({ length: 12 }, (_, day) => aTemplate(`${day}`, day));
+    expect(dropped(all)).to.have.members(['10', '11']);
+  });
+
+  it('never names one that a plan wants, and does not count it', () => {
+    const all = Array.from({ length: 12 }, (_, day) => aTemplate(`${day}`, day));
+    expect(dropped([...all, aTemplate('old', 400, true)], 'old', '10', '11')).to.deep.equal([]);
+  });
+});
+
+describe('readNote', () => {
+  it('reads what it was, and takes anything else for none of ours', () => {
+    expect(readNote(JSON.stringify(NOTE))).to.deep.equal(NOTE);
+    for (const comment of [null, '', 'x', '{}', JSON.stringify({ ...NOTE, usedAt: 'today' })])
+      expect(readNote(comment), `${comment}`).to.equal(null);
+  });
+});

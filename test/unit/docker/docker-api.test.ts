@@ -1,0 +1,118 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { DockerApi } from '../../../src/docker/docker-api.ts';
+import { RetryableError, whoIsAway } from '../../../src/errors.ts';
+import { temporaryFolder } from '../../support/temporary.ts';
+
+const EVENT = `${JSON.stringify({ Actor: { Attributes: { 'microsaas.instance': '7' } } })}\n`;
+
+describe('DockerApi', () => {
+  const folder = temporaryFolder();
+  let server: Server;
+  let api: DockerApi;
+  let daemon: (response: ServerResponse) => void;
+  let asked: string[];
+
+  beforeEach(async () => {
+    const socket = join(folder(), 'docker.sock');
+    asked = [];
+    server = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      daemon(response);
+    });
+    await new Promise<void>((resolve) => server.listen(socket, resolve));
+    api = new DockerApi(socket);
+  });
+
+  afterEach(() => server.close());
+
+  /** One event comes; then `end` is called, and the daemon does what `after` says. */
+  async function watch(signal: AbortSignal, end: (response: ServerResponse) => void) {
+    const seen: string[] = [];
+    let open: ServerResponse;
+    daemon = (response) => {
+      open = response;
+      response.write(EVENT);
+    };
+    await api.events(
+      'microsaas.install=x',
+      () => {},
+      (labels) => {
+        seen.push(String(labels['microsaas.instance']));
+        end(open);
+      },
+      signal,
+    );
+    return seen;
+  }
+
+  it('ends in peace when its own side gives up', async () => {
+    const stop = new AbortController();
+    expect(await watch(stop.signal, () => stop.abort())).to.deep.equal(['7']);
+  });
+
+  it('says that Docker is away when the stream is cut', async () => {
+    const error = await watch(new AbortController().signal, (response) =>
+      response.socket?.destroy(),
+    ).catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(RetryableError).with.property('reason', 'DockerUnavailable');
+  });
+
+  for (const line of ['no JSON', '{}', '{"Actor":null}', '{"Actor":{"Attributes":{"a":1}}}', ''])
+    it(`passes over an odd event: ${JSON.stringify(line)}`, async () => {
+      const seen: string[] = [];
+      daemon = (response) => response.end(`${line}\n${EVENT}`);
+      const happened = (labels: Readonly<Record<string, string>>) =>
+        seen.push(String(labels['microsaas.instance']));
+      await api.events('microsaas.install=x', () => {}, happened, new AbortController().signal);
+      expect(seen).to.deep.equal(['7']);
+    });
+
+  it('takes a refusal for no stream: nothing counts as seen', async () => {
+    daemon = (response) => response.writeHead(500).end('{"message":"no"}\n');
+    let isOpen = false;
+    const opened = () => {
+      isOpen = true;
+    };
+    const error = await api
+      .events('microsaas.install=x', opened, () => {}, new AbortController().signal)
+      .catch((thrown: unknown) => thrown);
+    expect(error).to.have.property('reason', 'DockerFailed');
+    expect(isOpen).to.equal(false);
+  });
+
+  for (const [status, reason, away] of [
+    [400, 'DockerRefused', null],
+    [404, 'DockerRefused', null],
+    [409, 'DockerRefused', null],
+    [500, 'DockerFailed', null],
+    [503, 'DockerFailed', null],
+  ] as const)
+    it(`is there when it answers ${status}`, async () => {
+      daemon = (response) => response.writeHead(status).end('{"message":"why"}');
+      const error = await api.containers([]).catch((thrown: unknown) => thrown);
+      expect(error).to.be.instanceOf(RetryableError).with.property('reason', reason);
+      expect((error as Error & { cause: Error }).cause.message).to.include('why');
+      expect(whoIsAway(error)).to.equal(away);
+    });
+
+  it('is away when nobody answers', async () => {
+    daemon = (response) => response.socket?.destroy();
+    const error = await api.ping().catch((thrown: unknown) => thrown);
+    expect(whoIsAway(error)).to.equal('Docker');
+  });
+
+  it('stops, lets go on and removes by id, and takes what is so already for done', async () => {
+    const statuses = [204, 304, 404, 204, 409, 500, 204, 404, 409];
+    daemon = (response) => response.writeHead(statuses.shift() ?? 500).end();
+    for (let i = 0; i < 3; i++) await api.stop('abc', new AbortController().signal);
+    for (let i = 0; i < 3; i++) await api.unpause('abc');
+    for (let i = 0; i < 3; i++) await api.remove('abc');
+    expect([...new Set(asked)]).to.deep.equal([
+      'POST /containers/abc/stop',
+      'POST /containers/abc/unpause',
+      'DELETE /containers/abc?force=1',
+    ]);
+  });
+});

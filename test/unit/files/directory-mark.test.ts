@@ -1,0 +1,88 @@
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { TerminalError } from '../../../src/errors.ts';
+import { DirectoryMarks } from '../../../src/files/directory-mark.ts';
+import { anInstance, identityOf } from '../../support/samples.ts';
+
+describe('the mark of a directory', () => {
+  let dataDir: string;
+  let marks: DirectoryMarks;
+  const mine = anInstance({ id: 7, name: 'Luna' });
+  const other = anInstance({ id: 7, identity: identityOf(7, 1) });
+  const file = () => join(dataDir, 'instances', '7', 'identity.json');
+
+  beforeEach(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'microsaas-marks-'));
+    marks = new DirectoryMarks(dataDir, 'k3x9ab');
+  });
+  afterEach(() => rm(dataDir, { recursive: true }));
+
+  const refused = (work: Promise<unknown>) =>
+    work.then(
+      () => expect.fail('it was not refused'),
+      (error: unknown) =>
+        expect(error).to.be.instanceOf(TerminalError).with.property('reason', 'ForeignData'),
+    );
+
+  it('is written with the directory, for the sidecar alone', async () => {
+    expect(await marks.ownerOf(mine)).to.equal('nobody');
+    await marks.claim(mine);
+    await marks.claim(mine);
+    expect(await marks.ownerOf(mine)).to.equal('own');
+    expect((await stat(file())).mode & 0o777).to.equal(0o600);
+    expect((await stat(join(dataDir, 'instances'))).mode & 0o777).to.equal(0o700);
+    expect(await marks.read(7)).to.include({ id: 7, identity: mine.identity, name: 'Luna' });
+    expect(await marks.numbers()).to.deep.equal([7]);
+  });
+
+  it('keeps everybody else out, and stays as it was', async () => {
+    await marks.claim(mine);
+    const before = await readFile(file(), 'utf8');
+    expect(await marks.ownerOf(other)).to.equal('foreign');
+    await refused(marks.claim(other));
+    await marks.adopt(other);
+    expect(await readFile(file(), 'utf8')).to.equal(before);
+  });
+
+  it('of two at once one gets the directory', async () => {
+    const outcomes = await Promise.allSettled([marks.claim(mine), marks.claim(other)]);
+    expect(outcomes.map(({ status }) => status).sort()).to.deep.equal(['fulfilled', 'rejected']);
+  });
+
+  it('is not put on what is there without one, unless it is adopted', async () => {
+    await mkdir(join(dataDir, 'instances', '7', 'filestore'), { recursive: true });
+    expect(await marks.ownerOf(mine)).to.equal('unmarked');
+    await refused(marks.claim(mine));
+    await marks.adopt(mine);
+    expect(await marks.ownerOf(mine)).to.equal('own');
+  });
+
+  it('goes on where the sidecar was killed while it wrote one', async () => {
+    await mkdir(join(dataDir, 'instances', '7'), { recursive: true });
+    await writeFile(`${file()}.0123456789ab`, '{');
+    expect(await marks.ownerOf(mine)).to.equal('nobody');
+    await marks.claim(mine);
+    expect(await marks.ownerOf(mine)).to.equal('own');
+  });
+
+  for (const [what, text] of [
+    ['cut off', '{'],
+    ['of another install', JSON.stringify({ format: 1, install: 'zzzzzz' })],
+  ])
+    it(`is nobody's to take when it is ${what}`, async () => {
+      await marks.claim(mine);
+      await writeFile(file(), text ?? '');
+      expect(await marks.ownerOf(mine)).to.equal('foreign');
+      await refused(marks.claim(mine));
+      expect(await marks.read(7)).to.equal(null);
+    });
+
+  it('follows the name, the ports and the restarts', async () => {
+    await marks.claim(mine);
+    await marks.renew({ ...mine, name: 'Sol', restartCount: 3 });
+    expect(await marks.read(7)).to.include({ name: 'Sol', restartCount: 3 });
+    expect((await stat(file())).mode & 0o777).to.equal(0o600);
+  });
+});

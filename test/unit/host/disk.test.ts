@@ -1,0 +1,56 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { RetryableError } from '../../../src/errors.ts';
+import { Disk, measureRoom } from '../../../src/host/disk.ts';
+import { temporaryFolder } from '../../support/temporary.ts';
+
+const MB = 2 ** 20;
+const LIMITS = { freeDiskMb: 1000, freeInodes: 500 };
+
+describe('Disk', () => {
+  const folder = temporaryFolder();
+  const withRoom = (bytes: number, inodes = 1e6, limits = LIMITS) =>
+    new Disk(folder(), limits, async () => ({ bytes, inodes, share: 1 }));
+
+  it('has enough down to both limits, and says what is short below either', async () => {
+    expect(await withRoom(1000 * MB, 500).shortage()).to.equal('');
+    expect(await withRoom(1000 * MB - 1).shortage()).to.equal(
+      'Only 999 MB are free; 1000 MB are kept.',
+    );
+    expect(await withRoom(5000 * MB, 499).shortage()).to.equal(
+      'Only 499 more files can be made; 500 are kept.',
+    );
+    expect(await withRoom(0, 0, { freeDiskMb: 0, freeInodes: 0 }).shortage()).to.equal('');
+  });
+
+  it('does not write what would leave too little', async () => {
+    const disk = withRoom(4000 * MB);
+    await disk.checkRoom(3000 * MB);
+    const error = await disk.checkRoom(3001 * MB).catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(RetryableError).with.property('reason', 'NotEnoughDisk');
+    expect((error as Error).message).to.equal(
+      "The server's disk has too little room. About 3001 MB are needed and 4000 MB are free, of which 1000 MB are kept. Free some: it goes on by itself then.",
+    );
+  });
+
+  it('asks the file system itself', async () => {
+    const room = await measureRoom(folder());
+    expect(room.bytes).to.be.greaterThan(0);
+    expect(room.share).to.be.within(0, 1);
+  });
+
+  it('names the instances with the largest files first', async () => {
+    for (const [id, bytes] of [
+      [3, 1000],
+      [4, 900_000],
+      [12, 100_000],
+    ] as const) {
+      await mkdir(join(folder(), 'instances', `${id}`), { recursive: true });
+      await writeFile(join(folder(), 'instances', `${id}`, 'file'), Buffer.alloc(bytes, 1));
+    }
+    const found = await withRoom(0).largest();
+    expect(found.map(({ id }) => id)).to.deep.equal([4, 12, 3]);
+    expect(found[0]?.bytes).to.be.greaterThan(899_999);
+  });
+});
