@@ -10,12 +10,12 @@ export const claims: Benchmark = {
   about: `${CLAIMS} claims on the fake engine, until each instance is reported running`,
   measure: async () => {
     const fleet = makeFleet();
-    await fleet.daemon.start();
+    await fleet.controller.start();
     const start = performance.now();
     sellMany(fleet, CLAIMS);
     while (fleet.running() < CLAIMS) await sleep(10);
     const seconds = (performance.now() - start) / 1000;
-    await fleet.daemon.stop();
+    await fleet.controller.stop();
     const rpc = fleet.calls.filter((call) => call.startsWith('manager.')).length;
     return {
       figures: [

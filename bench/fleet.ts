@@ -1,12 +1,12 @@
 import { pino } from 'pino';
-import { Calendar } from '../src/controller/clock-guard.ts';
-import { Daemon } from '../src/controller/controller.ts';
-import type { World } from '../src/controller/controller-context.ts';
+import { ClockGuard } from '../src/controller/clock-guard.ts';
+import { Controller } from '../src/controller/controller.ts';
+import type { ControllerContext } from '../src/controller/controller-context.ts';
 import { Liveness } from '../src/controller/liveness.ts';
 import { ManagerCheck } from '../src/controller/manager-check.ts';
 import { Reporter } from '../src/controller/reporter.ts';
-import { makeRooms } from '../src/controller/start-slots.ts';
-import { Brake } from '../src/controller/suspension-limiter.ts';
+import { makeSlots } from '../src/controller/start-slots.ts';
+import { SuspensionLimiter } from '../src/controller/suspension-limiter.ts';
 import { FakeArchives } from '../test/fakes/archives.ts';
 import { FakeDatabases } from '../test/fakes/databases.ts';
 import { FakeDisk } from '../test/fakes/disk.ts';
@@ -21,7 +21,7 @@ export interface Fleet {
   readonly manager: FakeManager;
   readonly engine: FakeEngine;
   readonly people: FakePeople;
-  readonly daemon: Daemon;
+  readonly controller: Controller;
   /** The names of all calls to the fakes so far, `adapter.method`. */
   readonly calls: readonly string[];
   /** How many instances Odoo believes to be running. */
@@ -41,7 +41,7 @@ export function makeFleet(parallel = 2): Fleet {
     engine: life.around('engine', engine),
     databases: life.around('databases', databases),
   };
-  const world: World = {
+  const context: ControllerContext = {
     ...adapters,
     managerCheck: new ManagerCheck({
       ...adapters,
@@ -50,8 +50,8 @@ export function makeFleet(parallel = 2): Fleet {
       log,
     }),
     archives: new FakeArchives((id) => databases.present.has(id)),
-    brake: new Brake(manager),
-    calendar: new Calendar(
+    suspensionLimiter: new SuspensionLimiter(manager),
+    clockGuard: new ClockGuard(
       () => new Date(),
       () => performance.now(),
       () => {},
@@ -61,10 +61,10 @@ export function makeFleet(parallel = 2): Fleet {
     liveness: new Liveness({
       probe: async (id) => engine.health(id),
       now: () => new Date(),
-      onChange: (id) => daemon.hurry([`instance:${id}`]),
+      onChange: (id) => controller.addNow([`instance:${id}`]),
     }),
-    rooms: makeRooms(parallel),
-    oneByOne: limited(1),
+    slots: makeSlots(parallel),
+    withPortLock: limited(1),
     hasMemory: () => true,
     disk: new FakeDisk(),
     firewall: null,
@@ -72,14 +72,14 @@ export function makeFleet(parallel = 2): Fleet {
     log,
   };
   const people = new FakePeople(fake);
-  const daemon = new Daemon({ world, pollSeconds: 30 });
-  people.nudge = (key) => daemon.hurry([key]);
+  const controller = new Controller({ context, pollSeconds: 30 });
+  people.nudge = (key) => controller.addNow([key]);
   const running = () => [...fake.rows.values()].filter(({ state }) => state === 'running').length;
-  return { manager: fake, engine, people, daemon, calls: life.calls, running };
+  return { manager: fake, engine, people, controller, calls: life.calls, running };
 }
 
 /** So many at a time, the others in the order in which they asked. */
-function limited(parallel: number): World['oneByOne'] {
+function limited(parallel: number): ControllerContext['withPortLock'] {
   let free = parallel;
   const waiting: Array<() => void> = [];
   return async (work) => {

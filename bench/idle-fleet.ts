@@ -14,7 +14,7 @@ const ran = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 const fleet = makeFleet();
 putAtRest(fleet, count);
-await fleet.daemon.start();
+await fleet.controller.start();
 
 const { calls } = fleet;
 const start = calls.length;

@@ -95,7 +95,7 @@ async function checks(config: Config): Promise<Check[]> {
       name: 'Odoo',
       probe: async () => {
         const numbers = await numbersOnHost({ databases, engine });
-        const facts = await manager.hello(install);
+        const facts = await manager.handshake(install);
         if (facts.installId !== install)
           throw new Error(`it belongs to install ${facts.installId}, this is ${install}`);
         const highest = Math.max(0, ...numbers);

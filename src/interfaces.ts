@@ -1,5 +1,5 @@
 import type { Invoice, PlanUnit } from './billing/invoice-types.ts';
-import type { Descents } from './billing/suspension-limit.ts';
+import type { RecentSuspensions } from './billing/suspension-limit.ts';
 import type { Distrust } from './instance/manager-history.ts';
 import type {
   DesiredInstance,
@@ -50,7 +50,7 @@ export interface MemoryStore {
 /** The manager Odoo: says what should be, is told what is. Every method throws ManagerError. */
 export interface Manager {
   /** Names the install and learns the settings. Stores the install id when Odoo has none yet. */
-  hello(installId: string): Promise<ManagerFacts>;
+  handshake(installId: string): Promise<ManagerFacts>;
   /** Ids of instances whose next review has come, oldest first. */
   due(limit: number): Promise<number[]>;
   /** Ids of paid invoices with plan units that nobody has claimed or held, oldest payment first. */
@@ -86,9 +86,9 @@ export interface Manager {
   assignPorts(desired: DesiredInstance, ports: PortPair): Promise<boolean>;
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
   /** How many instances have been suspended or removed by themselves within the last hour, before one more is. */
-  descents(instanceId: number): Promise<Descents>;
+  recentSuspensions(instanceId: number): Promise<RecentSuspensions>;
   /** Asks people whether this instance, and all others that wait, may go down; their word shows in the next descents(). */
-  askToGoOn(instanceId: number, descents: Descents): Promise<void>;
+  requestApproval(instanceId: number, descents: RecentSuspensions): Promise<void>;
 }
 
 /** The containers of one instance, as one answer of Docker about all of them has it. */
@@ -119,7 +119,7 @@ export interface Engine {
   marked(id: number): Promise<MarkedInstance | null>;
   observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>>;
   /** Which of the two ports something on the host has bound. */
-  boundPorts(ports: PortPair): Promise<number[]>;
+  occupiedPorts(ports: PortPair): Promise<number[]>;
   /**
    * Fetches what is missing.
    * @returns the commit of each repository, in order, and sentences for the seller on what of them cannot be used
@@ -148,7 +148,7 @@ export interface Engine {
   /** Stops what is up and starts it again, as it is. */
   restart(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Removes containers only; files and data stay. */
-  takeDown(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  removeContainers(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Removes containers and files for good, and the network when nobody else is on it. */
   purge(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Where people reach the instance. */

@@ -24,7 +24,7 @@ export async function reconcileHost(config: Config, confirm: boolean): Promise<s
   const sidecar = await assemble(config);
   const { engine, install, manager, managerMemory } = sidecar;
   const found = await look(sidecar);
-  const facts = await manager.hello(install);
+  const facts = await manager.handshake(install);
   if (facts.installId !== install)
     throw new ConfigError(`the manager belongs to install ${facts.installId}, this is ${install}`);
   const memory = await managerMemory.read();
@@ -41,7 +41,7 @@ export async function reconcileHost(config: Config, confirm: boolean): Promise<s
     marked ? [{ ...marked, running, hasData }] : [],
   );
   const adopted = new Set(await manager.adopt(marked));
-  const { checkpoint, databaseUuid, highestInstance } = await manager.hello(install);
+  const { checkpoint, databaseUuid, highestInstance } = await manager.handshake(install);
   await managerMemory.write({
     databaseUuid,
     checkpoint,

@@ -2,18 +2,18 @@ import { availableParallelism, freemem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import type { Config } from './config.ts';
-import { Calendar } from './controller/clock-guard.ts';
-import { Daemon } from './controller/controller.ts';
+import { ClockGuard } from './controller/clock-guard.ts';
+import { Controller } from './controller/controller.ts';
 import { Liveness } from './controller/liveness.ts';
 import { ManagerCheck } from './controller/manager-check.ts';
 import { Reporter } from './controller/reporter.ts';
-import { makeRooms } from './controller/start-slots.ts';
-import { Brake } from './controller/suspension-limiter.ts';
+import { makeSlots } from './controller/start-slots.ts';
+import { SuspensionLimiter } from './controller/suspension-limiter.ts';
 import { ConfigError, ManagerError } from './errors.ts';
 import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
-import { standingOf } from './instance/decide.ts';
+import { effectiveState } from './instance/decide.ts';
 import { DISTRUSTED, type Distrust } from './instance/manager-history.ts';
 import { countedByState } from './instance-table.ts';
 import type { Logger } from './log.ts';
@@ -25,11 +25,11 @@ const GREETING_INTERVAL = 2_000;
 
 /** Starts everything in order, serves until the signal, and stops everything in the opposite order. */
 export async function run(config: Config, log: Logger, asked: AbortSignal): Promise<void> {
-  let daemon: Daemon | null = null;
+  let controller: Controller | null = null;
   const stolen = new AbortController();
   const stop = AbortSignal.any([asked, stolen.signal]);
   let check: ManagerCheck | null = null;
-  const metrics = makeMetrics(() => daemon);
+  const metrics = makeMetrics(() => controller);
   const sidecar = await assemble(config, {
     onRpc: ({ method, outcome, seconds }) =>
       metrics.rpcSeconds.observe({ method, outcome }, seconds),
@@ -47,10 +47,10 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
 
   const server = await listen(await addresses(config, sidecar, log), {
     verify: makeVerify(config.webhookSecret),
-    onKeys: (keys) => daemon?.hurry(keys),
+    onKeys: (keys) => controller?.addNow(keys),
     invite: (id, isFirst) => invite(sidecar, id, isFirst),
-    ready: () => readiness(sidecar, daemon !== null, check?.distrust ?? null),
-    instances: () => daemon?.states && countedByState(daemon.states),
+    ready: () => readiness(sidecar, controller !== null, check?.distrust ?? null),
+    instances: () => controller?.states && countedByState(controller.states),
     metrics: metrics.render,
     log,
   });
@@ -60,22 +60,22 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
   try {
     lock = await databases.lockInstall(stop, (error) => stolen.abort(error));
     await sidecar.repositories.sweep();
-    await greet(sidecar, log, stop);
+    await waitForManager(sidecar, log, stop);
     check = new ManagerCheck({ ...sidecar, memory: sidecar.managerMemory, log });
     // What is away now is looked at by the daemon's sweeps.
     await check.sweep().catch((err) => log.warn({ err }, 'the host could not be looked at yet'));
     await manager.syncTemplates(sidecar.templates.all);
     const choices = new PQueue({ concurrency: 1 });
     const now = () => new Date();
-    daemon = new Daemon({
-      world: {
+    controller = new Controller({
+      context: {
         managerCheck: check,
         manager,
         engine,
         databases,
         archives,
-        brake: new Brake(manager),
-        calendar: new Calendar(
+        suspensionLimiter: new SuspensionLimiter(manager),
+        clockGuard: new ClockGuard(
           now,
           () => performance.now(),
           (isCertain) =>
@@ -90,10 +90,10 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
         liveness: new Liveness({
           probe: (id, listed) => engine.probe(id, listed),
           now,
-          onChange: (id) => daemon?.hurry([`instance:${id}`]),
+          onChange: (id) => controller?.addNow([`instance:${id}`]),
         }),
-        rooms: makeRooms(config.instances.parallel || Math.max(2, availableParallelism())),
-        oneByOne: (work) => choices.add(work),
+        slots: makeSlots(config.instances.parallel || Math.max(2, availableParallelism())),
+        withPortLock: (work) => choices.add(work),
         hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,
         disk,
         firewall,
@@ -102,7 +102,7 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
       },
       pollSeconds: config.manager.pollSeconds,
     });
-    await daemon.start();
+    await controller.start();
     await aborted(stop);
     stolen.signal.throwIfAborted();
   } catch (error) {
@@ -110,7 +110,7 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
   } finally {
     log.info('stopping');
     await server.close();
-    await daemon?.stop();
+    await controller?.stop();
     await lock?.release();
     unlock();
   }
@@ -132,11 +132,15 @@ async function addresses(config: Config, { api }: Sidecar, log: Logger): Promise
 }
 
 /** Waits until the manager answers, saying once that it does not. @throws ConfigError for somebody else's manager. */
-async function greet({ manager, install }: Sidecar, log: Logger, stop: AbortSignal): Promise<void> {
+async function waitForManager(
+  { manager, install }: Sidecar,
+  log: Logger,
+  stop: AbortSignal,
+): Promise<void> {
   let said = '';
   for (;;) {
     try {
-      const facts = await manager.hello(install);
+      const facts = await manager.handshake(install);
       if (facts.installId !== install)
         throw new ConfigError(foreignInstall(facts.installId, install));
       log.info({ addon: facts.addonVersion }, 'the manager answers');
@@ -162,7 +166,7 @@ function foreignInstall(theirs: string, ours: string): string {
 /** A link to log in to an instance that Odoo says runs. @param isFirst only while nobody has logged in */
 async function invite({ manager, databases }: Sidecar, id: number, isFirst: boolean) {
   const [desired] = await manager.desired([id]);
-  if (!desired?.wasReady || standingOf(desired) !== 'running') return null;
+  if (!desired?.wasReady || effectiveState(desired) !== 'running') return null;
   const made = await databases.invitation(desired);
   return isFirst && !made.isFirst ? 'used' : { url: made.link };
 }
@@ -179,7 +183,7 @@ async function readiness(
       (error: Error) => error.message,
     );
   const [odoo, docker, postgres] = await Promise.all([
-    check(manager.hello(install)),
+    check(manager.handshake(install)),
     check(api.ping()),
     check(databases.ping()),
   ]);

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { ArchiveStore } from './backups/archives.ts';
 import type { Config } from './config.ts';
-import type { DatabasePlace } from './databases/databases.ts';
+import type { DatabaseSpec } from './databases/databases.ts';
 import { OdooDatabases } from './databases/databases.ts';
 import { runOdooInit } from './databases/odoo-init.ts';
-import { ReadyPasswords } from './databases/password-pool.ts';
+import { PasswordPool } from './databases/password-pool.ts';
 import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
@@ -34,7 +34,7 @@ export interface Observers {
 export async function assemble(config: Config, observers: Observers = {}) {
   const install = readInstallId(config.dataDir);
   const templates = await loadTemplates(config.templatesDir);
-  const passwords = new ReadyPasswords();
+  const passwords = new PasswordPool();
   const dirs = new InstanceDirs(config.dataDir, () => passwords.take());
   const api = new DockerApi(config.docker.socket, observers.onDocker);
   const repositories = new Repositories({
@@ -62,7 +62,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     ...(observers.onKeptImage ? { onKeptImage: observers.onKeptImage } : {}),
   });
 
-  async function placeOf(desired: DesiredInstance): Promise<DatabasePlace> {
+  async function specOf(desired: DesiredInstance): Promise<DatabaseSpec> {
     const template = templates.get(desired.templateCode);
     // Nobody looks into what is another's, whichever way they come.
     await marks.claim(desired);
@@ -120,7 +120,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
       const owner = await images.user(run.image);
       await runOdooInit({ install, docker }, { ...run, checkouts, owner });
     },
-    placeOf,
+    specOf: specOf,
     sourceOf,
     currentImageId: (image) => api.imageId(image),
   });

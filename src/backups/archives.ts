@@ -213,7 +213,7 @@ export class ArchiveStore implements Archives {
  * @throws TypeError for an instance that is not
  */
 function nameOf({ id, subscription }: DesiredInstance): string {
-  const moments = [subscription?.finalNoticeAt, subscription?.hiddenAt];
+  const moments = [subscription?.finalNoticeAt, subscription?.removedAt];
   const since = Math.max(...moments.map((moment) => moment?.getTime() ?? 0));
   if (since === 0) throw new TypeError(`the data of instance ${id} are not on their way out`);
   return `${id}-${new Date(since).toISOString().replace(/[-:]|\.\d+/g, '')}`;

@@ -1,9 +1,9 @@
 import { addDays, dayIn, laterOf } from './days.ts';
-import type { Moments, Rung, Terms } from './subscription-types.ts';
+import type { Moments, Stage, Terms } from './subscription-types.ts';
 
 /** One rung: what it waits for, for how long, and where the moment it was taken is kept. */
-export interface RungRule {
-  readonly rung: Rung;
+export interface StageRule {
+  readonly stage: Stage;
   readonly mark: keyof Moments;
   /** The moment from which it counts; null: subscription.ts says when the service has lapsed. */
   readonly since: keyof Moments | null;
@@ -14,9 +14,9 @@ export interface RungRule {
 }
 
 /** The way down for who does not pay. No rung but the first looks at the last paid day. */
-export const LADDER: readonly RungRule[] = [
+export const DUNNING_STAGES: readonly StageRule[] = [
   {
-    rung: 'suspend',
+    stage: 'suspend',
     mark: 'suspendedAt',
     since: null,
     days: (terms) => terms.grace,
@@ -24,7 +24,7 @@ export const LADDER: readonly RungRule[] = [
     means: 'the container is stopped, the data stay, the customer gets a link to pay',
   },
   {
-    rung: 'finalNotice',
+    stage: 'finalNotice',
     mark: 'finalNoticeAt',
     since: 'suspendedAt',
     days: (terms) => Math.max(0, terms.retention - terms.finalNotice),
@@ -32,7 +32,7 @@ export const LADDER: readonly RungRule[] = [
     means: 'the customer is told for the last time',
   },
   {
-    rung: 'archive',
+    stage: 'archive',
     mark: 'archivedAt',
     since: 'finalNoticeAt',
     days: (terms) => Math.min(terms.finalNotice, terms.retention),
@@ -40,7 +40,7 @@ export const LADDER: readonly RungRule[] = [
     means: 'database, files and configuration are written to an archive, read again and verified',
   },
   {
-    rung: 'remove',
+    stage: 'remove',
     mark: 'dataRemovedAt',
     since: 'archivedAt',
     days: () => 0,
@@ -50,17 +50,17 @@ export const LADDER: readonly RungRule[] = [
 ];
 
 /** The way down after *Remove*: the container is gone at once, the data when retention ends. */
-export const REMOVAL_LADDER: readonly RungRule[] = [
+export const REMOVAL_STAGES: readonly StageRule[] = [
   {
-    rung: 'finalNotice',
+    stage: 'finalNotice',
     mark: 'finalNoticeAt',
-    since: 'hiddenAt',
+    since: 'removedAt',
     days: (terms) => Math.max(0, terms.retention - terms.finalNotice),
     wait: 'retention − final notice, from the last paid day where it was paid since',
     means: 'the customer is told for the last time',
   },
   {
-    rung: 'archive',
+    stage: 'archive',
     mark: 'archivedAt',
     since: 'finalNoticeAt',
     days: (terms) => Math.min(terms.finalNotice, terms.retention),
@@ -68,7 +68,7 @@ export const REMOVAL_LADDER: readonly RungRule[] = [
     means: 'as above; until then a button brings the instance back',
   },
   {
-    rung: 'remove',
+    stage: 'remove',
     mark: 'dataRemovedAt',
     since: 'archivedAt',
     days: () => 0,
@@ -81,30 +81,30 @@ export const REMOVAL_LADDER: readonly RungRule[] = [
  * The next rung and the day from which it is due: at once, '', for the first one of who has lapsed; null at the end.
  * @param paidUntil the day until which a removed instance was paid since, or '': its data wait that much longer
  */
-export function nextRung(
-  ladder: readonly RungRule[],
+export function nextStage(
+  stages: readonly StageRule[],
   moments: Moments,
   terms: Terms,
   timeZone: string,
   paidUntil = '',
-): { readonly rule: RungRule; readonly day: string } | null {
-  const rule = ladder.find(({ mark }) => moments[mark] === null);
+): { readonly rule: StageRule; readonly day: string } | null {
+  const rule = stages.find(({ mark }) => moments[mark] === null);
   if (!rule) return null;
   const since = rule.since && moments[rule.since];
   if (!since) return { rule, day: '' };
   const from = dayIn(timeZone, since);
-  const base = rule.since === 'hiddenAt' ? laterOf(from, paidUntil) : from;
+  const base = rule.since === 'removedAt' ? laterOf(from, paidUntil) : from;
   return { rule, day: addDays(base, rule.days(terms)) };
 }
 
 /** Until when the data of a removed instance are kept. @param paidUntil as in nextRung() */
 export function removedDataKeptUntil(
-  { finalNoticeAt, hiddenAt }: Moments,
+  { finalNoticeAt, removedAt }: Moments,
   terms: Terms,
   timeZone: string,
   paidUntil: string,
 ): string {
   if (finalNoticeAt)
     return addDays(dayIn(timeZone, finalNoticeAt), Math.min(terms.finalNotice, terms.retention));
-  return hiddenAt ? addDays(laterOf(dayIn(timeZone, hiddenAt), paidUntil), terms.retention) : '';
+  return removedAt ? addDays(laterOf(dayIn(timeZone, removedAt), paidUntil), terms.retention) : '';
 }

@@ -1,6 +1,6 @@
 import { isPaid } from './claim-policy.ts';
 import { addDays, addMonths, dayIn, daysBetween, laterOf } from './days.ts';
-import type { CountedPeriod, Period, Subscription } from './subscription-types.ts';
+import type { AppliedPeriod, Period, Subscription } from './subscription-types.ts';
 
 export interface PeriodRules {
   readonly now: Date;
@@ -10,7 +10,7 @@ export interface PeriodRules {
   readonly mayTakeBack: boolean;
 }
 
-export interface CountedPeriods {
+export interface AppliedPeriods {
   readonly endDay: string;
   readonly periods: readonly Period[];
   /** Whether a period was counted, or money that went back came again. */
@@ -36,7 +36,7 @@ interface Ledger {
  * or a part of it, takes days away in proportion; paid again gives them back. However often it is asked, each line
  * counts once.
  */
-export function countPeriods(subscription: Subscription, rules: PeriodRules): CountedPeriods {
+export function applyPeriods(subscription: Subscription, rules: PeriodRules): AppliedPeriods {
   const ledger: Ledger = { endDay: subscription.endDay, periods: [...subscription.periods] };
   // What goes back goes first, so that a correction finds its original out of the way.
   const missing = settleMissing(ledger, subscription, rules);
@@ -49,7 +49,7 @@ function settleMissing(
   ledger: Ledger,
   { startDay, terms }: Subscription,
   { inPaymentIsPaid, mayTakeBack, now, timeZone }: PeriodRules,
-): Pick<CountedPeriods, 'unpaid' | 'reconsiderUntil'> {
+): Pick<AppliedPeriods, 'unpaid' | 'reconsiderUntil'> {
   const unpaid: Period[] = [];
   const waits: number[] = [];
   for (const [index, period] of ledger.periods.entries()) {
@@ -64,12 +64,12 @@ function settleMissing(
     const isReconsidered = isGoneForGood(period) || until <= now.getTime();
     if (!isReconsidered) waits.push(until);
     else if (terms.refund !== 'suspend') unpaid.push(period);
-    else if (period.counted) {
-      const excess = given(period.counted) - paidDays(period, period.counted, inPaymentIsPaid);
+    else if (period.applied) {
+      const excess = given(period.applied) - paidDays(period, period.applied, inPaymentIsPaid);
       const today = dayIn(timeZone, now);
-      const { counted, endDay } = takeBack(period.counted, excess, ledger.endDay, today);
+      const { applied, endDay } = takeBack(period.applied, excess, ledger.endDay, today);
       ledger.endDay = endDay;
-      ledger.periods[index] = { ...period, missingSince: null, counted };
+      ledger.periods[index] = { ...period, missingSince: null, applied };
     }
   }
   return { unpaid, reconsiderUntil: waits.length > 0 ? new Date(Math.min(...waits)) : null };
@@ -80,45 +80,45 @@ function countPaid(
   ledger: Ledger,
   subscription: Subscription,
   { inPaymentIsPaid, now, timeZone }: PeriodRules,
-): Pick<CountedPeriods, 'hasGiven' | 'renewed'> {
+): Pick<AppliedPeriods, 'hasGiven' | 'renewed'> {
   const { startDay, terms } = subscription;
   const { periods } = ledger;
   const today = dayIn(timeZone, now);
   const renewed: Period[] = [];
   let hasGiven = false;
 
-  const book = (index: number, period: Period, { counted, endDay }: Booking): Period => {
-    const booked = { ...period, counted };
+  const applyPeriod = (index: number, period: Period, { applied, endDay }: Application): Period => {
+    const withApplied = { ...period, applied };
     ledger.endDay = endDay;
-    periods[index] = booked;
+    periods[index] = withApplied;
     hasGiven = true;
-    return booked;
+    return withApplied;
   };
 
   for (const [index, period] of periods.entries()) {
     if (paidShare(period, inPaymentIsPaid) === 0) continue;
-    const { counted } = period;
-    if (counted) {
-      const again = paidDays(period, counted, inPaymentIsPaid) - given(counted);
-      if (again > 0) book(index, period, giveBack(counted, again, ledger.endDay, today));
+    const { applied } = period;
+    if (applied) {
+      const again = paidDays(period, applied, inPaymentIsPaid) - given(applied);
+      if (again > 0) applyPeriod(index, period, giveBack(applied, again, ledger.endDay, today));
       continue;
     }
     if (period.months === 0 || startDay === '') continue;
-    const original = periods.find((it) => it.lineId === period.replaces && it.counted);
-    if (!original?.counted) {
+    const original = periods.find((it) => it.lineId === period.replaces && it.applied);
+    if (!original?.applied) {
       const before = { ...subscription, ...ledger };
-      const booked = book(index, period, fresh(period, before, today, timeZone));
-      if (!period.isFirst) renewed.push(booked);
+      const renewal = applyPeriod(index, period, fresh(period, before, today, timeZone));
+      if (!period.isFirst) renewed.push(renewal);
     } else if (terms.refund !== 'suspend' || !isMissing(original, startDay, inPaymentIsPaid))
       // Else the correction waits until what it corrects is out of the way.
-      book(index, period, inPlaceOf(original.counted, period.months, ledger, today));
+      applyPeriod(index, period, inPlaceOf(original.applied, period.months, ledger, today));
   }
   return { hasGiven, renewed };
 }
 
-interface Booking {
+interface Application {
   readonly endDay: string;
-  readonly counted: CountedPeriod;
+  readonly applied: AppliedPeriod;
 }
 
 /** The first period, on the day on which the instance runs for the first time; a last day that a person wrote stays. */
@@ -126,7 +126,7 @@ export function firstPeriod(period: Period, startDay: string, endDay: string): P
   const before = addDays(startDay, -1);
   const after = endDay || monthsAfter(before, period.months);
   const days = daysBetween(before, after);
-  return { ...period, counted: { before, after, days, taken: 0, takenBackOn: '' } };
+  return { ...period, applied: { before, after, days, taken: 0, reversedOn: '' } };
 }
 
 /** The last day of `months` that begin the day after `lastDay`. */
@@ -152,8 +152,8 @@ export function paidShare({ money, sold }: Period, inPaymentIsPaid: boolean): nu
 }
 
 /** Whether the line has moved the last paid day and, for some of its days, still does. */
-export function isCounted({ counted }: Period): boolean {
-  return counted !== null && (counted.takenBackOn === '' || given(counted) > 0);
+export function isApplied({ applied }: Period): boolean {
+  return applied !== null && (applied.reversedOn === '' || given(applied) > 0);
 }
 
 /** Whether there is nothing to reconsider: all of it was credited or sent back. */
@@ -163,17 +163,17 @@ export function isGoneForGood({ money }: Period): boolean {
 
 /** Whether the subscription lives on days of this period for which the money is not here. */
 function isMissing(period: Period, startDay: string, inPaymentIsPaid: boolean): boolean {
-  const { counted, isFirst } = period;
-  if (counted) return paidDays(period, counted, inPaymentIsPaid) < given(counted);
+  const { applied, isFirst } = period;
+  if (applied) return paidDays(period, applied, inPaymentIsPaid) < given(applied);
   return isFirst && startDay === '' && paidShare(period, inPaymentIsPaid) === 0;
 }
 
-function given({ days, taken }: CountedPeriod): number {
+function given({ days, taken }: AppliedPeriod): number {
   return days - taken;
 }
 
 /** The days for which the money is here, rounded up. Ratios come with the noise of divided amounts. */
-function paidDays(period: Period, { days }: CountedPeriod, inPaymentIsPaid: boolean): number {
+function paidDays(period: Period, { days }: AppliedPeriod, inPaymentIsPaid: boolean): number {
   return Math.ceil(days * paidShare(period, inPaymentIsPaid) - 1e-3);
 }
 
@@ -183,12 +183,12 @@ function fresh(
   subscription: Subscription,
   today: string,
   timeZone: string,
-): Booking {
+): Application {
   const { endDay, periods } = subscription;
   const from = beginsAfter(period, subscription, today, timeZone);
   const after = monthsAfter(from, period.months, anchorOf(periods, from));
   const days = daysBetween(from, after);
-  return { endDay: after, counted: { before: endDay, after, days, taken: 0, takenBackOn: '' } };
+  return { endDay: after, applied: { before: endDay, after, days, taken: 0, reversedOn: '' } };
 }
 
 function beginsAfter(
@@ -214,8 +214,8 @@ function anchorOf(periods: readonly Period[], lastDay: string): number {
   for (;;) {
     const before = addDays(start, -1);
     const earlier = periods.find(
-      ({ counted }) => counted && given(counted) > 0 && endOf(counted) === before,
-    )?.counted;
+      ({ applied }) => applied && given(applied) > 0 && endOf(applied) === before,
+    )?.applied;
     if (!earlier) return Number(start.slice(8));
     start = addDays(earlier.after, 1 - earlier.days);
     if (earlier.before !== addDays(start, -1)) return Number(start.slice(8));
@@ -223,52 +223,62 @@ function anchorOf(periods: readonly Period[], lastDay: string): number {
 }
 
 /** The last day that a line has led to, as long as nothing else has moved it since. */
-function endOf({ after, taken }: CountedPeriod): string {
+function endOf({ after, taken }: AppliedPeriod): string {
   return addDays(after, -taken);
 }
 
 /** As it was before when nothing is left of the line, unless something else has moved the last paid day since. */
-function takeBack(counted: CountedPeriod, days: number, endDay: string, today: string): Booking {
-  const taken = counted.taken + days;
-  const isUntouched = endDay === endOf(counted);
+function takeBack(
+  applied: AppliedPeriod,
+  days: number,
+  endDay: string,
+  today: string,
+): Application {
+  const taken = applied.taken + days;
+  const isUntouched = endDay === endOf(applied);
   return {
-    endDay: taken === counted.days && isUntouched ? counted.before : addDays(endDay, -days),
-    counted: { ...counted, taken, takenBackOn: today },
+    endDay: taken === applied.days && isUntouched ? applied.before : addDays(endDay, -days),
+    applied: { ...applied, taken, reversedOn: today },
   };
 }
 
 /** Days during which the customer was down for it are not theirs to lose. */
-function giveBack(counted: CountedPeriod, days: number, endDay: string, today: string): Booking {
-  const wasAll = given(counted) === 0;
-  const from = addDays(counted.after, -counted.days);
-  const down = endDay < today ? daysBetween(laterOf(counted.takenBackOn, endDay), today) : 0;
-  const base = wasAll && endDay === counted.before ? from : endDay;
+function giveBack(
+  applied: AppliedPeriod,
+  days: number,
+  endDay: string,
+  today: string,
+): Application {
+  const wasAll = given(applied) === 0;
+  const from = addDays(applied.after, -applied.days);
+  const down = endDay < today ? daysBetween(laterOf(applied.reversedOn, endDay), today) : 0;
+  const base = wasAll && endDay === applied.before ? from : endDay;
   const end = addDays(base, days + down);
-  const taken = counted.taken - days;
+  const taken = applied.taken - days;
   return {
     endDay: end,
-    counted: {
-      before: wasAll ? endDay : counted.before,
+    applied: {
+      before: wasAll ? endDay : applied.before,
       after: addDays(end, taken),
-      days: counted.days + down,
+      days: applied.days + down,
       taken,
-      takenBackOn: taken > 0 ? counted.takenBackOn : '',
+      reversedOn: taken > 0 ? applied.reversedOn : '',
     },
   };
 }
 
 /** What corrects a reversed line takes its place. */
 function inPlaceOf(
-  original: CountedPeriod,
+  original: AppliedPeriod,
   months: number,
   { endDay, periods }: Ledger,
   today: string,
-): Booking {
+): Application {
   // The plan does not take money's way back into account, so the correction has nothing to give.
-  if (given(original) > 0 || original.takenBackOn === '')
+  if (given(original) > 0 || original.reversedOn === '')
     return {
       endDay,
-      counted: { before: endDay, after: endDay, days: 0, taken: 0, takenBackOn: '' },
+      applied: { before: endDay, after: endDay, days: 0, taken: 0, reversedOn: '' },
     };
   const from = addDays(original.after, -original.days);
   const after = monthsAfter(from, months, anchorOf(periods, from));

@@ -12,7 +12,7 @@ const MOMENTS = [
   'finalNoticeAt',
   'archivedAt',
   'dataRemovedAt',
-  'hiddenAt',
+  'removedAt',
 ] as const satisfies ReadonlyArray<keyof Moments>;
 
 /** What must be written to make `before` into `after` and to send what was not sent yet; null: nothing. */
@@ -24,7 +24,7 @@ export function changeFrom(
   const periods = after.periods.filter((period, index) =>
     hasChanged(before.periods[index], period),
   );
-  const untold = notices.filter((notice) => !before.told.includes(noticeKey(notice)));
+  const untold = notices.filter((notice) => !before.sentNotices.includes(noticeKey(notice)));
   const moments = MOMENTS.filter((name) => before[name]?.getTime() !== after[name]?.getTime());
   const change: SubscriptionChange = {
     ...(after.state === before.state ? {} : { state: after.state }),
@@ -32,7 +32,7 @@ export function changeFrom(
     ...(after.endDay === before.endDay ? {} : { endDay: after.endDay }),
     ...(after.reason === before.reason ? {} : { reason: after.reason }),
     ...Object.fromEntries(moments.map((name) => [name, after[name]])),
-    ...(periods.length === 0 ? {} : { periods: periods.map(bookedOf) }),
+    ...(periods.length === 0 ? {} : { periods: periods.map(writtenOf) }),
     ...(untold.length === 0 ? {} : { notices: untold }),
   };
   return Object.keys(change).length === 0 ? null : change;
@@ -40,11 +40,11 @@ export function changeFrom(
 
 function hasChanged(before: Period | undefined, after: Period): boolean {
   return (
-    after.counted !== before?.counted ||
+    after.applied !== before?.applied ||
     after.missingSince?.getTime() !== before?.missingSince?.getTime()
   );
 }
 
-function bookedOf({ counted, isFirst, lineId, missingSince }: Period) {
-  return { lineId, isFirst, counted, missingSince };
+function writtenOf({ applied, isFirst, lineId, missingSince }: Period) {
+  return { lineId, isFirst, applied, missingSince };
 }

@@ -49,7 +49,7 @@ export interface SoldUnit {
 }
 
 /** What an invoice line has added to the last paid day. */
-export interface CountedPeriod {
+export interface AppliedPeriod {
   /** The last paid day before and after. */
   readonly before: string;
   readonly after: string;
@@ -58,7 +58,7 @@ export interface CountedPeriod {
   /** How many of them went back with the money. `after` does not show it. */
   readonly taken: number;
   /** The day on which the last of them were taken back, or ''. */
-  readonly takenBackOn: string;
+  readonly reversedOn: string;
 }
 
 /** One invoice line that pays, or paid, or will pay for a stretch of service. */
@@ -76,13 +76,13 @@ export interface Period {
   readonly sold: SoldUnit | null;
   /** The line of the reversed invoice that this one corrects, or 0. */
   readonly replaces: number;
-  readonly counted: CountedPeriod | null;
+  readonly applied: AppliedPeriod | null;
   /** Since when its money has been missing, null while it is there or once the days were taken back. */
   readonly missingSince: Date | null;
 }
 
 /** The rungs of the ladder that each instance takes at most once; the moment it did is kept in the manager. */
-export type Rung = 'suspend' | 'finalNotice' | 'archive' | 'remove';
+export type Stage = 'suspend' | 'finalNotice' | 'archive' | 'remove';
 
 /** When each rung was taken, and when a person removed the instance. */
 export interface Moments {
@@ -90,7 +90,7 @@ export interface Moments {
   readonly finalNoticeAt: Date | null;
   readonly archivedAt: Date | null;
   readonly dataRemovedAt: Date | null;
-  readonly hiddenAt: Date | null;
+  readonly removedAt: Date | null;
 }
 
 export interface Subscription extends Moments {
@@ -106,7 +106,7 @@ export interface Subscription extends Moments {
   /** The first sale, its corrections and the renewals, in the order of the invoices. */
   readonly periods: readonly Period[];
   /** What the customer was told already, see noticeKey(). */
-  readonly told: readonly string[];
+  readonly sentNotices: readonly string[];
 }
 
 /** Why a container does not run although people want it to; '' when it may. */
@@ -141,7 +141,7 @@ export interface SubscriptionChange extends Partial<Moments> {
   readonly endDay?: string;
   readonly reason?: SuspensionReason;
   readonly archive?: string;
-  readonly periods?: ReadonlyArray<Pick<Period, 'lineId' | 'isFirst' | 'counted' | 'missingSince'>>;
+  readonly periods?: ReadonlyArray<Pick<Period, 'lineId' | 'isFirst' | 'applied' | 'missingSince'>>;
   readonly notices?: readonly Notice[];
 }
 

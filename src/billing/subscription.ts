@@ -1,10 +1,10 @@
 import { addDays, dayIn, daysBetween, startOfDay } from './days.ts';
-import { LADDER, nextRung, REMOVAL_LADDER, type RungRule } from './dunning.ts';
+import { DUNNING_STAGES, nextStage, REMOVAL_STAGES, type StageRule } from './dunning.ts';
 import {
-  type CountedPeriods,
-  countPeriods,
+  type AppliedPeriods,
+  applyPeriods,
   firstPeriod,
-  isCounted,
+  isApplied,
   isGoneForGood,
   monthsAfter,
   paidShare,
@@ -16,7 +16,7 @@ import {
   type Notice,
   noticeKey,
   type Period,
-  type Rung,
+  type Stage,
   type Subscription,
   type SubscriptionChange,
   type SuspensionReason,
@@ -34,7 +34,7 @@ export interface Verdict {
   /** What to write to the manager, in one transaction there; null: nothing. */
   readonly change: SubscriptionChange | null;
   /** The rung that is due. `change` marks it as taken, but for `archive`: that is marked once it is verified. */
-  readonly rung: Rung | null;
+  readonly stage: Stage | null;
   /** When the calendar will change something by itself; null: never. */
   readonly reviewAt: Date | null;
 }
@@ -61,7 +61,7 @@ interface Look extends SubscriptionView {
 /** The subscription after the first phase. */
 interface Settled {
   readonly subscription: Subscription;
-  readonly money: CountedPeriods;
+  readonly appliedPeriods: AppliedPeriods;
   /** Until the last paid day, which counts; below zero after it, infinite where there is none. */
   readonly daysLeft: number;
 }
@@ -70,10 +70,10 @@ interface Settled {
 interface Placed {
   readonly subscription: Subscription;
   /** The rung that is taken now, or null. */
-  readonly rung: RungRule | null;
+  readonly stage: StageRule | null;
   /** When the next one is due, '' for none. */
-  readonly nextRungDay: string;
-  readonly isDescending: boolean;
+  readonly nextStageDay: string;
+  readonly isAdvancing: boolean;
 }
 
 /**
@@ -95,10 +95,10 @@ export function decideSubscription(
   };
   if (subscription.dataRemovedAt) return afterRemoval(look);
   const settled = settleMoney(look);
-  const placed = takeRung(look, settled);
+  const placed = takeStage(look, settled);
   return {
     change: changeFrom(subscription, placed.subscription, noticesOf(look, settled, placed)),
-    rung: placed.rung?.rung ?? null,
+    stage: placed.stage?.stage ?? null,
     reviewAt: reviewOf(look, settled, placed),
   };
 }
@@ -108,28 +108,28 @@ export function decideSubscription(
 function settleMoney(look: Look): Settled {
   const { desired, isDayCertain, now, today } = look;
   const begun = prolongFree(begin(look), look);
-  const money = countPeriods(begun, {
+  const appliedPeriods = applyPeriods(begun, {
     now,
     timeZone: desired.companyTimeZone,
     inPaymentIsPaid: desired.inPaymentIsPaid,
     mayTakeBack: isDayCertain,
   });
-  const { endDay, periods } = money;
+  const { endDay, periods } = appliedPeriods;
   const hasEnd = begun.startDay !== '' && endDay !== '';
   const daysLeft = hasEnd ? daysBetween(today, endDay) : Number.POSITIVE_INFINITY;
-  return { subscription: { ...begun, endDay, periods }, money, daysLeft };
+  return { subscription: { ...begun, endDay, periods }, appliedPeriods, daysLeft };
 }
 
 /** The first period begins on the first day on which the instance runs; days that a person has written stay. */
 function begin({ isRunning, subscription, today }: Look): Subscription {
   const first = subscription.periods.find((period) => period.isFirst);
-  if (!first || first.counted || !(isRunning || subscription.startDay)) return subscription;
+  if (!first || first.applied || !(isRunning || subscription.startDay)) return subscription;
   const startDay = subscription.startDay || today;
   // Without a plan nothing says for how long: it has no end unless a person writes one.
   if (first.months === 0) return { ...subscription, startDay };
   const period = { ...firstPeriod(first, startDay, subscription.endDay), missingSince: null };
   const periods = subscription.periods.map((it) => (it === first ? period : it));
-  return { ...subscription, startDay, endDay: period.counted?.after ?? '', periods };
+  return { ...subscription, startDay, endDay: period.applied?.after ?? '', periods };
 }
 
 /** What costs nothing goes on by itself, where its plan says so, in terms that begin on its own day of the month. */
@@ -148,23 +148,23 @@ function prolongFree(subscription: Subscription, look: Look): Subscription {
 
 // -- second phase: whether it may run, and which rung is due ------------------------------------------
 
-function takeRung(look: Look, { daysLeft, money, subscription }: Settled): Placed {
+function takeStage(look: Look, { daysLeft, appliedPeriods, subscription }: Settled): Placed {
   const { desired, isCancelled, isDayCertain, isRemoved, now, today } = look;
   const { terms } = subscription;
   const reason = whyLapsed(subscription, look, daysLeft);
   // Whoever is suspended while the day is uncertain stays so, unless money has come.
   const isLapsed = isDayCertain
     ? reason !== ''
-    : subscription.suspendedAt !== null && !(money.hasGiven && reason === '');
+    : subscription.suspendedAt !== null && !(appliedPeriods.hasGiven && reason === '');
   const isSuspended = isLapsed && !isRemoved;
   const isDescending = isRemoved || isLapsed;
 
-  const moments = momentsNow(look, isLapsed, money);
-  const ladder = isRemoved ? REMOVAL_LADDER : LADDER;
-  const paidUntil = isRemoved ? paidSinceRemoval(subscription, money.renewed) : '';
-  const next = nextRung(ladder, moments, terms, desired.companyTimeZone, paidUntil);
-  const rung = isDayCertain && isDescending && next && next.day <= today ? next.rule : null;
-  if (rung && rung.rung !== 'archive') moments[rung.mark] = now;
+  const moments = momentsNow(look, isLapsed, appliedPeriods);
+  const stages = isRemoved ? REMOVAL_STAGES : DUNNING_STAGES;
+  const paidUntil = isRemoved ? paidSinceRemoval(subscription, appliedPeriods.renewed) : '';
+  const next = nextStage(stages, moments, terms, desired.companyTimeZone, paidUntil);
+  const stage = isDayCertain && isDescending && next && next.day <= today ? next.rule : null;
+  if (stage && stage.stage !== 'archive') moments[stage.mark] = now;
   const state = stateOf({
     isCancelled,
     isRemoved: isRemoved || moments.dataRemovedAt !== null,
@@ -181,9 +181,9 @@ function takeRung(look: Look, { daysLeft, money, subscription }: Settled): Place
       state,
       reason: isSuspended ? reason || subscription.reason : '',
     },
-    rung,
-    nextRungDay: next?.day ?? '',
-    isDescending,
+    stage: stage,
+    nextStageDay: next?.day ?? '',
+    isAdvancing: isDescending,
   };
 }
 
@@ -202,7 +202,7 @@ function whyLapsed(
   if (daysLeft >= 0) return '';
   if (isCancelled) return 'Cancelled';
   // On the day on which the money went back nothing else was left.
-  const isRefunded = periods.some(({ counted }) => counted && counted.takenBackOn > endDay);
+  const isRefunded = periods.some(({ applied }) => applied && applied.reversedOn > endDay);
   if (isRefunded) return 'Refunded';
   return daysLeft < -terms.grace ? 'Expired' : '';
 }
@@ -216,20 +216,20 @@ function isReconsidered({ missingSince }: Period, terms: Subscription['terms'], 
 function momentsNow(
   { isRemoved, now, subscription }: Look,
   isLapsed: boolean,
-  { renewed }: CountedPeriods,
+  { renewed }: AppliedPeriods,
 ): { -readonly [K in keyof Moments]: Moments[K] } {
-  const isRestored = subscription.hiddenAt !== null && !isRemoved;
+  const isRestored = subscription.removedAt !== null && !isRemoved;
   const isBack = isRestored || !(isRemoved || isLapsed);
   // Removed by a person, or paid since: the customer is told anew before the data go.
-  const beginsAnew = isRemoved && (subscription.hiddenAt === null || renewed.length > 0);
-  const hiddenAt = isRemoved ? (subscription.hiddenAt ?? now) : null;
+  const beginsAnew = isRemoved && (subscription.removedAt === null || renewed.length > 0);
+  const removedAt = isRemoved ? (subscription.removedAt ?? now) : null;
   if (isBack)
     return {
       suspendedAt: null,
       finalNoticeAt: null,
       archivedAt: null,
       dataRemovedAt: null,
-      hiddenAt,
+      removedAt: removedAt,
     };
   const { suspendedAt, dataRemovedAt } = subscription;
   return {
@@ -237,41 +237,42 @@ function momentsNow(
     finalNoticeAt: beginsAnew ? null : subscription.finalNoticeAt,
     archivedAt: beginsAnew ? null : subscription.archivedAt,
     dataRemovedAt,
-    hiddenAt,
+    removedAt: removedAt,
   };
 }
 
 /** The day until which a removed instance was paid since a person removed it, '' if it was not. */
 export function paidSinceRemoval(
-  { endDay, periods, told }: Subscription,
+  { endDay, periods, sentNotices }: Subscription,
   renewed: readonly Period[] = [],
 ): string {
   const isSince = (period: Period) =>
-    renewed.includes(period) || told.includes(noticeKey(about('paidThoughRemoved', period)));
-  return periods.some((period) => isCounted(period) && isSince(period)) ? endDay : '';
+    renewed.includes(period) || sentNotices.includes(noticeKey(about('paidThoughRemoved', period)));
+  return periods.some((period) => isApplied(period) && isSince(period)) ? endDay : '';
 }
 
 // -- third phase: what people are told, and when it is looked at again -----------------------------------
 
-function noticesOf(look: Look, { daysLeft, money }: Settled, placed: Placed): Notice[] {
+function noticesOf(look: Look, { daysLeft, appliedPeriods }: Settled, placed: Placed): Notice[] {
   const { isCancelled, isDayCertain, isRemoved, subscription: before, today } = look;
   const { endDay, startDay, terms } = placed.subscription;
   const isFree = terms.free !== '';
-  const rung = placed.rung?.rung;
+  const stage = placed.stage?.stage;
   const notices: Notice[] = [];
-  if (isRemoved) notices.push(...money.renewed.map((it) => about('paidThoughRemoved', it)));
-  else if (!isFree) notices.push(...money.renewed.map((it) => about('renewed', it)));
+  if (isRemoved)
+    notices.push(...appliedPeriods.renewed.map((it) => about('paidThoughRemoved', it)));
+  else if (!isFree) notices.push(...appliedPeriods.renewed.map((it) => about('renewed', it)));
   if (terms.refund === 'warn')
-    notices.push(...money.unpaid.map((it) => about('refundWarning', it)));
+    notices.push(...appliedPeriods.unpaid.map((it) => about('refundWarning', it)));
   if (look.isRunning) notices.push({ kind: 'welcome', period: '' });
-  const mayExpire = isDayCertain && !isFree && !isCancelled && !placed.isDescending;
+  const mayExpire = isDayCertain && !isFree && !isCancelled && !placed.isAdvancing;
   if (mayExpire && endDay !== '' && daysLeft <= terms.notice)
     notices.push({ kind: 'expiring', period: endDay });
-  if (isRemoved && before.hiddenAt === null && startDay !== '')
+  if (isRemoved && before.removedAt === null && startDay !== '')
     notices.push({ kind: 'removed', period: today });
-  if (rung === 'suspend' && !isFree && !isCancelled)
+  if (stage === 'suspend' && !isFree && !isCancelled)
     notices.push({ kind: 'suspended', period: today });
-  if (rung === 'finalNotice' && startDay !== '')
+  if (stage === 'finalNotice' && startDay !== '')
     notices.push({ kind: 'finalNotice', period: today });
   return notices;
 }
@@ -280,17 +281,21 @@ function about(kind: Notice['kind'], { lineId }: Period): Notice {
   return { kind, period: String(lineId) };
 }
 
-function reviewOf(look: Look, { money, subscription }: Settled, placed: Placed): Date | null {
+function reviewOf(
+  look: Look,
+  { appliedPeriods, subscription }: Settled,
+  placed: Placed,
+): Date | null {
   const { endDay, startDay, terms } = subscription;
   const lapseDays = [-terms.notice, 1, terms.grace + 1];
   const hasEnd = startDay !== '' && endDay !== '';
-  const days = placed.isDescending
-    ? [placed.nextRungDay]
+  const days = placed.isAdvancing
+    ? [placed.nextStageDay]
     : lapseDays.map((wait) => (hasEnd ? addDays(endDay, wait) : ''));
   const [first] = days.filter((day) => day > look.today).sort();
   const moments = [
     ...(first ? [startOfDay(look.desired.companyTimeZone, first)] : []),
-    ...(money.reconsiderUntil ? [money.reconsiderUntil] : []),
+    ...(appliedPeriods.reconsiderUntil ? [appliedPeriods.reconsiderUntil] : []),
   ];
   return moments.length > 0 ? new Date(Math.min(...moments.map(Number))) : null;
 }
@@ -298,10 +303,10 @@ function reviewOf(look: Look, { money, subscription }: Settled, placed: Placed):
 /** Nothing brings the data back but a person, who is told of money that still comes. */
 function afterRemoval({ desired, subscription }: Look): Verdict {
   const late = subscription.periods.filter(
-    (period) => period.counted === null && paidShare(period, desired.inPaymentIsPaid) > 0,
+    (period) => period.applied === null && paidShare(period, desired.inPaymentIsPaid) > 0,
   );
   const notices = late.map((period) => about('paidAfterRemoval', period));
   const state = subscription.state === 'cancelled' ? 'cancelled' : 'removed';
   const change = changeFrom(subscription, { ...subscription, state }, notices);
-  return { change, rung: null, reviewAt: null };
+  return { change, stage: null, reviewAt: null };
 }

@@ -1,5 +1,5 @@
 /** How many instances have gone down by themselves lately. */
-export interface Descents {
+export interface RecentSuspensions {
   /** Suspended, or removed with their data, within the last hour. */
   readonly taken: number;
   /** All that have data. */
@@ -12,7 +12,7 @@ const MOST = 10;
 const LARGEST_SHARE = 0.1;
 
 /** Whether one more would be too many within an hour: then a person must say that it is right. */
-export function isTooMany({ taken, fleet, isApproved }: Descents): boolean {
+export function isTooMany({ taken, fleet, isApproved }: RecentSuspensions): boolean {
   const after = taken + 1;
   return !isApproved && after > MOST && after > LARGEST_SHARE * fleet;
 }

@@ -1,6 +1,6 @@
 import { notEnoughDisk, PortTakenError, RetryableError, TenantDatabaseError } from '../errors.ts';
 import type { Action, DesiredInstance, PortPair } from '../instance/types.ts';
-import type { World } from './controller-context.ts';
+import type { ControllerContext } from './controller-context.ts';
 import { logLine, progressReport } from './progress.ts';
 import { enoughMemory } from './wait-for-memory.ts';
 import type { WorkSignals } from './work-queue.ts';
@@ -11,7 +11,7 @@ const MAX_PORT_ROUNDS = 100;
 /** How long the step that starts an instance waits for its first answer; a longer wait is a step of its own, which says so. */
 const FIRST_ANSWER = 10_000;
 
-type Signals = Pick<WorkSignals, 'stop' | 'again'>;
+type Signals = Pick<WorkSignals, 'stop' | 'superseded'>;
 /** What a step says to reconcile() on its way. */
 interface Notes {
   /** Says what has taken the time since the step began, or since the last lap; reconcile() names the rest. */
@@ -22,7 +22,7 @@ interface Notes {
 type Act = (desired: DesiredInstance, signals: Signals, notes: Notes) => Promise<void>;
 
 /** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
-export function makeActions(world: World): Record<Action, Act> {
+export function makeActions(context: ControllerContext): Record<Action, Act> {
   const {
     archives,
     manager,
@@ -30,15 +30,15 @@ export function makeActions(world: World): Record<Action, Act> {
     databases,
     disk,
     reporter,
-    rooms,
-    oneByOne,
+    slots,
+    withPortLock,
     hasMemory,
     liveness,
-  } = world;
+  } = context;
 
   /** Asked together, Odoo would name the same lowest pair to all. */
   const assignPorts = (desired: DesiredInstance, unusable: readonly number[]) =>
-    oneByOne(() => choosePorts(desired, unusable));
+    withPortLock(() => choosePorts(desired, unusable));
 
   /** Checked twice, as the seed asks: against the database, then by a bind on the host. @returns the wish with its ports */
   async function choosePorts(
@@ -49,7 +49,7 @@ export function makeActions(world: World): Record<Action, Act> {
     for (let round = 0; round < MAX_PORT_ROUNDS; round++) {
       const ports = await manager.suggestPorts(exclude);
       if (ports === null) break;
-      const bound = await engine.boundPorts(ports);
+      const bound = await engine.occupiedPorts(ports);
       if (bound.length === 0 && (await manager.assignPorts(desired, ports)))
         return { ...desired, ports };
       exclude.push(...bound);
@@ -76,7 +76,7 @@ export function makeActions(world: World): Record<Action, Act> {
         id: desired.id,
         revision: desired.revision,
         log: [
-          logLine(world.now(), `Port ${http} or ${longpolling} is taken; using the next pair.`),
+          logLine(context.now(), `Port ${http} or ${longpolling} is taken; using the next pair.`),
         ],
       });
       await assignPorts(desired, [http, longpolling]);
@@ -85,7 +85,7 @@ export function makeActions(world: World): Record<Action, Act> {
   }
 
   async function portTaken(ports: PortPair, cause: PortTakenError): Promise<RetryableError> {
-    const [port = ports.http] = await engine.boundPorts(ports);
+    const [port = ports.http] = await engine.occupiedPorts(ports);
     const message = `Another program on the server uses port ${port} of this instance. Free the port, or give the instance another one in its form: the customer is then told.`;
     return new RetryableError('PortTaken', message, { cause, detail: String(port) });
   }
@@ -100,8 +100,8 @@ export function makeActions(world: World): Record<Action, Act> {
   async function memoryForOne(desired: DesiredInstance, signals: Signals): Promise<void> {
     await enoughMemory(
       hasMemory,
-      () => reporter.progress(progressReport(desired, 'WaitingForMemory', world.now())),
-      AbortSignal.any([signals.stop, signals.again]),
+      () => reporter.progress(progressReport(desired, 'WaitingForMemory', context.now())),
+      AbortSignal.any([signals.stop, signals.superseded]),
     );
   }
 
@@ -109,7 +109,7 @@ export function makeActions(world: World): Record<Action, Act> {
   async function renewUrl(desired: DesiredInstance): Promise<void> {
     await databases.setUrl(desired).catch((error) => {
       if (!(error instanceof TenantDatabaseError)) throw error;
-      world.log.warn({ instance: desired.id, name: desired.name, err: error }, 'URL not renewed');
+      context.log.warn({ instance: desired.id, name: desired.name, err: error }, 'URL not renewed');
     });
   }
 
@@ -124,7 +124,7 @@ export function makeActions(world: World): Record<Action, Act> {
   const prepareFor = (desired: DesiredInstance, stop: AbortSignal) =>
     databases.prepareFor(
       desired,
-      (reason) => reporter.progress(progressReport(desired, reason, world.now())),
+      (reason) => reporter.progress(progressReport(desired, reason, context.now())),
       stop,
     );
 
@@ -145,7 +145,7 @@ export function makeActions(world: World): Record<Action, Act> {
       starting.catch(() => {}); // it is awaited below, after the database
     };
     const progress = (reason: string) =>
-      reporter.progress(progressReport(desired, reason, world.now()));
+      reporter.progress(progressReport(desired, reason, context.now()));
     try {
       await databases.create(desired, { progress, soon }, signals.stop);
       lap('database');
@@ -163,7 +163,7 @@ export function makeActions(world: World): Record<Action, Act> {
   async function firstAnswer(desired: DesiredInstance, signals: Signals): Promise<void> {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), FIRST_ANSWER);
-    const signal = AbortSignal.any([signals.stop, signals.again, late.signal]);
+    const signal = AbortSignal.any([signals.stop, signals.superseded, late.signal]);
     try {
       await awaitAnswer(desired, signal);
     } catch (error) {
@@ -175,9 +175,9 @@ export function makeActions(world: World): Record<Action, Act> {
 
   /** Whoever has pressed a button while it waited for its turn is heard before it begins. */
   const inStartRoom = (desired: DesiredInstance, signals: Signals, work: () => Promise<void>) =>
-    rooms.starts.run(desired.partnerId, async () => {
+    slots.starts.run(desired.partnerId, async () => {
       signals.stop.throwIfAborted();
-      signals.again.throwIfAborted();
+      signals.superseded.throwIfAborted();
       await work();
     });
 
@@ -201,8 +201,8 @@ export function makeActions(world: World): Record<Action, Act> {
     fetchRepositories: async (desired, { stop }) => {
       await roomOnDisk();
       const fetch = () => engine.fetchRepositories(desired, stop);
-      const { commits, remarks } = await rooms.fetches.run(desired.partnerId, fetch);
-      const log = remarks.map((remark) => logLine(world.now(), remark));
+      const { commits, remarks } = await slots.fetches.run(desired.partnerId, fetch);
+      const log = remarks.map((remark) => logLine(context.now(), remark));
       await reporter.report({ id: desired.id, revision: desired.revision, commits, log });
     },
     render: async (desired, _, { wanted }) => {
@@ -220,7 +220,8 @@ export function makeActions(world: World): Record<Action, Act> {
     },
     start: (desired, signals) => inStartRoom(desired, signals, () => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
-    awaitAnswer: (desired, { stop, again }) => awaitAnswer(desired, AbortSignal.any([stop, again])),
+    awaitAnswer: (desired, { stop, superseded }) =>
+      awaitAnswer(desired, AbortSignal.any([stop, superseded])),
     restart: (desired, signals) =>
       inStartRoom(desired, signals, async () => {
         await engine.restart(desired, signals.stop);
@@ -229,12 +230,12 @@ export function makeActions(world: World): Record<Action, Act> {
     updateAppsList: async (desired, { stop }) => {
       const remark = await engine.updateAppsList(desired, stop);
       const { id, revision } = desired;
-      if (remark) await reporter.report({ id, revision, log: [logLine(world.now(), remark)] });
+      if (remark) await reporter.report({ id, revision, log: [logLine(context.now(), remark)] });
     },
     stop: (desired, { stop }) =>
-      rooms.stops.run(desired.partnerId, () => engine.stop(desired, stop)),
-    takeDown: (desired, { stop }) =>
-      rooms.stops.run(desired.partnerId, () => engine.takeDown(desired, stop)),
+      slots.stops.run(desired.partnerId, () => engine.stop(desired, stop)),
+    removeContainers: (desired, { stop }) =>
+      slots.stops.run(desired.partnerId, () => engine.removeContainers(desired, stop)),
     purge: (desired, { stop }) => purge(desired, stop),
   };
 }

@@ -8,7 +8,7 @@ import {
   whoIsAway,
 } from '../errors.ts';
 import type { DesiredInstance } from '../instance/types.ts';
-import type { World } from './controller-context.ts';
+import type { ControllerContext } from './controller-context.ts';
 import { logLine, progressReport } from './progress.ts';
 
 const WITHOUT = 'No archive could be written; the data go without one, as a person has confirmed.';
@@ -17,10 +17,10 @@ const WITHOUT = 'No archive could be written; the data go without one, as a pers
 export async function archive(
   desired: DesiredInstance,
   change: SubscriptionChange,
-  world: World,
+  context: ControllerContext,
   stop: AbortSignal,
 ): Promise<void> {
-  const { archives, databases, engine, log, now, reporter } = world;
+  const { archives, databases, engine, log, now, reporter } = context;
   const { id, revision } = desired;
   if (!desired.wasReady) {
     await reporter.report({ id, revision, subscription: { ...change, archivedAt: now() } });
@@ -32,7 +32,7 @@ export async function archive(
     if ((await engine.observe(desired)).data !== 'whole') throw filesMissing();
     const database = await databases.observe(desired);
     if (database === 'foreign' || database === 'unmarked') throw foreignData('database');
-    if (database === 'offline') await startOwnServer(desired, world, stop);
+    if (database === 'offline') await startOwnServer(desired, context, stop);
     return archives.write(desired, stop);
   };
   const written = await write().catch((error: unknown) => {
@@ -56,7 +56,7 @@ export async function archive(
 /** Its own Postgres was stopped with it; the next look stops it again. What its tenant did to it must not hold the archive up in silence. */
 async function startOwnServer(
   desired: DesiredInstance,
-  { engine, databases }: World,
+  { engine, databases }: ControllerContext,
   stop: AbortSignal,
 ): Promise<void> {
   try {

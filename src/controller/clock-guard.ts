@@ -10,7 +10,7 @@ const CALM = 24 * 60 * 60_000;
  * Knows whether the day is certain. Odoo and the sidecar must agree on the time, and the sidecar's clock must have
  * gone on as evenly as its uptime, which nobody can set: the two may be one machine, and then they jump together.
  */
-export class Calendar {
+export class ClockGuard {
   readonly #now: Clock;
   readonly #uptime: () => number;
   /** What the clock said when the uptime was 0. */

@@ -2,7 +2,7 @@ import cron, { type ScheduledTask } from 'node-cron';
 import { whoIsAway } from '../errors.ts';
 import type { InstanceState, Key } from '../instance/types.ts';
 import { claim } from './claim.ts';
-import type { World } from './controller-context.ts';
+import type { ControllerContext } from './controller-context.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { preparePlan } from './prepare-plan.ts';
 import { reconcile } from './reconcile.ts';
@@ -27,13 +27,13 @@ const RESTOCK_DELAY = 2_000;
 const LOOK_INTERVAL = 1_000;
 
 export interface DaemonOptions {
-  readonly world: World;
+  readonly context: ControllerContext;
   readonly pollSeconds: number;
 }
 
 /** The loop: a webhook, a poll, a Docker event and a timer only put keys on one queue. */
-export class Daemon {
-  readonly #world: World;
+export class Controller {
+  readonly #context: ControllerContext;
   readonly #options: DaemonOptions;
   readonly #queue: WorkQueue<Key>;
   /** Building a template database takes minutes, a spare clone seconds: no customer and no button waits behind one. */
@@ -55,8 +55,8 @@ export class Daemon {
 
   constructor(options: DaemonOptions) {
     this.#options = options;
-    this.#world = options.world;
-    this.#diskWatch = new DiskWatch(options.world);
+    this.#context = options.context;
+    this.#diskWatch = new DiskWatch(options.context);
     this.#queue = this.#makeQueue(WORKERS);
     this.#plans = this.#makeQueue(1);
   }
@@ -77,7 +77,7 @@ export class Daemon {
   }
 
   async start(): Promise<void> {
-    this.#watching = this.#world.engine.watch(
+    this.#watching = this.#context.engine.watch(
       (id) => (id === null ? void this.#sweep() : this.#add([`instance:${id}`])),
       this.#stop.signal,
     );
@@ -87,8 +87,8 @@ export class Daemon {
   }
 
   /** Somebody says that these have changed: they come up at once, whatever they were waiting for. */
-  hurry(keys: readonly Key[]): void {
-    for (const key of keys) this.#queueOf(key).hurry(key);
+  addNow(keys: readonly Key[]): void {
+    for (const key of keys) this.#queueOf(key).addNow(key);
   }
 
   /** Ends the loop and waits for the steps under way. May be called twice. */
@@ -122,18 +122,18 @@ export class Daemon {
   async #work(key: Key, signals: WorkSignals): Promise<void> {
     const [kind, id] = key.split(':');
     if (kind === 'instance') {
-      await reconcile(Number(id), this.#world, signals);
+      await reconcile(Number(id), this.#context, signals);
       this.#restockSoon();
       await this.#lookForPostgres();
       return;
     }
     if (kind === 'spares') {
-      const { databases, rooms } = this.#world;
-      return rooms.starts.run(NOBODY, () => databases.restock());
+      const { databases, slots } = this.#context;
+      return slots.starts.run(NOBODY, () => databases.restock());
     }
-    if (kind === 'plan') return preparePlan(Number(id), this.#world, signals.stop);
-    const instances = await claim(Number(id), this.#world);
-    this.hurry(instances.map((instance): Key => `instance:${instance}`));
+    if (kind === 'plan') return preparePlan(Number(id), this.#context, signals.stop);
+    const instances = await claim(Number(id), this.#context);
+    this.addNow(instances.map((instance): Key => `instance:${instance}`));
   }
 
   #restockSoon(): void {
@@ -146,7 +146,7 @@ export class Daemon {
 
   #failed(key: Key, error: unknown, retryInMs: number): void {
     if (this.#sayAway(error)) return;
-    this.#world.log.warn({ key, err: error, retryInMs }, 'failed, will be tried again');
+    this.#context.log.warn({ key, err: error, retryInMs }, 'failed, will be tried again');
   }
 
   /** Says once that Odoo, Docker or Postgres is away. @returns whether that is what the error is about. */
@@ -154,20 +154,20 @@ export class Daemon {
     const who = whoIsAway(error);
     if (who === null) return false;
     if (!this.#away.has(who))
-      this.#world.log.warn({ who, err: error }, 'away, will be tried again');
+      this.#context.log.warn({ who, err: error }, 'away, will be tried again');
     this.#away.add(who);
     return true;
   }
 
   #sayBack(...answered: ReadonlyArray<'Odoo' | 'Docker' | 'Postgres'>): void {
     for (const who of answered)
-      if (this.#away.delete(who)) this.#world.log.info({ who }, 'back again');
+      if (this.#away.delete(who)) this.#context.log.info({ who }, 'back again');
   }
 
   /** Asked only while it is away: an idle poll costs Postgres nothing. */
   async #lookForPostgres(): Promise<void> {
     if (!this.#away.has('Postgres')) return;
-    await this.#world.databases.ping().then(
+    await this.#context.databases.ping().then(
       () => this.#sayBack('Postgres'),
       () => {}, // still away, and said so already
     );
@@ -177,8 +177,8 @@ export class Daemon {
     const looked = this.#guarded(() => this.#diskWatch.look());
     await this.#guarded(async () => {
       // The person who confirms does it in another process.
-      if (this.#world.managerCheck.distrust) await this.#world.managerCheck.isTrusted();
-      this.#add(await poll(this.#world));
+      if (this.#context.managerCheck.distrust) await this.#context.managerCheck.isTrusted();
+      this.#add(await poll(this.#context));
       this.#sayBack('Odoo');
       await this.#lookForPostgres();
     });
@@ -192,7 +192,7 @@ export class Daemon {
 
   #lookAndRepeat(): void {
     if (this.#stop.signal.aborted) return;
-    const { liveness, log } = this.#world;
+    const { liveness, log } = this.#context;
     void this.#guarded(() => liveness.tick());
     if (liveness.isHostSilent !== this.#isHostSilent) {
       this.#isHostSilent = liveness.isHostSilent;
@@ -209,34 +209,34 @@ export class Daemon {
     await this.#guarded(() => this.#wallIn());
     // By itself: while Postgres is away, containers are still compared.
     await this.#guarded(async () => {
-      await this.#world.managerCheck.sweep();
+      await this.#context.managerCheck.sweep();
     });
     await this.#guarded(async () => {
-      const { keys, plans, orphans, states, watched } = await sweep(this.#world);
+      const { keys, plans, orphans, states, watched } = await sweep(this.#context);
       this.#states = [...states.values()];
-      this.#world.liveness.watch(watched);
+      this.#context.liveness.watch(watched);
       this.#sayBack('Odoo', 'Docker');
       this.#add([...keys, ...plans.map(({ id }): Key => `plan:${id}`)]);
       for (const id of orphans) {
         if (this.#knownOrphans.has(id)) continue;
         this.#knownOrphans.add(id);
-        this.#world.log.warn(
+        this.#context.log.warn(
           { instance: id },
           'orphan: containers of ours that Odoo does not know',
         );
       }
-      this.#add(await withoutDatabase(this.#world, watched));
-      const left = await this.#world.engine.removeStaleHelpers();
+      this.#add(await withoutDatabase(this.#context, watched));
+      const left = await this.#context.engine.removeStaleHelpers();
       if (left.length > 0)
-        this.#world.log.warn({ containers: left }, 'removed what a killed sidecar had left');
-      const dropped = await this.#world.databases.trim(plans);
-      if (dropped.length > 0) this.#world.log.info({ dropped }, 'template databases dropped');
+        this.#context.log.warn({ containers: left }, 'removed what a killed sidecar had left');
+      const dropped = await this.#context.databases.trim(plans);
+      if (dropped.length > 0) this.#context.log.info({ dropped }, 'template databases dropped');
     });
   }
 
   /** Lays the firewall's rules down again: a reboot, Docker or a person may have lost them. Without them instances run all the same. */
   async #wallIn(): Promise<void> {
-    const { firewall, log } = this.#world;
+    const { firewall, log } = this.#context;
     try {
       await firewall?.ensure();
       if (this.#isOpen) log.info('the firewall rules are in place again');
@@ -258,7 +258,7 @@ export class Daemon {
       await task();
     } catch (error) {
       if (this.#stop.signal.aborted || this.#sayAway(error)) return;
-      this.#world.log.error({ err: error }, 'a periodic check failed');
+      this.#context.log.error({ err: error }, 'a periodic check failed');
     }
   }
 }

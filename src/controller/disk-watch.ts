@@ -1,4 +1,4 @@
-import type { World } from './controller-context.ts';
+import type { ControllerContext } from './controller-context.ts';
 import { logLine } from './progress.ts';
 
 /** How often people are told again while the disk stays short, in milliseconds. */
@@ -7,23 +7,23 @@ const SAID_AGAIN_MS = 60 * 60_000;
 /** How many of the largest instances are named. */
 const NAMED = 5;
 
-type DiskWorld = Pick<World, 'disk' | 'log' | 'manager' | 'now' | 'reporter'>;
+type DiskWatchContext = Pick<ControllerContext, 'disk' | 'log' | 'manager' | 'now' | 'reporter'>;
 
 /**
  * Looks at the disk, at the price of one system call, as long as there is room. When there is too little it names the largest
  * instances, and how much each has grown since they were last counted: in the log, and on each of these instances in Odoo.
  */
 export class DiskWatch {
-  readonly #world: DiskWorld;
+  readonly #context: DiskWatchContext;
   #counted = new Map<number, number>();
   #saidAt: number | null = null;
 
-  constructor(world: DiskWorld) {
-    this.#world = world;
+  constructor(context: DiskWatchContext) {
+    this.#context = context;
   }
 
   async look(): Promise<void> {
-    const { disk, log, now } = this.#world;
+    const { disk, log, now } = this.#context;
     const shortage = await disk.shortage();
     if (!shortage) {
       if (this.#saidAt !== null) log.info('the disk has room again');
@@ -36,7 +36,7 @@ export class DiskWatch {
   }
 
   async #say(shortage: string): Promise<void> {
-    const { disk, log, manager, now, reporter } = this.#world;
+    const { disk, log, manager, now, reporter } = this.#context;
     const all = await disk.largest();
     const largest = all.slice(0, NAMED).map(({ id, bytes }) => {
       const before = this.#counted.get(id);

@@ -1,8 +1,8 @@
 import { removedDataKeptUntil } from '../billing/dunning.ts';
 import { decideSubscription, paidSinceRemoval } from '../billing/subscription.ts';
-import { standingOf } from '../instance/decide.ts';
+import { effectiveState } from '../instance/decide.ts';
 import type { DesiredInstance, InstanceState, Report } from '../instance/types.ts';
-import type { World } from './controller-context.ts';
+import type { ControllerContext } from './controller-context.ts';
 import { logLine } from './progress.ts';
 
 const DAY = 24 * 60 * 60_000;
@@ -33,13 +33,13 @@ interface Settled {
 }
 
 /** What is reported once the world is as it should be. */
-export async function settledReport(
+export async function finalReport(
   desired: DesiredInstance,
-  world: World,
+  context: ControllerContext,
   durations: readonly string[],
   reviewAt: Date | null,
 ): Promise<Report> {
-  const now = world.now();
+  const now = context.now();
   const settled = settledAs(desired);
   const { message, state } = settled;
   const isRunning = state === 'running';
@@ -51,7 +51,7 @@ export async function settledReport(
     const answering = `Answering ${secondsToReady.toFixed(2)} s after the request`;
     log.push(logLine(now, `${[answering, ...durations].join(', ')}.`));
   }
-  const begun = isRunning ? begin(desired, world) : null;
+  const begun = isRunning ? begin(desired, context) : null;
   return {
     id: desired.id,
     revision: desired.revision,
@@ -59,7 +59,7 @@ export async function settledReport(
     ...settled,
     nextReview: nextReview(desired, begun?.reviewAt ?? reviewAt, now),
     ...(log.length > 0 ? { log } : {}),
-    ...(isRunning ? { instanceUrl: world.engine.url(desired) } : {}),
+    ...(isRunning ? { instanceUrl: context.engine.url(desired) } : {}),
     ...(isFirstAnswer ? { secondsToReady } : {}),
     ...(begun ? { subscription: begun.change } : {}),
     ...(state === 'removed' ? { active: false, ports: { http: 0, longpolling: 0 } } : {}),
@@ -67,22 +67,22 @@ export async function settledReport(
 }
 
 /** The subscription begins with the first answer, and only who can log in is welcomed: all of it is one report. */
-function begin(desired: DesiredInstance, world: World) {
+function begin(desired: DesiredInstance, context: ControllerContext) {
   const { subscription } = desired;
   const isBegun = subscription?.startDay && desired.wasReady;
   if (subscription === null || isBegun) return null;
-  const { calendar, now } = world;
+  const { clockGuard, now } = context;
   const { change, reviewAt } = decideSubscription(desired, subscription, {
     now: now(),
     isRunning: true,
-    isDayCertain: calendar.isDayCertain(desired.managerTime),
+    isDayCertain: clockGuard.isDayCertain(desired.managerTime),
   });
   return change && { change, reviewAt };
 }
 
 function settledAs(desired: DesiredInstance): Settled {
   const { companyTimeZone, subscription } = desired;
-  const standing = standingOf(desired);
+  const standing = effectiveState(desired);
   switch (standing) {
     case 'draft':
       return { state: 'draft', reason: '', message: '' };
@@ -91,7 +91,7 @@ function settledAs(desired: DesiredInstance): Settled {
     case 'stopped':
       return { state: 'stopped', reason: 'Stopped', message: 'Stopped. Its data is kept.' };
     case 'removed': {
-      if (!subscription?.hiddenAt)
+      if (!subscription?.removedAt)
         return { state: 'removed', reason: 'Removed', message: 'Removed. Its data is kept.' };
       const { terms } = subscription;
       const paidUntil = paidSinceRemoval(subscription);

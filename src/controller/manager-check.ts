@@ -5,7 +5,7 @@ import type { Logger } from '../log.ts';
 
 export interface ManagerCheckOptions {
   readonly install: string;
-  readonly manager: Pick<Manager, 'hello' | 'checkpoint' | 'distrust' | 'states'>;
+  readonly manager: Pick<Manager, 'handshake' | 'checkpoint' | 'distrust' | 'states'>;
   readonly engine: Pick<Engine, 'numbers' | 'marked' | 'url'>;
   readonly databases: Pick<Databases, 'numbers'>;
   readonly memory: MemoryStore;
@@ -77,7 +77,7 @@ export class ManagerCheck {
   async #look(highestHere: number): Promise<boolean> {
     const { install, log, manager, memory } = this.#options;
     const before = await memory.read();
-    const said = await manager.hello(install);
+    const said = await manager.handshake(install);
     const distrust = judgeManager(before, said, highestHere);
     const highestInstance = Math.max(
       said.highestInstance,
@@ -121,9 +121,9 @@ export interface LostInstance {
 
 /** What is on the host and the manager does not know: containers, directories, databases of these numbers. */
 async function lostInstances(
-  world: Pick<ManagerCheckOptions, 'databases' | 'engine' | 'manager'>,
+  context: Pick<ManagerCheckOptions, 'databases' | 'engine' | 'manager'>,
 ): Promise<LostInstance[]> {
-  const { databases, engine, manager } = world;
+  const { databases, engine, manager } = context;
   const numbers = await numbersOnHost({ databases, engine });
   const known = await manager.states();
   const lost = numbers.filter((id) => !known.has(id));
@@ -135,9 +135,9 @@ const LARGEST_ID = 2 ** 31 - 1;
 
 /** The numbers of all instances of which anything is on the host, in order. */
 export async function numbersOnHost(
-  world: Pick<ManagerCheckOptions, 'databases' | 'engine'>,
+  context: Pick<ManagerCheckOptions, 'databases' | 'engine'>,
 ): Promise<number[]> {
-  const numbers = await Promise.all([world.engine.numbers(), world.databases.numbers()]);
+  const numbers = await Promise.all([context.engine.numbers(), context.databases.numbers()]);
   const ids = numbers.flat().filter((id) => Number.isInteger(id) && id > 0 && id <= LARGEST_ID);
   return [...new Set(ids)].sort((one, other) => one - other);
 }

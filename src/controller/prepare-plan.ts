@@ -1,5 +1,5 @@
 import { TerminalError } from '../errors.ts';
-import type { World } from './controller-context.ts';
+import type { ControllerContext } from './controller-context.ts';
 
 /**
  * Fetches a plan's repositories and builds its template databases before its first customer pays, so that nobody waits for
@@ -7,10 +7,10 @@ import type { World } from './controller-context.ts';
  */
 export async function preparePlan(
   planId: number,
-  world: World,
+  context: ControllerContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { manager, databases, engine, log } = world;
+  const { manager, databases, engine, log } = context;
   const [plan] = await manager.plans([planId]);
   if (!plan) return;
   const { content } = plan;

@@ -35,7 +35,7 @@ const REASON: Record<Action, ProgressReason> = {
   restart: 'Restarting',
   updateAppsList: 'UpdatingApps',
   stop: 'Stopping',
-  takeDown: 'TakingDown',
+  removeContainers: 'TakingDown',
   purge: 'Purging',
 };
 

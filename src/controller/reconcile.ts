@@ -7,13 +7,13 @@ import {
   RetryableError,
   TerminalError,
 } from '../errors.ts';
-import { decide, standingOf } from '../instance/decide.ts';
+import { decide, effectiveState } from '../instance/decide.ts';
 import type { Action, DesiredInstance, ObservedInstance } from '../instance/types.ts';
 import { makeActions } from './actions.ts';
-import { keepBooks } from './apply-subscription.ts';
+import { applySubscription } from './apply-subscription.ts';
 import { archive } from './archive.ts';
-import type { World } from './controller-context.ts';
-import { nextReview, settledReport } from './final-report.ts';
+import type { ControllerContext } from './controller-context.ts';
+import { finalReport, nextReview } from './final-report.ts';
 import { logLine, stepReport } from './progress.ts';
 import type { WorkSignals } from './work-queue.ts';
 
@@ -25,49 +25,53 @@ const MAX_STEPS = 14;
  * Level-triggered: the id says which instance, never what happened to it.
  * Throws what is worth retrying (the work queue backs off); what only a person can mend is reported and swallowed.
  */
-export async function reconcile(id: number, world: World, signals: WorkSignals): Promise<void> {
-  const { manager, reporter, now } = world;
-  const actions = makeActions(world);
+export async function reconcile(
+  id: number,
+  context: ControllerContext,
+  signals: WorkSignals,
+): Promise<void> {
+  const { manager, reporter, now } = context;
+  const actions = makeActions(context);
   const durations: string[] = [];
   let last: DesiredInstance | undefined;
   /** What Odoo wants after a step, where it need not be asked: for one look only. */
   let known: DesiredInstance | undefined;
-  let hasDescended = false;
+  let hasAdvanced = false;
   let reviewAt: Date | null = null;
 
   try {
     for (let steps = 0; steps < MAX_STEPS; steps++) {
       signals.stop.throwIfAborted();
-      if (!known) signals.look();
+      if (!known) signals.markObserved();
       const desired: DesiredInstance | undefined = known ?? (await manager.desired([id]))[0];
       known = undefined;
       if (!desired) return; // an orphan: the sweep names it, nothing touches it
       last = desired;
 
-      if (world.managerCheck.distrust) {
-        await keepUp(desired, world, actions, signals);
+      if (context.managerCheck.distrust) {
+        await keepUp(desired, context, actions, signals);
         return;
       }
-      const books = await keepBooks(desired, world, !hasDescended);
-      reviewAt = books.reviewAt;
-      hasDescended ||= books.rung !== null;
-      if (books.isWritten) continue;
-      const step = decide(desired, await observe(desired, world));
-      if (step === null && books.rung === 'archive') {
-        const write = () => archive(desired, books.change, world, signals.stop);
-        await signals.aside(() => world.rooms.archives.run(desired.partnerId, write));
+      const applied = await applySubscription(desired, context, !hasAdvanced);
+      reviewAt = applied.reviewAt;
+      hasAdvanced ||= applied.stage !== null;
+      if (applied.isWritten) continue;
+      const step = decide(desired, await observe(desired, context));
+      if (step === null && applied.stage === 'archive') {
+        const write = () => archive(desired, applied.change, context, signals.stop);
+        await signals.aside(() => context.slots.archives.run(desired.partnerId, write));
         continue;
       }
       if (step === null) {
-        await reporter.report(await settledReport(desired, world, durations, reviewAt));
+        await reporter.report(await finalReport(desired, context, durations, reviewAt));
         return;
       }
       if ('stall' in step) throw stalled(step.stall, step.because, step.detail);
 
-      if (IS_NO_WAY_BACK.has(step.do) && !(await world.managerCheck.isTrusted())) return;
+      if (IS_NO_WAY_BACK.has(step.do) && !(await context.managerCheck.isTrusted())) return;
       // While it is tried again by itself, people go on reading what went wrong.
       if (signals.failures === 0) reporter.progress(stepReport(desired, step.do, now()));
-      const log = world.log.child({ instance: id, name: desired.name, step: step.do });
+      const log = context.log.child({ instance: id, name: desired.name, step: step.do });
       log.info({ because: step.because }, 'step');
       let began = now().getTime();
       const lap = (what: string) => {
@@ -81,17 +85,18 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
       const act = () => actions[step.do](desired, signals, { lap, wanted });
       await (BRIEF.has(step.do) ? act() : signals.aside(act));
       lap(STEP_NAME[step.do]);
-      if (signals.again.aborted) return;
+      if (signals.superseded.aborted) return;
     }
     throw new RetryableError(
       'NotConverging',
       `The instance is not settled after ${MAX_STEPS} steps.`,
     );
   } catch (error) {
-    if (signals.stop.aborted || signals.again.aborted) return;
-    if (last) await reportFailure(last, error, world, { isNews: signals.failures === 0, reviewAt });
+    if (signals.stop.aborted || signals.superseded.aborted) return;
+    if (last)
+      await reportFailure(last, error, context, { isNews: signals.failures === 0, reviewAt });
     if (!(error instanceof TerminalError)) throw error;
-    world.log.error(
+    context.log.error(
       { instance: id, name: last?.name, reason: error.reason, err: error },
       'stalled',
     );
@@ -99,7 +104,7 @@ export async function reconcile(id: number, world: World, signals: WorkSignals):
 }
 
 /** What is not done on the word of a database that may be older than the host. */
-const IS_NO_WAY_BACK: ReadonlySet<Action> = new Set(['takeDown', 'purge']);
+const IS_NO_WAY_BACK: ReadonlySet<Action> = new Set(['removeContainers', 'purge']);
 
 /** What keeps a customer's Odoo up and changes nothing else. */
 const KEEPS_UP: ReadonlySet<Action> = new Set(['startDatabase', 'start', 'awaitAnswer', 'restart']);
@@ -110,23 +115,23 @@ const KEEPS_UP: ReadonlySet<Action> = new Set(['startDatabase', 'start', 'awaitA
  */
 async function keepUp(
   desired: DesiredInstance,
-  world: World,
+  context: ControllerContext,
   actions: ReturnType<typeof makeActions>,
   signals: WorkSignals,
 ): Promise<void> {
   if (!desired.wasReady) return;
-  const step = decide(desired, await observe(desired, world));
+  const step = decide(desired, await observe(desired, context));
   if (step === null || 'stall' in step || !KEEPS_UP.has(step.do)) return;
-  world.log.info({ instance: desired.id, step: step.do, because: step.because }, 'step');
+  context.log.info({ instance: desired.id, step: step.do, because: step.because }, 'step');
   await actions[step.do](desired, signals, { lap: () => {}, wanted: () => {} });
 }
 
 /** Stopping and taking down must work whatever has become of Postgres, so it is not even asked. */
 async function observe(
   desired: DesiredInstance,
-  { databases, engine, liveness }: World,
+  { databases, engine, liveness }: ControllerContext,
 ): Promise<ObservedInstance> {
-  const standing = standingOf(desired);
+  const standing = effectiveState(desired);
   const needsDatabase = standing === 'purged' || (standing === 'running' && desired.ports !== null);
   const looked = await engine.observe(desired);
   if (looked.answering) liveness.answered(desired.id);
@@ -168,7 +173,7 @@ const STEP_NAME: Record<Action, string> = {
   restart: 'restart',
   updateAppsList: 'list of apps',
   stop: 'stop',
-  takeDown: 'removal',
+  removeContainers: 'removal',
   purge: 'removal of the data',
 };
 
@@ -176,27 +181,27 @@ const STEP_NAME: Record<Action, string> = {
 async function reportFailure(
   desired: DesiredInstance,
   thrown: unknown,
-  world: World,
+  context: ControllerContext,
   { isNews, reviewAt }: { readonly isNews: boolean; readonly reviewAt: Date | null },
 ): Promise<void> {
   if (thrown instanceof ManagerError && thrown.retryable) return;
   // Whoever ran into a full disk said so in words of their own.
   const isFull = !(thrown instanceof TerminalError) && isDiskFull(thrown);
-  const error = isFull ? notEnoughDisk(await world.disk.shortage(), thrown) : thrown;
+  const error = isFull ? notEnoughDisk(await context.disk.shortage(), thrown) : thrown;
   const reasoned = error instanceof TerminalError || error instanceof RetryableError ? error : null;
   const isTerminal = error instanceof TerminalError;
   const message =
     reasoned?.message ?? 'Something unexpected happened. The operator finds it in the log.';
   // Nobody presses Start on what is on its way out.
-  const isLeaving = isTerminal && standingOf(desired) !== 'running';
-  const tomorrow = new Date(world.now().getTime() + DAY);
+  const isLeaving = isTerminal && effectiveState(desired) !== 'running';
+  const tomorrow = new Date(context.now().getTime() + DAY);
   const again = isLeaving
     ? 'It is tried again once a day.'
     : isTerminal
       ? 'Press Start to try again.'
       : 'It is tried again by itself.';
-  const retryAt = new Date(world.now().getTime() + RETRY_AFTER_RESTART);
-  const told = world.reporter.report({
+  const retryAt = new Date(context.now().getTime() + RETRY_AFTER_RESTART);
+  const told = context.reporter.report({
     id: desired.id,
     revision: desired.revision,
     state: 'error',
@@ -205,15 +210,15 @@ async function reportFailure(
     detail: reasoned?.detail ?? '',
     // A sidecar that starts afresh finds it by the poll; until then the work queue brings it back.
     nextReview: isTerminal
-      ? nextReview(desired, reviewAt ?? (isLeaving ? tomorrow : null), world.now())
+      ? nextReview(desired, reviewAt ?? (isLeaving ? tomorrow : null), context.now())
       : retryAt,
-    ...(isNews ? { log: [logLine(world.now(), `${message} ${again}`)] } : {}),
+    ...(isNews ? { log: [logLine(context.now(), `${message} ${again}`)] } : {}),
   });
   // What is final must be told, so that one is tried again; the others come up again anyway.
   if (isTerminal) await told;
   else
     await told.catch((err) =>
-      world.log.warn({ instance: desired.id, err }, 'failure not reported'),
+      context.log.warn({ instance: desired.id, err }, 'failure not reported'),
     );
 }
 

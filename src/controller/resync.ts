@@ -1,15 +1,15 @@
 import type { InstanceState, Key, Plan } from '../instance/types.ts';
 import type { Listed } from '../interfaces.ts';
-import type { World } from './controller-context.ts';
+import type { ControllerContext } from './controller-context.ts';
 
 /** How many keys one poll takes at most; what is left is found by the next. */
 const PAGE = 500;
 
 /** One poll: two calls to Odoo and none to Docker, however large the fleet. @returns the keys of work to do. */
-export async function poll(world: Pick<World, 'manager'>): Promise<Key[]> {
+export async function poll(context: Pick<ControllerContext, 'manager'>): Promise<Key[]> {
   const [invoices, instances] = await Promise.all([
-    world.manager.unclaimed(PAGE),
-    world.manager.due(PAGE),
+    context.manager.unclaimed(PAGE),
+    context.manager.due(PAGE),
   ]);
   return [
     ...invoices.map((id): Key => `invoice:${id}`),
@@ -31,10 +31,12 @@ export interface SweepResult {
 }
 
 /** Compares what Odoo believes of every instance with what Docker runs: finds what every event has missed. */
-export async function sweep(world: Pick<World, 'manager' | 'engine'>): Promise<SweepResult> {
+export async function sweep(
+  context: Pick<ControllerContext, 'manager' | 'engine'>,
+): Promise<SweepResult> {
   // Containers first: one that appears between the two questions must not look like an orphan.
-  const containers = await world.engine.list();
-  const [states, plans] = await Promise.all([world.manager.states(), world.manager.plans([])]);
+  const containers = await context.engine.list();
+  const [states, plans] = await Promise.all([context.manager.states(), context.manager.plans([])]);
   const keys: Key[] = [];
   const watched = new Map<number, { listed: Listed; state: InstanceState }>();
   for (const [id, state] of states) {
@@ -56,7 +58,7 @@ function disagrees(state: InstanceState, containers: Listed | undefined): boolea
 
 /** Running instances whose database on the shared server is not there any more. */
 export async function withoutDatabase(
-  { databases }: Pick<World, 'databases'>,
+  { databases }: Pick<ControllerContext, 'databases'>,
   watched: SweepResult['watched'],
 ): Promise<Key[]> {
   const present = await databases.list();

@@ -3,9 +3,9 @@ import PQueue from 'p-queue';
 /** Work of nobody's in particular. */
 export const NOBODY = 0;
 
-export interface RoomOptions {
+export interface SlotPoolOptions {
   /** How many may be busy together. */
-  readonly places: number;
+  readonly slots: number;
   /**
    * How long one may keep its place, in milliseconds. Then the next begins, whatever this one waits for: a tenant may hold up
    * their own start, not anybody else's.
@@ -14,13 +14,13 @@ export interface RoomOptions {
 }
 
 /** Lets so many do something that keeps the machine busy, in the order asked; who has much under way comes after who has less. */
-export class Room {
+export class SlotPool {
   readonly #queue: PQueue;
   readonly #turnMs: number;
   /** How much of each customer's is waiting or under way. */
   readonly #underWay = new Map<number, number>();
 
-  constructor({ places, turnMs }: RoomOptions) {
+  constructor({ slots: places, turnMs }: SlotPoolOptions) {
     this.#queue = new PQueue({ concurrency: places });
     this.#turnMs = turnMs;
   }
@@ -55,21 +55,21 @@ export class Room {
 }
 
 /** What keeps the machine busy, each kind by itself. */
-export interface Rooms {
+export interface Slots {
   /** Clones and starts. */
-  readonly starts: Room;
-  readonly stops: Room;
+  readonly starts: SlotPool;
+  readonly stops: SlotPool;
   /** Repositories that are fetched and compiled. */
-  readonly fetches: Room;
-  readonly archives: Room;
+  readonly fetches: SlotPool;
+  readonly archives: SlotPool;
 }
 
 /** @param starts how many clones and starts at a time */
-export function makeRooms(starts: number): Rooms {
+export function makeSlots(starts: number): Slots {
   return {
-    starts: new Room({ places: starts, turnMs: 5_000 }),
-    stops: new Room({ places: 4, turnMs: 3_000 }),
-    fetches: new Room({ places: 4, turnMs: 15_000 }),
-    archives: new Room({ places: 2, turnMs: 5 * 60_000 }),
+    starts: new SlotPool({ slots: starts, turnMs: 5_000 }),
+    stops: new SlotPool({ slots: 4, turnMs: 3_000 }),
+    fetches: new SlotPool({ slots: 4, turnMs: 15_000 }),
+    archives: new SlotPool({ slots: 2, turnMs: 5 * 60_000 }),
   };
 }

@@ -5,11 +5,11 @@ import type { Manager } from '../interfaces.ts';
  * Stands before every suspension and every removal of data. What was taken is counted in the manager, so that
  * neither a crash nor a restart forgets it; one passes at a time, so that no two take the last place together.
  */
-export class Brake {
-  readonly #manager: Pick<Manager, 'descents' | 'askToGoOn'>;
+export class SuspensionLimiter {
+  readonly #manager: Pick<Manager, 'recentSuspensions' | 'requestApproval'>;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(manager: Pick<Manager, 'descents' | 'askToGoOn'>) {
+  constructor(manager: Pick<Manager, 'recentSuspensions' | 'requestApproval'>) {
     this.#manager = manager;
   }
 
@@ -24,9 +24,9 @@ export class Brake {
   }
 
   async #pass(instanceId: number, descend: () => Promise<void>): Promise<boolean> {
-    const descents = await this.#manager.descents(instanceId);
+    const descents = await this.#manager.recentSuspensions(instanceId);
     if (isTooMany(descents)) {
-      await this.#manager.askToGoOn(instanceId, descents);
+      await this.#manager.requestApproval(instanceId, descents);
       return false;
     }
     await descend();

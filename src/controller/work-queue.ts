@@ -3,10 +3,10 @@ import PQueue from 'p-queue';
 export interface WorkSignals {
   /** The queue is closing. */
   readonly stop: AbortSignal;
-  /** The same key was hurried meanwhile: it comes up again as soon as this run ends. */
-  readonly again: AbortSignal;
+  /** The same key was added for now meanwhile: it comes up again as soon as this run ends. */
+  readonly superseded: AbortSignal;
   /** Says that the work reads everything afresh: it sees for itself what the key was added for until now. */
-  readonly look: () => void;
+  readonly markObserved: () => void;
   /**
    * Waits for something without keeping others from being worked on. What it waits for has a limit of its own.
    */
@@ -60,7 +60,7 @@ class Place {
 /** What ends one run early. Of its own: forty that listened on one signal would look like a leak, and be one if they forgot to stop. */
 interface Run {
   readonly stop: AbortController;
-  readonly again: AbortController;
+  readonly superseded: AbortController;
 }
 
 /**
@@ -101,14 +101,14 @@ export class WorkQueue<K> {
   }
 
   /** A person says so: backing off ends, earlier failures are forgotten, and a wait under way is cut short. */
-  hurry(key: K): void {
+  addNow(key: K): void {
     clearTimeout(this.#backingOff.get(key));
     this.#backingOff.delete(key);
     this.#failures.delete(key);
     // p-queue may begin the new run at once, and that one must not be cut short.
     const underWay = this.#working.get(key);
     this.#enqueue(key);
-    underWay?.again.abort();
+    underWay?.superseded.abort();
   }
 
   /** Takes no more keys and tells the work under way to stop; resolves once it has ended. */
@@ -140,23 +140,23 @@ export class WorkQueue<K> {
   }
 
   async #run(key: K, place: Place): Promise<void> {
-    const run = { stop: new AbortController(), again: new AbortController() };
-    const { stop, again } = run;
+    const run = { stop: new AbortController(), superseded: new AbortController() };
+    const { stop, superseded } = run;
     this.#waiting.delete(key);
     this.#working.set(key, run);
     try {
       await this.#options.work(key, {
         stop: stop.signal,
-        again: again.signal,
-        look: () => {
-          if (!again.signal.aborted) this.#waiting.delete(key);
+        superseded: superseded.signal,
+        markObserved: () => {
+          if (!superseded.signal.aborted) this.#waiting.delete(key);
         },
         aside: (wait) => place.aside(wait),
         failures: this.#failures.get(key) ?? 0,
       });
       this.#failures.delete(key);
     } catch (error) {
-      if (!this.#isClosed && !again.signal.aborted) this.#backOff(key, error);
+      if (!this.#isClosed && !superseded.signal.aborted) this.#backOff(key, error);
     } finally {
       this.#working.delete(key);
       if (this.#waiting.has(key) && !this.#isClosed) this.#start(key);

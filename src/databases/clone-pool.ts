@@ -16,7 +16,7 @@ const NOT_TO_BE_HAD = new Set(['3D000', '42704', '55006', '42710']);
  * has to when the last sale was an hour ago; giving all of it to another role takes 0.1 s, copying the files 0.1 s, and all of
  * it keeps the processors from starting her Odoo. New names are given at once.
  */
-export class SpareClones {
+export class ClonePool {
   readonly #cluster: Cluster;
   /** Templates whose spare was given away since restock(). */
   readonly #taken = new Map<string, TemplateDatabase>();

@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ConfigError, foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { copyTree, type Owner as FileOwner } from '../host/copy-tree.ts';
-import { standingOf } from '../instance/decide.ts';
+import { effectiveState } from '../instance/decide.ts';
 import { databaseName, instanceOfDatabase } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Owner, Plan } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
@@ -19,10 +19,10 @@ import {
 } from '../postgres/tenant-session.ts';
 import { adminLogin } from './admin-login.ts';
 import { renewUrl } from './base-url.ts';
-import { cloneDatabase, SpareClones } from './clone-pool.ts';
+import { ClonePool, cloneDatabase } from './clone-pool.ts';
 import { databaseNumbers, databaseOwner, markDatabase } from './database-mark.ts';
 import { type Invitation, invitationLink } from './invitation.ts';
-import type { ReadyPasswords } from './password-pool.ts';
+import type { PasswordPool } from './password-pool.ts';
 import { personalise, renewParameters } from './personalise.ts';
 import { makeReadable } from './readable.ts';
 import {
@@ -38,10 +38,10 @@ import {
 } from './server-template.ts';
 import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
-import type { TemplateNote } from './template-metadata.ts';
+import type { TemplateMetadata } from './template-metadata.ts';
 
 /** Where one instance's database lives and what it is to be made from. */
-export interface DatabasePlace {
+export interface DatabaseSpec {
   /** The instance's own Postgres, or null for the host's shared one. */
   readonly own:
     | (ClusterAddress & {
@@ -72,8 +72,8 @@ export interface OdooDatabasesOptions {
   readonly init: OdooInit;
   readonly runServer: RunServer;
   readonly flush: (folder: string) => Promise<void>;
-  readonly passwords: ReadyPasswords;
-  readonly placeOf: (desired: DesiredInstance) => Promise<DatabasePlace>;
+  readonly passwords: PasswordPool;
+  readonly specOf: (desired: DesiredInstance) => Promise<DatabaseSpec>;
   /** What a template's instances are made from; `postgres` is null when they share the host's. */
   readonly sourceOf: (templateCode: string) => Promise<{
     readonly image: string;
@@ -89,14 +89,14 @@ export interface OdooDatabasesOptions {
 export class OdooDatabases implements Databases {
   readonly #options: OdooDatabasesOptions;
   readonly #shared: Cluster;
-  readonly #spares: SpareClones;
+  readonly #spares: ClonePool;
   readonly #templates: TemplateDatabases;
   readonly #servers: ServerTemplates;
 
   constructor(options: OdooDatabasesOptions) {
     this.#options = options;
     this.#shared = new Cluster(options.shared, { keepConnections: true });
-    this.#spares = new SpareClones(this.#shared);
+    this.#spares = new ClonePool(this.#shared);
     const { flush, init, install, runServer } = options;
     this.#templates = new TemplateDatabases({
       install,
@@ -160,7 +160,7 @@ export class OdooDatabases implements Databases {
       }
     }
     await this.#shared.dropRemovedRoles();
-    const isStale = async ({ image, imageId }: TemplateNote) =>
+    const isStale = async ({ image, imageId }: TemplateMetadata) =>
       ((await currentImageId(image)) ?? imageId) !== imageId;
     const now = new Date();
     return [
@@ -172,8 +172,8 @@ export class OdooDatabases implements Databases {
   /** The final name exists only once the clone is complete: half-made ones have another. */
   async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
     // Its directory, template and own Postgres may be gone already.
-    if (standingOf(desired) === 'purged') return this.#stateOn(this.#shared, desired);
-    const place = await this.#options.placeOf(desired);
+    if (effectiveState(desired) === 'purged') return this.#stateOn(this.#shared, desired);
+    const place = await this.#options.specOf(desired);
     try {
       return await this.#stateOn(this.#clusterOf(place), desired);
     } catch (error) {
@@ -215,14 +215,14 @@ export class OdooDatabases implements Databases {
 
   async setUrl(desired: DesiredInstance): Promise<void> {
     const { instanceUrl: from } = desired;
-    const place = await this.#options.placeOf(desired);
+    const place = await this.#options.specOf(desired);
     await this.#takeOver(this.#clusterOf(place), desired);
     if (!from || from === place.url) return;
     await this.#asTenant(desired, TOUCH, (session) => renewUrl(session, { from, to: place.url }));
   }
 
   async awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    const { own } = await this.#options.placeOf(desired);
+    const { own } = await this.#options.specOf(desired);
     if (own) await this.#servers.adopt(own.socketDir, own.password, signal);
     else await this.#shared.awaitAnswer(signal);
   }
@@ -232,7 +232,7 @@ export class OdooDatabases implements Databases {
     progress: (reason: string) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const place = await this.#options.placeOf(desired);
+    const place = await this.#options.specOf(desired);
     const onBuild = () => progress('PreparingTemplate');
     const { image, own, owner } = place;
     const key = keyOf(desired, place.imageId);
@@ -251,7 +251,7 @@ export class OdooDatabases implements Databases {
   }
 
   async awaitRequests(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    const place = await this.#options.placeOf(desired);
+    const place = await this.#options.specOf(desired);
     await openTransactionsOver(this.#clusterOf(place), this.#nameOf(desired), signal);
   }
 
@@ -260,7 +260,7 @@ export class OdooDatabases implements Databases {
     told: { readonly progress: (reason: string) => void; readonly soon: () => void },
     signal: AbortSignal,
   ): Promise<void> {
-    const place = await this.#options.placeOf(desired);
+    const place = await this.#options.specOf(desired);
     const key = keyOf(desired, place.imageId);
     if (place.own) return this.#fromOwnSpare(desired, place, key, told.soon);
     await this.#shared.prepare();
@@ -273,7 +273,7 @@ export class OdooDatabases implements Databases {
   /** Its server began as a copy, with a database and files that wait for their tenant. What was begun before is gone on with. */
   async #fromOwnSpare(
     desired: DesiredInstance,
-    place: DatabasePlace,
+    place: DatabaseSpec,
     key: TemplateKey,
     soon: () => void,
   ): Promise<void> {
@@ -281,7 +281,7 @@ export class OdooDatabases implements Databases {
     const database = this.#nameOf(desired);
     const login = { database: `${database}_new`, role: database, password: place.dbPassword };
     if (await cluster.has(login.database)) await cluster.ensureRole(login.role, login.password);
-    else if (!(await new SpareClones(cluster).take(spareIn(this.#options.install, key), login)))
+    else if (!(await new ClonePool(cluster).take(spareIn(this.#options.install, key), login)))
       throw new TerminalError(
         'PostgresUnavailable',
         "The instance's own Postgres was not made from this plan's template. It has no data of the customer's: stop its containers and move its folder pgdata away, then press Start.",
@@ -296,7 +296,7 @@ export class OdooDatabases implements Databases {
   async #clone(
     template: TemplateDatabase,
     desired: DesiredInstance,
-    place: DatabasePlace,
+    place: DatabaseSpec,
     soon: () => void,
   ): Promise<void> {
     const cluster = this.#shared;
@@ -327,7 +327,7 @@ export class OdooDatabases implements Databases {
     cluster: Cluster,
     login: TenantLogin,
     desired: DesiredInstance,
-    place: DatabasePlace,
+    place: DatabaseSpec,
     passwordHash: string,
   ): Promise<void> {
     await cluster.enter(login, MAKING, (session) =>
@@ -341,7 +341,7 @@ export class OdooDatabases implements Databases {
   }
 
   async invitation(desired: DesiredInstance): Promise<Invitation> {
-    const { url } = await this.#options.placeOf(desired);
+    const { url } = await this.#options.specOf(desired);
     return this.#asTenant(desired, TOUCH, (session) =>
       invitationLink(session, url, Math.floor(Date.now() / 1000)),
     );
@@ -358,7 +358,7 @@ export class OdooDatabases implements Databases {
     options: { readonly isCopy: boolean },
     fill: (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>,
   ): Promise<void> {
-    const place = await this.#options.placeOf(desired);
+    const place = await this.#options.specOf(desired);
     const cluster = this.#clusterOf(place);
     const role = this.#nameOf(desired);
     const database = `${role}_new`;
@@ -386,7 +386,7 @@ export class OdooDatabases implements Databases {
   async loginForArchive(
     desired: DesiredInstance,
   ): Promise<TenantLogin & { readonly socketDir: string }> {
-    const cluster = this.#clusterOf(await this.#options.placeOf(desired));
+    const cluster = this.#clusterOf(await this.#options.specOf(desired));
     const name = this.#nameOf(desired);
     await this.#takeOver(cluster, desired);
     // What is left of its connections may hold locks.
@@ -444,13 +444,13 @@ export class OdooDatabases implements Databases {
     work: (session: TenantSession) => Promise<T>,
   ): Promise<T> {
     const login = await this.#loginOf(desired);
-    const cluster = this.#clusterOf(await this.#options.placeOf(desired));
+    const cluster = this.#clusterOf(await this.#options.specOf(desired));
     await cluster.ensureRole(login.role, login.password);
     return cluster.enter(login, purpose, work);
   }
 
   async #loginOf(desired: DesiredInstance): Promise<TenantLogin> {
-    const place = await this.#options.placeOf(desired);
+    const place = await this.#options.specOf(desired);
     const name = this.#nameOf(desired);
     return { database: name, role: name, password: place.dbPassword };
   }
@@ -459,7 +459,7 @@ export class OdooDatabases implements Databases {
     return databaseName(this.#options.install, desired.id);
   }
 
-  #clusterOf(place: DatabasePlace): Cluster {
+  #clusterOf(place: DatabaseSpec): Cluster {
     return place.own ? new Cluster(place.own) : this.#shared;
   }
 }

@@ -7,7 +7,7 @@ const STOCK = 8;
  * Passwords for the administrators of new instances, with the hashes that Odoo would make of them. An administrator whose hash has
  * all of Odoo's rounds logs in in 0.4 s, else in 0.6 s (70 modules): Odoo then hashes her password anew, in the way of her first page.
  */
-export class ReadyPasswords {
+export class PasswordPool {
   /** By password; those that were taken stay until somebody asks for their hash. */
   readonly #hashes = new Map<string, string>();
   readonly #stock: string[] = [];

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { TenantSession } from '../postgres/tenant-session.ts';
 
 /** What a clone of a template database gets of its own. */
-export interface Personality {
+export interface TenantIdentity {
   readonly url: string;
   readonly login: string;
   readonly passwordHash: string;
@@ -32,7 +32,7 @@ const REPORT_URL = 'http://127.0.0.1:8069';
  * Makes a fresh clone the customer's, in one transaction and before any Odoo has read it
  * (odoo.md §8.3: Odoo keeps these values in memory, and two clones must share none of them).
  */
-export async function personalise(session: TenantSession, who: Personality): Promise<void> {
+export async function personalise(session: TenantSession, who: TenantIdentity): Promise<void> {
   const { admin, company } = await records(session);
   await session.run('BEGIN');
   await renewParameters(session, who.url);
@@ -77,7 +77,7 @@ export async function renewParameters(session: TenantSession, url: string): Prom
 async function renewAdministrator(
   session: TenantSession,
   admin: number,
-  who: Personality,
+  who: TenantIdentity,
 ): Promise<void> {
   await session.run(
     'UPDATE public.res_users SET login = $2, password = $3, active = true WHERE id = $1',
@@ -93,7 +93,7 @@ async function renewAdministrator(
 async function renewCompany(
   session: TenantSession,
   company: number,
-  who: Personality,
+  who: TenantIdentity,
 ): Promise<void> {
   await session.run(
     "UPDATE public.res_company SET name = $2, email = nullif($3, '') WHERE id = $1",

@@ -15,11 +15,11 @@ import { copyTree, type Owner } from '../host/copy-tree.ts';
 import { randomSecret } from '../host/password-hash.ts';
 import { templateDatabaseName } from '../instance/name.ts';
 import { Cluster } from '../postgres/cluster.ts';
-import { SpareClones } from './clone-pool.ts';
+import { ClonePool } from './clone-pool.ts';
 import { dropTemplate } from './template-content.ts';
 import { type OdooInit, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
-import { noteOf, readNote, superfluous, type TemplateNote } from './template-metadata.ts';
+import { noteOf, readNote, superfluous, type TemplateMetadata } from './template-metadata.ts';
 
 /** Who administers an instance's own Postgres: the superuser that the image's first start makes. */
 const OWN_SUPERUSER = 'postgres';
@@ -171,7 +171,7 @@ export class ServerTemplates {
    */
   async trim(
     wanted: ReadonlySet<string>,
-    isStale: (note: TemplateNote) => Promise<boolean>,
+    isStale: (note: TemplateMetadata) => Promise<boolean>,
     now: Date,
   ): Promise<string[]> {
     const { dir } = this.#options;
@@ -259,7 +259,7 @@ export class ServerTemplates {
           containerPrefix: `ms-${install}-server-template`,
         });
         const template = await templates.ensure(image, key, () => {}, signal);
-        await new SpareClones(cluster).stock(template);
+        await new ClonePool(cluster).stock(template);
         // The data directory keeps the spare alone: each copy has one customer.
         await rename(
           join(template.filestoreDir, template.database),
@@ -294,7 +294,7 @@ export class ServerTemplates {
     await this.#options.flush(to);
   }
 
-  async #readNote(hash: string): Promise<TemplateNote | null> {
+  async #readNote(hash: string): Promise<TemplateMetadata | null> {
     return readNote(
       await readFile(join(this.#options.dir, hash, 'note.json'), 'utf8').catch(() => null),
     );

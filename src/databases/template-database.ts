@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { templateDatabaseName } from '../instance/name.ts';
 import type { RepositoryCommit } from '../instance/types.ts';
 import type { Cluster } from '../postgres/cluster.ts';
-import { SpareClones } from './clone-pool.ts';
+import { ClonePool } from './clone-pool.ts';
 import {
   checkInstalled,
   createEmpty,
@@ -18,7 +18,7 @@ import {
   listTemplates,
   noteOf,
   superfluous,
-  type TemplateNote,
+  type TemplateMetadata,
 } from './template-metadata.ts';
 
 /** Runs Odoo once in a container to fill an empty database; throws CommandError when Odoo fails. */
@@ -62,7 +62,7 @@ export class TemplateDatabases {
   /** How many clones of a template are being made just now. */
   readonly #inUse = new Map<string, number>();
   /** What was cloned since the last trim(): a comment written meanwhile would make the clones wait for each other. */
-  readonly #used = new Map<string, TemplateNote>();
+  readonly #used = new Map<string, TemplateMetadata>();
 
   constructor(options: TemplateDatabasesOptions) {
     this.#options = options;
@@ -118,7 +118,7 @@ export class TemplateDatabases {
 
   /** Drops a template database that nobody clones any more, with its role and its files. */
   async remove(template: TemplateDatabase): Promise<void> {
-    await new SpareClones(this.#options.cluster).remove(template.database);
+    await new ClonePool(this.#options.cluster).remove(template.database);
     await dropTemplate(this.#options.cluster, template.database);
     await rm(dirname(template.filestoreDir), { recursive: true, force: true });
   }
@@ -131,7 +131,7 @@ export class TemplateDatabases {
    */
   async trim(
     wanted: ReadonlySet<string>,
-    isStale: (note: TemplateNote) => Promise<boolean>,
+    isStale: (note: TemplateMetadata) => Promise<boolean>,
     now: Date,
   ): Promise<string[]> {
     const { cluster, install } = this.#options;

@@ -20,17 +20,17 @@ const noteSchema = z.object({
 });
 
 /** What the comment on a template database says, as JSON: what it was made of, and when it was last cloned. */
-export type TemplateNote = z.infer<typeof noteSchema>;
+export type TemplateMetadata = z.infer<typeof noteSchema>;
 
 /** What a template made now is made of. */
-export function noteOf(image: string, key: TemplateKey): TemplateNote {
+export function noteOf(image: string, key: TemplateKey): TemplateMetadata {
   const { imageId, lang, countryCode } = key;
   const modules = moduleSet(key.modules);
   return { image, imageId, modules, lang, countryCode, usedAt: new Date().toISOString() };
 }
 
 /** Reads a comment; null when it is none of ours, and such a database is left alone. */
-export function readNote(comment: string | null): TemplateNote | null {
+export function readNote(comment: string | null): TemplateMetadata | null {
   try {
     return noteSchema.parse(JSON.parse(comment ?? ''));
   } catch {
@@ -42,7 +42,7 @@ export function readNote(comment: string | null): TemplateNote | null {
 export async function listTemplates(
   cluster: Cluster,
   install: string,
-): Promise<Array<{ hash: string; isUnfinished: boolean; note: TemplateNote | null }>> {
+): Promise<Array<{ hash: string; isUnfinished: boolean; note: TemplateMetadata | null }>> {
   const prefix = templatePrefix(install);
   const found = await cluster.administer((client) =>
     client.query<{ name: string; comment: string | null }>(
@@ -61,7 +61,7 @@ export async function listTemplates(
 /** A template database that is there. */
 export interface KeptTemplate {
   readonly hash: string;
-  readonly note: TemplateNote;
+  readonly note: TemplateMetadata;
   /** Its image has been replaced since: nothing will ever be cloned from it again. */
   readonly isStale: boolean;
 }

@@ -19,7 +19,7 @@ export async function stopAll(
 }
 
 /** Stops them and removes them. Their data lie outside. */
-export async function takeDownAll(
+export async function removeAll(
   api: DockerApi,
   containers: readonly Container[],
   signal: AbortSignal,

@@ -12,14 +12,14 @@ import { removeStaleHelpers } from '../docker/helpers.ts';
 import type { Images } from '../docker/images.ts';
 import { Networks } from '../docker/networks.ts';
 import { odooOnce } from '../docker/odoo-once.ts';
-import { stopAll, takeDownAll } from '../docker/stopping.ts';
+import { removeAll, stopAll } from '../docker/stopping.ts';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import type { DirectoryMarks } from '../files/directory-mark.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import { digestOf, type RenderInput, renderInstance, type Template } from '../files/render.ts';
 import type { Templates } from '../files/templates.ts';
 import { isFree } from '../host/tcp-ports.ts';
-import { standingOf } from '../instance/decide.ts';
+import { effectiveState } from '../instance/decide.ts';
 import { databaseName, networkOf, projectName } from '../instance/name.ts';
 import type {
   DesiredInstance,
@@ -46,7 +46,7 @@ const PATIENT_INTERVAL = 1_000;
 const CRASHES = 3;
 
 /** How much of a container's log is kept, in characters. */
-const LAST_WORDS = 2_000;
+const LOG_TAIL_LENGTH = 2_000;
 
 /** While it starts, the container itself is looked at this often: a crash should not wait for the deadline. */
 const CONTAINER_CHECK_INTERVAL = 1_000;
@@ -123,7 +123,7 @@ export class ComposeEngine implements Engine {
   async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
     const { dirs, marks, repositories } = this.#options;
     const containers = await this.#containersOf(desired);
-    const standing = standingOf(desired);
+    const standing = effectiveState(desired);
     const owners = {
       directory: await marks.ownerOf(desired),
       containerOwner: containersOwner(containers, desired.identity),
@@ -156,7 +156,7 @@ export class ComposeEngine implements Engine {
     };
   }
 
-  async boundPorts(ports: PortPair): Promise<number[]> {
+  async occupiedPorts(ports: PortPair): Promise<number[]> {
     const { publishAddress } = this.#options;
     const bound: number[] = [];
     for (const port of [ports.http, ports.longpolling])
@@ -289,7 +289,7 @@ export class ComposeEngine implements Engine {
       signal.throwIfAborted();
       if (Date.now() > deadline)
         throw new RetryableError('NotAnswering', 'The instance was started but does not answer.', {
-          cause: new Error(await this.#lastWords(desired)),
+          cause: new Error(await this.#logTail(desired)),
         });
       if (Date.now() > nextCheck) {
         const containers = await this.#containersOf(desired);
@@ -298,7 +298,7 @@ export class ComposeEngine implements Engine {
           // One that ran before was stopped or removed by somebody: the next look starts it again.
           if (desired.wasReady) return;
           throw new RetryableError('StartFailed', 'The instance ended while it was starting.', {
-            cause: new Error(await this.#lastWords(desired)),
+            cause: new Error(await this.#logTail(desired)),
           });
         }
         nextCheck = Date.now() + CONTAINER_CHECK_INTERVAL;
@@ -316,13 +316,13 @@ export class ComposeEngine implements Engine {
     await this.#up(desired, [], signal);
   }
 
-  async takeDown(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    await takeDownAll(this.#options.api, await this.#containersOf(desired), signal);
+  async removeContainers(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    await removeAll(this.#options.api, await this.#containersOf(desired), signal);
   }
 
   async purge(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     const { dirs, install } = this.#options;
-    await this.takeDown(desired, signal);
+    await this.removeContainers(desired, signal);
     await dirs.remove(desired.id);
     const network = networkOf(install, desired.id);
     const isWanted = async () =>
@@ -434,7 +434,7 @@ export class ComposeEngine implements Engine {
       await up().catch(async (cause) => {
         if (!(cause instanceof CommandError) || !NETWORK_GONE.test(cause.stderr)) throw cause;
         // Compose starts the containers that it finds. New ones get the network of today; the data lie outside them.
-        await this.takeDown(desired, signal);
+        await this.removeContainers(desired, signal);
         await up();
       });
     } catch (cause) {
@@ -481,7 +481,7 @@ export class ComposeEngine implements Engine {
       throw new RetryableError(
         'CrashLoop',
         'The instance ends again and again while it starts. The operator finds its last words in the log.',
-        { cause: new Error(await this.#lastWords(desired)) },
+        { cause: new Error(await this.#logTail(desired)) },
       );
     }
   }
@@ -492,12 +492,12 @@ export class ComposeEngine implements Engine {
   }
 
   /** The end of the container's log, for the sidecar's own log alone: it is a tenant's text. */
-  async #lastWords(desired: DesiredInstance): Promise<string> {
+  async #logTail(desired: DesiredInstance): Promise<string> {
     const container = `${projectName(this.#options.install, desired.id)}-odoo`;
     const text = await this.#options
       .docker(containerLogs(container, { tail: 20, follow: false }), { mixed: true })
       .catch(String);
-    return printable(text).slice(-LAST_WORDS);
+    return printable(text).slice(-LOG_TAIL_LENGTH);
   }
 }
 

@@ -8,7 +8,7 @@ import type { Checkout } from '../repositories/checkout-layout.ts';
 import { checkCompose } from './compose-policy.ts';
 import { checkConf } from './conf-policy.ts';
 import type { TemplateText } from './template-language.ts';
-import { viewOf } from './template-variables.ts';
+import { templateVariables } from './template-variables.ts';
 
 /** One folder under `templates/`, read and compiled. */
 export interface Template {
@@ -100,7 +100,7 @@ export function renderInstance(
   secrets: RenderSecrets,
 ): Rendered {
   const digest = digestOf(input);
-  const view = viewOf(template, input, digest);
+  const view = templateVariables(template, input, digest);
   const document = parseCompose(
     template,
     rendered(template, 'docker-compose.yml', template.compose, view),

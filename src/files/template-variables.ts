@@ -10,7 +10,7 @@ const MEMORY_SOFT_MB = 2048;
 const MEMORY_HARD_MB = 2560;
 
 /** The variables of both files; odoo.conf has the secrets beside them. Documented in templates/README.md. */
-export function viewOf(template: Template, input: RenderInput, digest: string) {
+export function templateVariables(template: Template, input: RenderInput, digest: string) {
   const own = instancePaths(input.directory);
   const project = projectName(input.install, input.instance);
   const database = databaseName(input.install, input.instance);

@@ -6,7 +6,7 @@ import type { DesiredInstance, DesiredState, ObservedInstance, Step } from './ty
  */
 export function decide(desired: DesiredInstance, seen: ObservedInstance): Step | null {
   const isUp = seen.containers !== 'none' && seen.containers !== 'stopped';
-  const standing = standingOf(desired);
+  const standing = effectiveState(desired);
 
   if (standing === 'draft') return null;
   const foreign = foreignPart(desired, seen);
@@ -45,7 +45,7 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
       return isUp ? { do: 'stop', because: 'should be stopped' } : null;
 
     case 'removed':
-      return seen.containers === 'none' ? null : { do: 'takeDown', because: 'removed' };
+      return seen.containers === 'none' ? null : { do: 'removeContainers', because: 'removed' };
 
     case 'suspended':
       return isUp ? { do: 'stop', because: 'suspended' } : null;
@@ -83,7 +83,7 @@ function foreignPart(
 }
 
 /** What people wish, unless the subscription stands in its way (subscription.ts decides that). */
-export function standingOf({
+export function effectiveState({
   desiredState,
   subscription,
 }: DesiredInstance): DesiredState | 'suspended' | 'purged' {

@@ -134,7 +134,7 @@ export type Action =
   | 'restart'
   | 'updateAppsList'
   | 'stop'
-  | 'takeDown'
+  | 'removeContainers'
   | 'purge';
 
 /** What to do next and why; `stall` means that only a person can help. */

@@ -10,7 +10,7 @@ type Answer<T> = { readonly one: T } | { readonly error: unknown };
  * Reads things by their numbers, so that many who ask in one moment cost one call: while a call is under way, what is asked for
  * waits for the next one. So nobody is given an answer that is older than her question.
  */
-export class Gathered<T extends { readonly id: number }> {
+export class BatchLoader<T extends { readonly id: number }> {
   readonly #read: (ids: readonly number[]) => Promise<T[]>;
   #underWay: Promise<unknown> = Promise.resolve();
   #next: { readonly ids: Set<number>; readonly answers: Promise<Map<number, Answer<T>>> } | null =

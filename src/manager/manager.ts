@@ -1,5 +1,5 @@
 import type { Invoice, PlanUnit } from '../billing/invoice-types.ts';
-import type { Descents } from '../billing/suspension-limit.ts';
+import type { RecentSuspensions } from '../billing/suspension-limit.ts';
 import { ManagerError } from '../errors.ts';
 import type { Distrust } from '../instance/manager-history.ts';
 import type {
@@ -13,7 +13,7 @@ import type {
   TemplateSummary,
 } from '../instance/types.ts';
 import type { Manager, ManagerFacts } from '../interfaces.ts';
-import { Gathered } from './batch-loader.ts';
+import { BatchLoader } from './batch-loader.ts';
 import {
   desiredInstances,
   done,
@@ -39,16 +39,16 @@ const SUBSCRIPTION = 'microsaas.subscription';
 /** The manager Odoo with the addon `micro_saas`: what a method writes is one call, so one transaction there. */
 export class OdooManager implements Manager {
   readonly #odoo: OdooClient;
-  readonly #desired: Gathered<DesiredInstance>;
+  readonly #desired: BatchLoader<DesiredInstance>;
 
   constructor(odoo: OdooClient) {
     this.#odoo = odoo;
-    this.#desired = new Gathered((ids) =>
+    this.#desired = new BatchLoader((ids) =>
       odoo.call(INSTANCE, 'microsaas_desired', { instance_ids: ids }, desiredInstances),
     );
   }
 
-  hello(installId: string): Promise<ManagerFacts> {
+  handshake(installId: string): Promise<ManagerFacts> {
     return this.#odoo.call(INSTANCE, 'microsaas_hello', { install_id: installId }, facts);
   }
 
@@ -149,12 +149,12 @@ export class OdooManager implements Manager {
     await this.#odoo.call(INSTANCE, 'microsaas_restore', args, done);
   }
 
-  descents(instanceId: number): Promise<Descents> {
+  recentSuspensions(instanceId: number): Promise<RecentSuspensions> {
     const args = { instance_id: instanceId };
     return this.#odoo.call(SUBSCRIPTION, 'microsaas_descents', args, descents);
   }
 
-  async askToGoOn(instanceId: number, { fleet, taken }: Descents): Promise<void> {
+  async requestApproval(instanceId: number, { fleet, taken }: RecentSuspensions): Promise<void> {
     const args = { instance_id: instanceId, taken, fleet };
     await this.#odoo.call(SUBSCRIPTION, 'microsaas_ask_to_go_on', args, done);
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Period, Subscription, SubscriptionChange } from '../billing/subscription-types.ts';
-import type { Descents } from '../billing/suspension-limit.ts';
+import type { RecentSuspensions } from '../billing/suspension-limit.ts';
 import { day, id } from './odoo-values.ts';
 
 /* The shapes that the addon's methods give and take for subscriptions, and what they mean here. */
@@ -55,13 +55,13 @@ const period = z
       money: row.money || null,
       sold: row.sold || null,
       replaces: row.replaces,
-      counted: row.counted
+      applied: row.counted
         ? {
             before: row.counted.before,
             after: row.counted.after,
             days: row.counted.days,
             taken: row.counted.taken,
-            takenBackOn: row.counted.taken_back_on,
+            reversedOn: row.counted.taken_back_on,
           }
         : null,
     }),
@@ -108,18 +108,18 @@ export const subscription = z
       reason: row.reason,
       terms: { ...terms, finalNotice },
       periods: row.periods,
-      told: row.told,
+      sentNotices: row.told,
       suspendedAt: row.suspended_at,
       finalNoticeAt: row.final_notice_at,
       archivedAt: row.archived_at,
       dataRemovedAt: row.data_removed_at,
-      hiddenAt: row.hidden_at,
+      removedAt: row.hidden_at,
     }),
   );
 
 export const descents = z
   .object({ taken: count, fleet: count, is_approved: z.boolean() })
-  .transform(({ is_approved: isApproved, ...row }): Descents => ({ ...row, isApproved }));
+  .transform(({ is_approved: isApproved, ...row }): RecentSuspensions => ({ ...row, isApproved }));
 
 /** A change as `microsaas_report` takes it; undefined members are not sent and so not written. */
 export function subscriptionRow(change: SubscriptionChange): Record<string, unknown> {
@@ -133,15 +133,15 @@ export function subscriptionRow(change: SubscriptionChange): Record<string, unkn
     final_notice_at: change.finalNoticeAt,
     archived_at: change.archivedAt,
     data_removed_at: change.dataRemovedAt,
-    hidden_at: change.hiddenAt,
-    periods: change.periods?.map(({ counted, isFirst, lineId, missingSince }) => ({
+    hidden_at: change.removedAt,
+    periods: change.periods?.map(({ applied, isFirst, lineId, missingSince }) => ({
       line_id: lineId,
       is_first: isFirst,
-      before: counted?.before ?? '',
-      after: counted?.after ?? '',
-      days: counted?.days ?? 0,
-      taken: counted?.taken ?? 0,
-      taken_back_on: counted?.takenBackOn ?? '',
+      before: applied?.before ?? '',
+      after: applied?.after ?? '',
+      days: applied?.days ?? 0,
+      taken: applied?.taken ?? 0,
+      taken_back_on: applied?.reversedOn ?? '',
       missing_since: missingSince,
     })),
     notices: change.notices?.map(({ kind, period: tells }) => ({ kind, period: tells })),

@@ -96,7 +96,7 @@ chapter('killed at every step, the next sidecar makes it good', () => {
 
   scenario('Remove, and back', async ({ instances, sidecar }) => {
     for (const delay of DELAYS) {
-      await killedAt(sidecar, stepOf(row.id, 'takeDown'), delay, press('action_remove'));
+      await killedAt(sidecar, stepOf(row.id, 'removeContainers'), delay, press('action_remove'));
       await instances.reaches(row.id, 'removed');
       await press('action_restaurar')();
       await instances.reaches(row.id, 'running', 60);

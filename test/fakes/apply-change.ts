@@ -13,8 +13,8 @@ export function applyChange(before: Subscription, change: SubscriptionChange): S
     periods: before.periods.map((period) => {
       const booked = periods.find(({ lineId }) => lineId === period.lineId);
       if (!booked) return period;
-      return { ...period, counted: booked.counted, missingSince: booked.missingSince };
+      return { ...period, applied: booked.applied, missingSince: booked.missingSince };
     }),
-    told: [...before.told, ...notices.map(noticeKey)],
+    sentNotices: [...before.sentNotices, ...notices.map(noticeKey)],
   };
 }

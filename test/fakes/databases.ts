@@ -1,5 +1,5 @@
 import { foreignData, RetryableError, TerminalError } from '../../src/errors.ts';
-import { standingOf } from '../../src/instance/decide.ts';
+import { effectiveState } from '../../src/instance/decide.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../../src/instance/types.ts';
 import type { Databases } from '../../src/interfaces.ts';
 import { hasOwnDatabase } from './engine.ts';
@@ -74,7 +74,7 @@ export class FakeDatabases implements Databases {
   }
 
   async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
-    if (hasOwnDatabase(desired) && standingOf(desired) !== 'purged') {
+    if (hasOwnDatabase(desired) && effectiveState(desired) !== 'purged') {
       if (!this.#isDatabaseUp(desired.id)) return 'offline';
     } else this.#checkHere();
     if (!this.present.has(desired.id)) return 'absent';

@@ -1,5 +1,5 @@
 import { foreignData, PortTakenError, RetryableError, TerminalError } from '../../src/errors.ts';
-import { standingOf } from '../../src/instance/decide.ts';
+import { effectiveState } from '../../src/instance/decide.ts';
 import type {
   DesiredInstance,
   MarkedInstance,
@@ -59,7 +59,7 @@ export class FakeEngine implements Engine {
 
   async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
     this.#checkHere();
-    if (standingOf(desired) === 'purged' && !this.projects.has(desired.id)) return NOTHING;
+    if (effectiveState(desired) === 'purged' && !this.projects.has(desired.id)) return NOTHING;
     const project = this.#projectOf(desired.id);
     const wanted = filesFor(desired);
     const fetched = desired.repositories.every(({ commit }) => this.checkouts.has(commit));
@@ -98,7 +98,7 @@ export class FakeEngine implements Engine {
     return this.projects.get(id)?.mark ?? null;
   }
 
-  async boundPorts({ http, longpolling }: PortPair): Promise<number[]> {
+  async occupiedPorts({ http, longpolling }: PortPair): Promise<number[]> {
     return [http, longpolling].filter(
       (port) => this.foreignPorts.has(port) || this.#portOwners.has(port),
     );
@@ -189,7 +189,7 @@ export class FakeEngine implements Engine {
     await this.start(desired);
   }
 
-  async takeDown({ id }: DesiredInstance): Promise<void> {
+  async removeContainers({ id }: DesiredInstance): Promise<void> {
     this.#checkHere();
     this.changes += 1;
     this.die(id);

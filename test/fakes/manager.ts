@@ -1,6 +1,6 @@
 import { wholeUnits } from '../../src/billing/claim-policy.ts';
 import type { Invoice, InvoiceLine, PlanUnit } from '../../src/billing/invoice-types.ts';
-import type { Descents } from '../../src/billing/suspension-limit.ts';
+import type { RecentSuspensions } from '../../src/billing/suspension-limit.ts';
 import { ManagerError } from '../../src/errors.ts';
 import type { Distrust } from '../../src/instance/manager-history.ts';
 import type {
@@ -84,7 +84,7 @@ export class FakeManager implements Manager {
     this.#longpolling = new FreePorts(ranges.longpollingPorts);
   }
 
-  async hello(installId: string): Promise<ManagerFacts> {
+  async handshake(installId: string): Promise<ManagerFacts> {
     this.#checkHere();
     this.#installId ||= installId;
     return {
@@ -208,7 +208,7 @@ export class FakeManager implements Manager {
     for (const template of templates) this.templates.set(template.code, template);
   }
 
-  async descents(instanceId: number): Promise<Descents> {
+  async recentSuspensions(instanceId: number): Promise<RecentSuspensions> {
     this.#checkHere();
     const rows = [...this.rows.values()].flatMap(({ subscription }) => subscription ?? []);
     const hourAgo = new Date(this.now().getTime() - 3_600_000);
@@ -220,7 +220,7 @@ export class FakeManager implements Manager {
     return { taken: taken.length, fleet: fleet.length, isApproved };
   }
 
-  async askToGoOn(instanceId: number): Promise<void> {
+  async requestApproval(instanceId: number): Promise<void> {
     this.#checkHere();
     this.waiting.add(instanceId);
   }

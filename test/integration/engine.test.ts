@@ -50,7 +50,7 @@ describe('the engine on a real Docker', function () {
     expect((await host.engine.observe(gone)).data).to.equal('absent');
     await host.engine.stop(gone, signal);
     expect(await state(), 'it was asked to end').to.equal('exited 0');
-    await host.engine.takeDown(gone, signal);
+    await host.engine.removeContainers(gone, signal);
     expect(await containers({ desiredState: 'removed' })).to.equal('none');
     await host.engine.purge(gone, signal);
   });

@@ -76,8 +76,8 @@ describe('an instance with a Postgres of its own, from a prepared data directory
         builds += 1;
         return usual.init(asked);
       },
-      placeOf: async (desired) => {
-        const place = await usual.placeOf(desired);
+      specOf: async (desired) => {
+        const place = await usual.specOf(desired);
         const { directory, pgdata } = dirs.paths(desired.id);
         const own = { ...(await superuser(desired)), postgres: ofImage, directory, pgdata };
         await dirs.prepare(desired.id, { odoo: place.owner, postgres: POSTGRES, isNew: true });

@@ -50,9 +50,9 @@ describe('the three RPC ways to the real Odoo 19', function () {
   for (const rpc of RPCS) {
     it(`sells, claims and reports over ${rpc}`, async () => {
       const manager = new OdooManager(connect({ ...bot, rpc }));
-      const facts = await manager.hello('abc123');
+      const facts = await manager.handshake('abc123');
       expect(facts).to.include({ installId: 'abc123' });
-      expect(await manager.hello('other1')).to.deep.equal(facts);
+      expect(await manager.handshake('other1')).to.deep.equal(facts);
 
       const invoiceId = await sell();
       expect(await manager.unclaimed(10)).to.include(invoiceId);

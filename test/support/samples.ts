@@ -31,7 +31,7 @@ export function aPeriod(over: Partial<Period> = {}): Period {
     sold: { unit: 1, quantity: 1, removed: [] },
     replaces: 0,
     paidAt: null,
-    counted: null,
+    applied: null,
     missingSince: null,
     ...over,
   };
@@ -47,12 +47,12 @@ export function aSubscription(over: Partial<Subscription> = {}): Subscription {
     reason: '',
     terms: TERMS,
     periods: [aPeriod()],
-    told: [],
+    sentNotices: [],
     suspendedAt: null,
     finalNoticeAt: null,
     archivedAt: null,
     dataRemovedAt: null,
-    hiddenAt: null,
+    removedAt: null,
     ...over,
   };
 }

@@ -1,12 +1,12 @@
 import { pino } from 'pino';
-import { Calendar } from '../../src/controller/clock-guard.ts';
-import { Daemon } from '../../src/controller/controller.ts';
-import type { World } from '../../src/controller/controller-context.ts';
+import { ClockGuard } from '../../src/controller/clock-guard.ts';
+import { Controller } from '../../src/controller/controller.ts';
+import type { ControllerContext } from '../../src/controller/controller-context.ts';
 import { Liveness } from '../../src/controller/liveness.ts';
 import { ManagerCheck } from '../../src/controller/manager-check.ts';
 import { Reporter } from '../../src/controller/reporter.ts';
-import { makeRooms } from '../../src/controller/start-slots.ts';
-import { Brake } from '../../src/controller/suspension-limiter.ts';
+import { makeSlots } from '../../src/controller/start-slots.ts';
+import { SuspensionLimiter } from '../../src/controller/suspension-limiter.ts';
 import { FakeArchives } from '../fakes/archives.ts';
 import { HeldTime } from '../fakes/clock.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
@@ -31,18 +31,18 @@ export class Simulation {
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
   readonly memory = new FakeMemory();
   hasMemory = true;
-  readonly rooms = makeRooms(2);
+  readonly rooms = makeSlots(2);
   readonly disk = new FakeDisk();
   readonly firewall = new FakeFirewall();
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
   /** What the sidecar wrote into its log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
   life = new Life();
-  #daemon: Daemon | null = null;
+  #controller: Controller | null = null;
 
-  get daemon(): Daemon {
-    if (this.#daemon === null) throw new Error('no sidecar runs');
-    return this.#daemon;
+  get daemon(): Controller {
+    if (this.#controller === null) throw new Error('no sidecar runs');
+    return this.#controller;
   }
 
   /** How often anything but the manager was changed. */
@@ -51,7 +51,7 @@ export class Simulation {
   }
 
   /** All that one run of the controller sees of the world. */
-  world(life: Life = this.life): World {
+  context(life: Life = this.life): ControllerContext {
     const manager = life.around('manager', this.manager);
     const engine = life.around('engine', this.engine);
     const databases = life.around('databases', this.databases);
@@ -68,21 +68,21 @@ export class Simulation {
       engine,
       databases,
       archives: life.around('archives', this.archives),
-      brake: new Brake(manager),
-      calendar: new Calendar(
+      suspensionLimiter: new SuspensionLimiter(manager),
+      clockGuard: new ClockGuard(
         this.time.now,
         () => this.time.now().getTime(),
         () => {},
       ),
       reporter: new Reporter(manager, () => {}),
       limits: LIMITS,
-      rooms: this.rooms,
+      slots: this.rooms,
       liveness: new Liveness({
         probe: async (id) => this.engine.health(id),
         now: this.time.now,
-        onChange: (id) => this.#daemon?.hurry([`instance:${id}`]),
+        onChange: (id) => this.#controller?.addNow([`instance:${id}`]),
       }),
-      oneByOne: (work) => work(),
+      withPortLock: (work) => work(),
       hasMemory: () => this.hasMemory,
       disk: this.disk,
       firewall: this.firewall,
@@ -94,18 +94,18 @@ export class Simulation {
   /** Starts a sidecar. @param life of its own, so that it can be killed */
   async start(life: Life = new Life()): Promise<void> {
     this.life = life;
-    this.#daemon = new Daemon({ world: this.world(life), pollSeconds: POLL_SECONDS });
+    this.#controller = new Controller({ context: this.context(life), pollSeconds: POLL_SECONDS });
     this.people.nudge = (key) => {
-      if (!life.isOver) this.#daemon?.hurry([key]);
+      if (!life.isOver) this.#controller?.addNow([key]);
     };
-    await this.#daemon.start();
+    await this.#controller.start();
   }
 
   /** Ends the sidecar: in order, or — when its life is over — as what the kernel leaves of it. */
   async stop(): Promise<void> {
     this.people.nudge = () => {};
-    const stopped = this.#daemon?.stop();
-    this.#daemon = null;
+    const stopped = this.#controller?.stop();
+    this.#controller = null;
     await this.time.pass(100);
     await stopped;
   }

@@ -1,4 +1,4 @@
-import { LADDER, REMOVAL_LADDER, type RungRule } from '../../src/billing/dunning.ts';
+import { DUNNING_STAGES, REMOVAL_STAGES, type StageRule } from '../../src/billing/dunning.ts';
 import { STATES } from '../../src/billing/subscription-state.ts';
 import type { Terms } from '../../src/billing/subscription-types.ts';
 import { TERMS } from './samples.ts';
@@ -153,10 +153,10 @@ function diagram(): string[] {
   return ['```mermaid', 'stateDiagram-v2', '    [*] --> draft', ...lines, '```'];
 }
 
-function ladder(rules: readonly RungRule[], top: string): string[] {
+function ladder(rules: readonly StageRule[], top: string): string[] {
   const steps = rules.map(
-    ({ means, rung, wait }, index) =>
-      `    ${index === 0 ? `top["${top}"]` : rules[index - 1]?.rung} -->|"${wait}"| ${rung}["<b>${rung}</b><br/>${means}"]`,
+    ({ means, stage, wait }, index) =>
+      `    ${index === 0 ? `top["${top}"]` : rules[index - 1]?.stage} -->|"${wait}"| ${stage}["<b>${stage}</b><br/>${means}"]`,
   );
   return ['```mermaid', 'flowchart TD', ...steps, '```'];
 }
@@ -181,11 +181,11 @@ export function subscriptionDoc(): string {
     'Each rung is taken at most once and counts from the recorded moment of the one before, one look takes at most one',
     'rung: after a month of downtime nobody’s data is gone in one night. A payment ends the way down.',
     '',
-    ...ladder(LADDER, 'the service has lapsed'),
+    ...ladder(DUNNING_STAGES, 'the service has lapsed'),
     '',
     'After *Remove*:',
     '',
-    ...ladder(REMOVAL_LADDER, 'a person pressed Remove'),
+    ...ladder(REMOVAL_STAGES, 'a person pressed Remove'),
     '',
     '## Every state and every event',
     'With 7 days of notice, 3 of grace, 30 of retention, 7 of final notice, and a plan that suspends after a refund.',

@@ -51,13 +51,13 @@ export class Story {
   /** One look: at most one rung. @returns whether another look is due at once. */
   look(): boolean {
     const verdict = this.decide();
-    const { change, rung } = verdict;
+    const { change, stage } = verdict;
     this.reviewDay = verdict.reviewAt?.toISOString().slice(0, 10) ?? '';
-    if (rung === 'archive') {
+    if (stage === 'archive') {
       this.archives += 1;
       this.write({ ...change, archivedAt: this.#noon });
     } else if (change) this.write(change);
-    return change !== null || rung !== null;
+    return change !== null || stage !== null;
   }
 
   /** Looks until nothing changes any more. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { OdooDatabases, type OdooDatabasesOptions } from '../../src/databases/databases.ts';
 import { runOdooInit } from '../../src/databases/odoo-init.ts';
-import { ReadyPasswords } from '../../src/databases/password-pool.ts';
+import { PasswordPool } from '../../src/databases/password-pool.ts';
 import { dockerCli } from '../../src/docker/docker-cli.ts';
 import { InstanceDirs } from '../../src/files/instance-dir.ts';
 import { flushFileSystem, runServer } from '../../src/postgres/scratch-postgres.ts';
@@ -25,7 +25,7 @@ export async function tenantDatabases(
   { dataDir, install, server }: TenantPostgres,
   change: (usual: OdooDatabasesOptions) => Partial<OdooDatabasesOptions> = () => ({}),
 ): Promise<TenantDatabases> {
-  const passwords = new ReadyPasswords();
+  const passwords = new PasswordPool();
   const dirs = new InstanceDirs(dataDir, () => passwords.take());
   const imageId = await run('docker', ['image', 'inspect', '--format', '{{.Id}}', images.odoo]);
   const owner = await odooUser();
@@ -38,7 +38,7 @@ export async function tenantDatabases(
     flush: flushFileSystem,
     passwords,
     init: (asked) => runOdooInit({ install, docker }, { ...asked, checkouts: [], owner }),
-    placeOf: async (desired) => {
+    specOf: async (desired) => {
       const { adminPassword, dbPassword } = await dirs.makeSecrets(desired.id);
       return {
         own: null,

@@ -35,7 +35,7 @@ const SCENARIOS: readonly Scenario[] = [
       sim.engine.stolenPorts.add(20_000);
       sim.people.pay();
     },
-    through: ['manager.suggestPorts', 'engine.boundPorts', 'engine.start'],
+    through: ['manager.suggestPorts', 'engine.occupiedPorts', 'engine.start'],
   },
   {
     name: 'a stop',
@@ -53,7 +53,7 @@ const SCENARIOS: readonly Scenario[] = [
     name: 'a removal',
     before: (sim) => void sim.people.pay(),
     act: (sim) => void sim.people.press(1, 'remove'),
-    through: ['engine.takeDown'],
+    through: ['engine.removeContainers'],
   },
 ];
 

@@ -119,7 +119,7 @@ describe('The manager’s database is restored from an older copy', function () 
       return calls;
     };
     const calls = await play(Number.POSITIVE_INFINITY, 'before');
-    expect(calls).to.include.members(['manager.hello', 'memory.write', 'manager.distrust']);
+    expect(calls).to.include.members(['manager.handshake', 'memory.write', 'manager.distrust']);
     for (const [at, call] of calls.entries())
       for (const moment of ['before', 'after'] as const)
         await play(at, moment).catch((cause) => {

@@ -8,7 +8,7 @@ import { endpoint, type OdooConnection, type Transport } from './transport.ts';
  * odoo-await, made safe for one call. Its client options go to `http.request` as they are, which is
  * the only place where a time limit and a path prefix can be handed in: it offers neither itself.
  */
-class OneCall extends OdooAwait {
+class XmlRpcClient extends OdooAwait {
   /** Declared static in odoo-await's types by mistake; it is read and set on the object. */
   declare uid: number;
   readonly #url: string;
@@ -105,7 +105,7 @@ export function xmlrpc(connection: OdooConnection): Transport {
   const asUser = session((signal) =>
     attempt(
       'authenticate',
-      async (): Promise<number> => new OneCall(connection, 0, signal).connect(),
+      async (): Promise<number> => new XmlRpcClient(connection, 0, signal).connect(),
     ),
   );
 
@@ -117,7 +117,7 @@ export function xmlrpc(connection: OdooConnection): Transport {
       return asUser(
         (uid) =>
           attempt(`${model}.${method}`, () =>
-            new OneCall(connection, uid, signal).execute_kw(model, method, params()),
+            new XmlRpcClient(connection, uid, signal).execute_kw(model, method, params()),
           ),
         signal,
       );

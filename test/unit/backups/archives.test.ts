@@ -56,8 +56,8 @@ describe('ArchiveStore', () => {
       await writeFile(join(directory, 'secrets', name), name);
   });
 
-  const removed = (hiddenAt: Date | null = new Date('2026-11-24T10:15:00Z')) =>
-    anInstance({ id: 7, subscription: aSubscription({ hiddenAt }) });
+  const removed = (removedAt: Date | null = new Date('2026-11-24T10:15:00Z')) =>
+    anInstance({ id: 7, subscription: aSubscription({ removedAt: removedAt }) });
   const damage = (file: string) => writeFile(join(dataDir, 'archives', NAME, file), 'rubbish');
   const reasonOf = async (work: Promise<unknown>) =>
     work.then(

@@ -29,7 +29,7 @@ function happen(story: Story, { isFaithful, stopsByHand }: Habits, random: () =>
   const months = random() < 0.2 ? 3 : 1;
   const paid = periods.filter(isPaid);
   if (isFaithful) {
-    if (startDay && left <= 5 && !periods.some((it) => !it.counted)) story.pay({ months });
+    if (startDay && left <= 5 && !periods.some((it) => !it.applied)) story.pay({ months });
   } else {
     if (random() < 0.03) story.pay({ months });
     if (random() < 0.004 && paid[0]) story.moveMoney({ reversedRatio: 1 }, paid[0].lineId);
@@ -53,12 +53,12 @@ function isPaid({ money }: Period): boolean {
 function areBooksRight({ subscription: { dataRemovedAt, periods, startDay } }: Story): boolean {
   if (!startDay || dataRemovedAt) return true;
   return periods.every((period) => {
-    const { counted, missingSince, money } = period;
-    const given = counted ? counted.days - counted.taken : 0;
-    if (isPaid(period)) return counted?.taken === 0 && missingSince === null;
+    const { applied, missingSince, money } = period;
+    const given = applied ? applied.days - applied.taken : 0;
+    if (isPaid(period)) return applied?.taken === 0 && missingSince === null;
     if (money?.reversedRatio === 1) return given === 0 && missingSince === null;
     const share = money?.paymentState === 'paid' ? 1 - (money?.reversedRatio ?? 0) : 0;
-    return missingSince !== null || given === Math.ceil((counted?.days ?? 0) * share - 1e-3);
+    return missingSince !== null || given === Math.ceil((applied?.days ?? 0) * share - 1e-3);
   });
 }
 
@@ -78,7 +78,7 @@ function brokenService(story: Story, { isFaithful, stopsByHand }: Habits): strin
 
 /** The last day that what was counted can have led to: its latest beginning and all the days given. */
 function latestEnd({ subscription, today }: Story): string {
-  const counted = subscription.periods.flatMap(({ counted: it }) =>
+  const counted = subscription.periods.flatMap(({ applied: it }) =>
     it && it.days > it.taken ? [it] : [],
   );
   const starts = counted.map(({ after, days }) => addDays(after, -days));

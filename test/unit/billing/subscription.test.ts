@@ -522,7 +522,7 @@ describe('The ladder', () => {
     const story = begun({ notice: 0, grace: 0, retention: 0, finalNotice: 0 }).sleep(31);
     const rungs = [];
     for (let look = 0; look < 6; look++) {
-      rungs.push(story.decide().rung);
+      rungs.push(story.decide().stage);
       story.look();
     }
     expect(rungs).to.deep.equal(['suspend', 'finalNotice', 'archive', 'remove', null, null]);

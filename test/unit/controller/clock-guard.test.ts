@@ -1,18 +1,18 @@
 import { expect } from 'chai';
-import { Calendar } from '../../../src/controller/clock-guard.ts';
+import { ClockGuard } from '../../../src/controller/clock-guard.ts';
 
 const HOUR = 3_600_000;
 
 describe('Calendar', () => {
   let clock: number;
   let uptime: number;
-  let calendar: Calendar;
+  let calendar: ClockGuard;
   let said: boolean[];
   beforeEach(() => {
     said = [];
     clock = Date.parse('2026-11-22T12:00:00Z');
     uptime = 50_000;
-    calendar = new Calendar(
+    calendar = new ClockGuard(
       () => new Date(clock),
       () => uptime,
       (isCertain) => void said.push(isCertain),

@@ -3,7 +3,7 @@ import { ManagerError, RetryableError } from '../../../src/errors.ts';
 import { anInstance, aPlan, aRepository } from '../../support/samples.ts';
 import { Simulation } from '../../support/simulation.ts';
 
-describe('Daemon', () => {
+describe('Controller', () => {
   let sim: Simulation;
   beforeEach(() => {
     sim = new Simulation();
@@ -520,7 +520,7 @@ describe('Daemon', () => {
     const { daemon } = sim;
     await sim.stop();
     await daemon.stop();
-    daemon.hurry(['invoice:1']);
+    daemon.addNow(['invoice:1']);
     expect(daemon.backlog).to.equal(0);
   });
 });

@@ -21,7 +21,7 @@ const CALLS: Record<Action, string> = {
   restart: 'engine.restart',
   updateAppsList: 'engine.updateAppsList',
   stop: 'engine.stop',
-  takeDown: 'engine.takeDown',
+  removeContainers: 'engine.removeContainers',
   purge: 'engine.purge',
 };
 
@@ -40,7 +40,7 @@ const HISTORIES: ReadonlyArray<readonly Action[]> = [
     ...(['awaitAnswer', 'updateAppsList'] as const),
   ],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'stop'],
-  ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'takeDown'],
+  ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'removeContainers'],
 ];
 
 /** Nobody starts containers before the database is there. */
@@ -65,18 +65,18 @@ describe('reconcile', () => {
   };
 
   /** One look at the instance, to its end. @returns what it threw, or null. */
-  async function look(change: Partial<{ again: AbortSignal; stop: AbortSignal }> = {}) {
+  async function look(change: Partial<{ superseded: AbortSignal; stop: AbortSignal }> = {}) {
     const never = new AbortController().signal;
     const signals = {
       stop: never,
-      again: never,
-      look: () => {},
+      superseded: never,
+      markObserved: () => {},
       aside: atOnce,
       failures: 0,
       ...change,
     };
     let outcome: unknown;
-    const looking = reconcile(ID, sim.world(life), signals)
+    const looking = reconcile(ID, sim.context(life), signals)
       .then(() => null)
       .catch((error: unknown) => error)
       .then((value) => {
@@ -109,7 +109,7 @@ describe('reconcile', () => {
       restart: (desired) => sim.engine.restart(desired),
       updateAppsList: (desired) => sim.engine.updateAppsList(desired),
       stop: (desired) => sim.engine.stop(desired),
-      takeDown: (desired) => sim.engine.takeDown(desired),
+      removeContainers: (desired) => sim.engine.removeContainers(desired),
       purge: (desired) => sim.engine.purge(desired),
     };
     for (const step of history) await steps[step]({ ...row() });
@@ -235,11 +235,11 @@ describe('reconcile', () => {
 
   it('stops after a step, without a report, when a person presses something meanwhile', async () => {
     sim.manager.insert({ desiredState: 'running' });
-    const again = new AbortController();
+    const superseded = new AbortController();
     life.trap((call, moment) => {
-      if (call === 'engine.render' && moment === 'after') again.abort();
+      if (call === 'engine.render' && moment === 'after') superseded.abort();
     });
-    expect(await look({ again: again.signal })).to.equal(null);
+    expect(await look({ superseded: superseded.signal })).to.equal(null);
     expect(life.calls).not.to.include('databases.create');
     expect(row().state).to.equal('draft');
   });

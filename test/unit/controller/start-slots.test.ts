@@ -1,14 +1,14 @@
 import { expect } from 'chai';
-import { Room } from '../../../src/controller/start-slots.ts';
+import { SlotPool } from '../../../src/controller/start-slots.ts';
 import { HeldTime } from '../../fakes/clock.ts';
 
 describe('Room', () => {
   let time: HeldTime;
-  let room: Room;
+  let room: SlotPool;
   let begun: string[];
   beforeEach(() => {
     time = new HeldTime();
-    room = new Room({ places: 2, turnMs: 1_000 });
+    room = new SlotPool({ slots: 2, turnMs: 1_000 });
     begun = [];
   });
   afterEach(() => time.release());

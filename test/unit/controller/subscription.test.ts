@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Money, Period } from '../../../src/billing/subscription-types.ts';
-import { Calendar } from '../../../src/controller/clock-guard.ts';
-import type { World } from '../../../src/controller/controller-context.ts';
+import { ClockGuard } from '../../../src/controller/clock-guard.ts';
+import type { ControllerContext } from '../../../src/controller/controller-context.ts';
 import { reconcile } from '../../../src/controller/reconcile.ts';
 import { RetryableError, TerminalError } from '../../../src/errors.ts';
 import type { DesiredState } from '../../../src/instance/types.ts';
@@ -17,7 +17,7 @@ describe('A subscription and its instance', function () {
   this.timeout(60_000);
   let sim: Simulation;
   let life: Life;
-  let world: World;
+  let world: ControllerContext;
   beforeEach(() => {
     sim = new Simulation();
     life = new Life();
@@ -43,7 +43,13 @@ describe('A subscription and its instance', function () {
   async function look(id: number): Promise<void> {
     const never = new AbortController().signal;
     let isOver = false;
-    const signals = { stop: never, again: never, look: () => {}, aside: atOnce, failures: 0 };
+    const signals = {
+      stop: never,
+      superseded: never,
+      markObserved: () => {},
+      aside: atOnce,
+      failures: 0,
+    };
     void reconcile(id, world, signals)
       .catch(() => {}) // killed, or to be tried again: the next poll shows what became of it
       .then(() => {
@@ -66,7 +72,7 @@ describe('A subscription and its instance', function () {
   /** A sidecar starts, with nothing in its memory. */
   function start(of = new Life()): void {
     life = of;
-    world = sim.world(of);
+    world = sim.context(of);
   }
 
   async function sell(count = 1): Promise<void> {
@@ -377,7 +383,7 @@ describe('A subscription and its instance', function () {
       world = {
         ...world,
         now: jumped,
-        calendar: new Calendar(
+        clockGuard: new ClockGuard(
           jumped,
           () => now().getTime(),
           () => {},

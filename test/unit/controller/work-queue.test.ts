@@ -117,12 +117,12 @@ describe('WorkQueue', () => {
   it('works no more on a key that was added before the work looked afresh', async () => {
     queue.add('a');
     queue.add('a');
-    run(0).signals.look();
+    run(0).signals.markObserved();
     run(0).end();
     await time.pass(5_000);
     expect([keys(), queue.size]).to.deep.equal(['a', 0]);
     queue.add('a');
-    run(1).signals.look();
+    run(1).signals.markObserved();
     queue.add('a');
     run(1).end();
     await time.pass(0);
@@ -166,16 +166,16 @@ describe('WorkQueue', () => {
 
   describe('hurry', () => {
     it('begins at once, and does not cut short what it has begun', () => {
-      queue.hurry('a');
+      queue.addNow('a');
       expect(keys()).to.equal('a');
-      expect(run(0).signals.again.aborted).to.equal(false);
+      expect(run(0).signals.superseded.aborted).to.equal(false);
     });
 
     it('ends the backing off and forgets the failures', async () => {
       queue.add('a');
       run(0).fail();
       await time.pass(500);
-      queue.hurry('a');
+      queue.addNow('a');
       expect(keys()).to.equal('a a');
       run(1).fail();
       await time.pass(980);
@@ -187,18 +187,18 @@ describe('WorkQueue', () => {
 
     it('tells the work under way, and takes the key up again when it ends', async () => {
       queue.add('a');
-      queue.hurry('a');
-      expect(run(0).signals.again.aborted).to.equal(true);
+      queue.addNow('a');
+      expect(run(0).signals.superseded.aborted).to.equal(true);
       run(0).end();
       await time.pass(0);
       expect(keys()).to.equal('a a');
-      expect(run(1).signals.again.aborted).to.equal(false);
+      expect(run(1).signals.superseded.aborted).to.equal(false);
     });
 
     it('takes the key up again although the work under way looks afresh', async () => {
       queue.add('a');
-      queue.hurry('a');
-      run(0).signals.look();
+      queue.addNow('a');
+      run(0).signals.markObserved();
       run(0).end();
       await time.pass(0);
       expect(keys()).to.equal('a a');
@@ -206,7 +206,7 @@ describe('WorkQueue', () => {
 
     it('takes the key up again at once even when the work under way fails', async () => {
       queue.add('a');
-      queue.hurry('a');
+      queue.addNow('a');
       run(0).fail();
       await time.pass(0);
       expect(keys()).to.equal('a a');
@@ -227,7 +227,7 @@ describe('WorkQueue', () => {
       run(1).end();
       await closed;
       queue.add('d');
-      queue.hurry('e');
+      queue.addNow('e');
       await time.pass(10_000);
       expect(keys()).to.equal('a b');
       expect(failures).to.deep.equal([]);

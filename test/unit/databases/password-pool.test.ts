@@ -1,12 +1,12 @@
 import { expect } from 'chai';
-import { ReadyPasswords } from '../../../src/databases/password-pool.ts';
+import { PasswordPool } from '../../../src/databases/password-pool.ts';
 
 const roundsOf = (hash: string) => Number(hash.split('$')[2]);
 
 describe('ReadyPasswords', () => {
   it('has hashes with all of Odoo’s rounds for what it has made ready, and quick ones for the rest', async function () {
     this.timeout(60_000);
-    const passwords = new ReadyPasswords();
+    const passwords = new PasswordPool();
     const early = passwords.take();
     expect(roundsOf(await passwords.hashOf(early))).to.equal(1_000);
     await Promise.all([passwords.restock(), passwords.restock()]);
@@ -18,7 +18,7 @@ describe('ReadyPasswords', () => {
 
   it('gives a ready hash away once: two databases never share a salt', async function () {
     this.timeout(60_000);
-    const passwords = new ReadyPasswords();
+    const passwords = new PasswordPool();
     await passwords.restock();
     const password = passwords.take();
     expect(await passwords.hashOf(password)).not.to.equal(await passwords.hashOf(password));

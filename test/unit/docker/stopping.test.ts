@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Container, DockerApi } from '../../../src/docker/docker-api.ts';
-import { stopAll, takeDownAll } from '../../../src/docker/stopping.ts';
+import { removeAll, stopAll } from '../../../src/docker/stopping.ts';
 
 function aContainer(service: string, over: Partial<Container> = {}, needs = ''): Container {
   return {
@@ -44,7 +44,7 @@ describe('stopping', () => {
   });
 
   it('stops containers whose labels of Compose are gone or turn in a circle', async () => {
-    await takeDownAll(
+    await removeAll(
       docker,
       [aContainer('a', {}, 'b:x'), aContainer('b', {}, 'a:x'), aContainer('c', { labels: {} })],
       signal,

@@ -2,7 +2,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { viewOf } from '../../../src/files/template-variables.ts';
+import { templateVariables } from '../../../src/files/template-variables.ts';
 import { loadTemplates } from '../../../src/files/templates.ts';
 import { anInput, SECRETS, TEMPLATES } from './instances.ts';
 
@@ -68,7 +68,7 @@ describe('templates', () => {
       ([, name]) => name,
     );
     const template = (await loadTemplates(TEMPLATES)).get('odoo');
-    const { paths, ...view } = viewOf(template, anInput(), '');
+    const { paths, ...view } = templateVariables(template, anInput(), '');
     const names = [
       ...Object.keys({ ...view, ...SECRETS }),
       ...Object.keys(paths).map((it) => `paths.${it}`),

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import { ManagerError } from '../../../src/errors.ts';
-import { Gathered } from '../../../src/manager/batch-loader.ts';
+import { BatchLoader } from '../../../src/manager/batch-loader.ts';
 
 /** Reads that are answered by hand, one after the other. */
 function readByHand(broken: ReadonlyMap<number, ManagerError> = new Map()) {
   const calls: Array<readonly number[]> = [];
   const answers: Array<() => void> = [];
-  const gathered = new Gathered<{ id: number; call: number }>(async (ids) => {
+  const gathered = new BatchLoader<{ id: number; call: number }>(async (ids) => {
     const call = calls.push(ids);
     await new Promise<void>((resolve) => answers.push(resolve));
     for (const id of ids) if (broken.has(id)) throw broken.get(id);

@@ -33,7 +33,7 @@ describe('OdooManager', () => {
       checkpoint: 3,
       highest_instance: 7,
     });
-    expect(await manager.hello('abc123')).to.deep.equal({
+    expect(await manager.handshake('abc123')).to.deep.equal({
       installId: 'abc123',
       addonVersion: '19.0.1.0.0',
       httpPorts: [20000, 24999],
@@ -83,7 +83,7 @@ describe('OdooManager', () => {
     expect(subscription?.terms).to.include({ finalNotice: 7, refund: 'suspend' });
     const [first, correction] = subscription?.periods ?? [];
     expect(first?.money?.reversedRatio).to.equal(1);
-    expect(first?.counted?.takenBackOn).to.equal('2026-11-22');
+    expect(first?.applied?.reversedOn).to.equal('2026-11-22');
     expect(correction).to.deep.include({ money: null, sold: null, counted: null, replaces: 11 });
   });
 
