@@ -84,7 +84,7 @@ describe('OdooManager', () => {
     const [first, correction] = subscription?.periods ?? [];
     expect(first?.money?.reversedRatio).to.equal(1);
     expect(first?.applied?.reversedOn).to.equal('2026-11-22');
-    expect(correction).to.deep.include({ money: null, sold: null, counted: null, replaces: 11 });
+    expect(correction).to.deep.include({ money: null, sold: null, applied: null, replaces: 11 });
   });
 
   it('reads an invoice, and {} as none', async () => {
