@@ -1,8 +1,8 @@
 import { access, constants } from 'node:fs/promises';
 import type { Config } from './config.ts';
-import { numbersOnHost } from './controller/manager-check.ts';
+import { instanceIdsOnHost } from './controller/manager-check.ts';
 import { measureRoom } from './host/disk.ts';
-import { DISTRUSTED, judgeManager } from './instance/manager-history.ts';
+import { DISTRUST_MESSAGES, checkManagerHistory } from './instance/manager-history.ts';
 import { countedByState } from './instance-table.ts';
 import { redact } from './log.ts';
 import { printable } from './printable.ts';
@@ -12,7 +12,7 @@ interface Check {
   readonly name: string;
   /** Resolves with what was found. */
   readonly probe: () => Promise<string>;
-  readonly mend: string;
+  readonly fix: string;
 }
 
 /** What should be mended, though everything works as it is. */
@@ -28,24 +28,24 @@ const MIN_FREE_BYTES = 5 * 1024 ** 3;
 
 /** Checks everything the sidecar needs and prints a line each. @returns whether all is well. */
 export async function doctor(config: Config): Promise<boolean> {
-  let isWell = true;
+  let isHealthy = true;
   for (const check of await checks(config)) {
     try {
       process.stdout.write(`ok    ${check.name}: ${await check.probe()}\n`);
     } catch (error) {
       const isWarning = error instanceof Warning;
-      isWell &&= isWarning;
+      isHealthy &&= isWarning;
       const found = redact((error as Error).message)
         .trim()
         .split('\n')
         .at(-1);
       const verdict = isWarning ? 'WARN' : 'FAIL';
       process.stdout.write(
-        `${verdict}  ${check.name}: ${printable(found ?? '')}\n      mend: ${check.mend}\n`,
+        `${verdict}  ${check.name}: ${printable(found ?? '')}\n      mend: ${check.fix}\n`,
       );
     }
   }
-  return isWell;
+  return isHealthy;
 }
 
 async function checks(config: Config): Promise<Check[]> {
@@ -60,7 +60,7 @@ async function checks(config: Config): Promise<Check[]> {
         await api.ping();
         return `engine ${await docker(['docker', 'version', '--format', '{{.Server.Version}}'])}`;
       },
-      mend: `start Docker, and let the sidecar reach ${config.docker.socket}`,
+      fix: `start Docker, and let the sidecar reach ${config.docker.socket}`,
     },
     {
       name: "Docker's age",
@@ -80,7 +80,7 @@ async function checks(config: Config): Promise<Check[]> {
           );
         return `engine ${engine}, runc ${runc || 'unknown'}`;
       },
-      mend: `update to Docker ${OLDEST_DOCKER.join('.')} and runc ${OLDEST_RUNC.join('.')} or later, or check the distribution's security notices`,
+      fix: `update to Docker ${OLDEST_DOCKER.join('.')} and runc ${OLDEST_RUNC.join('.')} or later, or check the distribution's security notices`,
     },
     {
       name: 'Compose',
@@ -89,21 +89,21 @@ async function checks(config: Config): Promise<Check[]> {
         if (!/^v?([2-9]|\d\d)\./.test(version)) throw new Error(`found ${version}`);
         return version;
       },
-      mend: 'install the Compose plugin, version 2 or later',
+      fix: 'install the Compose plugin, version 2 or later',
     },
     {
       name: 'Odoo',
       probe: async () => {
-        const numbers = await numbersOnHost({ databases, engine });
+        const numbers = await instanceIdsOnHost({ databases, engine });
         const facts = await manager.handshake(install);
         if (facts.installId !== install)
           throw new Error(`it belongs to install ${facts.installId}, this is ${install}`);
         const highest = Math.max(0, ...numbers);
-        const distrust = judgeManager(await managerMemory.read(), facts, highest);
-        if (distrust) throw new Error(DISTRUSTED[distrust]);
+        const distrust = checkManagerHistory(await managerMemory.read(), facts, highest);
+        if (distrust) throw new Error(DISTRUST_MESSAGES[distrust]);
         return `addon ${facts.addonVersion} at ${config.manager.url}`;
       },
-      mend: 'check manager.url, manager.database and the API key: Settings > MicroSaaS > Connect a sidecar makes a new one',
+      fix: 'check manager.url, manager.database and the API key: Settings > MicroSaaS > Connect a sidecar makes a new one',
     },
     {
       name: "The bot's rights",
@@ -111,7 +111,7 @@ async function checks(config: Config): Promise<Check[]> {
         await Promise.all([manager.unclaimed(1), manager.due(1), manager.states()]);
         return 'paid invoices and instances can be read';
       },
-      mend: 'give the bot user the group "MicroSaaS sidecar" in Odoo',
+      fix: 'give the bot user the group "MicroSaaS sidecar" in Odoo',
     },
     {
       name: 'Postgres',
@@ -119,7 +119,7 @@ async function checks(config: Config): Promise<Check[]> {
         await databases.ping();
         return config.postgres.socketDir;
       },
-      mend: 'start the Postgres of the instances, and check postgres.socketDir and its password',
+      fix: 'start the Postgres of the instances, and check postgres.socketDir and its password',
     },
     {
       name: 'Templates',
@@ -128,7 +128,7 @@ async function checks(config: Config): Promise<Check[]> {
         for (const template of templates.all) await images.id(template.image);
         return templates.all.map((template) => template.code).join(', ');
       },
-      mend: 'correct the template named above, or pull its image',
+      fix: 'correct the template named above, or pull its image',
     },
     {
       name: 'Instances',
@@ -138,7 +138,7 @@ async function checks(config: Config): Promise<Check[]> {
         if (states.includes('error')) throw new Warning(counted);
         return counted;
       },
-      mend: 'microsaas ps says which they are and why; Odoo has the whole sentence on each',
+      fix: 'microsaas ps says which they are and why; Odoo has the whole sentence on each',
     },
     {
       name: 'Firewall',
@@ -147,7 +147,7 @@ async function checks(config: Config): Promise<Check[]> {
         await firewall.check();
         return 'instances reach the internet alone';
       },
-      mend: `restart the sidecar, whose log says why there are no rules; the image ${config.egress.image} must be here, and the kernel have nf_tables`,
+      fix: `restart the sidecar, whose log says why there are no rules; the image ${config.egress.image} must be here, and the kernel have nf_tables`,
     },
     {
       name: 'Disk',
@@ -161,7 +161,7 @@ async function checks(config: Config): Promise<Check[]> {
         if (share < MIN_FREE_SHARE || bytes < MIN_FREE_BYTES) throw new Error(`only ${found}`);
         return found;
       },
-      mend: 'free at least a tenth of the disk, and 5 GB, where dataDir lies',
+      fix: 'free at least a tenth of the disk, and 5 GB, where dataDir lies',
     },
   ];
 }

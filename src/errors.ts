@@ -56,14 +56,14 @@ export class PortTakenError extends ReasonedError {
 export class TenantDatabaseError extends RetryableError {
   constructor(database: string, cause: unknown) {
     super('TenantDatabase', "The customer's own database did not do what was asked of it.", {
-      cause: new Error(String((cause as Error)?.message ?? cause).slice(0, MOST_QUOTED)),
+      cause: new Error(String((cause as Error)?.message ?? cause).slice(0, MAX_QUOTED)),
       detail: database,
     });
   }
 }
 
 /** How much of a stranger's error is kept, in characters. */
-const MOST_QUOTED = 500;
+const MAX_QUOTED = 500;
 
 /** The configuration is wrong. Names the key, what was expected and what was found. */
 export class ConfigError extends Error {

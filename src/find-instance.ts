@@ -10,7 +10,7 @@ export interface ListedInstance {
 }
 
 /** How many of several that fit are named. */
-const NAMED = 10;
+const MAX_NAMED = 10;
 
 /**
  * The instance that an operator means: by its number, its name, or a part of the name that no other has. Names are labels and need
@@ -43,8 +43,8 @@ function folded(name: string): string {
 }
 
 function severalFit(wanted: string, found: readonly ListedInstance[]): string {
-  const lines = found.slice(0, NAMED).map(({ id, name }) => `  ${id}  ${printable(name)}`);
-  const rest = found.length > NAMED ? [`  and ${found.length - NAMED} more`] : [];
+  const lines = found.slice(0, MAX_NAMED).map(({ id, name }) => `  ${id}  ${printable(name)}`);
+  const rest = found.length > MAX_NAMED ? [`  and ${found.length - MAX_NAMED} more`] : [];
   const title = `${found.length} instances fit “${printable(wanted)}”; give the number of one:`;
   return [title, ...lines, ...rest].join('\n');
 }

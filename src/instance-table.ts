@@ -2,7 +2,7 @@ import type { DesiredInstance } from './instance/types.ts';
 import { printable } from './printable.ts';
 
 /** The longest text in a column; what is longer is cut. */
-const WIDEST = 40;
+const MAX_WIDTH = 40;
 
 const COLUMNS = ['ID', 'NAME', 'STATE', 'REASON', 'ADDRESS', 'CUSTOMER'] as const;
 
@@ -35,7 +35,7 @@ function byNeed(one: DesiredInstance, other: DesiredInstance): number {
 function cell(text: string): string {
   const letters = [...printable(text)];
   if (letters.length === 0) return '-';
-  return letters.length > WIDEST ? `${letters.slice(0, WIDEST - 1).join('')}…` : letters.join('');
+  return letters.length > MAX_WIDTH ? `${letters.slice(0, MAX_WIDTH - 1).join('')}…` : letters.join('');
 }
 
 function padded(text: string, width: number): string {

@@ -52,7 +52,7 @@ program
   .description('list the instances, those in error first')
   .option('-a, --all', 'removed ones too')
   .action(async (options: { all?: boolean }) => {
-    const all = await everyInstance(await assemble(config()));
+    const all = await allInstances(await assemble(config()));
     const shown = all.filter(({ state }) => options.all || state !== 'removed');
     process.stdout.write(instanceTable(shown));
   });
@@ -69,7 +69,7 @@ program
     // A number needs no Odoo: a log is looked at when something is wrong.
     const id = /^\d+$/.test(instance)
       ? Number(instance)
-      : (await instanceMeant(instance, sidecar)).id;
+      : (await resolveInstance(instance, sidecar)).id;
     if (id === 0 || !(await sidecar.engine.list()).has(id))
       throw new ConfigError(
         `instance ${id} has no container here; microsaas ps lists all instances`,
@@ -90,7 +90,7 @@ program
   .action(async (instance: string, options: { json?: boolean }) => {
     const sidecar = await assemble(config());
     const { databases, dirs, engine } = sidecar;
-    const desired = await instanceMeant(instance, sidecar);
+    const desired = await resolveInstance(instance, sidecar);
     if (!desired.wasReady)
       throw new ConfigError(
         `instance ${desired.id}: expected one that has run, found one that has not`,
@@ -147,16 +147,16 @@ program
   });
 
 /** @throws ConfigError when none or several fit */
-async function instanceMeant(text: string, sidecar: Sidecar): Promise<DesiredInstance> {
+async function resolveInstance(text: string, sidecar: Sidecar): Promise<DesiredInstance> {
   const isNumber = /^\d+$/.test(text);
   const candidates = isNumber
     ? await sidecar.manager.desired([Number(text)])
-    : await everyInstance(sidecar);
+    : await allInstances(sidecar);
   return findInstance(text, candidates);
 }
 
 /** What Odoo knows of every instance. */
-async function everyInstance({ manager }: Sidecar): Promise<DesiredInstance[]> {
+async function allInstances({ manager }: Sidecar): Promise<DesiredInstance[]> {
   return manager.desired([...(await manager.states()).keys()]);
 }
 

@@ -1,7 +1,7 @@
 import type { Config } from './config.ts';
-import { describe, type LostInstance, numbersOnHost } from './controller/manager-check.ts';
+import { describeLost, type LostInstance, instanceIdsOnHost } from './controller/manager-check.ts';
 import { ConfigError } from './errors.ts';
-import { DISTRUSTED, judgeManager } from './instance/manager-history.ts';
+import { DISTRUST_MESSAGES, checkManagerHistory } from './instance/manager-history.ts';
 import type { MarkedInstance } from './instance/types.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
@@ -23,21 +23,21 @@ interface Found extends LostInstance {
 export async function reconcileHost(config: Config, confirm: boolean): Promise<string[]> {
   const sidecar = await assemble(config);
   const { engine, install, manager, managerMemory } = sidecar;
-  const found = await look(sidecar);
+  const found = await inspectHost(sidecar);
   const facts = await manager.handshake(install);
   if (facts.installId !== install)
     throw new ConfigError(`the manager belongs to install ${facts.installId}, this is ${install}`);
   const memory = await managerMemory.read();
   const highest = Math.max(0, ...found.map(({ id }) => id));
-  const distrust = judgeManager(memory, facts, highest);
-  const strange = found.filter(({ record }) => record !== 'its own');
+  const distrust = checkManagerHistory(memory, facts, highest);
+  const mismatched = found.filter(({ record }) => record !== 'its own');
   const lines = [
-    distrust ? DISTRUSTED[distrust] : "the manager's database is the one this host works for",
-    ...strange.map((it) => `${describe(it, engine)} (${SAID[it.record]})`),
+    distrust ? DISTRUST_MESSAGES[distrust] : "the manager's database is the one this host works for",
+    ...mismatched.map((it) => `${describeLost(it, engine)} (${RECORD_LABEL[it.record]})`),
   ];
-  if (!confirm) return [...lines, ...(distrust || strange.length > 0 ? [HOW] : [])];
+  if (!confirm) return [...lines, ...(distrust || mismatched.length > 0 ? [CONFIRM_HINT] : [])];
 
-  const marked = strange.flatMap(({ marked, running, hasData }) =>
+  const marked = mismatched.flatMap(({ marked, running, hasData }) =>
     marked ? [{ ...marked, running, hasData }] : [],
   );
   const adopted = new Set(await manager.adopt(marked));
@@ -50,7 +50,7 @@ export async function reconcileHost(config: Config, confirm: boolean): Promise<s
   });
   return [
     ...lines,
-    ...strange.map(({ id }) =>
+    ...mismatched.map(({ id }) =>
       adopted.has(id)
         ? `${id}: has its record in Odoo again; check its customer, invoice and dates there`
         : `${id}: left as it is; a person must look`,
@@ -59,19 +59,19 @@ export async function reconcileHost(config: Config, confirm: boolean): Promise<s
   ];
 }
 
-const SAID = {
+const RECORD_LABEL = {
   'its own': '',
   lost: 'not in Odoo',
   taken: "Odoo's record of this number is another",
 };
 
-const HOW =
+const CONFIRM_HINT =
   'with --confirm each of these gets its record in Odoo again, under its number, and the sidecar goes on';
 
-async function look({ databases, engine, manager }: Sidecar): Promise<Found[]> {
+async function inspectHost({ databases, engine, manager }: Sidecar): Promise<Found[]> {
   const [containers, ids, withDatabase] = await Promise.all([
     engine.list(),
-    numbersOnHost({ databases, engine }),
+    instanceIdsOnHost({ databases, engine }),
     databases.numbers(),
   ]);
   const rows = new Map((await manager.desired(ids)).map((row) => [row.id, row.identity]));

@@ -14,7 +14,7 @@ import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
 import { effectiveState } from './instance/decide.ts';
-import { DISTRUSTED, type Distrust } from './instance/manager-history.ts';
+import { DISTRUST_MESSAGES, type Distrust } from './instance/manager-history.ts';
 import { countedByState } from './instance-table.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
@@ -188,7 +188,7 @@ async function readiness(
     check(databases.ping()),
   ]);
   const starting = 'answers, but the sidecar is still introducing itself';
-  const trouble = hasBegun ? distrust && DISTRUSTED[distrust] : starting;
+  const trouble = hasBegun ? distrust && DISTRUST_MESSAGES[distrust] : starting;
   return { odoo: odoo === true && trouble ? trouble : odoo, docker, postgres };
 }
 

@@ -2,16 +2,16 @@ import type { Invoice, InvoiceLine, PlanUnit } from './invoice-types.ts';
 import type { Money } from './subscription-types.ts';
 
 export interface ClaimLimits {
-  /** More paid units than this on one line wait for a person's word. */
+  /** More paid units than this on one line need a person's approval. */
   readonly unitsPerLine: number;
-  /** More unclaimed paid units of one plan than this wait for a person's word. */
+  /** More unclaimed paid units of one plan than this need a person's approval. */
   readonly claimsPerPlan: number;
 }
 
 export interface ClaimDecision {
   /** The units that are owed an instance now, in line and unit order. */
   readonly units: readonly PlanUnit[];
-  /** Why the rest waits for a person, or null. */
+  /** Why the rest is held for a person's approval, or null. */
   readonly hold: { readonly reason: string; readonly message: string } | null;
 }
 
@@ -26,9 +26,9 @@ export function decideClaim(invoice: Invoice, limits: ClaimLimits): ClaimDecisio
   // Held units no longer count as backlog, so the reason may be gone: only a person ends a hold.
   if (invoice.hold !== '' && !invoice.approved) return NOTHING;
   if (!isPaid(invoice, invoice.inPaymentIsPaid))
-    return { units: [], hold: creditToLookAt(invoice) };
+    return { units: [], hold: unlinkedCreditHold(invoice) };
   const units: PlanUnit[] = [];
-  for (const line of invoice.lines.filter(sellsByItself)) {
+  for (const line of invoice.lines.filter(isSellable)) {
     const hold = invoice.approved ? null : reasonToHold(line, invoice, limits);
     if (hold) return { units: [], hold };
     if (line.isSincePlan || invoice.approved) units.push(...unclaimedUnits(line));
@@ -36,7 +36,7 @@ export function decideClaim(invoice: Invoice, limits: ClaimLimits): ClaimDecisio
   return { units, hold: null };
 }
 
-/** Whether the customer's money for an invoice, or for one line of it, is here and has stayed. */
+/** Whether an invoice, or one line of it, is paid and not reversed. */
 export function isPaid(money: Money, inPaymentIsPaid: boolean): boolean {
   const { moveType, paymentState, reversedRatio, state } = money;
   const paid = paymentState === 'paid' || (inPaymentIsPaid && paymentState === 'in_payment');
@@ -44,7 +44,7 @@ export function isPaid(money: Money, inPaymentIsPaid: boolean): boolean {
   return moveType === 'out_invoice' && state === 'posted' && paid && reversedRatio < 1;
 }
 
-function sellsByItself(line: InvoiceLine): boolean {
+function isSellable(line: InvoiceLine): boolean {
   const sells = line.displayType === 'product' && line.isPlan && line.provision === 'automatic';
   return sells && line.priceSubtotal >= 0 && line.planSince !== '';
 }
@@ -62,10 +62,10 @@ export function wholeUnits(quantity: number): number {
   return quantity >= 1 ? Math.floor(quantity) : 0;
 }
 
-/** A credit note that names no invoice has settled this one: it may take the sale back, or pay for it. */
-function creditToLookAt(invoice: Invoice): ClaimDecision['hold'] {
+/** A credit note that names no invoice is reconciled with this one: it may reverse the sale, or pay for it. */
+function unlinkedCreditHold(invoice: Invoice): ClaimDecision['hold'] {
   const sells = invoice.lines.some(
-    (line) => sellsByItself(line) && unclaimedUnits(line).length > 0,
+    (line) => isSellable(line) && unclaimedUnits(line).length > 0,
   );
   if (invoice.unlinkedCredit === '' || invoice.approved || !sells) return null;
   return {
@@ -105,7 +105,7 @@ function reasonToHold(
   return null;
 }
 
-/** What was invoiced and paid before the product became a plan is history; paid since, it may have been meant as a sale. */
+/** Invoiced and paid before the product became a plan: sells nothing. Paid since: a person decides whether it was meant as a sale. */
 function olderThanPlan(line: InvoiceLine, invoice: Invoice): ClaimDecision['hold'] {
   if (invoice.paidDay < line.planSince) return null;
   return {

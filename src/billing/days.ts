@@ -1,9 +1,9 @@
 /*
- * Days are 'YYYY-MM-DD' in somebody's time zone, '' while not set; as text they compare like the days they name.
+ * Days are ISO dates ('YYYY-MM-DD') in a company's time zone, '' while not set; they sort and compare as text.
  */
 
-const MINUTE = 60_000;
-const DAY = 24 * 60 * MINUTE;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
@@ -12,7 +12,7 @@ export function dayIn(timeZone: string, now: Date): string {
   return formatOf(timeZone).format(now);
 }
 
-/** Making a format costs far more than using it. */
+/** Cached: constructing a DateTimeFormat costs far more than using it. */
 function formatOf(timeZone: string): Intl.DateTimeFormat {
   const known = formats.get(timeZone);
   if (known) return known;
@@ -30,13 +30,13 @@ function makeFormat(timeZone: string): Intl.DateTimeFormat {
   }
 }
 
-/** The moment, to the minute, at which a day begins in a time zone, also where that is not at midnight. */
+/** The moment, to the minute, at which a day begins in a time zone, also where daylight saving skips midnight. */
 export function startOfDay(timeZone: string, day: string): Date {
   const noonInUtc = Date.parse(`${day}T12:00:00Z`);
-  let before = noonInUtc - 28 * 60 * MINUTE;
-  let after = noonInUtc + 16 * 60 * MINUTE;
-  while (after - before > MINUTE) {
-    const middle = before + Math.floor((after - before) / MINUTE / 2) * MINUTE;
+  let before = noonInUtc - 28 * 60 * MINUTE_MS;
+  let after = noonInUtc + 16 * 60 * MINUTE_MS;
+  while (after - before > MINUTE_MS) {
+    const middle = before + Math.floor((after - before) / MINUTE_MS / 2) * MINUTE_MS;
     if (dayIn(timeZone, new Date(middle)) < day) before = middle;
     else after = middle;
   }
@@ -45,8 +45,8 @@ export function startOfDay(timeZone: string, day: string): Date {
 
 /**
  * The same day of the month `months` later, or the last day of a shorter month: 2026-01-31 and 1 → 2026-02-28.
- * @param anchor the day of the month to come back to: 2026-02-28, 1 and 31 → 2026-03-31. It counts where `day` is
- *   what a month has of it.
+ * @param anchor the day of the month to return to: 2026-02-28, 1 and 31 → 2026-03-31. Used only where `day` is the anchor
+ *   as its month has it; 0: none.
  */
 export function addMonths(day: string, months: number, anchor = 0): string {
   const [year = 0, month = 0, dayOfMonth = 0] = day.split('-').map(Number);
@@ -58,12 +58,12 @@ export function addMonths(day: string, months: number, anchor = 0): string {
 }
 
 export function addDays(day: string, days: number): string {
-  return new Date(Date.parse(day) + days * DAY).toISOString().slice(0, 10);
+  return new Date(Date.parse(day) + days * DAY_MS).toISOString().slice(0, 10);
 }
 
 /** How many days `to` is after `from`; below zero when it is before. */
 export function daysBetween(from: string, to: string): number {
-  return Math.round((Date.parse(to) - Date.parse(from)) / DAY);
+  return Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS);
 }
 
 export function laterOf(a: string, b: string): string {

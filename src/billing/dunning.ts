@@ -1,11 +1,11 @@
 import { addDays, dayIn, laterOf } from './days.ts';
 import type { Moments, Stage, Terms } from './subscription-types.ts';
 
-/** One rung: what it waits for, for how long, and where the moment it was taken is kept. */
+/** One dunning stage: what it waits for, for how long, and in which field the moment it was entered is kept. */
 export interface StageRule {
   readonly stage: Stage;
-  readonly mark: keyof Moments;
-  /** The moment from which it counts; null: subscription.ts says when the service has lapsed. */
+  readonly moment: keyof Moments;
+  /** The moment from which the wait counts; null: subscription.ts decides when the service has lapsed. */
   readonly since: keyof Moments | null;
   readonly days: (terms: Terms) => number;
   /** `days`, in words. */
@@ -13,11 +13,11 @@ export interface StageRule {
   readonly means: string;
 }
 
-/** The way down for who does not pay. No rung but the first looks at the last paid day. */
+/** The stages of an unpaid subscription. Only the first depends on the last paid day. */
 export const DUNNING_STAGES: readonly StageRule[] = [
   {
     stage: 'suspend',
-    mark: 'suspendedAt',
+    moment: 'suspendedAt',
     since: null,
     days: (terms) => terms.grace,
     wait: 'last paid day + grace; at once when refunded; no grace when cancelled',
@@ -25,7 +25,7 @@ export const DUNNING_STAGES: readonly StageRule[] = [
   },
   {
     stage: 'finalNotice',
-    mark: 'finalNoticeAt',
+    moment: 'finalNoticeAt',
     since: 'suspendedAt',
     days: (terms) => Math.max(0, terms.retention - terms.finalNotice),
     wait: 'retention − final notice',
@@ -33,7 +33,7 @@ export const DUNNING_STAGES: readonly StageRule[] = [
   },
   {
     stage: 'archive',
-    mark: 'archivedAt',
+    moment: 'archivedAt',
     since: 'finalNoticeAt',
     days: (terms) => Math.min(terms.finalNotice, terms.retention),
     wait: 'final notice',
@@ -41,19 +41,19 @@ export const DUNNING_STAGES: readonly StageRule[] = [
   },
   {
     stage: 'remove',
-    mark: 'dataRemovedAt',
+    moment: 'dataRemovedAt',
     since: 'archivedAt',
     days: () => 0,
-    wait: 'the next look',
+    wait: 'the next review',
     means: 'container, database, role and files are removed; the archive stays',
   },
 ];
 
-/** The way down after *Remove*: the container is gone at once, the data when retention ends. */
+/** The stages after *Remove*: the containers are removed at once, the data when retention ends. */
 export const REMOVAL_STAGES: readonly StageRule[] = [
   {
     stage: 'finalNotice',
-    mark: 'finalNoticeAt',
+    moment: 'finalNoticeAt',
     since: 'removedAt',
     days: (terms) => Math.max(0, terms.retention - terms.finalNotice),
     wait: 'retention − final notice, from the last paid day where it was paid since',
@@ -61,7 +61,7 @@ export const REMOVAL_STAGES: readonly StageRule[] = [
   },
   {
     stage: 'archive',
-    mark: 'archivedAt',
+    moment: 'archivedAt',
     since: 'finalNoticeAt',
     days: (terms) => Math.min(terms.finalNotice, terms.retention),
     wait: 'final notice',
@@ -69,17 +69,17 @@ export const REMOVAL_STAGES: readonly StageRule[] = [
   },
   {
     stage: 'remove',
-    mark: 'dataRemovedAt',
+    moment: 'dataRemovedAt',
     since: 'archivedAt',
     days: () => 0,
-    wait: 'the next look',
+    wait: 'the next review',
     means: 'as above',
   },
 ];
 
 /**
- * The next rung and the day from which it is due: at once, '', for the first one of who has lapsed; null at the end.
- * @param paidUntil the day until which a removed instance was paid since, or '': its data wait that much longer
+ * The next stage and the day from which it is due: '' (at once) for the first stage of a lapsed subscription; null after the last.
+ * @param paidUntil the last paid day by payments since the instance was removed, or '': its data are kept that much longer
  */
 export function nextStage(
   stages: readonly StageRule[],
@@ -88,7 +88,7 @@ export function nextStage(
   timeZone: string,
   paidUntil = '',
 ): { readonly rule: StageRule; readonly day: string } | null {
-  const rule = stages.find(({ mark }) => moments[mark] === null);
+  const rule = stages.find(({ moment: mark }) => moments[mark] === null);
   if (!rule) return null;
   const since = rule.since && moments[rule.since];
   if (!since) return { rule, day: '' };
@@ -97,7 +97,7 @@ export function nextStage(
   return { rule, day: addDays(base, rule.days(terms)) };
 }
 
-/** Until when the data of a removed instance are kept. @param paidUntil as in nextRung() */
+/** The last day on which the data of a removed instance are kept. @param paidUntil as in nextStage() */
 export function removedDataKeptUntil(
   { finalNoticeAt, removedAt }: Moments,
   terms: Terms,

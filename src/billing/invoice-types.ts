@@ -1,4 +1,4 @@
-/** One whole unit of a paid plan line, which is owed one instance. */
+/** One whole unit of a paid plan line, for which one instance is owed. */
 export interface PlanUnit {
   readonly lineId: number;
   /** 1, 2, 3 … up to the line's whole quantity. */
@@ -7,7 +7,7 @@ export interface PlanUnit {
 
 export interface InvoiceLine {
   readonly id: number;
-  /** Odoo's display type; only `product` lines sell anything. */
+  /** Odoo's display type; only `product` lines are sales. */
   readonly displayType: string;
   readonly quantity: number;
   readonly productTemplateId: number;
@@ -16,12 +16,12 @@ export interface InvoiceLine {
   readonly provision: 'automatic' | 'manual';
   /** The day the product became a plan, or ''. */
   readonly planSince: string;
-  /** Invoiced since then. The manager knows: it takes days in the company's time zone. */
+  /** Invoiced since then, by the manager's reckoning in the company's time zone. */
   readonly isSincePlan: boolean;
-  /** Names of the subscriptions that this line, copied from what sold them, may be meant to renew. */
+  /** Names of the subscriptions that this line may be meant to renew: it is a copy of the line that sold them. */
   readonly mayRenew: readonly string[];
   readonly claimedUnits: readonly number[];
-  /** Paid units of this plan, over all invoices, that nobody has claimed or held. */
+  /** Paid units of this plan, over all invoices, that are neither claimed nor held. */
   readonly backlog: number;
 }
 
@@ -35,18 +35,18 @@ export interface Invoice {
   /** Whether one whose payment the bank has not confirmed yet counts as paid. */
   readonly inPaymentIsPaid: boolean;
   readonly invoiceDay: string;
-  /** In the company's time zone; only of what is paid. */
+  /** In the company's time zone; '' while it is not paid. */
   readonly paidDay: string;
   readonly partnerId: number;
-  /** A person said that the held units may be provisioned. */
+  /** A person has approved the held units. */
   readonly approved: boolean;
   /** Reason of the present hold, or ''. */
   readonly hold: string;
-  /** 0 … 1: how much of the total has been credited by posted credit notes. */
+  /** 0 … 1: the share of the total that posted credit notes have credited. */
   readonly reversedRatio: number;
-  /** A credit note of the same plan that settled it without naming an invoice, or ''. */
+  /** A credit note of the same plan that is reconciled with it and names no invoice, or ''. */
   readonly unlinkedCredit: string;
   readonly lines: readonly InvoiceLine[];
-  /** Instances whose subscriptions it pays for, or did, or a credit note takes the money from. */
+  /** Instances whose subscriptions it pays for, has paid for, or credits as a credit note. */
   readonly instanceIds: readonly number[];
 }

@@ -6,49 +6,48 @@ export interface PeriodRules {
   readonly now: Date;
   readonly timeZone: string;
   readonly inPaymentIsPaid: boolean;
-  /** False: money that is missing is left for later, see decideSubscription(). */
-  readonly mayTakeBack: boolean;
+  /** False: missing money reverses nothing for now, see decideSubscription(). */
+  readonly mayReverse: boolean;
 }
 
 export interface AppliedPeriods {
   readonly endDay: string;
   readonly periods: readonly Period[];
-  /** Whether a period was counted, or money that went back came again. */
-  readonly hasGiven: boolean;
-  /** Renewals counted for the first time. */
+  /** Whether a period was applied, or a reversed one reinstated. */
+  readonly hasAddedDays: boolean;
+  /** Renewals applied for the first time. */
   readonly renewed: readonly Period[];
-  /** Counted periods whose money went back and that the plan does not take back. */
+  /** Applied periods whose payment was reversed and that the plan does not reverse. */
   readonly unpaid: readonly Period[];
-  /** When the first of those whose money is missing will have been reconsidered for long enough. */
+  /** When the reconsideration time of the first period with missing money ends. */
   readonly reconsiderUntil: Date | null;
 }
 
-const HOUR = 3_600_000;
+const HOUR_MS = 3_600_000;
 
-/** The last paid day and the periods, as they become while they are gone through. */
+/** The last paid day and the periods, updated while they are applied. */
 interface Ledger {
   endDay: string;
   readonly periods: Period[];
 }
 
 /**
- * Moves the last paid day by what became of the money: a paid line adds its months once; a line whose money went back,
- * or a part of it, takes days away in proportion; paid again gives them back. However often it is asked, each line
- * counts once.
+ * Moves the last paid day by the payments: a paid line adds its months once; a line that was reversed, in full or in part, takes
+ * days away in proportion; paid again it is reinstated. Idempotent: however often it is applied, each line counts once.
  */
 export function applyPeriods(subscription: Subscription, rules: PeriodRules): AppliedPeriods {
   const ledger: Ledger = { endDay: subscription.endDay, periods: [...subscription.periods] };
-  // What goes back goes first, so that a correction finds its original out of the way.
-  const missing = settleMissing(ledger, subscription, rules);
-  const paid = countPaid(ledger, subscription, rules);
+  // Reversals first, so that a correction finds its original reversed.
+  const missing = reverseMissing(ledger, subscription, rules);
+  const paid = applyPaid(ledger, subscription, rules);
   return { ...ledger, ...missing, ...paid };
 }
 
-/** Takes days back whose money has been missing for long enough, and remembers since when the others' is. */
-function settleMissing(
+/** Reverses periods whose money has been missing for the reconsideration time, and notes since when it is missing for others. */
+function reverseMissing(
   ledger: Ledger,
   { startDay, terms }: Subscription,
-  { inPaymentIsPaid, mayTakeBack, now, timeZone }: PeriodRules,
+  { inPaymentIsPaid, mayReverse: mayTakeBack, now, timeZone }: PeriodRules,
 ): Pick<AppliedPeriods, 'unpaid' | 'reconsiderUntil'> {
   const unpaid: Period[] = [];
   const waits: number[] = [];
@@ -60,14 +59,14 @@ function settleMissing(
     if (!mayTakeBack) continue;
     const missingSince = period.missingSince ?? now;
     ledger.periods[index] = { ...period, missingSince };
-    const until = missingSince.getTime() + terms.reconsider * HOUR;
+    const until = missingSince.getTime() + terms.reconsider * HOUR_MS;
     const isReconsidered = isGoneForGood(period) || until <= now.getTime();
     if (!isReconsidered) waits.push(until);
     else if (terms.refund !== 'suspend') unpaid.push(period);
     else if (period.applied) {
-      const excess = given(period.applied) - paidDays(period, period.applied, inPaymentIsPaid);
+      const excess = daysInEffect(period.applied) - paidDays(period, period.applied, inPaymentIsPaid);
       const today = dayIn(timeZone, now);
-      const { applied, endDay } = takeBack(period.applied, excess, ledger.endDay, today);
+      const { applied, endDay } = reverse(period.applied, excess, ledger.endDay, today);
       ledger.endDay = endDay;
       ledger.periods[index] = { ...period, missingSince: null, applied };
     }
@@ -75,23 +74,23 @@ function settleMissing(
   return { unpaid, reconsiderUntil: waits.length > 0 ? new Date(Math.min(...waits)) : null };
 }
 
-/** Counts what is paid and was not counted yet, and gives back what is paid again. */
-function countPaid(
+/** Applies what is paid and not applied yet, and reinstates what is paid again. */
+function applyPaid(
   ledger: Ledger,
   subscription: Subscription,
   { inPaymentIsPaid, now, timeZone }: PeriodRules,
-): Pick<AppliedPeriods, 'hasGiven' | 'renewed'> {
+): Pick<AppliedPeriods, 'hasAddedDays' | 'renewed'> {
   const { startDay, terms } = subscription;
   const { periods } = ledger;
   const today = dayIn(timeZone, now);
   const renewed: Period[] = [];
-  let hasGiven = false;
+  let hasAddedDays = false;
 
   const applyPeriod = (index: number, period: Period, { applied, endDay }: Application): Period => {
     const withApplied = { ...period, applied };
     ledger.endDay = endDay;
     periods[index] = withApplied;
-    hasGiven = true;
+    hasAddedDays = true;
     return withApplied;
   };
 
@@ -99,21 +98,21 @@ function countPaid(
     if (paidShare(period, inPaymentIsPaid) === 0) continue;
     const { applied } = period;
     if (applied) {
-      const again = paidDays(period, applied, inPaymentIsPaid) - given(applied);
-      if (again > 0) applyPeriod(index, period, giveBack(applied, again, ledger.endDay, today));
+      const again = paidDays(period, applied, inPaymentIsPaid) - daysInEffect(applied);
+      if (again > 0) applyPeriod(index, period, reinstate(applied, again, ledger.endDay, today));
       continue;
     }
     if (period.months === 0 || startDay === '') continue;
     const original = periods.find((it) => it.lineId === period.replaces && it.applied);
     if (!original?.applied) {
       const before = { ...subscription, ...ledger };
-      const renewal = applyPeriod(index, period, fresh(period, before, today, timeZone));
+      const renewal = applyPeriod(index, period, newPeriod(period, before, today, timeZone));
       if (!period.isFirst) renewed.push(renewal);
     } else if (terms.refund !== 'suspend' || !isMissing(original, startDay, inPaymentIsPaid))
-      // Else the correction waits until what it corrects is out of the way.
-      applyPeriod(index, period, inPlaceOf(original.applied, period.months, ledger, today));
+      // Else the correction waits until its original is reversed.
+      applyPeriod(index, period, correctionOf(original.applied, period.months, ledger, today));
   }
-  return { hasGiven, renewed };
+  return { hasAddedDays: hasAddedDays, renewed };
 }
 
 interface Application {
@@ -121,12 +120,12 @@ interface Application {
   readonly applied: AppliedPeriod;
 }
 
-/** The first period, on the day on which the instance runs for the first time; a last day that a person wrote stays. */
+/** The first period, from the day on which the instance runs for the first time; an end day that a person wrote is kept. */
 export function firstPeriod(period: Period, startDay: string, endDay: string): Period {
   const before = addDays(startDay, -1);
   const after = endDay || monthsAfter(before, period.months);
   const days = daysBetween(before, after);
-  return { ...period, applied: { before, after, days, taken: 0, reversedOn: '' } };
+  return { ...period, applied: { before, after, days, reversedDays: 0, reversedOn: '' } };
 }
 
 /** The last day of `months` that begin the day after `lastDay`. */
@@ -134,13 +133,13 @@ export function monthsAfter(lastDay: string, months: number, anchor = 0): string
   return addDays(addMonths(addDays(lastDay, 1), months, anchor), -1);
 }
 
-/** How much of what this period costs is here and has stayed, from 0 to 1. */
+/** The share of this period's price that is paid and not reversed, from 0 to 1. */
 export function paidShare({ money, sold }: Period, inPaymentIsPaid: boolean): number {
   if (money === null) return 1;
   if (!isPaid(money, inPaymentIsPaid)) return 0;
   if (sold === null) return 1 - money.reversedRatio;
   if (sold.unit > sold.quantity) return 0;
-  // Of several units those are credited that people have removed, then the last ones.
+  // A partial credit counts against units whose instances people have removed, then against the last ones.
   const isCreditedBefore = (other: number) =>
     sold.removed.includes(other) === sold.removed.includes(sold.unit)
       ? other > sold.unit
@@ -151,34 +150,34 @@ export function paidShare({ money, sold }: Period, inPaymentIsPaid: boolean): nu
   return 1 - Math.min(1, Math.max(0, credited - rank));
 }
 
-/** Whether the line has moved the last paid day and, for some of its days, still does. */
+/** Whether the line was applied and some of its days are still in effect. */
 export function isApplied({ applied }: Period): boolean {
-  return applied !== null && (applied.reversedOn === '' || given(applied) > 0);
+  return applied !== null && (applied.reversedOn === '' || daysInEffect(applied) > 0);
 }
 
-/** Whether there is nothing to reconsider: all of it was credited or sent back. */
+/** Whether there is nothing to reconsider: all of it was credited or refunded. */
 export function isGoneForGood({ money }: Period): boolean {
   return money !== null && money.reversedRatio >= 1;
 }
 
-/** Whether the subscription lives on days of this period for which the money is not here. */
+/** Whether days of this period are in effect that are not paid. */
 function isMissing(period: Period, startDay: string, inPaymentIsPaid: boolean): boolean {
   const { applied, isFirst } = period;
-  if (applied) return paidDays(period, applied, inPaymentIsPaid) < given(applied);
+  if (applied) return paidDays(period, applied, inPaymentIsPaid) < daysInEffect(applied);
   return isFirst && startDay === '' && paidShare(period, inPaymentIsPaid) === 0;
 }
 
-function given({ days, taken }: AppliedPeriod): number {
+function daysInEffect({ days, reversedDays: taken }: AppliedPeriod): number {
   return days - taken;
 }
 
-/** The days for which the money is here, rounded up. Ratios come with the noise of divided amounts. */
+/** The paid days, rounded up. The ratios are quotients of amounts, hence the tolerance. */
 function paidDays(period: Period, { days }: AppliedPeriod, inPaymentIsPaid: boolean): number {
   return Math.ceil(days * paidShare(period, inPaymentIsPaid) - 1e-3);
 }
 
-/** What a paid line gives. Grace is no gift: the time begins when the last one ended, or the service did. */
-function fresh(
+/** What a paid line adds. Days of grace are not free: the period begins when the previous one, or the service, ended. */
+function newPeriod(
   period: Period,
   subscription: Subscription,
   today: string,
@@ -188,7 +187,7 @@ function fresh(
   const from = beginsAfter(period, subscription, today, timeZone);
   const after = monthsAfter(from, period.months, anchorOf(periods, from));
   const days = daysBetween(from, after);
-  return { endDay: after, applied: { before: endDay, after, days, taken: 0, reversedOn: '' } };
+  return { endDay: after, applied: { before: endDay, after, days, reversedDays: 0, reversedOn: '' } };
 }
 
 function beginsAfter(
@@ -198,7 +197,7 @@ function beginsAfter(
   timeZone: string,
 ): string {
   if (endDay >= today) return endDay;
-  if (suspendedAt) return addDays(today, -1); // it comes back today
+  if (suspendedAt) return addDays(today, -1); // it is resumed today
   const paidDay = paidAt ? dayIn(timeZone, paidAt) : today;
   const day = paidDay < today ? paidDay : today;
   const isInTime = endDay !== '' && daysBetween(endDay, day) <= terms.grace;
@@ -206,7 +205,7 @@ function beginsAfter(
 }
 
 /**
- * The day of the month on which the unbroken run of periods up to `lastDay` began, so that who began on the 31st is
+ * The day of the month on which the unbroken run of periods up to `lastDay` began, so that a subscription begun on the 31st is
  * paid until the 30th again after February.
  */
 function anchorOf(periods: readonly Period[], lastDay: string): number {
@@ -214,7 +213,7 @@ function anchorOf(periods: readonly Period[], lastDay: string): number {
   for (;;) {
     const before = addDays(start, -1);
     const earlier = periods.find(
-      ({ applied }) => applied && given(applied) > 0 && endOf(applied) === before,
+      ({ applied }) => applied && daysInEffect(applied) > 0 && endOf(applied) === before,
     )?.applied;
     if (!earlier) return Number(start.slice(8));
     start = addDays(earlier.after, 1 - earlier.days);
@@ -222,66 +221,66 @@ function anchorOf(periods: readonly Period[], lastDay: string): number {
   }
 }
 
-/** The last day that a line has led to, as long as nothing else has moved it since. */
-function endOf({ after, taken }: AppliedPeriod): string {
+/** The last paid day after this line, unless something else has moved it since. */
+function endOf({ after, reversedDays: taken }: AppliedPeriod): string {
   return addDays(after, -taken);
 }
 
-/** As it was before when nothing is left of the line, unless something else has moved the last paid day since. */
-function takeBack(
+/** Takes days away. Nothing left of the line: the last paid day is the one before it, unless something else has moved it since. */
+function reverse(
   applied: AppliedPeriod,
   days: number,
   endDay: string,
   today: string,
 ): Application {
-  const taken = applied.taken + days;
+  const taken = applied.reversedDays + days;
   const isUntouched = endDay === endOf(applied);
   return {
     endDay: taken === applied.days && isUntouched ? applied.before : addDays(endDay, -days),
-    applied: { ...applied, taken, reversedOn: today },
+    applied: { ...applied, reversedDays: taken, reversedOn: today },
   };
 }
 
-/** Days during which the customer was down for it are not theirs to lose. */
-function giveBack(
+/** Adds reversed days again, and those on which the instance was suspended for the reversal. */
+function reinstate(
   applied: AppliedPeriod,
   days: number,
   endDay: string,
   today: string,
 ): Application {
-  const wasAll = given(applied) === 0;
+  const wasAll = daysInEffect(applied) === 0;
   const from = addDays(applied.after, -applied.days);
   const down = endDay < today ? daysBetween(laterOf(applied.reversedOn, endDay), today) : 0;
   const base = wasAll && endDay === applied.before ? from : endDay;
   const end = addDays(base, days + down);
-  const taken = applied.taken - days;
+  const taken = applied.reversedDays - days;
   return {
     endDay: end,
     applied: {
       before: wasAll ? endDay : applied.before,
       after: addDays(end, taken),
       days: applied.days + down,
-      taken,
+      reversedDays: taken,
       reversedOn: taken > 0 ? applied.reversedOn : '',
     },
   };
 }
 
-/** What corrects a reversed line takes its place. */
-function inPlaceOf(
+/** A line that corrects a reversed one takes over its period. */
+function correctionOf(
   original: AppliedPeriod,
   months: number,
   { endDay, periods }: Ledger,
   today: string,
 ): Application {
-  // The plan does not take money's way back into account, so the correction has nothing to give.
-  if (given(original) > 0 || original.reversedOn === '')
+  // The plan ignores the reversal, so the original is still in effect and the correction adds nothing.
+  if (daysInEffect(original) > 0 || original.reversedOn === '')
     return {
       endDay,
-      applied: { before: endDay, after: endDay, days: 0, taken: 0, reversedOn: '' },
+      applied: { before: endDay, after: endDay, days: 0, reversedDays: 0, reversedOn: '' },
     };
   const from = addDays(original.after, -original.days);
   const after = monthsAfter(from, months, anchorOf(periods, from));
   const days = daysBetween(from, after);
-  return giveBack({ ...original, after, days, taken: days }, days, endDay, today);
+  return reinstate({ ...original, after, days, reversedDays: days }, days, endDay, today);
 }

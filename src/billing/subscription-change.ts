@@ -15,7 +15,7 @@ const MOMENTS = [
   'removedAt',
 ] as const satisfies ReadonlyArray<keyof Moments>;
 
-/** What must be written to make `before` into `after` and to send what was not sent yet; null: nothing. */
+/** What to write to turn `before` into `after` and to send the notices not sent yet; null: nothing. */
 export function changeFrom(
   before: Subscription,
   after: Subscription,
@@ -24,7 +24,7 @@ export function changeFrom(
   const periods = after.periods.filter((period, index) =>
     hasChanged(before.periods[index], period),
   );
-  const untold = notices.filter((notice) => !before.sentNotices.includes(noticeKey(notice)));
+  const unsent = notices.filter((notice) => !before.sentNotices.includes(noticeKey(notice)));
   const moments = MOMENTS.filter((name) => before[name]?.getTime() !== after[name]?.getTime());
   const change: SubscriptionChange = {
     ...(after.state === before.state ? {} : { state: after.state }),
@@ -33,7 +33,7 @@ export function changeFrom(
     ...(after.reason === before.reason ? {} : { reason: after.reason }),
     ...Object.fromEntries(moments.map((name) => [name, after[name]])),
     ...(periods.length === 0 ? {} : { periods: periods.map(writtenOf) }),
-    ...(untold.length === 0 ? {} : { notices: untold }),
+    ...(unsent.length === 0 ? {} : { notices: unsent }),
   };
   return Object.keys(change).length === 0 ? null : change;
 }

@@ -1,22 +1,22 @@
 import type { SubscriptionState } from './subscription-types.ts';
 
-/** What the state is read from. */
-export interface Standing {
+/** What the state is derived from. */
+export interface StateFacts {
   readonly isCancelled: boolean;
   readonly isRemoved: boolean;
   readonly isSuspended: boolean;
   readonly hasBegun: boolean;
   readonly isStoppedByHand: boolean;
-  /** Until the last paid day, which counts; below zero after it. */
+  /** Days until the last paid day, inclusive; below zero after it. */
   readonly daysLeft: number;
   readonly noticeDays: number;
 }
 
-/** The first that holds is the state; docs/subscription.md is made from this table. */
+/** The first row that holds is the state; docs/subscription.md is generated from this table. */
 export const STATES: ReadonlyArray<{
   readonly state: SubscriptionState;
   readonly when: string;
-  readonly holds: (standing: Standing) => boolean;
+  readonly holds: (facts: StateFacts) => boolean;
 }> = [
   { state: 'cancelled', when: 'a person has cancelled it', holds: (it) => it.isCancelled },
   {
@@ -26,7 +26,7 @@ export const STATES: ReadonlyArray<{
   },
   {
     state: 'expired',
-    when: 'the instance is suspended: grace is over, or the money went back',
+    when: 'the instance is suspended: grace is over, or the payment was reversed',
     holds: (it) => it.isSuspended,
   },
   { state: 'draft', when: 'the instance has never run', holds: (it) => !it.hasBegun },
@@ -43,6 +43,6 @@ export const STATES: ReadonlyArray<{
   { state: 'active', when: 'otherwise', holds: () => true },
 ];
 
-export function stateOf(standing: Standing): SubscriptionState {
-  return STATES.find(({ holds }) => holds(standing))?.state ?? 'draft';
+export function stateOf(facts: StateFacts): SubscriptionState {
+  return STATES.find(({ holds }) => holds(facts))?.state ?? 'draft';
 }

@@ -24,32 +24,32 @@ import {
 
 export interface SubscriptionView {
   readonly now: Date;
-  /** The instance answers for the first time: the subscription begins now unless it has begun, and they are welcomed. */
+  /** The instance answers for the first time: the subscription begins now unless it has begun, and the welcome mail is due. */
   readonly isRunning: boolean;
-  /** False while nobody can tell the day: then only money that came changes anything. */
+  /** False while the clock guard cannot tell the day: then only new payments change anything. */
   readonly isDayCertain: boolean;
 }
 
 export interface Verdict {
   /** What to write to the manager, in one transaction there; null: nothing. */
   readonly change: SubscriptionChange | null;
-  /** The rung that is due. `change` marks it as taken, but for `archive`: that is marked once it is verified. */
+  /** The stage that is due. `change` marks it as entered, except `archive`: that is marked once the archive is verified. */
   readonly stage: Stage | null;
-  /** When the calendar will change something by itself; null: never. */
+  /** When time alone will change something; null: never. */
   readonly reviewAt: Date | null;
 }
 
-/** What of an instance its subscription depends on. */
+/** The fields of an instance that its subscription depends on. */
 export interface BilledInstance {
-  /** What people want: what is stopped by hand is paused, what is removed is not billed on. */
+  /** As people set it: *stopped* pauses the subscription, *removed* ends its billing. */
   readonly desiredState: 'draft' | 'running' | 'stopped' | 'removed';
   readonly companyTimeZone: string;
   /** Whether an invoice whose payment the bank has not confirmed yet counts as paid. */
   readonly inPaymentIsPaid: boolean;
 }
 
-/** What one look is about: the facts, and the day it is. */
-interface Look extends SubscriptionView {
+/** What one decision is made from. */
+interface Facts extends SubscriptionView {
   readonly desired: BilledInstance;
   /** As the manager has it. */
   readonly subscription: Subscription;
@@ -62,14 +62,14 @@ interface Look extends SubscriptionView {
 interface Settled {
   readonly subscription: Subscription;
   readonly appliedPeriods: AppliedPeriods;
-  /** Until the last paid day, which counts; below zero after it, infinite where there is none. */
+  /** Days until the last paid day, inclusive; below zero after it, infinite where there is none. */
   readonly daysLeft: number;
 }
 
 /** The subscription after the second phase. */
-interface Placed {
+interface Staged {
   readonly subscription: Subscription;
-  /** The rung that is taken now, or null. */
+  /** The stage that is entered now, or null. */
   readonly stage: StageRule | null;
   /** When the next one is due, '' for none. */
   readonly nextStageDay: string;
@@ -77,15 +77,15 @@ interface Placed {
 }
 
 /**
- * The whole policy of time and money: what a subscription becomes and what that means for its instance. Pure.
- * However often it is asked, each payment counts once, each rung is taken once and each notice is sent once.
+ * The whole billing policy: what becomes of a subscription and what that means for its instance. Pure and idempotent:
+ * however often it is asked, each payment counts once, each stage is entered once and each notice is sent once.
  */
 export function decideSubscription(
   desired: BilledInstance,
   subscription: Subscription,
   view: SubscriptionView,
 ): Verdict {
-  const look: Look = {
+  const facts: Facts = {
     ...view,
     desired,
     subscription,
@@ -93,26 +93,26 @@ export function decideSubscription(
     isRemoved: desired.desiredState === 'removed',
     isCancelled: subscription.state === 'cancelled',
   };
-  if (subscription.dataRemovedAt) return afterRemoval(look);
-  const settled = settleMoney(look);
-  const placed = takeStage(look, settled);
+  if (subscription.dataRemovedAt) return afterRemoval(facts);
+  const settled = settleMoney(facts);
+  const staged = takeStage(facts, settled);
   return {
-    change: changeFrom(subscription, placed.subscription, noticesOf(look, settled, placed)),
-    stage: placed.stage?.stage ?? null,
-    reviewAt: reviewOf(look, settled, placed),
+    change: changeFrom(subscription, staged.subscription, noticesOf(facts, settled, staged)),
+    stage: staged.stage?.stage ?? null,
+    reviewAt: reviewOf(facts, settled, staged),
   };
 }
 
-// -- first phase: until when it is paid -------------------------------------------------------------
+// -- first phase: until when it is paid ------------------------------------------------------------------
 
-function settleMoney(look: Look): Settled {
-  const { desired, isDayCertain, now, today } = look;
-  const begun = prolongFree(begin(look), look);
+function settleMoney(facts: Facts): Settled {
+  const { desired, isDayCertain, now, today } = facts;
+  const begun = prolongFree(begin(facts), facts);
   const appliedPeriods = applyPeriods(begun, {
     now,
     timeZone: desired.companyTimeZone,
     inPaymentIsPaid: desired.inPaymentIsPaid,
-    mayTakeBack: isDayCertain,
+    mayReverse: isDayCertain,
   });
   const { endDay, periods } = appliedPeriods;
   const hasEnd = begun.startDay !== '' && endDay !== '';
@@ -120,51 +120,51 @@ function settleMoney(look: Look): Settled {
   return { subscription: { ...begun, endDay, periods }, appliedPeriods, daysLeft };
 }
 
-/** The first period begins on the first day on which the instance runs; days that a person has written stay. */
-function begin({ isRunning, subscription, today }: Look): Subscription {
+/** The first period begins on the first day on which the instance runs; dates that a person wrote are kept. */
+function begin({ isRunning, subscription, today }: Facts): Subscription {
   const first = subscription.periods.find((period) => period.isFirst);
   if (!first || first.applied || !(isRunning || subscription.startDay)) return subscription;
   const startDay = subscription.startDay || today;
-  // Without a plan nothing says for how long: it has no end unless a person writes one.
+  // Without a plan there is no term: it has no end unless a person writes one.
   if (first.months === 0) return { ...subscription, startDay };
   const period = { ...firstPeriod(first, startDay, subscription.endDay), missingSince: null };
   const periods = subscription.periods.map((it) => (it === first ? period : it));
   return { ...subscription, startDay, endDay: period.applied?.after ?? '', periods };
 }
 
-/** What costs nothing goes on by itself, where its plan says so, in terms that begin on its own day of the month. */
-function prolongFree(subscription: Subscription, look: Look): Subscription {
+/** A free subscription is prolonged by itself where its plan says so, in terms that begin on its own day of the month. */
+function prolongFree(subscription: Subscription, facts: Facts): Subscription {
   const { endDay, periods, startDay, terms } = subscription;
   const months = periods.find((period) => period.isFirst)?.months ?? 0;
   const continues =
-    terms.free === 'continue' && !look.isCancelled && !look.isRemoved && look.isDayCertain;
-  const isOver = startDay !== '' && endDay !== '' && endDay < look.today;
+    terms.free === 'continue' && !facts.isCancelled && !facts.isRemoved && facts.isDayCertain;
+  const isOver = startDay !== '' && endDay !== '' && endDay < facts.today;
   if (!continues || !isOver || months === 0) return subscription;
   const eve = addDays(startDay, -1);
   let end = endDay;
-  for (let term = 1; end < look.today; term++) end = monthsAfter(eve, term * months);
+  for (let term = 1; end < facts.today; term++) end = monthsAfter(eve, term * months);
   return { ...subscription, endDay: end };
 }
 
-// -- second phase: whether it may run, and which rung is due ------------------------------------------
+// -- second phase: whether it may run, and which dunning stage is due --------------------------------------
 
-function takeStage(look: Look, { daysLeft, appliedPeriods, subscription }: Settled): Placed {
-  const { desired, isCancelled, isDayCertain, isRemoved, now, today } = look;
+function takeStage(facts: Facts, { daysLeft, appliedPeriods, subscription }: Settled): Staged {
+  const { desired, isCancelled, isDayCertain, isRemoved, now, today } = facts;
   const { terms } = subscription;
-  const reason = whyLapsed(subscription, look, daysLeft);
-  // Whoever is suspended while the day is uncertain stays so, unless money has come.
+  const reason = whyLapsed(subscription, facts, daysLeft);
+  // While the day is uncertain a suspension stays, unless a payment has come.
   const isLapsed = isDayCertain
     ? reason !== ''
-    : subscription.suspendedAt !== null && !(appliedPeriods.hasGiven && reason === '');
+    : subscription.suspendedAt !== null && !(appliedPeriods.hasAddedDays && reason === '');
   const isSuspended = isLapsed && !isRemoved;
-  const isDescending = isRemoved || isLapsed;
+  const isAdvancing = isRemoved || isLapsed;
 
-  const moments = momentsNow(look, isLapsed, appliedPeriods);
+  const moments = momentsNow(facts, isLapsed, appliedPeriods);
   const stages = isRemoved ? REMOVAL_STAGES : DUNNING_STAGES;
   const paidUntil = isRemoved ? paidSinceRemoval(subscription, appliedPeriods.renewed) : '';
   const next = nextStage(stages, moments, terms, desired.companyTimeZone, paidUntil);
-  const stage = isDayCertain && isDescending && next && next.day <= today ? next.rule : null;
-  if (stage && stage.stage !== 'archive') moments[stage.mark] = now;
+  const stage = isDayCertain && isAdvancing && next && next.day <= today ? next.rule : null;
+  if (stage && stage.stage !== 'archive') moments[stage.moment] = now;
   const state = stateOf({
     isCancelled,
     isRemoved: isRemoved || moments.dataRemovedAt !== null,
@@ -181,16 +181,16 @@ function takeStage(look: Look, { daysLeft, appliedPeriods, subscription }: Settl
       state,
       reason: isSuspended ? reason || subscription.reason : '',
     },
-    stage: stage,
+    stage,
     nextStageDay: next?.day ?? '',
-    isAdvancing: isDescending,
+    isAdvancing: isAdvancing,
   };
 }
 
 /** Why the instance may not run, '' when it may. */
 function whyLapsed(
   { endDay, periods, startDay, terms }: Subscription,
-  { desired: { inPaymentIsPaid }, isCancelled, now }: Look,
+  { desired: { inPaymentIsPaid }, isCancelled, now }: Facts,
   daysLeft: number,
 ): SuspensionReason {
   if (!startDay) {
@@ -212,15 +212,15 @@ function isReconsidered({ missingSince }: Period, terms: Subscription['terms'], 
   return waited >= terms.reconsider * 3_600_000;
 }
 
-/** Coming back, by payment or by a person, ends the way down: the next one begins at its top. */
+/** A resumption, by payment or by a person, resets the stages: the next dunning begins with the first. */
 function momentsNow(
-  { isRemoved, now, subscription }: Look,
+  { isRemoved, now, subscription }: Facts,
   isLapsed: boolean,
   { renewed }: AppliedPeriods,
 ): { -readonly [K in keyof Moments]: Moments[K] } {
   const isRestored = subscription.removedAt !== null && !isRemoved;
   const isBack = isRestored || !(isRemoved || isLapsed);
-  // Removed by a person, or paid since: the customer is told anew before the data go.
+  // Removed by a person, or paid since: the customer gets another final notice before the data are removed.
   const beginsAnew = isRemoved && (subscription.removedAt === null || renewed.length > 0);
   const removedAt = isRemoved ? (subscription.removedAt ?? now) : null;
   if (isBack)
@@ -229,7 +229,7 @@ function momentsNow(
       finalNoticeAt: null,
       archivedAt: null,
       dataRemovedAt: null,
-      removedAt: removedAt,
+      removedAt,
     };
   const { suspendedAt, dataRemovedAt } = subscription;
   return {
@@ -237,11 +237,11 @@ function momentsNow(
     finalNoticeAt: beginsAnew ? null : subscription.finalNoticeAt,
     archivedAt: beginsAnew ? null : subscription.archivedAt,
     dataRemovedAt,
-    removedAt: removedAt,
+    removedAt,
   };
 }
 
-/** The day until which a removed instance was paid since a person removed it, '' if it was not. */
+/** The last paid day by payments since a person removed the instance, '' if there were none. */
 export function paidSinceRemoval(
   { endDay, periods, sentNotices }: Subscription,
   renewed: readonly Period[] = [],
@@ -251,21 +251,21 @@ export function paidSinceRemoval(
   return periods.some((period) => isApplied(period) && isSince(period)) ? endDay : '';
 }
 
-// -- third phase: what people are told, and when it is looked at again -----------------------------------
+// -- third phase: which notices are due, and when the next review is --------------------------------------
 
-function noticesOf(look: Look, { daysLeft, appliedPeriods }: Settled, placed: Placed): Notice[] {
-  const { isCancelled, isDayCertain, isRemoved, subscription: before, today } = look;
-  const { endDay, startDay, terms } = placed.subscription;
+function noticesOf(facts: Facts, { daysLeft, appliedPeriods }: Settled, staged: Staged): Notice[] {
+  const { isCancelled, isDayCertain, isRemoved, subscription: before, today } = facts;
+  const { endDay, startDay, terms } = staged.subscription;
   const isFree = terms.free !== '';
-  const stage = placed.stage?.stage;
+  const stage = staged.stage?.stage;
   const notices: Notice[] = [];
   if (isRemoved)
     notices.push(...appliedPeriods.renewed.map((it) => about('paidThoughRemoved', it)));
   else if (!isFree) notices.push(...appliedPeriods.renewed.map((it) => about('renewed', it)));
   if (terms.refund === 'warn')
     notices.push(...appliedPeriods.unpaid.map((it) => about('refundWarning', it)));
-  if (look.isRunning) notices.push({ kind: 'welcome', period: '' });
-  const mayExpire = isDayCertain && !isFree && !isCancelled && !placed.isAdvancing;
+  if (facts.isRunning) notices.push({ kind: 'welcome', period: '' });
+  const mayExpire = isDayCertain && !isFree && !isCancelled && !staged.isAdvancing;
   if (mayExpire && endDay !== '' && daysLeft <= terms.notice)
     notices.push({ kind: 'expiring', period: endDay });
   if (isRemoved && before.removedAt === null && startDay !== '')
@@ -282,26 +282,26 @@ function about(kind: Notice['kind'], { lineId }: Period): Notice {
 }
 
 function reviewOf(
-  look: Look,
+  facts: Facts,
   { appliedPeriods, subscription }: Settled,
-  placed: Placed,
+  staged: Staged,
 ): Date | null {
   const { endDay, startDay, terms } = subscription;
   const lapseDays = [-terms.notice, 1, terms.grace + 1];
   const hasEnd = startDay !== '' && endDay !== '';
-  const days = placed.isAdvancing
-    ? [placed.nextStageDay]
+  const days = staged.isAdvancing
+    ? [staged.nextStageDay]
     : lapseDays.map((wait) => (hasEnd ? addDays(endDay, wait) : ''));
-  const [first] = days.filter((day) => day > look.today).sort();
+  const [first] = days.filter((day) => day > facts.today).sort();
   const moments = [
-    ...(first ? [startOfDay(look.desired.companyTimeZone, first)] : []),
+    ...(first ? [startOfDay(facts.desired.companyTimeZone, first)] : []),
     ...(appliedPeriods.reconsiderUntil ? [appliedPeriods.reconsiderUntil] : []),
   ];
   return moments.length > 0 ? new Date(Math.min(...moments.map(Number))) : null;
 }
 
-/** Nothing brings the data back but a person, who is told of money that still comes. */
-function afterRemoval({ desired, subscription }: Look): Verdict {
+/** Only a person can restore the data; later payments are reported to one. */
+function afterRemoval({ desired, subscription }: Facts): Verdict {
   const late = subscription.periods.filter(
     (period) => period.applied === null && paidShare(period, desired.inPaymentIsPaid) > 0,
   );

@@ -1,18 +1,18 @@
-/** How many instances have gone down by themselves lately. */
+/** How many instances the dunning has suspended or removed lately. */
 export interface RecentSuspensions {
   /** Suspended, or removed with their data, within the last hour. */
   readonly taken: number;
-  /** All that have data. */
+  /** All instances that have data. */
   readonly fleet: number;
-  /** A person has seen that this very instance waits, and said that it may go down. */
+  /** A person has approved this instance's suspension or removal. */
   readonly isApproved: boolean;
 }
 
-const MOST = 10;
-const LARGEST_SHARE = 0.1;
+const MAX_PER_HOUR = 10;
+const MAX_SHARE = 0.1;
 
-/** Whether one more would be too many within an hour: then a person must say that it is right. */
+/** Whether one more within the hour exceeds the suspension limit: then a person must approve it. */
 export function isTooMany({ taken, fleet, isApproved }: RecentSuspensions): boolean {
   const after = taken + 1;
-  return !isApproved && after > MOST && after > LARGEST_SHARE * fleet;
+  return !isApproved && after > MAX_PER_HOUR && after > MAX_SHARE * fleet;
 }

@@ -20,7 +20,7 @@ export async function claim(invoiceId: number, context: ControllerContext): Prom
   }
   if (units.length === 0) return [...invoice.instanceIds];
   const ids = await manager.claim(units, managerCheck.highestInstance);
-  managerCheck.noteClaimed(ids);
+  managerCheck.recordClaimed(ids);
   log.info({ invoice: invoice.name, units: units.length, instances: ids }, 'claimed');
   return [...invoice.instanceIds, ...ids];
 }

@@ -1,10 +1,10 @@
 import type { Clock } from '../interfaces.ts';
 
 /** Two clocks that differ by more, in milliseconds, name different times. */
-const TOLERANCE = 5 * 60_000;
+const TOLERANCE_MS = 5 * 60_000;
 
 /** A clock that has jumped is believed again after so long, in milliseconds: by then somebody has set it right. */
-const CALM = 24 * 60 * 60_000;
+const SETTLE_AFTER_JUMP_MS = 24 * 60 * 60_000;
 
 /**
  * Knows whether the day is certain. Odoo and the sidecar must agree on the time, and the sidecar's clock must have
@@ -16,30 +16,30 @@ export class ClockGuard {
   /** What the clock said when the uptime was 0. */
   #zero: number;
   #certainFrom = 0;
-  readonly #changed: (isCertain: boolean) => void;
+  readonly #onChange: (isCertain: boolean) => void;
   #wasCertain = true;
 
   /**
    * @param uptime milliseconds since some moment, never set back or forth
-   * @param changed is told once when the day becomes uncertain, and once when it is certain again
+   * @param onChange is told once when the day becomes uncertain, and once when it is certain again
    */
-  constructor(now: Clock, uptime: () => number, changed: (isCertain: boolean) => void) {
+  constructor(now: Clock, uptime: () => number, onChange: (isCertain: boolean) => void) {
     this.#now = now;
     this.#uptime = uptime;
-    this.#changed = changed;
+    this.#onChange = onChange;
     this.#zero = now().getTime() - uptime();
   }
 
   isDayCertain(managerTime: Date): boolean {
     const now = this.#now().getTime();
     const uptime = this.#uptime();
-    if (Math.abs(now - uptime - this.#zero) > TOLERANCE) {
+    if (Math.abs(now - uptime - this.#zero) > TOLERANCE_MS) {
       this.#zero = now - uptime;
-      this.#certainFrom = uptime + CALM;
+      this.#certainFrom = uptime + SETTLE_AFTER_JUMP_MS;
     }
     const isCertain =
-      uptime >= this.#certainFrom && Math.abs(now - managerTime.getTime()) <= TOLERANCE;
-    if (isCertain !== this.#wasCertain) this.#changed(isCertain);
+      uptime >= this.#certainFrom && Math.abs(now - managerTime.getTime()) <= TOLERANCE_MS;
+    if (isCertain !== this.#wasCertain) this.#onChange(isCertain);
     this.#wasCertain = isCertain;
     return isCertain;
   }

@@ -7,7 +7,7 @@ import { DiskWatch } from './disk-watch.ts';
 import { preparePlan } from './prepare-plan.ts';
 import { reconcile } from './reconcile.ts';
 import { poll, sweep, withoutDatabase } from './resync.ts';
-import { NOBODY } from './start-slots.ts';
+import { NO_CUSTOMER } from './start-slots.ts';
 import { WorkQueue, type WorkSignals } from './work-queue.ts';
 
 /** How often Docker's list is held against Odoo's: finds what the event stream has missed. */
@@ -17,16 +17,16 @@ const SWEEP_SCHEDULE = '*/5 * * * *';
 const WORKERS = 32;
 
 /** Retries of one key: 1 s, 2 s, 4 s … five minutes. */
-const FIRST_RETRY = 1_000;
-const LAST_RETRY = 300_000;
+const FIRST_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 300_000;
 
 /** How long a new instance has the processors to itself before the next customer's clone is made, in milliseconds. */
-const RESTOCK_DELAY = 2_000;
+const RESTOCK_DELAY_MS = 2_000;
 
 /** How often instances that are due are looked at, in milliseconds. */
-const LOOK_INTERVAL = 1_000;
+const LIVENESS_INTERVAL_MS = 1_000;
 
-export interface DaemonOptions {
+export interface ControllerOptions {
   readonly context: ControllerContext;
   readonly pollSeconds: number;
 }
@@ -34,26 +34,26 @@ export interface DaemonOptions {
 /** The loop: a webhook, a poll, a Docker event and a timer only put keys on one queue. */
 export class Controller {
   readonly #context: ControllerContext;
-  readonly #options: DaemonOptions;
+  readonly #options: ControllerOptions;
   readonly #queue: WorkQueue<Key>;
   /** Building a template database takes minutes, a spare clone seconds: no customer and no button waits behind one. */
   readonly #plans: WorkQueue<Key>;
   readonly #stop = new AbortController();
   #pollTimer: NodeJS.Timeout | undefined;
-  #lookTimer: NodeJS.Timeout | undefined;
+  #livenessTimer: NodeJS.Timeout | undefined;
   #restockTimer: NodeJS.Timeout | undefined;
   #sweepTask: ScheduledTask | undefined;
   #watching: Promise<void> = Promise.resolve();
   /** What is away at present: said once when it goes and once when it comes back. */
-  readonly #away = new Set<'Odoo' | 'Docker' | 'Postgres'>();
+  readonly #unavailable = new Set<'Odoo' | 'Docker' | 'Postgres'>();
   #isHostSilent = false;
   readonly #knownOrphans = new Set<number>();
   readonly #diskWatch: DiskWatch;
   #states: readonly InstanceState[] | null = null;
   /** The firewall's rules could not be laid down, and that was said. */
-  #isOpen = false;
+  #isFirewallMissing = false;
 
-  constructor(options: DaemonOptions) {
+  constructor(options: ControllerOptions) {
     this.#options = options;
     this.#context = options.context;
     this.#diskWatch = new DiskWatch(options.context);
@@ -82,7 +82,7 @@ export class Controller {
       this.#stop.signal,
     );
     this.#sweepTask = cron.schedule(SWEEP_SCHEDULE, () => this.#sweep(), { noOverlap: true });
-    this.#lookAndRepeat();
+    this.#probeAndRepeat();
     await Promise.all([this.#sweep(), this.#pollAndRepeat()]);
   }
 
@@ -95,7 +95,7 @@ export class Controller {
   async stop(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#pollTimer);
-    clearTimeout(this.#lookTimer);
+    clearTimeout(this.#livenessTimer);
     clearTimeout(this.#restockTimer);
     await this.#sweepTask?.destroy();
     await Promise.all([this.#queue.close(), this.#plans.close()]);
@@ -106,7 +106,7 @@ export class Controller {
     return new WorkQueue<Key>({
       concurrency,
       work: (key, signals) => this.#work(key, signals),
-      backoffMs: (failures) => Math.min(FIRST_RETRY * 2 ** (failures - 1), LAST_RETRY),
+      backoffMs: (failures) => Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), MAX_RETRY_MS),
       onFailure: (key, error, retryInMs) => this.#failed(key, error, retryInMs),
     });
   }
@@ -124,12 +124,12 @@ export class Controller {
     if (kind === 'instance') {
       await reconcile(Number(id), this.#context, signals);
       this.#restockSoon();
-      await this.#lookForPostgres();
+      await this.#checkPostgres();
       return;
     }
     if (kind === 'spares') {
       const { databases, slots } = this.#context;
-      return slots.starts.run(NOBODY, () => databases.restock());
+      return slots.starts.run(NO_CUSTOMER, () => databases.restock());
     }
     if (kind === 'plan') return preparePlan(Number(id), this.#context, signals.stop);
     const instances = await claim(Number(id), this.#context);
@@ -141,46 +141,46 @@ export class Controller {
     this.#restockTimer ??= setTimeout(() => {
       this.#restockTimer = undefined;
       this.#add(['spares']);
-    }, RESTOCK_DELAY);
+    }, RESTOCK_DELAY_MS);
   }
 
   #failed(key: Key, error: unknown, retryInMs: number): void {
-    if (this.#sayAway(error)) return;
+    if (this.#markUnavailable(error)) return;
     this.#context.log.warn({ key, err: error, retryInMs }, 'failed, will be tried again');
   }
 
   /** Says once that Odoo, Docker or Postgres is away. @returns whether that is what the error is about. */
-  #sayAway(error: unknown): boolean {
+  #markUnavailable(error: unknown): boolean {
     const who = whoIsAway(error);
     if (who === null) return false;
-    if (!this.#away.has(who))
+    if (!this.#unavailable.has(who))
       this.#context.log.warn({ who, err: error }, 'away, will be tried again');
-    this.#away.add(who);
+    this.#unavailable.add(who);
     return true;
   }
 
-  #sayBack(...answered: ReadonlyArray<'Odoo' | 'Docker' | 'Postgres'>): void {
+  #markAvailable(...answered: ReadonlyArray<'Odoo' | 'Docker' | 'Postgres'>): void {
     for (const who of answered)
-      if (this.#away.delete(who)) this.#context.log.info({ who }, 'back again');
+      if (this.#unavailable.delete(who)) this.#context.log.info({ who }, 'back again');
   }
 
   /** Asked only while it is away: an idle poll costs Postgres nothing. */
-  async #lookForPostgres(): Promise<void> {
-    if (!this.#away.has('Postgres')) return;
+  async #checkPostgres(): Promise<void> {
+    if (!this.#unavailable.has('Postgres')) return;
     await this.#context.databases.ping().then(
-      () => this.#sayBack('Postgres'),
+      () => this.#markAvailable('Postgres'),
       () => {}, // still away, and said so already
     );
   }
 
   async #pollAndRepeat(): Promise<void> {
-    const looked = this.#guarded(() => this.#diskWatch.look());
+    const looked = this.#guarded(() => this.#diskWatch.check());
     await this.#guarded(async () => {
       // The person who confirms does it in another process.
       if (this.#context.managerCheck.distrust) await this.#context.managerCheck.isTrusted();
       this.#add(await poll(this.#context));
-      this.#sayBack('Odoo');
-      await this.#lookForPostgres();
+      this.#markAvailable('Odoo');
+      await this.#checkPostgres();
     });
     await looked;
     if (this.#stop.signal.aborted) return;
@@ -190,7 +190,7 @@ export class Controller {
     );
   }
 
-  #lookAndRepeat(): void {
+  #probeAndRepeat(): void {
     if (this.#stop.signal.aborted) return;
     const { liveness, log } = this.#context;
     void this.#guarded(() => liveness.tick());
@@ -202,11 +202,11 @@ export class Controller {
         );
       else log.info('the instances answer again');
     }
-    this.#lookTimer = setTimeout(() => this.#lookAndRepeat(), LOOK_INTERVAL);
+    this.#livenessTimer = setTimeout(() => this.#probeAndRepeat(), LIVENESS_INTERVAL_MS);
   }
 
   async #sweep(): Promise<void> {
-    await this.#guarded(() => this.#wallIn());
+    await this.#guarded(() => this.#ensureFirewall());
     // By itself: while Postgres is away, containers are still compared.
     await this.#guarded(async () => {
       await this.#context.managerCheck.sweep();
@@ -215,7 +215,7 @@ export class Controller {
       const { keys, plans, orphans, states, watched } = await sweep(this.#context);
       this.#states = [...states.values()];
       this.#context.liveness.watch(watched);
-      this.#sayBack('Odoo', 'Docker');
+      this.#markAvailable('Odoo', 'Docker');
       this.#add([...keys, ...plans.map(({ id }): Key => `plan:${id}`)]);
       for (const id of orphans) {
         if (this.#knownOrphans.has(id)) continue;
@@ -235,20 +235,20 @@ export class Controller {
   }
 
   /** Lays the firewall's rules down again: a reboot, Docker or a person may have lost them. Without them instances run all the same. */
-  async #wallIn(): Promise<void> {
+  async #ensureFirewall(): Promise<void> {
     const { firewall, log } = this.#context;
     try {
       await firewall?.ensure();
-      if (this.#isOpen) log.info('the firewall rules are in place again');
-      this.#isOpen = false;
+      if (this.#isFirewallMissing) log.info('the firewall rules are in place again');
+      this.#isFirewallMissing = false;
     } catch (error) {
       if (whoIsAway(error) !== null) throw error;
-      if (!this.#isOpen)
+      if (!this.#isFirewallMissing)
         log.warn(
           { err: error },
           'no firewall rules: instances reach this host and its networks; microsaas doctor says more',
         );
-      this.#isOpen = true;
+      this.#isFirewallMissing = true;
     }
   }
 
@@ -257,7 +257,7 @@ export class Controller {
     try {
       await task();
     } catch (error) {
-      if (this.#stop.signal.aborted || this.#sayAway(error)) return;
+      if (this.#stop.signal.aborted || this.#markUnavailable(error)) return;
       this.#context.log.error({ err: error }, 'a periodic check failed');
     }
   }

@@ -2,10 +2,10 @@ import type { ControllerContext } from './controller-context.ts';
 import { logLine } from './progress.ts';
 
 /** How often people are told again while the disk stays short, in milliseconds. */
-const SAID_AGAIN_MS = 60 * 60_000;
+const ALERT_INTERVAL_MS = 60 * 60_000;
 
 /** How many of the largest instances are named. */
-const NAMED = 5;
+const MAX_NAMED = 5;
 
 type DiskWatchContext = Pick<ControllerContext, 'disk' | 'log' | 'manager' | 'now' | 'reporter'>;
 
@@ -15,34 +15,34 @@ type DiskWatchContext = Pick<ControllerContext, 'disk' | 'log' | 'manager' | 'no
  */
 export class DiskWatch {
   readonly #context: DiskWatchContext;
-  #counted = new Map<number, number>();
-  #saidAt: number | null = null;
+  #lastSizes = new Map<number, number>();
+  #alertedAt: number | null = null;
 
   constructor(context: DiskWatchContext) {
     this.#context = context;
   }
 
-  async look(): Promise<void> {
+  async check(): Promise<void> {
     const { disk, log, now } = this.#context;
     const shortage = await disk.shortage();
     if (!shortage) {
-      if (this.#saidAt !== null) log.info('the disk has room again');
-      this.#saidAt = null;
+      if (this.#alertedAt !== null) log.info('the disk has room again');
+      this.#alertedAt = null;
       return;
     }
-    if (this.#saidAt !== null && now().getTime() - this.#saidAt < SAID_AGAIN_MS) return;
-    this.#saidAt = now().getTime();
-    await this.#say(shortage);
+    if (this.#alertedAt !== null && now().getTime() - this.#alertedAt < ALERT_INTERVAL_MS) return;
+    this.#alertedAt = now().getTime();
+    await this.#alert(shortage);
   }
 
-  async #say(shortage: string): Promise<void> {
+  async #alert(shortage: string): Promise<void> {
     const { disk, log, manager, now, reporter } = this.#context;
     const all = await disk.largest();
-    const largest = all.slice(0, NAMED).map(({ id, bytes }) => {
-      const before = this.#counted.get(id);
+    const largest = all.slice(0, MAX_NAMED).map(({ id, bytes }) => {
+      const before = this.#lastSizes.get(id);
       return { instance: id, bytes, ...(before !== undefined && { grownBy: bytes - before }) };
     });
-    this.#counted = new Map(all.map(({ id, bytes }) => [id, bytes]));
+    this.#lastSizes = new Map(all.map(({ id, bytes }) => [id, bytes]));
     log.error(
       { shortage, largest },
       'the disk is short of room: nothing is sold or started until it has some',

@@ -2,37 +2,37 @@ import type { InstanceState } from '../instance/types.ts';
 import type { Clock, Health, Listed, Probe } from '../interfaces.ts';
 
 /** How often each instance is looked at, in milliseconds, as long as MOST_PER_TICK allows it. */
-const ROUND = 2 * 60_000;
+const PROBE_INTERVAL_MS = 2 * 60_000;
 
 /** How often one that does not answer is looked at. */
-const SILENT_ROUND = 15_000;
+const SILENT_PROBE_INTERVAL_MS = 15_000;
 
 /** How long an instance must have been silent until it is restarted: a long import or report may keep Odoo busy for a while. */
-const HUNG_AFTER = 3 * 60_000;
+const HUNG_AFTER_MS = 3 * 60_000;
 
 /** One that hangs again sooner than this after its restart is a case for a person. */
-const RESTARTED_FOR = 60 * 60_000;
+const MIN_RESTART_INTERVAL_MS = 60 * 60_000;
 
 /** How many looks may begin in one tick, whatever the size of the fleet, and how many may be under way. */
-const MOST_PER_TICK = 20;
-const MOST_UNDER_WAY = 40;
+const MAX_PROBES_PER_TICK = 20;
+const MAX_CONCURRENT_PROBES = 40;
 
 /** When more than this share of all are silent, and more than so many, the host has a problem and restarting them is none of the cure. */
-const SHARE_OF_HOST = 0.2;
-const FEW = 3;
+const HOST_FAULT_SHARE = 0.2;
+const HOST_FAULT_MIN = 3;
 
 /** Spreads the looks: neighbours are some seconds apart. */
-const STRIDE = 7_919;
+const SPREAD_MS = 7_919;
 
 interface Watched {
   readonly listed: Listed;
   /** What Odoo says of it. */
   readonly state: InstanceState;
   /** Milliseconds since the epoch. */
-  nextLook: number;
+  nextProbe: number;
   health: Health | null;
   silentSince: number | null;
-  isToldHung: boolean;
+  isReportedHung: boolean;
 }
 
 export interface LivenessOptions {
@@ -50,7 +50,7 @@ export class Liveness {
   readonly #options: LivenessOptions;
   readonly #watched = new Map<number, Watched>();
   readonly #restartedAt = new Map<number, number>();
-  #underWay = 0;
+  #probing = 0;
   #silent = 0;
 
   constructor(options: LivenessOptions) {
@@ -65,10 +65,10 @@ export class Liveness {
     for (const [id, { listed, state }] of found) {
       const known = this.#watched.get(id);
       this.#watched.set(id, {
-        nextLook: now + ((id * STRIDE) % ROUND),
+        nextProbe: now + ((id * SPREAD_MS) % PROBE_INTERVAL_MS),
         health: null,
         silentSince: null,
-        isToldHung: false,
+        isReportedHung: false,
         ...known,
         listed,
         state,
@@ -79,12 +79,12 @@ export class Liveness {
   /** Begins the looks that are due: to be called every second. Resolves when they have ended. */
   async tick(): Promise<void> {
     const now = this.#now();
-    const looks: Promise<void>[] = [];
+    const probes: Promise<void>[] = [];
     for (const [id, watched] of this.#watched) {
-      if (looks.length >= MOST_PER_TICK || this.#underWay >= MOST_UNDER_WAY) break;
-      if (watched.nextLook <= now) looks.push(this.#look(id, watched));
+      if (probes.length >= MAX_PROBES_PER_TICK || this.#probing >= MAX_CONCURRENT_PROBES) break;
+      if (watched.nextProbe <= now) probes.push(this.#probe(id, watched));
     }
-    await Promise.all(looks);
+    await Promise.all(probes);
   }
 
   /** Whether a restart may help: silent for long, alone in that, and not restarted just before. */
@@ -92,19 +92,19 @@ export class Liveness {
     const silentSince = this.#watched.get(id)?.silentSince ?? null;
     const restartedAt = this.#restartedAt.get(id) ?? Number.NEGATIVE_INFINITY;
     const now = this.#now();
-    if (silentSince === null || now - silentSince < HUNG_AFTER) return false;
-    return now - restartedAt >= RESTARTED_FOR && !this.isHostSilent;
+    if (silentSince === null || now - silentSince < HUNG_AFTER_MS) return false;
+    return now - restartedAt >= MIN_RESTART_INTERVAL_MS && !this.isHostSilent;
   }
 
   /** So many are silent that it cannot be their own doing. */
   get isHostSilent(): boolean {
-    return this.#silent > Math.max(FEW, this.#watched.size * SHARE_OF_HOST);
+    return this.#silent > Math.max(HOST_FAULT_MIN, this.#watched.size * HOST_FAULT_SHARE);
   }
 
   /** It was just seen to answer. */
   answered(id: number): void {
     const watched = this.#watched.get(id);
-    if (watched) this.#heard(watched);
+    if (watched) this.#markResponsive(watched);
   }
 
   restarted(id: number): void {
@@ -112,26 +112,26 @@ export class Liveness {
     this.answered(id); // its time begins anew
   }
 
-  async #look(id: number, watched: Watched): Promise<void> {
+  async #probe(id: number, watched: Watched): Promise<void> {
     // In the map again at its end: whoever was looked at longest ago comes first.
     this.#watched.delete(id);
     this.#watched.set(id, watched);
-    watched.nextLook = Number.POSITIVE_INFINITY;
-    this.#underWay += 1;
+    watched.nextProbe = Number.POSITIVE_INFINITY;
+    this.#probing += 1;
     const health = await this.#options.probe(id, watched.listed).finally(() => {
-      this.#underWay -= 1;
+      this.#probing -= 1;
     });
     const current = this.#watched.get(id);
-    if (current) this.#note(id, current, health);
+    if (current) this.#record(id, current, health);
   }
 
-  #note(id: number, watched: Watched, health: Health): void {
+  #record(id: number, watched: Watched, health: Health): void {
     const now = this.#now();
     const before = watched.health ?? (watched.state === 'running' ? 'well' : health);
     watched.health = health;
-    watched.nextLook = now + (health === 'silent' ? SILENT_ROUND : ROUND);
+    watched.nextProbe = now + (health === 'silent' ? SILENT_PROBE_INTERVAL_MS : PROBE_INTERVAL_MS);
     if (health !== 'silent') {
-      this.#heard(watched);
+      this.#markResponsive(watched);
       if (health !== before) this.#options.onChange(id);
       return;
     }
@@ -139,15 +139,15 @@ export class Liveness {
       watched.silentSince = now;
       this.#silent += 1;
     }
-    if (watched.isToldHung || !this.isHung(id)) return;
-    watched.isToldHung = true;
+    if (watched.isReportedHung || !this.isHung(id)) return;
+    watched.isReportedHung = true;
     this.#options.onChange(id);
   }
 
-  #heard(watched: Watched): void {
+  #markResponsive(watched: Watched): void {
     if (watched.silentSince !== null) this.#silent -= 1;
     watched.silentSince = null;
-    watched.isToldHung = false;
+    watched.isReportedHung = false;
   }
 
   #forget(id: number, silentSince: number | null): void {

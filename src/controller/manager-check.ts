@@ -1,4 +1,4 @@
-import { DISTRUSTED, type Distrust, judgeManager } from '../instance/manager-history.ts';
+import { DISTRUST_MESSAGES, type Distrust, checkManagerHistory } from '../instance/manager-history.ts';
 import type { MarkedInstance } from '../instance/types.ts';
 import type { Databases, Engine, Manager, ManagerMemory, MemoryStore } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
@@ -22,7 +22,7 @@ export class ManagerCheck {
   #memory: ManagerMemory | null = null;
   #last: Promise<unknown> = Promise.resolve();
   /** A question that has not been put yet: whoever asks meanwhile shares its answer. */
-  #asked: Promise<boolean> | undefined;
+  #pendingCheck: Promise<boolean> | undefined;
 
   constructor(options: ManagerCheckOptions) {
     this.#options = options;
@@ -40,16 +40,16 @@ export class ManagerCheck {
 
   /** Asks the manager alone, which costs one call. @returns whether it may be trusted */
   isTrusted(): Promise<boolean> {
-    this.#asked ??= this.#inTurn(() => {
-      this.#asked = undefined;
-      return this.#look(0);
+    this.#pendingCheck ??= this.#serialise(() => {
+      this.#pendingCheck = undefined;
+      return this.#check(0);
     });
-    return this.#asked;
+    return this.#pendingCheck;
   }
 
   /** Notes the numbers of instances that were just claimed: a database that does not know them later is an older copy. */
-  noteClaimed(ids: readonly number[]): void {
-    const noting = this.#inTurn(async () => {
+  recordClaimed(ids: readonly number[]): void {
+    const noting = this.#serialise(async () => {
       const memory = this.#memory;
       if (memory === null || Math.max(...ids) <= memory.highestInstance) return;
       this.#memory = { ...memory, highestInstance: Math.max(...ids) };
@@ -61,11 +61,11 @@ export class ManagerCheck {
 
   /** Looks at the host too, and sets the next checkpoint. @returns whether the manager may be trusted */
   sweep(): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.#serialise(async () => {
       const { databases, engine, manager, memory } = this.#options;
       // The host first: what is sold between the two questions must not look like a number that Odoo has lost.
-      const numbers = await numbersOnHost({ databases, engine });
-      const isTrusted = await this.#look(Math.max(0, ...numbers));
+      const numbers = await instanceIdsOnHost({ databases, engine });
+      const isTrusted = await this.#check(Math.max(0, ...numbers));
       if (isTrusted && this.#memory) {
         this.#memory = { ...this.#memory, checkpoint: await manager.checkpoint() };
         await memory.write(this.#memory);
@@ -74,11 +74,11 @@ export class ManagerCheck {
     });
   }
 
-  async #look(highestHere: number): Promise<boolean> {
+  async #check(highestHere: number): Promise<boolean> {
     const { install, log, manager, memory } = this.#options;
     const before = await memory.read();
     const said = await manager.handshake(install);
-    const distrust = judgeManager(before, said, highestHere);
+    const distrust = checkManagerHistory(before, said, highestHere);
     const highestInstance = Math.max(
       said.highestInstance,
       highestHere,
@@ -89,24 +89,24 @@ export class ManagerCheck {
     const next = { databaseUuid, checkpoint, highestInstance, distrust };
     // On disk first: telling people makes Odoo skip numbers, and then these show nothing any more.
     if (JSON.stringify(next) !== JSON.stringify(before)) await memory.write(next);
-    if (distrust && distrust !== wasDistrusted) await this.#tell(distrust, highestInstance);
+    if (distrust && distrust !== wasDistrusted) await this.#alert(distrust, highestInstance);
     if (!distrust && wasDistrusted) log.info('a person has confirmed: going on');
     this.#memory = next;
     return distrust === null;
   }
 
-  async #tell(kind: Distrust, above: number): Promise<void> {
+  async #alert(kind: Distrust, above: number): Promise<void> {
     const { engine, log, manager } = this.#options;
     const found = await lostInstances(this.#options);
-    log.error({ kind, found: found.map(({ id }) => id) }, DISTRUSTED[kind]);
+    log.error({ kind, found: found.map(({ id }) => id) }, DISTRUST_MESSAGES[kind]);
     await manager.distrust(
       kind,
       above,
-      found.map((it) => describe(it, engine)),
+      found.map((it) => describeLost(it, engine)),
     );
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  #serialise<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(work);
     this.#last = turn.catch(() => {}); // whoever asked is told, the next one is not concerned
     return turn;
@@ -124,7 +124,7 @@ async function lostInstances(
   context: Pick<ManagerCheckOptions, 'databases' | 'engine' | 'manager'>,
 ): Promise<LostInstance[]> {
   const { databases, engine, manager } = context;
-  const numbers = await numbersOnHost({ databases, engine });
+  const numbers = await instanceIdsOnHost({ databases, engine });
   const known = await manager.states();
   const lost = numbers.filter((id) => !known.has(id));
   return Promise.all(lost.map(async (id) => ({ id, marked: await engine.marked(id) })));
@@ -134,7 +134,7 @@ async function lostInstances(
 const LARGEST_ID = 2 ** 31 - 1;
 
 /** The numbers of all instances of which anything is on the host, in order. */
-export async function numbersOnHost(
+export async function instanceIdsOnHost(
   context: Pick<ManagerCheckOptions, 'databases' | 'engine'>,
 ): Promise<number[]> {
   const numbers = await Promise.all([context.engine.numbers(), context.databases.numbers()]);
@@ -143,7 +143,7 @@ export async function numbersOnHost(
 }
 
 /** A line for people: number, name and address. */
-export function describe({ id, marked }: LostInstance, engine: Pick<Engine, 'url'>): string {
+export function describeLost({ id, marked }: LostInstance, engine: Pick<Engine, 'url'>): string {
   if (marked === null) return `${id}: nothing says what it was`;
   return marked.ports ? `${id}: ${marked.name}, ${engine.url(marked)}` : `${id}: ${marked.name}`;
 }

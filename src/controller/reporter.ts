@@ -3,16 +3,16 @@ import type { Report } from '../instance/types.ts';
 import type { Manager } from '../interfaces.ts';
 
 /** How long a report waits for others to travel with it, in milliseconds. */
-const GATHER = 20;
+const BATCH_DELAY_MS = 20;
 
 /**
  * How long progress waits for the next, in milliseconds: a sentence that is out of date before anybody could read it is not
  * worth a call to Odoo, which has the machine to share with the very start it tells of.
  */
-const PROGRESS_GATHER = 250;
+const PROGRESS_DELAY_MS = 250;
 
 /** A report that waits, and those who wait for it. */
-interface Waiting {
+interface PendingReport {
   report: Report;
   readonly delivered: Promise<void>;
   readonly resolve: () => void;
@@ -26,7 +26,7 @@ interface Waiting {
 export class Reporter {
   readonly #manager: Manager;
   readonly #onLost: (error: unknown) => void;
-  #waiting = new Map<number, Waiting>();
+  #pending = new Map<number, PendingReport>();
   /** The latest progress about an instance, and everybody's log lines since it was last reported. */
   readonly #progress = new Map<
     number,
@@ -44,7 +44,7 @@ export class Reporter {
   progress(report: Report): void {
     const { id } = report;
     const earlier = this.#progress.get(id);
-    const timer = earlier?.timer ?? setTimeout(() => this.#sendProgress(id), PROGRESS_GATHER);
+    const timer = earlier?.timer ?? setTimeout(() => this.#sendProgress(id), PROGRESS_DELAY_MS);
     this.#progress.set(id, { report: earlier ? merged(earlier.report, report) : report, timer });
   }
 
@@ -67,29 +67,29 @@ export class Reporter {
   }
 
   #add(report: Report): Promise<void> {
-    let waiting = this.#waiting.get(report.id);
+    let waiting = this.#pending.get(report.id);
     if (waiting) {
       waiting.report = merged(waiting.report, report);
     } else {
       waiting = withDelivery(report);
-      this.#waiting.set(report.id, waiting);
+      this.#pending.set(report.id, waiting);
     }
     this.#sending ??= this.#sendAll();
     return waiting.delivered;
   }
 
   async #sendAll(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, GATHER));
-    while (this.#waiting.size > 0) {
-      const batch = [...this.#waiting.values()];
-      this.#waiting = new Map();
+    await new Promise((resolve) => setTimeout(resolve, BATCH_DELAY_MS));
+    while (this.#pending.size > 0) {
+      const batch = [...this.#pending.values()];
+      this.#pending = new Map();
       await this.#send(batch);
     }
     this.#sending = null;
   }
 
   /** What Odoo refuses together it is told singly: one bad report must not take the others with it. */
-  async #send(batch: readonly Waiting[]): Promise<void> {
+  async #send(batch: readonly PendingReport[]): Promise<void> {
     try {
       await this.#manager.report(batch.map(({ report }) => report));
       for (const { resolve } of batch) resolve();
@@ -110,9 +110,9 @@ function merged(earlier: Report, later: Report): Report {
   return { ...kept, ...later, ...(log.length > 0 ? { log } : {}) };
 }
 
-function withDelivery(report: Report): Waiting {
+function withDelivery(report: Report): PendingReport {
   let resolve = () => {};
-  let reject: Waiting['reject'] = () => {};
+  let reject: PendingReport['reject'] = () => {};
   const delivered = new Promise<void>((onDelivered, onLost) => {
     resolve = onDelivered;
     reject = onLost;

@@ -1,7 +1,7 @@
 import PQueue from 'p-queue';
 
 /** Work of nobody's in particular. */
-export const NOBODY = 0;
+export const NO_CUSTOMER = 0;
 
 export interface SlotPoolOptions {
   /** How many may be busy together. */

@@ -17,19 +17,19 @@ export class SuspensionLimiter {
    * Does `descend`, which is counted as soon as it resolves, unless it would be one too many.
    * @returns whether it was done; if not, people have been asked.
    */
-  pass(instanceId: number, descend: () => Promise<void>): Promise<boolean> {
-    const passing = this.#last.then(() => this.#pass(instanceId, descend));
+  pass(instanceId: number, suspend: () => Promise<void>): Promise<boolean> {
+    const passing = this.#last.then(() => this.#pass(instanceId, suspend));
     this.#last = passing.catch(() => {}); // whoever asked is told, the next one is not concerned
     return passing;
   }
 
-  async #pass(instanceId: number, descend: () => Promise<void>): Promise<boolean> {
-    const descents = await this.#manager.recentSuspensions(instanceId);
-    if (isTooMany(descents)) {
-      await this.#manager.requestApproval(instanceId, descents);
+  async #pass(instanceId: number, suspend: () => Promise<void>): Promise<boolean> {
+    const recent = await this.#manager.recentSuspensions(instanceId);
+    if (isTooMany(recent)) {
+      await this.#manager.requestApproval(instanceId, recent);
       return false;
     }
-    await descend();
+    await suspend();
     return true;
   }
 }

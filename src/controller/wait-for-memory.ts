@@ -1,8 +1,8 @@
 import { RetryableError } from '../errors.ts';
 
 /** How long a start keeps its place in the queue while memory is short; then others get their turn. */
-const PATIENCE = 10_000;
-const LOOK_INTERVAL = 250;
+const MAX_WAIT_MS = 10_000;
+const CHECK_INTERVAL_MS = 250;
 
 /**
  * Resolves when there is memory for one more start.
@@ -16,8 +16,8 @@ export async function enoughMemory(
 ): Promise<void> {
   if (hasMemory()) return;
   onWait();
-  for (let waited = 0; waited < PATIENCE; waited += LOOK_INTERVAL) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL));
+  for (let waited = 0; waited < MAX_WAIT_MS; waited += CHECK_INTERVAL_MS) {
+    await new Promise((resolve) => setTimeout(resolve, CHECK_INTERVAL_MS));
     signal.throwIfAborted();
     if (hasMemory()) return;
   }

@@ -24,7 +24,7 @@ export interface WorkQueueOptions<K> {
 }
 
 /** One of the places of a queue, which is left while somebody waits. */
-class Place {
+class WorkerSlot {
   readonly #queue: PQueue;
   #leave = () => {};
 
@@ -33,7 +33,7 @@ class Place {
   }
 
   /** @param taken is called when there is a place. @param priority before others that wait */
-  take(taken: () => void, priority = 0): void {
+  acquire(taken: () => void, priority = 0): void {
     const stay = () =>
       new Promise<void>((leave) => {
         this.#leave = leave;
@@ -42,17 +42,17 @@ class Place {
     void this.#queue.add(stay, { priority });
   }
 
-  leave(): void {
+  release(): void {
     this.#leave();
   }
 
   async aside<T>(wait: () => Promise<T>): Promise<T> {
-    this.leave();
+    this.release();
     try {
       return await wait();
     } finally {
       // Before those who have not begun: it has little left to do.
-      await new Promise<void>((taken) => this.take(taken, 1));
+      await new Promise<void>((taken) => this.acquire(taken, 1));
     }
   }
 }
@@ -126,20 +126,20 @@ export class WorkQueue<K> {
   }
 
   #start(key: K): void {
-    const place = new Place(this.#queue);
+    const place = new WorkerSlot(this.#queue);
     const run = new Promise<void>((ended) => {
-      place.take(() => {
+      place.acquire(() => {
         if (this.#isClosed) ended();
         else void this.#run(key, place).then(ended);
       });
     }).then(() => {
-      place.leave();
+      place.release();
       this.#runs.delete(run);
     });
     this.#runs.add(run);
   }
 
-  async #run(key: K, place: Place): Promise<void> {
+  async #run(key: K, place: WorkerSlot): Promise<void> {
     const run = { stop: new AbortController(), superseded: new AbortController() };
     const { stop, superseded } = run;
     this.#waiting.delete(key);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { TenantSession } from '../postgres/tenant-session.ts';
 
 /** Odoo's column takes any length; an address has at most 254 characters. */
-const LONGEST = 254;
+const MAX_LENGTH = 254;
 
 /**
  * What the administrator of an instance types to log in, as it is now; '' when there is none.
@@ -10,8 +10,8 @@ const LONGEST = 254;
  */
 export async function adminLogin(session: TenantSession): Promise<string> {
   const [found] = await session.rows(
-    z.object({ login: z.string().max(LONGEST).nullable() }),
-    `SELECT pg_catalog.left(u.login::text, ${LONGEST}) AS login
+    z.object({ login: z.string().max(MAX_LENGTH).nullable() }),
+    `SELECT pg_catalog.left(u.login::text, ${MAX_LENGTH}) AS login
        FROM public.res_users u JOIN public.ir_model_data d ON d.res_id = u.id
       WHERE d.module = 'base' AND d.name = 'user_admin' LIMIT 1`,
   );

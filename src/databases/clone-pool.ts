@@ -8,7 +8,7 @@ import { MAKING, type TenantLogin } from '../postgres/tenant-session.ts';
 import type { TemplateDatabase } from './template-database.ts';
 
 /** There is none, somebody is connected to it just now, or the role is there already (what was begun before is gone on with). */
-const NOT_TO_BE_HAD = new Set(['3D000', '42704', '55006', '42710']);
+const SPARE_UNAVAILABLE = new Set(['3D000', '42704', '55006', '42710']);
 
 /**
  * A clone of each template database, with a role that owns all that is in it and a copy of its files, waiting for the next
@@ -73,7 +73,7 @@ export class ClonePool {
       this.#taken.set(template.database, template);
       return true;
     } catch (error) {
-      if (error instanceof DatabaseError && NOT_TO_BE_HAD.has(error.code ?? '')) return false;
+      if (error instanceof DatabaseError && SPARE_UNAVAILABLE.has(error.code ?? '')) return false;
       throw error;
     }
   }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { TenantSession } from '../postgres/tenant-session.ts';
 
 /** How long the customer has to choose their password, in seconds: the link is made when they press the button. */
-const VALIDITY = 60 * 60;
+const VALIDITY_SECONDS = 60 * 60;
 
 /** A one-time link with which the administrator of an instance sets their password. */
 export interface Invitation {
@@ -13,7 +13,7 @@ export interface Invitation {
 }
 
 /** Odoo's own secret is a UUID, ours has 43 characters; a tenant may have put anything there. */
-const LONGEST_SECRET = 256;
+const MAX_SECRET_LENGTH = 256;
 
 const administrator = z.object({ partner: z.int(), user: z.int(), login_at: z.int().nullable() });
 
@@ -40,15 +40,15 @@ export async function invitationLink(
          WHERE l.create_uid = u.id) AS login_at`,
   );
   const [parameter] = await session.rows(
-    z.object({ secret: z.string().min(1).max(LONGEST_SECRET) }),
-    `SELECT pg_catalog.left(value::text, ${LONGEST_SECRET + 1}) AS secret
+    z.object({ secret: z.string().min(1).max(MAX_SECRET_LENGTH) }),
+    `SELECT pg_catalog.left(value::text, ${MAX_SECRET_LENGTH + 1}) AS secret
        FROM public.ir_config_parameter WHERE key = 'database.secret' LIMIT 1`,
   );
   if (!admin || !parameter) throw new Error('the instance has no administrator, or no secret');
   const loginAt = admin.login_at === null ? 'null' : admin.login_at;
   // Written as Python's json.dumps does, since the signature covers the text.
   const message = `[${admin.partner}, [${admin.user}], ${loginAt}, "reset"]`;
-  const token = signupToken(parameter.secret, message, now + VALIDITY);
+  const token = signupToken(parameter.secret, message, now + VALIDITY_SECONDS);
   const link = `${url}/web/reset_password?${new URLSearchParams({ token })}`;
   return { link, isFirst: admin.login_at === null };
 }

@@ -7,7 +7,7 @@ import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import { type Checkout, mountOf, mountsOf } from '../repositories/checkout-layout.ts';
 
 /** A template of many modules takes some minutes on a small machine. */
-const TIMEOUT = 30 * 60_000;
+const TIMEOUT_MS = 30 * 60_000;
 
 /** Exit codes by which Odoo says that the modules themselves are wrong; others are Docker's, a signal's or the kernel's. */
 const ODOO_FAILED = new Set([1, 255]);
@@ -94,7 +94,7 @@ export async function runOdooInit(host: OdooInitHost, run: OdooInitRun): Promise
         options,
       ),
       {
-        ...{ timeoutMs: TIMEOUT, signal },
+        ...{ timeoutMs: TIMEOUT_MS, signal },
         ...(input === undefined ? {} : { input }),
       },
     );

@@ -1,7 +1,7 @@
 import { hashRandomSecret, ODOO_ROUNDS, randomSecret } from '../host/password-hash.ts';
 
 /** How many are kept; each takes a third of a second of one processor core to make. */
-const STOCK = 8;
+const POOL_SIZE = 8;
 
 /**
  * Passwords for the administrators of new instances, with the hashes that Odoo would make of them. An administrator whose hash has
@@ -30,7 +30,7 @@ export class PasswordPool {
     this.#restocking = this.#restocking
       .catch(() => {})
       .then(async () => {
-        while (this.#stock.length < STOCK) {
+        while (this.#stock.length < POOL_SIZE) {
           const password = randomSecret();
           this.#hashes.set(password, await hashRandomSecret(password, ODOO_ROUNDS));
           this.#stock.push(password);

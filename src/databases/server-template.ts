@@ -19,7 +19,7 @@ import { ClonePool } from './clone-pool.ts';
 import { dropTemplate } from './template-content.ts';
 import { type OdooInit, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
-import { noteOf, readNote, superfluous, type TemplateMetadata } from './template-metadata.ts';
+import { metadataOf, readMetadata, evictable, type TemplateMetadata } from './template-metadata.ts';
 
 /** Who administers an instance's own Postgres: the superuser that the image's first start makes. */
 const OWN_SUPERUSER = 'postgres';
@@ -73,7 +73,7 @@ export interface ServerSource {
 }
 
 /** Where an instance's data directory and filestore come to lie; `directory` is the instance's, on the same file system. */
-export interface ServerPlace {
+export interface ServerTarget {
   readonly directory: string;
   readonly pgdata: string;
   /** The filestore of the instance's one database. */
@@ -121,7 +121,7 @@ export class ServerTemplates {
    */
   async place(
     source: ServerSource,
-    to: ServerPlace,
+    to: ServerTarget,
     onBuild: () => void,
     signal: AbortSignal,
   ): Promise<void> {
@@ -145,7 +145,7 @@ export class ServerTemplates {
       if (others > 0) this.#inUse.set(hash, others);
       else this.#inUse.delete(hash);
     }
-    await this.#writeNote(hash, source);
+    await this.#writeMetadata(hash, source);
   }
 
   /** Gives the server of a fresh copy its own superuser's password in place of the template's. May be repeated. */
@@ -171,7 +171,7 @@ export class ServerTemplates {
    */
   async trim(
     wanted: ReadonlySet<string>,
-    isStale: (note: TemplateMetadata) => Promise<boolean>,
+    isStale: (metadata: TemplateMetadata) => Promise<boolean>,
     now: Date,
   ): Promise<string[]> {
     const { dir } = this.#options;
@@ -182,11 +182,11 @@ export class ServerTemplates {
       if (!entry.isDirectory()) continue;
       const hash = entry.name.replace(/_new$/, '');
       if (entry.name === hash) {
-        const note = await this.#readNote(hash);
-        if (note) kept.push({ hash, note, isStale: await isStale(note) });
+        const metadata = await this.#readMetadata(hash);
+        if (metadata) kept.push({ hash, metadata, isStale: await isStale(metadata) });
       } else if (!isBusy(hash)) gone.push(entry.name);
     }
-    for (const { hash } of superfluous(kept, wanted, now)) if (!isBusy(hash)) gone.push(hash);
+    for (const { hash } of evictable(kept, wanted, now)) if (!isBusy(hash)) gone.push(hash);
     for (const name of gone) {
       // Whoever is killed here leaves a name that the next trim() takes for an unfinished one.
       if (!name.endsWith('_new')) await rename(join(dir, name), join(dir, `${name}_new`));
@@ -275,7 +275,7 @@ export class ServerTemplates {
       await writeHba(folders.pgdata, postgres.user);
       for (const rest of [folders.socketDir, folders.databases, passwordFile])
         await removeTree(rest);
-      await writeFile(join(unfinished, 'note.json'), JSON.stringify(noteOf(image, key)));
+      await writeFile(join(unfinished, 'note.json'), JSON.stringify(metadataOf(image, key)));
       await this.#options.flush(unfinished);
       await rename(unfinished, done);
       return done;
@@ -294,15 +294,15 @@ export class ServerTemplates {
     await this.#options.flush(to);
   }
 
-  async #readNote(hash: string): Promise<TemplateMetadata | null> {
-    return readNote(
+  async #readMetadata(hash: string): Promise<TemplateMetadata | null> {
+    return readMetadata(
       await readFile(join(this.#options.dir, hash, 'note.json'), 'utf8').catch(() => null),
     );
   }
 
-  async #writeNote(hash: string, { image, key }: ServerSource): Promise<void> {
+  async #writeMetadata(hash: string, { image, key }: ServerSource): Promise<void> {
     const file = join(this.#options.dir, hash, 'note.json');
-    await writeFile(`${file}_new`, JSON.stringify(noteOf(image, key)));
+    await writeFile(`${file}_new`, JSON.stringify(metadataOf(image, key)));
     await rename(`${file}_new`, file);
   }
 

@@ -16,8 +16,8 @@ import { countryOf, moduleSet, type TemplateKey, templateHash } from './template
 import {
   type KeptTemplate,
   listTemplates,
-  noteOf,
-  superfluous,
+  metadataOf,
+  evictable,
   type TemplateMetadata,
 } from './template-metadata.ts';
 
@@ -80,7 +80,7 @@ export class TemplateDatabases {
     this.#inUse.set(hash, (this.#inUse.get(hash) ?? 0) + 1);
     try {
       const result = await work(await this.ensure(image, key, onBuild, signal));
-      this.#used.set(hash, noteOf(image, key));
+      this.#used.set(hash, metadataOf(image, key));
       return result;
     } finally {
       const others = (this.#inUse.get(hash) ?? 1) - 1;
@@ -131,24 +131,24 @@ export class TemplateDatabases {
    */
   async trim(
     wanted: ReadonlySet<string>,
-    isStale: (note: TemplateMetadata) => Promise<boolean>,
+    isStale: (metadata: TemplateMetadata) => Promise<boolean>,
     now: Date,
   ): Promise<string[]> {
     const { cluster, install } = this.#options;
-    for (const [hash, note] of [...this.#used]) {
+    for (const [hash, metadata] of [...this.#used]) {
       this.#used.delete(hash);
-      await writeComment(cluster, this.#describe(hash).database, JSON.stringify(note));
+      await writeComment(cluster, this.#describe(hash).database, JSON.stringify(metadata));
     }
     const kept: KeptTemplate[] = [];
     const dropped: string[] = [];
-    for (const { hash, isUnfinished, note } of await listTemplates(cluster, install)) {
-      if (note && !isUnfinished) kept.push({ hash, note, isStale: await isStale(note) });
+    for (const { hash, isUnfinished, metadata } of await listTemplates(cluster, install)) {
+      if (metadata && !isUnfinished) kept.push({ hash, metadata, isStale: await isStale(metadata) });
       if (!isUnfinished || this.#building.has(hash)) continue;
       const { database, workDir } = this.#unfinished(hash);
       await this.#clear(database, workDir);
       dropped.push(database);
     }
-    for (const { hash } of superfluous(kept, wanted, now)) {
+    for (const { hash } of evictable(kept, wanted, now)) {
       if (this.#inUse.has(hash) || this.#building.has(hash)) continue;
       const template = this.#describe(hash);
       const removing = this.remove(template).finally(() => this.#removing.delete(hash));
@@ -208,7 +208,7 @@ export class TemplateDatabases {
         join(done.filestoreDir, unfinished),
         join(done.filestoreDir, done.database),
       ).catch(() => {}); // Odoo makes no folder when it stored no file
-      await freeze(cluster, login, done.database, JSON.stringify(noteOf(image, key)));
+      await freeze(cluster, login, done.database, JSON.stringify(metadataOf(image, key)));
       return done;
     } catch (error) {
       await this.#clear(unfinished, workDir).catch(() => {});

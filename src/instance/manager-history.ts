@@ -1,14 +1,14 @@
 /** `older`: the manager's database was restored from an older copy. `other`: it is another one than before, a copy of it perhaps. */
 export type Distrust = 'older' | 'other';
 
-interface Remembered {
+interface KnownManager {
   readonly databaseUuid: string;
   readonly checkpoint: number;
   readonly highestInstance: number;
   readonly distrust: Distrust | null;
 }
 
-interface Said {
+interface ReportedManager {
   readonly databaseUuid: string;
   readonly checkpoint: number;
   readonly highestInstance: number;
@@ -22,9 +22,9 @@ interface Said {
  * @param highestHere the highest number of an instance of which something is on the host
  * @returns null when it may be trusted
  */
-export function judgeManager(
-  remembered: Remembered | null,
-  said: Said,
+export function checkManagerHistory(
+  remembered: KnownManager | null,
+  said: ReportedManager,
   highestHere: number,
 ): Distrust | null {
   if (remembered?.distrust) return remembered.distrust;
@@ -35,7 +35,7 @@ export function judgeManager(
 }
 
 /** What the operator reads. */
-export const DISTRUSTED: Readonly<Record<Distrust, string>> = {
+export const DISTRUST_MESSAGES: Readonly<Record<Distrust, string>> = {
   older:
     "the manager's database is older than what this host has seen: nothing is sold, suspended or removed until a person confirms (microsaas reconcile-host)",
   other:

@@ -10,12 +10,12 @@ export function isInstallId(text: string): boolean {
 
 /** Compose project, and prefix of its containers: `ms-<install>-<id>`. */
 export function projectName(install: string, id: number): string {
-  return `ms-${checked(install)}-${whole(id)}`;
+  return `ms-${checked(install)}-${positiveInteger(id)}`;
 }
 
 /** Database and role: `ms_<install>_<id>`. */
 export function databaseName(install: string, id: number): string {
-  return `ms_${checked(install)}_${whole(id)}`;
+  return `ms_${checked(install)}_${positiveInteger(id)}`;
 }
 
 /** The instance whose database has this name, or null when it is none of this install's. */
@@ -30,7 +30,7 @@ const INSTANCES_PER_NETWORK = 500;
 
 /** The network an instance joins, `ms-<install>-net-<n>`: decided by its number alone. */
 export function networkOf(install: string, id: number): string {
-  return `ms-${checked(install)}-net-${Math.ceil(whole(id) / INSTANCES_PER_NETWORK)}`;
+  return `ms-${checked(install)}-net-${Math.ceil(positiveInteger(id) / INSTANCES_PER_NETWORK)}`;
 }
 
 export function isInstanceNetwork(install: string, network: string): boolean {
@@ -74,7 +74,7 @@ function checked(install: string): string {
   return install;
 }
 
-function whole(n: number): number {
+function positiveInteger(n: number): number {
   if (!Number.isSafeInteger(n) || n < 1) throw new TypeError(`not a positive whole number: ${n}`);
   return n;
 }

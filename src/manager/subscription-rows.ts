@@ -60,7 +60,7 @@ const period = z
             before: row.counted.before,
             after: row.counted.after,
             days: row.counted.days,
-            taken: row.counted.taken,
+            reversedDays: row.counted.taken,
             reversedOn: row.counted.taken_back_on,
           }
         : null,
@@ -140,7 +140,7 @@ export function subscriptionRow(change: SubscriptionChange): Record<string, unkn
       before: applied?.before ?? '',
       after: applied?.after ?? '',
       days: applied?.days ?? 0,
-      taken: applied?.taken ?? 0,
+      taken: applied?.reversedDays ?? 0,
       taken_back_on: applied?.reversedOn ?? '',
       missing_since: missingSince,
     })),

@@ -54,8 +54,8 @@ function areBooksRight({ subscription: { dataRemovedAt, periods, startDay } }: S
   if (!startDay || dataRemovedAt) return true;
   return periods.every((period) => {
     const { applied, missingSince, money } = period;
-    const given = applied ? applied.days - applied.taken : 0;
-    if (isPaid(period)) return applied?.taken === 0 && missingSince === null;
+    const given = applied ? applied.days - applied.reversedDays : 0;
+    if (isPaid(period)) return applied?.reversedDays === 0 && missingSince === null;
     if (money?.reversedRatio === 1) return given === 0 && missingSince === null;
     const share = money?.paymentState === 'paid' ? 1 - (money?.reversedRatio ?? 0) : 0;
     return missingSince !== null || given === Math.ceil((applied?.days ?? 0) * share - 1e-3);
@@ -79,13 +79,13 @@ function brokenService(story: Story, { isFaithful, stopsByHand }: Habits): strin
 /** The last day that what was counted can have led to: its latest beginning and all the days given. */
 function latestEnd({ subscription, today }: Story): string {
   const counted = subscription.periods.flatMap(({ applied: it }) =>
-    it && it.days > it.taken ? [it] : [],
+    it && it.days > it.reversedDays ? [it] : [],
   );
   const starts = counted.map(({ after, days }) => addDays(after, -days));
   const [latest = today] = [today, ...starts].sort().reverse();
   return addDays(
     latest,
-    counted.reduce((sum, { days, taken }) => sum + days - taken, 0),
+    counted.reduce((sum, { days, reversedDays: taken }) => sum + days - taken, 0),
   );
 }
 

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import {
   type KeptTemplate,
-  readNote,
-  superfluous,
+  readMetadata,
+  evictable,
 } from '../../../src/databases/template-metadata.ts';
 
 const NOW = new Date('2026-11-22T12:00:00.000Z');
-const NOTE = {
+const METADATA = {
   image: 'odoo:19.0',
   imageId: 'sha256:1',
   modules: ['web'],
@@ -17,12 +17,12 @@ const NOTE = {
 
 function aTemplate(hash: string, daysAgo: number, isStale = false): KeptTemplate {
   const usedAt = new Date(NOW.getTime() - daysAgo * 24 * 3600_000).toISOString();
-  return { hash, isStale, note: { ...NOTE, usedAt } };
+  return { hash, isStale, metadata: { ...METADATA, usedAt } };
 }
 
-describe('superfluous', () => {
+describe('evictable', () => {
   const dropped = (templates: KeptTemplate[], ...wanted: string[]) =>
-    superfluous(templates, new Set(wanted), NOW).map(({ hash }) => hash);
+    evictable(templates, new Set(wanted), NOW).map(({ hash }) => hash);
 
   it('names what is stale or was last used more than thirty days ago', () => {
     const all = [aTemplate('new', 0), aTemplate('old', 31), aTemplate('stale', 0, true)];
@@ -42,8 +42,8 @@ describe('superfluous', () => {
 
 describe('readNote', () => {
   it('reads what it was, and takes anything else for none of ours', () => {
-    expect(readNote(JSON.stringify(NOTE))).to.deep.equal(NOTE);
-    for (const comment of [null, '', 'x', '{}', JSON.stringify({ ...NOTE, usedAt: 'today' })])
-      expect(readNote(comment), `${comment}`).to.equal(null);
+    expect(readMetadata(JSON.stringify(METADATA))).to.deep.equal(METADATA);
+    for (const comment of [null, '', 'x', '{}', JSON.stringify({ ...METADATA, usedAt: 'today' })])
+      expect(readMetadata(comment), `${comment}`).to.equal(null);
   });
 });

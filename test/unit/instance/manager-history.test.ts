@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { judgeManager } from '../../../src/instance/manager-history.ts';
+import { checkManagerHistory } from '../../../src/instance/manager-history.ts';
 
 const remembered = { databaseUuid: 'u', checkpoint: 5, highestInstance: 7, distrust: null };
 const said = { databaseUuid: 'u', checkpoint: 5, highestInstance: 7 };
@@ -25,6 +25,6 @@ describe('judgeManager', () => {
   ] as const;
   for (const [when, before, now, here, expected] of table)
     it(`${when} → ${expected ?? 'trusted'}`, () => {
-      expect(judgeManager(before, now, here)).to.equal(expected);
+      expect(checkManagerHistory(before, now, here)).to.equal(expected);
     });
 });
