@@ -2,7 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import type { Config } from './config.ts';
 import { instanceIdsOnHost } from './controller/manager-check.ts';
 import { measureRoom } from './host/disk.ts';
-import { DISTRUST_MESSAGES, checkManagerHistory } from './instance/manager-history.ts';
+import { checkManagerHistory, DISTRUST_MESSAGES } from './instance/manager-history.ts';
 import { countedByState } from './instance-table.ts';
 import { redact } from './log.ts';
 import { printable } from './printable.ts';

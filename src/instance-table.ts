@@ -35,7 +35,9 @@ function byNeed(one: DesiredInstance, other: DesiredInstance): number {
 function cell(text: string): string {
   const letters = [...printable(text)];
   if (letters.length === 0) return '-';
-  return letters.length > MAX_WIDTH ? `${letters.slice(0, MAX_WIDTH - 1).join('')}…` : letters.join('');
+  return letters.length > MAX_WIDTH
+    ? `${letters.slice(0, MAX_WIDTH - 1).join('')}…`
+    : letters.join('');
 }
 
 function padded(text: string, width: number): string {

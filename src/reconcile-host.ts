@@ -1,7 +1,7 @@
 import type { Config } from './config.ts';
-import { describeLost, type LostInstance, instanceIdsOnHost } from './controller/manager-check.ts';
+import { describeLost, instanceIdsOnHost, type LostInstance } from './controller/manager-check.ts';
 import { ConfigError } from './errors.ts';
-import { DISTRUST_MESSAGES, checkManagerHistory } from './instance/manager-history.ts';
+import { checkManagerHistory, DISTRUST_MESSAGES } from './instance/manager-history.ts';
 import type { MarkedInstance } from './instance/types.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
@@ -32,7 +32,9 @@ export async function reconcileHost(config: Config, confirm: boolean): Promise<s
   const distrust = checkManagerHistory(memory, facts, highest);
   const mismatched = found.filter(({ record }) => record !== 'its own');
   const lines = [
-    distrust ? DISTRUST_MESSAGES[distrust] : "the manager's database is the one this host works for",
+    distrust
+      ? DISTRUST_MESSAGES[distrust]
+      : "the manager's database is the one this host works for",
     ...mismatched.map((it) => `${describeLost(it, engine)} (${RECORD_LABEL[it.record]})`),
   ];
   if (!confirm) return [...lines, ...(distrust || mismatched.length > 0 ? [CONFIRM_HINT] : [])];

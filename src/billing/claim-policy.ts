@@ -64,9 +64,7 @@ export function wholeUnits(quantity: number): number {
 
 /** A credit note that names no invoice is reconciled with this one: it may reverse the sale, or pay for it. */
 function unlinkedCreditHold(invoice: Invoice): ClaimDecision['hold'] {
-  const sells = invoice.lines.some(
-    (line) => isSellable(line) && unclaimedUnits(line).length > 0,
-  );
+  const sells = invoice.lines.some((line) => isSellable(line) && unclaimedUnits(line).length > 0);
   if (invoice.unlinkedCredit === '' || invoice.approved || !sells) return null;
   return {
     reason: 'UnlinkedCredit',

@@ -64,7 +64,8 @@ function reverseMissing(
     if (!isReconsidered) waits.push(until);
     else if (terms.refund !== 'suspend') unpaid.push(period);
     else if (period.applied) {
-      const excess = daysInEffect(period.applied) - paidDays(period, period.applied, inPaymentIsPaid);
+      const excess =
+        daysInEffect(period.applied) - paidDays(period, period.applied, inPaymentIsPaid);
       const today = dayIn(timeZone, now);
       const { applied, endDay } = reverse(period.applied, excess, ledger.endDay, today);
       ledger.endDay = endDay;
@@ -187,7 +188,10 @@ function newPeriod(
   const from = beginsAfter(period, subscription, today, timeZone);
   const after = monthsAfter(from, period.months, anchorOf(periods, from));
   const days = daysBetween(from, after);
-  return { endDay: after, applied: { before: endDay, after, days, reversedDays: 0, reversedOn: '' } };
+  return {
+    endDay: after,
+    applied: { before: endDay, after, days, reversedDays: 0, reversedOn: '' },
+  };
 }
 
 function beginsAfter(
@@ -227,12 +231,7 @@ function endOf({ after, reversedDays: taken }: AppliedPeriod): string {
 }
 
 /** Takes days away. Nothing left of the line: the last paid day is the one before it, unless something else has moved it since. */
-function reverse(
-  applied: AppliedPeriod,
-  days: number,
-  endDay: string,
-  today: string,
-): Application {
+function reverse(applied: AppliedPeriod, days: number, endDay: string, today: string): Application {
   const taken = applied.reversedDays + days;
   const isUntouched = endDay === endOf(applied);
   return {

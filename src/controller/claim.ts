@@ -2,12 +2,12 @@ import { decideClaim } from '../billing/claim-policy.ts';
 import type { ControllerContext } from './controller-context.ts';
 
 /**
- * Claims what one invoice has paid for: the rows that must exist, created once under Odoo's UNIQUE constraint.
- * May be repeated by anybody at any time. @returns the ids of the instances that its money is about, old and new.
+ * Claims what one invoice has paid for: its instances' rows, each created once under Odoo's UNIQUE constraint. Idempotent.
+ * @returns the ids of all instances that the invoice concerns, old and new
  */
 export async function claim(invoiceId: number, context: ControllerContext): Promise<number[]> {
   const { manager, managerCheck, limits, log } = context;
-  // Together, so that it costs a customer no time.
+  // In parallel, so that the check costs no sale any time.
   const [isTrusted, invoice] = await Promise.all([
     managerCheck.isTrusted(),
     manager.invoice(invoiceId),

@@ -1,27 +1,27 @@
 import type { Clock } from '../interfaces.ts';
 
-/** Two clocks that differ by more, in milliseconds, name different times. */
+/** How far two clocks may differ and still count as agreeing. */
 const TOLERANCE_MS = 5 * 60_000;
 
-/** A clock that has jumped is believed again after so long, in milliseconds: by then somebody has set it right. */
+/** How long a clock that has jumped is not trusted: by then somebody has corrected it. */
 const SETTLE_AFTER_JUMP_MS = 24 * 60 * 60_000;
 
 /**
- * Knows whether the day is certain. Odoo and the sidecar must agree on the time, and the sidecar's clock must have
- * gone on as evenly as its uptime, which nobody can set: the two may be one machine, and then they jump together.
+ * Tells whether the day is certain. Odoo's clock and the sidecar's must agree, and the sidecar's must have advanced as its
+ * monotonic uptime has: on one machine the two wall clocks jump together.
  */
 export class ClockGuard {
   readonly #now: Clock;
   readonly #uptime: () => number;
-  /** What the clock said when the uptime was 0. */
+  /** Wall clock time at uptime 0, in milliseconds since the epoch. */
   #zero: number;
   #certainFrom = 0;
   readonly #onChange: (isCertain: boolean) => void;
   #wasCertain = true;
 
   /**
-   * @param uptime milliseconds since some moment, never set back or forth
-   * @param onChange is told once when the day becomes uncertain, and once when it is certain again
+   * @param uptime a monotonic clock, in milliseconds
+   * @param onChange called when the day becomes uncertain, and when it is certain again
    */
   constructor(now: Clock, uptime: () => number, onChange: (isCertain: boolean) => void) {
     this.#now = now;

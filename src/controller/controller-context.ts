@@ -8,7 +8,7 @@ import type { Reporter } from './reporter.ts';
 import type { Slots } from './start-slots.ts';
 import type { SuspensionLimiter } from './suspension-limiter.ts';
 
-/** All that the controller may see and touch. */
+/** Everything the controller works with: services through their interfaces, its own parts, clock and log. */
 export interface ControllerContext {
   readonly manager: Manager;
   readonly engine: Engine;
@@ -17,14 +17,14 @@ export interface ControllerContext {
   readonly reporter: Reporter;
   readonly limits: ClaimLimits;
   readonly slots: Slots;
-  /** Runs work that chooses among what all may have, one after the other. */
+  /** Serialises the choice of ports: concurrent choices would all get the same lowest pair. */
   readonly withPortLock: <T>(work: () => Promise<T>) => Promise<T>;
   /** Whether there is memory for one more instance to start. */
   readonly hasMemory: () => boolean;
-  /** Whether the manager's database may be believed. */
+  /** Whether the manager's database may be trusted (ADR 12). */
   readonly managerCheck: ManagerCheck;
   readonly disk: Disk;
-  /** Null: somebody else does that. */
+  /** Null: switched off by the configuration. */
   readonly firewall: Firewall | null;
   readonly suspensionLimiter: SuspensionLimiter;
   readonly liveness: Liveness;

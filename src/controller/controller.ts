@@ -10,20 +10,20 @@ import { poll, sweep, withoutDatabase } from './resync.ts';
 import { NO_CUSTOMER } from './start-slots.ts';
 import { WorkQueue, type WorkSignals } from './work-queue.ts';
 
-/** How often Docker's list is held against Odoo's: finds what the event stream has missed. */
+/** How often Docker's containers are compared with Odoo's instances: finds what the event stream has missed. */
 const SWEEP_SCHEDULE = '*/5 * * * *';
 
-/** How many keys are looked at together. What takes longer waits aside, and is limited by `World.rooms`. */
+/** How many keys are worked on concurrently. Long waits give their worker up, and are limited by `ControllerContext.slots`. */
 const WORKERS = 32;
 
-/** Retries of one key: 1 s, 2 s, 4 s … five minutes. */
+/** Exponential backoff of one key: 1 s, 2 s, 4 s … five minutes. */
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 300_000;
 
-/** How long a new instance has the processors to itself before the next customer's clone is made, in milliseconds. */
+/** How long after a sale the clone pool is refilled: until then the new instance's first login has the processors. */
 const RESTOCK_DELAY_MS = 2_000;
 
-/** How often instances that are due are looked at, in milliseconds. */
+/** How often the liveness probes that are due are begun. */
 const LIVENESS_INTERVAL_MS = 1_000;
 
 export interface ControllerOptions {
@@ -31,12 +31,12 @@ export interface ControllerOptions {
   readonly pollSeconds: number;
 }
 
-/** The loop: a webhook, a poll, a Docker event and a timer only put keys on one queue. */
+/** The control loop: webhooks, polls, Docker events and timers only put keys on a work queue. */
 export class Controller {
   readonly #context: ControllerContext;
   readonly #options: ControllerOptions;
   readonly #queue: WorkQueue<Key>;
-  /** Building a template database takes minutes, a spare clone seconds: no customer and no button waits behind one. */
+  /** A queue of its own: building a template database takes minutes, a spare clone seconds, and no sale may wait for them. */
   readonly #plans: WorkQueue<Key>;
   readonly #stop = new AbortController();
   #pollTimer: NodeJS.Timeout | undefined;
@@ -44,13 +44,13 @@ export class Controller {
   #restockTimer: NodeJS.Timeout | undefined;
   #sweepTask: ScheduledTask | undefined;
   #watching: Promise<void> = Promise.resolve();
-  /** What is away at present: said once when it goes and once when it comes back. */
+  /** Dependencies that do not answer at present: logged once when they fail and once when they are back. */
   readonly #unavailable = new Set<'Odoo' | 'Docker' | 'Postgres'>();
   #isHostSilent = false;
   readonly #knownOrphans = new Set<number>();
   readonly #diskWatch: DiskWatch;
   #states: readonly InstanceState[] | null = null;
-  /** The firewall's rules could not be laid down, and that was said. */
+  /** The firewall rules could not be installed, and that was logged. */
   #isFirewallMissing = false;
 
   constructor(options: ControllerOptions) {
@@ -61,12 +61,12 @@ export class Controller {
     this.#plans = this.#makeQueue(1);
   }
 
-  /** How many keys wait or are worked on, the next customer's clone among them. */
+  /** How many keys wait or are worked on, a pending refill of the clone pool included. */
   get backlog(): number {
     return this.#queue.size + this.#plans.size + (this.#restockTimer ? 1 : 0);
   }
 
-  /** How long the key that has waited longest has not been begun, in seconds. */
+  /** The age of the oldest waiting key, in seconds. */
   get backlogSeconds(): number {
     return Math.max(this.#queue.ageSeconds, this.#plans.ageSeconds);
   }
@@ -86,12 +86,12 @@ export class Controller {
     await Promise.all([this.#sweep(), this.#pollAndRepeat()]);
   }
 
-  /** Somebody says that these have changed: they come up at once, whatever they were waiting for. */
+  /** Adds keys that were changed by a person or a webhook: they are worked on at once, also while they back off. */
   addNow(keys: readonly Key[]): void {
     for (const key of keys) this.#queueOf(key).addNow(key);
   }
 
-  /** Ends the loop and waits for the steps under way. May be called twice. */
+  /** Stops the loop and waits for the steps under way. Idempotent. */
   async stop(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#pollTimer);
@@ -149,7 +149,7 @@ export class Controller {
     this.#context.log.warn({ key, err: error, retryInMs }, 'failed, will be tried again');
   }
 
-  /** Says once that Odoo, Docker or Postgres is away. @returns whether that is what the error is about. */
+  /** Logs once that Odoo, Docker or Postgres is unavailable. @returns whether that is what the error is about */
   #markUnavailable(error: unknown): boolean {
     const who = whoIsAway(error);
     if (who === null) return false;
@@ -164,25 +164,25 @@ export class Controller {
       if (this.#unavailable.delete(who)) this.#context.log.info({ who }, 'back again');
   }
 
-  /** Asked only while it is away: an idle poll costs Postgres nothing. */
+  /** Only while it is unavailable: an idle poll costs Postgres nothing. */
   async #checkPostgres(): Promise<void> {
     if (!this.#unavailable.has('Postgres')) return;
     await this.#context.databases.ping().then(
       () => this.#markAvailable('Postgres'),
-      () => {}, // still away, and said so already
+      () => {}, // still unavailable, and logged already
     );
   }
 
   async #pollAndRepeat(): Promise<void> {
-    const looked = this.#guarded(() => this.#diskWatch.check());
+    const diskCheck = this.#guarded(() => this.#diskWatch.check());
     await this.#guarded(async () => {
-      // The person who confirms does it in another process.
+      // The confirmation (microsaas reconcile-host) happens in another process.
       if (this.#context.managerCheck.distrust) await this.#context.managerCheck.isTrusted();
       this.#add(await poll(this.#context));
       this.#markAvailable('Odoo');
       await this.#checkPostgres();
     });
-    await looked;
+    await diskCheck;
     if (this.#stop.signal.aborted) return;
     this.#pollTimer = setTimeout(
       () => void this.#pollAndRepeat(),
@@ -207,7 +207,7 @@ export class Controller {
 
   async #sweep(): Promise<void> {
     await this.#guarded(() => this.#ensureFirewall());
-    // By itself: while Postgres is away, containers are still compared.
+    // Guarded separately: while Postgres is unavailable, containers are still compared.
     await this.#guarded(async () => {
       await this.#context.managerCheck.sweep();
     });
@@ -234,7 +234,7 @@ export class Controller {
     });
   }
 
-  /** Lays the firewall's rules down again: a reboot, Docker or a person may have lost them. Without them instances run all the same. */
+  /** Installs the firewall rules again: a reboot, Docker or a person may have removed them. Instances run without them too. */
   async #ensureFirewall(): Promise<void> {
     const { firewall, log } = this.#context;
     try {
@@ -252,7 +252,7 @@ export class Controller {
     }
   }
 
-  /** Runs a periodic task: its failure is said, and the next round tries again. */
+  /** Runs a periodic task: its failure is logged, and the next round retries. */
   async #guarded(task: () => Promise<void>): Promise<void> {
     try {
       await task();

@@ -1,17 +1,17 @@
 import type { ControllerContext } from './controller-context.ts';
 import { logLine } from './progress.ts';
 
-/** How often people are told again while the disk stays short, in milliseconds. */
+/** How often the alert is repeated while free disk space stays short. */
 const ALERT_INTERVAL_MS = 60 * 60_000;
 
-/** How many of the largest instances are named. */
+/** How many of the largest instances an alert names. */
 const MAX_NAMED = 5;
 
 type DiskWatchContext = Pick<ControllerContext, 'disk' | 'log' | 'manager' | 'now' | 'reporter'>;
 
 /**
- * Looks at the disk, at the price of one system call, as long as there is room. When there is too little it names the largest
- * instances, and how much each has grown since they were last counted: in the log, and on each of these instances in Odoo.
+ * Watches free disk space, at the price of one system call while there is enough. When there is too little it names the largest
+ * instances, and how much each has grown since the last alert: in the log, and on each of these instances in Odoo.
  */
 export class DiskWatch {
   readonly #context: DiskWatchContext;

@@ -1,32 +1,32 @@
 import type { InstanceState } from '../instance/types.ts';
 import type { Clock, Health, Listed, Probe } from '../interfaces.ts';
 
-/** How often each instance is looked at, in milliseconds, as long as MOST_PER_TICK allows it. */
+/** How often each instance is probed, as long as MAX_PROBES_PER_TICK allows it. */
 const PROBE_INTERVAL_MS = 2 * 60_000;
 
-/** How often one that does not answer is looked at. */
+/** How often an unresponsive instance is probed. */
 const SILENT_PROBE_INTERVAL_MS = 15_000;
 
-/** How long an instance must have been silent until it is restarted: a long import or report may keep Odoo busy for a while. */
+/** How long an instance must be unresponsive before it is restarted: a long import or report may keep Odoo busy for a while. */
 const HUNG_AFTER_MS = 3 * 60_000;
 
-/** One that hangs again sooner than this after its restart is a case for a person. */
+/** An instance that hangs again sooner than this after a restart is not restarted: it needs a person. */
 const MIN_RESTART_INTERVAL_MS = 60 * 60_000;
 
-/** How many looks may begin in one tick, whatever the size of the fleet, and how many may be under way. */
+/** How many probes may begin in one tick, whatever the size of the fleet, and how many may run concurrently. */
 const MAX_PROBES_PER_TICK = 20;
 const MAX_CONCURRENT_PROBES = 40;
 
-/** When more than this share of all are silent, and more than so many, the host has a problem and restarting them is none of the cure. */
+/** When more than this share of all are unresponsive, and more than this number, the host is the cause and none is restarted. */
 const HOST_FAULT_SHARE = 0.2;
 const HOST_FAULT_MIN = 3;
 
-/** Spreads the looks: neighbours are some seconds apart. */
+/** Spreads the first probes over the interval: those of consecutive ids are some seconds apart. */
 const SPREAD_MS = 7_919;
 
 interface Watched {
   readonly listed: Listed;
-  /** What Odoo says of it. */
+  /** As Odoo has it. */
   readonly state: InstanceState;
   /** Milliseconds since the epoch. */
   nextProbe: number;
@@ -38,13 +38,13 @@ interface Watched {
 export interface LivenessOptions {
   readonly probe: Probe;
   readonly now: Clock;
-  /** Hears of an instance that should be looked at closely: it hangs, has lost its files, or is well again. */
+  /** Called with an instance to reconcile: it hangs, has lost its files, or is well again. */
   readonly onChange: (id: number) => void;
 }
 
 /**
- * Looks at each instance that should run, some in each second: a page of Odoo and the disk, neither Docker nor the manager. What it
- * finds is only a reason to reconcile, and whether to restart an instance that hangs.
+ * Probes each instance that should run, some in each second: its health page and its files, neither Docker nor the manager. A
+ * result is only a reason to reconcile, and whether an instance that hangs may be restarted.
  */
 export class Liveness {
   readonly #options: LivenessOptions;
@@ -57,7 +57,7 @@ export class Liveness {
     this.#options = options;
   }
 
-  /** Says which instances there are to look at. What is known of those that stay is kept. */
+  /** Sets which instances to probe. The results of those that stay are kept. */
   watch(found: ReadonlyMap<number, { readonly listed: Listed; readonly state: InstanceState }>) {
     const now = this.#now();
     for (const [id, { silentSince }] of this.#watched)
@@ -76,7 +76,7 @@ export class Liveness {
     }
   }
 
-  /** Begins the looks that are due: to be called every second. Resolves when they have ended. */
+  /** Begins the probes that are due: to be called every second. Resolves when they have ended. */
   async tick(): Promise<void> {
     const now = this.#now();
     const probes: Promise<void>[] = [];
@@ -87,7 +87,7 @@ export class Liveness {
     await Promise.all(probes);
   }
 
-  /** Whether a restart may help: silent for long, alone in that, and not restarted just before. */
+  /** Whether a restart may help: unresponsive for long enough, not for a fault of the host, and not restarted lately. */
   isHung(id: number): boolean {
     const silentSince = this.#watched.get(id)?.silentSince ?? null;
     const restartedAt = this.#restartedAt.get(id) ?? Number.NEGATIVE_INFINITY;
@@ -96,12 +96,12 @@ export class Liveness {
     return now - restartedAt >= MIN_RESTART_INTERVAL_MS && !this.isHostSilent;
   }
 
-  /** So many are silent that it cannot be their own doing. */
+  /** So many are unresponsive that the host must be the cause. */
   get isHostSilent(): boolean {
     return this.#silent > Math.max(HOST_FAULT_MIN, this.#watched.size * HOST_FAULT_SHARE);
   }
 
-  /** It was just seen to answer. */
+  /** The instance has just answered somebody else's probe. */
   answered(id: number): void {
     const watched = this.#watched.get(id);
     if (watched) this.#markResponsive(watched);
@@ -109,11 +109,11 @@ export class Liveness {
 
   restarted(id: number): void {
     this.#restartedAt.set(id, this.#now());
-    this.answered(id); // its time begins anew
+    this.answered(id); // it gets the whole HUNG_AFTER_MS again
   }
 
   async #probe(id: number, watched: Watched): Promise<void> {
-    // In the map again at its end: whoever was looked at longest ago comes first.
+    // Moved to the end of the map: the one probed longest ago comes first.
     this.#watched.delete(id);
     this.#watched.set(id, watched);
     watched.nextProbe = Number.POSITIVE_INFINITY;

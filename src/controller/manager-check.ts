@@ -1,4 +1,8 @@
-import { DISTRUST_MESSAGES, type Distrust, checkManagerHistory } from '../instance/manager-history.ts';
+import {
+  checkManagerHistory,
+  DISTRUST_MESSAGES,
+  type Distrust,
+} from '../instance/manager-history.ts';
 import type { MarkedInstance } from '../instance/types.ts';
 import type { Databases, Engine, Manager, ManagerMemory, MemoryStore } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
@@ -13,32 +17,32 @@ export interface ManagerCheckOptions {
 }
 
 /**
- * Knows whether the manager's database is the one that this host has worked for. One that was restored from an older copy does
- * not know what was sold since, and would give out the same numbers again; while it is in doubt nothing is claimed, suspended or
- * removed, and what runs goes on running.
+ * Tells whether the manager's database is the one that this host has worked for (ADR 12). One that was restored from an older
+ * copy does not know what was sold since, and would give out the same ids again; while it is distrusted nothing is claimed,
+ * suspended or removed, and what runs keeps running.
  */
 export class ManagerCheck {
   readonly #options: ManagerCheckOptions;
   #memory: ManagerMemory | null = null;
   #last: Promise<unknown> = Promise.resolve();
-  /** A question that has not been put yet: whoever asks meanwhile shares its answer. */
+  /** A check that has not begun yet: callers until then share its result. */
   #pendingCheck: Promise<boolean> | undefined;
 
   constructor(options: ManagerCheckOptions) {
     this.#options = options;
   }
 
-  /** Why the sidecar waits, as the last look found; null when it does not. */
+  /** Why the manager is distrusted, by the last check; null when it is trusted. */
   get distrust(): Distrust | null {
     return this.#memory?.distrust ?? null;
   }
 
-  /** The highest number of an instance that this host has seen. */
+  /** The highest instance id that this host has seen. */
   get highestInstance(): number {
     return this.#memory?.highestInstance ?? 0;
   }
 
-  /** Asks the manager alone, which costs one call. @returns whether it may be trusted */
+  /** Checks the manager without the host, which costs one call. @returns whether it may be trusted */
   isTrusted(): Promise<boolean> {
     this.#pendingCheck ??= this.#serialise(() => {
       this.#pendingCheck = undefined;
@@ -47,23 +51,23 @@ export class ManagerCheck {
     return this.#pendingCheck;
   }
 
-  /** Notes the numbers of instances that were just claimed: a database that does not know them later is an older copy. */
+  /** Records the ids of instances that were just claimed: a database that does not know them later is an older copy. */
   recordClaimed(ids: readonly number[]): void {
-    const noting = this.#serialise(async () => {
+    const recording = this.#serialise(async () => {
       const memory = this.#memory;
       if (memory === null || Math.max(...ids) <= memory.highestInstance) return;
       this.#memory = { ...memory, highestInstance: Math.max(...ids) };
       await this.#options.memory.write(this.#memory);
     });
-    // The sale does not wait for it: what is made of it on the host says the same at the next sweep.
-    noting.catch((err) => this.#options.log.warn({ err }, 'claimed numbers not noted'));
+    // The sale does not wait for it: the next sweep finds the same ids on the host.
+    recording.catch((err) => this.#options.log.warn({ err }, 'claimed instance ids not recorded'));
   }
 
-  /** Looks at the host too, and sets the next checkpoint. @returns whether the manager may be trusted */
+  /** Checks the manager against the host too, and sets the next checkpoint. @returns whether the manager may be trusted */
   sweep(): Promise<boolean> {
     return this.#serialise(async () => {
       const { databases, engine, manager, memory } = this.#options;
-      // The host first: what is sold between the two questions must not look like a number that Odoo has lost.
+      // The host first: what is sold between the two calls must not look like an instance that Odoo has lost.
       const numbers = await instanceIdsOnHost({ databases, engine });
       const isTrusted = await this.#check(Math.max(0, ...numbers));
       if (isTrusted && this.#memory) {
@@ -87,7 +91,7 @@ export class ManagerCheck {
     const { databaseUuid, checkpoint } = before ?? said;
     const wasDistrusted = this.#memory?.distrust ?? null;
     const next = { databaseUuid, checkpoint, highestInstance, distrust };
-    // On disk first: telling people makes Odoo skip numbers, and then these show nothing any more.
+    // On disk first: the alert moves Odoo's sequence on, after which the ids no longer show anything.
     if (JSON.stringify(next) !== JSON.stringify(before)) await memory.write(next);
     if (distrust && distrust !== wasDistrusted) await this.#alert(distrust, highestInstance);
     if (!distrust && wasDistrusted) log.info('a person has confirmed: going on');
@@ -108,18 +112,18 @@ export class ManagerCheck {
 
   #serialise<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(work);
-    this.#last = turn.catch(() => {}); // whoever asked is told, the next one is not concerned
+    this.#last = turn.catch(() => {}); // the caller gets the error, the next one must not
     return turn;
   }
 }
 
-/** What is on the host of an instance that the manager does not know; `marked` is null where nothing says what it was. */
+/** An instance that is on the host and that the manager does not know; `marked` is null where it has no identity mark. */
 export interface LostInstance {
   readonly id: number;
   readonly marked: MarkedInstance | null;
 }
 
-/** What is on the host and the manager does not know: containers, directories, databases of these numbers. */
+/** The instances that are on the host, as containers, directories or databases, and that the manager does not know. */
 async function lostInstances(
   context: Pick<ManagerCheckOptions, 'databases' | 'engine' | 'manager'>,
 ): Promise<LostInstance[]> {
@@ -130,10 +134,10 @@ async function lostInstances(
   return Promise.all(lost.map(async (id) => ({ id, marked: await engine.marked(id) })));
 }
 
-/** Ids in Odoo are no larger. What claims to be is somebody's mistake. */
+/** The largest id Odoo can give out (int4). Larger numbers on the host are not instances. */
 const LARGEST_ID = 2 ** 31 - 1;
 
-/** The numbers of all instances of which anything is on the host, in order. */
+/** The ids of all instances of which anything is on the host, ascending. */
 export async function instanceIdsOnHost(
   context: Pick<ManagerCheckOptions, 'databases' | 'engine'>,
 ): Promise<number[]> {
@@ -142,7 +146,7 @@ export async function instanceIdsOnHost(
   return [...new Set(ids)].sort((one, other) => one - other);
 }
 
-/** A line for people: number, name and address. */
+/** A line for the operator: id, name and address. */
 export function describeLost({ id, marked }: LostInstance, engine: Pick<Engine, 'url'>): string {
   if (marked === null) return `${id}: nothing says what it was`;
   return marked.ports ? `${id}: ${marked.name}, ${engine.url(marked)}` : `${id}: ${marked.name}`;

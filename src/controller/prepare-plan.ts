@@ -2,8 +2,8 @@ import { TerminalError } from '../errors.ts';
 import type { ControllerContext } from './controller-context.ts';
 
 /**
- * Fetches a plan's repositories and builds its template databases before its first customer pays, so that nobody waits for
- * them. What only a person can put right (a module that does not exist) is said on the plan.
+ * Fetches a plan's repositories and builds its template databases before its first sale, so that no customer waits for them.
+ * What only a person can fix (a module that does not exist) is reported on the plan.
  */
 export async function preparePlan(
   planId: number,

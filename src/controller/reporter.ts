@@ -2,16 +2,16 @@ import { ManagerError } from '../errors.ts';
 import type { Report } from '../instance/types.ts';
 import type { Manager } from '../interfaces.ts';
 
-/** How long a report waits for others to travel with it, in milliseconds. */
+/** How long a report waits for others to be sent in the same call. */
 const BATCH_DELAY_MS = 20;
 
 /**
- * How long progress waits for the next, in milliseconds: a sentence that is out of date before anybody could read it is not
- * worth a call to Odoo, which has the machine to share with the very start it tells of.
+ * How long progress waits for newer progress: a message that is out of date before anybody could read it is not worth a call
+ * to Odoo, which shares the machine with the very start that it is about.
  */
 const PROGRESS_DELAY_MS = 250;
 
-/** A report that waits, and those who wait for it. */
+/** A report that waits to be sent, and the promise its callers wait for. */
 interface PendingReport {
   report: Report;
   readonly delivered: Promise<void>;
@@ -20,27 +20,27 @@ interface PendingReport {
 }
 
 /**
- * Sends reports to Odoo, several instances' in one call and never two calls at once, so that they arrive in order.
- * Reports about one instance that wait together become one: later values win, log lines are kept.
+ * Sends reports to Odoo in batches, one call at a time, so that they arrive in order.
+ * Pending reports about one instance are merged: later values win, log lines are kept.
  */
 export class Reporter {
   readonly #manager: Manager;
   readonly #onLost: (error: unknown) => void;
   #pending = new Map<number, PendingReport>();
-  /** The latest progress about an instance, and everybody's log lines since it was last reported. */
+  /** The latest progress of each instance, with all log lines since it was last sent. */
   readonly #progress = new Map<
     number,
     { readonly report: Report; readonly timer: NodeJS.Timeout }
   >();
   #sending: Promise<void> | null = null;
 
-  /** @param onLost hears of progress that could not be delivered; the next look at the instance tells it anew */
+  /** @param onLost called when progress could not be delivered; the next reconcile reports it again */
   constructor(manager: Manager, onLost: (error: unknown) => void) {
     this.#manager = manager;
     this.#onLost = onLost;
   }
 
-  /** Says how far a long step has come. Nobody waits for it. */
+  /** Reports how far a long step has come. Nobody waits for it. */
   progress(report: Report): void {
     const { id } = report;
     const earlier = this.#progress.get(id);
@@ -48,7 +48,7 @@ export class Reporter {
     this.#progress.set(id, { report: earlier ? merged(earlier.report, report) : report, timer });
   }
 
-  /** Delivers a report. @throws ManagerError when Odoo did not take it. */
+  /** Delivers a report. @throws ManagerError when Odoo did not accept it */
   async report(report: Report): Promise<void> {
     const progress = this.#takeProgress(report.id);
     await this.#add(progress ? merged(progress, report) : report);
@@ -88,7 +88,7 @@ export class Reporter {
     this.#sending = null;
   }
 
-  /** What Odoo refuses together it is told singly: one bad report must not take the others with it. */
+  /** A refused batch is sent again one by one: one bad report must not block the others. */
   async #send(batch: readonly PendingReport[]): Promise<void> {
     try {
       await this.#manager.report(batch.map(({ report }) => report));
@@ -103,8 +103,8 @@ export class Reporter {
 
 function merged(earlier: Report, later: Report): Report {
   const log = [...(earlier.log ?? []), ...(later.log ?? [])];
-  // When to look again was said of the earlier revision: with the later one it would hide from
-  // Odoo, until that moment, that what is wished for now has not been reached.
+  // An earlier revision's next review must not postpone that of the later one: until then Odoo would not see that the desired
+  // state has not been reached.
   const { nextReview: _, ...withoutReview } = earlier;
   const kept = earlier.revision === later.revision ? earlier : withoutReview;
   return { ...kept, ...later, ...(log.length > 0 ? { log } : {}) };

@@ -2,10 +2,10 @@ import type { InstanceState, Key, Plan } from '../instance/types.ts';
 import type { Listed } from '../interfaces.ts';
 import type { ControllerContext } from './controller-context.ts';
 
-/** How many keys one poll takes at most; what is left is found by the next. */
+/** How many keys one poll takes at most; the next poll finds the rest. */
 const PAGE = 500;
 
-/** One poll: two calls to Odoo and none to Docker, however large the fleet. @returns the keys of work to do. */
+/** One poll: two calls to Odoo and none to Docker, however large the fleet. @returns the keys of pending work */
 export async function poll(context: Pick<ControllerContext, 'manager'>): Promise<Key[]> {
   const [invoices, instances] = await Promise.all([
     context.manager.unclaimed(PAGE),
@@ -22,19 +22,19 @@ export interface SweepResult {
   readonly keys: Key[];
   /** All plans: their template databases may have been dropped, or their image replaced. */
   readonly plans: readonly Plan[];
-  /** What Odoo believes to be running, or in an error, and has containers up: to be looked at. */
+  /** Instances that are running or in error in Odoo and have running containers: to be probed. */
   readonly watched: ReadonlyMap<number, { readonly listed: Listed; readonly state: InstanceState }>;
-  /** Ids on containers of this install that Odoo does not know. Nothing touches them. */
+  /** Instance ids of containers of this install that Odoo does not know. They are left alone. */
   readonly orphans: number[];
-  /** What Odoo believes of every instance. */
+  /** The state of every instance in Odoo. */
   readonly states: ReadonlyMap<number, InstanceState>;
 }
 
-/** Compares what Odoo believes of every instance with what Docker runs: finds what every event has missed. */
+/** Compares the state of every instance in Odoo with Docker's containers: finds what the events have missed. */
 export async function sweep(
   context: Pick<ControllerContext, 'manager' | 'engine'>,
 ): Promise<SweepResult> {
-  // Containers first: one that appears between the two questions must not look like an orphan.
+  // Containers first: one that is created between the two calls must not look like an orphan.
   const containers = await context.engine.list();
   const [states, plans] = await Promise.all([context.manager.states(), context.manager.plans([])]);
   const keys: Key[] = [];
@@ -56,7 +56,7 @@ function disagrees(state: InstanceState, containers: Listed | undefined): boolea
   );
 }
 
-/** Running instances whose database on the shared server is not there any more. */
+/** Running instances whose database on the shared server has disappeared. */
 export async function withoutDatabase(
   { databases }: Pick<ControllerContext, 'databases'>,
   watched: SweepResult['watched'],

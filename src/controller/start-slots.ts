@@ -1,31 +1,31 @@
 import PQueue from 'p-queue';
 
-/** Work of nobody's in particular. */
+/** For work that is done for no customer in particular. */
 export const NO_CUSTOMER = 0;
 
 export interface SlotPoolOptions {
-  /** How many may be busy together. */
+  /** How many may run concurrently. */
   readonly slots: number;
   /**
-   * How long one may keep its place, in milliseconds. Then the next begins, whatever this one waits for: a tenant may hold up
-   * their own start, not anybody else's.
+   * How long one keeps its slot, in milliseconds. Then the next begins, whatever this one waits for: a tenant can delay their
+   * own start, nobody else's.
    */
   readonly turnMs: number;
 }
 
-/** Lets so many do something that keeps the machine busy, in the order asked; who has much under way comes after who has less. */
+/** Limits concurrent heavy work, first come first served; customers with more work under way come after those with less. */
 export class SlotPool {
   readonly #queue: PQueue;
   readonly #turnMs: number;
-  /** How much of each customer's is waiting or under way. */
+  /** How many pieces of work of each customer are waiting or under way. */
   readonly #underWay = new Map<number, number>();
 
-  constructor({ slots: places, turnMs }: SlotPoolOptions) {
-    this.#queue = new PQueue({ concurrency: places });
+  constructor({ slots, turnMs }: SlotPoolOptions) {
+    this.#queue = new PQueue({ concurrency: slots });
     this.#turnMs = turnMs;
   }
 
-  /** @param customer whose work it is, as a number. @returns what `work` returns, however long after its turn */
+  /** @param customer the id of the customer it is for, or NO_CUSTOMER. @returns what `work` returns, also after its turn */
   async run<T>(customer: number, work: () => Promise<T>): Promise<T> {
     const before = this.#underWay.get(customer) ?? 0;
     this.#underWay.set(customer, before + 1);
@@ -54,7 +54,7 @@ export class SlotPool {
   }
 }
 
-/** What keeps the machine busy, each kind by itself. */
+/** One pool for each kind of heavy work. */
 export interface Slots {
   /** Clones and starts. */
   readonly starts: SlotPool;
@@ -64,7 +64,7 @@ export interface Slots {
   readonly archives: SlotPool;
 }
 
-/** @param starts how many clones and starts at a time */
+/** @param starts how many clones and starts may run concurrently */
 export function makeSlots(starts: number): Slots {
   return {
     starts: new SlotPool({ slots: starts, turnMs: 5_000 }),

@@ -2,8 +2,8 @@ import { isTooMany } from '../billing/suspension-limit.ts';
 import type { Manager } from '../interfaces.ts';
 
 /**
- * Stands before every suspension and every removal of data. What was taken is counted in the manager, so that
- * neither a crash nor a restart forgets it; one passes at a time, so that no two take the last place together.
+ * Limits how many instances are suspended, or removed with their data, within an hour. They are counted in the manager, so that
+ * neither a crash nor a restart forgets them; one passes at a time, so that two cannot both be the last one allowed.
  */
 export class SuspensionLimiter {
   readonly #manager: Pick<Manager, 'recentSuspensions' | 'requestApproval'>;
@@ -14,12 +14,12 @@ export class SuspensionLimiter {
   }
 
   /**
-   * Does `descend`, which is counted as soon as it resolves, unless it would be one too many.
-   * @returns whether it was done; if not, people have been asked.
+   * Runs `suspend`, which counts as soon as it resolves, unless it would exceed the limit.
+   * @returns whether it was run; if not, a person's approval has been requested
    */
   pass(instanceId: number, suspend: () => Promise<void>): Promise<boolean> {
     const passing = this.#last.then(() => this.#pass(instanceId, suspend));
-    this.#last = passing.catch(() => {}); // whoever asked is told, the next one is not concerned
+    this.#last = passing.catch(() => {}); // the caller gets the error, the next one must not
     return passing;
   }
 

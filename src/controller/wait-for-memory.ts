@@ -1,13 +1,13 @@
 import { RetryableError } from '../errors.ts';
 
-/** How long a start keeps its place in the queue while memory is short; then others get their turn. */
+/** How long a start keeps its slot while memory is short; then others get their turn. */
 const MAX_WAIT_MS = 10_000;
 const CHECK_INTERVAL_MS = 250;
 
 /**
  * Resolves when there is memory for one more start.
- * @param onWait is called once when there is a wait
- * @throws RetryableError('NotEnoughMemory') when ten seconds bring none; what the signal says when it aborts
+ * @param onWait called once when it has to wait
+ * @throws RetryableError('NotEnoughMemory') after ten seconds without; the signal's reason when it aborts
  */
 export async function enoughMemory(
   hasMemory: () => boolean,

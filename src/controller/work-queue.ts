@@ -3,47 +3,47 @@ import PQueue from 'p-queue';
 export interface WorkSignals {
   /** The queue is closing. */
   readonly stop: AbortSignal;
-  /** The same key was added for now meanwhile: it comes up again as soon as this run ends. */
+  /** The same key was added with addNow() meanwhile: it runs again as soon as this run ends. */
   readonly superseded: AbortSignal;
-  /** Says that the work reads everything afresh: it sees for itself what the key was added for until now. */
+  /** Says that the work is about to read everything afresh: additions of the key until now are covered by this run. */
   readonly markObserved: () => void;
   /**
-   * Waits for something without keeping others from being worked on. What it waits for has a limit of its own.
+   * Releases the worker slot during a long wait, so that other keys are worked on. The wait has a limit of its own.
    */
   readonly aside: <T>(wait: () => Promise<T>) => Promise<T>;
-  /** How often in a row this key has failed before. */
+  /** How many times in a row this key has failed. */
   readonly failures: number;
 }
 
 export interface WorkQueueOptions<K> {
   readonly concurrency: number;
   readonly work: (key: K, signals: WorkSignals) => Promise<void>;
-  /** Milliseconds until a key that failed so often in a row comes back. */
+  /** Milliseconds until a key is retried that has failed so many times in a row. */
   readonly backoffMs: (failures: number) => number;
   readonly onFailure: (key: K, error: unknown, retryInMs: number) => void;
 }
 
-/** One of the places of a queue, which is left while somebody waits. */
+/** One of a queue's worker slots, which can be released during a wait. */
 class WorkerSlot {
   readonly #queue: PQueue;
-  #leave = () => {};
+  #release = () => {};
 
   constructor(queue: PQueue) {
     this.#queue = queue;
   }
 
-  /** @param taken is called when there is a place. @param priority before others that wait */
-  acquire(taken: () => void, priority = 0): void {
-    const stay = () =>
-      new Promise<void>((leave) => {
-        this.#leave = leave;
-        taken();
+  /** @param onAcquired called when there is a slot. @param priority higher ones come first */
+  acquire(onAcquired: () => void, priority = 0): void {
+    const hold = () =>
+      new Promise<void>((release) => {
+        this.#release = release;
+        onAcquired();
       });
-    void this.#queue.add(stay, { priority });
+    void this.#queue.add(hold, { priority });
   }
 
   release(): void {
-    this.#leave();
+    this.#release();
   }
 
   async aside<T>(wait: () => Promise<T>): Promise<T> {
@@ -51,31 +51,31 @@ class WorkerSlot {
     try {
       return await wait();
     } finally {
-      // Before those who have not begun: it has little left to do.
-      await new Promise<void>((taken) => this.acquire(taken, 1));
+      // Before keys that have not begun: this one has little left to do.
+      await new Promise<void>((acquired) => this.acquire(acquired, 1));
     }
   }
 }
 
-/** What ends one run early. Of its own: forty that listened on one signal would look like a leak, and be one if they forgot to stop. */
+/** Ends one run early. Each run has its own: dozens of listeners on one signal would look like a leak to Node. */
 interface Run {
   readonly stop: AbortController;
   readonly superseded: AbortController;
 }
 
 /**
- * Runs `work` for the keys it is given: a key waiting is not added twice, a key being worked on
- * is worked on again afterwards, never at the same time, and a key that failed comes back later.
+ * A deduplicating work queue, as Kubernetes controllers have it: a waiting key is not added twice, a key that is worked on runs
+ * again afterwards and never concurrently, and a key that failed is retried after a backoff.
  */
 export class WorkQueue<K> {
   readonly #options: WorkQueueOptions<K>;
   readonly #queue: PQueue;
-  /** Since when, in milliseconds since the epoch. */
+  /** Since when each key waits, in milliseconds since the epoch. */
   readonly #waiting = new Map<K, number>();
   readonly #working = new Map<K, Run>();
   readonly #failures = new Map<K, number>();
   readonly #backingOff = new Map<K, NodeJS.Timeout>();
-  /** All that wait for a place, have one or have put it aside. */
+  /** All runs that wait for a slot, have one or have released it during a wait. */
   readonly #runs = new Set<Promise<void>>();
   #isClosed = false;
 
@@ -89,23 +89,23 @@ export class WorkQueue<K> {
     return new Set([...this.#waiting.keys(), ...this.#working.keys()]).size;
   }
 
-  /** How long the key that has waited longest has not been begun, in seconds; 0 when none waits. */
+  /** The age of the oldest waiting key, in seconds; 0 when none waits. */
   get ageSeconds(): number {
     const [oldest] = this.#waiting.values();
     return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest) / 1000;
   }
 
-  /** The world says that the key may need work. A key that is backing off stays so. */
+  /** Adds a key that may need work. A key that is backing off keeps its backoff. */
   add(key: K): void {
     if (!this.#backingOff.has(key)) this.#enqueue(key);
   }
 
-  /** A person says so: backing off ends, earlier failures are forgotten, and a wait under way is cut short. */
+  /** Adds a key to be worked on at once: its backoff ends, its failures are forgotten, and a wait under way is cut short. */
   addNow(key: K): void {
     clearTimeout(this.#backingOff.get(key));
     this.#backingOff.delete(key);
     this.#failures.delete(key);
-    // p-queue may begin the new run at once, and that one must not be cut short.
+    // Read before #enqueue(): p-queue may begin the new run at once, and that one must not be cut short.
     const underWay = this.#working.get(key);
     this.#enqueue(key);
     underWay?.superseded.abort();
@@ -126,20 +126,20 @@ export class WorkQueue<K> {
   }
 
   #start(key: K): void {
-    const place = new WorkerSlot(this.#queue);
+    const slot = new WorkerSlot(this.#queue);
     const run = new Promise<void>((ended) => {
-      place.acquire(() => {
+      slot.acquire(() => {
         if (this.#isClosed) ended();
-        else void this.#run(key, place).then(ended);
+        else void this.#run(key, slot).then(ended);
       });
     }).then(() => {
-      place.release();
+      slot.release();
       this.#runs.delete(run);
     });
     this.#runs.add(run);
   }
 
-  async #run(key: K, place: WorkerSlot): Promise<void> {
+  async #run(key: K, slot: WorkerSlot): Promise<void> {
     const run = { stop: new AbortController(), superseded: new AbortController() };
     const { stop, superseded } = run;
     this.#waiting.delete(key);
@@ -151,7 +151,7 @@ export class WorkQueue<K> {
         markObserved: () => {
           if (!superseded.signal.aborted) this.#waiting.delete(key);
         },
-        aside: (wait) => place.aside(wait),
+        aside: (wait) => slot.aside(wait),
         failures: this.#failures.get(key) ?? 0,
       });
       this.#failures.delete(key);
@@ -168,7 +168,7 @@ export class WorkQueue<K> {
     this.#failures.set(key, failures);
     const retryInMs = this.#options.backoffMs(failures);
     this.#options.onFailure(key, error, retryInMs);
-    // Its own containers' events have added it meanwhile: without this it would run again at once, for ever.
+    // Events of its own containers have added it meanwhile: without this it would run again at once, for ever.
     this.#waiting.delete(key);
     const timer = setTimeout(() => {
       this.#backingOff.delete(key);

@@ -19,7 +19,7 @@ import { ClonePool } from './clone-pool.ts';
 import { dropTemplate } from './template-content.ts';
 import { type OdooInit, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
-import { metadataOf, readMetadata, evictable, type TemplateMetadata } from './template-metadata.ts';
+import { evictable, metadataOf, readMetadata, type TemplateMetadata } from './template-metadata.ts';
 
 /** Who administers an instance's own Postgres: the superuser that the image's first start makes. */
 const OWN_SUPERUSER = 'postgres';

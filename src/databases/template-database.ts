@@ -14,10 +14,10 @@ import {
 } from './template-content.ts';
 import { countryOf, moduleSet, type TemplateKey, templateHash } from './template-key.ts';
 import {
+  evictable,
   type KeptTemplate,
   listTemplates,
   metadataOf,
-  evictable,
   type TemplateMetadata,
 } from './template-metadata.ts';
 
@@ -142,7 +142,8 @@ export class TemplateDatabases {
     const kept: KeptTemplate[] = [];
     const dropped: string[] = [];
     for (const { hash, isUnfinished, metadata } of await listTemplates(cluster, install)) {
-      if (metadata && !isUnfinished) kept.push({ hash, metadata, isStale: await isStale(metadata) });
+      if (metadata && !isUnfinished)
+        kept.push({ hash, metadata, isStale: await isStale(metadata) });
       if (!isUnfinished || this.#building.has(hash)) continue;
       const { database, workDir } = this.#unfinished(hash);
       await this.#clear(database, workDir);

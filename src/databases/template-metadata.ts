@@ -80,6 +80,8 @@ export function evictable(
     .filter(({ isStale }) => !isStale)
     .sort((one, other) => other.metadata.usedAt.localeCompare(one.metadata.usedAt));
   const oldest = new Date(now.getTime() - MAX_IDLE_MS).toISOString();
-  const unused = usable.filter(({ metadata }, rank) => rank >= MAX_IDLE_TEMPLATES || metadata.usedAt < oldest);
+  const unused = usable.filter(
+    ({ metadata }, rank) => rank >= MAX_IDLE_TEMPLATES || metadata.usedAt < oldest,
+  );
   return [...idle.filter(({ isStale }) => isStale), ...unused];
 }

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import {
+  evictable,
   type KeptTemplate,
   readMetadata,
-  evictable,
 } from '../../../src/databases/template-metadata.ts';
 
 const NOW = new Date('2026-11-22T12:00:00.000Z');
