@@ -78,17 +78,17 @@ export class ManagerCheck {
     });
   }
 
-  async #check(highestHere: number): Promise<boolean> {
+  async #check(highestOnHost: number): Promise<boolean> {
     const { install, log, manager, memory } = this.#options;
     const before = await memory.read();
-    const said = await manager.handshake(install);
-    const distrust = checkManagerHistory(before, said, highestHere);
+    const reported = await manager.handshake(install);
+    const distrust = checkManagerHistory(before, reported, highestOnHost);
     const highestInstance = Math.max(
-      said.highestInstance,
-      highestHere,
+      reported.highestInstance,
+      highestOnHost,
       before?.highestInstance ?? 0,
     );
-    const { databaseUuid, checkpoint } = before ?? said;
+    const { databaseUuid, checkpoint } = before ?? reported;
     const wasDistrusted = this.#memory?.distrust ?? null;
     const next = { databaseUuid, checkpoint, highestInstance, distrust };
     // On disk first: the alert moves Odoo's sequence on, after which the ids no longer show anything.

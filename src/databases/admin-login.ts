@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { TenantSession } from '../postgres/tenant-session.ts';
 
-/** Odoo's column takes any length; an address has at most 254 characters. */
+/** Odoo's column takes any length; an e-mail address has at most 254 characters. */
 const MAX_LENGTH = 254;
 
 /**
- * What the administrator of an instance types to log in, as it is now; '' when there is none.
- * @returns a stranger's text that is safe to show in a terminal: one line without control characters
+ * The present login of an instance's administrator; '' when there is none.
+ * @returns a tenant's text, safe for a terminal: one line without control characters
  */
 export async function adminLogin(session: TenantSession): Promise<string> {
   const [found] = await session.rows(

@@ -1,6 +1,6 @@
 import type { TenantSession } from '../postgres/tenant-session.ts';
 
-/** Where an instance believes it is reached follows us when we change it, unless its administrator has set an address of their own. */
+/** Updates an instance's `web.base.url` when its address changes, unless its administrator has set one of their own. */
 export async function renewUrl(
   session: TenantSession,
   given: { readonly from: string; readonly to: string },

@@ -7,25 +7,27 @@ import { admitted, type Cluster, inTransaction, loginRights } from '../postgres/
 import { MAKING, type TenantLogin } from '../postgres/tenant-session.ts';
 import type { TemplateDatabase } from './template-database.ts';
 
-/** There is none, somebody is connected to it just now, or the role is there already (what was begun before is gone on with). */
+/**
+ * SQLSTATEs that mean: clone the template instead. There is no spare database or role, a connection is still open on it, or the
+ * instance's role exists already (an earlier attempt is continued).
+ */
 const SPARE_UNAVAILABLE = new Set(['3D000', '42704', '55006', '42710']);
 
 /**
- * A clone of each template database, with a role that owns all that is in it and a copy of its files, waiting for the next
- * customer. Cloning seventy modules takes 0.2 s when the template lies in memory and 2 s when it has to be read from disk, as it
- * has to when the last sale was an hour ago; giving all of it to another role takes 0.1 s, copying the files 0.1 s, and all of
- * it keeps the processors from starting her Odoo. New names are given at once.
+ * Keeps one spare clone of each template database, with a role that owns its content and a copy of its files (ADR 7). Cloning
+ * seventy modules takes 0.2 s when the template is cached in memory and 2 s from disk, reassigning ownership 0.1 s and copying
+ * the files 0.1 s, all while the processors should start the customer's Odoo. Renaming a spare is immediate.
  */
 export class ClonePool {
   readonly #cluster: Cluster;
-  /** Templates whose spare was given away since restock(). */
+  /** Templates whose spare was taken since restock(). */
   readonly #taken = new Map<string, TemplateDatabase>();
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
   }
 
-  /** Makes a spare of a template that has none. May be repeated; only what has the final name is complete. */
+  /** Makes a spare of a template that has none. Idempotent: only what has the final name is complete. */
   async stock(template: TemplateDatabase): Promise<void> {
     await stockFiles(template);
     const spare = spareOf(template.database);
@@ -45,7 +47,7 @@ export class ClonePool {
     );
   }
 
-  /** Makes new spares in place of those that were given away. What fails is made good by the next stock(). */
+  /** Replaces the spares that were taken. A failure is repaired by the next stock(). */
   async restock(): Promise<void> {
     for (const [name, template] of [...this.#taken]) {
       this.#taken.delete(name);
@@ -54,8 +56,8 @@ export class ClonePool {
   }
 
   /**
-   * Gives a template's spare away: the database and the role that owns all in it get these names, and the way in.
-   * @returns whether there was one. Of two who ask for the last, one gets it.
+   * Takes a template's spare: renames the database and the role that owns its content, and lets the role log in.
+   * @returns whether there was one. Of two concurrent callers, one gets it.
    */
   async take(template: TemplateDatabase, to: TenantLogin): Promise<boolean> {
     const [spare, database, role] = [spareOf(template.database), to.database, to.role].map(
@@ -78,7 +80,7 @@ export class ClonePool {
     }
   }
 
-  /** Gives the copy of a template's files away, as the folder `to`, which must not exist yet. @returns whether there was one */
+  /** Takes the spare copy of a template's files by moving it to `to`, which must not exist. @returns whether there was one */
   async takeFiles(template: TemplateDatabase, to: string): Promise<boolean> {
     return rename(join(template.filestoreDir, spareOf(template.database)), to).then(() => {
       this.#taken.set(template.database, template);
@@ -86,7 +88,7 @@ export class ClonePool {
     }, unlessAbsent);
   }
 
-  /** Drops the database of a template's spare, whole or half-made. */
+  /** Drops the spare of a template, complete or unfinished. */
   async remove(template: string): Promise<void> {
     await this.#drop(spareOf(template));
     await this.#drop(`${spareOf(template)}_new`);
@@ -98,7 +100,7 @@ export class ClonePool {
   }
 }
 
-/** They belong to whom the template's belong to: its Odoo's user is that of the instances. */
+/** The files keep the template's owner: its Odoo runs as the same user as the instances'. */
 async function stockFiles({ database, filestoreDir }: TemplateDatabase): Promise<void> {
   const files = join(filestoreDir, database);
   const spare = join(filestoreDir, spareOf(database));
@@ -116,8 +118,8 @@ function unlessAbsent(error: NodeJS.ErrnoException): false {
 }
 
 /**
- * Clones a template database for a role, which comes to own everything in it. It does that itself, and has the template's rights for
- * the moment: REASSIGN OWNED by the administrator would be a visit to a database that modules have filled.
+ * Clones a template database for a role, which becomes the owner of its content. The role itself runs REASSIGN OWNED, as a
+ * temporary member of the template's role: the administrator must not enter a database that modules have filled (ADR 9).
  */
 export async function cloneDatabase(
   cluster: Cluster,
@@ -137,7 +139,7 @@ export async function cloneDatabase(
   }
 }
 
-/** The name that says: a spare, or the beginning of one. */
+/** Whether a database's name is that of a spare, or of an unfinished one. */
 export function isSpare(database: string): boolean {
   return /_spare(_new)?$/.test(database);
 }

@@ -7,8 +7,8 @@ import type { Cluster } from '../postgres/cluster.ts';
 const markSchema = z.object({ install: z.string(), identity: z.uuid() });
 
 /**
- * The mark of an instance's database is the comment on it, as JSON. It is written and read from the administrator's own database:
- * nobody enters the tenant's for it. A clone does not inherit it.
+ * The identity mark of an instance's database is the comment on it, as JSON (ADR 12). It is written and read from the
+ * administrator's own database, without entering the tenant's. A clone does not inherit it.
  */
 export async function markDatabase(
   cluster: Cluster,
@@ -22,7 +22,7 @@ export async function markDatabase(
   );
 }
 
-/** Whose a database is; `nobody` when there is none of that name. */
+/** The owner of a database by its mark; `nobody` when there is no database of that name. */
 export async function databaseOwner(
   cluster: Cluster,
   database: string,
@@ -42,7 +42,7 @@ export async function databaseOwner(
   return mark.install === install && mark.identity === identity ? 'own' : 'foreign';
 }
 
-/** The numbers of all instances that have a database here, also one that is not finished. */
+/** The ids of all instances that have a database here, unfinished ones included. */
 export async function databaseNumbers(cluster: Cluster, install: string): Promise<number[]> {
   const prefix = databaseName(install, 1).slice(0, -1);
   const found = await cluster.administer((client) =>
@@ -55,7 +55,7 @@ export async function databaseNumbers(cluster: Cluster, install: string): Promis
   return [...new Set(numbers.flatMap((match) => (match ? [Number(match[1])] : [])))];
 }
 
-/** Reads a comment; null when it is no mark of ours. */
+/** Parses a comment; null when it is not an identity mark. */
 function readMark(comment: string | null): z.infer<typeof markSchema> | null {
   try {
     return markSchema.parse(JSON.parse(comment ?? ''));

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { z } from 'zod';
 import type { TenantSession } from '../postgres/tenant-session.ts';
 
-/** How long the customer has to choose their password, in seconds: the link is made when they press the button. */
+/** How long the link is valid: it is made when the customer presses the button. */
 const VALIDITY_SECONDS = 60 * 60;
 
 /** A one-time link with which the administrator of an instance sets their password. */
@@ -12,16 +12,15 @@ export interface Invitation {
   readonly isFirst: boolean;
 }
 
-/** Odoo's own secret is a UUID, ours has 43 characters; a tenant may have put anything there. */
+/** Odoo's own secret is a UUID, the sidecar's has 43 characters; a tenant may have put anything there. */
 const MAX_SECRET_LENGTH = 256;
 
 const administrator = z.object({ partner: z.int(), user: z.int(), login_at: z.int().nullable() });
 
 /**
- * Makes the link with which the administrator of an instance sets their password: the one that Odoo itself mails
- * (auth_signup's `_generate_signup_token`). It ends with the next login, so whoever has it later has nothing.
- * Asking again makes another link; each works until one is used.
- * @param url the instance's own, as we gave it: what the database says may lead elsewhere
+ * Makes the link with which the administrator of an instance sets their password, as Odoo's own password mail has it
+ * (auth_signup's `_generate_signup_token`). The next login invalidates it. Several links can be valid until one is used.
+ * @param url the instance's address by the sidecar's configuration: `web.base.url` in the database is under the tenant's control
  * @param now seconds since the epoch
  * @throws Error when the database has no such administrator or secret
  */
@@ -46,7 +45,7 @@ export async function invitationLink(
   );
   if (!admin || !parameter) throw new Error('the instance has no administrator, or no secret');
   const loginAt = admin.login_at === null ? 'null' : admin.login_at;
-  // Written as Python's json.dumps does, since the signature covers the text.
+  // Formatted as Python's json.dumps does, since the signature covers the text.
   const message = `[${admin.partner}, [${admin.user}], ${loginAt}, "reset"]`;
   const token = signupToken(parameter.secret, message, now + VALIDITY_SECONDS);
   const link = `${url}/web/reset_password?${new URLSearchParams({ token })}`;

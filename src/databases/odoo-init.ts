@@ -9,13 +9,13 @@ import { type Checkout, mountOf, mountsOf } from '../repositories/checkout-layou
 /** A template of many modules takes some minutes on a small machine. */
 const TIMEOUT_MS = 30 * 60_000;
 
-/** Exit codes by which Odoo says that the modules themselves are wrong; others are Docker's, a signal's or the kernel's. */
+/** Exit codes of Odoo that mean faulty modules; others are Docker's, a signal's or the kernel's. */
 const ODOO_FAILED = new Set([1, 255]);
 
 /**
- * Compiles the scripts and style sheets of the first pages, which Odoo keeps as attachments: otherwise the first visitor
- * of every clone waits for that. Odoo 17, 18 and 19 know these names; each website has bundles of its own. Only these
- * few: every further one is copied with every clone.
+ * Compiles the asset bundles of the first pages, which Odoo keeps as attachments: otherwise the first visitor of every clone
+ * waits for that. Odoo 17, 18 and 19 know these names; each website has bundles of its own. Only these few: each further one is
+ * copied with every clone.
  */
 const COMPILE_ASSETS = `
 def compile(website, scripts, styles):
@@ -37,9 +37,9 @@ env.cr.commit()
 `;
 
 /**
- * Puts the company into a country, as Odoo itself does when it makes a database (service/db.py), but before the modules come: `account`
- * takes country, currency and chart of accounts from the company as it finds it, and installs that country's own modules.
- * @param code two capital letters
+ * Sets the company's country, as Odoo does when it creates a database (service/db.py), but before modules are installed: `account`
+ * takes country, currency and chart of accounts from the company, and installs that country's localisation modules.
+ * @param code ISO 3166 alpha-2, upper case
  */
 function setCountry(code: string): string {
   if (!/^[A-Z]{2}$/.test(code)) throw new TypeError(`not the code of a country: ${code}`);
@@ -54,7 +54,7 @@ env.cr.commit()
 `;
 }
 
-/** The Docker that runs it, and the install its container is marked with. */
+/** The Docker that runs it, and the install id for its container's label. */
 export interface OdooInitHost {
   readonly install: string;
   readonly docker: DockerCli;
@@ -70,7 +70,7 @@ export interface OdooInitRun {
   readonly password: string;
   readonly filestoreDir: string;
   readonly modules: readonly string[];
-  /** Where modules come from beside the image. */
+  /** Sources of modules in addition to the image. */
   readonly checkouts: readonly Checkout[];
   readonly lang: string;
   /** ISO 3166 alpha-2, or ''. */
@@ -79,9 +79,9 @@ export interface OdooInitRun {
 }
 
 /**
- * Runs Odoo without a network: to put the company into its country, to install modules, and to compile its pages' assets.
+ * Runs Odoo in a container without a network: to set the company's country, install modules and compile assets.
  * The password is in a 0600 file beside the filestore, never in an argument.
- * @throws TerminalError('ModulesFailed') when Odoo says that the modules cannot be installed.
+ * @throws TerminalError('ModulesFailed') when Odoo cannot install the modules; RetryableError when the run was interrupted
  */
 export async function runOdooInit(host: OdooInitHost, run: OdooInitRun): Promise<void> {
   const { container, signal } = run;
@@ -149,7 +149,7 @@ async function writeConf(conf: string, run: OdooInitRun): Promise<void> {
   await chown(run.filestoreDir, uid, gid);
 }
 
-/** Beside its own addons, which Odoo always has. */
+/** Odoo always has its own addons in addition. */
 function addonsPath({ checkouts }: OdooInitRun): string[] {
   const mounts = checkouts.map((checkout, index) => mountOf(checkout, index + 1));
   const folders = mounts.flatMap(({ addonsFolders }) => addonsFolders);

@@ -1,31 +1,31 @@
 import { hashRandomSecret, ODOO_ROUNDS, randomSecret } from '../host/password-hash.ts';
 
-/** How many are kept; each takes a third of a second of one processor core to make. */
+/** How many are kept; hashing each takes a third of a second of one core. */
 const POOL_SIZE = 8;
 
 /**
- * Passwords for the administrators of new instances, with the hashes that Odoo would make of them. An administrator whose hash has
- * all of Odoo's rounds logs in in 0.4 s, else in 0.6 s (70 modules): Odoo then hashes her password anew, in the way of her first page.
+ * Passwords for the administrators of new instances, hashed in advance with Odoo's number of rounds. With such a hash the first
+ * login takes 0.4 s, else 0.6 s (70 modules), because Odoo then hashes the password again before it serves the first page.
  */
 export class PasswordPool {
-  /** By password; those that were taken stay until somebody asks for their hash. */
+  /** By password; those of taken ones stay until hashOf(). */
   readonly #hashes = new Map<string, string>();
   readonly #stock: string[] = [];
   #restocking: Promise<void> = Promise.resolve();
 
-  /** A random password, one that is ready if there is one. */
+  /** A random password, from the pool if it is not empty. */
   take(): string {
     return this.#stock.pop() ?? randomSecret();
   }
 
-  /** The hash of a password that take() gave: a ready one once, otherwise one that is quickly made. */
+  /** The hash of a password from take(): the prepared one, once; otherwise a quick one with fewer rounds. */
   async hashOf(password: string): Promise<string> {
     const ready = this.#hashes.get(password);
     this.#hashes.delete(password);
     return ready ?? hashRandomSecret(password);
   }
 
-  /** Makes new ones in place of those that were taken, one after the other. */
+  /** Refills the pool, one password after the other. */
   async restock(): Promise<void> {
     this.#restocking = this.#restocking
       .catch(() => {})

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { TenantSession } from '../postgres/tenant-session.ts';
 
-/** What a clone of a template database gets of its own. */
+/** What is individual about a clone of a template database. */
 export interface TenantIdentity {
   readonly url: string;
   readonly login: string;
@@ -14,10 +14,10 @@ export interface TenantIdentity {
   readonly countryCode: string;
 }
 
-/** Tables whose rows must not be shared by two clones; they are emptied where the module set has them. */
+/** Tables whose rows no two clones may share; they are emptied where the module set has them. */
 const NOT_SHARED = ['res_users_apikeys', 'auth_totp_device', 'auth_passkey_key', 'iap_account'];
 
-/** Parameters that Odoo makes anew when they are missing. */
+/** Parameters that Odoo generates when they are missing. */
 const REMADE_BY_ODOO = [
   'mail.web_push_vapid_public_key',
   'mail.web_push_vapid_private_key',
@@ -25,12 +25,12 @@ const REMADE_BY_ODOO = [
   'mail.sfu_server_url',
 ];
 
-/** Where an instance's Odoo reaches itself, for the styles and pictures of what it prints: the public address may lead nowhere from there. */
+/** Where Odoo reaches itself for the styles and images of PDF reports: its public address may not be reachable from its container. */
 const REPORT_URL = 'http://127.0.0.1:8069';
 
 /**
- * Makes a fresh clone the customer's, in one transaction and before any Odoo has read it
- * (odoo.md §8.3: Odoo keeps these values in memory, and two clones must share none of them).
+ * Gives a fresh clone the customer's identity, in one transaction and before any Odoo has read it
+ * (odoo.md §8.3: Odoo caches these values, and no two clones may share them).
  */
 export async function personalise(session: TenantSession, who: TenantIdentity): Promise<void> {
   const { admin, company } = await records(session);
@@ -40,25 +40,25 @@ export async function personalise(session: TenantSession, who: TenantIdentity): 
   await renewCompany(session, company, who);
   for (const table of await presentOf(session, NOT_SHARED))
     await session.run(`DELETE FROM public.${table}`);
-  // Odoo's own default lets every stranger make an account; the customer may open it again.
+  // Odoo's own default is free sign-up; the customer may allow it again.
   await session.run(
     `UPDATE public.ir_config_parameter SET value = 'b2b' WHERE key = 'auth_signup.invitation_scope'`,
   );
-  // Otherwise every clone's crons fire in the same second.
+  // Otherwise the crons of all clones would run in the same second.
   await session.run(
     `UPDATE public.ir_cron SET nextcall = (now() AT TIME ZONE 'UTC') + interval '10 minutes' + random() * interval '50 minutes'`,
   );
   await session.run('COMMIT');
 }
 
-/** What identifies a database to others and signs its sessions and links: no two may share it. */
+/** Regenerates what identifies a database and signs its sessions and links: no two databases may share it. */
 export async function renewParameters(session: TenantSession, url: string): Promise<void> {
   const values: Record<string, string> = {
     'database.uuid': randomUUID(),
     'database.secret': randomBytes(32).toString('base64url'),
     'database.create_date': new Date().toISOString().slice(0, 19).replace('T', ' '),
     'web.base.url': url,
-    // Without it the first administrator to log in rewrites the base URL.
+    // Without it Odoo overwrites the base URL when an administrator logs in.
     'web.base.url.freeze': 'True',
     'report.url': REPORT_URL,
   };
@@ -118,7 +118,7 @@ async function records(session: TenantSession): Promise<{ admin: number; company
   return found;
 }
 
-/** Which of these tables the module set has. */
+/** Those of the tables that exist. */
 async function presentOf(session: TenantSession, tables: readonly string[]): Promise<string[]> {
   const found = await session.rows(
     z.object({ name: z.enum(tables as [string, ...string[]]) }),

@@ -1,8 +1,8 @@
 import type { TenantSession } from '../postgres/tenant-session.ts';
 
 /**
- * Gives a role back the right to read what it owns. Who owns a table can take that from themselves, or hide rows with a policy, and
- * then no dump can be made, no archive and no removal.
+ * Restores a role's right to read what it owns. The owner of a table can revoke that right from themselves, or hide rows with a
+ * policy; then no dump could be made, hence no archive and no removal.
  */
 export async function makeReadable(session: TenantSession): Promise<void> {
   await session.run(`

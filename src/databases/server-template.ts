@@ -21,26 +21,26 @@ import { type OdooInit, TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
 import { evictable, metadataOf, readMetadata, type TemplateMetadata } from './template-metadata.ts';
 
-/** Who administers an instance's own Postgres: the superuser that the image's first start makes. */
+/** The superuser of an instance's own Postgres, which the image's first start creates. */
 const OWN_SUPERUSER = 'postgres';
 
-/** As deploy/tenants.pg_hba.conf says it of the shared server. Nothing here may ever say `peer` or `trust`. */
+/** The same rules as the shared server's (deploy/tenants.pg_hba.conf). Never `peer` or `trust`, see ADR 5. */
 const PG_HBA = `local  all       ${OWN_SUPERUSER}  scram-sha-256
 local  samerole  all  scram-sha-256
 local  postgres  all  scram-sha-256
 local  all       all  reject
 `;
 
-/** The Postgres of instances that have one of their own. */
+/** The Postgres image of instances that have their own server. */
 export interface PostgresImage {
   readonly image: string;
-  /** The image's id: the files of one release are not another's. */
+  /** The image's id: data directories differ between releases. */
   readonly imageId: string;
   /** The user it runs as. */
   readonly user: Owner;
 }
 
-/** Runs a Postgres on a data directory, which its first start fills when it is empty. Without a network. */
+/** Runs a Postgres without a network on a data directory, which its first start initialises when it is empty. */
 export type RunServer = (run: {
   readonly container: string;
   readonly postgres: PostgresImage;
@@ -49,21 +49,21 @@ export type RunServer = (run: {
   readonly passwordFile: string;
   readonly signal: AbortSignal;
 }) => Promise<{
-  /** Ends it cleanly, so that its files are complete. */
+  /** Shuts it down cleanly, so that its files are complete. */
   readonly stop: () => Promise<void>;
 }>;
 
 export interface ServerTemplatesOptions {
   readonly install: string;
-  /** `<dir>/<hash>/{pgdata,filestore}`: for root alone. */
+  /** `<dir>/<hash>/{pgdata,filestore}`, accessible to root alone. */
   readonly dir: string;
   readonly init: OdooInit;
   readonly runServer: RunServer;
-  /** Resolves once the folder's whole file system is on the disk itself. */
+  /** Flushes the folder's whole file system to disk. */
   readonly flush: (folder: string) => Promise<void>;
 }
 
-/** What a server template is made of. */
+/** What a server template is made from. */
 export interface ServerSource {
   readonly image: string;
   /** The user that Odoo runs as in this image. */
@@ -72,7 +72,7 @@ export interface ServerSource {
   readonly key: TemplateKey;
 }
 
-/** Where an instance's data directory and filestore come to lie; `directory` is the instance's, on the same file system. */
+/** Target paths of an instance's data directory and filestore; `directory` is the instance's, on the same file system. */
 export interface ServerTarget {
   readonly directory: string;
   readonly pgdata: string;
@@ -81,23 +81,23 @@ export interface ServerTarget {
 }
 
 /**
- * Prepared data directories for instances with a Postgres of their own: a server that was cleanly stopped and holds one database,
- * ready to be given to its tenant. An instance begins with a copy of one (ADR 10). A folder has its name once it is complete; a
- * second copy waits beside it for the next customer, as ADR 7 has it for clones.
+ * Prepared data directories for instances with a Postgres of their own: each is that of a cleanly stopped server with one database
+ * that has no tenant yet. An instance begins with a copy of one (ADR 10). A folder gets its final name once it is complete; a spare
+ * copy is kept beside it for the next customer, as ADR 7 has it for clones.
  */
 export class ServerTemplates {
   readonly #options: ServerTemplatesOptions;
   readonly #building = new Map<string, Promise<string>>();
-  /** How many copies of a template are being made just now. */
+  /** How many copies of a template are being made. */
   readonly #inUse = new Map<string, number>();
-  /** Templates whose spare copy was given away since restock(). */
+  /** Templates whose spare copy was taken since restock(). */
   readonly #taken = new Map<string, ServerSource>();
 
   constructor(options: ServerTemplatesOptions) {
     this.#options = options;
   }
 
-  /** Builds what is missing, and a copy for the next customer. */
+  /** Builds the template and its spare copy where they are missing. */
   async stock(source: ServerSource, signal: AbortSignal): Promise<void> {
     const template = await this.#ensure(source, () => {}, signal);
     const spare = join(template, 'spare');
@@ -106,7 +106,7 @@ export class ServerTemplates {
     await rename(`${spare}_new`, spare);
   }
 
-  /** Makes new copies in place of those that were given away. */
+  /** Replaces the spare copies that were taken. */
   async restock(signal: AbortSignal): Promise<void> {
     for (const [hash, source] of [...this.#taken]) {
       this.#taken.delete(hash);
@@ -115,9 +115,9 @@ export class ServerTemplates {
   }
 
   /**
-   * Gives an instance its data directory and filestore, unless it has them. What was begun before and cut off is begun anew:
-   * the data directory comes last, and in one step.
-   * @param onBuild called when a template has to be waited for
+   * Gives an instance its data directory and filestore, unless it has them. An interrupted attempt is begun again: the data
+   * directory comes last, by one rename.
+   * @param onBuild called when it has to wait for a template to be built
    */
   async place(
     source: ServerSource,
@@ -137,7 +137,7 @@ export class ServerTemplates {
       this.#taken.set(hash, source);
       await removeTree(to.filestore);
       await rename(join(copy, 'filestore'), to.filestore);
-      // Over the empty directory that Compose binds; Linux refuses when anything is in it.
+      // Over the empty directory that Compose mounts; Linux refuses when it is not empty.
       await rename(join(copy, 'pgdata'), to.pgdata);
       await removeTree(copy);
     } finally {
@@ -148,7 +148,7 @@ export class ServerTemplates {
     await this.#writeMetadata(hash, source);
   }
 
-  /** Gives the server of a fresh copy its own superuser's password in place of the template's. May be repeated. */
+  /** Replaces the template's superuser password in the server of a fresh copy by the instance's. Idempotent. */
   async adopt(socketDir: string, password: string, signal: AbortSignal): Promise<void> {
     const own = new Cluster({ socketDir, user: OWN_SUPERUSER, password });
     try {
@@ -166,8 +166,8 @@ export class ServerTemplates {
   }
 
   /**
-   * Removes what superfluous() names, and what is left of builds that were killed.
-   * @param wanted hashes of what the plans' instances begin with: serverHash()
+   * Removes what evictable() names, and what killed builds left behind.
+   * @param wanted hashes (serverHash()) of the templates that plans need
    */
   async trim(
     wanted: ReadonlySet<string>,
@@ -188,21 +188,21 @@ export class ServerTemplates {
     }
     for (const { hash } of evictable(kept, wanted, now)) if (!isBusy(hash)) gone.push(hash);
     for (const name of gone) {
-      // Whoever is killed here leaves a name that the next trim() takes for an unfinished one.
+      // Killed after the rename, it leaves a name that the next trim() takes for an unfinished build.
       if (!name.endsWith('_new')) await rename(join(dir, name), join(dir, `${name}_new`));
       await removeTree(join(dir, name.endsWith('_new') ? name : `${name}_new`));
     }
     return gone;
   }
 
-  /** @returns the folder of the template, built when it is not there yet: once, however many ask together */
+  /** @returns the folder of the template, built if it is missing: once, however many callers wait for it */
   async #ensure(source: ServerSource, onBuild: () => void, signal: AbortSignal): Promise<string> {
     const hash = serverHash(source);
     const template = join(this.#options.dir, hash);
     const underWay = this.#building.get(hash);
     if (!underWay && (await exists(template))) return template;
     onBuild();
-    // Asked again: somebody else may have begun while we looked.
+    // Checked again: another caller may have begun during the await.
     const building = this.#building.get(hash) ?? this.#build(source, hash, signal);
     this.#building.set(hash, building);
     try {
@@ -212,7 +212,7 @@ export class ServerTemplates {
     }
   }
 
-  /** Builds under another name; the rename at the end is what says "done". */
+  /** Builds under a temporary name; the rename at the end marks it complete. */
   async #build(source: ServerSource, hash: string, signal: AbortSignal): Promise<string> {
     const { dir, init, install, runServer } = this.#options;
     const { image, key, postgres } = source;
@@ -227,7 +227,7 @@ export class ServerTemplates {
     await mkdir(dir, { recursive: true, mode: 0o700 });
     await removeTree(unfinished);
     try {
-      // Open to Odoo's and Postgres' users in their containers; on the host nobody gets through `dir`.
+      // Traversable for Odoo's and Postgres' users in their containers; on the host only root gets through `dir`.
       await mkdir(unfinished, { mode: 0o711 });
       await mkdir(folders.databases, { mode: 0o711 });
       for (const [folder, mode] of [
@@ -260,7 +260,7 @@ export class ServerTemplates {
         });
         const template = await templates.ensure(image, key, () => {}, signal);
         await new ClonePool(cluster).stock(template);
-        // The data directory keeps the spare alone: each copy has one customer.
+        // Only the spare stays in the data directory: each copy is for one customer.
         await rename(
           join(template.filestoreDir, template.database),
           join(unfinished, 'filestore'),
@@ -285,7 +285,7 @@ export class ServerTemplates {
     }
   }
 
-  /** On the disk itself before anybody relies on it: Postgres flushes no file that it did not write. */
+  /** Flushed to disk before it is used: Postgres flushes no file that it did not write itself. */
   async #copy(template: string, to: string, { owner, postgres }: ServerSource): Promise<void> {
     await removeTree(to);
     await mkdir(to, { mode: 0o700 });
@@ -306,13 +306,13 @@ export class ServerTemplates {
     await rename(`${file}_new`, file);
   }
 
-  /** Of the superuser in every template, until a copy gets one of its own. No container of a tenant's sees it. */
+  /** The superuser password of all templates, until a copy gets its own. No tenant's container gets it. */
   async #password(): Promise<string> {
     const file = join(this.#options.dir, 'postgres-password');
     const known = await readFile(file, 'utf8').catch(unlessAbsent);
     if (known) return known;
     await mkdir(this.#options.dir, { recursive: true, mode: 0o700 });
-    // Of two who make it at once, the first is right.
+    // Of two concurrent writers, the first wins.
     await writeFile(file, randomSecret(), { mode: 0o600, flag: 'wx', flush: true }).catch(
       (error) => {
         if (error.code !== 'EEXIST') throw error;
@@ -322,13 +322,13 @@ export class ServerTemplates {
   }
 }
 
-/** Same source, same hash: the folder's name is the index. */
+/** Same source, same hash: a template is looked up by its folder's name. */
 export function serverHash({ key, postgres }: ServerSource): string {
   const canonical = JSON.stringify([templateHash(key), postgres.imageId]);
   return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
 }
 
-/** What the one database in a fresh copy belongs to: SpareClones.take() gives it away. */
+/** The template of the one database in a fresh copy, which is a spare: for ClonePool.take(). */
 export function spareIn(install: string, key: TemplateKey) {
   return { database: templateDatabaseName(install, templateHash(key)), filestoreDir: '' };
 }
@@ -338,7 +338,7 @@ export function hasServer(pgdata: string): Promise<boolean> {
   return exists(join(pgdata, 'PG_VERSION'));
 }
 
-/** Who may log in where. Written before each start: an older release left that to the image. */
+/** Writes pg_hba.conf. Before each start, since older releases left the file to the image. */
 export async function writeHba(pgdata: string, owner: Owner): Promise<void> {
   const file = join(pgdata, 'pg_hba.conf');
   await writeFile(`${file}_new`, PG_HBA, { mode: 0o600 });
@@ -347,7 +347,7 @@ export async function writeHba(pgdata: string, owner: Owner): Promise<void> {
   await rename(`${file}_new`, file);
 }
 
-/** Of Postgres: this password is not the role's. */
+/** Whether Postgres refused the password (SQLSTATE 28P01). */
 export function isWrongPassword(error: unknown): boolean {
   return (error as { code?: string }).code === '28P01';
 }

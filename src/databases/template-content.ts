@@ -5,8 +5,8 @@ import { type Cluster, inTransaction } from '../postgres/cluster.ts';
 import { MAKING, type TenantLogin } from '../postgres/tenant-session.ts';
 
 /**
- * An empty database for Odoo to fill, whose role has the same name. The role owns it while it is filled, since only then
- * freeze() may compact the database's own catalogs.
+ * Creates an empty database for Odoo to initialise, owned by the role of the same name, since only an owner may VACUUM FULL the
+ * database's own catalogs in freeze().
  */
 export async function createEmpty(cluster: Cluster, database: string): Promise<void> {
   const name = escapeIdentifier(database);
@@ -15,8 +15,8 @@ export async function createEmpty(cluster: Cluster, database: string): Promise<v
 }
 
 /**
- * Odoo's exit code is not to be trusted (odoo.md §8.2): ask the database what is installed.
- * @throws TerminalError('ModulesFailed') naming what is not; RetryableError when there is nothing at all
+ * Checks in the database which modules are installed: Odoo's exit code is not reliable (odoo.md §8.2).
+ * @throws TerminalError('ModulesFailed') naming the missing ones; RetryableError when the database is not initialised
  */
 export async function checkInstalled(
   cluster: Cluster,
@@ -46,8 +46,8 @@ export async function checkInstalled(
 }
 
 /**
- * Makes a finished database a template under its final name; nobody connects to it any more.
- * @param comment what is to be known about it later
+ * Turns a finished database into a template under its final name, to which nobody can connect.
+ * @param comment its metadata, see template-metadata.ts
  */
 export async function freeze(
   cluster: Cluster,
@@ -56,27 +56,27 @@ export async function freeze(
   comment: string,
 ): Promise<void> {
   await cluster.enter(login, MAKING, async (session) => {
-    // Jobs that the installation asked for would run in every clone, all in its first minute.
+    // Cron jobs triggered by the installation would run in every clone within its first minute.
     await session.run('DELETE FROM public.ir_cron_trigger');
-    // A sequence remembers how many of its next numbers the log already holds. That is not true of a clone's log:
-    // after a crash of the server it would give the same numbers again. Setting it makes it forget.
+    // A sequence caches how many of its next values are in the WAL already. For a clone that is wrong: after a crash of the
+    // server it would give out values twice. setval() resets the cache.
     await session.run(
       `SELECT count(setval(format('%I.%I', schemaname, sequencename)::regclass,
                            coalesce(last_value, start_value), last_value IS NOT NULL)) FROM pg_sequences`,
     );
-    // Done once here, so that no clone has to: a tenth less to copy, and the planner knows the tables. By a role that owns
-    // the database, all but the catalogs that every login on the server reads.
+    // Once here instead of in every clone: a tenth less to copy, and the planner has statistics. As the database's owner it
+    // skips the shared catalogs, which every login on the server reads.
     await session.run('VACUUM (FULL, FREEZE, ANALYZE)');
   });
   const [from, to] = [login.database, done].map(escapeIdentifier);
-  // Left behind where remove() was killed between the database and its role.
+  // A leftover if remove() was killed between dropping the database and its role.
   await cluster.dropRole(done);
   await cluster.disconnect(login.role);
   await cluster.administer((client) =>
     inTransaction(client, [
       `ALTER ROLE ${from} WITH NOLOGIN PASSWORD NULL`,
       `ALTER ROLE ${from} RENAME TO ${to}`,
-      // Its role owns only what is in it: REASSIGN OWNED in a clone would otherwise hand the template itself to a tenant.
+      // Its role owns only its content: REASSIGN OWNED in a clone would otherwise make a tenant the template's owner.
       `ALTER DATABASE ${from} OWNER TO CURRENT_USER`,
       `ALTER DATABASE ${from} RESET ALL`,
       `ALTER DATABASE ${from} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true`,
@@ -86,7 +86,7 @@ export async function freeze(
   );
 }
 
-/** Drops a template database and its role; clones of it stay. */
+/** Drops a template database and its role; clones of it are not affected. */
 export async function dropTemplate(cluster: Cluster, database: string): Promise<void> {
   const name = escapeIdentifier(database);
   await cluster.administer(async (client) => {
@@ -96,7 +96,7 @@ export async function dropTemplate(cluster: Cluster, database: string): Promise<
   await cluster.dropRole(database);
 }
 
-/** Replaces what is to be known about a template database. */
+/** Replaces the metadata of a template database. */
 export async function writeComment(
   cluster: Cluster,
   database: string,

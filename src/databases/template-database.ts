@@ -21,7 +21,7 @@ import {
   type TemplateMetadata,
 } from './template-metadata.ts';
 
-/** Runs Odoo once in a container to fill an empty database; throws CommandError when Odoo fails. */
+/** Runs Odoo once in a container to initialise an empty database; throws CommandError when Odoo fails. */
 export type OdooInit = (run: {
   readonly container: string;
   readonly image: string;
@@ -45,30 +45,30 @@ export interface TemplateDatabase {
 
 export interface TemplateDatabasesOptions {
   readonly install: string;
-  /** The Postgres that holds the templates and their clones. */
+  /** The Postgres server of the templates and their clones. */
   readonly cluster: Cluster;
   /** Holds one folder per template: `<dir>/<hash>/filestore`. */
   readonly dir: string;
-  /** Begins the name of the container that builds. */
+  /** Prefix of the names of build containers. */
   readonly containerPrefix: string;
   readonly init: OdooInit;
 }
 
-/** Finds the template database of a module set, or builds it: once, however many ask together. */
+/** Finds the template database of a key, or builds it: once, however many callers wait for it. */
 export class TemplateDatabases {
   readonly #options: TemplateDatabasesOptions;
   readonly #building = new Map<string, Promise<TemplateDatabase>>();
   readonly #removing = new Map<string, Promise<void>>();
-  /** How many clones of a template are being made just now. */
+  /** How many clones of a template are being made. */
   readonly #inUse = new Map<string, number>();
-  /** What was cloned since the last trim(): a comment written meanwhile would make the clones wait for each other. */
+  /** Metadata of what was cloned since the last trim(): writing the comment at once would make concurrent clones wait for each other. */
   readonly #used = new Map<string, TemplateMetadata>();
 
   constructor(options: TemplateDatabasesOptions) {
     this.#options = options;
   }
 
-  /** Clones a template by `work`: it stays while that is under way, and counts as used. */
+  /** Runs `work`, which clones the template: it is not evicted meanwhile, and counts as used. */
   async using<T>(
     image: string,
     key: TemplateKey,
@@ -89,7 +89,7 @@ export class TemplateDatabases {
     }
   }
 
-  /** The template of this key, built when it is not there yet. @param onBuild is called when there is a wait for that */
+  /** The template of this key, built if it is missing. @param onBuild called when it has to wait for a build */
   async ensure(
     image: string,
     key: TemplateKey,
@@ -106,7 +106,7 @@ export class TemplateDatabases {
     const found = this.#describe(hash);
     if (await this.#options.cluster.has(found.database)) return found;
     onBuild();
-    // Asked again: somebody else may have begun while we looked.
+    // Checked again: another caller may have begun during the await.
     const building = this.#building.get(hash) ?? this.#build(image, key, hash, signal);
     this.#building.set(hash, building);
     try {
@@ -116,7 +116,7 @@ export class TemplateDatabases {
     }
   }
 
-  /** Drops a template database that nobody clones any more, with its role and its files. */
+  /** Drops a template database with its spare, its role and its files. */
   async remove(template: TemplateDatabase): Promise<void> {
     await new ClonePool(this.#options.cluster).remove(template.database);
     await dropTemplate(this.#options.cluster, template.database);
@@ -124,9 +124,9 @@ export class TemplateDatabases {
   }
 
   /**
-   * Drops what superfluous() names, and what is left of builds that were killed.
-   * @param wanted hashes of what the plans' instances are cloned from
-   * @param isStale whether the image a template was made of has been replaced
+   * Drops what evictable() names, and what killed builds left behind.
+   * @param wanted hashes of the templates that plans need
+   * @param isStale whether the image that a template was made from has been replaced
    * @returns the names of the dropped databases
    */
   async trim(
@@ -172,7 +172,7 @@ export class TemplateDatabases {
     return { database: `${database}_new`, workDir: join(this.#options.dir, `${hash}_new`) };
   }
 
-  /** Builds under another name; the rename at the end is what says "done". A failed build leaves nothing. */
+  /** Builds under a temporary name; the rename at the end marks it complete. A failed build leaves nothing behind. */
   async #build(
     image: string,
     key: TemplateKey,
@@ -208,7 +208,7 @@ export class TemplateDatabases {
       await rename(
         join(done.filestoreDir, unfinished),
         join(done.filestoreDir, done.database),
-      ).catch(() => {}); // Odoo makes no folder when it stored no file
+      ).catch(() => {}); // Odoo creates no folder when it stores no file
       await freeze(cluster, login, done.database, JSON.stringify(metadataOf(image, key)));
       return done;
     } catch (error) {

@@ -2,27 +2,27 @@ import { createHash } from 'node:crypto';
 import { TerminalError } from '../errors.ts';
 import type { RepositoryCommit } from '../instance/types.ts';
 
-/** What makes two template databases different. */
+/** Identifies a template database: instances with the same key are cloned from the same one. */
 export interface TemplateKey {
   /** The Odoo image's id (`sha256:…`), not its tag: a new image needs a new template. */
   readonly imageId: string;
   readonly modules: readonly string[];
-  /** Where modules come from beside the image. */
+  /** Sources of modules in addition to the image. */
   readonly repositories: readonly RepositoryCommit[];
   readonly lang: string;
   readonly countryCode: string;
 }
 
-/** Every database has at least these; `auth_signup` carries the one-time link that welcomes a customer. */
+/** Installed in every database; `auth_signup` serves the one-time link of the welcome mail. */
 const BASE_MODULES = ['auth_signup', 'web'];
 
-/** Module names as Odoo allows them; anything else never reaches an argument. */
+/** Module names as Odoo allows them; anything else must never become an argument. */
 const MODULE_NAME = /^[a-z][a-z0-9_]{0,62}$/;
 
-/** Grows when templates are built otherwise than before: older ones are then left to trim(). */
+/** Incremented when templates are built differently: trim() then evicts the older ones. */
 const FORMAT = 2;
 
-/** Same key, same hash: the name is the index. @throws TerminalError('ModulesFailed') as moduleSet() does */
+/** Same key, same hash: a template is looked up by its name. @throws TerminalError('ModulesFailed') as moduleSet() does */
 export function templateHash(key: TemplateKey): string {
   const modules = moduleSet(key.modules);
   const repositories = key.repositories.map(({ commit, url }) => [commit, url]);
@@ -33,13 +33,13 @@ export function templateHash(key: TemplateKey): string {
   return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
 }
 
-/** The country that the database is made for; '' where no module asks for one, or nobody knows it. */
+/** The country that the database is made for; '' where no module depends on it, or it is unknown. */
 export function countryOf({ countryCode, modules }: TemplateKey): string {
   const asks = moduleSet(modules).length > BASE_MODULES.length;
   return asks && /^[A-Z]{2}$/.test(countryCode) ? countryCode : '';
 }
 
-/** What is to be installed for a plan. @throws TerminalError('ModulesFailed') on what is no module's name */
+/** The modules to install for a plan, sorted. @throws TerminalError('ModulesFailed') on an invalid module name */
 export function moduleSet(modules: readonly string[]): string[] {
   for (const module of modules)
     if (!MODULE_NAME.test(module))

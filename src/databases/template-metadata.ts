@@ -4,10 +4,10 @@ import type { Cluster } from '../postgres/cluster.ts';
 import { isSpare } from './clone-pool.ts';
 import { moduleSet, type TemplateKey } from './template-key.ts';
 
-/** How long a template database that no plan wants is kept after its last use. */
+/** How long a template database that no plan needs is kept after its last use. */
 const MAX_IDLE_MS = 30 * 24 * 3600_000;
 
-/** How many of those are kept at most: customers of a rare language or country. */
+/** How many of those are kept at most, for rare languages and countries. */
 const MAX_IDLE_TEMPLATES = 10;
 
 const metadataSchema = z.object({
@@ -19,17 +19,17 @@ const metadataSchema = z.object({
   usedAt: z.iso.datetime(),
 });
 
-/** What the comment on a template database says, as JSON: what it was made of, and when it was last cloned. */
+/** The comment on a template database, as JSON: what it was made from, and when it was last cloned. */
 export type TemplateMetadata = z.infer<typeof metadataSchema>;
 
-/** What a template made now is made of. */
+/** The metadata of a template that is made or used now. */
 export function metadataOf(image: string, key: TemplateKey): TemplateMetadata {
   const { imageId, lang, countryCode } = key;
   const modules = moduleSet(key.modules);
   return { image, imageId, modules, lang, countryCode, usedAt: new Date().toISOString() };
 }
 
-/** Reads a comment; null when it is none of ours, and such a database is left alone. */
+/** Parses a comment; null when it is not the sidecar's, and such a database is left alone. */
 export function readMetadata(comment: string | null): TemplateMetadata | null {
   try {
     return metadataSchema.parse(JSON.parse(comment ?? ''));
@@ -38,7 +38,7 @@ export function readMetadata(comment: string | null): TemplateMetadata | null {
   }
 }
 
-/** Every template database of an install, and every one that was begun; `metadata` is null where there is none of ours. */
+/** All template databases of an install, unfinished ones included; `metadata` is null where readMetadata() finds none. */
 export async function listTemplates(
   cluster: Cluster,
   install: string,
@@ -58,17 +58,17 @@ export async function listTemplates(
   });
 }
 
-/** A template database that is there. */
+/** A complete template database. */
 export interface KeptTemplate {
   readonly hash: string;
   readonly metadata: TemplateMetadata;
-  /** Its image has been replaced since: nothing will ever be cloned from it again. */
+  /** Its image has been replaced: nothing will be cloned from it again. */
   readonly isStale: boolean;
 }
 
 /**
- * Which template databases may go: stale ones, and the least recently used. Never one that a plan wants.
- * @param wanted hashes of what the plans' instances are cloned from
+ * Which template databases to evict: stale ones, and the least recently used. Never one that a plan needs.
+ * @param wanted hashes of the templates that plans need
  */
 export function evictable(
   templates: readonly KeptTemplate[],

@@ -1,4 +1,4 @@
-/** `older`: the manager's database was restored from an older copy. `other`: it is another one than before, a copy of it perhaps. */
+/** Why a manager is distrusted. `older`: its database was restored from an older backup. `other`: it is another database, perhaps a copy. */
 export type Distrust = 'older' | 'other';
 
 interface KnownManager {
@@ -15,26 +15,27 @@ interface ReportedManager {
 }
 
 /**
- * Whether a manager's database is the one that this host has worked for, and as young. Checkpoints and numbers of instances only
- * ever grow in it, so one that knows less than the host was restored from an older copy. Once in doubt it stays so until a
- * person confirms. Pure.
- * @param remembered null: this host has worked for none yet
- * @param highestHere the highest number of an instance of which something is on the host
+ * Whether a manager's database is the one that this host has worked for, and not an older state of it (ADR 12). Its checkpoint
+ * and its highest instance id only grow, so one that knows less than the host was restored from an older backup. Distrust lasts
+ * until a person confirms. Pure.
+ * @param known null: this host has worked for none yet
+ * @param highestOnHost the highest instance id of which anything is on the host
  * @returns null when it may be trusted
  */
 export function checkManagerHistory(
-  remembered: KnownManager | null,
-  said: ReportedManager,
-  highestHere: number,
+  known: KnownManager | null,
+  reported: ReportedManager,
+  highestOnHost: number,
 ): Distrust | null {
-  if (remembered?.distrust) return remembered.distrust;
-  if (remembered && remembered.databaseUuid !== said.databaseUuid) return 'other';
-  const highest = Math.max(highestHere, remembered?.highestInstance ?? 0);
-  const isOlder = said.checkpoint < (remembered?.checkpoint ?? 0) || said.highestInstance < highest;
+  if (known?.distrust) return known.distrust;
+  if (known && known.databaseUuid !== reported.databaseUuid) return 'other';
+  const highest = Math.max(highestOnHost, known?.highestInstance ?? 0);
+  const isOlder =
+    reported.checkpoint < (known?.checkpoint ?? 0) || reported.highestInstance < highest;
   return isOlder ? 'older' : null;
 }
 
-/** What the operator reads. */
+/** For the log, `/readyz` and the command line. */
 export const DISTRUST_MESSAGES: Readonly<Record<Distrust, string>> = {
   older:
     "the manager's database is older than what this host has seen: nothing is sold, suspended or removed until a person confirms (microsaas reconcile-host)",

@@ -1,6 +1,6 @@
 /**
- * Every outside name derives from the install id and the number Odoo gave out under a UNIQUE constraint.
- * Customer text never takes part, so two names that look alike share nothing.
+ * Every external name derives from the install id and the instance's id in Odoo, which is unique.
+ * Customer text never takes part, so instances with similar names share nothing.
  */
 const INSTALL_ID = /^[a-z][a-z0-9]{5}$/;
 
@@ -18,7 +18,7 @@ export function databaseName(install: string, id: number): string {
   return `ms_${checked(install)}_${positiveInteger(id)}`;
 }
 
-/** The instance whose database has this name, or null when it is none of this install's. */
+/** The id of the instance whose database has this name, or null when it is none of this install's. */
 export function instanceOfDatabase(install: string, name: string): number | null {
   const prefix = `ms_${checked(install)}_`;
   const id = Number(name.slice(prefix.length));
@@ -28,7 +28,7 @@ export function instanceOfDatabase(install: string, name: string): number | null
 /** A Linux bridge carries at most 1,024 ports (lab.md), so each network takes this many instances. */
 const INSTANCES_PER_NETWORK = 500;
 
-/** The network an instance joins, `ms-<install>-net-<n>`: decided by its number alone. */
+/** The Docker network of an instance, `ms-<install>-net-<n>`, derived from its id alone. */
 export function networkOf(install: string, id: number): string {
   return `ms-${checked(install)}-net-${Math.ceil(positiveInteger(id) / INSTANCES_PER_NETWORK)}`;
 }
@@ -37,33 +37,33 @@ export function isInstanceNetwork(install: string, network: string): boolean {
   return network.startsWith(`ms-${checked(install)}-net-`);
 }
 
-/** The longest name of a network interface on Linux (IFNAMSIZ, its closing zero not counted). */
+/** The longest name of a network interface on Linux (IFNAMSIZ without the terminating zero). */
 const LONGEST_INTERFACE = 15;
 
-/** The Linux bridge of an instances' network, `ms-<install>-<n>`: Docker would make one up. */
+/** The Linux bridge of an instance network, `ms-<install>-<n>`, so that firewall rules can name it before it exists. */
 export function bridgeOf(network: string): string {
   const bridge = network.replace('-net-', '-');
   if (bridge.length > LONGEST_INTERFACE) throw new TypeError(`too long for a bridge: ${bridge}`);
   return bridge;
 }
 
-/** All bridges of an install, those that are still to be made too, as nftables writes it. */
+/** All bridges of an install, future ones included, as an nftables pattern. */
 export function bridgesOf(install: string): string {
   return `ms-${checked(install)}-*`;
 }
 
-/** The table of nftables with the rules for an install's instances. */
+/** The nftables table with the rules for an install's instances. */
 export function firewallTable(install: string): string {
   return `ms_${checked(install)}`;
 }
 
-/** A template database: the name is the index (see databases/template-database.ts). */
+/** The name of a template database; it is looked up by this name alone (databases/template-database.ts). */
 export function templateDatabaseName(install: string, hash: string): string {
   if (!/^[0-9a-f]{16}$/.test(hash)) throw new TypeError(`not a template hash: ${hash}`);
   return `${templatePrefix(install)}${hash}`;
 }
 
-/** How the names of all template databases of an install begin, and no others'. */
+/** The prefix of the names of all template databases of an install, and of no other databases. */
 export function templatePrefix(install: string): string {
   return `ms_${checked(install)}_t_`;
 }
