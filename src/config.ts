@@ -7,7 +7,7 @@ import { parseAllowedTarget } from './docker/egress-rules.ts';
 import { ConfigError } from './errors.ts';
 import { registerSecret } from './log.ts';
 
-/** The bytes a webhook secret must have at least (contract.md). */
+/** The minimum size of a webhook secret (contract.md). */
 const MIN_SECRET_BYTES = 24;
 const SECRET_PREFIX = 'whsec_';
 
@@ -108,7 +108,7 @@ const schema = z.strictObject({
 
 type Parsed = z.infer<typeof schema>;
 
-/** The settings as the rest of the program sees them: every default filled in, every secret read. */
+/** The complete configuration: every default filled in, every secret read. */
 export interface Config {
   readonly dataDir: string;
   readonly templatesDir: string;
@@ -130,7 +130,7 @@ export interface Config {
 }
 
 /**
- * Reads `microsaas.yaml` (at `path`, or MICROSAAS_CONFIG, or ./microsaas.yaml) and the environment over it.
+ * Reads `microsaas.yaml` (at `path`, or MICROSAAS_CONFIG, or ./microsaas.yaml); environment variables override its keys.
  * @throws ConfigError naming the key, what was expected and what was found.
  */
 export function loadConfig(
@@ -154,7 +154,7 @@ function readYaml(file: string): Record<string, unknown> {
     );
   }
   try {
-    // A section whose keys are all commented out is null: the same as none.
+    // A section whose keys are all commented out is null: treated as absent.
     const value: unknown = parse(text, (_key, part) => (part === null ? undefined : part)) ?? {};
     if (typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>;
     throw new ConfigError(`${file}: expected keys and values, found ${typeof value}`);
@@ -164,10 +164,10 @@ function readYaml(file: string): Record<string, unknown> {
   }
 }
 
-/** Keys whose value in the environment is a list, separated by commas. */
+/** Keys whose environment variable is a comma-separated list. */
 const LISTS: ReadonlySet<string> = new Set(['protocols', 'privateHosts', 'allow']);
 
-/** Lays MICROSAAS_A_B over the key a.b, for every key the schema knows. */
+/** Overrides the key a.b by MICROSAAS_A_B, for every key of the schema. */
 function withEnvironment(
   yaml: Record<string, unknown>,
   environment: Readonly<Record<string, string | undefined>>,
@@ -178,7 +178,7 @@ function withEnvironment(
     if (text === undefined) continue;
     let place = merged;
     for (const part of key.slice(0, -1)) {
-      // A section that is left empty is null; one that is a text has nothing to say beside the environment.
+      // An empty section is null; a text in place of a section is replaced.
       if (typeof place[part] !== 'object' || place[part] === null) place[part] = {};
       place = place[part] as Record<string, unknown>;
     }
@@ -210,7 +210,7 @@ function explain(file: string, found: unknown, error: z.ZodError): string {
       (place, part) => (place as Record<PropertyKey, unknown> | undefined)?.[part],
       found,
     );
-    // The value of an unknown key's parent is everything beside it, secrets included.
+    // The value would be the whole parent section, secrets included.
     if (issue.code === 'unrecognized_keys') return `  ${key}: ${issue.message}`;
     const shown = /secret|key|password/i.test(key) ? '[redacted]' : JSON.stringify(value);
     return `  ${key}: ${issue.message}; found ${value === undefined ? 'nothing' : shown}`;
@@ -240,7 +240,7 @@ function resolve(parsed: Parsed): Config {
   };
 }
 
-/** A secret given directly or by a file that nobody else may read. */
+/** A secret given directly or by a file that only its owner may read. */
 function secret(key: string, value: string, file: string): string {
   if (value) return registerSecret(value);
   if (!file)

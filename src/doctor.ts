@@ -15,18 +15,18 @@ interface Check {
   readonly fix: string;
 }
 
-/** What should be mended, though everything works as it is. */
+/** Should be fixed, though everything works as it is. */
 class Warning extends Error {}
 
-/** What earlier ones are: Docker without further fixes, runc with ways from a container to the host (CVE-2024-21626, CVE-2025-31133). */
+/** Older ones are insecure: Docker gets no more fixes, runc has container escapes (CVE-2024-21626, CVE-2025-31133). */
 const OLDEST_DOCKER = [25, 0, 6];
 const OLDEST_RUNC = [1, 2, 8];
 
-/** Below this share or size of free disk no new instance should be sold. */
+/** With a smaller share or size of free disk no new instance should be sold. */
 const MIN_FREE_SHARE = 0.1;
 const MIN_FREE_BYTES = 5 * 1024 ** 3;
 
-/** Checks everything the sidecar needs and prints a line each. @returns whether all is well. */
+/** Checks everything the sidecar needs and prints a line each. @returns whether there is no failure; warnings do not count */
 export async function doctor(config: Config): Promise<boolean> {
   let isHealthy = true;
   for (const check of await checks(config)) {
@@ -41,7 +41,7 @@ export async function doctor(config: Config): Promise<boolean> {
         .at(-1);
       const verdict = isWarning ? 'WARN' : 'FAIL';
       process.stdout.write(
-        `${verdict}  ${check.name}: ${printable(found ?? '')}\n      mend: ${check.fix}\n`,
+        `${verdict}  ${check.name}: ${printable(found ?? '')}\n      fix: ${check.fix}\n`,
       );
     }
   }
@@ -76,7 +76,7 @@ async function checks(config: Config): Promise<Check[]> {
         ];
         if (old.length > 0)
           throw new Warning(
-            `${old.join(' and ')}: known holes lead from a container to the host, unless the distribution has closed them in its own packages`,
+            `${old.join(' and ')}: known container escapes, unless the distribution has fixed them in its own packages`,
           );
         return `engine ${engine}, runc ${runc || 'unknown'}`;
       },
@@ -138,16 +138,16 @@ async function checks(config: Config): Promise<Check[]> {
         if (states.includes('error')) throw new Warning(counted);
         return counted;
       },
-      fix: 'microsaas ps says which they are and why; Odoo has the whole sentence on each',
+      fix: 'microsaas ps shows which they are and why; Odoo has the whole message on each',
     },
     {
       name: 'Firewall',
       probe: async () => {
         if (firewall === null) return 'switched off (egress.enforce)';
         await firewall.check();
-        return 'instances reach the internet alone';
+        return 'instances reach the internet only';
       },
-      fix: `restart the sidecar, whose log says why there are no rules; the image ${config.egress.image} must be here, and the kernel have nf_tables`,
+      fix: `restart the sidecar, whose log says why there are no rules; the image ${config.egress.image} must exist, and the kernel must have nf_tables`,
     },
     {
       name: 'Disk',
@@ -161,12 +161,12 @@ async function checks(config: Config): Promise<Check[]> {
         if (share < MIN_FREE_SHARE || bytes < MIN_FREE_BYTES) throw new Error(`only ${found}`);
         return found;
       },
-      fix: 'free at least a tenth of the disk, and 5 GB, where dataDir lies',
+      fix: 'free at least a tenth of the disk of dataDir, and 5 GB',
     },
   ];
 }
 
-/** Compares `20.10.24+dfsg1` with [25, 0, 6]. What is no version is not older. */
+/** Compares `20.10.24+dfsg1` with [25, 0, 6]. False for text that is not a version. */
 export function isOlder(version: string, oldest: readonly number[]): boolean {
   const [, ...parts] = /^(\d+)\.(\d+)\.(\d+)/.exec(version) ?? [];
   const first = parts.findIndex((part, index) => Number(part) !== oldest[index]);

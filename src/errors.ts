@@ -1,5 +1,5 @@
 /**
- * Whether trying again can help is a type, not a flag somebody has to remember.
+ * Whether a retry can help is expressed by the class, not by a flag.
  * `reason` is one CamelCase word that the addon translates; `detail` is what it is about (a URL, a branch, a port).
  */
 abstract class ReasonedError extends Error {
@@ -16,12 +16,12 @@ abstract class ReasonedError extends Error {
   }
 }
 
-/** Trying again cannot help: a person must change something first. */
+/** A retry cannot help: a person must change something first. */
 export class TerminalError extends ReasonedError {
   override readonly name = 'TerminalError';
 }
 
-/** Data that an instance had are gone. Whoever meets this makes nothing in their place. */
+/** Data that an instance had have disappeared. Nothing may be created in their place. */
 export function filesMissing(): TerminalError {
   return new TerminalError(
     'FilesMissing',
@@ -30,8 +30,8 @@ export function filesMissing(): TerminalError {
 }
 
 /**
- * Something of another instance lies where this one's would, by its mark.
- * @param part what: `directory`, `database` or `container`
+ * Something under this instance's name bears another instance's identity mark, or none (ADR 12).
+ * @param part `directory`, `database` or `container`
  */
 export function foreignData(part: string): TerminalError {
   const message =
@@ -39,19 +39,19 @@ export function foreignData(part: string): TerminalError {
   return new TerminalError('ForeignData', message, { detail: part });
 }
 
-/** The world was not ready; the work queue backs off and tries again. */
+/** A dependency was not ready; the work queue backs off and retries. */
 export class RetryableError extends ReasonedError {
   override readonly name: string = 'RetryableError';
 }
 
-/** Somebody else has bound the port since it was found free: the next pair is taken. */
+/** Another process has bound the port since it was found free: the next pair is used. */
 export class PortTakenError extends ReasonedError {
   override readonly name = 'PortTakenError';
 }
 
 /**
- * Something in a customer's database was in the way, by accident or on purpose. The cause holds their text: for a log, where it is
- * quoted and cut, and never for a terminal.
+ * Something in a tenant's database failed, by accident or on purpose. The cause holds a tenant's text: for the log, where it is
+ * quoted and truncated, and never for a terminal.
  */
 export class TenantDatabaseError extends RetryableError {
   constructor(database: string, cause: unknown) {
@@ -62,10 +62,10 @@ export class TenantDatabaseError extends RetryableError {
   }
 }
 
-/** How much of a stranger's error is kept, in characters. */
+/** How much of a tenant's error is kept, in characters. */
 const MAX_QUOTED = 500;
 
-/** The configuration is wrong. Names the key, what was expected and what was found. */
+/** The configuration, or a command's argument, is wrong. Names the key, what was expected and what was found. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
@@ -79,7 +79,7 @@ export type ManagerErrorKind =
   | 'transport'
   | 'server';
 
-/** The manager Odoo refused or could not be reached; the same kinds whichever RPC was used. */
+/** The manager Odoo refused or could not be reached; the same kinds for all RPC protocols. */
 export class ManagerError extends Error {
   override readonly name = 'ManagerError';
   readonly kind: ManagerErrorKind;
@@ -88,13 +88,13 @@ export class ManagerError extends Error {
     this.kind = kind;
   }
 
-  /** Whether the same call may succeed later without anybody changing anything. */
+  /** Whether the same call may succeed later without a person changing anything. */
   get retryable(): boolean {
     return this.kind === 'transport' || this.kind === 'conflict' || this.kind === 'server';
   }
 }
 
-/** What is away when a call failed because nobody answered, or null when somebody did. */
+/** Which dependency does not answer, or null when the error is about something else. */
 export function whoIsAway(error: unknown): 'Odoo' | 'Docker' | 'Postgres' | null {
   if (error instanceof ManagerError && error.kind === 'transport') return 'Odoo';
   if (!(error instanceof RetryableError)) return null;
@@ -102,7 +102,7 @@ export function whoIsAway(error: unknown): 'Odoo' | 'Docker' | 'Postgres' | null
   return error.reason === 'PostgresUnavailable' ? 'Postgres' : null;
 }
 
-/** A process ended badly. `stderr` is its tail; the arguments never hold a secret (see host/exec.ts). */
+/** A process failed. `stderr` is its tail; the arguments never hold a secret (see host/exec.ts). */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly command: readonly string[];
@@ -116,7 +116,7 @@ export class CommandError extends Error {
   }
 }
 
-/** @param detail what there is too little of, as a sentence */
+/** @param detail what is short, as a sentence */
 export function notEnoughDisk(detail: string, cause?: unknown): RetryableError {
   const sentences = [
     "The server's disk has too little room.",
@@ -127,10 +127,10 @@ export function notEnoughDisk(detail: string, cause?: unknown): RetryableError {
   return new RetryableError('NotEnoughDisk', message, { cause, detail });
 }
 
-/** The last is how tar puts it when a part of a block still had room. */
+/** The last alternative is tar's message when part of a block still fitted. */
 const DISK_FULL = /no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes/i;
 
-/** Whether a call failed because a disk has no room, or no inodes, left: Node's own word, Postgres' or a program's. */
+/** Whether a call failed because a disk is out of space or inodes: by Node's code, Postgres' SQLSTATE or a program's message. */
 export function isDiskFull(error: unknown): boolean {
   for (let it = error; it instanceof Error; it = it.cause) {
     const { code } = it as { readonly code?: unknown };

@@ -2,20 +2,20 @@ import { ConfigError } from './errors.ts';
 import type { InstanceState } from './instance/types.ts';
 import { printable } from './printable.ts';
 
-/** What an operator needs to know of an instance to tell it from others. */
+/** What identifies an instance to an operator. */
 export interface ListedInstance {
   readonly id: number;
   readonly name: string;
   readonly state: InstanceState;
 }
 
-/** How many of several that fit are named. */
+/** How many of several matches are named. */
 const MAX_NAMED = 10;
 
 /**
- * The instance that an operator means: by its number, its name, or a part of the name that no other has. Names are labels and need
- * not be unique; of several, one that is not removed is meant.
- * @throws ConfigError when none or several fit
+ * Resolves an operator's argument to an instance: by its id, its name, or an unambiguous part of the name. Names are labels and
+ * need not be unique; among several matches, those that are not removed are preferred.
+ * @throws ConfigError when none or several match
  */
 export function findInstance<T extends ListedInstance>(wanted: string, all: readonly T[]): T {
   if (/^\d+$/.test(wanted)) {

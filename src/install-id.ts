@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { ConfigError } from './errors.ts';
 import { isInstallId } from './instance/name.ts';
 
-/** The install id kept in `<dataDir>/install-id`; made up on the first start. */
+/** The install id kept in `<dataDir>/install-id`; generated on the first start. */
 export function readInstallId(dataDir: string): string {
   const file = join(dataDir, 'install-id');
   mkdirSync(dataDir, { recursive: true, mode: 0o711 });
   try {
-    // `wx`: of two sidecars starting together, the first one's id stays.
+    // `wx`: of two sidecars starting concurrently, the first one's id is kept.
     writeFileSync(file, `${makeInstallId()}\n`, { flag: 'wx' });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -31,9 +31,10 @@ function makeInstallId(): string {
 }
 
 /**
- * One sidecar per install in this network namespace, which is the host's where it is set up as deploy/ says: known at once, before
- * anything is asked. What holds across namespaces is the lock on Postgres (postgres/install-lock.ts). The kernel frees the name when the process dies, however it dies.
- * @returns what releases it. @throws ConfigError when another sidecar holds it.
+ * Ensures one sidecar per install in this network namespace, which is the host's where it is set up as deploy/ says, by an abstract
+ * socket: known at once, before any call. The lock across namespaces is on Postgres (postgres/install-lock.ts). The kernel releases
+ * the name when the process dies, however it dies.
+ * @returns a function that releases it. @throws ConfigError when another sidecar holds it
  */
 export async function lockInstall(install: string): Promise<() => void> {
   const server = createServer();

@@ -1,12 +1,12 @@
 import type { DesiredInstance } from './instance/types.ts';
 import { printable } from './printable.ts';
 
-/** The longest text in a column; what is longer is cut. */
+/** The widest column, in characters; longer text is truncated. */
 const MAX_WIDTH = 40;
 
 const COLUMNS = ['ID', 'NAME', 'STATE', 'REASON', 'ADDRESS', 'CUSTOMER'] as const;
 
-/** `microsaas ps`: a line each, those that need a person first. */
+/** The output of `microsaas ps`: a line per instance, those in error first. */
 export function instanceTable(instances: readonly DesiredInstance[]): string {
   const rows = [...instances]
     .sort(byNeed)
@@ -44,7 +44,7 @@ function padded(text: string, width: number): string {
   return text + ' '.repeat(width - [...text].length);
 }
 
-/** How many instances are in which state, those in error first: `2 in error, 14 running`. */
+/** Counts the instances by state, those in error first: `2 in error, 14 running`. */
 export function countedByState(states: Iterable<DesiredInstance['state']>): string {
   const counts = new Map<string, number>();
   for (const state of states) counts.set(state, (counts.get(state) ?? 0) + 1);

@@ -6,28 +6,28 @@ export type { Logger } from 'pino';
 const REDACTED = '[redacted]';
 const secrets = new Set<string>();
 
-/** Every secret read or made is registered here, and no log line or error that leaves the process holds it. */
+/** Registers a secret that was read or generated: redact() removes it from every log line and error that leaves the process. */
 export function registerSecret(secret: string): string {
-  // As it is, and as it stands inside a line of JSON.
+  // Literally, and as it appears inside a line of JSON.
   if (secret.length >= 8) secrets.add(secret).add(JSON.stringify(secret).slice(1, -1));
   return secret;
 }
 
-/** Replaces every registered secret in a text. */
+/** Replaces every registered secret in a text by `[redacted]`. */
 export function redact(text: string): string {
   let clean = text;
-  // The longest first: one secret may begin another.
+  // The longest first: one secret may be a prefix of another.
   for (const secret of [...secrets].sort((a, b) => b.length - a.length))
     clean = clean.replaceAll(secret, REDACTED);
   return clean;
 }
 
-/** A stranger's text without what a terminal or a log would obey: control and format characters, but for the ends of lines. */
+/** Untrusted text for a log: control and format characters replaced, except line feeds. */
 export function printable(text: string): string {
   return text.replace(/[^\P{C}\n]/gu, '\uFFFD');
 }
 
-/** JSON lines for machines; readable lines when a person watches on a terminal. */
+/** JSON lines; on a terminal, with `format: auto`, readable lines. */
 export function makeLogger(options: {
   readonly level: string;
   readonly format: 'auto' | 'json' | 'pretty';

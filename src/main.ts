@@ -66,7 +66,7 @@ program
   .action(async (instance: string, { follow, tail }: { follow?: boolean; tail: number }) => {
     const settings = config();
     const sidecar = await assemble(settings);
-    // A number needs no Odoo: a log is looked at when something is wrong.
+    // A number needs no call to Odoo, which may be what is down when somebody reads a log.
     const id = /^\d+$/.test(instance)
       ? Number(instance)
       : (await resolveInstance(instance, sidecar)).id;
@@ -77,7 +77,7 @@ program
     await execInTerminal(
       containerLogs(`${projectName(sidecar.install, id)}-odoo`, { tail, follow: follow === true }),
       dockerEnvironment(settings.docker.socket),
-      // A customer writes it: it must not steer the operator's terminal.
+      // Tenants write it: it must not control the operator's terminal.
       printableBytes,
     );
   });
@@ -140,7 +140,7 @@ program
 program
   .command('doctor')
   .description(
-    'check Docker, Compose, Odoo and its rights, Postgres and the disk; each failure names its mend',
+    'check Docker, Compose, Odoo and its rights, Postgres and the disk; each failure names its fix',
   )
   .action(async () => {
     process.exitCode = (await doctor(config())) ? 0 : 1;
@@ -155,7 +155,7 @@ async function resolveInstance(text: string, sidecar: Sidecar): Promise<DesiredI
   return findInstance(text, candidates);
 }
 
-/** What Odoo knows of every instance. */
+/** All instances that Odoo has, removed ones included. */
 async function allInstances({ manager }: Sidecar): Promise<DesiredInstance[]> {
   return manager.desired([...(await manager.states()).keys()]);
 }
@@ -165,7 +165,7 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** What went wrong outside of this program; anything else is a fault in it, and its place is worth knowing. */
+/** Errors with a cause outside of this program: printed without a stack trace. Anything else is a bug. */
 const EXPECTED = [ConfigError, TerminalError, RetryableError, ManagerError, CommandError];
 
 program.parseAsync().catch((error: unknown) => {

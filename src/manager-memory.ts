@@ -11,7 +11,7 @@ const schema = z.object({
   distrust: z.enum(['older', 'other']).nullable(),
 });
 
-/** `<dataDir>/manager.json`: which manager this host has worked for, and how far (ADR 12). */
+/** `<dataDir>/manager.json`: which manager's database this host has worked for, and its last known checkpoint (ADR 12). */
 export class ManagerMemoryFile implements MemoryStore {
   readonly #file: string;
 
@@ -19,7 +19,7 @@ export class ManagerMemoryFile implements MemoryStore {
     this.#file = join(dataDir, 'manager.json');
   }
 
-  /** @returns null when there is none yet. @throws ConfigError when it cannot be read: nothing may be guessed then */
+  /** @returns null when there is none yet. @throws ConfigError when it cannot be parsed: its content must not be guessed */
   async read(): Promise<ManagerMemory | null> {
     const text = await readFile(this.#file, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return null;
@@ -37,8 +37,8 @@ export class ManagerMemoryFile implements MemoryStore {
   }
 
   async write(memory: ManagerMemory): Promise<void> {
-    const draft = `${this.#file}.new`;
-    await writeFile(draft, `${JSON.stringify(memory)}\n`, { mode: 0o600, flush: true });
-    await rename(draft, this.#file);
+    const temporary = `${this.#file}.new`;
+    await writeFile(temporary, `${JSON.stringify(memory)}\n`, { mode: 0o600, flush: true });
+    await rename(temporary, this.#file);
   }
 }

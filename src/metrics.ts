@@ -3,14 +3,14 @@ import type { InstanceState } from './instance/types.ts';
 
 const STATES: readonly InstanceState[] = ['draft', 'running', 'stopped', 'error', 'removed'];
 
-/** What the figures are read from when somebody asks. */
+/** What the gauges read when they are scraped. */
 export interface Measured {
   readonly backlog: number;
   readonly backlogSeconds: number;
   readonly states: readonly InstanceState[] | null;
 }
 
-/** Everything that `GET /metrics` shows, besides the process' own figures. @param measured null: the loop has not begun */
+/** The Prometheus metrics of `GET /metrics`. @param measured returns null until the controller has started */
 export function makeMetrics(measured: () => Measured | null) {
   const registry = new Registry();
   const registers = [registry];
@@ -25,7 +25,7 @@ export function makeMetrics(measured: () => Measured | null) {
   });
   new Gauge({
     name: 'microsaas_backlog_age_seconds',
-    help: 'How long the key that has waited longest has not been begun.',
+    help: 'Age of the oldest waiting key.',
     registers,
     collect() {
       this.set(measured()?.backlogSeconds ?? 0);
@@ -33,7 +33,7 @@ export function makeMetrics(measured: () => Measured | null) {
   });
   new Gauge({
     name: 'microsaas_instances',
-    help: 'Instances by the state that Odoo shows, as of the last sweep (every five minutes).',
+    help: 'Instances by their state in Odoo, as of the last sweep (every five minutes).',
     labelNames: ['state'],
     registers,
     collect() {
@@ -52,7 +52,7 @@ export function makeMetrics(measured: () => Measured | null) {
     }),
     dockerCalls: new Counter({
       name: 'microsaas_docker_calls_total',
-      help: 'Questions to the Docker daemon.',
+      help: 'Requests to the Docker daemon.',
       registers,
     }),
   };

@@ -1,14 +1,14 @@
-/** Control characters (a terminal obeys them) but tab and line feed, and those that turn the direction of a text round. */
-const OBEYED = /(?![\t\n])\p{Cc}|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+/** Control characters, which a terminal would interpret, except tab and line feed; and characters that change the text direction. */
+const UNSAFE = /(?![\t\n])\p{Cc}|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
-/** A customer's text for an operator's terminal, on one line. */
+/** Untrusted text for an operator's terminal, on one line. */
 export function printable(text: string): string {
-  return text.replace(OBEYED, '').replaceAll(/[\t\n]+/g, ' ');
+  return text.replace(UNSAFE, '').replaceAll(/[\t\n]+/g, ' ');
 }
 
-/** Turns the output of a customer's container into what a terminal may be shown: chunks of bytes in, chunks of bytes out. */
+/** Makes the output of a tenant's container safe for a terminal: a function from chunks of bytes to chunks of bytes. */
 export function printableBytes(): (chunk: Uint8Array) => Uint8Array {
   const decoder = new TextDecoder();
   const encoder = new TextEncoder();
-  return (chunk) => encoder.encode(decoder.decode(chunk, { stream: true }).replace(OBEYED, ''));
+  return (chunk) => encoder.encode(decoder.decode(chunk, { stream: true }).replace(UNSAFE, ''));
 }

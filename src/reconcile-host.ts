@@ -5,20 +5,20 @@ import { checkManagerHistory, DISTRUST_MESSAGES } from './instance/manager-histo
 import type { MarkedInstance } from './instance/types.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
-/** What is here under one number, held against the record that Odoo has of it. */
+/** What is on the host under one instance id, compared with Odoo's record of it. */
 interface Found extends LostInstance {
   readonly running: boolean;
-  /** It got as far as a database or containers: a missing database is then an alarm, not a reason to make one. */
+  /** It has a database or containers: a missing database is then an error, not a reason to create one. */
   readonly hasData: boolean;
-  /** `lost`: Odoo does not know it. `taken`: Odoo's record of this number is another instance. */
+  /** `lost`: Odoo has no record of it. `taken`: Odoo's record of this id is another instance. */
   readonly record: 'its own' | 'lost' | 'taken';
 }
 
 /**
- * Holds what is on this host against the manager's database, after that was restored from an older copy or is another one.
- * @param confirm a person's word: what was lost gets its record again, under its number and identity, and the sidecar works for
- * this database from now on
- * @returns lines for people
+ * Compares this host with the manager's database, after that was restored from an older backup or replaced (ADR 12).
+ * @param confirm a person has confirmed: lost instances get their record again, under their id and identity, and the sidecar
+ * trusts this database from now on
+ * @returns lines for the operator
  */
 export async function reconcileHost(config: Config, confirm: boolean): Promise<string[]> {
   const sidecar = await assemble(config);
@@ -87,7 +87,7 @@ async function inspectHost({ databases, engine, manager }: Sidecar): Promise<Fou
   );
 }
 
-/** What bears no mark was made before there were marks: its number is all there is. */
+/** What has no identity mark is older than the marks: its id is all there is to compare. */
 function recordOf(marked: MarkedInstance | null, identity: string | undefined): Found['record'] {
   if (identity === undefined) return 'lost';
   return marked && marked.identity !== identity ? 'taken' : 'its own';

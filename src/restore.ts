@@ -4,10 +4,11 @@ import type { DesiredInstance } from './instance/types.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
 /**
- * Brings an archived instance back, under its own number or that of another one that has never run.
- * It is stopped then, for a person to start. May be repeated when it was cut off, whatever was pressed meanwhile: until then the
- * instance is a draft, which the running sidecar leaves alone, and one that somebody starts finds no database and says so.
- * @returns the instance's number.
+ * Restores an archived instance, under its own id or that of another one that has never run. It is stopped afterwards.
+ * An interrupted restore can be repeated, whichever buttons were pressed meanwhile: until it is complete the instance is a draft,
+ * which the running sidecar leaves alone, and one that somebody starts stalls because its database is missing.
+ * @param target the other instance's id, null for its own
+ * @returns the instance's id
  * @throws ConfigError when that instance has data; TerminalError('ArchiveDamaged')
  */
 export async function restore(
@@ -21,29 +22,29 @@ export async function restore(
   const archive = await archives.read(name);
   const id = target ?? archive.instance;
   const found = await existing(sidecar, id);
-  // After a restore of Odoo's own database the number may be another customer's by now.
+  // After a restore of Odoo's own database the id may be another customer's.
   if (target === null && archive.identity && archive.identity !== found.identity)
     throw new ConfigError(
       `archive ${name}: expected that of instance ${id}, found that of another one which had this number before. Make an instance for its customer and restore it there: --as <number>`,
     );
   if (!(await archives.isRestoring(id))) refuseData(found);
-  // Cut off before its files were unpacked, there is no password to look into its database with.
+  // Interrupted before its files were unpacked, it has no password yet to enter its database with.
   else if (
     (await sidecar.engine.observe(found)).data === 'whole' &&
     (await databases.observe(found)) === 'ready'
   ) {
-    // It was cut off when all was there, and may have been started since.
+    // It was interrupted after everything was restored, and may have been started since.
     if (found.desiredState === 'draft') await manager.restore(id, archive.template, 'end');
     await archives.endRestore(id);
     return id;
   }
-  // The mark comes first: beginRestore() leaves a file in the directory, and one with files and no mark is another's.
+  // The identity mark comes first: beginRestore() leaves a file in the directory, and files without a mark count as foreign.
   await sidecar.marks.claim(found);
   await archives.beginRestore(id);
   await manager.restore(id, archive.template, 'begin');
   await archives.unpack(archive, id, signal);
   const desired = await withPorts(sidecar, id);
-  // It has not run here yet: what the archive does not hold is made.
+  // It has not run here yet, so what the archive does not hold is created.
   await sidecar.engine.render({ ...desired, wasReady: false });
   if (sidecar.templates.get(desired.templateCode).database === 'own') {
     await sidecar.engine.startDatabase(desired, signal);
@@ -63,7 +64,7 @@ async function existing({ manager }: Sidecar, id: number): Promise<DesiredInstan
   throw new ConfigError(`instance ${id}: expected one that Odoo knows, found none`);
 }
 
-/** Data are never written over. A draft has none, also one that a restore was cut off from. */
+/** Data are never overwritten. A draft has none, also after an interrupted restore. */
 function refuseData({ desiredState, id, subscription }: DesiredInstance): void {
   if (subscription?.dataRemovedAt || desiredState === 'draft') return;
   throw new ConfigError(
@@ -71,7 +72,7 @@ function refuseData({ desiredState, id, subscription }: DesiredInstance): void {
   );
 }
 
-/** Removal has freed its ports. */
+/** Assigns ports if a removal has freed them. */
 async function withPorts(sidecar: Sidecar, id: number): Promise<DesiredInstance> {
   const { manager } = sidecar;
   const desired = await existing(sidecar, id);
