@@ -2,35 +2,33 @@ import { expect } from 'chai';
 import { eventually } from '../e2e/support/eventually.ts';
 import { Bookkeeper } from './support/bookkeeper.ts';
 import { freeName } from './support/customer.ts';
-import { type ShopWorld, shopWorld } from './support/shop-world.ts';
+import { type ShopEnvironment, shopEnvironment } from './support/shop-environment.ts';
 
 describe("the bookkeeper's screens", function () {
   this.timeout(300_000);
-  let world: ShopWorld;
+  let env: ShopEnvironment;
   let carmen: Bookkeeper;
   let instance: { id: number; factura_id: [number, string] };
 
   before(async function () {
     this.timeout(900_000);
-    world = await shopWorld();
+    env = await shopEnvironment();
     const name = freeName('escritorio');
     const email = `${name}@example.com`;
-    await world.office.account('Panadería Luna', email, name);
-    await world.office.sell(world.plan, email, name);
+    await env.office.account('Panadería Luna', email, name);
+    await env.office.sell(env.plan, email, name);
     instance = await eventually(async () => {
       const domain = [
         ['name', '=', name],
         ['state', '=', 'running'],
       ];
-      const [found] = await world.manager.rpc.read<typeof instance>(
-        'odoo.docker.instance',
-        domain,
-        ['factura_id'],
-      );
+      const [found] = await env.manager.rpc.read<typeof instance>('odoo.docker.instance', domain, [
+        'factura_id',
+      ]);
       if (!found) throw new Error(`${name} does not run.`);
       return found;
     }, 120);
-    carmen = await Bookkeeper.arrive(world, { album: 'backend' });
+    carmen = await Bookkeeper.arrive(env, { album: 'backend' });
   });
 
   after(async () => carmen?.visitor.leave());
@@ -89,7 +87,7 @@ describe("the bookkeeper's screens", function () {
   });
 
   it('settings, as the administrator has them', async () => {
-    const admin = await Bookkeeper.asAdministrator(world, { album: 'backend-settings' });
+    const admin = await Bookkeeper.asAdministrator(env, { album: 'backend-settings' });
     const { page, visitor } = admin;
     await visitor.go('/odoo/action-micro_saas.res_config_settings_action');
     await page.locator('.app_settings_block, [data-key=micro_saas]').first().waitFor();

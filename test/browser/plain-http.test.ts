@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { eventually } from '../e2e/support/eventually.ts';
 import { Buyer } from './support/buyer.ts';
 import { freeName } from './support/customer.ts';
-import { type ShopWorld, shopWorld } from './support/shop-world.ts';
+import { type ShopEnvironment, shopEnvironment } from './support/shop-environment.ts';
 import { Visitor } from './support/visitor.ts';
 
 /** Somebody's HTTP client: cookies, forms and JSON, no browser. */
@@ -57,18 +57,18 @@ function valueIn(html: string, pattern: RegExp): string {
 
 describe('the shop without JavaScript', function () {
   this.timeout(300_000);
-  let world: ShopWorld;
+  let env: ShopEnvironment;
 
   before(async function () {
     this.timeout(900_000);
-    world = await shopWorld();
+    env = await shopEnvironment();
   });
 
   it('sells a plan over plain HTTP to somebody unknown who chooses no name', async () => {
-    const client = new Client(world.stack.url);
-    const { rpc } = world.manager;
+    const client = new Client(env.stack.url);
+    const { rpc } = env.manager;
     const email = `plain-${Date.now()}@example.com`;
-    const product = world.plan.product;
+    const product = env.plan.product;
     const [
       {
         product_tmpl_id: [template],
@@ -139,11 +139,11 @@ describe('the shop without JavaScript', function () {
   });
 
   it('keeps a name sent by the plain form of the cart, and says there what is wrong with it', async () => {
-    const buyer = await Buyer.arrive(world, { album: 'without-javascript-cart' });
+    const buyer = await Buyer.arrive(env, { album: 'without-javascript-cart' });
     await buyer.logInAsKnown();
     await buyer.cartWith();
     const state = await buyer.page.context().storageState();
-    const visitor = await Visitor.arrive(world, {
+    const visitor = await Visitor.arrive(env, {
       album: 'without-javascript',
       javaScript: false,
       state,

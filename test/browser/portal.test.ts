@@ -1,22 +1,22 @@
 import { expect } from 'chai';
 import { Buyer } from './support/buyer.ts';
 import { freeName } from './support/customer.ts';
-import { type ShopWorld, shopWorld } from './support/shop-world.ts';
+import { type ShopEnvironment, shopEnvironment } from './support/shop-environment.ts';
 import { PHONE } from './support/visitor.ts';
 
 describe("the customer's own page, on a phone", function () {
   this.timeout(300_000);
-  let world: ShopWorld;
+  let env: ShopEnvironment;
   let buyer: Buyer;
   let id: number;
   const name = freeName('movil');
 
   before(async function () {
     this.timeout(900_000);
-    world = await shopWorld();
-    buyer = await Buyer.arrive(world, { album: 'phone', viewport: PHONE });
+    env = await shopEnvironment();
+    buyer = await Buyer.arrive(env, { album: 'phone', viewport: PHONE });
     await buyer.logInAsKnown();
-    await world.office.sell(world.plan, buyer.email, name);
+    await env.office.sell(env.plan, buyer.email, name);
     id = await buyer.waitForInstance(name);
   });
 
@@ -66,7 +66,7 @@ describe("the customer's own page, on a phone", function () {
 
   it('speaks English too', async () => {
     const { visitor } = buyer;
-    const shutEnglish = await world.office.openEnglish();
+    const shutEnglish = await env.office.openEnglish();
     try {
       await visitor.go(`/en/my/instances/${id}`);
       await visitor.sees('Your Odoo is ready');

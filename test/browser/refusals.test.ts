@@ -4,7 +4,7 @@ import { withSql } from '../../stack/sql.ts';
 import { eventually } from '../e2e/support/eventually.ts';
 import { Buyer, type Outcome } from './support/buyer.ts';
 import { freeName } from './support/customer.ts';
-import { type ShopWorld, shopWorld } from './support/shop-world.ts';
+import { type ShopEnvironment, shopEnvironment } from './support/shop-environment.ts';
 
 /** What the order says while there is no money, and what she is told to do about it. */
 const WITHOUT_MONEY: Record<Exclude<Outcome, 'done'>, RegExp> = {
@@ -15,21 +15,21 @@ const WITHOUT_MONEY: Record<Exclude<Outcome, 'done'>, RegExp> = {
 
 describe('what the shop refuses, and what it serves all the same', function () {
   this.timeout(300_000);
-  let world: ShopWorld;
+  let env: ShopEnvironment;
   let buyer: Buyer;
 
   before(async function () {
     this.timeout(900_000);
-    world = await shopWorld();
+    env = await shopEnvironment();
   });
 
   afterEach(async () => buyer?.visitor.leave());
 
   /** A customer with an account and one plan in her cart. */
   async function withCart(album: string, quantity = 1): Promise<Buyer> {
-    buyer = await Buyer.arrive(world, { album });
+    buyer = await Buyer.arrive(env, { album });
     await buyer.logInAsKnown();
-    await buyer.cartWith(world.plan, quantity);
+    await buyer.cartWith(env.plan, quantity);
     return buyer;
   }
 
@@ -52,7 +52,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
 
   it('gives a name to one of two carts, and asks the other again', async () => {
     const name = freeName('dos');
-    const first = await Buyer.arrive(world, { album: 'same-name-first' });
+    const first = await Buyer.arrive(env, { album: 'same-name-first' });
     await first.logInAsKnown();
     await first.cartWith();
     await first.chooseName(name);
@@ -75,14 +75,14 @@ describe('what the shop refuses, and what it serves all the same', function () {
 
   it('takes a name from a cart forgotten for hours, and tells that cart when it comes to pay', async () => {
     const name = freeName('olvidado');
-    const first = await Buyer.arrive(world, { album: 'forgotten-cart' });
+    const first = await Buyer.arrive(env, { album: 'forgotten-cart' });
     await first.logInAsKnown();
     await first.cartWith();
     await first.chooseName(name);
     await first.checkOut();
     await first.page.waitForURL(/\/shop\/payment/);
     // Nobody writes that by hand.
-    await withSql(await world.stack.managerSql(), world.manager.name, (sql) =>
+    await withSql(await env.stack.managerSql(), env.manager.name, (sql) =>
       sql(`UPDATE microsaas_instance_name SET chosen_at = '2026-01-01' WHERE name = $1`, [name]),
     );
     const second = await withCart('forgotten-cart-taker');
@@ -92,7 +92,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
     await first.payOnline();
     await first.visitor.sees(new RegExp(`El nombre «${name}» ya no se puede usar`));
     await first.visitor.shot('told-before-paying');
-    expect(await world.office.instancesOf(first.email)).to.deep.equal([]);
+    expect(await env.office.instancesOf(first.email)).to.deep.equal([]);
     await first.visitor.leave();
   });
 
@@ -103,7 +103,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
       await buyer.payOnline(outcome as Outcome);
       await buyer.paymentIsOver(outcome as Outcome);
       const order = await eventually(async () => {
-        const last = await world.office.lastOrderOf(email);
+        const last = await env.office.lastOrderOf(email);
         expect(last.missing).to.match(sentence);
         return last;
       });
@@ -113,7 +113,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
       }
       await visitor.shot('afterwards');
       expect(order.state).to.be.oneOf(['draft', 'sent']);
-      expect(await world.office.instancesOf(email)).to.deep.equal([]);
+      expect(await env.office.instancesOf(email)).to.deep.equal([]);
     });
   }
 
@@ -126,7 +126,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
     await buyer.payOnline();
     await buyer.isThanked();
     await buyer.waitForInstance(name);
-    const names = await world.office.instancesOf(email);
+    const names = await env.office.instancesOf(email);
     expect(new Set(names).size).to.equal(3);
     expect(names).to.include(name);
     await visitor.go('/my/instances');
@@ -134,8 +134,8 @@ describe('what the shop refuses, and what it serves all the same', function () {
   });
 
   it('serves an order whose plan is archived between cart and payment', async () => {
-    const plan = await world.office.newPlan('Odoo de temporada');
-    buyer = await Buyer.arrive(world, { album: 'archived-plan' });
+    const plan = await env.office.newPlan('Odoo de temporada');
+    buyer = await Buyer.arrive(env, { album: 'archived-plan' });
     await buyer.logInAsKnown();
     await buyer.cartWith(plan);
     const name = freeName('temporada');
@@ -143,20 +143,20 @@ describe('what the shop refuses, and what it serves all the same', function () {
     await buyer.checkOut();
     await buyer.payOnline('pending');
     await buyer.paymentIsOver('pending');
-    await world.manager.rpc.call('product.product', 'write', [[plan.product], { active: false }]);
-    await world.office.moneyArrives(buyer.email);
+    await env.manager.rpc.call('product.product', 'write', [[plan.product], { active: false }]);
+    await env.office.moneyArrives(buyer.email);
     await buyer.isThanked();
     await buyer.waitForInstance(name);
   });
 
   it("answers 404 on another customer's instance, and logs who asked", async () => {
-    const [foreign] = await world.manager.rpc.read<{ id: number }>(
+    const [foreign] = await env.manager.rpc.read<{ id: number }>(
       'odoo.docker.instance',
       [],
       ['id'],
     );
     expect(foreign, 'somebody’s instance').to.not.equal(undefined);
-    buyer = await Buyer.arrive(world, { album: 'not-hers' });
+    buyer = await Buyer.arrive(env, { album: 'not-hers' });
     await buyer.logInAsKnown();
     const { page, visitor, email } = buyer;
     const path = `/my/instances/${foreign?.id}`;
@@ -170,7 +170,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
       const answer = await page.request.post(`${path}/${action}`, { form });
       expect(answer.status(), action).to.equal(404);
     }
-    const { manager } = world.stack.containers.names;
+    const { manager } = env.stack.containers.names;
     const log = await run('docker', ['logs', '--since', '2m', '--', manager], { both: true });
     expect(log)
       .to.include(email)

@@ -2,17 +2,17 @@ import { expect } from 'chai';
 import { Bookkeeper } from './support/bookkeeper.ts';
 import { Buyer } from './support/buyer.ts';
 import { freeName } from './support/customer.ts';
-import { type ShopWorld, shopWorld } from './support/shop-world.ts';
+import { type ShopEnvironment, shopEnvironment } from './support/shop-environment.ts';
 
 describe("the seed's walk, from the shop to the customer's own Odoo", function () {
   this.timeout(300_000);
-  let world: ShopWorld;
+  let env: ShopEnvironment;
   let luna: Buyer;
 
   before(async function () {
     this.timeout(900_000);
-    world = await shopWorld();
-    luna = await Buyer.arrive(world, { album: 'a-first-purchase' });
+    env = await shopEnvironment();
+    luna = await Buyer.arrive(env, { album: 'a-first-purchase' });
   });
 
   after(async () => luna?.visitor.leave());
@@ -49,8 +49,8 @@ describe("the seed's walk, from the shop to the customer's own Odoo", function (
 
   it('c: bank transfer, accept and sign; the bookkeeper invoices, registers the payment and presses the button', async () => {
     const manual = { microsaas_provision: 'manual' };
-    const plan = await world.office.newPlan('Odoo a medida', manual);
-    const buyer = await Buyer.arrive(world, {
+    const plan = await env.office.newPlan('Odoo a medida', manual);
+    const buyer = await Buyer.arrive(env, {
       album: 'c-transfer-and-signature',
       name: 'Taller Sol',
     });
@@ -71,7 +71,7 @@ describe("the seed's walk, from the shop to the customer's own Odoo", function (
     await buyer.visitor.shot('order-confirmed');
     const order = Number(/orders\/(\d+)/.exec(buyer.page.url())?.[1]);
 
-    const carmen = await Bookkeeper.arrive(world, { album: 'c-bookkeeper' });
+    const carmen = await Bookkeeper.arrive(env, { album: 'c-bookkeeper' });
     await carmen.invoiceAndRegisterPayment(order);
     await carmen.visitor.labelled('Crear instancia').waitFor();
     await carmen.visitor.shot('invoice-paid');
@@ -94,14 +94,14 @@ describe("the seed's walk, from the shop to the customer's own Odoo", function (
 
   it('d: a quotation is signed and paid in the portal', async () => {
     const customer = await luna.comeBack('d-quotation');
-    const { url, order } = await world.office.quotation(world.plan, luna.email);
+    const { url, order } = await env.office.quotation(env.plan, luna.email);
     await customer.logIn();
     await customer.visitor.go(url);
     await customer.visitor.shot('quotation');
     await customer.acceptAndSign('Firmar & pagar');
     await customer.page.waitForURL(/allow_payment=yes/);
     await customer.payQuotation();
-    const name = await world.office.instanceNameOf(order);
+    const name = await env.office.instanceNameOf(order);
     await customer.waitForInstance(name);
     await customer.openInstance();
     await customer.visitor.leave();

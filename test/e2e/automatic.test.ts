@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { run } from '../../stack/run.ts';
 import { withSql } from '../../stack/sql.ts';
+import type { TestEnvironment } from './support/environment.ts';
 import { eventually } from './support/eventually.ts';
 import { idOf, type Row } from './support/instances.ts';
 import { logIn, status } from './support/login.ts';
-import { chapter, scenario, theWorld } from './support/scenario.ts';
-import type { World } from './support/world.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 chapter('a paid invoice becomes running instances', () => {
   let starter: number;
@@ -14,13 +14,13 @@ chapter('a paid invoice becomes running instances', () => {
   let rows: Row[] = [];
 
   before(async () => {
-    const { shop } = theWorld();
+    const { shop } = theEnvironment();
     starter = await shop.plan({ name: 'Starter' });
     business = await shop.plan({ name: 'Business' });
   });
 
-  scenario('two units of one plan and one of another: three instances', async (world) => {
-    const { shop, instances } = world;
+  scenario('two units of one plan and one of another: three instances', async (env) => {
+    const { shop, instances } = env;
     const lines = [{ product: starter, quantity: 2 }, { product: business }];
     invoice = await shop.sell(lines);
     rows = await instances.running(invoice, 3);
@@ -29,24 +29,24 @@ chapter('a paid invoice becomes running instances', () => {
     const fields = ['instancia_count', 'subscription_count'];
     const [move] = await shop.rpc.read('account.move', [['id', '=', invoice]], fields);
     expect(move).to.include({ instancia_count: 3, subscription_count: 3 });
-    for (const row of rows) await expectUsable(world, row);
+    for (const row of rows) await expectUsable(env, row);
   });
 
-  scenario('the administrator logs in with what the operator is told', async (world) => {
+  scenario('the administrator logs in with what the operator is told', async (env) => {
     const [row] = rows;
     if (!row) throw new Error('nothing was sold');
-    const { url, login, password } = await world.sidecar.secret(row.id);
+    const { url, login, password } = await env.sidecar.secret(row.id);
     expect(url).to.equal(row.instance_url);
-    expect(await logIn(world, row, login, password)).to.be.greaterThan(0);
-    expect(await logIn(world, row, login, 'admin')).to.equal(0);
-    expect(await logIn(world, row, 'admin', 'admin')).to.equal(0);
+    expect(await logIn(env, row, login, password)).to.be.greaterThan(0);
+    expect(await logIn(env, row, login, 'admin')).to.equal(0);
+    expect(await logIn(env, row, 'admin', 'admin')).to.equal(0);
     const list = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' };
     const databases = await (await fetch(`${url}/web/database/list`, list)).json();
     expect(databases, 'the list of databases').to.have.property('error');
   });
 
-  scenario('the same webhook a hundred times, and polls meanwhile: nothing more', async (world) => {
-    const { sidecar, instances } = world;
+  scenario('the same webhook a hundred times, and polls meanwhile: nothing more', async (env) => {
+    const { sidecar, instances } = env;
     const polls = await sidecar.metric('microsaas_rpc_seconds_count');
     const same = { model: 'account.move', ids: [invoice] };
     for (let i = 0; i < 50; i++) expect(await sidecar.webhook(same)).to.equal(202);
@@ -67,24 +67,24 @@ chapter('a paid invoice becomes running instances', () => {
     expect(await instances.ofInvoice(sold)).to.deep.equal([]);
   });
 
-  const killPoints: Record<string, (world: World, sold: number) => Promise<unknown>> = {
+  const killPoints: Record<string, (env: TestEnvironment, sold: number) => Promise<unknown>> = {
     'just after the claim': async ({ instances }, sold) => claimed(await instances.ofInvoice(sold)),
     'while the database is cloned': async ({ stack }) =>
       withSql(await stack.tenantSql(), 'postgres', async (sql) => {
         const half = `SELECT datname FROM pg_database WHERE datname ~ '^ms_${stack.install}_[0-9]+_new$'`;
         await eventually(async () => expect(await sql(half)).not.to.be.empty, 30, 5);
       }),
-    'between the container and its first answer': async (world, sold) => {
-      const [row] = claimed(await world.instances.ofInvoice(sold));
-      expect(await world.containersOf(row?.id ?? 0)).not.to.be.empty;
+    'between the container and its first answer': async (env, sold) => {
+      const [row] = claimed(await env.instances.ofInvoice(sold));
+      expect(await env.containersOf(row?.id ?? 0)).not.to.be.empty;
       expect(row?.state, 'killed too late').to.equal('draft');
     },
   };
   for (const [when, reached] of Object.entries(killPoints)) {
-    scenario(`the sidecar is killed ${when}: one instance all the same`, async (world) => {
-      const { shop, instances, sidecar } = world;
+    scenario(`the sidecar is killed ${when}: one instance all the same`, async (env) => {
+      const { shop, instances, sidecar } = env;
       const sold = await shop.sell([{ product: starter }]);
-      await eventually(() => reached(world, sold), 30, 10);
+      await eventually(() => reached(env, sold), 30, 10);
       await sidecar.kill();
       const [cut] = await instances.ofInvoice(sold);
       expect(cut?.state, 'killed too late').to.equal('draft');
@@ -92,7 +92,7 @@ chapter('a paid invoice becomes running instances', () => {
       const [row] = await instances.running(sold, 1);
       if (!row) throw new Error('nothing runs');
       expect(await instances.ofInvoice(sold)).to.have.lengthOf(1);
-      await expectUsable(world, row);
+      await expectUsable(env, row);
     });
   }
 });
@@ -103,7 +103,7 @@ function claimed(rows: Row[]): Row[] {
 }
 
 /** Everything the seed promises of an instance that runs. */
-async function expectUsable({ instances, stack }: World, row: Row): Promise<void> {
+async function expectUsable({ instances, stack }: TestEnvironment, row: Row): Promise<void> {
   expect(row.instance_url).to.equal(`http://127.0.0.1:${row.http_port}`);
   expect(await status(`${row.instance_url}/web/login`)).to.equal(200);
   for (const port of [row.http_port, row.longpolling_port])

@@ -1,19 +1,19 @@
 import { expect } from 'chai';
 import { RunError } from '../../stack/run.ts';
 import type { Row } from './support/instances.ts';
-import { chapter, scenario, theWorld } from './support/scenario.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 chapter('the command line of whoever operates', () => {
   let one: Row;
 
   before(async () => {
-    const { shop, instances } = theWorld();
+    const { shop, instances } = theEnvironment();
     const invoice = await shop.sell([{ product: await shop.plan() }]);
     [one] = (await instances.running(invoice, 1)) as [Row];
   });
 
   async function complaint(...args: string[]): Promise<string> {
-    const error = await theWorld()
+    const error = await theEnvironment()
       .sidecar.microsaas(...args)
       .catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(RunError);
@@ -33,7 +33,7 @@ chapter('the command line of whoever operates', () => {
   scenario('takes a name where it takes a number', async ({ sidecar }) => {
     const byNumber = await sidecar.microsaas('secret', String(one.id), '--json');
     // Another run's may have the same name: then the numbers are listed instead.
-    const named = (await theWorld().instances.find([['name', '=', one.name]])).filter(
+    const named = (await theEnvironment().instances.find([['name', '=', one.name]])).filter(
       (row) => row.state !== 'removed',
     );
     if (named.length === 1)

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { execa } from 'execa';
 import { parse, stringify } from 'yaml';
 import { containerNamed } from './support/docker.ts';
-import { chapter, scenario, theWorld } from './support/scenario.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 type Config = Record<string, Record<string, unknown>>;
 
@@ -12,13 +12,13 @@ chapter('a sidecar that is set up wrongly refuses to start', () => {
   let folder: string;
 
   before(async () => {
-    folder = await mkdtemp(join(theWorld().stack.files.dir, 'wrong-'));
+    folder = await mkdtemp(join(theEnvironment().stack.files.dir, 'wrong-'));
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
   /** Starts a second sidecar on this stack's configuration with something changed. */
   async function start(change: (config: Config) => void) {
-    const { stack, sidecar } = theWorld();
+    const { stack, sidecar } = theEnvironment();
     const config = parse((await stack.files.read('sidecar/microsaas.yaml')) ?? '') as Config;
     config['http'] = { ...config['http'], port: 8999, managerNetwork: '' };
     change(config);

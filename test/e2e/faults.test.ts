@@ -3,15 +3,15 @@ import { run } from '../../stack/run.ts';
 import { inContainer } from './support/docker.ts';
 import { eventually } from './support/eventually.ts';
 import type { Row } from './support/instances.ts';
-import { chapter, scenario, theWorld } from './support/scenario.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 /** As many as open the page in the same moment. */
 const VISITORS = 40;
 
 chapter('what breaks under a running instance', () => {
   let row: Row;
-  const container = () => `ms-${theWorld().stack.install}-${row.id}-odoo`;
-  const directory = () => `${theWorld().instancesDir}/${row.id}`;
+  const container = () => `ms-${theEnvironment().stack.install}-${row.id}-odoo`;
+  const directory = () => `${theEnvironment().instancesDir}/${row.id}`;
 
   scenario('forty login pages at once are all shown', async ({ instances, shop }) => {
     const invoice = await shop.sell([{ product: await shop.plan({}) }]);
@@ -28,35 +28,35 @@ chapter('what breaks under a running instance', () => {
     expect(await Promise.all(pages)).to.deep.equal(Array(VISITORS).fill(200));
   });
 
-  scenario('paused by hand, it goes on by itself', async (world) => {
+  scenario('paused by hand, it goes on by itself', async (env) => {
     await run('docker', ['pause', container()]);
     await eventually(async () => {
-      const [found] = await world.containersOf(row.id);
+      const [found] = await env.containersOf(row.id);
       expect(found?.State).to.include({ Running: true, Paused: false });
     }, 20);
-    await world.instances.reaches(row.id, 'running');
+    await env.instances.reaches(row.id, 'running');
   });
 
-  scenario('with its filestore gone it raises an alarm, and gets no empty one', async (world) => {
+  scenario('with its filestore gone it raises an alarm, and gets no empty one', async (env) => {
     const kept = `${directory()}.kept`;
-    await world.onHost('mv', '--', `${directory()}/filestore`, kept);
-    await world.instances.press(row.id, 'restart_instance');
-    const lost = await world.instances.reaches(row.id, 'error');
+    await env.onHost('mv', '--', `${directory()}/filestore`, kept);
+    await env.instances.press(row.id, 'restart_instance');
+    const lost = await env.instances.reaches(row.id, 'error');
     expect(lost.reason, String(lost.phase_message)).to.equal('FilesMissing');
-    expect(await world.onHost('find', directory(), '-name', 'filestore')).to.equal('');
-    await world.onHost('mv', '--', kept, `${directory()}/filestore`);
-    await world.instances.press(row.id, 'start_instance');
-    await world.instances.reaches(row.id, 'running', 120);
+    expect(await env.onHost('find', directory(), '-name', 'filestore')).to.equal('');
+    await env.onHost('mv', '--', kept, `${directory()}/filestore`);
+    await env.instances.press(row.id, 'start_instance');
+    await env.instances.reaches(row.id, 'running', 120);
   });
 
-  scenario('without its Compose file it stops and is removed all the same', async (world) => {
-    await world.onHost('rm', '--', `${directory()}/docker-compose.yml`);
-    await world.instances.press(row.id, 'stop_instance');
-    await world.instances.reaches(row.id, 'stopped', 60);
-    const [stopped] = await world.containersOf(row.id);
+  scenario('without its Compose file it stops and is removed all the same', async (env) => {
+    await env.onHost('rm', '--', `${directory()}/docker-compose.yml`);
+    await env.instances.press(row.id, 'stop_instance');
+    await env.instances.reaches(row.id, 'stopped', 60);
+    const [stopped] = await env.containersOf(row.id);
     expect(stopped?.State).to.include({ Running: false, ExitCode: 0 });
-    await world.instances.remove([row.id]);
-    expect(await world.containersOf(row.id)).to.deep.equal([]);
+    await env.instances.remove([row.id]);
+    expect(await env.containersOf(row.id)).to.deep.equal([]);
   });
 
   scenario('and the sidecar is as well as before', async ({ sidecar }) => {

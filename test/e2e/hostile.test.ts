@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { inContainer } from './support/docker.ts';
+import type { TestEnvironment } from './support/environment.ts';
 import { INSTANCE } from './support/instances.ts';
 import { chapter, scenario } from './support/scenario.ts';
-import type { World } from './support/world.ts';
 
 const MARK = '/tmp/executed';
 const NAMES = [
@@ -12,23 +12,23 @@ const NAMES = [
 ];
 
 chapter('text that wants to be more than text', () => {
-  scenario('names of every kind stay labels; two that look alike share nothing', async (world) => {
-    const { instances } = world;
+  scenario('names of every kind stay labels; two that look alike share nothing', async (env) => {
+    const { instances } = env;
     const ids: number[] = [];
-    for (const name of NAMES) ids.push(await make(world, { name }));
+    for (const name of NAMES) ids.push(await make(env, { name }));
     for (const id of ids.slice(0, 2)) await instances.press(id, 'start_instance');
     for (const [index, id] of ids.slice(0, 2).entries()) {
       const row = await instances.reaches(id, 'running', 120);
       expect(row.name).to.equal(NAMES[index]);
-      const [container] = await world.containersOf(id);
-      expect(container?.Name).to.equal(`/ms-${world.stack.install}-${id}-odoo`);
+      const [container] = await env.containersOf(id);
+      expect(container?.Name).to.equal(`/ms-${env.stack.install}-${id}-odoo`);
     }
     expect((await instances.row(ids[2] ?? 0)).name).to.equal(NAMES[2]);
-    await expectNothingExecuted(world);
+    await expectNothingExecuted(env);
   });
 
   const closed = 'http://127.0.0.1:9/addons';
-  const repositories: [url: (world: World) => string, branch: string, reason: string][] = [
+  const repositories: [url: (env: TestEnvironment) => string, branch: string, reason: string][] = [
     [() => closed, '19.0', 'RepositoryUnreachable'],
     [({ git }) => git.url('private'), '19.0', 'RepositoryForbidden'],
     [({ git }) => git.url('addons'), 'no-such-branch', 'BranchMissing'],
@@ -38,30 +38,30 @@ chapter('text that wants to be more than text', () => {
     [() => `--upload-pack=touch ${MARK}`, '19.0', 'RepositoryInvalid'],
     [() => 'https://user:secret@example.com/a', '19.0', 'RepositoryInvalid'],
   ];
-  scenario('bad repositories are errors with a reason; another instance goes on', async (world) => {
-    const { instances, git } = world;
+  scenario('bad repositories are errors with a reason; another instance goes on', async (env) => {
+    const { instances, git } = env;
     await git.commit('addons', { 'a/__manifest__.py': '{}' });
     const bad: { id: number; reason: string }[] = [];
     for (const [url, branch, reason] of repositories) {
-      const repository = { url: url(world), branch };
-      bad.push({ id: await make(world, { repository_ids: [[0, 0, repository]] }), reason });
+      const repository = { url: url(env), branch };
+      bad.push({ id: await make(env, { repository_ids: [[0, 0, repository]] }), reason });
     }
-    const good = await make(world, {});
+    const good = await make(env, {});
     for (const id of [...bad.map((it) => it.id), good]) await instances.press(id, 'start_instance');
     for (const { id, reason } of bad) {
       const row = await instances.reaches(id, 'error');
       expect(row.reason, String(row.phase_message)).to.equal(reason);
       expect(row.log).to.match(/tried again by itself|Press Start to try again/);
-      expect(await world.containersOf(id)).to.deep.equal([]);
+      expect(await env.containersOf(id)).to.deep.equal([]);
     }
     await instances.reaches(good, 'running', 120);
-    await expectNothingExecuted(world);
+    await expectNothingExecuted(env);
   });
 
-  scenario('Start tries again what a person has mended', async (world) => {
-    const { instances, admin, git } = world;
+  scenario('Start tries again what a person has mended', async (env) => {
+    const { instances, admin, git } = env;
     const repository = { url: git.url('addons'), branch: 'later' };
-    const id = await make(world, { repository_ids: [[0, 0, repository]] });
+    const id = await make(env, { repository_ids: [[0, 0, repository]] });
     await instances.press(id, 'start_instance');
     expect(await instances.reaches(id, 'error')).to.include({ reason: 'BranchMissing' });
     git.git('addons', 'branch', 'later');
@@ -75,18 +75,18 @@ chapter('text that wants to be more than text', () => {
     expect(found[0]?.['commit']).to.match(/^[0-9a-f]{40}$/);
   });
 
-  scenario('a template that has no folder is refused before anything is written', async (world) => {
-    const { instances, admin } = world;
+  scenario('a template that has no folder is refused before anything is written', async (env) => {
+    const { instances, admin } = env;
     const values = { name: 'Nothing', code: 'no-such', odoo_version: '19.0' };
     const template_id = await admin.create('docker.compose.template', values);
-    const id = await make(world, { template_id });
+    const id = await make(env, { template_id });
     await instances.press(id, 'start_instance');
     expect(await instances.reaches(id, 'error')).to.include({ reason: 'UnknownTemplate' });
-    expect(await world.onHost('find', world.instancesDir, '-name', String(id))).to.equal('');
+    expect(await env.onHost('find', env.instancesDir, '-name', String(id))).to.equal('');
   });
 
-  scenario('webhooks that are forged, stale, malformed or huge have no effect', async (world) => {
-    const { sidecar } = world;
+  scenario('webhooks that are forged, stale, malformed or huge have no effect', async (env) => {
+    const { sidecar } = env;
     const body = { model: INSTANCE, ids: [1] };
     const secret = `whsec_${Buffer.from('x'.repeat(32)).toString('base64')}`;
     for (let i = 0; i < 5; i++) expect(await sidecar.webhook(body, { secret })).to.equal(401);
@@ -105,12 +105,12 @@ chapter('text that wants to be more than text', () => {
 });
 
 /** A draft that a MicroSaaS manager makes without an invoice. */
-async function make({ admin }: World, values: Record<string, unknown>): Promise<number> {
+async function make({ admin }: TestEnvironment, values: Record<string, unknown>): Promise<number> {
   return admin.create(INSTANCE, { name: 'Test', ...values });
 }
 
-async function expectNothingExecuted(world: World): Promise<void> {
-  const running = (await world.containers()).filter((it) => it.State.Running);
-  for (const name of [world.sidecar.name, ...running.map((it) => it.Name.slice(1))])
+async function expectNothingExecuted(env: TestEnvironment): Promise<void> {
+  const running = (await env.containers()).filter((it) => it.State.Running);
+  for (const name of [env.sidecar.name, ...running.map((it) => it.Name.slice(1))])
     expect(await inContainer(name, ['find', '/tmp', '-name', 'executed*'])).to.equal('');
 }

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import { run } from '../../stack/run.ts';
 import { withSql } from '../../stack/sql.ts';
+import { paidUntil, passFinalNotice, passSince, payRenewal, purged } from './support/dunning.ts';
+import type { TestEnvironment } from './support/environment.ts';
 import { eventually } from './support/eventually.ts';
 import { INSTANCE, type Row } from './support/instances.ts';
 import { DELAYS, killedAfter, killedAt, stepOf } from './support/killing.ts';
-import { paidUntil, passFinalNotice, passSince, payRenewal, purged } from './support/ladder.ts';
-import { chapter, scenario, theWorld } from './support/scenario.ts';
-import type { World } from './support/world.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 /** In the order of the delays: how long a restore has gone on when it is cut off, in milliseconds. */
 const DURING_A_RESTORE = [200, 600, 1_200, 2_000] as const;
@@ -20,18 +20,18 @@ chapter('killed at every step, the next sidecar makes it good', () => {
   let sold: number;
 
   before(async () => {
-    const { shop, instances } = theWorld();
+    const { shop, instances } = theEnvironment();
     plan = await shop.plan({ name: 'Killed' });
     sold = await shop.sell([{ product: plan }]);
     [row] = (await instances.running(sold, 1)) as [Row];
   });
 
-  const press = (button: string) => () => theWorld().instances.press(row.id, button);
-  const subscription = () => theWorld().instances.subscription(row);
+  const press = (button: string) => () => theEnvironment().instances.press(row.id, button);
+  const subscription = () => theEnvironment().instances.subscription(row);
 
   for (const step of ['render', 'createDatabase'] as const)
-    scenario(`a sale, at ${step}`, async (world) => {
-      const { instances, shop, sidecar } = world;
+    scenario(`a sale, at ${step}`, async (env) => {
+      const { instances, shop, sidecar } = env;
       for (const delay of DELAYS) {
         let invoice = 0;
         const isMoment = (line: Record<string, unknown>) => line['step'] === step;
@@ -39,59 +39,59 @@ chapter('killed at every step, the next sidecar makes it good', () => {
           invoice = await shop.sell([{ product: plan }]);
         });
         const rows = await instances.running(invoice, 1);
-        await expectOneOfEach(world, rows[0] as Row);
+        await expectOneOfEach(env, rows[0] as Row);
         await instances.remove(rows.map(({ id }) => id));
       }
     });
 
-  scenario('Stop, and Start again', async (world) => {
-    const { instances, sidecar } = world;
+  scenario('Stop, and Start again', async (env) => {
+    const { instances, sidecar } = env;
     for (const delay of DELAYS) {
       await killedAt(sidecar, stepOf(row.id, 'stop'), delay, press('stop_instance'));
       await instances.reaches(row.id, 'stopped');
       await killedAt(sidecar, stepOf(row.id, 'start'), delay, press('start_instance'));
       await instances.reaches(row.id, 'running', 60);
     }
-    await expectOneOfEach(world, row);
+    await expectOneOfEach(env, row);
   });
 
-  scenario('Restart', async (world) => {
+  scenario('Restart', async (env) => {
     for (const delay of DELAYS) {
-      const before = await containerId(world, row);
-      await killedAt(world.sidecar, stepOf(row.id, 'start'), delay, press('restart_instance'));
+      const before = await containerId(env, row);
+      await killedAt(env.sidecar, stepOf(row.id, 'start'), delay, press('restart_instance'));
       await eventually(async () => {
-        expect(await containerId(world, row)).not.to.equal(before);
-        expect((await world.instances.row(row.id)).state).to.equal('running');
+        expect(await containerId(env, row)).not.to.equal(before);
+        expect((await env.instances.row(row.id)).state).to.equal('running');
         // Odoo shows it running all the while: only the containers tell that it is done.
-        await expectOneOfEach(world, row);
+        await expectOneOfEach(env, row);
       });
-      await world.sidecar.idle();
+      await env.sidecar.idle();
     }
   });
 
-  scenario('a renewal is paid: it counts once', async (world) => {
+  scenario('a renewal is paid: it counts once', async (env) => {
     for (const delay of DELAYS) {
       const { renovacion_ids: before } = await subscription();
-      await killedAfter(world.sidecar, delay, async () => payRenewal(world, await subscription()));
+      await killedAfter(env.sidecar, delay, async () => payRenewal(env, await subscription()));
       await eventually(async () => {
         expect((await subscription()).renovacion_ids).to.have.lengthOf(before.length + 1);
       });
     }
   });
 
-  scenario('suspended, and resumed by a payment', async (world) => {
-    const { instances, sidecar } = world;
+  scenario('suspended, and resumed by a payment', async (env) => {
+    const { instances, sidecar } = env;
     for (const delay of DELAYS) {
       await killedAt(sidecar, stepOf(row.id, 'stop'), delay, async () =>
-        paidUntil(world, await subscription(), -10),
+        paidUntil(env, await subscription(), -10),
       );
       await instances.reaches(row.id, 'stopped');
       await killedAt(sidecar, stepOf(row.id, 'start'), delay, async () =>
-        payRenewal(world, await subscription()),
+        payRenewal(env, await subscription()),
       );
       await instances.reaches(row.id, 'running', 60);
     }
-    await expectOneOfEach(world, row);
+    await expectOneOfEach(env, row);
   });
 
   scenario('Remove, and back', async ({ instances, sidecar }) => {
@@ -103,16 +103,16 @@ chapter('killed at every step, the next sidecar makes it good', () => {
     }
   });
 
-  scenario('archive, purge and restore', async (world) => {
-    const { instances, sidecar } = world;
+  scenario('archive, purge and restore', async (env) => {
+    const { instances, sidecar } = env;
     for (const [index, delay] of DELAYS.entries()) {
       await instances.remove([row.id]);
       await killedAfter(sidecar, 10 * delay, async () => {
-        await passSince(world, await subscription(), 'hidden_at', 31);
+        await passSince(env, await subscription(), 'hidden_at', 31);
         await sidecar.webhook({ model: INSTANCE, ids: [row.id] });
       });
-      await killedAt(sidecar, stepOf(row.id, 'purge'), delay, () => passFinalNotice(world, row.id));
-      const archive = await purged(world, row.id);
+      await killedAt(sidecar, stepOf(row.id, 'purge'), delay, () => passFinalNotice(env, row.id));
+      const archive = await purged(env, row.id);
       const cut = sidecar.restore(archive).catch(() => 'cut off');
       await killedAfter(sidecar, DURING_A_RESTORE[index] ?? 0, async () => {});
       // Whoever was quick enough has restored it before the kill.
@@ -125,12 +125,12 @@ chapter('killed at every step, the next sidecar makes it good', () => {
       await instances.reaches(row.id, 'stopped');
       await press('start_instance')();
       await instances.reaches(row.id, 'running', 60);
-      await expectOneOfEach(world, row);
+      await expectOneOfEach(env, row);
     }
   });
 
-  scenario('a template is built, and an instance made from it', async (world) => {
-    const { admin, instances, shop, sidecar, stack } = world;
+  scenario('a template is built, and an instance made from it', async (env) => {
+    const { admin, instances, shop, sidecar, stack } = env;
     const large = await shop.plan({ name: 'Killed while it is built', provision: 'manual' });
     const [{ product_tmpl_id: template } = { product_tmpl_id: [0] }] = await admin.read<{
       product_tmpl_id: [number, string];
@@ -152,11 +152,11 @@ chapter('killed at every step, the next sidecar makes it good', () => {
     expect(await building(stack.install)).to.deep.equal([]);
     const invoice = await shop.sell([{ product: large }]);
     const rows = await instances.running(invoice, 1);
-    await expectOneOfEach(world, rows[0] as Row);
+    await expectOneOfEach(env, rows[0] as Row);
   });
 
-  scenario('addons are fetched', async (world) => {
-    const { admin, git, instances, sidecar } = world;
+  scenario('addons are fetched', async (env) => {
+    const { admin, git, instances, sidecar } = env;
     for (const delay of DELAYS) {
       const commit = await git.commit('killed', {
         'good/__manifest__.py': '{}',
@@ -168,15 +168,15 @@ chapter('killed at every step, the next sidecar makes it good', () => {
       const start = () => instances.press(id, 'start_instance');
       await killedAt(sidecar, stepOf(id, 'fetchRepositories'), delay, start);
       const running = await instances.reaches(id, 'running', 120);
-      await expectOneOfEach(world, running);
+      await expectOneOfEach(env, running);
       const of = [['instance_id', '=', id]];
       const [found] = await admin.read('odoo.docker.repository', of, ['commit']);
       expect(found).to.include({ commit });
     }
   });
 
-  scenario('the manager is away while it is claimed and reported', async (world) => {
-    const { instances, shop, sidecar, stack } = world;
+  scenario('the manager is away while it is claimed and reported', async (env) => {
+    const { instances, shop, sidecar, stack } = env;
     const { manager } = stack.containers.names;
     const since = (await sidecar.log()).length;
     const invoice = await shop.sell([{ product: plan }]);
@@ -194,8 +194,8 @@ chapter('killed at every step, the next sidecar makes it good', () => {
     await instances.running(invoice, 1);
   });
 
-  scenario('every webhook is lost: the poll finds it all', async (world) => {
-    const { admin, instances, shop } = world;
+  scenario('every webhook is lost: the poll finds it all', async (env) => {
+    const { admin, instances, shop } = env;
     const url = await admin.call<string>('ir.config_parameter', 'get_param', [
       'microsaas.sidecar_url',
     ]);
@@ -219,8 +219,8 @@ chapter('killed at every step, the next sidecar makes it good', () => {
 chapter('much at once', () => {
   scenario(
     'twenty sales, with ten stops and five removals meanwhile',
-    async (world) => {
-      const { instances, shop } = world;
+    async (env) => {
+      const { instances, shop } = env;
       const plan = await shop.plan({ name: 'Much at once' });
       const earlier: Row[] = [];
       const before: number[] = [];
@@ -248,9 +248,9 @@ chapter('much at once', () => {
 });
 
 /** One container of its own, running; one database under its final name, none that is half-made. */
-async function expectOneOfEach(world: World, { id }: Row): Promise<void> {
-  const { stack } = world;
-  const containers = await world.containersOf(id);
+async function expectOneOfEach(env: TestEnvironment, { id }: Row): Promise<void> {
+  const { stack } = env;
+  const containers = await env.containersOf(id);
   expect(containers.map((it) => it.State.Running)).to.deep.equal([true]);
   const names = await withSql(await stack.tenantSql(), 'postgres', (sql) =>
     sql('SELECT datname FROM pg_database WHERE datname ~ $1', [
@@ -260,8 +260,8 @@ async function expectOneOfEach(world: World, { id }: Row): Promise<void> {
   expect(names).to.deep.equal([{ datname: `ms_${stack.install}_${id}` }]);
 }
 
-async function containerId(world: World, { id }: Row): Promise<string> {
-  const [container] = await world.containersOf(id);
+async function containerId(env: TestEnvironment, { id }: Row): Promise<string> {
+  const [container] = await env.containersOf(id);
   return container?.Id ?? '';
 }
 

@@ -7,7 +7,7 @@ import { INSTANCE, idOf } from './support/instances.ts';
 import { status } from './support/login.ts';
 import { occupy, suggestedPorts } from './support/ports.ts';
 import { refusal } from './support/refusal.ts';
-import { chapter, scenario, theWorld } from './support/scenario.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 interface Action {
   res_model: string;
@@ -27,13 +27,13 @@ chapter('an instance made by hand, button by button', () => {
 
   /** Its only container. */
   async function container() {
-    const found = await theWorld().containersOf(id);
+    const found = await theEnvironment().containersOf(id);
     expect(found).to.have.lengthOf(1);
     return found[0] as (typeof found)[number];
   }
 
-  scenario('Create instance opens a filled form; saved, it waits as a draft', async (world) => {
-    const { shop, bookkeeper, instances, git } = world;
+  scenario('Create instance opens a filled form; saved, it waits as a draft', async (env) => {
+    const { shop, bookkeeper, instances, git } = env;
     const customer = await shop.customer('Panadería Ñandú');
     const plan = await shop.plan({ provision: 'manual' });
     invoice = await shop.sell([{ product: plan }], { partner_id: customer });
@@ -46,7 +46,7 @@ chapter('an instance made by hand, button by button', () => {
       default_partner_id: customer,
       default_factura_id: invoice,
     });
-    const ports = await suggestedPorts(world, String(default_name));
+    const ports = await suggestedPorts(env, String(default_name));
     await git.commit('addons', { 'shop_extra/__manifest__.py': "{'name': 'Extra'}\n" });
     id = await bookkeeper.create(INSTANCE, {
       name: default_name,
@@ -68,18 +68,18 @@ chapter('an instance made by hand, button by button', () => {
     expect((await refusal(instances.press(id, 'open_instance_url'))).message).to.match(/address/);
   });
 
-  scenario('Start, with its ports occupied: the next pair, said in the log', async (world) => {
-    const before = await world.instances.row(id);
-    const next = await suggestedPorts(world, 'next');
+  scenario('Start, with its ports occupied: the next pair, said in the log', async (env) => {
+    const before = await env.instances.row(id);
+    const next = await suggestedPorts(env, 'next');
     for (const port of [before.http_port, next.longpolling_port]) occupied.push(await occupy(port));
-    await world.instances.press(id, 'start_instance');
-    const row = await world.instances.reaches(id, 'running', 120);
+    await env.instances.press(id, 'start_instance');
+    const row = await env.instances.reaches(id, 'running', 120);
     expect(row.log).to.match(/Port \d+ or \d+ is taken; using the next pair\./);
     expect(row.http_port).to.be.greaterThan(before.http_port);
     expect(row.longpolling_port).to.be.greaterThan(next.longpolling_port);
     expect(await status(`http://127.0.0.1:${row.longpolling_port}/websocket/health`)).to.equal(200);
     expect(row.segundos_hasta_listo).to.be.greaterThan(0);
-    const action = await world.instances.press<Action>(id, 'open_instance_url');
+    const action = await env.instances.press<Action>(id, 'open_instance_url');
     expect(action.url).to.equal(`http://127.0.0.1:${row.http_port}`);
   });
 
@@ -105,8 +105,8 @@ chapter('an instance made by hand, button by button', () => {
 
   scenario(
     'Stop begins within a second and pauses the subscription; Start resumes',
-    async (world) => {
-      const { instances } = world;
+    async (env) => {
+      const { instances } = env;
       await instances.press(id, 'stop_instance');
       const began = async () => {
         const { reason } = await instances.row(id);
@@ -122,8 +122,8 @@ chapter('an instance made by hand, button by button', () => {
     },
   );
 
-  scenario('what is pressed while the sidecar is down happens when it is back', async (world) => {
-    const { instances, sidecar } = world;
+  scenario('what is pressed while the sidecar is down happens when it is back', async (env) => {
+    const { instances, sidecar } = env;
     await sidecar.stop();
     await instances.press(id, 'stop_instance');
     expect((await container()).State.Running).to.equal(true);
@@ -136,8 +136,8 @@ chapter('an instance made by hand, button by button', () => {
     expect((await container()).Config.Labels['microsaas.restart']).to.equal('2');
   });
 
-  scenario('it can’t be deleted; Remove takes the container and keeps the data', async (world) => {
-    const { instances, bookkeeper, admin, stack } = world;
+  scenario('it can’t be deleted; Remove takes the container and keeps the data', async (env) => {
+    const { instances, bookkeeper, admin, stack } = env;
     const kept = await refusal(admin.call(INSTANCE, 'unlink', [[id]]));
     expect(kept.message).to.match(/use Remove instead of Delete/);
     await instances.press(id, 'action_remove');
@@ -158,14 +158,14 @@ chapter('an instance made by hand, button by button', () => {
 
   scenario(
     'an invoice without a plan may have an instance; never started, it may go',
-    async (world) => {
-      const { shop, bookkeeper, instances } = world;
+    async (env) => {
+      const { shop, bookkeeper, instances } = env;
       const product = await shop.rpc.create('product.product', { name: 'Advice', type: 'service' });
       const sold = await shop.sell([{ product }]);
       const draft = await bookkeeper.create(INSTANCE, { name: 'By hand', factura_id: sold });
       const row = await instances.row(draft);
       expect(row.template_id, 'a default template').not.to.equal(false);
-      await world.admin.call(INSTANCE, 'unlink', [[draft]]);
+      await env.admin.call(INSTANCE, 'unlink', [[draft]]);
       expect(await instances.ofInvoice(sold)).to.deep.equal([]);
     },
   );

@@ -3,7 +3,7 @@ import { run } from '../../stack/run.ts';
 import { eventually } from './support/eventually.ts';
 import type { Row } from './support/instances.ts';
 import { status } from './support/login.ts';
-import { chapter, scenario, theWorld } from './support/scenario.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 import type { Sidecar } from './support/sidecar.ts';
 
 chapter('what the sidecar needs goes away and comes back', () => {
@@ -11,14 +11,14 @@ chapter('what the sidecar needs goes away and comes back', () => {
   let row: Row;
 
   before(async () => {
-    const { shop, instances } = theWorld();
+    const { shop, instances } = theEnvironment();
     plan = await shop.plan();
     const invoice = await shop.sell([{ product: plan }]);
     [row] = (await instances.running(invoice, 1)) as [Row];
   });
 
-  scenario('the manager: readyz says so, the log says it once each way', async (world) => {
-    const { stack, sidecar, shop, instances } = world;
+  scenario('the manager: readyz says so, the log says it once each way', async (env) => {
+    const { stack, sidecar, shop, instances } = env;
     await expectReady(sidecar, { odoo: true, docker: true, postgres: true });
     const { manager } = stack.containers.names;
     const since = await mark(sidecar);
@@ -40,21 +40,21 @@ chapter('what the sidecar needs goes away and comes back', () => {
     await instances.running(invoice, 1);
   });
 
-  scenario('a container that somebody stops or removes by hand runs again', async (world) => {
-    const name = `ms-${world.stack.install}-${row.id}-odoo`;
+  scenario('a container that somebody stops or removes by hand runs again', async (env) => {
+    const name = `ms-${env.stack.install}-${row.id}-odoo`;
     await run('docker', ['stop', '--', name]);
     await eventually(async () => {
       expect(await status(`${row.instance_url}/web/login`)).to.equal(200);
     }, 30);
-    await world.instances.reaches(row.id, 'running');
+    await env.instances.reaches(row.id, 'running');
     await run('docker', ['rm', '--force', '--', name]);
     await eventually(async () => {
       expect(await status(`${row.instance_url}/web/login`)).to.equal(200);
     }, 30);
   });
 
-  scenario('the customers’ Postgres: a sale waits for it, then runs', async (world) => {
-    const { stack, sidecar, shop, instances } = world;
+  scenario('the customers’ Postgres: a sale waits for it, then runs', async (env) => {
+    const { stack, sidecar, shop, instances } = env;
     const { tenantDb } = stack.containers.names;
     const since = await mark(sidecar);
     await run('docker', ['stop', '--', tenantDb]);

@@ -1,21 +1,21 @@
 import { expect } from 'chai';
+import { type TestEnvironment, UNITS_PER_LINE } from './support/environment.ts';
 import { eventually } from './support/eventually.ts';
 import { INSTANCE, idOf } from './support/instances.ts';
 import { refusal } from './support/refusal.ts';
-import { chapter, scenario, theWorld } from './support/scenario.ts';
-import { UNITS_PER_LINE, type World } from './support/world.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 chapter('what is not a paid sale of a plan creates no instance', () => {
   let manual: number;
   let automatic: number;
 
   before(async () => {
-    const { shop } = theWorld();
+    const { shop } = theEnvironment();
     manual = await shop.plan({ provision: 'manual' });
     automatic = await shop.plan();
   });
 
-  const REFUSED: Record<string, [(world: World) => Promise<number>, RegExp, RegExp]> = {
+  const REFUSED: Record<string, [(env: TestEnvironment) => Promise<number>, RegExp, RegExp]> = {
     'a draft': [({ shop }) => shop.draft([{ product: manual }]), /still a draft/, /es un borrador/],
     'an unpaid invoice': [
       async ({ shop }) => {
@@ -51,11 +51,11 @@ chapter('what is not a paid sale of a plan creates no instance', () => {
       /fue reembolsada o rectificada/,
     ],
   };
-  scenario('the button says why, in the user’s language', async (world) => {
+  scenario('the button says why, in the user’s language', async (env) => {
     for (const [what, [make, english, spanish]] of Object.entries(REFUSED)) {
-      const invoice = await make(world);
+      const invoice = await make(env);
       for (const [lang, words] of [['en_US', english] as const, ['es_ES', spanish] as const]) {
-        const press = world.bookkeeper.call('account.move', 'action_crear_instancia', [[invoice]], {
+        const press = env.bookkeeper.call('account.move', 'action_crear_instancia', [[invoice]], {
           context: { lang },
         });
         const { kind, message } = await refusal(press);
@@ -63,7 +63,7 @@ chapter('what is not a paid sale of a plan creates no instance', () => {
         expect(message, `${what}, ${lang}`).to.match(words);
       }
       const values = { name: 'x', factura_id: invoice };
-      await refusal(world.bookkeeper.create(INSTANCE, values));
+      await refusal(env.bookkeeper.create(INSTANCE, values));
     }
   });
 
@@ -96,8 +96,8 @@ chapter('what is not a paid sale of a plan creates no instance', () => {
     await instances.running(gift, 1);
   });
 
-  scenario('10,000 units wait for a person; what she approves is created', async (world) => {
-    const { shop, instances, bookkeeper } = world;
+  scenario('10,000 units wait for a person; what she approves is created', async (env) => {
+    const { shop, instances, bookkeeper } = env;
     const many = await shop.sell([{ product: automatic, quantity: 10_000 }]);
     const few = await shop.sell([{ product: automatic, quantity: UNITS_PER_LINE + 1 }]);
     for (const invoice of [many, few]) {
@@ -114,8 +114,8 @@ chapter('what is not a paid sale of a plan creates no instance', () => {
     expect(await instances.ofInvoice(many)).to.deep.equal([]);
   });
 
-  scenario('a sold line can’t be taken off the invoice and sold again', async (world) => {
-    const { shop, instances, admin } = world;
+  scenario('a sold line can’t be taken off the invoice and sold again', async (env) => {
+    const { shop, instances, admin } = env;
     const invoice = await shop.sell([{ product: automatic }]);
     const [row] = await instances.running(invoice, 1);
     await admin.call('account.move', 'button_draft', [[invoice]]);
@@ -127,8 +127,8 @@ chapter('what is not a paid sale of a plan creates no instance', () => {
     await refusal(admin.call('account.move', 'write', [[invoice], { invoice_line_ids: swap }]));
     // Odoo itself takes the payment up again.
     await shop.post(invoice);
-    await world.sidecar.webhook({ model: 'account.move', ids: [invoice] });
-    await world.sidecar.idle();
+    await env.sidecar.webhook({ model: 'account.move', ids: [invoice] });
+    await env.sidecar.idle();
     expect((await instances.ofInvoice(invoice)).map(({ id }) => id)).to.deep.equal([row?.id]);
   });
 });

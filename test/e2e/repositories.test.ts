@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { customerRpc } from './support/customer.ts';
+import type { TestEnvironment } from './support/environment.ts';
 import { eventually } from './support/eventually.ts';
 import { INSTANCE, type Row } from './support/instances.ts';
-import { chapter, scenario, theWorld } from './support/scenario.ts';
-import type { World } from './support/world.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 const REPOSITORY = 'odoo.docker.repository';
 const manifest = (name: string) => `{'name': '${name}', 'depends': ['base'], 'license': 'LGPL-3'}`;
@@ -11,14 +11,14 @@ const manifest = (name: string) => `{'name': '${name}', 'depends': ['base'], 'li
 chapter('addons from repositories', () => {
   scenario(
     'a plan brings a repository, and its module is installed from the start',
-    async (world) => {
-      const { admin, git, instances, shop } = world;
+    async (env) => {
+      const { admin, git, instances, shop } = env;
       const commit = await git.commit('plan', {
         'addons/of_the_plan/__manifest__.py': manifest('Of the plan'),
         'addons/of_the_plan/__init__.py': '',
       });
       const product = await shop.plan({ name: 'With addons' });
-      const template = await templateOf(world, product);
+      const template = await templateOf(env, product);
       await admin.call('product.template', 'write', [
         [template],
         {
@@ -26,17 +26,17 @@ chapter('addons from repositories', () => {
           microsaas_repository_ids: [[0, 0, { url: git.url('plan') }]],
         },
       ]);
-      await prepared(world, template);
+      await prepared(env, template);
       const [row] = await instances.running(await shop.sell([{ product }]), 1);
-      expect(await module(world, row as Row, 'of_the_plan')).to.deep.equal(['installed']);
+      expect(await module(env, row as Row, 'of_the_plan')).to.deep.equal(['installed']);
       const [used] = await admin.read(REPOSITORY, [['instance_id', '=', row?.id]], ['commit']);
       expect(used).to.include({ commit });
       expect((row as Row).log, 'a template with its modules').not.to.contain('among the Apps');
     },
   );
 
-  scenario('an edit takes effect at the restart, and Apps lists the new modules', async (world) => {
-    const { admin, git, instances, sidecar } = world;
+  scenario('an edit takes effect at the restart, and Apps lists the new modules', async (env) => {
+    const { admin, git, instances, sidecar } = env;
     await git.commit('own', {
       'first/__manifest__.py': manifest('First'),
       'first/__init__.py': '',
@@ -47,9 +47,9 @@ chapter('addons from repositories', () => {
     const id = await admin.create(INSTANCE, values);
     await instances.press(id, 'start_instance');
     const row = await instances.reaches(id, 'running', 120);
-    expect(await module(world, row, 'first')).to.deep.equal(['uninstalled']);
+    expect(await module(env, row, 'first')).to.deep.equal(['uninstalled']);
 
-    const [before] = await world.containersOf(id);
+    const [before] = await env.containersOf(id);
     git.git('own', 'checkout', '--quiet', 'later');
     const commit = await git.commit('own', {
       'second/__manifest__.py': manifest('Second'),
@@ -59,8 +59,8 @@ chapter('addons from repositories', () => {
     await admin.call(REPOSITORY, 'write', [[own?.id], { branch: 'later' }]);
     await sidecar.webhook({ model: INSTANCE, ids: [id] });
     await sidecar.idle();
-    expect((await world.containersOf(id))[0]?.Id, 'as it was started').to.equal(before?.Id);
-    expect(await module(world, row, 'second')).to.deep.equal([]);
+    expect((await env.containersOf(id))[0]?.Id, 'as it was started').to.equal(before?.Id);
+    expect(await module(env, row, 'second')).to.deep.equal([]);
 
     await instances.press(id, 'restart_instance');
     await eventually(async () => {
@@ -69,11 +69,11 @@ chapter('addons from repositories', () => {
     });
     await sidecar.idle();
     await instances.reaches(id, 'running', 120);
-    expect(await module(world, row, 'second')).to.deep.equal(['uninstalled']);
+    expect(await module(env, row, 'second')).to.deep.equal(['uninstalled']);
   });
 });
 
-async function templateOf({ admin }: World, product: number): Promise<number> {
+async function templateOf({ admin }: TestEnvironment, product: number): Promise<number> {
   const domain = [['id', '=', product]];
   const [found] = await admin.read<{ product_tmpl_id: [number, string] }>(
     'product.product',
@@ -83,7 +83,7 @@ async function templateOf({ admin }: World, product: number): Promise<number> {
   return found?.product_tmpl_id[0] ?? 0;
 }
 
-async function prepared({ admin }: World, template: number): Promise<void> {
+async function prepared({ admin }: TestEnvironment, template: number): Promise<void> {
   const fields = ['microsaas_listo', 'microsaas_listo_message'];
   await eventually(async () => {
     const [plan] = await admin.read('product.template', [['id', '=', template]], fields);
@@ -92,9 +92,9 @@ async function prepared({ admin }: World, template: number): Promise<void> {
 }
 
 /** The states of a module in the customer's Odoo: one when it is listed, none when it is not. */
-async function module(world: World, row: Row, name: string): Promise<unknown[]> {
-  const { login, password } = await theWorld().sidecar.secret(row.id);
-  const rpc = customerRpc(world, row, login, password);
+async function module(env: TestEnvironment, row: Row, name: string): Promise<unknown[]> {
+  const { login, password } = await theEnvironment().sidecar.secret(row.id);
+  const rpc = customerRpc(env, row, login, password);
   const found = await rpc.read('ir.module.module', [['name', '=', name]], ['state']);
   return found.map(({ state }) => state);
 }

@@ -1,40 +1,40 @@
 import { expect } from 'chai';
 import { quoted, withSql } from '../../stack/sql.ts';
 import { inContainer } from './support/docker.ts';
+import type { TestEnvironment } from './support/environment.ts';
 import { eventually } from './support/eventually.ts';
 import type { Row } from './support/instances.ts';
 import { logIn, status } from './support/login.ts';
 import { Dump } from './support/manager-dump.ts';
-import { chapter, scenario, theWorld } from './support/scenario.ts';
-import type { World } from './support/world.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 const DOUBTS = { older: /older than what this host has seen/, other: /another manager database/ };
 
 chapter('data belong to whom their mark names', () => {
   let plan: number;
   before(async () => {
-    plan = await theWorld().shop.plan();
+    plan = await theEnvironment().shop.plan();
   });
 
-  const sold = async ({ instances, shop }: World): Promise<Row> => {
+  const sold = async ({ instances, shop }: TestEnvironment): Promise<Row> => {
     const [row] = await instances.running(await shop.sell([{ product: plan }]), 1, 240);
     if (!row) throw new Error('nothing runs');
     return row;
   };
 
-  scenario('the manager’s database was restored from last night', async (world) => {
-    const { instances, shop, sidecar } = world;
-    const before = await sold(world);
-    const dump = await Dump.take(world);
-    const lost = await sold(world);
+  scenario('the manager’s database was restored from last night', async (env) => {
+    const { instances, shop, sidecar } = env;
+    const before = await sold(env);
+    const dump = await Dump.take(env);
+    const lost = await sold(env);
     const key = await sidecar.secret(lost.id);
-    const [container] = await world.containersOf(lost.id);
+    const [container] = await env.containersOf(lost.id);
     await sidecar.stop();
     await dump.putBack();
     await sidecar.start();
-    await inDoubt(world, 'older');
-    expect(await activities(world), 'people are told').to.have.lengthOf(1);
-    const [activity] = await activities(world);
+    await inDoubt(env, 'older');
+    expect(await activities(env), 'people are told').to.have.lengthOf(1);
+    const [activity] = await activities(env);
     expect(activity?.note).to.include(lost.name).and.to.include(String(lost.instance_url));
 
     const invoice = await shop.sell([{ product: plan }]);
@@ -44,10 +44,10 @@ chapter('data belong to whom their mark names', () => {
       expect(await sidecar.metric('microsaas_rpc_seconds_count')).to.be.greaterThan(calls + 8);
     });
     expect(await instances.ofInvoice(invoice)).to.deep.equal([]);
-    const [untouched] = await world.containersOf(lost.id);
+    const [untouched] = await env.containersOf(lost.id);
     expect(untouched?.Id).to.equal(container?.Id);
     expect(untouched?.State.StartedAt).to.equal(container?.State.StartedAt);
-    expect(await logIn(world, lost, key.login, key.password)).to.be.greaterThan(0);
+    expect(await logIn(env, lost, key.login, key.password)).to.be.greaterThan(0);
     const doctor = await inContainer(sidecar.name, ['microsaas', 'doctor']).catch(String);
     expect(doctor).to.match(DOUBTS.older);
 
@@ -59,29 +59,29 @@ chapter('data belong to whom their mark names', () => {
     expect(newcomer.id).to.be.greaterThan(lost.id);
     expect(newcomer.instance_url).not.to.equal(lost.instance_url);
     const own = await sidecar.secret(newcomer.id);
-    expect(await logIn(world, newcomer, own.login, own.password)).to.be.greaterThan(0);
-    expect(await logIn(world, newcomer, key.login, key.password), 'the other’s key').to.equal(0);
+    expect(await logIn(env, newcomer, own.login, own.password)).to.be.greaterThan(0);
+    expect(await logIn(env, newcomer, key.login, key.password), 'the other’s key').to.equal(0);
     const found = await instances.reaches(lost.id, 'running');
     expect(found).to.include({
       name: lost.name,
       identity: lost.identity,
       http_port: lost.http_port,
     });
-    expect(await logIn(world, lost, key.login, key.password)).to.be.greaterThan(0);
-    expect((await world.containersOf(lost.id))[0]?.Id, 'never re-created').to.equal(container?.Id);
+    expect(await logIn(env, lost, key.login, key.password)).to.be.greaterThan(0);
+    expect((await env.containersOf(lost.id))[0]?.Id, 'never re-created').to.equal(container?.Id);
     expect(await status(`${before.instance_url}/web/login`)).to.equal(200);
-    expect(await activities(world)).to.deep.equal([]);
+    expect(await activities(env)).to.deep.equal([]);
     expect((await sidecar.ready()).status).to.equal(200);
   });
 
   scenario(
     'another database in its place: nothing is sold until a person confirms',
-    async (world) => {
-      const { admin, instances, shop, sidecar } = world;
+    async (env) => {
+      const { admin, instances, shop, sidecar } = env;
       const uuid = '00000000-0000-4000-8000-00000000c0b1';
       await admin.call('ir.config_parameter', 'set_param', ['database.uuid', uuid]);
       const invoice = await shop.sell([{ product: plan }]);
-      await inDoubt(world, 'other');
+      await inDoubt(env, 'other');
       expect(await instances.ofInvoice(invoice)).to.deep.equal([]);
       await inContainer(sidecar.name, ['microsaas', 'reconcile-host', '--confirm']);
       await instances.running(invoice, 1);
@@ -92,23 +92,23 @@ chapter('data belong to whom their mark names', () => {
     ['database', putDatabase, dropDatabase],
     ['directory', putDirectory, removeDirectory],
   ] as const)
-    scenario(`a foreign ${what} of that name is not touched, shown or started`, async (world) => {
-      const { admin, instances } = world;
-      const partner_id = await world.shop.customer();
+    scenario(`a foreign ${what} of that name is not touched, shown or started`, async (env) => {
+      const { admin, instances } = env;
+      const partner_id = await env.shop.customer();
       const id = await admin.create('odoo.docker.instance', { name: 'Newcomer', partner_id });
-      await put(world, id);
+      await put(env, id);
       await instances.press(id, 'start_instance');
       const row = await instances.reaches(id, 'error');
       expect(row).to.include({ reason: 'ForeignData', instance_url: false });
       expect(row.phase_message).to.include('reconcile-host');
-      expect(await world.containersOf(id)).to.deep.equal([]);
-      await take(world, id);
+      expect(await env.containersOf(id)).to.deep.equal([]);
+      await take(env, id);
       await instances.press(id, 'start_instance');
       await instances.reaches(id, 'running', 120);
     });
 });
 
-async function inDoubt({ sidecar }: World, kind: keyof typeof DOUBTS): Promise<void> {
+async function inDoubt({ sidecar }: TestEnvironment, kind: keyof typeof DOUBTS): Promise<void> {
   await eventually(async () => {
     const { status: code, parts } = await sidecar.ready();
     expect(code).to.equal(503);
@@ -116,12 +116,12 @@ async function inDoubt({ sidecar }: World, kind: keyof typeof DOUBTS): Promise<v
   });
 }
 
-async function activities({ admin }: World): Promise<Array<{ note: string }>> {
+async function activities({ admin }: TestEnvironment): Promise<Array<{ note: string }>> {
   const domain = [['summary', 'like', 'MicroSaaS waits']];
   return admin.read<{ note: string }>('mail.activity', domain, ['note']);
 }
 
-async function putDatabase({ stack }: World, id: number): Promise<void> {
+async function putDatabase({ stack }: TestEnvironment, id: number): Promise<void> {
   const name = quoted(`ms_${stack.install}_${id}`);
   await withSql(await stack.tenantSql(), 'postgres', async (sql) => {
     await sql(`CREATE ROLE ${name} NOLOGIN`);
@@ -130,7 +130,7 @@ async function putDatabase({ stack }: World, id: number): Promise<void> {
 }
 
 /** Whoever it belongs to takes it away; nothing must be in it. */
-async function dropDatabase({ stack }: World, id: number): Promise<void> {
+async function dropDatabase({ stack }: TestEnvironment, id: number): Promise<void> {
   const name = `ms_${stack.install}_${id}`;
   await withSql(await stack.tenantSql(), name, async (sql) => {
     const tables = await sql(`SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace`);
@@ -139,12 +139,12 @@ async function dropDatabase({ stack }: World, id: number): Promise<void> {
   await withSql(await stack.tenantSql(), 'postgres', (sql) => sql(`DROP DATABASE ${quoted(name)}`));
 }
 
-async function putDirectory(world: World, id: number): Promise<void> {
-  await world.onHost('mkdir', '--parents', '--', `${world.instancesDir}/${id}/filestore/theirs`);
+async function putDirectory(env: TestEnvironment, id: number): Promise<void> {
+  await env.onHost('mkdir', '--parents', '--', `${env.instancesDir}/${id}/filestore/theirs`);
 }
 
-async function removeDirectory(world: World, id: number): Promise<void> {
-  const found = await world.onHost('find', `${world.instancesDir}/${id}`, '-printf', '%P ');
+async function removeDirectory(env: TestEnvironment, id: number): Promise<void> {
+  const found = await env.onHost('find', `${env.instancesDir}/${id}`, '-printf', '%P ');
   expect(found.trim().split(' '), 'as it was').to.have.members(['filestore', 'filestore/theirs']);
-  await world.onHost('rm', '--recursive', '--', `${world.instancesDir}/${id}`);
+  await env.onHost('rm', '--recursive', '--', `${env.instancesDir}/${id}`);
 }

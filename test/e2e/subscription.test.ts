@@ -7,8 +7,6 @@ import {
   pressWelcome,
 } from './support/customer.ts';
 import { lines } from './support/docker.ts';
-import { eventually } from './support/eventually.ts';
-import { INSTANCE, idOf, type Row, type SubscriptionRow } from './support/instances.ts';
 import {
   dayFromNow,
   mailsAbout,
@@ -17,10 +15,12 @@ import {
   payRenewal,
   purged,
   renewal,
-} from './support/ladder.ts';
+} from './support/dunning.ts';
+import { eventually } from './support/eventually.ts';
+import { INSTANCE, idOf, type Row, type SubscriptionRow } from './support/instances.ts';
 import { logIn, status } from './support/login.ts';
 import { refusal } from './support/refusal.ts';
-import { chapter, scenario, theWorld } from './support/scenario.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 const LOGIN = 'luna@example.com';
 const PASSWORD = 'chosen-by-Luna';
@@ -31,20 +31,20 @@ chapter('a subscription from the welcome to the last day, and back', () => {
   let invoice: number;
   let subscription: SubscriptionRow;
 
-  const row = () => theWorld().instances.row(id);
-  const luna = async (of: Row) => customerRpc(theWorld(), of, LOGIN, PASSWORD);
+  const row = () => theEnvironment().instances.row(id);
+  const luna = async (of: Row) => customerRpc(theEnvironment(), of, LOGIN, PASSWORD);
 
   /** Waits until the subscription is as expected; what it is then. */
   async function becomes(expected: Partial<SubscriptionRow>): Promise<SubscriptionRow> {
     return eventually(async () => {
-      const now = await theWorld().instances.subscription({ id });
+      const now = await theEnvironment().instances.subscription({ id });
       expect(now).to.include(expected);
       return now;
     }, 30);
   }
   /** The subjects of the mails, each without its day. */
   async function subjects(): Promise<string[]> {
-    const mails = await mailsAbout(theWorld(), subscription);
+    const mails = await mailsAbout(theEnvironment(), subscription);
     return mails.map(({ subject }) => subject.replace(/ until .*/, ''));
   }
   const WELCOME = 'Your Odoo is ready';
@@ -54,58 +54,51 @@ chapter('a subscription from the welcome to the last day, and back', () => {
   const REMOVED = 'Your Odoo was removed';
   const FINAL = 'The data of your Odoo will be removed';
 
-  scenario(
-    'welcomes who can log in, by a page whose button sets a password once',
-    async (world) => {
-      const { shop, instances, sidecar } = world;
-      const person = { name: 'Luna', email: LOGIN, lang: 'en_US' };
-      const customer = await shop.rpc.create('res.partner', person);
-      invoice = await shop.sell([{ product: await shop.plan() }], { partner_id: customer });
-      const [sold] = await instances.running(invoice, 1);
-      id = sold?.id ?? 0;
-      subscription = await becomes({ state: 'active' });
-      const [welcome] = await mailsAbout(world, subscription);
-      expect(welcome?.subject).to.equal(WELCOME);
-      const { login, password } = await sidecar.secret(id);
-      expect(login).to.equal(LOGIN);
-      expect(welcome?.body_html).not.to.include(password);
-      expect(welcome?.body_html, 'a link to log in').not.to.include('reset_password');
-      const [, page = ''] = /href="([^"]*\/welcome\/[^"]*)"/.exec(welcome?.body_html ?? '') ?? [];
-      const { link } = await pressWelcome(page);
-      if (link === null) throw new Error('The button of the welcome page leads nowhere.');
-      expect(link).to.match(
-        new RegExp(`^${String((await row()).instance_url)}/web/reset_password`),
-      );
-      expect(await choosePassword(link, PASSWORD)).to.include('reset successfully');
-      expect(await logIn(world, await row(), LOGIN, PASSWORD), 'the chosen password').not.to.equal(
-        0,
-      );
-      const again = await pressWelcome(page);
-      expect(again.link, 'after the first login').to.equal(null);
-      expect(again.html).to.include('You have logged in already');
-      expect(await choosePassword(link, 'of-somebody-else')).to.match(/Invalid|expired/);
-      expect(await logIn(world, await row(), LOGIN, password), 'the first password').to.equal(0);
-      await leaveData(await luna(await row()), DATA);
-    },
-  );
+  scenario('welcomes who can log in, by a page whose button sets a password once', async (env) => {
+    const { shop, instances, sidecar } = env;
+    const person = { name: 'Luna', email: LOGIN, lang: 'en_US' };
+    const customer = await shop.rpc.create('res.partner', person);
+    invoice = await shop.sell([{ product: await shop.plan() }], { partner_id: customer });
+    const [sold] = await instances.running(invoice, 1);
+    id = sold?.id ?? 0;
+    subscription = await becomes({ state: 'active' });
+    const [welcome] = await mailsAbout(env, subscription);
+    expect(welcome?.subject).to.equal(WELCOME);
+    const { login, password } = await sidecar.secret(id);
+    expect(login).to.equal(LOGIN);
+    expect(welcome?.body_html).not.to.include(password);
+    expect(welcome?.body_html, 'a link to log in').not.to.include('reset_password');
+    const [, page = ''] = /href="([^"]*\/welcome\/[^"]*)"/.exec(welcome?.body_html ?? '') ?? [];
+    const { link } = await pressWelcome(page);
+    if (link === null) throw new Error('The button of the welcome page leads nowhere.');
+    expect(link).to.match(new RegExp(`^${String((await row()).instance_url)}/web/reset_password`));
+    expect(await choosePassword(link, PASSWORD)).to.include('reset successfully');
+    expect(await logIn(env, await row(), LOGIN, PASSWORD), 'the chosen password').not.to.equal(0);
+    const again = await pressWelcome(page);
+    expect(again.link, 'after the first login').to.equal(null);
+    expect(again.html).to.include('You have logged in already');
+    expect(await choosePassword(link, 'of-somebody-else')).to.match(/Invalid|expired/);
+    expect(await logIn(env, await row(), LOGIN, password), 'the first password').to.equal(0);
+    await leaveData(await luna(await row()), DATA);
+  });
 
-  scenario('is told a week before the end, and runs on through grace', async (world) => {
-    await paidUntil(world, subscription, 5);
+  scenario('is told a week before the end, and runs on through grace', async (env) => {
+    await paidUntil(env, subscription, 5);
     await becomes({ state: 'expiring_soon', dias_restantes: 5 });
-    await paidUntil(world, subscription, -3);
+    await paidUntil(env, subscription, -3);
     await becomes({ state: 'expiring_soon', dias_restantes: -3 });
-    await world.sidecar.idle();
+    await env.sidecar.idle();
     expect(await status(`${(await row()).instance_url}/web/login`)).to.equal(200);
     expect(await subjects()).to.deep.equal([WELCOME, EXPIRING, EXPIRING]);
   });
 
-  scenario('after grace it is stopped, keeps its data, and says what to pay', async (world) => {
-    const { admin, instances } = world;
-    await paidUntil(world, subscription, -4);
+  scenario('after grace it is stopped, keeps its data, and says what to pay', async (env) => {
+    const { admin, instances } = env;
+    await paidUntil(env, subscription, -4);
     const stopped = await instances.reaches(id, 'stopped');
     expect(stopped).to.include({ reason: 'Expired', desired_state: 'running' });
     await becomes({ state: 'expired', reason: 'Expired' });
-    const mails = await mailsAbout(world, subscription);
+    const mails = await mailsAbout(env, subscription);
     expect(mails.at(-1)?.subject).to.equal(SUSPENDED);
     expect(mails.at(-1)?.body_html).to.include(`/my/renew/${subscription.id}/`);
     const lines = [['suscripcion_id', '=', subscription.id]];
@@ -114,14 +107,14 @@ chapter('a subscription from the welcome to the last day, and back', () => {
     );
     const refused = await refusal(instances.press(id, 'start_instance'));
     expect(refused.message).to.include('Renew subscription');
-    const due = await renewal(world, subscription);
+    const due = await renewal(env, subscription);
     const [move] = await admin.read('account.move', [['id', '=', due]], ['state']);
     expect(move).to.include({ state: 'draft' });
   });
 
-  scenario('paid, it runs again within seconds, with its data', async (world) => {
-    const { instances } = world;
-    await payRenewal(world, subscription);
+  scenario('paid, it runs again within seconds, with its data', async (env) => {
+    const { instances } = env;
+    await payRenewal(env, subscription);
     const running = await instances.reaches(id, 'running', 15);
     await expectData(await luna(running), DATA);
     const renewed = await becomes({ state: 'active', reason: false, suspended_at: false });
@@ -131,8 +124,8 @@ chapter('a subscription from the welcome to the last day, and back', () => {
     expect((await subjects()).at(-1)).to.equal(RENEWED);
   });
 
-  scenario('refunded with nothing left, it is stopped without grace', async (world) => {
-    const { admin, instances, shop } = world;
+  scenario('refunded with nothing left, it is stopped without grace', async (env) => {
+    const { admin, instances, shop } = env;
     const [paid] = await admin.read<{ factura_id: [number, string] }>(
       'microsaas.renewal',
       [['id', 'in', (await becomes({})).renovacion_ids]],
@@ -141,53 +134,53 @@ chapter('a subscription from the welcome to the last day, and back', () => {
     await shop.refund(paid?.factura_id[0] ?? 0);
     expect(await instances.reaches(id, 'stopped', 15)).to.include({ reason: 'Refunded' });
     await becomes({ state: 'expired', reason: 'Refunded', fecha_fin: dayFromNow(-4) });
-    await payRenewal(world, subscription);
+    await payRenewal(env, subscription);
     await instances.reaches(id, 'running', 15);
     await becomes({ state: 'active', reason: false });
   });
 
-  scenario('a payment never undoes a stop', async (world) => {
-    const { instances } = world;
+  scenario('a payment never undoes a stop', async (env) => {
+    const { instances } = env;
     await instances.press(id, 'stop_instance');
     await instances.reaches(id, 'stopped');
     const { fecha_fin } = await becomes({ state: 'paused' });
-    await payRenewal(world, subscription);
+    await payRenewal(env, subscription);
     await eventually(async () => {
       const { fecha_fin: later } = await instances.subscription({ id });
       expect(String(later) > String(fecha_fin), `${later} is later than ${fecha_fin}`).to.equal(
         true,
       );
     });
-    await world.sidecar.idle();
+    await env.sidecar.idle();
     expect(await row()).to.include({ state: 'stopped', reason: 'Stopped' });
     await instances.press(id, 'start_instance');
     await instances.reaches(id, 'running');
   });
 
-  scenario('removed by a person, it can be restored until retention is over', async (world) => {
-    const { instances } = world;
+  scenario('removed by a person, it can be restored until retention is over', async (env) => {
+    const { instances } = env;
     await instances.remove([id]);
     expect(await row()).to.include({ active: false, http_port: 0 });
-    expect(await world.containersOf(id)).to.deep.equal([]);
+    expect(await env.containersOf(id)).to.deep.equal([]);
     await instances.press(id, 'action_restaurar');
     await expectData(await luna(await instances.reaches(id, 'running')), DATA);
   });
 
   scenario(
     'when retention is over it is archived and removed, and nothing is left',
-    async (world) => {
-      const { instances } = world;
+    async (env) => {
+      const { instances } = env;
       await instances.remove([id]);
       await eventually(async () => expect((await subjects()).at(-1)).to.equal(REMOVED));
-      await passSince(world, subscription, 'hidden_at', 29);
+      await passSince(env, subscription, 'hidden_at', 29);
       await eventually(async () => expect((await subjects()).at(-1)).to.equal(FINAL));
-      await passSince(world, subscription, 'final_notice_at', 6);
-      await world.sidecar.idle();
+      await passSince(env, subscription, 'final_notice_at', 6);
+      await env.sidecar.idle();
       expect((await row()).reason, 'a day before').to.equal('Removed');
-      await passSince(world, subscription, 'final_notice_at', 1);
-      const archive = await purged(world, id);
-      const folder = `${world.stack.files.dataDir}/archives/${archive}`;
-      const files = await world.onHost('find', folder, '-type', 'f', '-printf', '%f %m\n');
+      await passSince(env, subscription, 'final_notice_at', 1);
+      const archive = await purged(env, id);
+      const folder = `${env.stack.files.dataDir}/archives/${archive}`;
+      const files = await env.onHost('find', folder, '-type', 'f', '-printf', '%f %m\n');
       expect(lines(files).sort()).to.deep.equal([
         'database.dump 600',
         'files.tar 600',
@@ -200,8 +193,8 @@ chapter('a subscription from the welcome to the last day, and back', () => {
 
   scenario(
     'a restore that was killed may be run again, also when somebody pressed Start',
-    async (world) => {
-      const { instances, sidecar } = world;
+    async (env) => {
+      const { instances, sidecar } = env;
       const { archive } = await becomes({});
       const cutOff = sidecar.restore(String(archive)).catch(() => {});
       await eventually(async () => expect((await row()).desired_state).to.equal('draft'));
@@ -217,15 +210,15 @@ chapter('a subscription from the welcome to the last day, and back', () => {
       await instances.reaches(id, 'stopped');
       await instances.remove([id]);
       await eventually(async () => expect((await subjects()).at(-1)).to.equal(REMOVED));
-      await passSince(world, subscription, 'hidden_at', 30);
+      await passSince(env, subscription, 'hidden_at', 30);
       await eventually(async () => expect((await subjects()).at(-1)).to.equal(FINAL));
-      await passSince(world, subscription, 'final_notice_at', 7);
-      await purged(world, id);
+      await passSince(env, subscription, 'final_notice_at', 7);
+      await purged(env, id);
     },
   );
 
-  scenario('the archive brings it back under its own number, with its data', async (world) => {
-    const { instances, sidecar } = world;
+  scenario('the archive brings it back under its own number, with its data', async (env) => {
+    const { instances, sidecar } = env;
     const { archive } = await becomes({});
     await sidecar.restore(String(archive));
     await instances.reaches(id, 'stopped');
@@ -241,27 +234,27 @@ chapter('a subscription from the welcome to the last day, and back', () => {
 
   scenario(
     'unpaid to the end: final notice, archive, removal, one after the other',
-    async (world) => {
-      const { instances } = world;
-      await paidUntil(world, subscription, -40);
+    async (env) => {
+      const { instances } = env;
+      await paidUntil(env, subscription, -40);
       await instances.reaches(id, 'stopped');
       const before = await subjects();
-      await passSince(world, subscription, 'suspended_at', 400);
+      await passSince(env, subscription, 'suspended_at', 400);
       await eventually(async () => {
         expect((await subjects()).slice(before.length)).to.deep.equal([FINAL]);
       });
-      await world.sidecar.idle();
+      await env.sidecar.idle();
       expect(await row(), 'one rung, however long ago the one before').to.include({
         state: 'stopped',
       });
-      await passSince(world, subscription, 'final_notice_at', 7);
-      await purged(world, id);
+      await passSince(env, subscription, 'final_notice_at', 7);
+      await purged(env, id);
       expect((await subjects()).slice(before.length), 'each mail once').to.deep.equal([FINAL]);
     },
   );
 
-  scenario('the archive brings it back under another number', async (world) => {
-    const { admin, instances, sidecar } = world;
+  scenario('the archive brings it back under another number', async (env) => {
+    const { admin, instances, sidecar } = env;
     const { archive } = await becomes({});
     const old = await row();
     const values = { name: 'Luna again', partner_id: idOf(old.partner_id) };

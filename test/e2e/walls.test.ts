@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { run } from '../../stack/run.ts';
 import { containerNamed, inContainer } from './support/docker.ts';
 import type { Row } from './support/instances.ts';
-import { chapter, scenario, theWorld } from './support/scenario.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 import { TRY_NETWORK } from './support/try-network.ts';
 
 /** Linux' numbers of them (capabilities(7)). */
@@ -44,7 +44,7 @@ chapter('from inside an instance', () => {
   let name: string;
 
   before(async () => {
-    const { shop, instances, stack } = theWorld();
+    const { shop, instances, stack } = theEnvironment();
     const invoice = await shop.sell([{ product: await shop.plan(), quantity: 2 }]);
     [one, other] = (await instances.running(invoice, 2)) as [Row, Row];
     name = `ms-${stack.install}-${one.id}-odoo`;

@@ -1,4 +1,4 @@
-/** What a subscription is invoiced and who is named on it: the part of docs/subscription.md that no table of the policy gives. */
+/** What a subscription is invoiced and who is named on it: the part of docs/subscription.md that is not generated from the policy. */
 export function invoicesAndPeople(): string[] {
   return [
     '## Invoices, prices and people',

@@ -7,8 +7,8 @@ import { MAILS_DOC } from './subscription-doc-mails.ts';
 import { Story } from './subscription-story.ts';
 
 /*
- * docs/subscription.md, made from the tables of the policy and from what the policy itself answers.
- * `node --import tsx test/support/write-subscription-doc.ts` writes it; a test keeps it fresh.
+ * docs/subscription.md, generated from the policy's tables and from what the policy itself decides.
+ * `npx tsx test/support/write-subscription-doc.ts` writes it; a test keeps it up to date.
  */
 
 const FIRST_DAY = '2026-01-10';
@@ -40,7 +40,7 @@ export const EVENTS: ReadonlyArray<readonly [name: string, happen: (story: Story
   ['100 days pass', (story) => story.pass(100)],
 ];
 
-/** What a plan or the settings may say otherwise. */
+/** Other settings of a plan or a company. */
 export const SETTINGS: ReadonlyArray<readonly [name: string, terms: Partial<Terms>]> = [
   ['a plan that warns after a refund', { refund: 'warn' }],
   ['a plan that ignores a refund', { refund: 'ignore' }],
@@ -53,22 +53,22 @@ export const SETTINGS: ReadonlyArray<readonly [name: string, terms: Partial<Term
   ['no reconsideration', { reconsider: 0 }],
 ];
 
-/** Until when each of three months is paid that begin on a day and follow each other. */
-function calendar(day: string): string {
+/** A table row: a first day, and the last paid day of each of three consecutive months. */
+function monthsFrom(day: string): string {
   const story = new Story(day).settle();
   const ends = [story.subscription.endDay];
   for (let month = 0; month < 2; month++) ends.push(story.renew().subscription.endDay);
   return `| ${[day, ...ends].join(' | ')} |`;
 }
 
-/** A month from 10 January, and when the next is paid. */
+/** A month from 10 January, and when its renewal is paid. */
 const RENEWALS: ReadonlyArray<readonly [when: string, make: () => Story]> = [
   ['on 1 February, early', () => new Story(FIRST_DAY).settle().pass(22).renew()],
   ['on 11 February, in grace', () => new Story(FIRST_DAY).settle().pass(32).renew()],
-  ['on 20 February, when it is down', () => new Story(FIRST_DAY).settle().pass(41).renew()],
+  ['on 20 February, while it is suspended', () => new Story(FIRST_DAY).settle().pass(41).renew()],
 ];
 
-/** The numbers are those of the findings that these answer. */
+/** Numbered as the findings that they answer. */
 const QUESTIONS: readonly string[] = [
   '## What an accountant would ask',
   '- **1. I un-reconciled an invoice for a minute, reset it to draft, a payment bounced: what happens?** Nothing, if it is right',
@@ -78,30 +78,30 @@ const QUESTIONS: readonly string[] = [
   '- **4. Is a removed one counted as revenue?** No: `removed` is a state of its own.',
   '- **6. A customer pays after *Remove*?** Nothing comes back by itself. A person is asked at once (*restore it, or give the money',
   '  back*), and the data are kept for the whole retention after the time that was paid.',
-  '- **9. Are days of grace free?** No. What is paid in grace begins where the last period ended. What is paid when the instance was',
-  '  down begins on the day on which it comes back.',
-  '- **10. How long is a month?** From the 10th to the 9th. Who begins on the 31st is paid until the 27th or 28th in February and until',
-  '  the 30th in March again: the day on which the unbroken run began is kept.',
+  '- **9. Are days of grace free?** No. What is paid in grace begins where the last period ended. What is paid while the instance is',
+  '  suspended begins on the day on which it is resumed.',
+  '- **10. How long is a month?** From the 10th to the 9th. A subscription begun on the 31st is paid until the 27th or 28th in',
+  '  February and until the 30th in March again: the day of the month on which the unbroken run began is kept.',
   '- **11. I change a plan’s term, or untick *plan*: what of open invoices?** Nothing: the months stand on the invoice line since it was',
   '  made.',
   '- **13. I credit a part?** The days go back in proportion, rounded in the customer’s favour, after the reconsideration time; of several',
   '  units, whole ones first.',
-  '- **16. I change *In payment counts as paid*?** It counts from the next look, without a restart.',
-  '- **18, 19. Whose day is it?** The company’s: its own time zone and its own days, in the settings of each company, for the sidecar,',
-  '  the forms and the daily job alike.',
-  '- **20. Are paused subscriptions invoiced ahead?** Yes, and their customers are told of the end like all others. A new plan makes its',
-  '  renewals 14 days ahead, so that the mail a week before has something to pay.',
-  '- **22. Two hundred end on one day?** A person is asked once, a week ahead, and lets exactly those go down that the list shows.',
-  '- **23. Is the customer told of *Remove*?** Yes, at once, and once more before the data go.',
+  '- **16. I change *In payment counts as paid*?** It counts from the next review, without a restart.',
+  '- **18, 19. In which time zone?** The company’s: time zone and days are settings of each company, and hold for the sidecar, the',
+  '  forms and the daily job alike.',
+  '- **20. Are paused subscriptions invoiced ahead?** Yes, and their customers are notified of the end like all others. A new plan',
+  '  makes its renewals 14 days ahead, so that the mail a week before has something to pay.',
+  '- **22. Two hundred end on one day?** A person is asked once, a week ahead, and approves exactly those that the list shows.',
+  '- **23. Is the customer notified of *Remove*?** Yes, at once, and once more before the data are removed.',
   '- **24. What costs nothing?** It *continues quietly* or *ends quietly*, as the plan says: no reminders, no suspension mails, no zero',
-  '  invoices. The customer is always told before data go. A cancellation can be undone until the last paid day; it cancels a renewal',
+  '  invoices. The customer is always notified before data are removed. A cancellation can be undone until the last paid day; it cancels a renewal',
   '  in draft and asks a person about one that is posted.',
-  '- **26. Who moved that date?** Each automatic suspension, return, changed end and removal of data leaves a line in the subscription’s',
-  '  chatter: the sidecar, what, why.',
+  '- **26. Who moved that date?** Each automatic suspension, resumption, changed end and removal of data leaves a line in the',
+  '  subscription’s chatter: the sidecar, what, why.',
   '',
-  'Each is a row or a test of its own in `test/unit/billing/subscription.test.ts`, is carried out in',
-  '`test/unit/controller/subscription.test.ts`, and lives through three years in `subscription-years.test.ts`; what Odoo does of it is in',
-  '`TestSubscription` and `TestSubscriptionSidecar` of the addon.',
+  'Each is a row or a test of its own in `test/unit/billing/subscription.test.ts`; `test/unit/controller/subscription.test.ts` runs them',
+  'through the controller, `subscription-years.test.ts` through three years, and `TestSubscription` and `TestSubscriptionSidecar` of the',
+  'addon test Odoo’s part.',
 ];
 
 function outcome(story: Story): string {
@@ -120,7 +120,7 @@ function table(): string[] {
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
 }
 
-/** Where a setting leads somewhere else than the table above. */
+/** Where another setting changes a cell of the table above. */
 function differences(): string[] {
   const cases = SITUATIONS.flatMap(([situation, make]) =>
     EVENTS.map(([event, happen]) => {
@@ -138,7 +138,7 @@ function differences(): string[] {
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
 }
 
-/** Which states follow each other in the table above, as a diagram. */
+/** The transitions of the table above, as a state diagram. */
 function diagram(): string[] {
   const edges = new Map<string, Set<string>>();
   for (const [, make] of SITUATIONS)
@@ -153,7 +153,7 @@ function diagram(): string[] {
   return ['```mermaid', 'stateDiagram-v2', '    [*] --> draft', ...lines, '```'];
 }
 
-function ladder(rules: readonly StageRule[], top: string): string[] {
+function stageDiagram(rules: readonly StageRule[], top: string): string[] {
   const steps = rules.map(
     ({ means, stage, wait }, index) =>
       `    ${index === 0 ? `top["${top}"]` : rules[index - 1]?.stage} -->|"${wait}"| ${stage}["<b>${stage}</b><br/>${means}"]`,
@@ -165,11 +165,11 @@ export function subscriptionDoc(): string {
   return [
     '# The life of a subscription',
     '',
-    'Made from the code: `STATES` (`src/billing/subscription-state.ts`), `LADDER` (`src/billing/dunning.ts`), and what',
-    '`decideSubscription` answers. Days are days in the company’s time zone; the last paid day counts.',
+    'Generated from the code: `STATES` (`src/billing/subscription-state.ts`), `DUNNING_STAGES` (`src/billing/dunning.ts`), and what',
+    '`decideSubscription` decides. Days are days in the company’s time zone; the last paid day is included.',
     '',
     '## States',
-    'The state is read from the facts at each look, never remembered. The first line that holds is the state.',
+    'The state is derived from the facts at each review, never remembered. The first row that holds is the state.',
     '',
     '| state | when |',
     '| --- | --- |',
@@ -177,41 +177,41 @@ export function subscriptionDoc(): string {
     '',
     ...diagram(),
     '',
-    '## The way down',
-    'Each rung is taken at most once and counts from the recorded moment of the one before, one look takes at most one',
-    'rung: after a month of downtime nobody’s data is gone in one night. A payment ends the way down.',
+    '## Dunning: suspension, final notice, archive, removal',
+    'Each stage is entered at most once, its wait counts from the recorded moment of the stage before, and one review enters at',
+    'most one stage: after a month of downtime nobody’s data are removed in one night. A payment ends the dunning.',
     '',
-    ...ladder(DUNNING_STAGES, 'the service has lapsed'),
+    ...stageDiagram(DUNNING_STAGES, 'the service has lapsed'),
     '',
     'After *Remove*:',
     '',
-    ...ladder(REMOVAL_STAGES, 'a person pressed Remove'),
+    ...stageDiagram(REMOVAL_STAGES, 'a person pressed Remove'),
     '',
     '## Every state and every event',
     'With 7 days of notice, 3 of grace, 30 of retention, 7 of final notice, and a plan that suspends after a refund.',
-    'Each subscription has one month, paid.',
+    'Each subscription has one month, paid. *Down*: the instance does not run.',
     '',
     ...table(),
     '',
-    'With other settings the same, but for:',
+    'With other settings the same, except:',
     '',
     ...differences(),
     '',
     '## Money',
     '- A paid line adds its months once.',
     `- Its money is missing (un-reconciled, reset to draft, cancelled, one of several payments bounced, a part credited): after`,
-    `  ${TERMS.reconsider} hours (*reconsideration*) the line’s days are taken away, all or in proportion. All of it credited or sent back: at once.`,
+    `  ${TERMS.reconsider} hours (*reconsideration*) the line’s days are reversed, all or in proportion. All of it credited or refunded: at once.`,
     '  Nothing left: suspended without grace, reason `Refunded`.',
-    '- Paid again: the same days come back, and those on which the instance was down because of it.',
-    '- An invoice that corrects a reversed one takes its place: the same period, not another one.',
-    '- Part of a line credited: of several units, those whose instances people have removed, then the last ones.',
-    '- The plan may *warn* (a person gets an activity) or *ignore* instead; then nothing is taken away.',
+    '- Paid again: the same days are reinstated, and those added on which the instance was suspended because of it.',
+    '- An invoice that corrects a reversed one takes over its period and adds no other.',
+    '- Part of a line credited: of several units, first those whose instances people have removed, then the last ones.',
+    '- The plan may *warn* (a person gets an activity) or *ignore* instead; then nothing is reversed.',
     '- Stopping by hand pauses. Paused days are not added to the last paid day, and a payment never undoes a stop.',
     '',
     '## Days',
     '| the instance begins | its first month | with another month | and another |',
     '| --- | --- | --- | --- |',
-    ...['2026-01-10', '2026-01-31', '2028-01-30'].map(calendar),
+    ...['2026-01-10', '2026-01-31', '2028-01-30'].map(monthsFrom),
     '',
     '| the renewal is paid | paid until 9 February, then until |',
     '| --- | --- |',
@@ -224,10 +224,10 @@ export function subscriptionDoc(): string {
     '',
     '| setting | default | what it is |',
     '| --- | --- | --- |',
-    `| notice | ${TERMS.notice} | before the last paid day, when the customer is told that it comes |`,
+    `| notice | ${TERMS.notice} | before the last paid day, when the customer is notified of it |`,
     `| grace | ${TERMS.grace} | after the last paid day, while the instance still runs |`,
-    `| retention | ${TERMS.retention} | from the suspension, or from *Remove*, until the data go |`,
-    `| final notice | ${TERMS.finalNotice} | before the data go, when the customer is told for the last time |`,
+    `| retention | ${TERMS.retention} | from the suspension, or from *Remove*, until the data are removed |`,
+    `| final notice | ${TERMS.finalNotice} | before the data are removed, when the customer is notified for the last time |`,
     `| reconsideration | ${TERMS.reconsider} hours | from the moment money is missing until anything is done about it |`,
     '| time zone | the company’s contact’s, else the administrator’s, else UTC | in which a day begins and ends |',
     '',
@@ -237,24 +237,24 @@ export function subscriptionDoc(): string {
     ...invoicesAndPeople(),
     ...MAILS_DOC,
     '## Two safeguards',
-    '- **The brake.** When more than 10 instances and more than a tenth of all would go down within an hour, the sidecar stops and',
-    '  asks: *MicroSaaS → Configuration → Brake* lists those that wait, and *Go on* lets these go down and no other. Where so many end',
-    '  on one day, it is asked once, a week ahead.',
-    '- **The clock.** Nobody is suspended, warned or removed while Odoo and the sidecar differ by more than five minutes, or for a',
-    '  day after the sidecar’s clock has jumped. Payments count all the same.',
+    '- **The suspension limit.** When more than 10 instances and more than a tenth of all would be suspended or removed within an',
+    '  hour, the sidecar stops and asks: *MicroSaaS → Configuration → Suspension limit* lists those that wait, and *Approve* lets',
+    '  these, and no other, be suspended or removed. Where so many end on one day, it is asked once, a week ahead.',
+    '- **The clock guard.** Nobody is suspended, notified or removed while the clocks of Odoo and the sidecar differ by more than five',
+    '  minutes, or for a day after the sidecar’s clock has jumped. Payments count all the same.',
     '',
-    '## Archives, and back',
-    'The last copy lies in `<dataDir>/archives/<instance>-<time>/`: `database.dump` (pg_dump), `files.tar` (filestore,',
-    'configuration, secrets) and `manifest.json` (checksums). It is removed by nobody: keep it elsewhere, delete it when you may.',
-    'The name stands on the subscription. On the sidecar’s host:',
+    '## Archive and restore',
+    'The last copy is in `<dataDir>/archives/<instance>-<time>/`: `database.dump` (pg_dump), `files.tar` (filestore,',
+    'configuration, secrets) and `manifest.json` (checksums). It is never removed automatically: keep it elsewhere, delete it when you',
+    'may. Its name is on the subscription. On the sidecar’s host:',
     '',
     '```',
     'microsaas restore 7-20261124T101500Z            # as instance 7 again',
     'microsaas restore 7-20261124T101500Z --as 12    # as instance 12, which was created by hand and never started',
     '```',
     '',
-    'It is stopped then: press *Start*. When its paid time is over, renew it first. Data are never written over, and a restore that',
-    'was cut off may be run again.',
+    'It is stopped afterwards: press *Start*. When its paid time is over, renew it first. Data are never overwritten, and an interrupted',
+    'restore can be repeated.',
     '',
   ].join('\n');
 }

@@ -20,23 +20,23 @@ const PAID: Money = {
 };
 
 /**
- * The life of one subscription in held time: what people and money do, each followed by a look of the sidecar as
- * the controller has it, with as many looks as the policy asks for. Days are days in UTC, looks are at noon.
+ * The life of one subscription in simulated time: events (payments, buttons), each followed by as many reviews as the policy asks
+ * for, as the controller makes them. Days are days in UTC, reviews are at noon.
  */
 export class Story {
   subscription: Subscription;
-  wish: DesiredState = 'running';
+  desiredState: DesiredState = 'running';
   today: string;
   /** Every notice that was sent, in order. */
   readonly sent: Notice[] = [];
-  /** Copies of the data that were verified. */
+  /** How many verified archives were written. */
   archives = 0;
   isDayCertain = true;
-  /** When the sidecar looks again by itself; '' for never. */
+  /** The day of the next review by time alone; '' for never. */
   reviewDay = '';
-  /** The subscription and the wish as they were when there was nothing more to do. */
-  #seenSubscription: Subscription | null = null;
-  #seenWish: DesiredState | null = null;
+  /** The subscription and the desired state at the last review that changed nothing. */
+  #reviewedSubscription: Subscription | null = null;
+  #reviewedState: DesiredState | null = null;
 
   constructor(today = '2026-01-10', terms: Partial<Terms> = {}) {
     this.today = today;
@@ -45,11 +45,11 @@ export class Story {
 
   get runs(): boolean {
     const { dataRemovedAt, suspendedAt } = this.subscription;
-    return this.wish === 'running' && !suspendedAt && !dataRemovedAt;
+    return this.desiredState === 'running' && !suspendedAt && !dataRemovedAt;
   }
 
-  /** One look: at most one rung. @returns whether another look is due at once. */
-  look(): boolean {
+  /** One review: at most one stage. @returns whether another review is due at once */
+  review(): boolean {
     const verdict = this.decide();
     const { change, stage } = verdict;
     this.reviewDay = verdict.reviewAt?.toISOString().slice(0, 10) ?? '';
@@ -60,23 +60,25 @@ export class Story {
     return change !== null || stage !== null;
   }
 
-  /** Looks until nothing changes any more. */
+  /** Reviews until nothing changes any more. */
   settle(): this {
-    for (let looks = 0; this.look(); looks++) if (looks > 20) throw new Error('it never settles');
-    this.#seenSubscription = this.subscription;
-    this.#seenWish = this.wish;
+    for (let reviews = 0; this.review(); reviews++)
+      if (reviews > 20) throw new Error('it never settles');
+    this.#reviewedSubscription = this.subscription;
+    this.#reviewedState = this.desiredState;
     return this;
   }
 
-  /** Whether the sidecar has a reason to look: something has changed, or the day has come that it named. */
+  /** Whether a review is due: something has changed, or the review day has come. */
   get isDue(): boolean {
-    const hasNews = this.subscription !== this.#seenSubscription || this.wish !== this.#seenWish;
+    const hasNews =
+      this.subscription !== this.#reviewedSubscription || this.desiredState !== this.#reviewedState;
     return hasNews || (this.reviewDay !== '' && this.reviewDay <= this.today);
   }
 
   decide(): Verdict {
     const desired = anInstance({
-      desiredState: this.wish,
+      desiredState: this.desiredState,
       subscription: this.subscription,
       companyTimeZone: 'UTC',
     });
@@ -92,7 +94,7 @@ export class Story {
     this.sent.push(...(change.notices ?? []));
   }
 
-  /** Days pass, with a look on each for which the sidecar has a reason. */
+  /** Days pass, with a review on each day on which one is due. */
   pass(days: number): this {
     for (let day = 0; day < days; day++) {
       this.today = addDays(this.today, 1);
@@ -107,8 +109,8 @@ export class Story {
     return this;
   }
 
-  press(wish: DesiredState): this {
-    this.wish = wish;
+  press(desiredState: DesiredState): this {
+    this.desiredState = desiredState;
     return this.settle();
   }
 
@@ -123,20 +125,20 @@ export class Story {
     return this.settle();
   }
 
-  /** The same, and nobody has looked yet. */
+  /** The same, without a review. */
   pay(over: Partial<Period> = {}): void {
     const lineId = 100 + this.subscription.periods.length;
     const period = aPeriod({ lineId, isFirst: false, sold: null, ...over });
     this.subscription = { ...this.subscription, periods: [...this.subscription.periods, period] };
   }
 
-  /** Something happens to the money of a line, the newest unless another is named. */
+  /** The payment status of a line changes, of the newest unless another is named. */
   money(change: Partial<Money>, lineId?: number): this {
     this.moveMoney(change, lineId);
     return this.settle();
   }
 
-  /** The same, and nobody has looked yet. */
+  /** The same, without a review. */
   moveMoney(change: Partial<Money>, lineId = this.subscription.periods.at(-1)?.lineId): void {
     const periods = this.subscription.periods.map((period) =>
       period.lineId === lineId ? { ...period, money: { ...PAID, ...change } } : period,

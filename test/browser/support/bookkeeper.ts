@@ -1,4 +1,4 @@
-import type { ShopWorld } from './shop-world.ts';
+import type { ShopEnvironment } from './shop-environment.ts';
 import { Visitor, type VisitorOptions } from './visitor.ts';
 
 const LOGIN = 'contable';
@@ -19,26 +19,26 @@ export class Bookkeeper {
   }
 
   /** She logs in; her user is made the first time. */
-  static async arrive(world: ShopWorld, options: VisitorOptions): Promise<Bookkeeper> {
-    await ensureUser(world);
-    return Bookkeeper.#logIn(world, options, LOGIN, PASSWORD);
+  static async arrive(env: ShopEnvironment, options: VisitorOptions): Promise<Bookkeeper> {
+    await ensureUser(env);
+    return Bookkeeper.#logIn(env, options, LOGIN, PASSWORD);
   }
 
   /** The manager's administrator, who reads Spanish too. */
-  static async asAdministrator(world: ShopWorld, options: VisitorOptions): Promise<Bookkeeper> {
-    const { rpc, login, password } = world.manager;
+  static async asAdministrator(env: ShopEnvironment, options: VisitorOptions): Promise<Bookkeeper> {
+    const { rpc, login, password } = env.manager;
     const ids = await rpc.call<number[]>('res.users', 'search', [[['login', '=', login]]]);
     await rpc.call('res.users', 'write', [ids, { lang: 'es_ES' }]);
-    return Bookkeeper.#logIn(world, options, login, password);
+    return Bookkeeper.#logIn(env, options, login, password);
   }
 
   static async #logIn(
-    world: ShopWorld,
+    env: ShopEnvironment,
     options: VisitorOptions,
     login: string,
     password: string,
   ): Promise<Bookkeeper> {
-    const visitor = await Visitor.arrive(world, options);
+    const visitor = await Visitor.arrive(env, options);
     const { page } = visitor;
     await visitor.go('/web/login');
     await page.locator('#login').fill(login);
@@ -81,7 +81,7 @@ export class Bookkeeper {
   }
 }
 
-async function ensureUser({ manager }: ShopWorld): Promise<void> {
+async function ensureUser({ manager }: ShopEnvironment): Promise<void> {
   const { rpc } = manager;
   const known = await rpc.read('res.users', [['login', '=', LOGIN]], ['id']);
   if (known.length > 0) return;

@@ -6,7 +6,7 @@ export type Outcome = 'done' | 'pending' | 'cancel' | 'error';
 /** A customer who buys a plan in the Spanish web shop, going by what she reads on the screen. */
 export class Buyer extends Customer {
   /** Menu, shop, product, add to cart, view cart. */
-  async fillCart(plan = this.visitor.world.plan): Promise<void> {
+  async fillCart(plan = this.visitor.env.plan): Promise<void> {
     const { page, visitor } = this;
     await visitor.press('Tienda');
     await page.waitForURL(/\/shop/);
@@ -25,7 +25,7 @@ export class Buyer extends Customer {
   }
 
   /** The same without the detours: a plan's own page, then the cart. */
-  async cartWith(plan = this.visitor.world.plan, quantity = 1): Promise<void> {
+  async cartWith(plan = this.visitor.env.plan, quantity = 1): Promise<void> {
     const { page, visitor } = this;
     await visitor.go(plan.url);
     await page.locator('input[name=add_qty]').fill(String(quantity));

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { ShopWorld } from './shop-world.ts';
+import type { ShopEnvironment } from './shop-environment.ts';
 import { Visitor, type VisitorOptions } from './visitor.ts';
 
 const PASSWORD = 'Una-clave-2026';
@@ -29,17 +29,17 @@ export class Customer {
       name: string,
       email: string,
     ) => T,
-    world: ShopWorld,
+    env: ShopEnvironment,
     options: VisitorOptions & { name?: string },
   ): Promise<T> {
     const { name = 'Panadería Luna', ...visit } = options;
-    return new this(await Visitor.arrive(world, visit), name, `${freeName('cliente')}@example.com`);
+    return new this(await Visitor.arrive(env, visit), name, `${freeName('cliente')}@example.com`);
   }
 
   /** The same customer on another day: another browser, nothing remembered. */
   async comeBack(album: string): Promise<this> {
     const Kind = this.constructor as new (visitor: Visitor, name: string, email: string) => this;
-    return new Kind(await Visitor.arrive(this.visitor.world, { album }), this.name, this.email);
+    return new Kind(await Visitor.arrive(this.visitor.env, { album }), this.name, this.email);
   }
 
   get page() {
@@ -48,7 +48,7 @@ export class Customer {
 
   /** Is given an account and an address by the office, as if she had bought before, and logs in. */
   async logInAsKnown(): Promise<void> {
-    await this.visitor.world.office.account(this.name, this.email, PASSWORD);
+    await this.visitor.env.office.account(this.name, this.email, PASSWORD);
     await this.logIn();
   }
 

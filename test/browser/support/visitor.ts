@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import type { BrowserContext, Locator, Page } from 'playwright-core';
 import { varPath } from '../../../stack/paths.ts';
-import type { ShopWorld } from './shop-world.ts';
+import type { ShopEnvironment } from './shop-environment.ts';
 
 /** A desk's screen and a phone's. */
 const DESK = { width: 1280, height: 900 };
@@ -27,7 +27,7 @@ const present = new Set<Visitor>();
 /** One person with a browser of her own: what she sees is kept as numbered screenshots. */
 export class Visitor {
   readonly page: Page;
-  readonly world: ShopWorld;
+  readonly env: ShopEnvironment;
   /** Messages of failed scripts on the pages she saw. */
   readonly scriptErrors: string[] = [];
   readonly #context: BrowserContext;
@@ -35,8 +35,8 @@ export class Visitor {
   readonly #hasScripts: boolean;
   #shots = 0;
 
-  private constructor(world: ShopWorld, page: Page, folder: string, hasScripts: boolean) {
-    this.world = world;
+  private constructor(env: ShopEnvironment, page: Page, folder: string, hasScripts: boolean) {
+    this.env = env;
     this.page = page;
     this.#context = page.context();
     this.#folder = folder;
@@ -44,12 +44,12 @@ export class Visitor {
     page.on('pageerror', (error) => this.scriptErrors.push(error.message));
   }
 
-  static async arrive(world: ShopWorld, options: VisitorOptions): Promise<Visitor> {
+  static async arrive(env: ShopEnvironment, options: VisitorOptions): Promise<Visitor> {
     const folder = varPath('screenshots', options.album);
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    const context = await world.browser.newContext({
-      baseURL: world.stack.url,
+    const context = await env.browser.newContext({
+      baseURL: env.stack.url,
       viewport: options.viewport ?? DESK,
       locale: options.locale ?? 'es-ES',
       javaScriptEnabled: options.javaScript ?? true,
@@ -63,7 +63,7 @@ export class Visitor {
       async (route) => route.abort(),
     );
     const page = await context.newPage();
-    const visitor = new Visitor(world, page, folder, options.javaScript ?? true);
+    const visitor = new Visitor(env, page, folder, options.javaScript ?? true);
     present.add(visitor);
     return visitor;
   }

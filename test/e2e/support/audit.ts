@@ -1,24 +1,24 @@
 import { expect } from 'chai';
 import { instanceOf, lines } from './docker.ts';
+import { POLL_SECONDS, type TestEnvironment } from './environment.ts';
 import { eventually } from './eventually.ts';
 import { INSTANCE, idOf, type Row, type SubscriptionRow } from './instances.ts';
 import { auditMarks } from './marks.ts';
 import { auditSecrets } from './secrets.ts';
-import { POLL_SECONDS, type World } from './world.ts';
 
 /**
  * The invariants of architecture.md on the real parts: I1-I4 and I6-I8 now, I5 within two polls.
  * Meant for the end of each scenario, when nobody presses anything.
  */
-export async function audit(world: World): Promise<void> {
-  const rows = await world.instances.find([]);
-  await eventually(async () => auditReality(world), 2 * POLL_SECONDS);
-  await quiet(world);
-  await auditUnits(world, rows);
-  await auditMarks(world, await world.instances.find([]));
-  await auditSecrets(world, rows);
-  await auditTwice(world, rows);
-  await world.decoys.expectUntouched();
+export async function audit(env: TestEnvironment): Promise<void> {
+  const rows = await env.instances.find([]);
+  await eventually(async () => auditReality(env), 2 * POLL_SECONDS);
+  await quiet(env);
+  await auditUnits(env, rows);
+  await auditMarks(env, await env.instances.find([]));
+  await auditSecrets(env, rows);
+  await auditTwice(env, rows);
+  await env.decoys.expectUntouched();
 }
 
 interface SoldLine {
@@ -28,13 +28,13 @@ interface SoldLine {
 }
 
 /** I1: one instance for each whole paid unit of an automatic plan, none for what is not paid. */
-async function auditUnits(world: World, rows: Row[]): Promise<void> {
+async function auditUnits(env: TestEnvironment, rows: Row[]): Promise<void> {
   const paid = [
     ['move_id.move_type', '=', 'out_invoice'],
     ['parent_state', '=', 'posted'],
     ['move_id.payment_state', 'in', ['paid', 'in_payment']],
   ];
-  const sold = await world.admin.read<SoldLine>(
+  const sold = await env.admin.read<SoldLine>(
     'account.move.line',
     [
       ...paid,
@@ -57,7 +57,7 @@ async function auditUnits(world: World, rows: Row[]): Promise<void> {
     expect(units, `units of ${line.move_id[1]}`).to.deep.equal(expected);
   }
   const invoices = rows.map((row) => idOf(row.factura_id)).filter(Boolean);
-  const unpaid = await world.admin.read(
+  const unpaid = await env.admin.read(
     'account.move',
     [
       ['id', 'in', invoices],
@@ -69,10 +69,10 @@ async function auditUnits(world: World, rows: Row[]): Promise<void> {
 }
 
 /** I5: what Odoo says is what is. */
-async function auditReality(world: World): Promise<void> {
-  const rows = await world.instances.find([]);
-  const containers = await world.containers();
-  const subscriptions = await world.instances.subscriptions(rows);
+async function auditReality(env: TestEnvironment): Promise<void> {
+  const rows = await env.instances.find([]);
+  const containers = await env.containers();
+  const subscriptions = await env.instances.subscriptions(rows);
   for (const row of rows) {
     const found = containers.filter((it) => instanceOf(it) === row.id);
     const up = found.filter((it) => it.State.Running).length;
@@ -107,29 +107,29 @@ async function auditReality(world: World): Promise<void> {
 }
 
 /** I7: everything once more changes nothing. */
-async function auditTwice(world: World, rows: Row[]): Promise<void> {
-  const before = await everything(world);
+async function auditTwice(env: TestEnvironment, rows: Row[]): Promise<void> {
+  const before = await everything(env);
   const invoices = rows.map((row) => idOf(row.factura_id)).filter(Boolean);
   const ids = rows.filter((row) => row.state !== 'error').map((row) => row.id);
-  expect(await world.sidecar.webhook({ model: INSTANCE, ids })).to.equal(202);
-  expect(await world.sidecar.webhook({ model: 'account.move', ids: invoices })).to.equal(202);
-  await quiet(world);
-  const after = await everything(world);
+  expect(await env.sidecar.webhook({ model: INSTANCE, ids })).to.equal(202);
+  expect(await env.sidecar.webhook({ model: 'account.move', ids: invoices })).to.equal(202);
+  await quiet(env);
+  const after = await everything(env);
   // Only what differs: a list of all instances is too long for a failure that anybody can read.
   expect(onlyIn(after, before), 'after doing everything twice').to.eql(onlyIn(before, after));
 }
 
 /** Waits until the sidecar works on nothing, and Odoo has nothing for it to look at. */
-async function quiet(world: World): Promise<void> {
+async function quiet(env: TestEnvironment): Promise<void> {
   const now = new Date().toISOString().slice(0, 19).replace('T', ' ');
   await eventually(async () => {
-    const due = await world.instances.find([['next_review', '<=', now]]);
+    const due = await env.instances.find([['next_review', '<=', now]]);
     expect(
       due.map(({ id }) => id),
       'instances whose review is due',
     ).to.eql([]);
   });
-  await world.sidecar.idle();
+  await env.sidecar.idle();
 }
 
 /** The lines of `some` that `others` has not. */
@@ -139,18 +139,18 @@ function onlyIn(some: readonly string[], others: readonly string[]): string[] {
 }
 
 /** All that may not change by looking at it again, a line each. */
-async function everything(world: World): Promise<string[]> {
-  const rows = await world.admin.read(
+async function everything(env: TestEnvironment): Promise<string[]> {
+  const rows = await env.admin.read(
     INSTANCE,
     [['state', '!=', 'error']],
     ['write_date', 'state', 'log', 'http_port', 'revision', 'next_review'],
     { context: { active_test: false } },
   );
-  const containers = await world.containers();
-  const find = ['find', world.instancesDir, '-type', 'f', '-name', '*.yml'] as const;
+  const containers = await env.containers();
+  const find = ['find', env.instancesDir, '-type', 'f', '-name', '*.yml'] as const;
   return [
     ...rows.map((row) => JSON.stringify(row)),
     ...containers.map(({ Name, Id, State }) => `${Name} ${Id} ${State.StartedAt}`),
-    ...lines(await world.onHost(...find, '-printf', '%p %i %T@\n')),
+    ...lines(await env.onHost(...find, '-printf', '%p %i %T@\n')),
   ];
 }

@@ -1,10 +1,15 @@
 import { expect } from 'chai';
 import { OdooRpc } from '../../../stack/odoo-rpc.ts';
+import type { TestEnvironment } from './environment.ts';
 import type { Row } from './instances.ts';
-import type { World } from './world.ts';
 
 /** A customer in her own Odoo. */
-export function customerRpc({ stack }: World, row: Row, login: string, password: string): OdooRpc {
+export function customerRpc(
+  { stack }: TestEnvironment,
+  row: Row,
+  login: string,
+  password: string,
+): OdooRpc {
   const database = `ms_${stack.install}_${row.id}`;
   return new OdooRpc({ url: String(row.instance_url), database, login, password });
 }

@@ -1,5 +1,5 @@
+import type { TestEnvironment } from './environment.ts';
 import type { Row } from './instances.ts';
-import type { World } from './world.ts';
 
 /** HTTP status of a page, redirects not followed; 0 when nobody answers. */
 export async function status(url: string): Promise<number> {
@@ -14,7 +14,7 @@ export async function status(url: string): Promise<number> {
 
 /** Logs in to a customer's Odoo as its own login page does. @returns the user's id, 0 when refused */
 export async function logIn(
-  { stack }: World,
+  { stack }: TestEnvironment,
   row: Row,
   login: string,
   password: string,

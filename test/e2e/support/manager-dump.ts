@@ -1,7 +1,7 @@
 import { run } from '../../../stack/run.ts';
 import { quoted, withSql } from '../../../stack/sql.ts';
 import { inContainer } from './docker.ts';
-import type { World } from './world.ts';
+import type { TestEnvironment } from './environment.ts';
 
 const DATABASE = 'manager';
 const FILE = '/tmp/manager.dump';
@@ -9,21 +9,21 @@ const PASSWORDS = '/tmp/manager.pgpass';
 
 /** A dump of the manager's database as operators take one, with Postgres' own tools. */
 export class Dump {
-  readonly #world: World;
+  readonly #env: TestEnvironment;
 
-  private constructor(world: World) {
-    this.#world = world;
+  private constructor(env: TestEnvironment) {
+    this.#env = env;
   }
 
-  static async take(world: World): Promise<Dump> {
-    const dump = new Dump(world);
+  static async take(env: TestEnvironment): Promise<Dump> {
+    const dump = new Dump(env);
     await dump.#run('pg_dump', '--format=custom', `--file=${FILE}`, DATABASE);
     return dump;
   }
 
   /** Puts it in place of the present database, Odoo being down meanwhile. */
   async putBack(): Promise<void> {
-    const { stack } = this.#world;
+    const { stack } = this.#env;
     const { manager } = stack.containers.names;
     await run('docker', ['stop', '--', manager]);
     await withSql(await stack.managerSql(), 'postgres', async (sql) => {
@@ -38,7 +38,7 @@ export class Dump {
 
   /** The password in a file: a command line is everybody's to read. */
   async #run(...command: [string, ...string[]]): Promise<void> {
-    const { stack } = this.#world;
+    const { stack } = this.#env;
     const { user, password } = await stack.managerSql();
     const { managerDb } = stack.containers.names;
     const input = `*:*:*:${user}:${password}\n`;

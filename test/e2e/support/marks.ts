@@ -2,47 +2,51 @@ import { basename } from 'node:path';
 import { expect } from 'chai';
 import { withSql } from '../../../stack/sql.ts';
 import { type Container, instanceOf, lines, namesWith } from './docker.ts';
+import type { TestEnvironment } from './environment.ts';
 import { isPurged, type Row } from './instances.ts';
-import type { World } from './world.ts';
 
 /** I2, I3, I4, I10: what carries our install id belongs to a known instance, to one alone, and data stays where they belong. */
-export async function auditMarks(world: World, rows: Row[]): Promise<void> {
+export async function auditMarks(env: TestEnvironment, rows: Row[]): Promise<void> {
   const ids = new Set(rows.map((row) => row.id));
-  const { install } = world.stack;
-  const containers = await world.containers();
+  const { install } = env.stack;
+  const containers = await env.containers();
   for (const container of containers) {
     const id = instanceOf(container);
     expect(ids.has(id), `${container.Name} belongs to instance ${id}`).to.equal(true);
     expect(container.Name).to.match(new RegExp(`^/ms-${install}-${id}-(odoo|db)$`));
-    expectOwnMounts(world, container, id);
+    expectOwnMounts(env, container, id);
   }
-  await auditNetworks(world);
+  await auditNetworks(env);
   const volumes = await namesWith('volume', `microsaas.install=${install}`);
   const stacks = ['manager-db', 'manager-files', 'tenant-db'].map((it) => `ms-${install}-${it}`);
   expect(volumes.sort(), 'volumes').to.deep.equal(stacks);
   auditPorts(rows, containers);
-  await auditFolders(world, rows, ids);
-  await auditDatabases(world, rows, ids);
+  await auditFolders(env, rows, ids);
+  await auditDatabases(env, rows, ids);
   await auditIdentities(
-    world,
+    env,
     rows.filter((row) => row.was_ready && !isPurged(row)),
     containers,
   );
 }
 
 /** I10: directory, database and containers of each instance bear its mark. */
-async function auditIdentities(world: World, rows: Row[], containers: Container[]): Promise<void> {
-  const { install } = world.stack;
-  const marks = await directoryMarks(world);
+async function auditIdentities(
+  env: TestEnvironment,
+  rows: Row[],
+  containers: Container[],
+): Promise<void> {
+  const { install } = env.stack;
+  const marks = await directoryMarks(env);
   for (const { id, identity } of rows) {
     expect(marks.get(id), `mark of the directory of ${id}`).to.equal(identity);
     for (const container of containers.filter((it) => instanceOf(it) === id))
       expect(container.Config.Labels['microsaas.identity'], container.Name).to.equal(identity);
   }
-  const comments = await withSql(await world.stack.tenantSql(), 'postgres', (sql) =>
+  const comments = await withSql(await env.stack.tenantSql(), 'postgres', (sql) =>
     sql(`SELECT datname, shobj_description(oid, 'pg_database') AS comment FROM pg_database`),
   );
-  for (const row of rows.filter((it) => !world.hasOwnDatabase(it))) {
+  for (const row of rows.filter((it) => !env.hasOwnDatabase(it))) {
     const found = comments.find(({ datname }) => datname === `ms_${install}_${row.id}`);
     const mark = { install, identity: row.identity };
     expect(JSON.parse(String(found?.['comment'])), `mark of ${row.id}`).to.deep.equal(mark);
@@ -50,11 +54,11 @@ async function auditIdentities(world: World, rows: Row[], containers: Container[
 }
 
 /** The identity that each instance's directory is marked with, by number. */
-async function directoryMarks(world: World): Promise<Map<number, string>> {
+async function directoryMarks(env: TestEnvironment): Promise<Map<number, string>> {
   const depth = ['-mindepth', '2', '-maxdepth', '2', '-name', 'identity.json'] as const;
   // A record separator before each: what follows it is the folder, and from the next line on the mark.
   const print = ['-printf', '\\036%h\\n', '-exec', 'cat', '--', '{}', ';'] as const;
-  const found = await world.onHost('find', world.instancesDir, ...depth, ...print);
+  const found = await env.onHost('find', env.instancesDir, ...depth, ...print);
   const marks = found.split('\x1e').slice(1);
   return new Map(
     marks.map((mark) => {
@@ -65,8 +69,8 @@ async function directoryMarks(world: World): Promise<Map<number, string>> {
   );
 }
 
-function expectOwnMounts(world: World, container: Container, id: number): void {
-  const { dataDir, tenantSocketDir } = world.stack.files;
+function expectOwnMounts(env: TestEnvironment, container: Container, id: number): void {
+  const { dataDir, tenantSocketDir } = env.stack.files;
   for (const mount of container.Mounts) {
     const what = `${container.Name} mounts ${mount.Source}`;
     expect(mount.Type, what).to.equal('bind');
@@ -77,8 +81,8 @@ function expectOwnMounts(world: World, container: Container, id: number): void {
   }
 }
 
-async function auditNetworks(world: World): Promise<void> {
-  const { install, containers } = world.stack;
+async function auditNetworks(env: TestEnvironment): Promise<void> {
+  const { install, containers } = env.stack;
   const networks = await namesWith('network', `microsaas.install=${install}`);
   const unexpected = networks.filter(
     (name) => name !== containers.network && !new RegExp(`^ms-${install}-net-\\d+$`).test(name),
@@ -100,17 +104,17 @@ function auditPorts(rows: Row[], containers: Container[]): void {
   }
 }
 
-async function auditFolders(world: World, rows: Row[], ids: Set<number>): Promise<void> {
+async function auditFolders(env: TestEnvironment, rows: Row[], ids: Set<number>): Promise<void> {
   const depth = ['-mindepth', '1', '-maxdepth', '1', '-printf', '%f\n'] as const;
-  const names = lines(await world.onHost('find', world.instancesDir, ...depth)).map(Number);
+  const names = lines(await env.onHost('find', env.instancesDir, ...depth)).map(Number);
   for (const name of names) expect(ids.has(name), `folder of instance ${name}`).to.equal(true);
   for (const row of rows.filter((it) => it.was_ready))
     expect(names.includes(row.id), `folder of instance ${row.id}`).to.equal(!isPurged(row));
 }
 
-async function auditDatabases(world: World, rows: Row[], ids: Set<number>): Promise<void> {
-  const ours = `^ms_${world.stack.install}_`;
-  const server = await world.stack.tenantSql();
+async function auditDatabases(env: TestEnvironment, rows: Row[], ids: Set<number>): Promise<void> {
+  const ours = `^ms_${env.stack.install}_`;
+  const server = await env.stack.tenantSql();
   const { databases, roles } = await withSql(server, 'postgres', async (sql) => ({
     databases: await sql(
       'SELECT datname, pg_get_userbyid(datdba) AS owner FROM pg_database WHERE datname ~ $1',
@@ -122,7 +126,7 @@ async function auditDatabases(world: World, rows: Row[], ids: Set<number>): Prom
     ),
   }));
   const number = (name: unknown) => /_(\d+)$/.exec(String(name))?.[1];
-  const isDecoy = (name: unknown) => name === `ms_${world.stack.install}_1_backup`;
+  const isDecoy = (name: unknown) => name === `ms_${env.stack.install}_1_backup`;
   const isTemplate = (name: unknown) => /_t_[0-9a-f]{16}(_spare(_new)?)?$/.test(String(name));
   const present = databases.filter((it) => !isTemplate(it['datname']) && !isDecoy(it['datname']));
   for (const { datname, owner } of present) {
@@ -136,8 +140,8 @@ async function auditDatabases(world: World, rows: Row[], ids: Set<number>): Prom
     expect(isKnown, `role ${rolname}`).to.equal(true);
   }
   const names = new Set(present.map((it) => it['datname']));
-  for (const row of rows.filter((it) => it.was_ready && !world.hasOwnDatabase(it))) {
-    const name = `ms_${world.stack.install}_${row.id}`;
+  for (const row of rows.filter((it) => it.was_ready && !env.hasOwnDatabase(it))) {
+    const name = `ms_${env.stack.install}_${row.id}`;
     expect(names.has(name), `data of ${row.id}`).to.equal(!isPurged(row));
     const isRole = roles.some(({ rolname }) => rolname === name);
     expect(isRole, `role of ${row.id}`).to.equal(!isPurged(row));

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { expect } from 'chai';
+import type { TestEnvironment } from './environment.ts';
 import { INSTANCE } from './instances.ts';
-import type { World } from './world.ts';
 
 /** What the form suggests when a name is typed. */
-export async function suggestedPorts({ bookkeeper }: World, name: string) {
+export async function suggestedPorts({ bookkeeper }: TestEnvironment, name: string) {
   const fields = { name: {}, http_port: {}, longpolling_port: {} };
   const { value } = await bookkeeper.call<{
     value: { http_port: number; longpolling_port: number };

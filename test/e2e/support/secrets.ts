@@ -3,8 +3,8 @@ import { run } from '../../../stack/run.ts';
 import { withSql } from '../../../stack/sql.ts';
 import { environments } from './command-lines.ts';
 import { lines } from './docker.ts';
+import type { TestEnvironment } from './environment.ts';
 import { isPurged, type Row } from './instances.ts';
-import type { World } from './world.ts';
 
 /** Tables of the manager that must know no instance's secret, as text. */
 const TABLES = [
@@ -13,25 +13,25 @@ const TABLES = [
 ];
 
 /** I6: secrets lie in files that nobody else may read, and nowhere else. */
-export async function auditSecrets(world: World, rows: Row[]): Promise<void> {
-  await auditModes(world);
-  const own = await instanceSecrets(world);
+export async function auditSecrets(env: TestEnvironment, rows: Row[]): Promise<void> {
+  await auditModes(env);
+  const own = await instanceSecrets(env);
   const stack = await Promise.all(
     ['api-key', 'webhook-secret', 'postgres-password'].map(async (name) => ({
       where: `sidecar/${name}`,
-      value: (await world.stack.files.read(`sidecar/${name}`)) ?? '',
+      value: (await env.stack.files.read(`sidecar/${name}`)) ?? '',
     })),
   );
-  const ofManager = await managerText(world);
+  const ofManager = await managerText(env);
   expectNone(own, { 'the manager’s database': ofManager });
-  const names = (await world.containers()).map((it) => it.Name.slice(1));
-  const all = [...names, ...Object.values(world.stack.containers.names)];
+  const names = (await env.containers()).map((it) => it.Name.slice(1));
+  const all = [...names, ...Object.values(env.stack.containers.names)];
   const inspected = await run('docker', ['container', 'inspect', '--', ...all]);
   expectNone([...own, ...stack], {
     'docker inspect': inspected,
-    'a command line': world.commandLines.seen,
+    'a command line': env.commandLines.seen,
     'an environment': environments(),
-    'the sidecar’s log': await world.sidecar.output(),
+    'the sidecar’s log': await env.sidecar.output(),
     ...(await containerLogs(names)),
   });
   expect(own.length, 'secrets looked for').to.be.at.least(
@@ -50,27 +50,27 @@ function expectNone(secrets: Secret[], places: Record<string, string>): void {
       if (value !== '' && text.includes(value)) expect.fail(`${place} shows ${where}`);
 }
 
-async function auditModes(world: World): Promise<void> {
+async function auditModes(env: TestEnvironment): Promise<void> {
   const print = ['-type', 'f', '-printf', '%m %p\n'] as const;
   const secret = ['(', '-path', '*/secrets/*', '-o', '-name', '*.conf', ')'] as const;
-  for (const line of lines(await world.onHost('find', world.instancesDir, ...secret, ...print)))
+  for (const line of lines(await env.onHost('find', env.instancesDir, ...secret, ...print)))
     expect(line).to.match(/^600 /);
-  const dataDir = world.stack.files.dataDir;
+  const dataDir = env.stack.files.dataDir;
   const open = ['-path', `${dataDir}/archives`, '-perm', '/077'] as const;
-  expect(await world.onHost('find', dataDir, '-maxdepth', '1', ...open), 'archives').to.equal('');
+  expect(await env.onHost('find', dataDir, '-maxdepth', '1', ...open), 'archives').to.equal('');
 }
 
-async function instanceSecrets(world: World): Promise<Secret[]> {
-  const files = ['find', world.instancesDir, '-path', '*/secrets/*', '-type', 'f'] as const;
-  const found = lines(await world.onHost(...files, '-exec', 'grep', '-H', '', '{}', '+'));
+async function instanceSecrets(env: TestEnvironment): Promise<Secret[]> {
+  const files = ['find', env.instancesDir, '-path', '*/secrets/*', '-type', 'f'] as const;
+  const found = lines(await env.onHost(...files, '-exec', 'grep', '-H', '', '{}', '+'));
   return found.map((line) => {
     const [where = '', value = ''] = line.split(':');
     return { where, value };
   });
 }
 
-async function managerText(world: World): Promise<string> {
-  return withSql(await world.stack.managerSql(), 'manager', async (sql) => {
+async function managerText(env: TestEnvironment): Promise<string> {
+  return withSql(await env.stack.managerSql(), 'manager', async (sql) => {
     const texts: string[] = [];
     for (const table of TABLES) {
       const found = await sql(`SELECT string_agg(t::text, E'\\n') AS text FROM ${table} t`);

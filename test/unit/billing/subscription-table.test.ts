@@ -15,13 +15,13 @@ describe('Every state, event and setting', () => {
           const { grace } = story.subscription.terms;
           if (story.runs && startDay)
             expect(daysBetween(endDay, story.today), `${event}: days unpaid`).to.be.at.most(grace);
-          if (suspendedAt && !dataRemovedAt && story.wish !== 'removed')
+          if (suspendedAt && !dataRemovedAt && story.desiredState !== 'removed')
             expect(reason, `${event}: why it is suspended`).not.to.equal('');
-          if (story.wish === 'stopped') expect(story.runs, event).to.equal(false);
+          if (story.desiredState === 'stopped') expect(story.runs, event).to.equal(false);
           if (dataRemovedAt) expect(story.archives, `${event}: archives`).to.equal(1);
           const sent = story.sent.map(noticeKey);
           expect(new Set(sent).size, `${event}: each notice once`).to.equal(sent.length);
-          expect(story.look(), `${event}: ${state}, and nothing more to do`).to.equal(false);
+          expect(story.review(), `${event}: ${state}, and nothing more to do`).to.equal(false);
         }
       });
 });

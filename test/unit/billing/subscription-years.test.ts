@@ -38,11 +38,11 @@ function happen(story: Story, { isFaithful, stopsByHand }: Habits, random: () =>
     const lost = periods.find((period) => !isPaid(period));
     if (random() < 0.05 && lost) story.moveMoney({}, lost.lineId);
     if (random() < 0.0005) story.subscription = { ...story.subscription, state: 'cancelled' };
-    if (random() < 0.0005) story.wish = 'removed';
-    else if (story.wish === 'removed' && random() < 0.03) story.wish = 'running';
+    if (random() < 0.0005) story.desiredState = 'removed';
+    else if (story.desiredState === 'removed' && random() < 0.03) story.desiredState = 'running';
   }
-  if (stopsByHand && random() < 0.02 && story.wish !== 'removed')
-    story.wish = story.wish === 'running' ? 'stopped' : 'running';
+  if (stopsByHand && random() < 0.02 && story.desiredState !== 'removed')
+    story.desiredState = story.desiredState === 'running' ? 'stopped' : 'running';
 }
 
 function isPaid({ money }: Period): boolean {
@@ -71,7 +71,8 @@ function brokenService(story: Story, { isFaithful, stopsByHand }: Habits): strin
   }
   if (!startDay) return '';
   if (story.runs && daysBetween(endDay, story.today) > terms.grace) return 'runs unpaid past grace';
-  if (!story.runs && endDay >= story.today && story.wish === 'running') return 'paid for, and down';
+  if (!story.runs && endDay >= story.today && story.desiredState === 'running')
+    return 'paid for, and down';
   const isServed = state === 'active' || state === 'expiring_soon';
   return isFaithful && !stopsByHand && !isServed ? `faithful, and ${state}` : '';
 }

@@ -446,15 +446,15 @@ describe('The ladder', () => {
 
   it('takes one rung a look, and counts each from the one before', () => {
     const story = begun().sleep(400);
-    while (story.look() && !story.subscription.suspendedAt);
+    while (story.review() && !story.subscription.suspendedAt);
     story.settle();
     expect(story.subscription.finalNoticeAt, 'not in the same night').to.equal(null);
     story.sleep(400).settle();
     expect(story.subscription.finalNoticeAt).to.not.equal(null);
     expect(story.archives, 'a week after the final notice, whenever that was').to.equal(0);
-    story.sleep(7).look();
+    story.sleep(7).review();
     expect([story.archives, story.subscription.dataRemovedAt]).to.deep.equal([1, null]);
-    story.look();
+    story.review();
     expect(story.subscription.dataRemovedAt).to.not.equal(null);
   });
 
@@ -489,7 +489,7 @@ describe('The ladder', () => {
 
   it('tells no customer of the removal of what never ran, but a person that it was paid', () => {
     const story = new Story();
-    story.wish = 'removed';
+    story.desiredState = 'removed';
     story.subscription = { ...story.subscription, suspendedAt: new Date('2026-01-10T12:00:00Z') };
     expect(kinds(story.settle().pass(31))).to.deep.equal(['paidAfterRemoval']);
   });
@@ -521,9 +521,9 @@ describe('The ladder', () => {
   it('with no days at all still takes a rung a look', () => {
     const story = begun({ notice: 0, grace: 0, retention: 0, finalNotice: 0 }).sleep(31);
     const rungs = [];
-    for (let look = 0; look < 6; look++) {
+    for (let review = 0; review < 6; review++) {
       rungs.push(story.decide().stage);
-      story.look();
+      story.review();
     }
     expect(rungs).to.deep.equal(['suspend', 'finalNotice', 'archive', 'remove', null, null]);
   });
@@ -595,7 +595,7 @@ describe('Money that is missing for a while', () => {
   it('waits no less before the first start', () => {
     const story = new Story();
     story.moveMoney({ paymentState: 'not_paid' });
-    story.wish = 'stopped'; // it has not answered yet
+    story.desiredState = 'stopped'; // it has not answered yet
     expect(story.settle().subscription).to.include({ suspendedAt: null, reason: '' });
     expect(story.pass(1).subscription.reason).to.equal('Refunded');
   });

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { literal, withSql } from '../../../stack/sql.ts';
+import type { TestEnvironment } from './environment.ts';
 import { eventually } from './eventually.ts';
 import { isPurged, SUBSCRIPTION, type SubscriptionRow } from './instances.ts';
-import type { World } from './world.ts';
 
 type Known = Pick<SubscriptionRow, 'id'>;
 
@@ -15,13 +15,17 @@ export function dayFromNow(days: number): string {
 }
 
 /** Makes a subscription one that is paid until so many days after today, as a manager may. */
-export async function paidUntil({ admin }: World, { id }: Known, days: number): Promise<void> {
+export async function paidUntil(
+  { admin }: TestEnvironment,
+  { id }: Known,
+  days: number,
+): Promise<void> {
   await admin.call(SUBSCRIPTION, 'write', [[id], { fecha_fin: dayFromNow(days) }]);
 }
 
 /** Days pass since a rung was taken: its recorded moment moves back, and the sidecar looks again. */
 export async function passSince(
-  { stack }: World,
+  { stack }: TestEnvironment,
   { id }: Known,
   moment: Moment,
   days: number,
@@ -49,13 +53,13 @@ export async function passSince(
 }
 
 /** Waits until the customer was told for the last time, and then the days pass that this gives. */
-export async function passFinalNotice(world: World, id: number): Promise<void> {
+export async function passFinalNotice(env: TestEnvironment, id: number): Promise<void> {
   const subscription = await eventually(async () => {
-    const told = await world.instances.subscription({ id });
+    const told = await env.instances.subscription({ id });
     expect(told.final_notice_at, 'told for the last time').to.be.a('string');
     return told;
   });
-  await passSince(world, subscription, 'final_notice_at', 7);
+  await passSince(env, subscription, 'final_notice_at', 7);
 }
 
 export interface Mail {
@@ -64,7 +68,7 @@ export interface Mail {
 }
 
 /** What the customer was sent about a subscription, oldest first. Nothing leaves the tests' manager. */
-export async function mailsAbout({ admin }: World, { id }: Known): Promise<Mail[]> {
+export async function mailsAbout({ admin }: TestEnvironment, { id }: Known): Promise<Mail[]> {
   // The welcome is a message on no record, so the notices say which mails there were.
   const about = [['subscription_id', '=', id]];
   const notices = await admin.read<{ mail_id: [number, string] | false }>(
@@ -82,7 +86,7 @@ export async function mailsAbout({ admin }: World, { id }: Known): Promise<Mail[
 }
 
 /** The renewal invoice that *Renew* opens. */
-export async function renewal({ bookkeeper }: World, { id }: Known): Promise<number> {
+export async function renewal({ bookkeeper }: TestEnvironment, { id }: Known): Promise<number> {
   const action = await bookkeeper.call<{ res_model: string; res_id: number }>(
     SUBSCRIPTION,
     'action_renovar',
@@ -93,9 +97,9 @@ export async function renewal({ bookkeeper }: World, { id }: Known): Promise<num
 }
 
 /** The customer renews: the invoice is confirmed, where it was not, and paid. */
-export async function payRenewal(world: World, subscription: Known): Promise<void> {
-  const { admin, shop } = world;
-  const invoice = await renewal(world, subscription);
+export async function payRenewal(env: TestEnvironment, subscription: Known): Promise<void> {
+  const { admin, shop } = env;
+  const invoice = await renewal(env, subscription);
   const domain = [['id', '=', invoice]];
   const [move] = await admin.read('account.move', domain, ['state']);
   if (move?.['state'] === 'draft') await shop.post(invoice);
@@ -103,14 +107,14 @@ export async function payRenewal(world: World, subscription: Known): Promise<voi
 }
 
 /** Waits until nothing but its archive is left of an instance. @returns the archive's name */
-export async function purged(world: World, id: number): Promise<string> {
+export async function purged(env: TestEnvironment, id: number): Promise<string> {
   return eventually(async () => {
-    const row = await world.instances.row(id);
+    const row = await env.instances.row(id);
     const shown = `${row.state} ${row.reason} ${row.phase_message}\n${row.log}`;
     expect(isPurged(row), shown).to.equal(true);
     expect(row).to.include({ active: false, http_port: 0, longpolling_port: 0 });
-    expect(await world.containersOf(id)).to.deep.equal([]);
-    const { archive } = await world.instances.subscription(row);
+    expect(await env.containersOf(id)).to.deep.equal([]);
+    const { archive } = await env.instances.subscription(row);
     expect(archive).to.be.a('string');
     return String(archive);
   });

@@ -24,7 +24,7 @@ export const UNITS_PER_LINE = 3;
 const BOOKKEEPER = { login: 'bookkeeper@example.com', password: 'bookkeeper-of-the-tests' };
 
 /** A manager with its sidecar in a container, both afresh, and the people who use them. */
-export class World {
+export class TestEnvironment {
   readonly stack: ManagerStack;
   readonly sidecar: Sidecar;
   readonly decoys: Decoys;
@@ -53,20 +53,20 @@ export class World {
   }
 
   /** Brings everything up; nothing of an earlier run is left but its template databases. */
-  static async start(): Promise<World> {
+  static async start(): Promise<TestEnvironment> {
     const sidecarImage = await ensureSidecarImage();
     const stack = await startTestStack({ databases: 'one', sidecarImage });
     await discardInstances(stack);
     await stack.connectSidecar();
     await configure(stack);
     const { rpc } = await stack.manager();
-    const world = new World(stack, rpc, await mkdtemp(join(tmpdir(), 'microsaas-git-')));
-    await world.decoys.plant();
-    await world.git.start();
+    const env = new TestEnvironment(stack, rpc, await mkdtemp(join(tmpdir(), 'microsaas-git-')));
+    await env.decoys.plant();
+    await env.git.start();
     await makeBookkeeper(rpc);
-    world.commandLines.watch();
+    env.commandLines.watch();
     await stack.startSidecar();
-    return world;
+    return env;
   }
 
   /** Where the instances' folders lie. */

@@ -9,7 +9,7 @@ import { shopStack } from '../../support/shop-stack.ts';
 import { Office, type SoldPlan } from './office.ts';
 
 /** A manager with its web shop open and its sidecar running, and a real browser to walk in with. */
-export interface ShopWorld {
+export interface ShopEnvironment {
   readonly stack: ManagerStack;
   readonly manager: ManagerDatabase;
   readonly office: Office;
@@ -29,18 +29,18 @@ const QUIETLY = [
   '--disable-sync',
 ];
 
-let opening: Promise<ShopWorld> | undefined;
+let opening: Promise<ShopEnvironment> | undefined;
 
 /**
  * The one shop that all browser tests of a run share: Odoo with 75 modules is too dear to have one for each.
  * Every test brings its own customers.
  */
-export async function shopWorld(): Promise<ShopWorld> {
+export async function shopEnvironment(): Promise<ShopEnvironment> {
   opening ??= open((line) => sayToTerminal(`    ${line}`));
   return opening;
 }
 
-async function open(say: Say): Promise<ShopWorld> {
+async function open(say: Say): Promise<ShopEnvironment> {
   const executablePath = await ensureChromium(say);
   const stack = await shopStack(say);
   await stack.startManager();
@@ -55,7 +55,7 @@ async function open(say: Say): Promise<ShopWorld> {
 }
 
 /** Removes the customers' instances and closes the shop until the next run. */
-async function close({ stack, manager, browser }: ShopWorld): Promise<void> {
+async function close({ stack, manager, browser }: ShopEnvironment): Promise<void> {
   await browser.close();
   const instances = await manager.rpc.read<{ id: number }>('odoo.docker.instance', [], ['id']);
   const ids = instances.map(({ id }) => id);
