@@ -33,7 +33,7 @@ describe("the bookkeeper's screens", function () {
 
   after(async () => carmen?.visitor.leave());
 
-  it('an instance: its form shows each step of a restart by itself, and the end of it', async () => {
+  it('the form of an instance shows the steps of a restart without a reload', async () => {
     const { page, visitor } = carmen;
     await carmen.open('odoo.docker.instance', instance.id);
     await visitor.shot('instance');
@@ -48,7 +48,7 @@ describe("the bookkeeper's screens", function () {
     }
   });
 
-  it('instances as a list and as a board, by state', async () => {
+  it('show instances as a list and as a kanban board by state', async () => {
     const { page, visitor } = carmen;
     await visitor.go('/odoo/action-micro_saas.odoo_docker_instance_action');
     await page.locator('.o_list_view .o_data_row').first().waitFor();
@@ -58,7 +58,7 @@ describe("the bookkeeper's screens", function () {
     await visitor.shot('instances-board');
   });
 
-  it('an invoice with its counters', async () => {
+  it('show an invoice with its counters', async () => {
     const { page, visitor } = carmen;
     await carmen.open('account.move', instance.factura_id[0]);
     const counter = page.locator('button[name=action_ver_instancias]').filter({ visible: true });
@@ -68,7 +68,7 @@ describe("the bookkeeper's screens", function () {
     await visitor.labelled(/^Reiniciar$/).waitFor();
   });
 
-  it('subscriptions, plans and settings', async () => {
+  it('show subscriptions, plans and settings', async () => {
     const { page, visitor } = carmen;
     await visitor.go('/odoo/action-micro_saas.microsaas_subscription_action');
     await page.locator('.o_data_row').first().waitFor();
@@ -86,7 +86,7 @@ describe("the bookkeeper's screens", function () {
     expect(visitor.scriptErrors).to.deep.equal([]);
   });
 
-  it('settings, as the administrator has them', async () => {
+  it('show the settings of an administrator', async () => {
     const admin = await Bookkeeper.asAdministrator(env, { album: 'backend-settings' });
     const { page, visitor } = admin;
     await visitor.go('/odoo/action-micro_saas.res_config_settings_action');

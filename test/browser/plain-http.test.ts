@@ -5,7 +5,7 @@ import { freeName } from './support/customer.ts';
 import { type ShopEnvironment, shopEnvironment } from './support/shop-environment.ts';
 import { Visitor } from './support/visitor.ts';
 
-/** Somebody's HTTP client: cookies, forms and JSON, no browser. */
+/** An HTTP client with cookies, forms and JSON, without a browser. */
 class Client {
   readonly #url: string;
   readonly #cookies = new Map<string, string>();
@@ -64,7 +64,7 @@ describe('the shop without JavaScript', function () {
     env = await shopEnvironment();
   });
 
-  it('sells a plan over plain HTTP to somebody unknown who chooses no name', async () => {
+  it('sells a plan to an unknown visitor who chooses no name', async () => {
     const client = new Client(env.stack.url);
     const { rpc } = env.manager;
     const email = `plain-${Date.now()}@example.com`;
@@ -138,7 +138,7 @@ describe('the shop without JavaScript', function () {
     }, 120);
   });
 
-  it('keeps a name sent by the plain form of the cart, and says there what is wrong with it', async () => {
+  it('keeps a name sent by the plain form of the cart, and shows there what is wrong with it', async () => {
     const buyer = await Buyer.arrive(env, { album: 'without-javascript-cart' });
     await buyer.logInAsKnown();
     await buyer.cartWith();

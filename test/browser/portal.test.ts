@@ -32,7 +32,7 @@ describe("the customer's own page, on a phone", function () {
     }
   });
 
-  it('restarts, and shows it without a reload', async () => {
+  it('restarts the instance, and shows it without a reload', async () => {
     const { page, visitor } = buyer;
     await visitor.go(`/my/instances/${id}`);
     await visitor.press('Reiniciar');
@@ -48,7 +48,7 @@ describe("the customer's own page, on a phone", function () {
     await visitor.shot('restarted');
   });
 
-  it('renews: an invoice to pay at once, the same one when asked again', async () => {
+  it('renews: opens an invoice to pay, the same one when pressed again', async () => {
     const { page, visitor } = buyer;
     const links = [];
     for (let time = 0; time < 2; time += 1) {
@@ -64,7 +64,7 @@ describe("the customer's own page, on a phone", function () {
     await visitor.labelled(/^Pagar$/).waitFor();
   });
 
-  it('speaks English too', async () => {
+  it('is available in English too', async () => {
     const { visitor } = buyer;
     const shutEnglish = await env.office.openEnglish();
     try {

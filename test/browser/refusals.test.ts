@@ -6,14 +6,14 @@ import { Buyer, type Outcome } from './support/buyer.ts';
 import { freeName } from './support/customer.ts';
 import { type ShopEnvironment, shopEnvironment } from './support/shop-environment.ts';
 
-/** What the order says while there is no money, and what she is told to do about it. */
+/** What the order shows without a payment, and what it tells the customer to do. */
 const WITHOUT_MONEY: Record<Exclude<Outcome, 'done'>, RegExp> = {
   pending: /El pago está pendiente/,
   cancel: /El pago se abandonó/,
   error: /El pago fue rechazado/,
 };
 
-describe('what the shop refuses, and what it serves all the same', function () {
+describe('what the shop refuses and accepts', function () {
   this.timeout(300_000);
   let env: ShopEnvironment;
   let buyer: Buyer;
@@ -25,7 +25,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
 
   afterEach(async () => buyer?.visitor.leave());
 
-  /** A customer with an account and one plan in her cart. */
+  /** A customer with an account and one plan in their cart. */
   async function withCart(album: string, quantity = 1): Promise<Buyer> {
     buyer = await Buyer.arrive(env, { album });
     await buyer.logInAsKnown();
@@ -33,7 +33,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
     return buyer;
   }
 
-  it('says at once that a name is reserved or badly written, and offers a free one', async () => {
+  it('refuses a reserved or malformed name at once, and offers a free one', async () => {
     const { visitor, page } = await withCart('refused-names');
     const field = buyer.nameField();
     await field.pressSequentially('admin');
@@ -50,7 +50,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
     await visitor.sees('Un nombre tiene de 3 a 40 caracteres.');
   });
 
-  it('gives a name to one of two carts, and asks the other again', async () => {
+  it('gives a name to one of two carts, and asks the other for another one', async () => {
     const name = freeName('dos');
     const first = await Buyer.arrive(env, { album: 'same-name-first' });
     await first.logInAsKnown();
@@ -62,7 +62,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
     await second.visitor.sees(`«${name}» ya está ocupado.`);
     await second.chooseName(name);
     await second.checkOut();
-    // Asked again: not one step further with a name that belongs to another cart.
+    // The checkout does not continue with a name that belongs to another cart.
     await second.page.waitForURL(/\/shop\/cart/);
     await second.visitor.sees(`«${name}» ya está ocupado.`);
     await second.visitor.shot('asked-again');
@@ -73,7 +73,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
     await first.visitor.leave();
   });
 
-  it('takes a name from a cart forgotten for hours, and tells that cart when it comes to pay', async () => {
+  it('takes a name from a cart abandoned for hours, and tells that cart at checkout', async () => {
     const name = freeName('olvidado');
     const first = await Buyer.arrive(env, { album: 'forgotten-cart' });
     await first.logInAsKnown();
@@ -81,7 +81,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
     await first.chooseName(name);
     await first.checkOut();
     await first.page.waitForURL(/\/shop\/payment/);
-    // Nobody writes that by hand.
+    // Not writable by users.
     await withSql(await env.stack.managerSql(), env.manager.name, (sql) =>
       sql(`UPDATE microsaas_instance_name SET chosen_at = '2026-01-01' WHERE name = $1`, [name]),
     );
@@ -97,7 +97,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
   });
 
   for (const [outcome, sentence] of Object.entries(WITHOUT_MONEY)) {
-    it(`creates nothing when the payment ends as “${outcome}”, and the order says what is missing`, async () => {
+    it(`creates nothing when the payment ends as “${outcome}”, and the order shows what is missing`, async () => {
       const { visitor, email } = await withCart(`payment-${outcome}`);
       await buyer.checkOut();
       await buyer.payOnline(outcome as Outcome);
@@ -117,7 +117,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
     });
   }
 
-  it('makes three instances with three names of a quantity of three', async () => {
+  it('creates three instances with three names for a quantity of three', async () => {
     const { visitor, email } = await withCart('quantity-three', 3);
     const name = freeName('tres');
     await buyer.chooseName(name, 2);
@@ -133,7 +133,7 @@ describe('what the shop refuses, and what it serves all the same', function () {
     await visitor.shot('three');
   });
 
-  it('serves an order whose plan is archived between cart and payment', async () => {
+  it('delivers an order whose plan is archived between cart and payment', async () => {
     const plan = await env.office.newPlan('Odoo de temporada');
     buyer = await Buyer.arrive(env, { album: 'archived-plan' });
     await buyer.logInAsKnown();

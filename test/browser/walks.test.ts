@@ -4,7 +4,7 @@ import { Buyer } from './support/buyer.ts';
 import { freeName } from './support/customer.ts';
 import { type ShopEnvironment, shopEnvironment } from './support/shop-environment.ts';
 
-describe("the seed's walk, from the shop to the customer's own Odoo", function () {
+describe("from the shop to the customer's own Odoo", function () {
   this.timeout(300_000);
   let env: ShopEnvironment;
   let luna: Buyer;
@@ -17,7 +17,7 @@ describe("the seed's walk, from the shop to the customer's own Odoo", function (
 
   after(async () => luna?.visitor.leave());
 
-  it('a: somebody new signs up, buys, gives her billing data and pays online', async () => {
+  it('a: a new customer signs up, buys, enters billing data and pays online', async () => {
     const name = freeName('luna');
     await luna.signUp();
     await luna.fillCart();
@@ -32,7 +32,7 @@ describe("the seed's walk, from the shop to the customer's own Odoo", function (
     expect(luna.visitor.scriptErrors).to.deep.equal([]);
   });
 
-  it('b: she comes back, is asked for no address, and her second Odoo gets a suggested name', async () => {
+  it('b: the same customer buys again, is asked for no address, and the second Odoo gets a suggested name', async () => {
     const back = await luna.comeBack('b-returning-buyer');
     await back.logIn();
     await back.fillCart();

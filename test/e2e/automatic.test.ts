@@ -32,7 +32,7 @@ chapter('a paid invoice becomes running instances', () => {
     for (const row of rows) await expectUsable(env, row);
   });
 
-  scenario('the administrator logs in with what the operator is told', async (env) => {
+  scenario('the administrator logs in with what microsaas secret prints', async (env) => {
     const [row] = rows;
     if (!row) throw new Error('nothing was sold');
     const { url, login, password } = await env.sidecar.secret(row.id);
@@ -45,19 +45,24 @@ chapter('a paid invoice becomes running instances', () => {
     expect(databases, 'the list of databases').to.have.property('error');
   });
 
-  scenario('the same webhook a hundred times, and polls meanwhile: nothing more', async (env) => {
-    const { sidecar, instances } = env;
-    const polls = await sidecar.metric('microsaas_rpc_seconds_count');
-    const same = { model: 'account.move', ids: [invoice] };
-    for (let i = 0; i < 50; i++) expect(await sidecar.webhook(same)).to.equal(202);
-    const replays = Array.from({ length: 50 }, () => sidecar.webhook(same, { id: 'msg_replayed' }));
-    expect(new Set(await Promise.all(replays))).to.deep.equal(new Set([202]));
-    await eventually(async () => {
-      expect(await sidecar.metric('microsaas_rpc_seconds_count')).to.be.greaterThan(polls + 4);
-    });
-    await sidecar.idle();
-    expect(await instances.ofInvoice(invoice)).to.deep.equal(rows);
-  });
+  scenario(
+    'a hundred repetitions of a webhook, with polls between, create nothing more',
+    async (env) => {
+      const { sidecar, instances } = env;
+      const polls = await sidecar.metric('microsaas_rpc_seconds_count');
+      const same = { model: 'account.move', ids: [invoice] };
+      for (let i = 0; i < 50; i++) expect(await sidecar.webhook(same)).to.equal(202);
+      const replays = Array.from({ length: 50 }, () =>
+        sidecar.webhook(same, { id: 'msg_replayed' }),
+      );
+      expect(new Set(await Promise.all(replays))).to.deep.equal(new Set([202]));
+      await eventually(async () => {
+        expect(await sidecar.metric('microsaas_rpc_seconds_count')).to.be.greaterThan(polls + 4);
+      });
+      await sidecar.idle();
+      expect(await instances.ofInvoice(invoice)).to.deep.equal(rows);
+    },
+  );
 
   scenario('a manual plan creates nothing by itself', async ({ shop, sidecar, instances }) => {
     const manual = await shop.plan({ provision: 'manual' });
@@ -81,7 +86,7 @@ chapter('a paid invoice becomes running instances', () => {
     },
   };
   for (const [when, reached] of Object.entries(killPoints)) {
-    scenario(`the sidecar is killed ${when}: one instance all the same`, async (env) => {
+    scenario(`the sidecar is killed ${when}: there is one instance afterwards`, async (env) => {
       const { shop, instances, sidecar } = env;
       const sold = await shop.sell([{ product: starter }]);
       await eventually(() => reached(env, sold), 30, 10);
@@ -102,7 +107,7 @@ function claimed(rows: Row[]): Row[] {
   return rows;
 }
 
-/** Everything the seed promises of an instance that runs. */
+/** Expects a running instance to be usable: page, name, address and login. */
 async function expectUsable({ instances, stack }: TestEnvironment, row: Row): Promise<void> {
   expect(row.instance_url).to.equal(`http://127.0.0.1:${row.http_port}`);
   expect(await status(`${row.instance_url}/web/login`)).to.equal(200);

@@ -3,7 +3,7 @@ import { RunError } from '../../stack/run.ts';
 import type { Row } from './support/instances.ts';
 import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
-chapter('the command line of whoever operates', () => {
+chapter('the operator’s command line', () => {
   let one: Row;
 
   before(async () => {
@@ -30,9 +30,9 @@ chapter('the command line of whoever operates', () => {
     expect(line).to.include(String(one.instance_url));
   });
 
-  scenario('takes a name where it takes a number', async ({ sidecar }) => {
+  scenario('accepts a name in place of a number', async ({ sidecar }) => {
     const byNumber = await sidecar.microsaas('secret', String(one.id), '--json');
-    // Another run's may have the same name: then the numbers are listed instead.
+    // An instance of another run may have the same name: then the numbers are listed instead.
     const named = (await theEnvironment().instances.find([['name', '=', one.name]])).filter(
       (row) => row.state !== 'removed',
     );
@@ -42,7 +42,7 @@ chapter('the command line of whoever operates', () => {
     expect(await sidecar.microsaas('logs', String(one.id), '--tail', '5')).not.to.equal('');
   });
 
-  scenario('says what is wrong in a sentence', async () => {
+  scenario('explains wrong use in one sentence', async () => {
     expect(await complaint('secret', '9999')).to.include('no instance 9999; microsaas ps');
     expect(await complaint('logs', '9999')).to.include('instance 9999 has no container here');
     expect(await complaint('secret', 'nobody-has-this')).to.include('no instance named');
@@ -50,7 +50,7 @@ chapter('the command line of whoever operates', () => {
     expect(await complaint('status')).to.include("unknown command 'status'");
   });
 
-  scenario('doctor, readiness and metrics tell of the instances', async ({ sidecar }) => {
+  scenario('doctor, /readyz and /metrics count the instances', async ({ sidecar }) => {
     const said = await sidecar.microsaas('doctor').catch((error: RunError) => error.output);
     expect(said).to.match(/^(ok {4}|WARN {2})Instances: .*running/m);
     expect(said).to.match(/^ok {4}Firewall: /m);

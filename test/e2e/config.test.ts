@@ -8,7 +8,7 @@ import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 type Config = Record<string, Record<string, unknown>>;
 
-chapter('a sidecar that is set up wrongly refuses to start', () => {
+chapter('a sidecar with a wrong configuration refuses to start', () => {
   let folder: string;
 
   before(async () => {
@@ -16,7 +16,7 @@ chapter('a sidecar that is set up wrongly refuses to start', () => {
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  /** Starts a second sidecar on this stack's configuration with something changed. */
+  /** Starts a second sidecar with this stack's configuration and one change. */
   async function start(change: (config: Config) => void) {
     const { stack, sidecar } = theEnvironment();
     const config = parse((await stack.files.read('sidecar/microsaas.yaml')) ?? '') as Config;

@@ -5,15 +5,15 @@ import { eventually } from './support/eventually.ts';
 import type { Row } from './support/instances.ts';
 import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
-/** As many as open the page in the same moment. */
+/** How many open the page at the same moment. */
 const VISITORS = 40;
 
-chapter('what breaks under a running instance', () => {
+chapter('faults of a running instance', () => {
   let row: Row;
   const container = () => `ms-${theEnvironment().stack.install}-${row.id}-odoo`;
   const directory = () => `${theEnvironment().instancesDir}/${row.id}`;
 
-  scenario('forty login pages at once are all shown', async ({ instances, shop }) => {
+  scenario('forty concurrent login pages are all served', async ({ instances, shop }) => {
     const invoice = await shop.sell([{ product: await shop.plan({}) }]);
     const [first] = await instances.running(invoice, 1, 240);
     if (!first) throw new Error('nothing runs');
@@ -28,7 +28,7 @@ chapter('what breaks under a running instance', () => {
     expect(await Promise.all(pages)).to.deep.equal(Array(VISITORS).fill(200));
   });
 
-  scenario('paused by hand, it goes on by itself', async (env) => {
+  scenario('an instance whose container was paused by hand is unpaused', async (env) => {
     await run('docker', ['pause', container()]);
     await eventually(async () => {
       const [found] = await env.containersOf(row.id);
@@ -37,19 +37,22 @@ chapter('what breaks under a running instance', () => {
     await env.instances.reaches(row.id, 'running');
   });
 
-  scenario('with its filestore gone it raises an alarm, and gets no empty one', async (env) => {
-    const kept = `${directory()}.kept`;
-    await env.onHost('mv', '--', `${directory()}/filestore`, kept);
-    await env.instances.press(row.id, 'restart_instance');
-    const lost = await env.instances.reaches(row.id, 'error');
-    expect(lost.reason, String(lost.phase_message)).to.equal('FilesMissing');
-    expect(await env.onHost('find', directory(), '-name', 'filestore')).to.equal('');
-    await env.onHost('mv', '--', kept, `${directory()}/filestore`);
-    await env.instances.press(row.id, 'start_instance');
-    await env.instances.reaches(row.id, 'running', 120);
-  });
+  scenario(
+    'a missing filestore is reported as an error, and not replaced by an empty one',
+    async (env) => {
+      const kept = `${directory()}.kept`;
+      await env.onHost('mv', '--', `${directory()}/filestore`, kept);
+      await env.instances.press(row.id, 'restart_instance');
+      const lost = await env.instances.reaches(row.id, 'error');
+      expect(lost.reason, String(lost.phase_message)).to.equal('FilesMissing');
+      expect(await env.onHost('find', directory(), '-name', 'filestore')).to.equal('');
+      await env.onHost('mv', '--', kept, `${directory()}/filestore`);
+      await env.instances.press(row.id, 'start_instance');
+      await env.instances.reaches(row.id, 'running', 120);
+    },
+  );
 
-  scenario('without its Compose file it stops and is removed all the same', async (env) => {
+  scenario('an instance without its Compose file can be stopped and removed', async (env) => {
     await env.onHost('rm', '--', `${directory()}/docker-compose.yml`);
     await env.instances.press(row.id, 'stop_instance');
     await env.instances.reaches(row.id, 'stopped', 60);
@@ -59,7 +62,7 @@ chapter('what breaks under a running instance', () => {
     expect(await env.containersOf(row.id)).to.deep.equal([]);
   });
 
-  scenario('and the sidecar is as well as before', async ({ sidecar }) => {
+  scenario('the sidecar is healthy afterwards', async ({ sidecar }) => {
     expect(await inContainer(sidecar.name, ['true'])).to.equal('');
     const warnings = (await sidecar.log()).filter((line) => /memory leak/i.test(line.msg ?? ''));
     expect(warnings).to.deep.equal([]);

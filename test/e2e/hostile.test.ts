@@ -11,21 +11,24 @@ const NAMES = [
   'x'.repeat(300),
 ];
 
-chapter('text that wants to be more than text', () => {
-  scenario('names of every kind stay labels; two that look alike share nothing', async (env) => {
-    const { instances } = env;
-    const ids: number[] = [];
-    for (const name of NAMES) ids.push(await make(env, { name }));
-    for (const id of ids.slice(0, 2)) await instances.press(id, 'start_instance');
-    for (const [index, id] of ids.slice(0, 2).entries()) {
-      const row = await instances.reaches(id, 'running', 120);
-      expect(row.name).to.equal(NAMES[index]);
-      const [container] = await env.containersOf(id);
-      expect(container?.Name).to.equal(`/ms-${env.stack.install}-${id}-odoo`);
-    }
-    expect((await instances.row(ids[2] ?? 0)).name).to.equal(NAMES[2]);
-    await expectNothingExecuted(env);
-  });
+chapter('hostile names, repositories, templates and webhooks', () => {
+  scenario(
+    'names of every kind are only labels; instances with similar names share nothing',
+    async (env) => {
+      const { instances } = env;
+      const ids: number[] = [];
+      for (const name of NAMES) ids.push(await make(env, { name }));
+      for (const id of ids.slice(0, 2)) await instances.press(id, 'start_instance');
+      for (const [index, id] of ids.slice(0, 2).entries()) {
+        const row = await instances.reaches(id, 'running', 120);
+        expect(row.name).to.equal(NAMES[index]);
+        const [container] = await env.containersOf(id);
+        expect(container?.Name).to.equal(`/ms-${env.stack.install}-${id}-odoo`);
+      }
+      expect((await instances.row(ids[2] ?? 0)).name).to.equal(NAMES[2]);
+      await expectNothingExecuted(env);
+    },
+  );
 
   const closed = 'http://127.0.0.1:9/addons';
   const repositories: [url: (env: TestEnvironment) => string, branch: string, reason: string][] = [
@@ -38,27 +41,31 @@ chapter('text that wants to be more than text', () => {
     [() => `--upload-pack=touch ${MARK}`, '19.0', 'RepositoryInvalid'],
     [() => 'https://user:secret@example.com/a', '19.0', 'RepositoryInvalid'],
   ];
-  scenario('bad repositories are errors with a reason; another instance goes on', async (env) => {
-    const { instances, git } = env;
-    await git.commit('addons', { 'a/__manifest__.py': '{}' });
-    const bad: { id: number; reason: string }[] = [];
-    for (const [url, branch, reason] of repositories) {
-      const repository = { url: url(env), branch };
-      bad.push({ id: await make(env, { repository_ids: [[0, 0, repository]] }), reason });
-    }
-    const good = await make(env, {});
-    for (const id of [...bad.map((it) => it.id), good]) await instances.press(id, 'start_instance');
-    for (const { id, reason } of bad) {
-      const row = await instances.reaches(id, 'error');
-      expect(row.reason, String(row.phase_message)).to.equal(reason);
-      expect(row.log).to.match(/tried again by itself|Press Start to try again/);
-      expect(await env.containersOf(id)).to.deep.equal([]);
-    }
-    await instances.reaches(good, 'running', 120);
-    await expectNothingExecuted(env);
-  });
+  scenario(
+    'a bad repository is an error with a reason; other instances are not affected',
+    async (env) => {
+      const { instances, git } = env;
+      await git.commit('addons', { 'a/__manifest__.py': '{}' });
+      const bad: { id: number; reason: string }[] = [];
+      for (const [url, branch, reason] of repositories) {
+        const repository = { url: url(env), branch };
+        bad.push({ id: await make(env, { repository_ids: [[0, 0, repository]] }), reason });
+      }
+      const good = await make(env, {});
+      for (const id of [...bad.map((it) => it.id), good])
+        await instances.press(id, 'start_instance');
+      for (const { id, reason } of bad) {
+        const row = await instances.reaches(id, 'error');
+        expect(row.reason, String(row.phase_message)).to.equal(reason);
+        expect(row.log).to.match(/tried again by itself|Press Start to try again/);
+        expect(await env.containersOf(id)).to.deep.equal([]);
+      }
+      await instances.reaches(good, 'running', 120);
+      await expectNothingExecuted(env);
+    },
+  );
 
-  scenario('Start tries again what a person has mended', async (env) => {
+  scenario('Start retries what a person has fixed', async (env) => {
     const { instances, admin, git } = env;
     const repository = { url: git.url('addons'), branch: 'later' };
     const id = await make(env, { repository_ids: [[0, 0, repository]] });
@@ -104,7 +111,7 @@ chapter('text that wants to be more than text', () => {
   });
 });
 
-/** A draft that a MicroSaaS manager makes without an invoice. */
+/** Creates a draft without an invoice, as a MicroSaaS manager may. */
 async function make({ admin }: TestEnvironment, values: Record<string, unknown>): Promise<number> {
   return admin.create(INSTANCE, { name: 'Test', ...values });
 }

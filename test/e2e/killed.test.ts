@@ -8,13 +8,13 @@ import { INSTANCE, type Row } from './support/instances.ts';
 import { DELAYS, killedAfter, killedAt, stepOf } from './support/killing.ts';
 import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
-/** In the order of the delays: how long a restore has gone on when it is cut off, in milliseconds. */
+/** In the order of the delays: after how many milliseconds a restore is interrupted. */
 const DURING_A_RESTORE = [200, 600, 1_200, 2_000] as const;
 
-/** The same of a template's installation. Only two: it begins anew after each. */
+/** The same for the installation of a template. Only two, since it begins again after each. */
 const DURING_AN_INSTALLATION = [300, 4_000] as const;
 
-chapter('killed at every step, the next sidecar makes it good', () => {
+chapter('killed at every step: the next sidecar completes it', () => {
   let plan: number;
   let row: Row;
   let sold: number;
@@ -62,14 +62,14 @@ chapter('killed at every step, the next sidecar makes it good', () => {
       await eventually(async () => {
         expect(await containerId(env, row)).not.to.equal(before);
         expect((await env.instances.row(row.id)).state).to.equal('running');
-        // Odoo shows it running all the while: only the containers tell that it is done.
+        // Odoo shows it as running throughout: only the containers show that the restart is done.
         await expectOneOfEach(env, row);
       });
       await env.sidecar.idle();
     }
   });
 
-  scenario('a renewal is paid: it counts once', async (env) => {
+  scenario('a paid renewal is applied once', async (env) => {
     for (const delay of DELAYS) {
       const { renovacion_ids: before } = await subscription();
       await killedAfter(env.sidecar, delay, async () => payRenewal(env, await subscription()));
@@ -115,7 +115,7 @@ chapter('killed at every step, the next sidecar makes it good', () => {
       const archive = await purged(env, row.id);
       const cut = sidecar.restore(archive).catch(() => 'cut off');
       await killedAfter(sidecar, DURING_A_RESTORE[index] ?? 0, async () => {});
-      // Whoever was quick enough has restored it before the kill.
+      // On a fast machine the restore was complete before the kill.
       if ((await cut) === 'cut off')
         await eventually(async () =>
           sidecar.restore(archive).catch((error: Error) => {
@@ -175,7 +175,7 @@ chapter('killed at every step, the next sidecar makes it good', () => {
     }
   });
 
-  scenario('the manager is away while it is claimed and reported', async (env) => {
+  scenario('the manager does not answer during claim and report', async (env) => {
     const { instances, shop, sidecar, stack } = env;
     const { manager } = stack.containers.names;
     const since = (await sidecar.log()).length;
@@ -194,7 +194,7 @@ chapter('killed at every step, the next sidecar makes it good', () => {
     await instances.running(invoice, 1);
   });
 
-  scenario('every webhook is lost: the poll finds it all', async (env) => {
+  scenario('all webhooks are lost: the poll finds everything', async (env) => {
     const { admin, instances, shop } = env;
     const url = await admin.call<string>('ir.config_parameter', 'get_param', [
       'microsaas.sidecar_url',
@@ -216,9 +216,9 @@ chapter('killed at every step, the next sidecar makes it good', () => {
   });
 });
 
-chapter('much at once', () => {
+chapter('many changes at once', () => {
   scenario(
-    'twenty sales, with ten stops and five removals meanwhile',
+    'twenty concurrent sales, ten stops and five removals',
     async (env) => {
       const { instances, shop } = env;
       const plan = await shop.plan({ name: 'Much at once' });
@@ -247,7 +247,7 @@ chapter('much at once', () => {
   );
 });
 
-/** One container of its own, running; one database under its final name, none that is half-made. */
+/** Expects one running container, and one database under its final name, none unfinished. */
 async function expectOneOfEach(env: TestEnvironment, { id }: Row): Promise<void> {
   const { stack } = env;
   const containers = await env.containersOf(id);

@@ -16,7 +16,7 @@ interface Action {
   context: Record<string, unknown>;
 }
 
-chapter('an instance made by hand, button by button', () => {
+chapter('an instance created by hand, button by button', () => {
   let invoice: number;
   let id: number;
   const occupied: Server[] = [];
@@ -32,7 +32,7 @@ chapter('an instance made by hand, button by button', () => {
     return found[0] as (typeof found)[number];
   }
 
-  scenario('Create instance opens a filled form; saved, it waits as a draft', async (env) => {
+  scenario('Create instance opens a pre-filled form, which is saved as a draft', async (env) => {
     const { shop, bookkeeper, instances, git } = env;
     const customer = await shop.customer('Panadería Ñandú');
     const plan = await shop.plan({ provision: 'manual' });
@@ -68,7 +68,7 @@ chapter('an instance made by hand, button by button', () => {
     expect((await refusal(instances.press(id, 'open_instance_url'))).message).to.match(/address/);
   });
 
-  scenario('Start, with its ports occupied: the next pair, said in the log', async (env) => {
+  scenario('Start with occupied ports takes the next pair, and logs it', async (env) => {
     const before = await env.instances.row(id);
     const next = await suggestedPorts(env, 'next');
     for (const port of [before.http_port, next.longpolling_port]) occupied.push(await occupy(port));
@@ -83,7 +83,7 @@ chapter('an instance made by hand, button by button', () => {
     expect(action.url).to.equal(`http://127.0.0.1:${row.http_port}`);
   });
 
-  scenario('its repository is there, read-only, at a recorded commit', async ({ admin, git }) => {
+  scenario('its repository is mounted read-only, at a recorded commit', async ({ admin, git }) => {
     const domain = [['instance_id', '=', id]];
     const [repository] = await admin.read('odoo.docker.repository', domain, ['commit']);
     const commit = git.git('addons', 'rev-parse', 'HEAD');
@@ -122,7 +122,7 @@ chapter('an instance made by hand, button by button', () => {
     },
   );
 
-  scenario('what is pressed while the sidecar is down happens when it is back', async (env) => {
+  scenario('buttons pressed while the sidecar is down take effect when it is back', async (env) => {
     const { instances, sidecar } = env;
     await sidecar.stop();
     await instances.press(id, 'stop_instance');
@@ -136,7 +136,7 @@ chapter('an instance made by hand, button by button', () => {
     expect((await container()).Config.Labels['microsaas.restart']).to.equal('2');
   });
 
-  scenario('it can’t be deleted; Remove takes the container and keeps the data', async (env) => {
+  scenario('it cannot be deleted; Remove removes the container and keeps the data', async (env) => {
     const { instances, bookkeeper, admin, stack } = env;
     const kept = await refusal(admin.call(INSTANCE, 'unlink', [[id]]));
     expect(kept.message).to.match(/use Remove instead of Delete/);
@@ -157,7 +157,7 @@ chapter('an instance made by hand, button by button', () => {
   });
 
   scenario(
-    'an invoice without a plan may have an instance; never started, it may go',
+    'an invoice without a plan may have an instance, which can be deleted until it is started',
     async (env) => {
       const { shop, bookkeeper, instances } = env;
       const product = await shop.rpc.create('product.product', { name: 'Advice', type: 'service' });

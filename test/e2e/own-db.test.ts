@@ -30,7 +30,7 @@ chapter('an instance with a Postgres of its own', () => {
     expect(await logIn(env, row, login, password)).to.be.greaterThan(0);
   });
 
-  scenario('goes when retention is over, and comes back from its archive', async (env) => {
+  scenario('is purged when retention is over, and restored from its archive', async (env) => {
     const { instances, sidecar } = env;
     const { login, password } = await sidecar.secret(id);
     await instances.remove([id]);

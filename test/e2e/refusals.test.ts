@@ -51,7 +51,7 @@ chapter('what is not a paid sale of a plan creates no instance', () => {
       /fue reembolsada o rectificada/,
     ],
   };
-  scenario('the button says why, in the user’s language', async (env) => {
+  scenario('the button explains a refusal in the user’s language', async (env) => {
     for (const [what, [make, english, spanish]] of Object.entries(REFUSED)) {
       const invoice = await make(env);
       for (const [lang, words] of [['en_US', english] as const, ['es_ES', spanish] as const]) {
@@ -68,7 +68,7 @@ chapter('what is not a paid sale of a plan creates no instance', () => {
   });
 
   scenario(
-    'half a unit, less than none, a section: nothing',
+    'half a unit, a negative quantity and a section create nothing',
     async ({ shop, instances, sidecar }) => {
       const advice = await shop.rpc.create('product.product', { name: 'Advice', list_price: 500 });
       const section = [0, 0, { display_type: 'line_section', name: 'Hosting', quantity: 1 }];
@@ -87,16 +87,19 @@ chapter('what is not a paid sale of a plan creates no instance', () => {
     },
   );
 
-  scenario('2.7 units are two instances, and a gift is a sale', async ({ shop, instances }) => {
-    const lines = [{ product: automatic, quantity: 2.7 }];
-    const invoice = await shop.sell(lines);
-    const gift = await shop.draft([{ product: automatic, discount: 100 }]);
-    await shop.post(gift);
-    await instances.running(invoice, 2);
-    await instances.running(gift, 1);
-  });
+  scenario(
+    '2.7 units are two instances, and a line with a full discount is a sale',
+    async ({ shop, instances }) => {
+      const lines = [{ product: automatic, quantity: 2.7 }];
+      const invoice = await shop.sell(lines);
+      const gift = await shop.draft([{ product: automatic, discount: 100 }]);
+      await shop.post(gift);
+      await instances.running(invoice, 2);
+      await instances.running(gift, 1);
+    },
+  );
 
-  scenario('10,000 units wait for a person; what she approves is created', async (env) => {
+  scenario('10,000 units are held for approval, and created once approved', async (env) => {
     const { shop, instances, bookkeeper } = env;
     const many = await shop.sell([{ product: automatic, quantity: 10_000 }]);
     const few = await shop.sell([{ product: automatic, quantity: UNITS_PER_LINE + 1 }]);
@@ -114,7 +117,7 @@ chapter('what is not a paid sale of a plan creates no instance', () => {
     expect(await instances.ofInvoice(many)).to.deep.equal([]);
   });
 
-  scenario('a sold line can’t be taken off the invoice and sold again', async (env) => {
+  scenario('a sold line cannot be removed from the invoice and sold again', async (env) => {
     const { shop, instances, admin } = env;
     const invoice = await shop.sell([{ product: automatic }]);
     const [row] = await instances.running(invoice, 1);
@@ -125,7 +128,7 @@ chapter('what is not a paid sale of a plan creates no instance', () => {
       [0, 0, { product_id: automatic, quantity: 1 }],
     ];
     await refusal(admin.call('account.move', 'write', [[invoice], { invoice_line_ids: swap }]));
-    // Odoo itself takes the payment up again.
+    // Odoo itself reconciles the payment again.
     await shop.post(invoice);
     await env.sidecar.webhook({ model: 'account.move', ids: [invoice] });
     await env.sidecar.idle();

@@ -35,42 +35,49 @@ chapter('addons from repositories', () => {
     },
   );
 
-  scenario('an edit takes effect at the restart, and Apps lists the new modules', async (env) => {
-    const { admin, git, instances, sidecar } = env;
-    await git.commit('own', {
-      'first/__manifest__.py': manifest('First'),
-      'first/__init__.py': '',
-    });
-    git.git('own', 'branch', 'later');
-    const repository = { url: git.url('own'), branch: '19.0' };
-    const values = { name: 'Edited', repository_ids: [[0, 0, repository]] };
-    const id = await admin.create(INSTANCE, values);
-    await instances.press(id, 'start_instance');
-    const row = await instances.reaches(id, 'running', 120);
-    expect(await module(env, row, 'first')).to.deep.equal(['uninstalled']);
+  scenario(
+    'an edit takes effect at the next restart, and Apps lists the new modules',
+    async (env) => {
+      const { admin, git, instances, sidecar } = env;
+      await git.commit('own', {
+        'first/__manifest__.py': manifest('First'),
+        'first/__init__.py': '',
+      });
+      git.git('own', 'branch', 'later');
+      const repository = { url: git.url('own'), branch: '19.0' };
+      const values = { name: 'Edited', repository_ids: [[0, 0, repository]] };
+      const id = await admin.create(INSTANCE, values);
+      await instances.press(id, 'start_instance');
+      const row = await instances.reaches(id, 'running', 120);
+      expect(await module(env, row, 'first')).to.deep.equal(['uninstalled']);
 
-    const [before] = await env.containersOf(id);
-    git.git('own', 'checkout', '--quiet', 'later');
-    const commit = await git.commit('own', {
-      'second/__manifest__.py': manifest('Second'),
-      'second/__init__.py': '',
-    });
-    const [own] = await admin.read<{ id: number }>(REPOSITORY, [['instance_id', '=', id]], ['id']);
-    await admin.call(REPOSITORY, 'write', [[own?.id], { branch: 'later' }]);
-    await sidecar.webhook({ model: INSTANCE, ids: [id] });
-    await sidecar.idle();
-    expect((await env.containersOf(id))[0]?.Id, 'as it was started').to.equal(before?.Id);
-    expect(await module(env, row, 'second')).to.deep.equal([]);
+      const [before] = await env.containersOf(id);
+      git.git('own', 'checkout', '--quiet', 'later');
+      const commit = await git.commit('own', {
+        'second/__manifest__.py': manifest('Second'),
+        'second/__init__.py': '',
+      });
+      const [own] = await admin.read<{ id: number }>(
+        REPOSITORY,
+        [['instance_id', '=', id]],
+        ['id'],
+      );
+      await admin.call(REPOSITORY, 'write', [[own?.id], { branch: 'later' }]);
+      await sidecar.webhook({ model: INSTANCE, ids: [id] });
+      await sidecar.idle();
+      expect((await env.containersOf(id))[0]?.Id, 'as it was started').to.equal(before?.Id);
+      expect(await module(env, row, 'second')).to.deep.equal([]);
 
-    await instances.press(id, 'restart_instance');
-    await eventually(async () => {
-      const [found] = await admin.read(REPOSITORY, [['id', '=', own?.id]], ['commit']);
-      expect(found).to.include({ commit });
-    });
-    await sidecar.idle();
-    await instances.reaches(id, 'running', 120);
-    expect(await module(env, row, 'second')).to.deep.equal(['uninstalled']);
-  });
+      await instances.press(id, 'restart_instance');
+      await eventually(async () => {
+        const [found] = await admin.read(REPOSITORY, [['id', '=', own?.id]], ['commit']);
+        expect(found).to.include({ commit });
+      });
+      await sidecar.idle();
+      await instances.reaches(id, 'running', 120);
+      expect(await module(env, row, 'second')).to.deep.equal(['uninstalled']);
+    },
+  );
 });
 
 async function templateOf({ admin }: TestEnvironment, product: number): Promise<number> {

@@ -10,7 +10,7 @@ import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 const DOUBTS = { older: /older than what this host has seen/, other: /another manager database/ };
 
-chapter('data belong to whom their mark names', () => {
+chapter('a restored manager, and foreign data', () => {
   let plan: number;
   before(async () => {
     plan = await theEnvironment().shop.plan();
@@ -22,7 +22,7 @@ chapter('data belong to whom their mark names', () => {
     return row;
   };
 
-  scenario('the manager’s database was restored from last night', async (env) => {
+  scenario('the manager’s database was restored from an older backup', async (env) => {
     const { instances, shop, sidecar } = env;
     const before = await sold(env);
     const dump = await Dump.take(env);
@@ -38,7 +38,7 @@ chapter('data belong to whom their mark names', () => {
     expect(activity?.note).to.include(lost.name).and.to.include(String(lost.instance_url));
 
     const invoice = await shop.sell([{ product: plan }]);
-    // A poll with the invoice in it has begun and ended: nothing was claimed.
+    // A whole poll has found the invoice and claimed nothing.
     const calls = await sidecar.metric('microsaas_rpc_seconds_count');
     await eventually(async () => {
       expect(await sidecar.metric('microsaas_rpc_seconds_count')).to.be.greaterThan(calls + 8);
@@ -92,20 +92,23 @@ chapter('data belong to whom their mark names', () => {
     ['database', putDatabase, dropDatabase],
     ['directory', putDirectory, removeDirectory],
   ] as const)
-    scenario(`a foreign ${what} of that name is not touched, shown or started`, async (env) => {
-      const { admin, instances } = env;
-      const partner_id = await env.shop.customer();
-      const id = await admin.create('odoo.docker.instance', { name: 'Newcomer', partner_id });
-      await put(env, id);
-      await instances.press(id, 'start_instance');
-      const row = await instances.reaches(id, 'error');
-      expect(row).to.include({ reason: 'ForeignData', instance_url: false });
-      expect(row.phase_message).to.include('reconcile-host');
-      expect(await env.containersOf(id)).to.deep.equal([]);
-      await take(env, id);
-      await instances.press(id, 'start_instance');
-      await instances.reaches(id, 'running', 120);
-    });
+    scenario(
+      `a foreign ${what} of an instance’s name is not touched, shown or started`,
+      async (env) => {
+        const { admin, instances } = env;
+        const partner_id = await env.shop.customer();
+        const id = await admin.create('odoo.docker.instance', { name: 'Newcomer', partner_id });
+        await put(env, id);
+        await instances.press(id, 'start_instance');
+        const row = await instances.reaches(id, 'error');
+        expect(row).to.include({ reason: 'ForeignData', instance_url: false });
+        expect(row.phase_message).to.include('reconcile-host');
+        expect(await env.containersOf(id)).to.deep.equal([]);
+        await take(env, id);
+        await instances.press(id, 'start_instance');
+        await instances.reaches(id, 'running', 120);
+      },
+    );
 });
 
 async function inDoubt({ sidecar }: TestEnvironment, kind: keyof typeof DOUBTS): Promise<void> {
@@ -129,7 +132,7 @@ async function putDatabase({ stack }: TestEnvironment, id: number): Promise<void
   });
 }
 
-/** Whoever it belongs to takes it away; nothing must be in it. */
+/** Removes it again, as its owner would; it must be empty. */
 async function dropDatabase({ stack }: TestEnvironment, id: number): Promise<void> {
   const name = `ms_${stack.install}_${id}`;
   await withSql(await stack.tenantSql(), name, async (sql) => {

@@ -26,7 +26,7 @@ const LOGIN = 'luna@example.com';
 const PASSWORD = 'chosen-by-Luna';
 const DATA = 'Receta de ensaimada';
 
-chapter('a subscription from the welcome to the last day, and back', () => {
+chapter('a subscription from the welcome mail to removal and restore', () => {
   let id: number;
   let invoice: number;
   let subscription: SubscriptionRow;
@@ -34,7 +34,7 @@ chapter('a subscription from the welcome to the last day, and back', () => {
   const row = () => theEnvironment().instances.row(id);
   const luna = async (of: Row) => customerRpc(theEnvironment(), of, LOGIN, PASSWORD);
 
-  /** Waits until the subscription is as expected; what it is then. */
+  /** Waits until the subscription is as expected. @returns it */
   async function becomes(expected: Partial<SubscriptionRow>): Promise<SubscriptionRow> {
     return eventually(async () => {
       const now = await theEnvironment().instances.subscription({ id });
@@ -42,7 +42,7 @@ chapter('a subscription from the welcome to the last day, and back', () => {
       return now;
     }, 30);
   }
-  /** The subjects of the mails, each without its day. */
+  /** The subjects of the mails, without dates. */
   async function subjects(): Promise<string[]> {
     const mails = await mailsAbout(theEnvironment(), subscription);
     return mails.map(({ subject }) => subject.replace(/ until .*/, ''));
@@ -82,37 +82,43 @@ chapter('a subscription from the welcome to the last day, and back', () => {
     await leaveData(await luna(await row()), DATA);
   });
 
-  scenario('is told a week before the end, and runs on through grace', async (env) => {
-    await paidUntil(env, subscription, 5);
-    await becomes({ state: 'expiring_soon', dias_restantes: 5 });
-    await paidUntil(env, subscription, -3);
-    await becomes({ state: 'expiring_soon', dias_restantes: -3 });
-    await env.sidecar.idle();
-    expect(await status(`${(await row()).instance_url}/web/login`)).to.equal(200);
-    expect(await subjects()).to.deep.equal([WELCOME, EXPIRING, EXPIRING]);
-  });
+  scenario(
+    'the customer is notified a week before the end, and the instance runs through grace',
+    async (env) => {
+      await paidUntil(env, subscription, 5);
+      await becomes({ state: 'expiring_soon', dias_restantes: 5 });
+      await paidUntil(env, subscription, -3);
+      await becomes({ state: 'expiring_soon', dias_restantes: -3 });
+      await env.sidecar.idle();
+      expect(await status(`${(await row()).instance_url}/web/login`)).to.equal(200);
+      expect(await subjects()).to.deep.equal([WELCOME, EXPIRING, EXPIRING]);
+    },
+  );
 
-  scenario('after grace it is stopped, keeps its data, and says what to pay', async (env) => {
-    const { admin, instances } = env;
-    await paidUntil(env, subscription, -4);
-    const stopped = await instances.reaches(id, 'stopped');
-    expect(stopped).to.include({ reason: 'Expired', desired_state: 'running' });
-    await becomes({ state: 'expired', reason: 'Expired' });
-    const mails = await mailsAbout(env, subscription);
-    expect(mails.at(-1)?.subject).to.equal(SUSPENDED);
-    expect(mails.at(-1)?.body_html).to.include(`/my/renew/${subscription.id}/`);
-    const lines = [['suscripcion_id', '=', subscription.id]];
-    expect(await admin.read('account.move.line', lines, ['id']), 'nothing is owed').to.deep.equal(
-      [],
-    );
-    const refused = await refusal(instances.press(id, 'start_instance'));
-    expect(refused.message).to.include('Renew subscription');
-    const due = await renewal(env, subscription);
-    const [move] = await admin.read('account.move', [['id', '=', due]], ['state']);
-    expect(move).to.include({ state: 'draft' });
-  });
+  scenario(
+    'after grace it is suspended, keeps its data, and the mail says what to pay',
+    async (env) => {
+      const { admin, instances } = env;
+      await paidUntil(env, subscription, -4);
+      const stopped = await instances.reaches(id, 'stopped');
+      expect(stopped).to.include({ reason: 'Expired', desired_state: 'running' });
+      await becomes({ state: 'expired', reason: 'Expired' });
+      const mails = await mailsAbout(env, subscription);
+      expect(mails.at(-1)?.subject).to.equal(SUSPENDED);
+      expect(mails.at(-1)?.body_html).to.include(`/my/renew/${subscription.id}/`);
+      const lines = [['suscripcion_id', '=', subscription.id]];
+      expect(await admin.read('account.move.line', lines, ['id']), 'nothing is owed').to.deep.equal(
+        [],
+      );
+      const refused = await refusal(instances.press(id, 'start_instance'));
+      expect(refused.message).to.include('Renew subscription');
+      const due = await renewal(env, subscription);
+      const [move] = await admin.read('account.move', [['id', '=', due]], ['state']);
+      expect(move).to.include({ state: 'draft' });
+    },
+  );
 
-  scenario('paid, it runs again within seconds, with its data', async (env) => {
+  scenario('a payment resumes it within seconds, with its data', async (env) => {
     const { instances } = env;
     await payRenewal(env, subscription);
     const running = await instances.reaches(id, 'running', 15);
@@ -124,7 +130,7 @@ chapter('a subscription from the welcome to the last day, and back', () => {
     expect((await subjects()).at(-1)).to.equal(RENEWED);
   });
 
-  scenario('refunded with nothing left, it is stopped without grace', async (env) => {
+  scenario('fully refunded, it is suspended without grace', async (env) => {
     const { admin, instances, shop } = env;
     const [paid] = await admin.read<{ factura_id: [number, string] }>(
       'microsaas.renewal',
@@ -166,33 +172,30 @@ chapter('a subscription from the welcome to the last day, and back', () => {
     await expectData(await luna(await instances.reaches(id, 'running')), DATA);
   });
 
-  scenario(
-    'when retention is over it is archived and removed, and nothing is left',
-    async (env) => {
-      const { instances } = env;
-      await instances.remove([id]);
-      await eventually(async () => expect((await subjects()).at(-1)).to.equal(REMOVED));
-      await passSince(env, subscription, 'hidden_at', 29);
-      await eventually(async () => expect((await subjects()).at(-1)).to.equal(FINAL));
-      await passSince(env, subscription, 'final_notice_at', 6);
-      await env.sidecar.idle();
-      expect((await row()).reason, 'a day before').to.equal('Removed');
-      await passSince(env, subscription, 'final_notice_at', 1);
-      const archive = await purged(env, id);
-      const folder = `${env.stack.files.dataDir}/archives/${archive}`;
-      const files = await env.onHost('find', folder, '-type', 'f', '-printf', '%f %m\n');
-      expect(lines(files).sort()).to.deep.equal([
-        'database.dump 600',
-        'files.tar 600',
-        'manifest.json 600',
-      ]);
-      const refused = await refusal(instances.press(id, 'action_restaurar'));
-      expect(refused.message).to.include(`microsaas restore ${archive}`);
-    },
-  );
+  scenario('when retention is over it is archived and purged', async (env) => {
+    const { instances } = env;
+    await instances.remove([id]);
+    await eventually(async () => expect((await subjects()).at(-1)).to.equal(REMOVED));
+    await passSince(env, subscription, 'hidden_at', 29);
+    await eventually(async () => expect((await subjects()).at(-1)).to.equal(FINAL));
+    await passSince(env, subscription, 'final_notice_at', 6);
+    await env.sidecar.idle();
+    expect((await row()).reason, 'a day before').to.equal('Removed');
+    await passSince(env, subscription, 'final_notice_at', 1);
+    const archive = await purged(env, id);
+    const folder = `${env.stack.files.dataDir}/archives/${archive}`;
+    const files = await env.onHost('find', folder, '-type', 'f', '-printf', '%f %m\n');
+    expect(lines(files).sort()).to.deep.equal([
+      'database.dump 600',
+      'files.tar 600',
+      'manifest.json 600',
+    ]);
+    const refused = await refusal(instances.press(id, 'action_restaurar'));
+    expect(refused.message).to.include(`microsaas restore ${archive}`);
+  });
 
   scenario(
-    'a restore that was killed may be run again, also when somebody pressed Start',
+    'a killed restore can be repeated, also when Start was pressed meanwhile',
     async (env) => {
       const { instances, sidecar } = env;
       const { archive } = await becomes({});
@@ -203,7 +206,7 @@ chapter('a subscription from the welcome to the last day, and back', () => {
       await sidecar.start();
       await instances.reaches(id, 'draft');
       await instances.press(id, 'start_instance');
-      // By how far it had come: the files are unpacked first.
+      // Depending on its progress: the files are unpacked first.
       const { reason } = await instances.reaches(id, 'error');
       expect(reason).to.be.oneOf(['FilesMissing', 'DatabaseMissing']);
       await sidecar.restore(String(archive));
@@ -217,7 +220,7 @@ chapter('a subscription from the welcome to the last day, and back', () => {
     },
   );
 
-  scenario('the archive brings it back under its own number, with its data', async (env) => {
+  scenario('the archive restores it under its own number, with its data', async (env) => {
     const { instances, sidecar } = env;
     const { archive } = await becomes({});
     await sidecar.restore(String(archive));
@@ -233,7 +236,7 @@ chapter('a subscription from the welcome to the last day, and back', () => {
   });
 
   scenario(
-    'unpaid to the end: final notice, archive, removal, one after the other',
+    'unpaid to the end: final notice, archive and removal follow each other',
     async (env) => {
       const { instances } = env;
       await paidUntil(env, subscription, -40);
@@ -253,7 +256,7 @@ chapter('a subscription from the welcome to the last day, and back', () => {
     },
   );
 
-  scenario('the archive brings it back under another number', async (env) => {
+  scenario('the archive restores it under another number', async (env) => {
     const { admin, instances, sidecar } = env;
     const { archive } = await becomes({});
     const old = await row();

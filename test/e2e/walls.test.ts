@@ -7,10 +7,10 @@ import type { Row } from './support/instances.ts';
 import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 import { TRY_NETWORK } from './support/try-network.ts';
 
-/** Linux' numbers of them (capabilities(7)). */
+/** Linux capability numbers (capabilities(7)). */
 const [CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_MKNOD] = [12, 13, 19, 21, 27];
 
-/** Tries connections to Postgres as one role, without a password or with its own. */
+/** Python that tries connections to Postgres as one role, without a password or with its own. */
 const TRY_POSTGRES = `
 import configparser, json, sys, psycopg2
 conf = configparser.RawConfigParser()
@@ -66,7 +66,7 @@ chapter('from inside an instance', () => {
         expect(outcome, `${attempt} as uid ${uid ?? 'of Odoo'}`).to.equal('refused');
   });
 
-  scenario('its own password opens its own database and nothing else', async ({ stack }) => {
+  scenario('a tenant’s password opens the tenant’s database and no other', async ({ stack }) => {
     const [own, neighbour] = [one.id, other.id].map((id) => `ms_${stack.install}_${id}`);
     const foreign = [neighbour, 'template1', `ms_${stack.install}_1_backup`];
     const attempts = [own, 'postgres', ...foreign].map((it) => [own, it, 'own']);
@@ -80,7 +80,7 @@ chapter('from inside an instance', () => {
       expect(result, attempt).to.equal('refused');
   });
 
-  scenario('neighbour, manager and sidecar are out of reach', async ({ stack, sidecar }) => {
+  scenario('neighbours, manager and sidecar are unreachable', async ({ stack, sidecar }) => {
     const address = async (container: string) => {
       const networks = (await containerNamed(container))?.NetworkSettings.Networks ?? {};
       return Object.values(networks)[0]?.IPAddress ?? '';
@@ -108,7 +108,7 @@ chapter('from inside an instance', () => {
     expect(self, 'the attempt itself works').to.deep.equal([['127.0.0.1:8069', 'answers']]);
   });
 
-  scenario('a service on all addresses of this host is out of reach', async ({ stack }) => {
+  scenario('a service on all addresses of this host is unreachable', async ({ stack }) => {
     const host = createServer((_request, response) => response.end('of the host'));
     await new Promise<void>((resolve) => host.listen(0, '0.0.0.0', resolve));
     try {
@@ -116,7 +116,7 @@ chapter('from inside an instance', () => {
       const format = '{{(index .IPAM.Config 0).Gateway}}';
       const inspect = ['network', 'inspect', '--format', format, '--'];
       const gateway = await run('docker', [...inspect, `ms-${stack.install}-net-1`]);
-      // The sidecar has laid the rules down at its start.
+      // The sidecar installs the rules when it starts.
       expect(await inside(TRY_NETWORK, [[gateway, port]])).to.deep.equal([
         [`${gateway}:${port}`, 'closed'],
       ]);
@@ -126,22 +126,25 @@ chapter('from inside an instance', () => {
     }
   });
 
-  scenario('the stack has read-only roots and few rights', async ({ stack }) => {
-    for (const part of Object.values(stack.containers.names)) {
-      await inContainer(part, ['touch', '/usr/x'], { user: '0' }).then(
-        () => expect.fail(`${part} can be written`),
-        () => undefined,
-      );
-      const status = await inContainer(part, ['cat', '/proc/1/status'], { user: '0' });
-      expect(status, part).to.match(/NoNewPrivs:\t1\n/);
-      const bounding = BigInt(`0x${/CapBnd:\t([0-9a-f]+)/.exec(status)?.[1]}`);
-      const mighty = [CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_NET_RAW, CAP_MKNOD];
-      for (const capability of mighty)
-        expect((bounding >> BigInt(capability)) & 1n, `${part}: ${capability}`).to.equal(0n);
-    }
-  });
+  scenario(
+    'the containers of the stack have read-only roots and few capabilities',
+    async ({ stack }) => {
+      for (const part of Object.values(stack.containers.names)) {
+        await inContainer(part, ['touch', '/usr/x'], { user: '0' }).then(
+          () => expect.fail(`${part} can be written`),
+          () => undefined,
+        );
+        const status = await inContainer(part, ['cat', '/proc/1/status'], { user: '0' });
+        expect(status, part).to.match(/NoNewPrivs:\t1\n/);
+        const bounding = BigInt(`0x${/CapBnd:\t([0-9a-f]+)/.exec(status)?.[1]}`);
+        const mighty = [CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_NET_RAW, CAP_MKNOD];
+        for (const capability of mighty)
+          expect((bounding >> BigInt(capability)) & 1n, `${part}: ${capability}`).to.equal(0n);
+      }
+    },
+  );
 
-  scenario('it is a poor place: no Docker, no root, nothing to write to', async () => {
+  scenario('an instance has no Docker, no root and nothing to write to but its data', async () => {
     const found = ['find', '/run', '/var/run/', '-name', 'docker*.sock'] as [string, ...string[]];
     expect(await inContainer(name, found)).to.equal('');
     expect(await inContainer(name, ['id', '-u'])).not.to.equal('0');

@@ -30,7 +30,7 @@ describe('renewals in the real Odoo 19', function () {
   });
   after(() => stack.dropDatabase(DATABASE));
 
-  /** A plan sold, paid and claimed; its subscription's id. */
+  /** Sells a plan, pays and claims it. @returns its subscription's id */
   async function subscribe(): Promise<number> {
     const sale = new DemoSale(database.rpc);
     const invoice = await sale.invoice();
@@ -40,7 +40,7 @@ describe('renewals in the real Odoo 19', function () {
     return (await manager.desired([instance]))[0]?.subscription?.id ?? 0;
   }
 
-  it('makes one invoice of presses at the same time', async () => {
+  it('makes one invoice of concurrent presses of Renew', async () => {
     for (let round = 0; round < 5; round += 1) {
       const id = await subscribe();
       const press = () =>

@@ -16,7 +16,7 @@ const INSTANCE = 'odoo.docker.instance';
 const DATABASE = 'rpc_test';
 const TEMPLATE = { code: 'odoo', name: 'Odoo', odooVersion: '19.0' };
 
-describe('the three RPC ways to the real Odoo 19', function () {
+describe('the three RPC protocols with the real Odoo 19', function () {
   this.timeout(600_000);
   let stack: ManagerStack;
   let database: ManagerDatabase;
@@ -32,7 +32,7 @@ describe('the three RPC ways to the real Odoo 19', function () {
   });
   after(() => stack.dropDatabase(DATABASE));
 
-  /** One plan sold and paid; its invoice's id. */
+  /** Sells a plan and pays it. @returns its invoice's id */
   async function sell(): Promise<number> {
     const sale = new DemoSale(database.rpc);
     const invoice = await sale.invoice();
@@ -40,7 +40,7 @@ describe('the three RPC ways to the real Odoo 19', function () {
     return invoice;
   }
 
-  it('takes JSON-2 by itself', async () => {
+  it('uses JSON-2 when the protocol is auto', async () => {
     const used: string[] = [];
     const manager = new OdooManager(connect(bot, ({ rpc }) => used.push(rpc)));
     await manager.due(1);

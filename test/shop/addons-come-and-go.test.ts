@@ -6,10 +6,10 @@ import { sayToTerminal } from '../../stack/progress.ts';
 import { shopStack } from '../support/shop-stack.ts';
 
 const DATABASE = 'addons_come_and_go';
-/** What one module's installation, upgrade or removal may take among 75 on a loaded machine. */
+/** Timeout of one module's installation, upgrade or removal among 75 on a loaded machine, in milliseconds. */
 const ONE_MODULE = 180_000;
 
-/** Where a module leaves its marks: a model, and the field that names its module or its own things. */
+/** Where a module leaves records: a model, and a domain that finds the module's own. */
 const MARKS: ReadonlyArray<[model: string, domain: unknown[]]> = [
   ['ir.model.data', [['module', 'in', ['micro_saas', 'micro_saas_website']]]],
   ['ir.model', ['|', ['model', '=like', 'microsaas.%'], ['model', '=like', '%.docker.%']]],
@@ -20,7 +20,7 @@ const MARKS: ReadonlyArray<[model: string, domain: unknown[]]> = [
   ['res.groups', [['name', '=', 'MicroSaaS sidecar']]],
 ];
 
-/** A company that sold one plan in its shop: what it reads of that, whether or not the addons are there. */
+/** What a company that sold one plan in its shop can read of that, with or without the addons. */
 interface Sold {
   readonly order: number;
   readonly invoice: number;
@@ -104,14 +104,14 @@ describe('the addons on a database with data', function () {
     return odoo.read('microsaas.instance.name', [], ['name', 'reserved', 'order_line_id']);
   }
 
-  it('upgrade, and everything is as it was', async () => {
+  it('can be upgraded without a change of data', async () => {
     const before = [await books(), await instances(), await names()];
     expect(before.flat()).to.have.length(5);
     await press('upgrade', 'micro_saas');
     expect([await books(), await instances(), await names()]).to.deep.equal(before);
   });
 
-  it('the shop’s part goes alone; instances and books stay', async () => {
+  it('lets the shop addon be uninstalled alone; instances and accounting stay', async () => {
     const before = [await books(), await instances()];
     await press('uninstall', 'micro_saas_website');
     expect([await books(), await instances()]).to.deep.equal(before);
@@ -119,7 +119,7 @@ describe('the addons on a database with data', function () {
     expect(await odoo.call('ir.model.data', 'search_count', [mine])).to.equal(0);
   });
 
-  it('the rest goes, leaves no mark, and the books stay', async () => {
+  it('can be uninstalled without leftovers; the accounting stays', async () => {
     const before = await books();
     await press('uninstall', 'micro_saas');
     expect(await books()).to.deep.equal(before);
@@ -128,7 +128,7 @@ describe('the addons on a database with data', function () {
     }
   });
 
-  it('come back to a company that has sold before, and create nothing for its old invoices', async () => {
+  it('can be installed again, and create nothing for invoices of before', async () => {
     const before = await books();
     await press('install', 'micro_saas_website');
     expect(await books()).to.deep.equal(before);

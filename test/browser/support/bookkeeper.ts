@@ -10,7 +10,7 @@ const GROUPS = [
   'micro_saas.group_microsaas_manager',
 ];
 
-/** Somebody of the company: she sells, keeps the books and presses the buttons, in Spanish. */
+/** A user of the selling company: sales, accounting and the buttons, in Spanish. */
 export class Bookkeeper {
   readonly visitor: Visitor;
 
@@ -18,13 +18,13 @@ export class Bookkeeper {
     this.visitor = visitor;
   }
 
-  /** She logs in; her user is made the first time. */
+  /** Logs in; the user is created the first time. */
   static async arrive(env: ShopEnvironment, options: VisitorOptions): Promise<Bookkeeper> {
     await ensureUser(env);
     return Bookkeeper.#logIn(env, options, LOGIN, PASSWORD);
   }
 
-  /** The manager's administrator, who reads Spanish too. */
+  /** The manager's administrator, in Spanish too. */
   static async asAdministrator(env: ShopEnvironment, options: VisitorOptions): Promise<Bookkeeper> {
     const { rpc, login, password } = env.manager;
     const ids = await rpc.call<number[]>('res.users', 'search', [[['login', '=', login]]]);
@@ -58,7 +58,7 @@ export class Bookkeeper {
     await this.page.locator('.o_form_view').waitFor();
   }
 
-  /** Waits until the form, which nobody reloads, says so in its status bar. */
+  /** Waits until the form, without a reload, shows this state in its status bar. */
   async seesState(label: string): Promise<void> {
     const current = this.page.locator('.o_statusbar_status button[aria-checked=true]');
     await current.filter({ hasText: label }).waitFor({ timeout: 120_000 });

@@ -1,9 +1,9 @@
 import { Customer } from './customer.ts';
 
-/** What Odoo's demo payment is told to do, by the value of its own choice. */
+/** The outcome chosen in Odoo's demo payment provider, by its value there. */
 export type Outcome = 'done' | 'pending' | 'cancel' | 'error';
 
-/** A customer who buys a plan in the Spanish web shop, going by what she reads on the screen. */
+/** A customer who buys a plan in the Spanish web shop, by the texts on the screen. */
 export class Buyer extends Customer {
   /** Menu, shop, product, add to cart, view cart. */
   async fillCart(plan = this.visitor.env.plan): Promise<void> {
@@ -24,7 +24,7 @@ export class Buyer extends Customer {
     await visitor.shot('cart');
   }
 
-  /** The same without the detours: a plan's own page, then the cart. */
+  /** The shorter way: a plan's own page, then the cart. */
   async cartWith(plan = this.visitor.env.plan, quantity = 1): Promise<void> {
     const { page, visitor } = this;
     await visitor.go(plan.url);
@@ -34,12 +34,12 @@ export class Buyer extends Customer {
     await this.nameField(quantity).waitFor();
   }
 
-  /** Where the name of one unit is written. */
+  /** The input for the name of one unit. */
   nameField(unit = 1) {
     return this.page.locator(`.o_microsaas_name input[data-unit="${unit}"]`);
   }
 
-  /** Types a name, leaves the field and waits until the shop has kept it or said why not. */
+  /** Types a name, leaves the field and waits until the shop has saved or refused it. */
   async chooseName(name: string, unit = 1): Promise<void> {
     const field = this.nameField(unit);
     await field.fill(name);
@@ -56,7 +56,7 @@ export class Buyer extends Customer {
     await this.visitor.press('Finalizar compra');
   }
 
-  /** The billing data that are asked on the first purchase only. */
+  /** Enters the billing data, which are asked for on the first purchase only. */
   async fillAddress(): Promise<void> {
     const { page, visitor } = this;
     await page.waitForURL(/\/shop\/address/);
@@ -71,7 +71,7 @@ export class Buyer extends Customer {
     await page.waitForURL(/\/shop\/payment/);
   }
 
-  /** Pays with Odoo's demo provider, which does what it is told. */
+  /** Pays with Odoo's demo provider, with a chosen outcome. */
   async payOnline(outcome: Outcome = 'done'): Promise<void> {
     const { page, visitor } = this;
     await page.waitForURL(/\/shop\/payment/);
@@ -81,7 +81,7 @@ export class Buyer extends Customer {
     await visitor.press('Pagar ahora');
   }
 
-  /** Chooses the bank transfer: an order, no money yet. */
+  /** Chooses the bank transfer: an order without a payment. */
   async payByTransfer(): Promise<void> {
     const { page, visitor } = this;
     await page.waitForURL(/\/shop\/payment/);
@@ -91,13 +91,13 @@ export class Buyer extends Customer {
     await page.waitForURL(/\/shop\/confirmation/);
   }
 
-  /** Waits until Odoo has dealt with a payment; while one is pending its page goes on waiting for the money. */
+  /** Waits until Odoo has processed a payment; a pending one stays on its waiting page. */
   async paymentIsOver(outcome: Outcome): Promise<void> {
     const { page } = this;
     await page.waitForURL(outcome === 'pending' ? /\/payment\/status/ : /\/shop\/confirmation/);
   }
 
-  /** Pays a signed quotation, in the dialog the portal opens by itself. */
+  /** Pays a signed quotation, in the dialog that the portal opens. */
   async payQuotation(): Promise<void> {
     const { page, visitor } = this;
     const dialog = page.locator('#modalaccept');
@@ -114,7 +114,7 @@ export class Buyer extends Customer {
     await this.visitor.shot('thank-you');
   }
 
-  /** Accepts and signs the order that is on the screen, with a typed name. */
+  /** Accepts and signs the order on the screen, with a typed name. */
   async acceptAndSign(button: string): Promise<void> {
     const { page, visitor } = this;
     await visitor.press(button);

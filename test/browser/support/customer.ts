@@ -3,14 +3,14 @@ import type { ShopEnvironment } from './shop-environment.ts';
 import { Visitor, type VisitorOptions } from './visitor.ts';
 
 const PASSWORD = 'Una-clave-2026';
-/** A loaded machine, with the plan's modules prepared: ten times what it usually takes. */
+/** For a loaded machine, with the plan's modules prepared: ten times the usual duration. */
 const INSTANCE_MS = 120_000;
 
-/** Customers of earlier runs are still in the database. */
+/** Makes names unique: customers of earlier runs are still in the database. */
 const run = Date.now().toString(36);
 let count = 0;
 
-/** Somebody with an account in the shop, her own page and, sooner or later, her own Odoo. */
+/** A customer with an account in the shop, a portal page and, later, their own Odoo. */
 export class Customer {
   readonly visitor: Visitor;
   readonly name: string;
@@ -22,7 +22,7 @@ export class Customer {
     this.email = email;
   }
 
-  /** Somebody new. */
+  /** A new customer. */
   static async arrive<T extends Customer>(
     this: new (
       visitor: Visitor,
@@ -36,7 +36,7 @@ export class Customer {
     return new this(await Visitor.arrive(env, visit), name, `${freeName('cliente')}@example.com`);
   }
 
-  /** The same customer on another day: another browser, nothing remembered. */
+  /** The same customer in a new browser session. */
   async comeBack(album: string): Promise<this> {
     const Kind = this.constructor as new (visitor: Visitor, name: string, email: string) => this;
     return new Kind(await Visitor.arrive(this.visitor.env, { album }), this.name, this.email);
@@ -46,7 +46,7 @@ export class Customer {
     return this.visitor.page;
   }
 
-  /** Is given an account and an address by the office, as if she had bought before, and logs in. */
+  /** Gets an account and an address from the office, like a customer who has bought before, and logs in. */
   async logInAsKnown(): Promise<void> {
     await this.visitor.env.office.account(this.name, this.email, PASSWORD);
     await this.logIn();
@@ -76,7 +76,7 @@ export class Customer {
     await page.waitForURL(/\/my/);
   }
 
-  /** From the thank-you page to her own page, and there until the instance is ready. @returns its number */
+  /** From the thank-you page to the portal page, and waits there until the instance is ready. @returns its id */
   async waitForInstance(name: string): Promise<number> {
     const { page, visitor } = this;
     await visitor.go('/my/instances');
@@ -88,7 +88,7 @@ export class Customer {
     return Number(page.url().split('/').at(-1));
   }
 
-  /** Presses *Open* and looks at her own Odoo's login page in the new tab. */
+  /** Presses *Open* and waits for the login page of their Odoo in the new tab. */
   async openInstance(): Promise<void> {
     const { page, visitor } = this;
     const opening = page.waitForEvent('popup');
@@ -101,7 +101,7 @@ export class Customer {
   }
 }
 
-/** A name that nobody has yet, beginning with a word. */
+/** A free name that begins with a word. */
 export function freeName(word: string): string {
   count += 1;
   return `${word}-${run}-${count}`;

@@ -2,7 +2,7 @@ import { DemoSale } from '../../../stack/demo-sale.ts';
 import type { OdooRpc } from '../../../stack/odoo-rpc.ts';
 import { eventually } from '../../e2e/support/eventually.ts';
 
-/** A plan in the shop: its name and address there, the id of its product (variant). */
+/** A plan in the shop: its name and URL there, and the id of its product variant. */
 export interface SoldPlan {
   readonly name: string;
   readonly product: number;
@@ -16,7 +16,7 @@ const ADDRESS = {
   zip: '28013',
 };
 
-/** What people of the company do that no test looks at: over RPC, as the administrator. */
+/** What the selling company does behind the scenes of a test: over RPC, as the administrator. */
 export class Office {
   readonly rpc: OdooRpc;
 
@@ -29,14 +29,14 @@ export class Office {
     return found?.id;
   }
 
-  /** The demo's plan, waited for until its modules are installed in advance. */
+  /** The demo's plan, once it is prepared. */
   async demoPlan(): Promise<SoldPlan> {
     const sale = new DemoSale(this.rpc);
     await sale.prepared();
     return this.#sold(await sale.plan());
   }
 
-  /** One more plan; those of earlier runs leave the shop. @param values of the product, over the usual ones */
+  /** Creates one more plan and unpublishes those of earlier runs. @param values of the product, override the defaults */
   async newPlan(name: string, values: Record<string, unknown> = {}): Promise<SoldPlan> {
     const earlier = await this.rpc.call<number[]>('product.template', 'search', [
       [['name', '=', name]],
@@ -65,7 +65,7 @@ export class Office {
     return { name: plan?.name ?? '', product, url: plan?.website_url ?? '' };
   }
 
-  /** A customer with an account and an address, as one who has bought before. */
+  /** Creates a customer with an account and an address, like one who has bought before. */
   async account(name: string, email: string, password: string): Promise<void> {
     const madrid = [
       ['country_id.code', '=', 'ES'],
@@ -94,7 +94,7 @@ export class Office {
     await this.rpc.call('res.users', 'create', [user], quietly);
   }
 
-  /** A paid invoice over one unit for somebody with an account. @param name of her instance */
+  /** Creates a paid invoice of one unit for a customer with an account. @param name of the instance */
   async sell(plan: SoldPlan, email: string, name: string): Promise<void> {
     const line = [0, 0, { product_id: plan.product, quantity: 1, microsaas_names: name }];
     const invoice = await this.rpc.create('account.move', {
@@ -107,7 +107,7 @@ export class Office {
     await pay();
   }
 
-  /** A quotation to be signed and paid, sent to somebody with an account. @returns its id and its address */
+  /** Sends a quotation to be signed and paid to a customer with an account. @returns its id and its URL */
   async quotation(plan: SoldPlan, email: string): Promise<{ order: number; url: string }> {
     const order = await this.rpc.create('sale.order', {
       partner_id: await this.#partner(email),
@@ -128,7 +128,7 @@ export class Office {
     return user?.partner_id[0];
   }
 
-  /** The website in English too, below `/en`. @returns what makes it Spanish alone again */
+  /** Adds English to the website, below `/en`. @returns a function that removes it again */
   async openEnglish(): Promise<() => Promise<void>> {
     const english = [['code', '=', 'en_US']];
     const inactiveToo = { context: { active_test: false } };
@@ -141,7 +141,7 @@ export class Office {
     };
   }
 
-  /** The payment provider says that a customer's pending payment has arrived. */
+  /** The payment provider confirms a customer's pending payment. */
   async moneyArrives(email: string): Promise<void> {
     const pending = [
       ['partner_id.email', '=', email],
@@ -162,7 +162,7 @@ export class Office {
     return found.map(({ name }) => name).sort();
   }
 
-  /** What the only instance of an order is called; waited for. */
+  /** Waits for the only instance of an order. @returns its name */
   async instanceNameOf(order: number): Promise<string> {
     const domain = [['factura_id.line_ids.sale_line_ids.order_id', '=', order]];
     return eventually(async () => {
@@ -173,7 +173,7 @@ export class Office {
     });
   }
 
-  /** A customer's last order as the salesperson reads it. */
+  /** A customer's last order as the salesperson sees it. */
   async lastOrderOf(email: string): Promise<{ id: number; state: string; missing: string }> {
     const spanish = { context: { lang: 'es_ES' }, order: 'id desc', limit: 1 };
     const domain = [['partner_id.email', '=', email]];

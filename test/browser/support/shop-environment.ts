@@ -8,7 +8,7 @@ import { eventually } from '../../e2e/support/eventually.ts';
 import { shopStack } from '../../support/shop-stack.ts';
 import { Office, type SoldPlan } from './office.ts';
 
-/** A manager with its web shop open and its sidecar running, and a real browser to walk in with. */
+/** A manager with its web shop and its sidecar running, and a real browser. */
 export interface ShopEnvironment {
   readonly stack: ManagerStack;
   readonly manager: ManagerDatabase;
@@ -18,7 +18,7 @@ export interface ShopEnvironment {
   readonly plan: SoldPlan;
 }
 
-/** What Chromium needs to run as root in a container, and what keeps it from talking to anybody else. */
+/** What Chromium needs to run as root in a container, and what keeps it from calling other servers. */
 const QUIETLY = [
   '--no-sandbox',
   '--disable-gpu',
@@ -32,8 +32,8 @@ const QUIETLY = [
 let opening: Promise<ShopEnvironment> | undefined;
 
 /**
- * The one shop that all browser tests of a run share: Odoo with 75 modules is too dear to have one for each.
- * Every test brings its own customers.
+ * The one shop that all browser tests of a run share: an Odoo with 75 modules for each would be too expensive.
+ * Every test creates its own customers.
  */
 export async function shopEnvironment(): Promise<ShopEnvironment> {
   opening ??= open((line) => sayToTerminal(`    ${line}`));

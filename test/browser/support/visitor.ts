@@ -7,8 +7,8 @@ import type { ShopEnvironment } from './shop-environment.ts';
 const DESK = { width: 1280, height: 900 };
 export const PHONE = { width: 390, height: 844 };
 
-/** Slower machines than ours build Odoo's asset bundles at the first look at a page. */
-const PATIENCE = 60_000;
+/** Slow machines build Odoo's asset bundles when a page is first opened. */
+const TIMEOUT_MS = 60_000;
 
 export interface VisitorOptions {
   /** Folder of the screenshots below `var/screenshots`. */
@@ -21,14 +21,14 @@ export interface VisitorOptions {
   readonly state?: Awaited<ReturnType<BrowserContext['storageState']>>;
 }
 
-/** Everybody who is there, so that a failed test can be looked at. */
+/** All open visitors, so that a failed test leaves their screenshots. */
 const present = new Set<Visitor>();
 
-/** One person with a browser of her own: what she sees is kept as numbered screenshots. */
+/** One person with their own browser, whose screens are kept as numbered screenshots. */
 export class Visitor {
   readonly page: Page;
   readonly env: ShopEnvironment;
-  /** Messages of failed scripts on the pages she saw. */
+  /** Messages of failed scripts on the visited pages. */
   readonly scriptErrors: string[] = [];
   readonly #context: BrowserContext;
   readonly #folder: string;
@@ -56,8 +56,8 @@ export class Visitor {
       reducedMotion: 'reduce',
       ...(options.state === undefined ? {} : { storageState: options.state }),
     });
-    context.setDefaultTimeout(PATIENCE);
-    // Odoo's stock pages ask for pictures and videos elsewhere; no test depends on anybody else's server.
+    context.setDefaultTimeout(TIMEOUT_MS);
+    // Odoo's stock pages load images and videos from elsewhere; no test depends on another server.
     await context.route(
       (url) => url.hostname !== '127.0.0.1',
       async (route) => route.abort(),
@@ -68,19 +68,19 @@ export class Visitor {
     return visitor;
   }
 
-  /** Opens an address of the manager, or any full URL. @returns the HTTP status */
+  /** Opens a path of the manager, or any full URL. @returns the HTTP status */
   async go(path: string): Promise<number> {
     const response = await this.page.goto(path);
     return response?.status() ?? 0;
   }
 
-  /** Presses what is labelled so, a button, a link or a menu that can be seen. */
+  /** Presses the visible button, link or menu with this label. */
   async press(label: string | RegExp): Promise<void> {
     await this.#isAlive();
     await this.labelled(label).click();
   }
 
-  /** Waits until the scripts of a page of the site have taken hold: a button pressed sooner does nothing. */
+  /** Waits until the scripts of a website page are attached: a button pressed earlier does nothing. */
   async #isAlive(): Promise<void> {
     if (!this.#hasScripts) return;
     const site = 'body:has(#wrapwrap):not([is-ready])';
@@ -100,7 +100,7 @@ export class Visitor {
     await this.page.getByText(text).filter({ visible: true }).first().waitFor();
   }
 
-  /** Keeps what is on the screen. @param name goes into the file's name, after its number */
+  /** Takes a screenshot. @param name is part of the file's name, after its number */
   async shot(name: string): Promise<void> {
     await this.shotOf(this.page, name);
   }
@@ -110,7 +110,7 @@ export class Visitor {
     this.#shots += 1;
     if (page === this.page) await this.#isAlive();
     const number = String(this.#shots).padStart(2, '0');
-    // Pictures that come late would make every run's screenshot another one.
+    // Images that load late would make the screenshots differ from run to run.
     await page.evaluate('document.fonts.ready.then(() => true)');
     await page.screenshot({
       path: `${this.#folder}/${number}-${name}.png`,

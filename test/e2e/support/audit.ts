@@ -7,8 +7,8 @@ import { auditMarks } from './marks.ts';
 import { auditSecrets } from './secrets.ts';
 
 /**
- * The invariants of architecture.md on the real parts: I1-I4 and I6-I8 now, I5 within two polls.
- * Meant for the end of each scenario, when nobody presses anything.
+ * Checks the invariants on the real parts: I1-I4 and I6-I8 immediately, I5 within two polls.
+ * For the end of each scenario, when no button is pressed any more.
  */
 export async function audit(env: TestEnvironment): Promise<void> {
   const rows = await env.instances.find([]);
@@ -68,7 +68,7 @@ async function auditUnits(env: TestEnvironment, rows: Row[]): Promise<void> {
   expect(unpaid, 'instances of unpaid invoices').to.deep.equal([]);
 }
 
-/** I5: what Odoo says is what is. */
+/** I5: Odoo's state is the actual state. */
 async function auditReality(env: TestEnvironment): Promise<void> {
   const rows = await env.instances.find([]);
   const containers = await env.containers();
@@ -106,7 +106,7 @@ async function auditReality(env: TestEnvironment): Promise<void> {
   }
 }
 
-/** I7: everything once more changes nothing. */
+/** I7: a repetition of everything changes nothing (idempotence). */
 async function auditTwice(env: TestEnvironment, rows: Row[]): Promise<void> {
   const before = await everything(env);
   const invoices = rows.map((row) => idOf(row.factura_id)).filter(Boolean);
@@ -115,11 +115,11 @@ async function auditTwice(env: TestEnvironment, rows: Row[]): Promise<void> {
   expect(await env.sidecar.webhook({ model: 'account.move', ids: invoices })).to.equal(202);
   await quiet(env);
   const after = await everything(env);
-  // Only what differs: a list of all instances is too long for a failure that anybody can read.
+  // Only the differences: a list of all instances would make the failure unreadable.
   expect(onlyIn(after, before), 'after doing everything twice').to.eql(onlyIn(before, after));
 }
 
-/** Waits until the sidecar works on nothing, and Odoo has nothing for it to look at. */
+/** Waits until the sidecar is idle, and nothing is due in Odoo. */
 async function quiet(env: TestEnvironment): Promise<void> {
   const now = new Date().toISOString().slice(0, 19).replace('T', ' ');
   await eventually(async () => {
@@ -132,13 +132,13 @@ async function quiet(env: TestEnvironment): Promise<void> {
   await env.sidecar.idle();
 }
 
-/** The lines of `some` that `others` has not. */
+/** The lines of `some` that are not in `others`. */
 function onlyIn(some: readonly string[], others: readonly string[]): string[] {
   const known = new Set(others);
   return some.filter((line) => !known.has(line));
 }
 
-/** All that may not change by looking at it again, a line each. */
+/** Everything that must not change when it is reconciled again, one line each. */
 async function everything(env: TestEnvironment): Promise<string[]> {
   const rows = await env.admin.read(
     INSTANCE,

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const INTERVAL = 50;
 
-/** What `ps` would have shown at any moment: secrets in an argument are there for everybody to read (I6). */
+/** Records what `ps` would show at any moment: arguments are readable by everybody, so they must hold no secret (I6). */
 export class CommandLines {
   readonly #lines = new Set<string>();
   readonly #looks = new Map<string, number>();
@@ -49,6 +49,6 @@ function read(pid: string, what: string): string {
   try {
     return readFileSync(`/proc/${pid}/${what}`, 'latin1').replaceAll('\0', ' ');
   } catch {
-    return ''; // it has ended, or belongs to somebody else
+    return ''; // it has ended, or belongs to another user
   }
 }

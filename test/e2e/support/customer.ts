@@ -3,7 +3,7 @@ import { OdooRpc } from '../../../stack/odoo-rpc.ts';
 import type { TestEnvironment } from './environment.ts';
 import type { Row } from './instances.ts';
 
-/** A customer in her own Odoo. */
+/** RPC to a customer's own Odoo. */
 export function customerRpc(
   { stack }: TestEnvironment,
   row: Row,
@@ -15,8 +15,8 @@ export function customerRpc(
 }
 
 /**
- * Opens the page that a welcome mail leads to and presses its button, as a browser does.
- * @returns where that leads: the one-time link; and the page when it leads nowhere
+ * Opens the page linked in a welcome mail and presses its button, as a browser does.
+ * @returns the one-time link that the button redirects to, or null and the page that is shown instead
  */
 export async function pressWelcome(page: string): Promise<{ link: string | null; html: string }> {
   const opened = await fetch(page);
@@ -39,7 +39,7 @@ function cookiesOf(page: Response): string {
     .join('; ');
 }
 
-/** Follows a link for choosing a password as a browser does. @returns what the page says then */
+/** Follows a link for choosing a password as a browser does. @returns the resulting page */
 export async function choosePassword(link: string, password: string): Promise<string> {
   const page = await fetch(link);
   const html = await page.text();
@@ -66,15 +66,15 @@ export async function choosePassword(link: string, password: string): Promise<st
   return answer.text();
 }
 
-/** Leaves something of the customer's in her database and in her files. */
+/** Stores test data in the customer's database and filestore. */
 export async function leaveData(rpc: OdooRpc, text: string): Promise<void> {
   await rpc.create('res.partner', { name: text });
-  // Not the kind of content that Odoo keeps in the database.
+  // Of a type that Odoo stores in the filestore, not in the database.
   const datas = Buffer.from(`${text}\n`.repeat(100)).toString('base64');
   await rpc.create('ir.attachment', { name: `${text}.txt`, datas });
 }
 
-/** Finds what leaveData() left. */
+/** Expects the data that leaveData() stored. */
 export async function expectData(rpc: OdooRpc, text: string): Promise<void> {
   const partners = await rpc.read('res.partner', [['name', '=', text]], ['name']);
   expect(partners, 'in the database').to.have.lengthOf(1);

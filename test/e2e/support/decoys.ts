@@ -8,7 +8,7 @@ import { run } from '../../../stack/run.ts';
 import { quoted, withSql } from '../../../stack/sql.ts';
 import { discard } from './docker.ts';
 
-/** Things of other people, named so that a careless pattern takes them for ours (I8). */
+/** Foreign containers, networks, databases and folders, named so that a careless pattern would match them (I8). */
 export class Decoys {
   readonly #stack: ManagerStack;
   readonly #container: string;
@@ -48,7 +48,7 @@ export class Decoys {
     this.#planted = await this.#fingerprint();
   }
 
-  /** @throws AssertionError when anything about them has changed */
+  /** @throws AssertionError when any of them has changed */
   async expectUntouched(): Promise<void> {
     expect(await this.#fingerprint(), 'what is not ours').to.equal(this.#planted);
   }

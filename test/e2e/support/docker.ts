@@ -1,6 +1,6 @@
 import { run, succeeds } from '../../../stack/run.ts';
 
-/** The part of `docker inspect` that the tests look at. */
+/** The part of `docker inspect` that the tests use. */
 export interface Container {
   Id: string;
   Name: string;
@@ -28,7 +28,7 @@ export async function containersWith(...labels: string[]): Promise<Container[]> 
   return JSON.parse(await run('docker', ['container', 'inspect', '--', ...ids])) as Container[];
 }
 
-/** The number of the instance whose container it is. */
+/** The id of the instance whose container it is. */
 export function instanceOf(container: Container): number {
   return Number(container.Config.Labels['microsaas.instance']);
 }
@@ -58,7 +58,7 @@ export async function inContainer(
   return run('docker', args, options.input === undefined ? {} : { input: options.input });
 }
 
-/** Removes containers, networks or volumes that may or may not be there. */
+/** Removes containers, networks or volumes if they exist. */
 export async function discard(kind: 'container' | 'network' | 'volume', names: string[]) {
   const force = kind === 'container' ? ['--force', '--volumes'] : [];
   for (const name of names) await succeeds('docker', [kind, 'rm', ...force, '--', name], 60_000);

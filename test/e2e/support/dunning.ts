@@ -6,15 +6,15 @@ import { isPurged, SUBSCRIPTION, type SubscriptionRow } from './instances.ts';
 
 type Known = Pick<SubscriptionRow, 'id'>;
 
-/** The recorded moments of the way down, as the manager's database names them. */
+/** The fields of the manager's database in which the moments of the dunning stages are recorded. */
 type Moment = 'suspended_at' | 'final_notice_at' | 'hidden_at';
 
-/** The day so many days after today, in UTC, as the company has it. */
+/** The day so many days after today, in UTC, the company's time zone. */
 export function dayFromNow(days: number): string {
   return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
 }
 
-/** Makes a subscription one that is paid until so many days after today, as a manager may. */
+/** Sets the last paid day of a subscription to so many days after today, as a manager may. */
 export async function paidUntil(
   { admin }: TestEnvironment,
   { id }: Known,
@@ -23,7 +23,7 @@ export async function paidUntil(
   await admin.call(SUBSCRIPTION, 'write', [[id], { fecha_fin: dayFromNow(days) }]);
 }
 
-/** Days pass since a rung was taken: its recorded moment moves back, and the sidecar looks again. */
+/** Simulates that days have passed since a stage was entered: moves its recorded moment back and makes the review due. */
 export async function passSince(
   { stack }: TestEnvironment,
   { id }: Known,
@@ -37,7 +37,7 @@ export async function passSince(
       [id],
     );
     expect(moved?.[moment], `${moment} of subscription ${id}`).to.be.instanceOf(Date);
-    // What was said on a day was said so many days earlier, too.
+    // Notices are recorded with their day, which moves back too.
     await sql(
       `UPDATE microsaas_notice SET period = (period::date - $2::int)::text
         WHERE subscription_id = $1 AND kind IN ('suspended', 'removed', 'finalNotice')`,
@@ -52,7 +52,7 @@ export async function passSince(
   });
 }
 
-/** Waits until the customer was told for the last time, and then the days pass that this gives. */
+/** Waits for the final notice, then lets its days pass. */
 export async function passFinalNotice(env: TestEnvironment, id: number): Promise<void> {
   const subscription = await eventually(async () => {
     const told = await env.instances.subscription({ id });
@@ -67,9 +67,9 @@ export interface Mail {
   body_html: string;
 }
 
-/** What the customer was sent about a subscription, oldest first. Nothing leaves the tests' manager. */
+/** The mails to the customer about a subscription, oldest first. The tests' manager sends nothing out. */
 export async function mailsAbout({ admin }: TestEnvironment, { id }: Known): Promise<Mail[]> {
-  // The welcome is a message on no record, so the notices say which mails there were.
+  // The welcome mail is a message without a record, so the notices tell which mails there were.
   const about = [['subscription_id', '=', id]];
   const notices = await admin.read<{ mail_id: [number, string] | false }>(
     'microsaas.notice',
@@ -96,7 +96,7 @@ export async function renewal({ bookkeeper }: TestEnvironment, { id }: Known): P
   return action.res_id;
 }
 
-/** The customer renews: the invoice is confirmed, where it was not, and paid. */
+/** Renews as a customer: posts the invoice if it is a draft, and pays it. */
 export async function payRenewal(env: TestEnvironment, subscription: Known): Promise<void> {
   const { admin, shop } = env;
   const invoice = await renewal(env, subscription);
@@ -106,7 +106,7 @@ export async function payRenewal(env: TestEnvironment, subscription: Known): Pro
   await shop.pay(invoice);
 }
 
-/** Waits until nothing but its archive is left of an instance. @returns the archive's name */
+/** Waits until an instance is purged. @returns the name of its archive */
 export async function purged(env: TestEnvironment, id: number): Promise<string> {
   return eventually(async () => {
     const row = await env.instances.row(id);

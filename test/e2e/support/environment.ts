@@ -15,15 +15,15 @@ import { discardInstances } from './leftovers.ts';
 import { Shop } from './shop.ts';
 import { Sidecar } from './sidecar.ts';
 
-/** Short, so that two polls (I5) are no long wait; far longer than the second in which a webhook must act. */
+/** Short, so that two polls (I5) are not a long wait; far longer than the second within which a webhook must act. */
 export const POLL_SECONDS = 5;
 
-/** More units on one line wait for a person: few, so that a test can approve one more. */
+/** More units on one line need approval: few, so that a test can exceed it by one. */
 export const UNITS_PER_LINE = 3;
 
 const BOOKKEEPER = { login: 'bookkeeper@example.com', password: 'bookkeeper-of-the-tests' };
 
-/** A manager with its sidecar in a container, both afresh, and the people who use them. */
+/** A fresh manager with its sidecar in a container, and the users of both. */
 export class TestEnvironment {
   readonly stack: ManagerStack;
   readonly sidecar: Sidecar;
@@ -31,11 +31,11 @@ export class TestEnvironment {
   readonly git: GitServer;
   /** The administrator. */
   readonly admin: OdooRpc;
-  /** Invoicing and *MicroSaaS user*: who sells and presses the buttons. */
+  /** A user with the rights of Invoicing and *MicroSaaS user*, who sells and presses the buttons. */
   readonly bookkeeper: OdooRpc;
   readonly shop: Shop;
   readonly instances: Instances;
-  /** The command line of every process seen on this machine since the start. */
+  /** The command lines of all processes seen on this machine since the start. */
   readonly commandLines = new CommandLines();
   readonly #gitRoot: string;
 
@@ -52,7 +52,7 @@ export class TestEnvironment {
     this.git = new GitServer(gitRoot);
   }
 
-  /** Brings everything up; nothing of an earlier run is left but its template databases. */
+  /** Starts everything; only template databases of an earlier run are kept. */
   static async start(): Promise<TestEnvironment> {
     const sidecarImage = await ensureSidecarImage();
     const stack = await startTestStack({ databases: 'one', sidecarImage });
@@ -69,7 +69,7 @@ export class TestEnvironment {
     return env;
   }
 
-  /** Where the instances' folders lie. */
+  /** The folder of the instances' directories. */
   get instancesDir(): string {
     return join(this.stack.files.dataDir, 'instances');
   }
@@ -85,7 +85,7 @@ export class TestEnvironment {
     return containersWith(`microsaas.install=${install}`, `microsaas.instance=${id}`);
   }
 
-  /** Runs a program as root where the data lies, to look at files this user may not read. */
+  /** Runs a program as root on the data directory, to read files that this user may not read. */
   async onHost(...command: [string, ...string[]]): Promise<string> {
     return inContainer(this.sidecar.name, command);
   }
@@ -95,13 +95,13 @@ export class TestEnvironment {
     return row.template_id !== false && /own Postgres/.test(row.template_id[1]);
   }
 
-  /** Ends what start() began; the stack without the sidecar and without instances stays for the next run. */
+  /** Ends what start() began; the stack without the sidecar and without instances is kept for the next run. */
   async end(): Promise<void> {
     this.commandLines.stop();
     await this.git.stop();
     await rm(this.#gitRoot, { recursive: true, force: true });
     await this.decoys.clear();
-    // Whoever looks into a failure needs what the sidecar said.
+    // For the analysis of failures.
     await this.stack.files.write('sidecar.log', await this.sidecar.output());
     await this.stack.containers.compose(['rm', '--force', '--stop', '--', 'sidecar']);
     await discardInstances(this.stack);
@@ -109,7 +109,7 @@ export class TestEnvironment {
   }
 }
 
-/** Settings of the tests, over those of any stack: repositories come from this machine, by plain http. */
+/** Settings of the tests in addition to those of any stack: repositories are on this machine, by plain http. */
 async function configure(stack: ManagerStack): Promise<void> {
   const file = 'sidecar/microsaas.yaml';
   const config = parse((await stack.files.read(file)) ?? '') as Record<string, object>;

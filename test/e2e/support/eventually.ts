@@ -3,18 +3,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const INTERVAL = 100;
 
 /**
- * Looks again, ten times a second, until nothing is thrown.
- * @returns what the look returned @throws its last error, after `seconds`
+ * Repeats `check`, ten times a second, until it does not throw.
+ * @returns what `check` returned @throws its last error, after `seconds`
  */
 export async function eventually<T>(
-  look: () => Promise<T> | T,
+  check: () => Promise<T> | T,
   seconds = 60,
   interval = INTERVAL,
 ): Promise<T> {
   const end = performance.now() + seconds * 1000;
   for (;;) {
     try {
-      return await look();
+      return await check();
     } catch (error) {
       if (performance.now() > end) throw error;
     }

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { OdooRpc } from '../../../stack/odoo-rpc.ts';
 import { eventually } from './eventually.ts';
 
-/** An instance as people see it in the manager; empty fields are false or 0. */
+/** An instance's record in the manager, as RPC returns it; empty fields are false or 0. */
 export interface Row {
   id: number;
   identity: string;
@@ -72,12 +72,12 @@ export function idOf(field: [number, string] | false): number {
   return field === false ? 0 : field[0];
 }
 
-/** Whether its data are gone, but for the archive. */
+/** Whether its data are removed, except the archive. */
 export function isPurged({ reason }: Row): boolean {
   return reason === 'Purged';
 }
 
-/** Instances in the manager: looked at and pressed as their users do. */
+/** Instances in the manager: read, and operated with their buttons, by the users' own methods. */
 export class Instances {
   readonly rpc: OdooRpc;
 
@@ -85,12 +85,12 @@ export class Instances {
     this.rpc = rpc;
   }
 
-  /** All rows that match, removed ones too. */
+  /** All records that match, removed ones included. */
   async find(domain: unknown[]): Promise<Row[]> {
     return this.rpc.read<Row>(INSTANCE, domain, FIELDS, { context: { active_test: false } });
   }
 
-  /** @throws Error when there is no such row */
+  /** @throws Error when there is no such record */
   async row(id: number): Promise<Row> {
     const [row] = await this.find([['id', '=', id]]);
     if (!row) throw new Error(`There is no instance ${id}.`);
@@ -107,7 +107,7 @@ export class Instances {
     return found as SubscriptionRow;
   }
 
-  /** The only subscription of each of these instances, by the instance's number. */
+  /** The only subscription of each of these instances, by the instance's id. */
   async subscriptions(rows: readonly Pick<Row, 'id'>[]): Promise<Map<number, SubscriptionRow>> {
     const ids = rows.map(({ id }) => id);
     const domain = [['instancia_id', 'in', ids]];
@@ -117,12 +117,12 @@ export class Instances {
     return new Map(found.map((it) => [idOf(it.instancia_id), it]));
   }
 
-  /** Presses a button. @returns what the button gives the web client */
+  /** Presses a button. @returns the action that the web client gets */
   async press<T = unknown>(id: number, button: string): Promise<T> {
     return this.rpc.call<T>(INSTANCE, button, [[id]]);
   }
 
-  /** Waits until Odoo shows a state. @throws with what it showed instead */
+  /** Waits until Odoo shows a state. @throws Error with the state that it shows instead */
   async reaches(id: number, state: Row['state'], seconds = 30): Promise<Row> {
     return eventually(async () => {
       const row = await this.row(id);
@@ -132,7 +132,7 @@ export class Instances {
     }, seconds);
   }
 
-  /** Waits until an invoice has exactly so many instances and all of them run; the first of a plan has its template prepared. */
+  /** Waits until an invoice has exactly so many instances and all of them run; for the first of a plan a template is built. */
   async running(invoice: number, count: number, seconds = 240): Promise<Row[]> {
     return eventually(async () => {
       const rows = await this.ofInvoice(invoice);
@@ -145,7 +145,7 @@ export class Instances {
     }, seconds);
   }
 
-  /** Removes instances through their button and waits until it has happened. */
+  /** Removes instances with their button and waits until they are removed. */
   async remove(ids: readonly number[]): Promise<void> {
     for (const id of ids) await this.press(id, 'action_remove');
     for (const id of ids) await this.reaches(id, 'removed');

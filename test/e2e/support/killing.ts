@@ -5,16 +5,16 @@ import { execa } from 'execa';
 import { run } from '../../../stack/run.ts';
 import type { LogLine, Sidecar } from './sidecar.ts';
 
-/** How long after the moment aimed at the sidecar is killed, in milliseconds: a step takes some tenths of a second. */
+/** How long after the chosen moment the sidecar is killed, in milliseconds: a step takes some tenths of a second. */
 export const DELAYS = [0, 40, 150, 400] as const;
 
-/** A sidecar that cannot be hit within this time has passed the moment, or never came to it, in milliseconds. */
-const PATIENCE = 60_000;
+/** How long to wait for the moment, in milliseconds; after that the sidecar has missed it. */
+const TIMEOUT_MS = 60_000;
 
 /**
- * Does `act` and kills the sidecar so long after its log has a line that `isMoment` knows. The log is a stream, so that the
- * moment is hit within some milliseconds.
- * @throws Error when the line does not come
+ * Runs `act` and kills the sidecar a delay after its log has a line that `isMoment` accepts. The log is followed as a stream, so
+ * that the moment is hit within some milliseconds.
+ * @throws Error when no such line comes
  */
 export async function killedAt(
   sidecar: Sidecar,
@@ -26,7 +26,7 @@ export async function killedAt(
   const logs = execa('docker', ['logs', '--follow', '--since', since, '--', sidecar.name], {
     reject: false,
     buffer: false,
-    timeout: PATIENCE,
+    timeout: TIMEOUT_MS,
   });
   try {
     const reached = lineIn(logs.stdout, isMoment);
@@ -42,7 +42,7 @@ export async function killedAt(
   await sidecar.start();
 }
 
-/** Does `act` and kills the sidecar so long after it has resolved. */
+/** Runs `act` and kills the sidecar a delay after it has resolved. */
 export async function killedAfter(
   sidecar: Sidecar,
   delayMs: number,
@@ -55,7 +55,7 @@ export async function killedAfter(
   await sidecar.start();
 }
 
-/** A line that says the step begins for an instance. */
+/** Accepts the log line that says that a step begins for an instance. */
 export function stepOf(instance: number, step: string): (line: LogLine) => boolean {
   return (line) => line['instance'] === instance && line['step'] === step && line.msg === 'step';
 }
@@ -69,7 +69,7 @@ async function lineIn(
   throw new Error('the sidecar never came to the moment at which it was to be killed');
 }
 
-/** 137: ended by SIGKILL, and not by itself before. */
+/** Exit code 137: ended by SIGKILL, and not by itself before. */
 async function expectKilled({ name }: Sidecar): Promise<void> {
   const format = '{{.State.Running}} {{.State.ExitCode}}';
   const said = await run('docker', ['container', 'inspect', '--format', format, '--', name]);

@@ -6,12 +6,12 @@ import { run } from '../../../stack/run.ts';
 import { quoted, withSql } from '../../../stack/sql.ts';
 import { containersWith, discard, namesWith } from './docker.ts';
 
-/** What the stack itself is made of carries this label; instances do not. */
+/** The label of the stack's own containers; instances do not have it. */
 const PART = 'microsaas.part';
 
 /**
- * Removes every trace of instances that an earlier run (or this one) has left, past the product: containers,
- * networks, folders, databases. The template databases stay, they take long to build.
+ * Removes everything that instances of an earlier run (or this one) have left, without the product: containers,
+ * networks, folders, databases. The template databases are kept, because they take long to build.
  */
 export async function discardInstances(stack: ManagerStack): Promise<void> {
   const label = `microsaas.install=${stack.install}`;
@@ -30,7 +30,7 @@ export async function discardInstances(stack: ManagerStack): Promise<void> {
   await discardDatabases(stack);
 }
 
-/** Other users own what is in them: root in a container removes it. */
+/** Their content belongs to other users: root in a container removes it. */
 async function discardFolders(stack: ManagerStack): Promise<void> {
   const mount = `type=bind,source=${stack.files.dataDir},target=/data`;
   const asRoot = ['run', '--rm', '--network', 'none', '--user', '0', '--mount', mount];
@@ -41,7 +41,7 @@ async function discardFolders(stack: ManagerStack): Promise<void> {
     '/data/instances',
     '/data/checkouts',
     '/data/archives',
-    // A fresh manager database: what was remembered of the earlier one would put it in doubt.
+    // The manager's database is a new one: with the memory of the earlier one the sidecar would distrust it.
     '/data/manager.json',
   ]);
   await mkdir(join(stack.files.dataDir, 'instances'), { mode: 0o700 });

@@ -1,7 +1,7 @@
 import type { TestEnvironment } from './environment.ts';
 import type { Row } from './instances.ts';
 
-/** HTTP status of a page, redirects not followed; 0 when nobody answers. */
+/** HTTP status of a page, redirects not followed; 0 without an answer. */
 export async function status(url: string): Promise<number> {
   try {
     const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(10_000) });

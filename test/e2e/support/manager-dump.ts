@@ -21,7 +21,7 @@ export class Dump {
     return dump;
   }
 
-  /** Puts it in place of the present database, Odoo being down meanwhile. */
+  /** Restores it in place of the present database, while Odoo is stopped. */
   async putBack(): Promise<void> {
     const { stack } = this.#env;
     const { manager } = stack.containers.names;
@@ -36,7 +36,7 @@ export class Dump {
     await stack.waitForLogin(stack.url);
   }
 
-  /** The password in a file: a command line is everybody's to read. */
+  /** With the password in a file: command lines are readable by everybody. */
   async #run(...command: [string, ...string[]]): Promise<void> {
     const { stack } = this.#env;
     const { user, password } = await stack.managerSql();

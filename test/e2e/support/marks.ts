@@ -5,7 +5,7 @@ import { type Container, instanceOf, lines, namesWith } from './docker.ts';
 import type { TestEnvironment } from './environment.ts';
 import { isPurged, type Row } from './instances.ts';
 
-/** I2, I3, I4, I10: what carries our install id belongs to a known instance, to one alone, and data stays where they belong. */
+/** I2, I3, I4, I10: what has our install id belongs to exactly one known instance, and data stay with their owner. */
 export async function auditMarks(env: TestEnvironment, rows: Row[]): Promise<void> {
   const ids = new Set(rows.map((row) => row.id));
   const { install } = env.stack;
@@ -30,7 +30,7 @@ export async function auditMarks(env: TestEnvironment, rows: Row[]): Promise<voi
   );
 }
 
-/** I10: directory, database and containers of each instance bear its mark. */
+/** I10: directory, database and containers of each instance have its identity mark. */
 async function auditIdentities(
   env: TestEnvironment,
   rows: Row[],
@@ -53,10 +53,10 @@ async function auditIdentities(
   }
 }
 
-/** The identity that each instance's directory is marked with, by number. */
+/** The identity in the mark of each instance's directory, by instance id. */
 async function directoryMarks(env: TestEnvironment): Promise<Map<number, string>> {
   const depth = ['-mindepth', '2', '-maxdepth', '2', '-name', 'identity.json'] as const;
-  // A record separator before each: what follows it is the folder, and from the next line on the mark.
+  // Each begins with a record separator, then the folder's name, then from the next line on the mark.
   const print = ['-printf', '\\036%h\\n', '-exec', 'cat', '--', '{}', ';'] as const;
   const found = await env.onHost('find', env.instancesDir, ...depth, ...print);
   const marks = found.split('\x1e').slice(1);
@@ -131,7 +131,7 @@ async function auditDatabases(env: TestEnvironment, rows: Row[], ids: Set<number
   const present = databases.filter((it) => !isTemplate(it['datname']) && !isDecoy(it['datname']));
   for (const { datname, owner } of present) {
     expect(ids.has(Number(number(datname))), `database ${datname}`).to.equal(true);
-    // All that is in it is the tenant's, not the database itself (ADR 9).
+    // Its content belongs to the tenant's role, the database itself does not (ADR 9).
     expect(owner, `owner of ${datname}`).to.equal(server.user);
   }
   for (const { rolname, mighty } of roles) {

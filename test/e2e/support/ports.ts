@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { TestEnvironment } from './environment.ts';
 import { INSTANCE } from './instances.ts';
 
-/** What the form suggests when a name is typed. */
+/** The ports that the form suggests when a name is typed. */
 export async function suggestedPorts({ bookkeeper }: TestEnvironment, name: string) {
   const fields = { name: {}, http_port: {}, longpolling_port: {} };
   const { value } = await bookkeeper.call<{
@@ -16,7 +16,7 @@ export async function suggestedPorts({ bookkeeper }: TestEnvironment, name: stri
   return { http_port, longpolling_port };
 }
 
-/** Listens on a TCP port of the loopback address, as another program would. */
+/** Occupies a TCP port of the loopback address, as another program would. */
 export async function occupy(port: number): Promise<Server> {
   const server = createServer().listen(port, '127.0.0.1');
   await once(server, 'listening');

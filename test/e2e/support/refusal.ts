@@ -1,6 +1,6 @@
 import { OdooError } from '../../../stack/odoo-rpc.ts';
 
-/** The error that Odoo shows a person instead of doing what she asked. @throws Error when it did it */
+/** The error with which Odoo refuses a call. @throws Error when it did not refuse it */
 export async function refusal(asked: Promise<unknown>): Promise<OdooError> {
   try {
     await asked;

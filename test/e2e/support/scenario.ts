@@ -5,13 +5,13 @@ const MINUTE = 60_000;
 
 let env: TestEnvironment | undefined;
 
-// At the root: once for all files of a run, whichever of them it has.
+// Root hooks: once for all files of a run.
 before('the real parts start', async function () {
   this.timeout(15 * MINUTE);
   env = await TestEnvironment.start();
 });
 
-after('nothing that is not ours was touched', async function () {
+after('nothing foreign was touched', async function () {
   this.timeout(2 * MINUTE);
   try {
     await env?.decoys.expectUntouched();
@@ -20,13 +20,13 @@ after('nothing that is not ours was touched', async function () {
   }
 });
 
-/** The env of this run. @throws Error before the run has begun */
+/** The test environment of this run. @throws Error before the run has begun */
 export function theEnvironment(): TestEnvironment {
-  if (!env) throw new Error('The real parts have not been started.');
+  if (!env) throw new Error('The test environment has not been started.');
   return env;
 }
 
-/** The scenarios of one file; its instances are removed at the end, through their button. */
+/** The scenarios of one file; its instances are removed at the end with their button. */
 export function chapter(title: string, body: () => void): void {
   describe(title, function () {
     this.timeout(5 * MINUTE);
@@ -40,7 +40,7 @@ export function chapter(title: string, body: () => void): void {
   });
 }
 
-/** One test on the real parts; afterwards every invariant is checked (I1-I8). @param minutes that it may take */
+/** One test on the real parts; afterwards all invariants are checked (I1-I8, I10). @param minutes its timeout */
 export function scenario(
   title: string,
   body: (env: TestEnvironment) => Promise<void>,

@@ -6,13 +6,13 @@ import { lines } from './docker.ts';
 import type { TestEnvironment } from './environment.ts';
 import { isPurged, type Row } from './instances.ts';
 
-/** Tables of the manager that must know no instance's secret, as text. */
+/** Tables of the manager that must not contain any instance's secret, as text. */
 const TABLES = [
   ...['odoo_docker_instance', 'odoo_docker_repository', 'microsaas_subscription', 'mail_message'],
   ...['mail_tracking_value', 'account_move', 'ir_logging', 'ir_config_parameter'],
 ];
 
-/** I6: secrets lie in files that nobody else may read, and nowhere else. */
+/** I6: secrets are in files that only their owner may read, and nowhere else. */
 export async function auditSecrets(env: TestEnvironment, rows: Row[]): Promise<void> {
   await auditModes(env);
   const own = await instanceSecrets(env);

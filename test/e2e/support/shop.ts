@@ -6,7 +6,7 @@ export interface Line {
   discount?: number;
 }
 
-/** Everything the sales and the accounting people do in the manager, by Odoo's own methods. */
+/** What sales and accounting users do in the manager, by Odoo's own methods. */
 export class Shop {
   readonly rpc: OdooRpc;
   #customers = 0;
@@ -35,14 +35,14 @@ export class Shop {
     });
   }
 
-  /** A customer nobody had before. */
+  /** A new customer. */
   async customer(name = 'Customer'): Promise<number> {
     this.#customers += 1;
     const email = `customer${this.#customers}@example.com`;
     return this.rpc.create('res.partner', { name, email, lang: 'en_US' });
   }
 
-  /** An invoice in draft. @param values over the usual ones */
+  /** A draft invoice. @param values override the defaults */
   async draft(lines: Line[], values: Record<string, unknown> = {}): Promise<number> {
     return this.rpc.create('account.move', {
       move_type: 'out_invoice',

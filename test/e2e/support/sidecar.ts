@@ -5,10 +5,10 @@ import { run } from '../../../stack/run.ts';
 import { inContainer, lines } from './docker.ts';
 import { eventually } from './eventually.ts';
 
-/** What the sidecar's log has in a line. */
+/** One line of the sidecar's log. */
 export type LogLine = Record<string, unknown> & { msg?: string };
 
-/** The sidecar as an operator has it: a container that can be stopped and killed, a log, two addresses. */
+/** The sidecar as an operator sees it: a container that can be stopped and killed, a log, two addresses. */
 export class Sidecar {
   readonly name: string;
   readonly #stack: ManagerStack;
@@ -26,23 +26,23 @@ export class Sidecar {
     await run('docker', ['stop', '--', this.name]);
   }
 
-  /** Ends it in the middle of whatever it does. */
+  /** Kills it in the middle of whatever it does. */
   async kill(): Promise<void> {
     await run('docker', ['kill', '--signal', 'KILL', '--', this.name]);
   }
 
-  /** Starts it again; does not wait for it. */
+  /** Starts it again, without waiting for it. */
   async start(): Promise<void> {
     await run('docker', ['start', '--', this.name]);
   }
 
-  /** Everything it has written, over all its starts. */
+  /** Its whole log, over all its starts. */
   async output(): Promise<string> {
     const logs = await execa('docker', ['logs', '--', this.name], { all: true });
     return logs.all;
   }
 
-  /** Its log's lines, those that are JSON. */
+  /** The JSON lines of its log. */
   async log(): Promise<LogLine[]> {
     return lines(await this.output()).flatMap((line) => {
       try {
@@ -53,24 +53,24 @@ export class Sidecar {
     });
   }
 
-  /** One command of the command line. @returns what it prints @throws RunError with what it says */
+  /** Runs a `microsaas` command. @returns its output @throws RunError with its error output */
   async microsaas(...args: string[]): Promise<string> {
     return inContainer(this.name, ['microsaas', ...args]);
   }
 
-  /** `microsaas secret`: what the operator tells a customer. */
+  /** `microsaas secret`: the login that an operator gives a customer. */
   async secret(instance: number): Promise<{ url: string; login: string; password: string }> {
     const command = ['microsaas', 'secret', String(instance), '--json'] as [string, ...string[]];
     return JSON.parse(await inContainer(this.name, command));
   }
 
-  /** `microsaas restore`. @param as the number of another instance @throws RunError with what it says */
+  /** `microsaas restore`. @param as the id of another instance @throws RunError with its error output */
   async restore(archive: string, as?: number): Promise<void> {
     const target = as === undefined ? [] : ['--as', String(as)];
     await inContainer(this.name, ['microsaas', 'restore', archive, ...target]);
   }
 
-  /** HTTP status of `/readyz`, and what it says of each part. */
+  /** HTTP status of `/readyz`, and its result for each dependency. */
   async ready(): Promise<{ status: number; parts: Record<string, true | string> }> {
     const response = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(10_000) });
     return {
@@ -79,7 +79,7 @@ export class Sidecar {
     };
   }
 
-  /** One figure of `/metrics`, all its labels added up. */
+  /** The value of one metric of `/metrics`, summed over all labels. */
   async metric(name: string): Promise<number> {
     const text = await (await fetch(`${this.url}/metrics`)).text();
     return lines(text)
@@ -87,7 +87,7 @@ export class Sidecar {
       .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
   }
 
-  /** Waits until it works on nothing. */
+  /** Waits until it is idle. */
   async idle(): Promise<void> {
     await eventually(async () => {
       const backlog = await this.metric('microsaas_backlog');
@@ -95,7 +95,7 @@ export class Sidecar {
     });
   }
 
-  /** Sends a webhook as Odoo does. @param change breaks the body or the headers @returns the HTTP status */
+  /** Sends a webhook as Odoo does. @param change tampers with the body or the headers @returns the HTTP status */
   async webhook(
     body: unknown,
     change: { secret?: string; age?: number; id?: string; text?: string } = {},

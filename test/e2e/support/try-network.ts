@@ -1,4 +1,4 @@
-/** Python that tries TCP and HTTP on each [host, port] of the JSON it reads, and prints what came of it; "answers" means that a byte came back. */
+/** Python that tries TCP and HTTP on each [host, port] of the JSON it reads, and prints the results; "answers": a byte came back. */
 export const TRY_NETWORK = `
 import json, socket, sys
 said = {}
