@@ -14,8 +14,8 @@ import { withSql } from '../stack/sql.ts';
 import { takeDown } from '../stack/takedown.ts';
 import { usable } from './usable.ts';
 
-/** How often the manager's database is asked what has become of an instance, in milliseconds. */
-const LOOK_MS = 10;
+/** How often an instance's state is read from the manager's database. */
+const DATABASE_POLL_MS = 10;
 const TIMEOUT_MS = 300_000;
 
 /** The module sets that are measured. */
@@ -26,14 +26,14 @@ export const PLANS = {
 
 export type PlanName = keyof typeof PLANS;
 
-/** An instance of ours, as the manager has it. */
+/** The manager's record of a sold instance. */
 export interface SoldInstance {
   readonly id: number;
   readonly port: number;
   readonly state: string;
 }
 
-/** A whole manager stack with its sidecar, and what people do in it. */
+/** A whole manager stack with its sidecar, and the actions of its users. */
 export class BenchStack {
   readonly stack: ManagerStack;
   readonly #rpc: OdooRpc;
@@ -43,7 +43,7 @@ export class BenchStack {
     this.#rpc = rpc;
   }
 
-  /** Starts it in `var/bench/stack`. @param keep false: afresh; true: what an earlier run has left is taken up */
+  /** Starts it in `var/bench/stack`. @param keep true: continue with what an earlier run has left; false: a new one */
   static async start(keep: boolean, say: Say): Promise<BenchStack> {
     const dir = varPath('bench', 'stack');
     const install = await installId(varPath('bench', 'install-id'));
@@ -62,7 +62,7 @@ export class BenchStack {
     await takeDown(this.stack.install, this.stack.files.dir);
   }
 
-  /** The salesperson of a plan, whose modules are prepared. */
+  /** The salesperson of a plan whose modules are prepared. */
   async shop(plan: PlanName): Promise<DemoSale> {
     const modules = PLANS[plan].join(',');
     const sale = new DemoSale(this.#rpc, { name: `Bench ${plan}`, modules });
@@ -70,7 +70,7 @@ export class BenchStack {
     return sale;
   }
 
-  /** The instances of an invoice: read from the database, so that looking costs the manager next to nothing. */
+  /** The instances of an invoice, read from the database: polling costs the manager next to nothing. */
   async instances(invoices: readonly number[]): Promise<SoldInstance[]> {
     const server = await this.stack.managerSql();
     const { name } = await this.stack.manager();
@@ -85,8 +85,8 @@ export class BenchStack {
   }
 
   /**
-   * Waits until the invoice's instance is usable by its customer: its page answers, and her login is accepted.
-   * @param pollMs how often the page is asked for
+   * Waits until the invoice's instance is usable: its page answers, and its customer's login is accepted.
+   * @param pollMs how often the page is requested
    */
   async usable(invoice: number, pollMs?: number): Promise<SoldInstance> {
     const instance = await this.until(invoice, ({ port }) => port > 0);
@@ -99,7 +99,7 @@ export class BenchStack {
     return instance;
   }
 
-  /** Waits until the one instance of an invoice is so. @throws Error after five minutes */
+  /** Waits until the one instance of an invoice meets a condition. @throws Error after five minutes */
   async until(invoice: number, isSo: (instance: SoldInstance) => boolean): Promise<SoldInstance> {
     const server = await this.stack.managerSql();
     const { name } = await this.stack.manager();
@@ -111,7 +111,7 @@ export class BenchStack {
           [invoice],
         )) as unknown as SoldInstance[];
         if (found && isSo(found)) return found;
-        await sleep(LOOK_MS);
+        await sleep(DATABASE_POLL_MS);
       }
       throw new Error(`the instance of invoice ${invoice} did not get there`);
     });
@@ -125,7 +125,7 @@ export class BenchStack {
     await this.#rpc.call('odoo.docker.instance', button, [ids]);
   }
 
-  /** Takes an invoice's instances down again, so that the next measurement begins as this one did. */
+  /** Removes an invoice's instances, so that the next measurement begins like this one. */
   async takeDown(...invoices: number[]): Promise<void> {
     const ids = (await this.instances(invoices)).map(({ id }) => id);
     await this.press('action_remove', ids);
@@ -133,7 +133,7 @@ export class BenchStack {
     await this.#atRest();
   }
 
-  /** Waits until the sidecar has made ready for the next customers what the last have used up. @throws Error after five minutes */
+  /** Waits until the sidecar has refilled its pools. @throws Error after five minutes */
   async #atRest(): Promise<void> {
     const end = performance.now() + TIMEOUT_MS;
     while ((await this.#sum(/^microsaas_backlog (\d+)$/gm)) > 0) {
@@ -142,7 +142,7 @@ export class BenchStack {
     }
   }
 
-  /** What the sidecar wrote about each instance's way: the seconds of each step. */
+  /** The seconds of each step of each instance, from Odoo's log of it. */
   async profile(invoice: number): Promise<string> {
     const [row] = await this.#rpc.read<{ log: string }>(
       'odoo.docker.instance',
@@ -155,7 +155,7 @@ export class BenchStack {
     return row?.log.split('\n').find((line) => line.includes('after the request')) ?? '';
   }
 
-  /** Calls to Odoo and questions to Docker since the sidecar started. */
+  /** Calls to Odoo and requests to Docker since the sidecar started. */
   async counts(): Promise<{ rpc: number; docker: number }> {
     return {
       rpc: await this.#sum(/^microsaas_rpc_seconds_count\{.*\} (\d+)$/gm),
@@ -163,7 +163,7 @@ export class BenchStack {
     };
   }
 
-  /** Of all the sidecar's metrics whose lines have this shape. */
+  /** The sum of all the sidecar's metrics whose lines match. */
   async #sum(pattern: RegExp): Promise<number> {
     const text = await (await fetch(`${this.stack.sidecarUrl}/metrics`)).text();
     return [...text.matchAll(pattern)].reduce((total, [, value]) => total + Number(value), 0);
@@ -177,7 +177,7 @@ export class BenchStack {
       'secrets',
       'admin-password',
     );
-    // Root's own file: whoever else runs the benchmark asks the sidecar's container.
+    // A file of root's: read in the sidecar's container when another user runs the benchmark.
     return readFile(file, 'utf8').catch(() =>
       run('docker', ['exec', '--', this.stack.containers.names.sidecar, 'cat', '--', file]),
     );

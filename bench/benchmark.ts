@@ -2,12 +2,12 @@ import type { Say } from '../stack/progress.ts';
 import type { BenchStack } from './bench-stack.ts';
 import type { Result } from './figure.ts';
 
-/** What a benchmark is given. */
-export interface Surroundings {
-  /** The manager stack, started when first asked for and shared by all of one run. */
+/** What a benchmark runs with. */
+export interface BenchmarkContext {
+  /** The manager stack, started when first used and shared by all benchmarks of a run. */
   readonly stack: () => Promise<BenchStack>;
   readonly say: Say;
-  /** Of ours and usual, one each; undefined: as many as the benchmark thinks right. */
+  /** Pairs of one measurement of each way; undefined: the benchmark's own default. */
   readonly pairs: number | undefined;
 }
 
@@ -16,5 +16,5 @@ export interface Benchmark {
   readonly name: string;
   /** What it measures, for `--help`. */
   readonly about: string;
-  readonly measure: (surroundings: Surroundings) => Promise<Result>;
+  readonly measure: (surroundings: BenchmarkContext) => Promise<Result>;
 }

@@ -5,10 +5,10 @@ import { UsualInstance } from './usual.ts';
 
 const PAYMENTS = 20;
 
-/** Twenty who ask every 25 ms would keep a processor busy with asking. */
+/** Twenty pollers at every 25 ms would keep a processor busy. */
 const POLL_MS = 100;
 
-/** Twenty customers pay in one moment; measured until the last of them is logged in. */
+/** Twenty concurrent payments, measured until the last customer is logged in. */
 export const burst: Benchmark = {
   name: 'burst',
   about: `${PAYMENTS} payments in one moment, all usable, against as many started together in the usual way`,

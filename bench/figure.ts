@@ -1,9 +1,9 @@
-/** One line of the table. */
+/** One row of the table. */
 export interface Figure {
-  /** What was measured, in words. */
+  /** What was measured. */
   readonly title: string;
   readonly value: number;
-  /** Of the median, 95 %; left out where the value is a count. */
+  /** The 95 % interval of the median; absent where the value is a count. */
   readonly interval?: readonly [low: number, high: number];
   /** `×`, `s`, `ms`, `MB`, `/s`, or '' for a count. */
   readonly unit: string;
@@ -12,14 +12,14 @@ export interface Figure {
   readonly aim?: number;
 }
 
-/** What one benchmark leaves behind. */
+/** The result of one benchmark. */
 export interface Result {
   readonly figures: readonly Figure[];
   /** Every single measurement, for `var/bench/<name>.json`. */
   readonly samples: unknown;
 }
 
-/** Whether what was asked for was reached: the value itself, not its interval's better end. */
+/** Whether the value itself, not the better end of its interval, meets the bound. */
 export function isMet({ value, better, atLeast }: Figure): boolean {
   return better === 'higher' ? value >= atLeast : value <= atLeast;
 }

@@ -16,7 +16,7 @@ import { FakeManager } from '../test/fakes/manager.ts';
 import { FakeMemory } from '../test/fakes/memory.ts';
 import { FakePeople } from '../test/fakes/people.ts';
 
-/** The real loop over a fleet that exists in memory alone. */
+/** The real controller with a fleet of fakes in memory. */
 export interface Fleet {
   readonly manager: FakeManager;
   readonly engine: FakeEngine;
@@ -24,7 +24,7 @@ export interface Fleet {
   readonly controller: Controller;
   /** The names of all calls to the fakes so far, `adapter.method`. */
   readonly calls: readonly string[];
-  /** How many instances Odoo believes to be running. */
+  /** How many instances run by Odoo's records. */
   readonly running: () => number;
 }
 
@@ -78,7 +78,7 @@ export function makeFleet(parallel = 2): Fleet {
   return { manager: fake, engine, people, controller, calls: life.calls, running };
 }
 
-/** So many at a time, the others in the order in which they asked. */
+/** Limits concurrency, first come first served. */
 function limited(parallel: number): ControllerContext['withPortLock'] {
   let free = parallel;
   const waiting: Array<() => void> = [];
@@ -95,12 +95,12 @@ function limited(parallel: number): ControllerContext['withPortLock'] {
   };
 }
 
-/** Sells so many instances, each of a plan of its own, so that no limit asks for a person. */
+/** Sells so many instances, each of a plan of its own, so that no limit holds them for approval. */
 export function sellMany({ people }: Fleet, count: number): void {
   for (let plan = 1; plan <= count; plan++) people.pay(1, { productTemplateId: plan });
 }
 
-/** So many instances that run and about which everybody agrees. */
+/** Adds so many running instances whose desired, actual and reported state agree. */
 export function putAtRest({ manager, engine }: Fleet, count: number): void {
   for (let i = 0; i < count; i++) {
     const ports = { http: 20_000 + i, longpolling: 40_000 + i };

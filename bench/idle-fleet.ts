@@ -1,5 +1,5 @@
-// node --import tsx bench/idle-fleet.ts <instances>: a fleet at rest, in a process of its own so that its memory is its
-// own. Prints one line of JSON.
+// node --import tsx bench/idle-fleet.ts <instances>: an idle fleet, in a process of its own so that its memory can be measured.
+// Prints one line of JSON.
 import { mock } from 'node:test';
 import { makeFleet, putAtRest } from './fleet.ts';
 
@@ -22,13 +22,13 @@ const cpu = process.cpuUsage();
 let perTick: string[] = [];
 for (let tick = 0; tick < TICKS; tick++) {
   const before = calls.length;
-  // In seconds: the sweep's schedule is no single timer.
+  // In seconds, because the cron schedule of the sweep uses many timers.
   for (let passed = 0; passed < POLL_MS; passed += 1_000) {
     mock.timers.tick(1_000);
     await ran();
   }
   const made = calls.slice(before);
-  // A tick in which the sweep falls is not an idle one.
+  // A tick with a sweep is not an idle one.
   if (!made.includes('engine.list')) perTick = made;
 }
 const { user, system } = process.cpuUsage(cpu);

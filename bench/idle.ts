@@ -12,7 +12,7 @@ const answerSchema = z.object({
   residentMB: z.number(),
 });
 
-/** What the loop costs while nothing happens. */
+/** The cost of the control loop while nothing happens. */
 export const idle: Benchmark = {
   name: 'idle',
   about:

@@ -3,7 +3,7 @@ import { run } from '../stack/run.ts';
 import type { Benchmark } from './benchmark.ts';
 import { UsualInstance } from './usual.ts';
 
-/** How many are up together, each logged in to once. In the usual way they share nothing, so that fewer say as much. */
+/** How many run concurrently, each logged in to once. The usual way shares nothing, so that fewer are enough. */
 const USUAL = 5;
 const OURS = 20;
 
@@ -72,7 +72,7 @@ async function containerIds(filters: readonly string[]): Promise<string[]> {
 async function memoryOf(containers: readonly string[]): Promise<number> {
   const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}';
   const addresses = await run('docker', ['inspect', '--format', format, '--', ...containers]);
-  // Spaces around: no address is the beginning of another.
+  // Spaces around it: an address may be a prefix of another.
   const marks = [
     ...containers,
     ...addresses

@@ -12,7 +12,7 @@ import { run } from '../stack/run.ts';
 import { startTenantPostgres } from '../test/support/tenant-postgres.ts';
 import type { Benchmark } from './benchmark.ts';
 
-/** How long each attack lasts, and the neighbour is watched without one, in milliseconds. */
+/** How long each attack lasts, and how long the neighbour is measured before it. */
 const ATTACK_MS = 6_000;
 const QUIET_MS = 2_500;
 const QUERY_LIMIT = 10_000;
@@ -34,7 +34,7 @@ const login = ({ socketDir, password }: Server, role: string, database = role) =
     ...{ connectionTimeoutMillis: QUERY_LIMIT, query_timeout: QUERY_LIMIT },
   });
 
-/** `count` sessions of the attacker's that each repeat `sql` until it is over; what the server refuses is tried again. */
+/** `count` sessions of the attacker that each repeat `sql` until the end; refused ones are retried. */
 function repeating(count: number, sql: readonly string[], inDatabase?: string): Attack {
   return async (server, until) => {
     const one = async () => {
@@ -58,7 +58,7 @@ function repeating(count: number, sql: readonly string[], inDatabase?: string): 
   };
 }
 
-/** Connections that never say who they are. */
+/** Connections that never authenticate. */
 const halfOpen: Attack = async (server, until) => {
   const one = async () => {
     while (!until.aborted) {
@@ -105,7 +105,7 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
   connections: repeating(60, ['SELECT pg_sleep(9)']),
 };
 
-/** How long a login with one query takes the neighbour, the 99th percentile, in milliseconds, and how many failed. */
+/** The neighbour's logins with one query each: the 99th percentile in milliseconds, and how many failed. */
 async function watched(
   server: Server,
   ms: number,
@@ -180,7 +180,7 @@ async function ownServers(install: string, password: string) {
   return { socketDirs: made.map((it) => it.socketDir), remove };
 }
 
-/** What each attack of one tenant on Postgres costs another: on a server that both share, and where each has one. */
+/** What each attack of one tenant on Postgres costs another one: on a shared server, and with a server each. */
 export const neighbours: Benchmark = {
   name: 'neighbours',
   about: 'a tenant attacks Postgres: what a neighbour notices, shared and own',
@@ -208,7 +208,7 @@ export const neighbours: Benchmark = {
           const at = (socketDir: string) => ({ socketDir, password, attacker, neighbour });
           const before = await watched(at(to), QUIET_MS);
           const over = AbortSignal.timeout(ATTACK_MS);
-          // One of each connection of the attack.
+          // One for each connection of the attack.
           setMaxListeners(0, over);
           const attacking = attack(at(from), over);
           await sleep(1_000);

@@ -3,12 +3,12 @@ import { loadavg } from 'node:os';
 import { run } from '../stack/run.ts';
 import { median } from './statistics.ts';
 
-/** One measurement of each way, taken one after the other. */
+/** One measurement of each way, one after the other. */
 export interface Pair {
   /** Seconds. */
   readonly usual: number;
   readonly ours: number;
-  /** Milliseconds that a fixed piece of work took just before: how busy the machine was with something else. */
+  /** Milliseconds for a fixed piece of work just before: how busy the machine was with something else. */
   readonly probeMs: number;
   readonly load: number;
   /** Dropped: the machine was busy with something else. */
@@ -34,7 +34,7 @@ export async function pairs(
     const seconds = { usual: 0, ours: 0 };
     const order = i % 2 === 0 ? (['usual', 'ours'] as const) : (['ours', 'usual'] as const);
     for (const way of order) {
-      // What the one before has left to be written to disk is not this one's to wait for.
+      // Unwritten data of the previous measurement must not delay this one.
       await run('sync', []);
       seconds[way] = await ways[way]();
     }

@@ -6,7 +6,7 @@ import { answering } from './usable.ts';
 
 const ROUNDS = 10;
 
-/** An instance that is there is stopped and started again by its buttons. */
+/** Stops and starts an existing instance with its buttons. */
 export const restart: Benchmark = {
   name: 'restart',
   about: 'stop → start of an existing instance until its login page answers',

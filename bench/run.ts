@@ -17,7 +17,7 @@ import { restart } from './restart.ts';
 import { saleOfBase, saleOfLarge } from './sale.ts';
 import { webhook } from './webhook.ts';
 
-/** Those that need no Docker first. */
+/** Those without Docker first. */
 const BENCHMARKS: readonly Benchmark[] = [
   idle,
   claims,
@@ -41,7 +41,7 @@ ${BENCHMARKS.map(({ name, about }) => `  ${name.padEnd(12)} ${about}`).join('\n'
 Each writes var/bench/<name>.json. They start a manager stack of their own and remove it afterwards. Nothing else should be
 running: what the machine does besides shows in the figures.`;
 
-/** @throws Error naming the benchmarks there are */
+/** @throws Error naming the existing benchmarks */
 function chosen(only: string | undefined): readonly Benchmark[] {
   if (only === undefined) return BENCHMARKS;
   return only.split(',').map((wanted) => {

@@ -1,11 +1,11 @@
 import { type BenchStack, PLANS, type PlanName } from './bench-stack.ts';
-import type { Benchmark, Surroundings } from './benchmark.ts';
+import type { Benchmark, BenchmarkContext } from './benchmark.ts';
 import type { Figure, Result } from './figure.ts';
 import { type Pair, pairs, ratios } from './pairs.ts';
 import { median, medianInterval } from './statistics.ts';
 import { UsualInstance } from './usual.ts';
 
-/** From the payment to a customer who is logged in, against an Odoo and a Postgres of her own. */
+/** From the payment until the customer is logged in, compared with an Odoo and a Postgres for each customer. */
 export const saleOfBase: Benchmark = {
   name: 'sale-base',
   about: 'payment → usable, the base modules, against the usual way',
@@ -28,7 +28,7 @@ export const saleOfLarge: Benchmark = {
 async function compare(
   plan: PlanName,
   defaultPairs: number,
-  { stack, say, pairs: count = defaultPairs }: Surroundings,
+  { stack, say, pairs: count = defaultPairs }: BenchmarkContext,
   figures: (taken: readonly Pair[]) => Figure[],
 ): Promise<Result> {
   const bench = await stack();
@@ -36,7 +36,7 @@ async function compare(
   const sale = await bench.shop(plan);
   const profiles: string[] = [];
   const modules = PLANS[plan].length > 0 ? PLANS[plan] : ['base'];
-  // The first of each fills the page cache, for both alike.
+  // The first of each only fills the page cache.
   await ours(bench, sale);
   const before = await bench.counts();
   const taken = await pairs(
@@ -64,7 +64,7 @@ async function compare(
   return { figures: figures(taken), samples: { pairs: taken, profiles, perSale } };
 }
 
-/** One sale of ours. @returns seconds from the return of the call that pays */
+/** Measures one sale. @returns seconds since the return of the call that pays */
 async function ours(
   bench: BenchStack,
   sale: Awaited<ReturnType<BenchStack['shop']>>,

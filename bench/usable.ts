@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How often it is asked unless somebody says otherwise, in milliseconds. */
+/** The default poll interval. */
 const POLL_MS = 25;
 const TIMEOUT_MS = 20 * 60_000;
 
 /**
  * Waits until an Odoo is usable: its login page answers 200, and its administrator is let in.
- * @param who asked once there is a page to log in with
- * @throws Error when the login is refused, or when nothing answers in twenty minutes
+ * @param who called for the login once there is a login page
+ * @throws Error when the login is refused, or without an answer within twenty minutes
  */
 export async function usable(
   url: string,
@@ -26,7 +26,7 @@ export async function usable(
   if (!result?.uid) throw new Error(`${url} refuses the login ${credential.login}`);
 }
 
-/** Waits until the login page answers 200. @throws Error when nothing does in twenty minutes */
+/** Waits until the login page answers 200. @throws Error when it does not within twenty minutes */
 export async function answering(url: string, pollMs = POLL_MS): Promise<void> {
   const end = performance.now() + TIMEOUT_MS;
   while (performance.now() < end) {
@@ -43,7 +43,7 @@ export async function answering(url: string, pollMs = POLL_MS): Promise<void> {
   throw new Error(`${url}/web/login does not answer`);
 }
 
-/** An Odoo on a very busy machine cuts connections. @throws Error when none lasts in twenty minutes */
+/** Retries: an Odoo on a very busy machine drops connections. @throws Error when none succeeds within twenty minutes */
 async function answered(url: string, request: RequestInit): Promise<Response> {
   const end = performance.now() + TIMEOUT_MS;
   for (;;) {

@@ -4,7 +4,7 @@ import { repository } from '../stack/paths.ts';
 import { run } from '../stack/run.ts';
 import { usable } from './usable.ts';
 
-/** One customer's Odoo made in the usual way (`usual/docker-compose.yml`). */
+/** One customer's Odoo, created in the usual way (`usual/docker-compose.yml`). */
 export class UsualInstance {
   readonly project: string;
   readonly #variables: Record<string, string>;
@@ -16,12 +16,12 @@ export class UsualInstance {
     this.#url = `http://127.0.0.1:${port}`;
   }
 
-  /** @param number which one of those that are there together, from 1 */
+  /** @param number which of the concurrent ones, from 1 */
   static async at(install: string, number: number, modules: readonly string[]) {
     return new UsualInstance(install, number, modules, await freePort(38_000 + number * 10));
   }
 
-  /** From nothing to an administrator who is logged in. @param pollMs how often it is asked for. @returns seconds */
+  /** From nothing to a logged in administrator. @param pollMs the poll interval. @returns seconds */
   async provision(pollMs?: number): Promise<number> {
     const start = performance.now();
     await this.#compose('up', '--detach', '--quiet-pull');

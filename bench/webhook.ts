@@ -8,7 +8,7 @@ const PER_SECOND = 100;
 const SECONDS = 20;
 const SALES = 10;
 
-/** The answer to a webhook while the machine is busy making instances: Odoo waits for it no longer than a second. */
+/** The response time of webhooks while the machine is busy creating instances: Odoo waits for one second at most. */
 export const webhook: Benchmark = {
   name: 'webhook',
   about: `webhook acknowledged at ${PER_SECOND} per second for ${SECONDS} s while ${SALES} sales are provisioned`,

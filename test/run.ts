@@ -14,7 +14,7 @@ import {
   type Tally,
 } from './support/stages.ts';
 
-/** All tests, in the order in which they say the most the soonest. */
+/** All tests, the fastest first. */
 const STAGES: readonly Stage[] = [
   { name: 'types', kind: 'unit', run: () => programs(['tsc', '--noEmit']) },
   { name: 'lint', kind: 'unit', run: () => programs(['biome', 'ci', '.'], ['knip']) },
@@ -44,16 +44,16 @@ npm run test:unit              those that need neither Docker nor Odoo
 npm test -- --only STAGE,…     only these stages, one after the other: ${STAGES.map(({ name }) => name).join(', ')}
 npm test -- --help             this`;
 
-/** What the command line asks for. */
-interface Wish {
+/** The parsed command line. */
+interface Arguments {
   /** None when it asks for help. */
   readonly stages: readonly Stage[];
-  /** A file for the result, for who runs stages beside others. */
+  /** A file for the result, when stages run concurrently with others. */
   readonly tally: string | undefined;
 }
 
-/** @throws Error naming the stages there are */
-function wishOf(args: readonly string[]): Wish {
+/** @throws Error naming the existing stages */
+function parseArguments(args: readonly string[]): Arguments {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -78,7 +78,7 @@ function wishOf(args: readonly string[]): Wish {
   throw new Error(`--only ${unknown.join()}: expected some of ${names}`);
 }
 
-/** A stage that cannot be run has failed: nothing is left out in silence. */
+/** A stage that cannot be run has failed: nothing is skipped silently. */
 async function runStage({ name, run }: Stage): Promise<Tally> {
   const began = performance.now();
   console.log(`\n── ${name} ──`);
@@ -109,14 +109,14 @@ async function inOrder(stages: readonly Stage[]): Promise<Tally> {
   return sumOf(tallies);
 }
 
-/** All that the command line asks for, the stages without the tests' manager beside those with it. */
+/** Runs the selected stages, those without the tests' manager concurrently with those that use it. */
 async function runAll(stages: readonly Stage[]): Promise<Tally> {
   const of = (...kinds: Stage['kind'][]) => stages.filter(({ kind }) => kinds.includes(kind));
   const [manager, others] = [of('manager'), of('beside')];
   if (manager.length === 0 || others.length === 0) return inOrder(stages);
   const first = await inOrder(of('unit', 'set-up'));
   const names = others.map(({ name }) => name);
-  console.log(`\n── beside the next: ${names.join(', ')}; shown at their end ──`);
+  console.log(`\n── concurrently with the next: ${names.join(', ')}; shown at their end ──`);
   const beside = stagesBeside(names).catch((error: Error): Tally => {
     console.error(`${names.join(', ')} could not be run: ${error.message}`);
     return { passed: 0, failed: 1, skipped: 0 };
@@ -124,17 +124,17 @@ async function runAll(stages: readonly Stage[]): Promise<Tally> {
   return sumOf([first, ...(await Promise.all([inOrder(manager), beside]))]);
 }
 
-let wish: Wish = { stages: [], tally: undefined };
+let options: Arguments = { stages: [], tally: undefined };
 try {
-  wish = wishOf(process.argv.slice(2));
+  options = parseArguments(process.argv.slice(2));
 } catch (error) {
   console.error(`${(error as Error).message}\n\n${HELP}`);
   process.exitCode = 1;
 }
-if (wish.stages.length > 0) {
-  const total = await runAll(wish.stages);
-  if (wish.tally !== undefined) await writeFile(wish.tally, JSON.stringify(total));
-  // The numbers of stages beside others belong to those who started them.
+if (options.stages.length > 0) {
+  const total = await runAll(options.stages);
+  if (options.tally !== undefined) await writeFile(options.tally, JSON.stringify(total));
+  // The counts of concurrent stages are printed by the process that started them.
   else console.log(`\n${inWords(total)}`);
   process.exitCode = total.failed > 0 ? 1 : 0;
 }

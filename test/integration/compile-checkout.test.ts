@@ -11,7 +11,7 @@ describe('compiling a checkout in the Odoo image', function () {
   this.timeout(120_000);
   const folder = temporaryFolder();
 
-  it('compiles what is Python, passes over what is not, and runs none of it', async () => {
+  it('compiles Python files, skips others, and runs none of them', async () => {
     const tree = join(folder(), 'tree');
     await mkdir(join(tree, 'good'), { recursive: true });
     await writeFile(join(tree, 'good', '__init__.py'), "open('/checkout/ran', 'w')\n");

@@ -5,7 +5,7 @@ import { anInstance } from '../support/samples.ts';
 import { tenantDatabases } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
-describe('a Spanish customer’s accounting in a real Odoo', function () {
+describe('the accounting of a Spanish customer in a real Odoo', function () {
   this.timeout(900_000);
   let postgres: TenantPostgres;
   before(async () => {
@@ -13,7 +13,7 @@ describe('a Spanish customer’s accounting in a real Odoo', function () {
   });
   after(() => postgres?.remove());
 
-  it('is in euros, with the Spanish chart of accounts and taxes', async () => {
+  it('has euros, and the Spanish chart of accounts and taxes', async () => {
     const { databases } = await tenantDatabases(postgres);
     const customer = { ...anInstance().customer, lang: 'en_US', countryCode: 'ES' };
     const desired = anInstance({ id: 1, modules: ['account'], customer });

@@ -15,7 +15,7 @@ import { anInstance, aPlan, identityOf } from '../support/samples.ts';
 import { tenantDatabases } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
-/** Everything that two clones of one template may have of their own, and must. */
+/** Everything in which two clones of one template may differ, and must. */
 const OWN = [
   'ir_config_parameter[database.create_date]',
   'ir_config_parameter[database.secret]',
@@ -32,7 +32,7 @@ const OWN = [
   'res_users.password',
 ];
 
-/** No right, no way in, no schema that one may see. */
+/** SQLSTATEs of a refusal: no right, no login, no visible schema. */
 const REFUSED = ['42501', '28000', '3F000'];
 
 const CUSTOMERS = [
@@ -75,7 +75,7 @@ describe('the customers’ databases on a real Postgres', function () {
         templatePrefix(postgres.install),
       ]),
     );
-  /** What Postgres itself calls a database, whatever its name: `undefined` where there is none. */
+  /** The oid of a database, whatever its name; `undefined` where there is none. */
   const oidOf = async (like: string) =>
     withSql(postgres.server, 'postgres', async (sql) => {
       const [row] = await sql('SELECT oid FROM pg_database WHERE datname ~ $1', [like]);
@@ -99,7 +99,7 @@ describe('the customers’ databases on a real Postgres', function () {
       currentImageId: async () => currentImageId,
     }));
     ({ databases, dirs, imageId: currentImageId } = sidecar);
-    // One is cloned when she comes, the other gets a clone that was ready: all below must be true of both.
+    // One is cloned at the sale, the other gets a spare: everything below must hold for both.
     await Promise.all([one, third].map(create));
     await databases.prepare(plan, new AbortController().signal);
     spare = await oidOf('_spare$');
@@ -115,7 +115,7 @@ describe('the customers’ databases on a real Postgres', function () {
       return row?.['comment'];
     });
 
-  it('marks each database as its instance’s, clones of a spare too', async () => {
+  it('marks each database with its instance’s identity, also one that was a spare', async () => {
     for (const desired of [one, other, third]) {
       const mark = { install: postgres.install, identity: desired.identity };
       expect(JSON.parse(String(await commentOn(nameOf(desired))))).to.deep.equal(mark);
@@ -124,7 +124,7 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(await databases.numbers()).to.have.members([one.id, other.id, third.id]);
   });
 
-  it('knows another’s database by its mark, and drops none', async () => {
+  it('recognises a foreign database by its mark, and does not drop it', async () => {
     const newcomer = { ...one, identity: identityOf(one.id, 1) };
     expect(await databases.observe(newcomer)).to.equal('foreign');
     const error = await databases.drop(newcomer).catch((thrown: unknown) => thrown);
@@ -133,7 +133,7 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(await databases.observe(one)).to.equal('ready');
   });
 
-  it('adopts only what has no mark', async () => {
+  it('adopts only a database without a mark', async () => {
     await withSql(postgres.server, 'postgres', (sql) =>
       sql(`COMMENT ON DATABASE ${quoted(nameOf(one))} IS NULL`),
     );
@@ -145,12 +145,12 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(await databases.observe(one)).to.equal('ready');
   });
 
-  it('builds a template once, however many customers ask together', async () => {
+  it('builds a template once for concurrent sales', async () => {
     expect(inits).to.equal(1);
     expect(await templates()).to.have.length(1);
   });
 
-  it('gives the clone that was ready to the next customer, and to nobody else', async () => {
+  it('gives the spare clone to the next customer, and to no other', async () => {
     expect(spare).to.be.a('number');
     expect(await oidOf(`^${nameOf(other)}$`)).to.equal(spare);
     expect(await oidOf('_spare$')).to.equal(undefined);
@@ -158,7 +158,7 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(ino, 'the folder of her files').to.equal(spareFiles);
   });
 
-  it('makes another one ready afterwards; of two customers one gets it, and both are served', async () => {
+  it('refills the pool afterwards; of two customers one gets the spare, and both a database', async () => {
     await databases.restock();
     const ready = await oidOf('_spare$');
     const [fourth, fifth] = [4, 5].map((id) => anInstance({ id, customer: one.customer })) as [
@@ -174,13 +174,13 @@ describe('the customers’ databases on a real Postgres', function () {
       .that.is.not.oneOf(oids);
   });
 
-  it('gives two clones all that must not be shared, and nothing else of their own', async () => {
+  it('makes two clones differ in everything that must not be shared, and in nothing else', async () => {
     const [mine, theirs] = await Promise.all([one, other].map((it) => contentOf(postgres, it)));
     const differing = [...new Set([...(mine?.keys() ?? []), ...(theirs?.keys() ?? [])])].filter(
       (cell) => mine?.get(cell) !== theirs?.get(cell),
     );
     const kinds = [...new Set(differing.map((cell) => cell.replace(/#\d+/, '')))].sort();
-    // Two clones of one second were created in the same second.
+    // Clones made within one second have the same creation date.
     const optional = 'ir_config_parameter[database.create_date]';
     expect(kinds.filter((kind) => kind !== optional)).to.deep.equal(
       OWN.filter((kind) => kind !== optional),
@@ -190,7 +190,7 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(differing, 'no job of two clones runs at the same time').to.include.members(crons);
   });
 
-  it('prints with styles: Odoo reaches itself where it listens', async () => {
+  it('sets report.url to where Odoo listens, so that PDFs have styles', async () => {
     const rows = await inClone(
       one,
       "SELECT value FROM ir_config_parameter WHERE key = 'report.url'",
@@ -198,14 +198,14 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(rows).to.deep.equal([{ value: 'http://127.0.0.1:8069' }]);
   });
 
-  it('knows the administrator’s login, and makes them a link to our address', async () => {
+  it('reads the administrator’s login, and makes an invitation link to the configured address', async () => {
     expect(await databases.adminLogin(one)).to.equal(one.customer.email);
     const { isFirst, link } = await databases.invitation(one);
     expect(link).to.match(/^http:\/\/127\.0\.0\.1:1\/web\/reset_password\?token=[\w-]+$/);
     expect(isFirst, 'nobody has logged in').to.equal(true);
   });
 
-  it('follows a change of the address that we gave, and leaves the address that an administrator set', async () => {
+  it('updates the configured address, and leaves one that an administrator set', async () => {
     const urlOf = async () => {
       const query = "SELECT value FROM ir_config_parameter WHERE key = 'web.base.url'";
       return (await inClone<{ value: string }>(other, query))[0]?.value;
@@ -229,13 +229,13 @@ describe('the customers’ databases on a real Postgres', function () {
     ]);
   });
 
-  it('makes nothing over a database that is there, and leaves its role as it is', async () => {
+  it('does not touch an existing database or its role', async () => {
     const error = await create(one).catch((thrown: unknown) => thrown);
     expect(String(error)).to.match(/exists already/);
     expect(await asTenant(one, nameOf(one), 'SELECT 1 AS one')).to.deep.equal([{ one: 1 }]);
   });
 
-  it('takes over a database that belonged to its tenant, whose role had fewer connections', async () => {
+  it('takes ownership of a database that its tenant owned, and raises its role’s connection limit', async () => {
     const name = quoted(nameOf(other));
     await withSql(postgres.server, 'template1', async (sql) => {
       await sql(`ALTER DATABASE ${name} OWNER TO ${name}`);
@@ -257,7 +257,7 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(await asTenant(other, nameOf(other), 'SELECT 1 AS one')).to.deep.equal([{ one: 1 }]);
   });
 
-  it('leaves no way in but the customer’s own, and no job that fires at once', async () => {
+  it('admits only the customer’s own login, and schedules no cron at once', async () => {
     for (const clone of [one, other]) {
       const users = await inClone(
         clone,
@@ -279,7 +279,7 @@ describe('the customers’ databases on a real Postgres', function () {
     }
   });
 
-  it('brings the assets of the first pages with it, in a filestore of its own', async () => {
+  it('has the compiled assets of the first pages, in a filestore of its own', async () => {
     const files = await inClone<{ name: string; store_fname: string }>(
       one,
       `SELECT name, store_fname FROM ir_attachment WHERE url LIKE '/web/assets/%' AND file_size > 0`,
@@ -332,7 +332,7 @@ describe('the customers’ databases on a real Postgres', function () {
       expect(error).to.have.property('code', '28000');
     });
 
-  it('lets a customer into her own, and do nothing in the room that all share', async () => {
+  it('lets a customer into their own database, and do nothing in the shared one', async () => {
     for (const customer of [one, other])
       expect(await asTenant(customer, nameOf(customer), 'SELECT 1 AS one')).to.deep.equal([
         { one: 1 },
@@ -375,7 +375,7 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(await cluster.has('postgres'), 'with the next connection').to.equal(true);
   });
 
-  it('waits for a request that an Odoo is answering, not for one that comes later', async () => {
+  it('waits for requests that an Odoo is answering, not for later ones', async () => {
     const inOne = <T>(work: Parameters<typeof withSql<T>>[2]) =>
       withSql(postgres.server, nameOf(one), work);
     await inOne(async (early) => {
@@ -396,7 +396,7 @@ describe('the customers’ databases on a real Postgres', function () {
     });
   });
 
-  it('gives no number twice after the server has crashed', async () => {
+  it('gives out no sequence number twice after a crash of the server', async () => {
     const next = () =>
       inClone<{ n: string }>(one, `SELECT nextval('res_partner_id_seq') AS n`).then((rows) =>
         Number(rows[0]?.n),
@@ -406,7 +406,7 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(await next()).to.be.greaterThan(before);
   });
 
-  it('keeps a template that a plan wants, and drops it when its image was replaced', async () => {
+  it('keeps a template that a plan needs, and drops it when its image was replaced', async () => {
     expect(await databases.trim([plan])).to.deep.equal([]);
     expect(await databases.trim([])).to.deep.equal([]);
     currentImageId = 'sha256:another';
@@ -422,7 +422,7 @@ describe('the customers’ databases on a real Postgres', function () {
   }
 });
 
-/** Every value of a database: `table.column#id`, and `ir_config_parameter[key]`. Times of writing are left out. */
+/** Every value of a database: `table.column#id`, and `ir_config_parameter[key]`. Write dates are left out. */
 async function contentOf(
   { install, server }: TenantPostgres,
   { id }: DesiredInstance,

@@ -42,7 +42,7 @@ describe('the engine on a real Docker', function () {
       name(),
     );
 
-  it('stops gracefully and removes without Compose file, directory and template', async () => {
+  it('stops gracefully and removes without Compose file, directory or template', async () => {
     await open();
     await host.startNew(desired);
     await rm(host.dirs.paths(1).directory, { recursive: true });
@@ -55,7 +55,7 @@ describe('the engine on a real Docker', function () {
     await host.engine.purge(gone, signal);
   });
 
-  it('sees a paused one, lets it go on when it is to run, and stops it gracefully when not', async () => {
+  it('unpauses a paused instance that should run, and stops one gracefully that should not', async () => {
     await open();
     await host.startNew(desired);
     await host.docker('pause', name());
@@ -69,7 +69,7 @@ describe('the engine on a real Docker', function () {
     expect(await state()).to.equal('exited 0');
   });
 
-  it('starts a stopped one whose network was made again', async () => {
+  it('starts a stopped instance whose network was recreated', async () => {
     await open();
     await host.startNew(desired);
     await host.engine.stop(desired, signal);
@@ -82,7 +82,7 @@ describe('the engine on a real Docker', function () {
     expect((await host.engine.observe(desired)).data).to.equal('whole');
   });
 
-  it('makes nothing in place of data that are gone, and only the configuration again', async () => {
+  it('recreates configuration, but never data that have disappeared', async () => {
     await open();
     await host.startNew(desired);
     const { conf, compose, directory, filestore, sessions } = host.dirs.paths(1);
@@ -103,7 +103,7 @@ describe('the engine on a real Docker', function () {
     expect((await host.engine.observe(desired)).data).to.equal('absent');
   });
 
-  it('sees from outside one that hangs and one that has lost its files, and restarts the first', async () => {
+  it('detects by its probe an instance that hangs and one that has lost its files, and restarts the first', async () => {
     await open();
     await host.startNew(desired);
     const probe = async () => {
@@ -122,7 +122,7 @@ describe('the engine on a real Docker', function () {
     expect(await probe()).to.equal('emptied');
   });
 
-  it('stays with the image of its database when the tag is another one meanwhile', async () => {
+  it('keeps the image of the instance’s database when the tag points to another one', async () => {
     const tag = `${INSTALL}-odoo:1`;
     await run('docker', ['tag', images.odoo, tag]);
     await open({ image: tag });
@@ -142,7 +142,7 @@ describe('the engine on a real Docker', function () {
     await host.docker('rmi', tag);
   });
 
-  it('says of an instance that ends again and again what it is, with its last words in the log alone', async () => {
+  it('reports a crash loop, with the tail of its log in the sidecar’s log only', async () => {
     await open({ program: 'import sys; print("\\x1b[31mout of order"); sys.exit(3)' });
     const error = await host.startNew(desired).catch((it) => it);
     expect(error).to.have.property('reason', 'CrashLoop');
@@ -150,7 +150,7 @@ describe('the engine on a real Docker', function () {
     expect(error.cause.message).to.include('\uFFFD[31mout of order');
   });
 
-  it('removes a helper that was made and never started, and no younger one', async () => {
+  it('removes a helper that was created and never started, and no younger one', async () => {
     await open();
     const [install, helper] = helperLabels(INSTALL, 'image-user');
     const labels = [String(install), String(helper)];
@@ -161,7 +161,7 @@ describe('the engine on a real Docker', function () {
     expect(await removeStaleHelpers(host.api, INSTALL, at(2))).to.deep.equal([]);
   });
 
-  it('stops many together without a warning of Node', async () => {
+  it('stops many concurrently without a warning from Node', async () => {
     await open();
     const many: DesiredInstance[] = [];
     for (let id = 1; id <= 12; id++) many.push(await small(id));

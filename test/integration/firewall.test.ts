@@ -15,7 +15,7 @@ import { run } from '../../stack/run.ts';
 import { eventually } from '../e2e/support/eventually.ts';
 import { TRY_NETWORK } from '../e2e/support/try-network.ts';
 
-/** Answers on all of these ports, as a mail server and a web server would. */
+/** Python that answers on all of these ports, as a mail server and a web server would. */
 const LISTEN = `
 import http.server, threading
 for port in (25, 587, 8080):
@@ -24,14 +24,14 @@ for port in (25, 587, 8080):
 print('listening', flush=True)
 `;
 
-/** Addresses for documentation (RFC 5737): for the rules they are the internet, and no packet leaves this machine. */
+/** A documentation network (RFC 5737): to the rules it is the internet, and no packet leaves this machine. */
 const INTERNET = { subnet: '203.0.113.0/28', address: '203.0.113.5' };
 
 const DOCKER_USER = (verb: 'insert' | 'delete') => [verb, 'rule', 'ip', 'filter', 'DOCKER-USER'];
 
 const SOCKET = '/var/run/docker.sock';
 
-describe('the firewall round the instances', function () {
+describe('the instances’ firewall', function () {
   this.timeout(120_000);
   const install = `z${randomInt(36 ** 4, 36 ** 5 - 1).toString(36)}`;
   const docker = dockerCli(SOCKET);
@@ -59,7 +59,7 @@ describe('the firewall round the instances', function () {
     host = createServer((_request, response) => response.end('of the host'));
     await new Promise<void>((resolve) => host.listen(0, '0.0.0.0', resolve));
     hostPort = (host.address() as AddressInfo).port;
-    // Newer engines would protect these two from their neighbours, and hide what our own rules do; older ones pass over the option.
+    // Newer engines would isolate these two networks and hide the effect of the rules; older ones ignore the option.
     const open20 = ['--opt', 'com.docker.network.bridge.gateway_mode_ipv4=nat-unprotected'];
     for (const [name, subnet] of [
       [names.internet, ['--subnet', INTERNET.subnet]],
@@ -78,7 +78,7 @@ describe('the firewall round the instances', function () {
     const sleep = ['--entrypoint', 'sleep', '--', images.odoo, '600'];
     const place = ['--detach', '--name', names.tenant, '--network', network];
     await run('docker', ['run', '--init', ...place, ...label, ...sleep]);
-    // Docker keeps its networks apart: that is not what is tried here.
+    // Docker isolates its networks, which is not what is tested here.
     const inside = await subnetOf(network);
     for (const name of [names.internet, names.office]) {
       const outside = await subnetOf(name);
@@ -107,7 +107,7 @@ describe('the firewall round the instances', function () {
     return run('docker', ['container', 'inspect', '--format', format, '--', container]);
   }
 
-  /** Takes away the rules that before() has put into Docker's chain. */
+  /** Removes the rules that before() has added to Docker's chain. */
   async function closeDockerAgain(): Promise<void> {
     const [address = 'none'] = (await subnetOf(network)).split('/');
     const chain = ['--json', '--handle', 'list', 'chain', 'ip', 'filter', 'DOCKER-USER'];
@@ -116,7 +116,7 @@ describe('the firewall round the instances', function () {
         await open(...DOCKER_USER('delete'), 'handle', String(rule.handle));
   }
 
-  /** What the tenant reaches, in this order: the host, an office network, and of the internet web, submission and SMTP. */
+  /** What a tenant reaches, in this order: the host, an office network, and on the internet web, submission and SMTP. */
   async function reached(): Promise<string[]> {
     const targets = [
       [gateway, hostPort],
@@ -132,14 +132,14 @@ describe('the firewall round the instances', function () {
 
   const WALLED_IN = ['closed', 'closed', 'answers', 'answers', 'closed'];
 
-  it('closes what was open: the host, private networks, SMTP; and leaves the internet', async () => {
+  it('blocks the host, private networks and SMTP, and leaves the internet open', async () => {
     expect(await reached(), 'without rules').to.deep.equal(Array(5).fill('answers'));
     await firewall().ensure();
     expect(await reached()).to.deep.equal(WALLED_IN);
     await firewall().check();
   });
 
-  it('answers whoever comes from the host, and leaves names to be resolved', async () => {
+  it('lets the host connect to instances, and instances resolve names', async () => {
     const listen = ['python3', '-m', 'http.server', '8069'];
     await run('docker', ['exec', '--detach', '--', names.tenant, ...listen]);
     const url = `http://${await addressOf(names.tenant)}:8069/`;
@@ -148,7 +148,7 @@ describe('the firewall round the instances', function () {
     expect(await run('docker', lookup)).to.include(await addressOf(names.tenant));
   });
 
-  it('may be laid down again and again, and comes back when somebody took it away', async () => {
+  it('can be installed repeatedly, and is restored after somebody removed it', async () => {
     await firewall().ensure();
     await open('delete', 'table', 'inet', firewallTable(install));
     const error = await firewall()
@@ -160,14 +160,14 @@ describe('the firewall round the instances', function () {
     expect(await reached()).to.deep.equal(WALLED_IN);
   });
 
-  it('lets out what the operator allows, and that port alone', async () => {
+  it('opens what the operator allows, and only that port', async () => {
     await firewall([{ network: office, port: 8080 }]).ensure();
     expect((await reached()).slice(0, 2)).to.deep.equal(['closed', 'answers']);
     await firewall([{ network: office, port: 8081 }]).ensure();
     expect((await reached())[1]).to.equal('closed');
   });
 
-  it('walls in a network that was made before bridges had names', async () => {
+  it('covers a network that is older than the bridges’ names', async () => {
     const older = networkOf(install, 501);
     await run('docker', ['network', 'create', ...label, '--', older]);
     await run('docker', ['network', 'connect', '--', older, names.tenant]);

@@ -16,12 +16,12 @@ type Sql = (text: string, values?: unknown[]) => Promise<Record<string, unknown>
 
 const never = new AbortController().signal;
 
-/** No path may take longer in a tenant's database, in milliseconds; an archive of a huge value is copied meanwhile. */
-const LONGEST = 30_000;
+/** The longest that any path may take in a tenant's database; an archive may copy a huge value. */
+const MAX_DURATION_MS = 30_000;
 
 /**
- * What a tenant's code does wherever it runs: tries for more rights in every way, and writes into the server's log as whom it ran.
- * The log keeps that although the transaction is rolled back, or may not write.
+ * SQL of a tenant that tries to escalate its rights in every way, and writes into the server's log as which role it ran. The log
+ * keeps that although the transaction is rolled back or read-only.
  */
 const TRAP = `
   CREATE FUNCTION public.trap() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
@@ -54,7 +54,7 @@ const TRIGGERS = ['ir_config_parameter', 'res_partner', 'res_users', 'res_compan
   )
   .join('');
 
-/** Everything that our statements might use without saying from where. */
+/** Lookalikes of everything that the sidecar's statements might use without a schema. */
 const LOOKALIKES = `
   CREATE FUNCTION public.trapped(text, text) RETURNS boolean LANGUAGE plpgsql AS
     $$ BEGIN PERFORM public.trap(); RETURN $1 OPERATOR(pg_catalog.=) $2; END $$;
@@ -72,13 +72,13 @@ const LOOKALIKES = `
   CREATE CAST (public.res_users AS text) WITH INOUT AS IMPLICIT;
   ALTER ROLE CURRENT_USER SET search_path = public, pg_catalog;`;
 
-/** What a tenant leaves in their own database, or holds while we come; and whether it is sure to run when all paths are walked. */
+/** What a tenant prepares in their own database, or holds open; and whether it is certain to run on one of the paths. */
 const ATTACKS: Record<
   string,
   {
     readonly plant: string;
     readonly isSprung: boolean;
-    /** What stops it, as one of the paths says. */
+    /** The error of one of the paths that shows what stops it. */
     readonly stoppedBy?: RegExp;
   }
 > = {
@@ -155,7 +155,7 @@ describe('a hostile tenant on a real Postgres', function () {
   let sidecar: TenantDatabases;
   let tools: PgTools;
   let neighbour: DesiredInstance;
-  /** Fills the next template database. */
+  /** Initialises the next template database. */
   let init: OdooInit;
   let lastId = 0;
   let everythingSaid = '';
@@ -175,17 +175,17 @@ describe('a hostile tenant on a real Postgres', function () {
   const aTenant = async (over: Partial<DesiredInstance> = {}) => {
     lastId += 1;
     const customer = { ...anInstance().customer, lang: 'en_US', countryCode: '' };
-    // The address was another one when it was last reported.
+    // So that the address has changed since the last report.
     const instanceUrl = 'http://127.0.0.1:1';
     const desired = anInstance({ id: lastId, customer, modules: [], instanceUrl, ...over });
     await sidecar.databases.create(desired, { progress: () => {}, soon: () => {} }, never);
     return desired;
   };
-  /** Runs one path. It may fail; it may not take long, and whatever it says is short. */
+  /** Runs one path. It may fail, but neither take long nor have a long error message. */
   const walk = async (work: () => Promise<unknown>): Promise<unknown> => {
     const began = Date.now();
     const result = await work().catch((error: unknown) => error);
-    expect(Date.now() - began, 'milliseconds').to.be.below(LONGEST);
+    expect(Date.now() - began, 'milliseconds').to.be.below(MAX_DURATION_MS);
     const said = result instanceof Error ? `${result.message} ${result.cause}` : String(result);
     expect(said.length, 'characters').to.be.below(5_000);
     everythingSaid += `${said}\n`;
@@ -214,7 +214,7 @@ describe('a hostile tenant on a real Postgres', function () {
     );
     expect(left, 'left of the tenant').to.deep.equal([]);
   };
-  /** As whom traps have run since then, whatever became of the transaction. */
+  /** The roles as which traps have run since then, rolled back or not. */
   const sprungAs = async (since: Date) => {
     const container = `ms-${postgres.install}-tenant-db`;
     const asked = ['logs', '--since', since.toISOString(), container];
@@ -241,7 +241,7 @@ describe('a hostile tenant on a real Postgres', function () {
   after(() => postgres?.remove());
 
   for (const [what, { isSprung, plant, stoppedBy }] of Object.entries(ATTACKS))
-    it(`gains nothing and holds nothing up by ${what}`, async () => {
+    it(`gains no rights and delays nobody by ${what}`, async () => {
       const { databases } = sidecar;
       everythingSaid = '';
       const tenant = await aTenant();
@@ -270,14 +270,14 @@ describe('a hostile tenant on a real Postgres', function () {
       for (const one of [tenant, copy]) await remove(one);
     });
 
-  it('holds nothing up by locks, transactions and connections that stay open', async () => {
+  it('delays nobody by locks, transactions and connections that stay open', async () => {
     const { databases } = sidecar;
     const tenant = await aTenant();
     const tables = 'public.ir_config_parameter, public.res_users, public.res_partner';
     await asTenant(tenant, async (locks) => {
       await locks('BEGIN');
       await locks(`LOCK TABLE ${tables} IN ACCESS EXCLUSIVE MODE`);
-      // A neighbour's role that is mentioned in an open transaction cannot be dropped until it ends.
+      // A neighbour's role that is referenced in an open transaction cannot be dropped until it ends.
       await locks(`GRANT SELECT ON public.res_company TO ${quoted(nameOf(neighbour))}`);
       await asTenant(
         tenant,
@@ -288,7 +288,7 @@ describe('a hostile tenant on a real Postgres', function () {
           await walk(() => databases.setUrl(tenant));
           await walk(() => databases.adminLogin(tenant));
           await walk(() => databases.invitation(tenant));
-          // A sale and a removal, while all of that is held.
+          // A sale and a removal while all of that is held.
           const other = await aTenant();
           await remove(other);
           await remove(neighbour);
@@ -306,7 +306,7 @@ describe('a hostile tenant on a real Postgres', function () {
     neighbour = await aTenant();
   });
 
-  it('cannot keep themselves or a neighbour from being removed by mentioning roles', async () => {
+  it('cannot block their own or a neighbour’s removal by references to roles', async () => {
     const tenant = await aTenant();
     const them = quoted(nameOf(neighbour));
     await asTenant(tenant, async (sql) => {
@@ -337,7 +337,7 @@ describe('a hostile tenant on a real Postgres', function () {
     neighbour = await aTenant();
   });
 
-  it('gains nothing by a module that fills the template', async () => {
+  it('gains no rights by a module that initialises the template', async () => {
     const file = await dumpOf(neighbour);
     const usual = init;
     init = async ({ database, password, socketDir }) => {

@@ -19,7 +19,7 @@ describe('the lock of an install on a real Postgres', function () {
   });
   after(() => postgres.remove());
 
-  /** A sidecar's lock, as its own process would have it. */
+  /** A sidecar's lock, as a process of its own would hold it. */
   function aLock(install = postgres.install): InstallLock {
     const lock = new InstallLock(postgres.server, install);
     locks.push(lock);
@@ -28,7 +28,7 @@ describe('the lock of an install on a real Postgres', function () {
   const ignore = () => {};
   const refused = (lock: InstallLock) => lock.take(signal, ignore).catch((thrown) => thrown);
 
-  it('is held by one, whoever comes and however long it holds', async () => {
+  it('is held by one sidecar for as long as it runs', async () => {
     const first = aLock();
     await first.take(signal, ignore);
     for (let i = 0; i < 3; i++) expect(await refused(aLock())).to.be.instanceOf(ConfigError);
@@ -37,7 +37,7 @@ describe('the lock of an install on a real Postgres', function () {
     await aLock().take(signal, ignore);
   });
 
-  it('is taken again after a crash of Postgres, by whoever had it', async () => {
+  it('is taken again by its holder after a crash of Postgres', async () => {
     const stolen: Error[] = [];
     await aLock().take(signal, (error) => stolen.push(error));
     await postgres.crash();
@@ -47,14 +47,14 @@ describe('the lock of an install on a real Postgres', function () {
     expect(stolen).to.deep.equal([]);
   });
 
-  it('says so to whom it was taken from while Postgres was away', async () => {
+  it('notifies its holder when another sidecar took it during an outage of Postgres', async () => {
     const stolen: Error[] = [];
     await aLock().take(signal, (error) => stolen.push(error));
     await withSql(postgres.server, 'microsaas_admin', async (sql) => {
       const [held] = await sql(
         "SELECT pid, (classid::bigint << 32) | objid::bigint AS key FROM pg_locks WHERE locktype = 'advisory'",
       );
-      // First in the line for it, before whoever loses it.
+      // First in the queue for it, before the former holder.
       const taken = sql('SELECT pg_advisory_lock($1)', [held?.['key']]);
       await withSql(postgres.server, 'postgres', (other) =>
         other('SELECT pg_terminate_backend($1)', [held?.['pid']]),
@@ -65,7 +65,7 @@ describe('the lock of an install on a real Postgres', function () {
     expect(stolen[0]).to.be.instanceOf(ConfigError);
   });
 
-  it('is out of reach for tenants', async () => {
+  it('cannot be taken by tenants', async () => {
     const role = `ms_${postgres.install}_1`;
     await withSql(postgres.server, 'postgres', async (sql) => {
       await sql(`CREATE ROLE ${role} LOGIN PASSWORD 'a-password-of-theirs'`);

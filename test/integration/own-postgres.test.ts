@@ -51,7 +51,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
       (error) => error.code,
     );
 
-  /** As Compose does it with the template's file. */
+  /** Starts it as Compose does with the template's file. */
   async function start(desired: DesiredInstance): Promise<void> {
     const { pgdata, postgresPassword, socket } = dirs.paths(desired.id);
     const server = await runServer(
@@ -93,7 +93,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     await postgres?.remove();
   });
 
-  it('is prepared for its plan: a server that was stopped, and a copy for the next customer', async () => {
+  it('is prepared for its plan: a stopped server, and a spare copy for the next customer', async () => {
     expect(builds).to.equal(1);
     const [hash = ''] = (await readdir(templates)).filter((it) => /^[0-9a-f]{16}$/.test(it));
     expect((await readdir(join(templates, hash))).sort()).to.deep.equal(
@@ -103,9 +103,9 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     expect((await stat(templates)).mode & 0o777).to.equal(0o700);
   });
 
-  it('begins with a copy that is Postgres’ own and has its files, however it was begun before', async () => {
+  it('begins with a complete copy that Postgres owns, also after an interrupted attempt', async () => {
     const { directory, filestore, pgdata } = dirs.paths(one.id);
-    await databases.observe(one); // makes its directories
+    await databases.observe(one); // creates its directories
     await mkdir(join(directory, 'server_new', 'pgdata'), { recursive: true });
     await writeFile(join(directory, 'server_new', 'pgdata', 'PG_VERSION'), 'half');
     await mkdir(join(filestore, nameOf(one), 'half'), { recursive: true });
@@ -120,11 +120,11 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     expect(builds).to.equal(1);
   });
 
-  it('gets passwords of its own before its tenant comes, also after a kill between start and that', async () => {
+  it('gets its own passwords before its tenant can connect, also after a kill in between', async () => {
     await start(one);
     const template = await readFile(join(templates, 'postgres-password'), 'utf8');
     const asTemplate = { ...(await superuser(one)), password: template };
-    // Nobody adopted it yet: to the sidecar, that is a server to be started.
+    // It still has the template's password: to the sidecar that is a server to be started.
     while ((await refusal(asTemplate, 'postgres')) !== 'let in')
       await new Promise((resolve) => setTimeout(resolve, 50));
     expect(await databases.observe(one)).to.equal('offline');
@@ -133,7 +133,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     expect(await refusal(asTemplate, 'postgres')).to.equal('28P01');
   });
 
-  it('is its tenant’s then, who gets nowhere else', async () => {
+  it('belongs to its tenant, who can enter no other database', async () => {
     await create(one);
     expect(await databases.observe(one)).to.equal('ready');
     const login = await tenant(one);
@@ -148,7 +148,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
   });
 
   it('shares no secret with the next one, which needs no spare', async () => {
-    await prepareFor(other); // the spare is gone, and nobody has restocked
+    await prepareFor(other); // the spare was taken, and not replaced yet
     await start(other);
     await databases.awaitServer(other, signal);
     await create(other);
@@ -171,7 +171,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     return { password };
   };
 
-  it('goes on where making its database was cut off', async () => {
+  it('completes an interrupted creation of its database', async () => {
     await databases.restock();
     await prepareFor(third);
     await start(third);
@@ -195,7 +195,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     expect(await databases.observe(third)).to.equal('ready');
   });
 
-  it('never replaces a data directory that is there, nor makes one for who has lost theirs', async () => {
+  it('never replaces an existing data directory, nor a lost one', async () => {
     const before = await stat(dirs.paths(one.id).pgdata);
     await prepareFor(one);
     expect((await stat(dirs.paths(one.id).pgdata)).ino).to.equal(before.ino);
@@ -205,7 +205,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     expect(await readdir(dirs.paths(lost.id).pgdata)).to.deep.equal([]);
   });
 
-  it('leaves nothing of builds and removals that were killed', async () => {
+  it('removes the leftovers of killed builds and removals', async () => {
     const half = join(templates, '0123456789abcdef_new');
     await mkdir(join(half, 'pgdata'), { recursive: true });
     await databases.trim([]);

@@ -11,7 +11,7 @@ describe('Python packages that the Odoo image does not have', function () {
   const folder = temporaryFolder();
   const docker = dockerCli('/var/run/docker.sock');
 
-  it('are read from the manifests, in which nothing is run', async () => {
+  it('are read from the manifests, without running them', async () => {
     const manifests = {
       'a/__manifest__.py': `{'external_dependencies': {'python': ['requests', 'no_such_package']}}`,
       'addons/b/__manifest__.py': `{'external_dependencies': {'python': ['No-Such.Other', 'lxml', 'x; rm']}}`,
@@ -23,7 +23,7 @@ describe('Python packages that the Odoo image does not have', function () {
       await mkdir(join(folder(), path, '..'), { recursive: true });
       await writeFile(join(folder(), path), text);
     }
-    await chmod(folder(), 0o755); // a checkout is open to all
+    await chmod(folder(), 0o755); // a checkout is readable by all
     const { signal } = new AbortController();
     const missing = await missingPackages(docker, 'abc123', images.odoo, folder(), signal);
     expect(missing).to.deep.equal(['No-Such.Other', 'no_such_package']);

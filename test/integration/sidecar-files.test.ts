@@ -6,7 +6,7 @@ import { repository } from '../../stack/paths.ts';
 import { run } from '../../stack/run.ts';
 import { ensureSidecarImage } from '../../stack/sidecar-image.ts';
 
-/** What both programs begin with: an instance whose files belong to Odoo's user, with a file and one that is setuid. */
+/** The beginning of both programs: an instance whose files belong to Odoo's user, with a file and a setuid file. */
 const AN_INSTANCE = `
 import { randomBytes } from 'node:crypto';
 import { appendFile, chmod, chown, readdir, readFile, stat, writeFile } from 'node:fs/promises';
@@ -37,7 +37,7 @@ const outcome = (work) => work.then(() => 'done', (error) => (isDiskFull(error) 
 const said = {};
 `;
 
-/** Writes the files and an archive again without room. */
+/** Writes the files and an archive again on a full disk. */
 const WITHOUT_ROOM = `
 await appendFile('/data/ballast', Buffer.alloc(80_000));
 said.archive = await outcome(archives.write(instance, never));
@@ -51,7 +51,7 @@ said.etc = await readdir(dirs.paths(7).etc);
 console.log(JSON.stringify(said));
 `;
 
-/** Archives, removes and brings back. */
+/** Archives, removes and restores. */
 const THERE_AND_BACK = `
 said.archive = await outcome(archives.write(instance, never));
 await dirs.remove(7);
@@ -70,7 +70,7 @@ interface Service {
 describe("the sidecar's container and an instance's files", function () {
   this.timeout(120_000);
 
-  /** Runs a program in the sidecar's image with the rights that it has in the stack, on a disk of so much. */
+  /** Runs a program in the sidecar's image with its rights in the stack, on a disk of a given size. */
   async function inSidecar(program: string, size: string): Promise<unknown> {
     const image = await ensureSidecarImage();
     const text = await readFile(join(repository, 'deploy', 'docker-compose.yml'), 'utf8');
@@ -83,7 +83,7 @@ describe("the sidecar's container and an instance's files", function () {
     return JSON.parse(said);
   }
 
-  it('may do what it has to with files of other users, and needs no more', async () => {
+  it('has the capabilities it needs for files of other users, and no more', async () => {
     expect(await inSidecar(AN_INSTANCE + THERE_AND_BACK, '10m')).to.deep.equal({
       archive: 'done',
       isThere: false,
@@ -92,7 +92,7 @@ describe("the sidecar's container and an instance's files", function () {
     });
   });
 
-  it('leaves the old files whole on a full disk, and no halves lying about', async () => {
+  it('keeps the old files intact on a full disk, and leaves no partial ones', async () => {
     expect(await inSidecar(AN_INSTANCE + WITHOUT_ROOM, '200k')).to.deep.equal({
       archive: 'full',
       archives: [],

@@ -10,35 +10,35 @@ const TIMEOUT = 900_000;
 
 /** Odoo's own closing line of a test run. */
 const CLOSING = /(\d+) failed, (\d+) error\(s\) of (\d+) tests/;
-/** Where an entry of Odoo's log begins; a traceback is the lines after it. */
+/** The beginning of an entry of Odoo's log; the lines of a traceback follow it. */
 const ENTRY = /^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} )/m;
-/** What Odoo logs of a test that did not run, and why. */
+/** Odoo's log of a test that was skipped, and why. */
 const SKIPPED = /: skipped (.+)$/gm;
-/** What it logs of one that went wrong. */
+/** Odoo's log of a failed test. */
 const WRONG = /^\S+ \S+ \d+ (?:ERROR|CRITICAL) /;
 
 /**
- * The tests of `micro_saas`, in an Odoo that has nothing else.
- * @throws Error when Odoo did not come to its closing line
+ * Runs the tests of `micro_saas` in an Odoo without other addons.
+ * @throws Error when Odoo did not print its closing line
  */
 export async function addonTests(): Promise<Tally> {
   return odooTests(await startTestStack({ databases: 'all' }), '/micro_saas');
 }
 
-/** Those of `micro_saas_website`, and what `micro_saas` does with payments of a shop, in an Odoo with one. @throws Error as addonTests() */
+/** Runs the tests of `micro_saas_website`, and those of `micro_saas` about shop payments, in an Odoo with a shop. @throws Error as addonTests() */
 export async function shopAddonTests(): Promise<Tally> {
   const stack = await shopStack(sayToTerminal);
   await stack.startManager();
   return odooTests(stack, '/micro_saas_website,microsaas_payment/micro_saas');
 }
 
-/** Tests that Odoo runs in a database of their own. @param tags which, in the words of `--test-tags` */
+/** Runs tests in a database of their own. @param tags as for `--test-tags` */
 async function odooTests(stack: ManagerStack, tags: string): Promise<Tally> {
   await stack.dropDatabase(DATABASE);
   await stack.database(DATABASE);
   const odoo = [
     ...['--database', DATABASE, '--stop-after-init', '--max-cron-threads', '0'],
-    // Else the requests of its tests would reach the database that the stack's configuration names.
+    // Otherwise the requests of its tests would go to the database named in the stack's configuration.
     ...['--db-filter', `^${DATABASE}$`],
     // Updating the first addon updates the second, which depends on it.
     ...['--update', 'micro_saas', '--test-enable', '--test-tags', tags],
@@ -49,7 +49,7 @@ async function odooTests(stack: ManagerStack, tags: string): Promise<Tally> {
       timeout: TIMEOUT,
     })
     .catch((error: unknown) => {
-      if (error instanceof RunError) return error.output; // red tests end Odoo with 1
+      if (error instanceof RunError) return error.output; // Odoo exits with 1 when a test has failed
       throw error;
     });
   const [, failed, errors, all] = CLOSING.exec(log) ?? [];

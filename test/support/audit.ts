@@ -4,7 +4,7 @@ import { filesFor } from '../fakes/engine.ts';
 import type { Row } from '../fakes/manager.ts';
 import type { Simulation } from './simulation.ts';
 
-type Worlds = Pick<Simulation, 'manager' | 'engine' | 'databases'>;
+type Fakes = Pick<Simulation, 'manager' | 'engine' | 'databases'>;
 
 const NO_LIMITS = {
   unitsPerLine: Number.POSITIVE_INFINITY,
@@ -12,11 +12,10 @@ const NO_LIMITS = {
 };
 
 /**
- * The invariants of architecture.md that hold at every moment, whatever has been interrupted:
- * I1 no instance twice or unpaid for, I2 nothing without its record, I3 nothing shared, I4 no data lost, I10 data of one
- * customer at no other.
+ * Checks the invariants that hold at every moment, whatever has been interrupted: I1 no instance twice or without a payment,
+ * I2 nothing without its record, I3 nothing shared, I4 no data lost, I10 no customer's data with another one.
  */
-export function audit({ manager, engine, databases }: Worlds): void {
+export function audit({ manager, engine, databases }: Fakes): void {
   const rows = [...manager.rows.values()];
   expectUnique('unit', rows, (row) => row.unit && `${row.unit.lineId}/${row.unit.unit}`);
   expectUnique('http port', rows, (row) => row.ports?.http ?? null);
@@ -31,8 +30,8 @@ export function audit({ manager, engine, databases }: Worlds): void {
   auditIdentities({ manager, engine, databases });
 }
 
-/** I10: whatever of an instance has run bears its mark, in directory, database and containers, and no two share one. */
-function auditIdentities({ manager, engine, databases }: Worlds): void {
+/** I10: directory, database and containers of every instance that has run have its identity mark, and no two share one. */
+function auditIdentities({ manager, engine, databases }: Fakes): void {
   const rows = [...manager.rows.values()];
   expectUnique('identity', rows, ({ identity }) => identity);
   for (const { id, identity, wasReady } of rows) {
@@ -43,8 +42,8 @@ function auditIdentities({ manager, engine, databases }: Worlds): void {
   }
 }
 
-/** What people want, what is, and what Odoo says, wherever two of them differ (I1, I5); empty when all is well. */
-export function differences({ manager, engine }: Worlds): string[] {
+/** Where desired, actual and reported state differ (I1, I5); empty when all agree. */
+export function differences({ manager, engine }: Fakes): string[] {
   const found: string[] = [];
   for (const invoice of manager.invoices.values()) {
     const { units } = decideClaim(invoice, NO_LIMITS);
@@ -63,13 +62,13 @@ export function differences({ manager, engine }: Worlds): string[] {
   return found;
 }
 
-function reality(engine: Worlds['engine'], row: Row): string {
+function reality(engine: Fakes['engine'], row: Row): string {
   const project = engine.projects.get(row.id);
   const containers = project?.containers ?? 'none';
   if (row.desiredState === 'draft' && containers === 'none') return 'draft';
   if (row.desiredState === 'removed') return containers === 'none' ? 'removed' : containers;
   if (containers !== 'running') return containers === 'paused' ? 'paused' : 'stopped';
-  // A restart that was asked for and is still to come makes other containers.
+  // A requested restart that is still pending will recreate the containers.
   const isCurrent = project?.madeFrom === filesFor(row) && project.isAnswering;
   return isCurrent ? 'running' : 'starting';
 }

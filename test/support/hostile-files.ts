@@ -4,13 +4,13 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { run } from '../../stack/run.ts';
 
-/** The longest name that Linux takes. */
+/** The longest file name on Linux. */
 const LONG_NAME = 'd'.repeat(255);
 
-/** Makes directories below each other, each named by 255 bytes, and a file in the lowest: its path is longer than Linux takes. */
+/** Makes nested directories, each with a name of 255 bytes, and a file in the innermost: its path is longer than Linux allows. */
 export async function makeDeepTree(directory: string, levels: number): Promise<void> {
   let here: FileHandle = await open(directory, constants.O_DIRECTORY);
-  // Through the open directory, as whoever changes into it would: no whole path is ever named.
+  // Relative to the open directory, as after chdir(): no call has the whole path.
   const inside = (name: string) => `/proc/self/fd/${here.fd}/${name}`;
   for (let level = 0; level < levels; level++) {
     await mkdir(inside(LONG_NAME));
@@ -22,7 +22,7 @@ export async function makeDeepTree(directory: string, levels: number): Promise<v
   await here.close();
 }
 
-/** What a customer can make in their filestore to get in the way of whoever reads or removes it. */
+/** Files that a tenant can create to obstruct reading or removing their filestore. */
 export async function makeOddFiles(directory: string): Promise<void> {
   for (const name of ['--checkpoint-action=exec=id', 'new\nline', '-rf', 'back\\slash', '…'])
     await writeFile(join(directory, name), name);
@@ -36,12 +36,12 @@ export async function makeOddFiles(directory: string): Promise<void> {
   await symlink('nowhere/at/all', join(directory, 'dangling'));
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(join(directory, 's'), resolve));
-  // Closing would take the socket away; a process that was killed leaves it.
+  // Not closed: that would remove the socket, while a killed process leaves it.
   await run('ln', ['--', join(directory, 's'), join(directory, 'socket')]);
   await new Promise((resolve) => server.close(resolve));
 }
 
-/** A file of so many bytes that occupies one block. */
+/** Makes a file of this size that occupies one block. */
 export async function makeSparseFile(path: string, bytes: number): Promise<void> {
   await writeFile(path, 'begins');
   await truncate(path, bytes);

@@ -8,7 +8,7 @@ import type {
 } from '../../src/instance/types.ts';
 
 /*
- * One ordinary thing of each kind. A test names what differs, and only that matters in it.
+ * One sample of each type. A test overrides what matters in it.
  */
 
 export const TERMS: Terms = {
@@ -21,7 +21,7 @@ export const TERMS: Terms = {
   free: '',
 };
 
-/** The first month, paid and not counted yet. */
+/** The first month, paid and not applied yet. */
 export function aPeriod(over: Partial<Period> = {}): Period {
   return {
     lineId: 31,
@@ -37,7 +37,7 @@ export function aPeriod(over: Partial<Period> = {}): Period {
   };
 }
 
-/** Paid for, and its instance has not run yet. */
+/** Paid, and its instance has not run yet. */
 export function aSubscription(over: Partial<Subscription> = {}): Subscription {
   return {
     id: 1,
@@ -57,13 +57,13 @@ export function aSubscription(over: Partial<Subscription> = {}): Subscription {
   };
 }
 
-/** One of the identities that instances of this number may have. @param life which of them: a number may come again */
+/** An identity for an instance id. @param life which one: after a restore the same id may be given out again */
 export function identityOf(id: number, life = 0): string {
   const digits = (number: number, length: number) => number.toString(16).padStart(length, '0');
   return `${digits(life, 8)}-0000-4000-8000-${digits(id, 12)}`;
 }
 
-/** Paid for, running, with ports, and it has answered before. */
+/** Paid, running, with ports, and it has answered before. */
 export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance {
   return {
     id: 7,
@@ -114,7 +114,7 @@ export function aRepository(over: Partial<Repository> = {}): Repository {
   };
 }
 
-/** Everything there, up and answering. */
+/** Observed: everything exists, runs and answers. */
 export function aWorld(over: Partial<ObservedInstance> = {}): ObservedInstance {
   return {
     directory: 'own',

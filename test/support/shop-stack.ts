@@ -6,8 +6,8 @@ import type { Say } from '../../stack/progress.ts';
 import { ensureSidecarImage } from '../../stack/sidecar-image.ts';
 
 /**
- * The stack whose manager has the web shop, in `var/shop`; not started yet. It lives on from run to run, as a real
- * shop does, and is upgraded when an addon has changed: that is a test too, on a database with data.
+ * The stack whose manager has the web shop, in `var/shop`; not started yet. It is kept from run to run, as a real shop is, and
+ * upgraded when an addon has changed, which tests the upgrade on a database with data.
  */
 export async function shopStack(say: Say): Promise<ManagerStack> {
   return new ManagerStack({

@@ -22,7 +22,7 @@ import { differences } from './audit.ts';
 const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
 const POLL_SECONDS = 30;
 
-/** A manager, a host and a sidecar that may be killed and started again, in held time. Call end() when done. */
+/** A manager, a host and a sidecar that can be killed and started again, in simulated time. Call end() when done. */
 export class Simulation {
   readonly time = new HeldTime();
   readonly manager = new FakeManager({ now: this.time.now });
@@ -35,7 +35,7 @@ export class Simulation {
   readonly disk = new FakeDisk();
   readonly firewall = new FakeFirewall();
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
-  /** What the sidecar wrote into its log at `info` and above. */
+  /** The sidecar's log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
   life = new Life();
   #controller: Controller | null = null;
@@ -45,12 +45,12 @@ export class Simulation {
     return this.#controller;
   }
 
-  /** How often anything but the manager was changed. */
+  /** How many changing calls were made to anything but the manager. */
   get changes(): number {
     return this.engine.changes + this.databases.changes;
   }
 
-  /** All that one run of the controller sees of the world. */
+  /** The context of one run of the controller. */
   context(life: Life = this.life): ControllerContext {
     const manager = life.around('manager', this.manager);
     const engine = life.around('engine', this.engine);
@@ -91,7 +91,7 @@ export class Simulation {
     };
   }
 
-  /** Starts a sidecar. @param life of its own, so that it can be killed */
+  /** Starts a sidecar. @param life makes it killable */
   async start(life: Life = new Life()): Promise<void> {
     this.life = life;
     this.#controller = new Controller({ context: this.context(life), pollSeconds: POLL_SECONDS });
@@ -101,7 +101,7 @@ export class Simulation {
     await this.#controller.start();
   }
 
-  /** Ends the sidecar: in order, or — when its life is over — as what the kernel leaves of it. */
+  /** Stops the sidecar: gracefully, or, when its life is over, as after SIGKILL. */
   async stop(): Promise<void> {
     this.people.nudge = () => {};
     const stopped = this.#controller?.stop();
@@ -115,7 +115,7 @@ export class Simulation {
     await this.start(life);
   }
 
-  /** Lets time pass until reality is what people want and Odoo says so. */
+  /** Lets time pass until the actual state is the desired one and Odoo shows it. */
   async untilSettled(limit?: number): Promise<number> {
     try {
       return await this.time.until(
@@ -134,5 +134,5 @@ export class Simulation {
   }
 }
 
-/** What waiting aside comes to where nobody else waits. */
+/** A stand-in for WorkSignals.aside where there is no queue. */
 export const atOnce = <T>(wait: () => Promise<T>): Promise<T> => wait();

@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { z } from 'zod';
 import { repository } from '../../stack/paths.ts';
 
-/** How many tests did what. */
+/** Counts of tests by result. */
 export interface Tally {
   readonly passed: number;
   readonly failed: number;
@@ -17,25 +17,25 @@ export interface Stage {
   readonly name: string;
   /**
    * `unit`: without Docker and Odoo. `set-up`: before all that need these. `manager`: those that share the tests' manager without a
-   * shop, one after the other. `beside`: those with a shop, or with servers of their own, which run beside them.
+   * shop, run sequentially. `beside`: those with a shop or with servers of their own, run concurrently with `manager`.
    */
   readonly kind: 'unit' | 'set-up' | 'manager' | 'beside';
-  /** Runs it, its output on the terminal. @throws Error saying why it could not be run */
+  /** Runs it with its output on the terminal. @throws Error with the reason why it could not be run */
   readonly run: () => Promise<Tally>;
 }
 
-/** How much stages that run beside others may say, in characters. */
+/** The maximum output of concurrent stages, in bytes. */
 const MAX_OUTPUT = 64 * 1024 * 1024;
 
 const tallySchema = z.object({ passed: z.int(), failed: z.int(), skipped: z.int() });
 
-/** Work that counts as one test: it passes when it does not throw. */
+/** Runs work that counts as one test: it passes when it does not throw. */
 export async function asOneTest(work: () => Promise<unknown>): Promise<Tally> {
   await work();
   return { passed: 1, failed: 0, skipped: 0 };
 }
 
-/** Programs from node_modules, each counting as one test: it passes when it ends with 0. */
+/** Runs programs from node_modules, each counting as one test: it passes with exit code 0. */
 export async function programs(
   ...commands: ReadonlyArray<readonly [program: string, ...args: string[]]>
 ): Promise<Tally> {
@@ -45,8 +45,8 @@ export async function programs(
 }
 
 /**
- * The test files of one glob, by mocha in a process of its own. The numbers come from its reporter, not from its words.
- * @throws Error when mocha did not come to its end
+ * Runs the test files of one glob with mocha in a process of its own. The counts come from its reporter, not from its output.
+ * @throws Error when mocha did not finish
  */
 export async function mocha(glob: string): Promise<Tally> {
   const folder = await mkdtemp(join(tmpdir(), 'microsaas-tally-'));
@@ -56,7 +56,7 @@ export async function mocha(glob: string): Promise<Tally> {
     const text = await readFile(file, 'utf8').catch(() => '');
     if (text === '') throw new Error(`mocha did not come to its end on ${glob}`);
     const tally = tallySchema.parse(JSON.parse(text));
-    // Something outside a test went wrong, such as a rejection after the last one.
+    // Something outside a test failed, such as a rejection after the last one.
     return isWell || tally.failed > 0 ? tally : { ...tally, failed: 1 };
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -64,8 +64,8 @@ export async function mocha(glob: string): Promise<Tally> {
 }
 
 /**
- * Runs stages in a process of its own, beside others; what it says comes in one piece, at its end.
- * @throws Error when it did not come to its end
+ * Runs stages in a process of its own, concurrently with others; its output is printed in one piece at its end.
+ * @throws Error when it did not finish
  */
 export async function stagesBeside(names: readonly string[]): Promise<Tally> {
   const folder = await mkdtemp(join(tmpdir(), 'microsaas-tally-'));

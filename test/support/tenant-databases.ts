@@ -11,16 +11,16 @@ import type { TenantPostgres } from './tenant-postgres.ts';
 
 export const docker = dockerCli('/var/run/docker.sock');
 
-/** The sidecar's own code for databases on a real Postgres, and the folders it keeps. */
+/** The sidecar's database service on a real Postgres, and its folders. */
 export interface TenantDatabases {
   readonly databases: OdooDatabases;
   readonly dirs: InstanceDirs;
-  /** Fills a template database with a real Odoo. */
+  /** Initialises a template database with a real Odoo. */
   readonly init: OdooDatabasesOptions['init'];
   readonly imageId: string;
 }
 
-/** @param change what differs from what the sidecar itself would say */
+/** @param change options that differ from the sidecar's own */
 export async function tenantDatabases(
   { dataDir, install, server }: TenantPostgres,
   change: (usual: OdooDatabasesOptions) => Partial<OdooDatabasesOptions> = () => ({}),

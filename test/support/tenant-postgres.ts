@@ -7,16 +7,16 @@ import { StackContainers } from '../../stack/stack-containers.ts';
 import { StackFiles } from '../../stack/stack-files.ts';
 import { takeDown } from '../../stack/takedown.ts';
 
-/** The customers' Postgres alone, as deploy/ configures it, with an install id of its own. */
+/** Only the customers' Postgres, as deploy/ configures it, with an install id of its own. */
 export interface TenantPostgres {
   readonly install: string;
-  /** The server as its superuser. */
+  /** The server, with the superuser's login. */
   readonly server: SqlServer;
-  /** Where a sidecar of this install would keep everything. */
+  /** The dataDir of a sidecar of this install. */
   readonly dataDir: string;
-  /** Ends it as a power cut would, starts it again and waits until it answers. */
+  /** Kills it, as a power failure would, starts it again and waits until it answers. */
   readonly crash: () => Promise<void>;
-  /** Removes it and all that belongs to its install. */
+  /** Removes it and everything of its install. */
   readonly remove: () => Promise<void>;
 }
 
@@ -28,7 +28,7 @@ export async function startTenantPostgres(name: string): Promise<TenantPostgres>
   const files = new StackFiles(dir);
   const containers = new StackContainers(install, dir);
   const password = await files.secret('tenant-db-password');
-  // The Compose file names these, though its other services are not started.
+  // Required by the Compose file, though its other services are not started.
   await files.secret('manager-db-password');
   await containers.ensureNetwork();
   await files.prepare(install);

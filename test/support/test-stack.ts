@@ -4,8 +4,8 @@ import { varPath } from '../../stack/paths.ts';
 import { succeeds } from '../../stack/run.ts';
 
 /**
- * The stack all tests on real parts share, kept in `var/test` from run to run: Odoo is started afresh, its database too.
- * @param options `databases` as in ManagerStack; `sidecarImage` undefined: the test itself plays the sidecar
+ * Starts the stack that all tests on real parts share, kept in `var/test` from run to run, with a new Odoo and a new database.
+ * @param options `databases` as in ManagerStack; `sidecarImage` undefined: the test itself acts as the sidecar
  */
 export async function startTestStack(options: {
   databases: 'one' | 'all';
@@ -22,7 +22,7 @@ export async function startTestStack(options: {
   });
   const { manager, sidecar } = stack.containers.names;
   await succeeds('docker', ['container', 'rm', '--force', '--', sidecar]);
-  // Odoo reads its configuration and fills its caches at start: an earlier run's must not shine through.
+  // Odoo reads its configuration and fills its caches at start: those of an earlier run must not be used.
   await succeeds('docker', ['stop', '--', manager]);
   const remembered = await stack.files.read('stack.json');
   if (remembered !== undefined)

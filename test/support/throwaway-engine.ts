@@ -16,7 +16,7 @@ import { run, succeeds } from '../../stack/run.ts';
 
 const SOCKET = '/var/run/docker.sock';
 
-/** Stands in for Odoo where a test is about containers: answers every page but one, at which it hangs, and ends when it is told to. */
+/** Replaces Odoo in tests about containers: answers every page except one, at which it hangs, and ends on SIGTERM. */
 const WEB_SERVER = `
 import http.server, os, signal, sys
 class Page(http.server.BaseHTTPRequestHandler):
@@ -28,15 +28,15 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 http.server.ThreadingHTTPServer(('', 8069), Page).serve_forever()
 `;
 
-/** The real engine on this host's Docker, with web servers for instances, in a folder and an install of its own. */
+/** The real engine on this host's Docker, with web servers as instances, with a data directory and an install id of its own. */
 export interface ThrowawayEngine {
   readonly install: string;
   readonly engine: ComposeEngine;
   readonly dirs: InstanceDirs;
   readonly api: DockerApi;
-  /** Makes an instance's files as they are once it has run, and starts it. */
+  /** Makes the files of an instance that has run, and starts it. */
   readonly startNew: (desired: DesiredInstance) => Promise<void>;
-  /** Runs the Docker program. @returns its stdout */
+  /** Runs the Docker CLI. @returns its stdout */
   readonly docker: (...args: string[]) => Promise<string>;
   /** Removes all containers and networks of the install. */
   readonly remove: () => Promise<void>;
@@ -52,7 +52,7 @@ export async function throwawayEngine(
   await cp('templates', templatesDir, { recursive: true });
   const file = join(templatesDir, 'odoo', 'docker-compose.yml.hbs');
   const text = await readFile(file, 'utf8');
-  // The policy refuses the ends of lines in an argument.
+  // The Compose policy refuses line feeds in an argument.
   const line = `exec(bytes.fromhex('${Buffer.from(program).toString('hex')}'))`;
   await writeFile(
     file,
@@ -112,7 +112,7 @@ export async function throwawayEngine(
   };
 }
 
-/** Two ports of the loopback address that nobody has just now. */
+/** Two free ports of the loopback address. */
 export async function freePorts(): Promise<PortPair> {
   const servers = [createServer(), createServer()];
   const [http, longpolling] = await Promise.all(
