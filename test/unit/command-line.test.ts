@@ -13,7 +13,7 @@ import { temporaryFolder } from '../support/temporary.ts';
 const ESCAPE = '\u001b]0;owned\u0007\u001b[2J';
 
 describe('the command line', () => {
-  describe('which instance is meant', () => {
+  describe('the argument <instance>', () => {
     const all: ListedInstance[] = [
       { id: 3, name: 'Panadería Luna', state: 'running' },
       { id: 4, name: 'Panadería Luna', state: 'removed' },
@@ -43,7 +43,7 @@ describe('the command line', () => {
       }
       return 'found';
     };
-    it('says so when there is none', () => {
+    it('is refused when none matches', () => {
       expect(complaintOf('9999')).to.equal('no instance 9999; microsaas ps lists them');
       expect(complaintOf('12'), 'digits are always a number').to.match(/^no instance 12;/);
       expect(complaintOf(`x${ESCAPE}`)).to.equal(
@@ -51,7 +51,7 @@ describe('the command line', () => {
       );
     });
 
-    it('lists those that fit when there are several', () => {
+    it('lists the matches when there are several', () => {
       expect(complaintOf('Taller')).to.equal(
         '2 instances fit “Taller”; give the number of one:\n  6  Taller\n  7  Taller',
       );
@@ -59,7 +59,7 @@ describe('the command line', () => {
     });
   });
 
-  it('lists those in error first, and nothing that a terminal obeys', () => {
+  it('lists instances in error first, without control characters', () => {
     const table = instanceTable([
       anInstance({ id: 5, name: 'Luna', instanceUrl: 'http://127.0.0.1:20000' }),
       anInstance({
@@ -85,7 +85,7 @@ describe('the command line', () => {
     expect(countedByState([])).to.equal('none');
   });
 
-  it('keeps letters of every language, tabs and lines, however the bytes are cut', () => {
+  it('keeps letters of every language, tabs and line feeds, however the bytes are split', () => {
     const text = `Ñandú\t日本\n${ESCAPE}\u009b31m\u202ePanadería 🥐`;
     const pass = printableBytes();
     const bytes = Buffer.from(text);
@@ -104,7 +104,7 @@ describe('the command line', () => {
     expect(filtered.join('')).to.equal('of a customer');
   });
 
-  describe('used wrongly', () => {
+  describe('wrong use', () => {
     const folder = temporaryFolder();
 
     /** What is said, and never a stack: there is nothing to see in ours. */
@@ -120,7 +120,7 @@ describe('the command line', () => {
       return result.all;
     }
 
-    it('says what was meant, or what is wrong, never a stack', async function () {
+    it('prints the usage or the error, never a stack trace', async function () {
       this.timeout(120_000);
       const config = {
         dataDir: folder(),

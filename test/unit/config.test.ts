@@ -67,7 +67,7 @@ describe('the configuration', () => {
     expect(load(least()).postgres.socketDir).to.equal('/srv/microsaas/postgresql');
   });
 
-  it('takes every key from the environment before the file', () => {
+  it('prefers the environment over the file for every key', () => {
     expect(environmentName(['manager', 'pollSeconds'])).to.equal('MICROSAAS_MANAGER_POLL_SECONDS');
     const config = load(least(), {
       MICROSAAS_MANAGER_POLL_SECONDS: '5',
@@ -103,12 +103,12 @@ describe('the configuration', () => {
       expect(complaint({ ...least(), [section]: value })).to.match(says);
     });
 
-  it('names all that is wrong at once', () => {
+  it('names all errors at once', () => {
     const lines = complaint({ ...least(), dataDir: 'x', log: { level: 'loud' } });
     expect(lines).to.include('dataDir').and.include('log.level');
   });
 
-  it('says what to do when there is no file, or one that is no YAML', () => {
+  it('explains a missing or malformed file', () => {
     expect(() => loadConfig(join(folder(), 'none.yaml'), {})).to.throw(ConfigError, /--config/);
     expect(complaint('a: [')).to.include('microsaas.yaml');
     expect(complaint('just text')).to.match(/expected keys and values/);
@@ -126,7 +126,7 @@ describe('the configuration', () => {
     expect(complaint(settings)).to.match(/empty/);
   });
 
-  it('never shows a secret in a complaint', () => {
+  it('never shows a secret in an error', () => {
     const settings = { ...least(), webhook: { secret: SECRET, typo: 1 }, typo: 2, dataDir: 'x' };
     const said = complaint(settings);
     for (const secret of [SECRET, 'api-key-1', 'password-1']) expect(said).not.to.include(secret);

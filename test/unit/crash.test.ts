@@ -85,7 +85,7 @@ async function play(scenario: Scenario, at: number, moment: Moment): Promise<rea
 
 describe('A sidecar killed at any moment', () => {
   for (const scenario of SCENARIOS)
-    it(`is made good by the next one: ${scenario.name}`, async function () {
+    it(`is completed by the next one: ${scenario.name}`, async function () {
       this.timeout(20_000);
       const calls = await play(scenario, Number.POSITIVE_INFINITY, 'before');
       expect(calls).to.include.members([...scenario.through]);

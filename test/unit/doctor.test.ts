@@ -11,6 +11,6 @@ describe('doctor', () => {
     ['unknown', false],
     ['', false],
   ] as const)
-    it(`${expected ? 'warns of' : 'is content with'} Docker ${version || 'without a version'}`, () =>
+    it(`${expected ? 'warns of' : 'accepts'} Docker ${version || 'without a version'}`, () =>
       expect(isOlder(version, [25, 0, 6])).to.equal(expected));
 });

@@ -9,7 +9,7 @@ import { temporaryFolder } from '../support/temporary.ts';
 describe('the install id', () => {
   const folder = temporaryFolder();
 
-  it('is made up on the first start and then stays', () => {
+  it('is generated on the first start and then kept', () => {
     const dataDir = join(folder(), 'not', 'there', 'yet');
     const id = readInstallId(dataDir);
     expect(isInstallId(id)).to.equal(true);
@@ -24,7 +24,7 @@ describe('the install id', () => {
     }
   });
 
-  it('can be locked by one process on the host, again once that lets go, each for itself', async () => {
+  it('can be locked by one process on the host, and again once that releases it, each id separately', async () => {
     const install = `t${process.pid.toString(36).padStart(5, '0').slice(-5)}`;
     const unlock = await lockInstall(install);
     const refused = await lockInstall(install).catch((error: unknown) => error);

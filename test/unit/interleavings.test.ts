@@ -60,8 +60,8 @@ function allBack(sim: Simulation): void {
   sim.engine.comeBack();
 }
 
-describe('Whatever happens in whatever order', () => {
-  it('nothing is made twice or lost, all agrees in the end, and then everything rests', async function () {
+describe('Events in any order', () => {
+  it('create nothing twice and lose nothing; in the end all states agree, and nothing is left to do', async function () {
     this.timeout(60_000);
     await fc.assert(
       fc.asyncProperty(fc.array(happening, { maxLength: 25 }), async (happenings) => {

@@ -13,7 +13,7 @@ const anOrphan = () => ({
 /** Longer than the sweep's five minutes. */
 const SWEEP = 301_000;
 
-describe('The manager’s database is restored from an older copy', function () {
+describe('A manager’s database restored from an older backup', function () {
   this.timeout(60_000);
   let sim: Simulation;
   beforeEach(() => {
@@ -38,7 +38,7 @@ describe('The manager’s database is restored from an older copy', function () 
     putBack();
   }
 
-  it('sells nothing and touches nothing, while what runs goes on running', async () => {
+  it('sells and changes nothing, while running instances keep running', async () => {
     await restored(1, 2);
     const { changes } = sim;
     sim.people.pay();
@@ -58,7 +58,7 @@ describe('The manager’s database is restored from an older copy', function () 
     expect(sim.engine.projects.get(1)?.containers, 'a customer’s own Odoo').to.equal('running');
   });
 
-  it('is found by the sweep where nobody buys', async () => {
+  it('is detected by the sweep where nothing is sold', async () => {
     await restored(1, 1);
     await sim.time.pass(SWEEP);
     expect(sim.manager.distrusted?.kind).to.equal('older');
@@ -67,7 +67,7 @@ describe('The manager’s database is restored from an older copy', function () 
     expect(errors, 'said once').to.have.length(1);
   });
 
-  it('is found where nothing was sold since, by the checkpoint', async () => {
+  it('is detected by the checkpoint where nothing was sold since', async () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
@@ -79,7 +79,7 @@ describe('The manager’s database is restored from an older copy', function () 
     expect(sim.manager.distrusted?.kind).to.equal('older');
   });
 
-  it('is not believed of a container whose number is none', async () => {
+  it('is not concluded from a container without a valid id', async () => {
     await sim.start();
     for (const label of [Number.NaN, 2 ** 40]) sim.engine.projects.set(label, anOrphan());
     await sim.time.pass(SWEEP);
@@ -88,7 +88,7 @@ describe('The manager’s database is restored from an older copy', function () 
     expect(sim.manager.distrusted).to.equal(null);
   });
 
-  it('is still known after the sidecar was started again', async () => {
+  it('is still known after a restart of the sidecar', async () => {
     await restored(1, 1);
     await sim.time.pass(SWEEP);
     await sim.restart();
@@ -97,7 +97,7 @@ describe('The manager’s database is restored from an older copy', function () 
     expect([...sim.manager.rows.keys()]).to.deep.equal([1]);
   });
 
-  it('is still known when the sidecar was killed at any call while it found out', async () => {
+  it('is still known after a kill at any call of its detection', async () => {
     /** @returns the calls of the sidecar that was to be killed */
     const play = async (at: number, moment: Moment): Promise<readonly string[]> => {
       await sim.end();
@@ -127,7 +127,7 @@ describe('The manager’s database is restored from an older copy', function () 
         });
   });
 
-  it('takes nobody down on its word', async () => {
+  it('suspends and removes nobody', async () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
@@ -142,7 +142,7 @@ describe('The manager’s database is restored from an older copy', function () 
     expect(sim.engine.projects.get(1)?.containers).to.equal('running');
   });
 
-  it('goes on after a person has confirmed, with another number', async () => {
+  it('sells with a new number after a person has confirmed', async () => {
     await restored(1, 2);
     sim.people.pay();
     await sim.time.pass(60_000);
@@ -153,7 +153,7 @@ describe('The manager’s database is restored from an older copy', function () 
     ]);
   });
 
-  it('gives a record that took a number before nothing of the other’s', async () => {
+  it('gives a record with a reused number none of the other’s data', async () => {
     await restored(0, 1);
     const project = structuredClone(sim.engine.projects.get(1));
     // Somebody makes one by hand, at once.
@@ -170,7 +170,7 @@ describe('The manager’s database is restored from an older copy', function () 
     expect(sim.databases.present.has(1)).to.equal(true);
   });
 
-  it('a copy of it: nothing is done for it', async () => {
+  it('is distrusted also as a copy', async () => {
     await restored(1, 0);
     sim.manager.databaseUuid = 'a copy';
     sim.people.pay();
@@ -180,7 +180,7 @@ describe('The manager’s database is restored from an older copy', function () 
   });
 });
 
-describe('Data that are there already', () => {
+describe('Existing data', () => {
   let sim: Simulation;
   beforeEach(async () => {
     sim = new Simulation();
@@ -188,7 +188,7 @@ describe('Data that are there already', () => {
   });
   afterEach(() => sim.end());
 
-  it('of a foreign database nothing is shown, mailed or started', async () => {
+  it('of a foreign instance are not shown, mailed or started', async () => {
     sim.databases.present.add(1);
     sim.databases.marks.set(1, identityOf(1, 99));
     sim.people.pay();
@@ -203,7 +203,7 @@ describe('Data that are there already', () => {
     expect(sim.engine.projects.get(1)?.containers).to.equal('none');
   });
 
-  it('of an earlier version are marked once, and nothing else changes', async () => {
+  it('of an earlier version are marked once, and not changed otherwise', async () => {
     sim.people.pay();
     await sim.untilSettled();
     const project = sim.engine.projects.get(1);

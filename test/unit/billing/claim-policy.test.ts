@@ -25,15 +25,15 @@ describe('decideClaim', () => {
     ['whole units only', { quantity: 2.7 }, ['31/1', '31/2']],
     ['a negative quantity', { quantity: -1 }, []],
     ['no quantity', { quantity: 0 }, []],
-    ['what is claimed', { quantity: 3, claimedUnits: [2] }, ['31/1', '31/3']],
+    ['some claimed', { quantity: 3, claimedUnits: [2] }, ['31/1', '31/3']],
     ['all claimed', { quantity: 2, claimedUnits: [1, 2] }, []],
     ['claimed, then lowered', { quantity: 1, claimedUnits: [1, 2, 3] }, []],
     ['a full discount', { priceSubtotal: 0 }, ['31/1']],
-    ['a line that gives money back', { priceSubtotal: -30 }, []],
+    ['a negative line', { priceSubtotal: -30 }, []],
     ['a section', { displayType: 'line_section' }, []],
     ['a note', { displayType: 'line_note' }, []],
     ['no plan', { isPlan: false }, []],
-    ['a plan made by hand', { provision: 'manual' }, []],
+    ['a manual plan', { provision: 'manual' }, []],
     ['invoiced since the plan began', { isSincePlan: true, planSince: '2026-11-23' }, ['31/1']],
     [
       'invoiced and paid before the plan began',
@@ -51,7 +51,7 @@ describe('decideClaim', () => {
 
   const invoices: ReadonlyArray<[what: string, invoice: Partial<Invoice>, isPaid: boolean]> = [
     ['posted and paid', {}, true],
-    ['paid, the bank not heard yet', { paymentState: 'in_payment' }, true],
+    ['in payment, where that counts as paid', { paymentState: 'in_payment' }, true],
     ['unpaid', { paymentState: 'not_paid' }, false],
     ['partly paid', { paymentState: 'partial' }, false],
     ['reversed', { paymentState: 'reversed' }, false],
@@ -78,26 +78,26 @@ describe('decideClaim', () => {
     expect(units(two)).to.deep.equal(['1/1', '3/1', '3/2']);
   });
 
-  it('waits for a person when a line asks for too many', () => {
+  it('holds a line with too many units', () => {
     for (const quantity of [21, 10_000]) {
       expect(holdOf([{ quantity }])).to.equal('TooManyUnits');
       expect(units([{ quantity }])).to.deep.equal([]);
     }
   });
 
-  it('waits for a person when too many of one plan come at once', () => {
+  it('holds too many units of one plan at once', () => {
     expect(holdOf([{ backlog: 20 }])).to.equal(undefined);
     expect(holdOf([{ backlog: 21 }])).to.equal('TooManyClaims');
   });
 
-  it('asks about a part of a unit, once: approved, it is acknowledged', () => {
+  it('holds a part of a unit, until it is approved', () => {
     expect(holdOf([{ quantity: 0.5 }])).to.equal('PartOfAUnit');
     expect(units([{ id: 1 }, { id: 2, quantity: 0.5 }])).to.deep.equal([]);
     const approved = { approved: true, hold: 'PartOfAUnit' };
     expect(units([{ id: 1 }, { id: 2, quantity: 0.5 }], approved)).to.deep.equal(['1/1']);
   });
 
-  it('asks about what is older than the plan when it is paid since, and creates it once approved', () => {
+  it('holds what is older than the plan and paid since, and creates it once approved', () => {
     const older = { isSincePlan: false, planSince: '2026-11-23' };
     const paidSince = { invoiceDay: '2026-11-20', paidDay: '2026-11-23' };
     expect(holdOf([older], paidSince)).to.equal('PlanSince');
@@ -106,7 +106,7 @@ describe('decideClaim', () => {
     expect(units([older], { approved: true })).to.deep.equal(['31/1']);
   });
 
-  it('asks whether a copy renews what the first one sold', () => {
+  it('holds a copy that may renew what the first one sold', () => {
     const copy = { mayRenew: ['MS/SUB/2026/00007'] };
     expect(holdOf([copy])).to.equal('Duplicate');
     expect(units([copy])).to.deep.equal([]);
@@ -114,7 +114,7 @@ describe('decideClaim', () => {
     expect(holdOf([{ ...copy, claimedUnits: [1] }])).to.equal(undefined);
   });
 
-  it('asks about a credit note that names no invoice and settles this one', () => {
+  it('holds an invoice reconciled with a credit note that names no invoice', () => {
     const settled = { paymentState: 'reversed', reversedRatio: 1, unlinkedCredit: 'RINV/1' };
     expect(holdOf([{}], settled)).to.equal('UnlinkedCredit');
     expect(holdOf([{ claimedUnits: [1] }], settled)).to.equal(undefined);
@@ -123,22 +123,22 @@ describe('decideClaim', () => {
     expect(units([{}], { unlinkedCredit: 'RINV/1', approved: true })).to.deep.equal(['31/1']);
   });
 
-  it('holds the whole invoice: no part of it goes ahead', () => {
+  it('holds the whole invoice, not only the line', () => {
     expect(units([{ id: 1 }, { id: 2, quantity: 21 }])).to.deep.equal([]);
   });
 
-  it('goes ahead with everything once a person has approved', () => {
+  it('creates everything once a person has approved', () => {
     const approved = { approved: true };
     expect(units([{ quantity: 25, backlog: 99 }], approved)).to.have.length(25);
     expect(holdOf([{ quantity: 25 }], approved)).to.equal(undefined);
   });
 
-  it('keeps a held invoice back until a person approves, even when the reason has passed', () => {
+  it('keeps a hold until a person approves, even when its reason has passed', () => {
     expect(units([{}], { hold: 'TooManyClaims' })).to.deep.equal([]);
     expect(units([{}], { hold: 'TooManyClaims', approved: true })).to.deep.equal(['31/1']);
   });
 
-  it('says how many were asked for and how many may be', () => {
+  it('names the number sold and the limit', () => {
     const { hold } = decideClaim(anInvoice({ lines: [aPlanLine({ quantity: 21 })] }), LIMITS);
     expect(hold?.message).to.match(/asks for 21 instances; more than 20 need/);
   });

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { subscriptionDoc } from '../../support/subscription-doc.ts';
 
 describe('docs/subscription.md', () => {
-  it('is what the code says (test/support/write-subscription-doc.ts writes it anew)', () => {
+  it('is up to date with the code (test/support/write-subscription-doc.ts writes it)', () => {
     expect(readFileSync('docs/subscription.md', 'utf8')).to.equal(subscriptionDoc());
   });
 });

@@ -8,12 +8,12 @@ const DAYS = 3 * 365;
 
 /** A customer's habits, drawn once. */
 interface Habits {
-  /** Pays her renewals in time, always, and never asks for money back. */
+  /** Always pays renewals in time, and never asks for a refund. */
   readonly isFaithful: boolean;
   readonly stopsByHand: boolean;
 }
 
-/** Numbers that look random and are the same in every run. */
+/** A pseudorandom generator with a fixed seed: the same numbers in every run. */
 function randomness(seed: number): () => number {
   let state = seed;
   return () => {
@@ -22,7 +22,7 @@ function randomness(seed: number): () => number {
   };
 }
 
-/** What happens on one day, at most one thing of each kind. */
+/** The events of one day, at most one of each kind. */
 function happen(story: Story, { isFaithful, stopsByHand }: Habits, random: () => number): void {
   const { endDay, periods, startDay } = story.subscription;
   const left = endDay ? daysBetween(story.today, endDay) : 99;
@@ -49,7 +49,7 @@ function isPaid({ money }: Period): boolean {
   return money?.reversedRatio === 0 && money.paymentState === 'paid';
 }
 
-/** Whether what is paid for and what is counted are the same days, but for money that is being reconsidered. */
+/** Whether the paid days and the applied days agree, except where money is being reconsidered. */
 function areBooksRight({ subscription: { dataRemovedAt, periods, startDay } }: Story): boolean {
   if (!startDay || dataRemovedAt) return true;
   return periods.every((period) => {
@@ -62,7 +62,7 @@ function areBooksRight({ subscription: { dataRemovedAt, periods, startDay } }: S
   });
 }
 
-/** Which promise about service is broken on a day. Plain comparisons: it is asked a million times. */
+/** Which guarantee is broken on a day. Plain comparisons, because it runs a million times. */
 function brokenService(story: Story, { isFaithful, stopsByHand }: Habits): string {
   const { dataRemovedAt, endDay, startDay, state, terms } = story.subscription;
   if (dataRemovedAt) {
@@ -77,7 +77,7 @@ function brokenService(story: Story, { isFaithful, stopsByHand }: Habits): strin
   return isFaithful && !stopsByHand && !isServed ? `faithful, and ${state}` : '';
 }
 
-/** The last day that what was counted can have led to: its latest beginning and all the days given. */
+/** The latest possible last paid day: the latest beginning of a period and all days in effect. */
 function latestEnd({ subscription, today }: Story): string {
   const counted = subscription.periods.flatMap(({ applied: it }) =>
     it && it.days > it.reversedDays ? [it] : [],
@@ -100,9 +100,10 @@ function live(seed: number): Story {
     happen(story, habits, random);
     if (random() < 0.005) isDownUntil = addDays(story.today, Math.floor(random() * 20));
     if (story.today < isDownUntil) continue;
-    // A crash before the write loses the look; Odoo has all of it or nothing.
+    // A crash before the write loses the decision; Odoo has all of it or nothing.
     if (random() < 0.02) story.decide();
-    if (story.isDue && !areBooksRight(story.settle())) throw new Error(`life ${seed}: books`);
+    if (story.isDue && !areBooksRight(story.settle()))
+      throw new Error(`life ${seed}: paid and applied days differ`);
     const broken = brokenService(story, habits);
     if (broken) throw new Error(`life ${seed}, ${story.today}: ${broken}`);
   }
@@ -110,7 +111,7 @@ function live(seed: number): Story {
 }
 
 describe('A thousand subscriptions through three years', () => {
-  it('pay, stop, are refunded, crash and lie idle, and keep every promise', function () {
+  it('keep every guarantee through payments, stops, refunds, crashes and downtime', function () {
     this.timeout(60_000);
     let removed = 0;
     for (let seed = 1; seed <= LIVES; seed++) {
@@ -123,6 +124,6 @@ describe('A thousand subscriptions through three years', () => {
       expect(endDay <= latestEnd(story), `life ${seed}: days counted twice`).to.equal(true);
       if (story.subscription.dataRemovedAt) removed += 1;
     }
-    expect(removed, 'lives that went all the way down').to.be.greaterThan(50);
+    expect(removed, 'lives that ended in removal').to.be.greaterThan(50);
   });
 });

@@ -47,12 +47,12 @@ const RENEWED: readonly Row[] = [
     { state: 'active', runs: true, endDay: '2026-03-09' },
   ],
   [
-    'in grace: grace is no gift, from the old end',
+    'in grace: days of grace are not free, from the old end',
     () => begun().pass(32).renew(),
     { state: 'active', runs: true, endDay: '2026-03-09' },
   ],
   [
-    'when it was down: from today, and it runs again',
+    'while suspended: from today, and it is resumed',
     () => expired().renew(),
     { state: 'active', runs: true, endDay: '2026-03-13', reason: '' },
   ],
@@ -80,17 +80,17 @@ const RENEWED: readonly Row[] = [
     { state: 'active', runs: true, endDay: '2026-02-09' },
   ],
   [
-    'stopped by hand: the stop stands',
+    'stopped by hand: stays stopped',
     () => begun().press('stopped').pass(40).renew(),
     { state: 'paused', runs: false, endDay: '2026-03-18' },
   ],
   [
-    'cancelled: what was paid is served',
+    'cancelled: paid time is delivered',
     () => begun().cancel().renew(),
     { state: 'cancelled', runs: true, endDay: '2026-03-09' },
   ],
   [
-    'after grace, but nobody had stopped it: from the day it was paid',
+    'after grace, not suspended yet: from the day of the payment',
     () =>
       begun()
         .sleep(40)
@@ -98,7 +98,7 @@ const RENEWED: readonly Row[] = [
     { state: 'active', runs: true, endDay: '2026-03-16' },
   ],
   [
-    'in grace, and counted later: from the old end',
+    'in grace, and applied later: from the old end',
     () =>
       begun()
         .sleep(40)
@@ -139,7 +139,7 @@ const RENEWED: readonly Row[] = [
 const BY_HAND: readonly Row[] = [
   ['stopped', () => begun().press('stopped'), { state: 'paused', runs: false }],
   [
-    'stopped and started: no day is given back',
+    'stopped and started: no day is added',
     () => begun().press('stopped').pass(10).press('running'),
     { state: 'active', runs: true, endDay: '2026-02-09' },
   ],
@@ -170,12 +170,12 @@ const BY_HAND: readonly Row[] = [
     { state: 'expired', runs: false },
   ],
   [
-    'removed, and its data are gone',
+    'removed, and its data removed',
     () => begun().press('removed').pass(30),
     { state: 'removed', runs: false },
   ],
   [
-    'cancelled and removed: cancelled it stays',
+    'cancelled and removed: stays cancelled',
     () => begun().cancel().press('removed').press('running'),
     { state: 'cancelled', runs: true },
   ],
@@ -266,7 +266,7 @@ const GONE_BACK: readonly Row[] = [
     { state: 'active', runs: true, endDay: '2026-02-09' },
   ],
   [
-    'corrected where the plan takes nothing back: nothing is added',
+    'corrected where the plan ignores reversals: nothing is added',
     () => begun({ refund: 'ignore' }).renew().refund().renew({ replaces: 101 }),
     { state: 'active', runs: true, endDay: '2026-03-09' },
   ],
@@ -290,7 +290,7 @@ const IN_PART: readonly Row[] = [
     { state: 'active', runs: true, endDay: '2026-01-25' },
   ],
   [
-    'half of the first month, nothing left: stopped without grace',
+    'half of the first month, nothing left: suspended without grace',
     () => begun().pass(20).money(HALF).pass(1),
     { state: 'expired', runs: false, endDay: '2026-01-25', reason: 'Refunded' },
   ],
@@ -376,9 +376,9 @@ describe('decideSubscription', () => {
     ['as time passes', IN_TIME],
     ['renewed', RENEWED],
     ['by hand', BY_HAND],
-    ['money goes back', GONE_BACK],
-    ['a part of the money goes back', IN_PART],
-    ['where nothing was sold', NOT_SOLD],
+    ['payment reversed', GONE_BACK],
+    ['payment reversed in part', IN_PART],
+    ['without a sale', NOT_SOLD],
   ] as const)
     describe(title, () => {
       for (const [name, tell, expected] of rows)
@@ -389,7 +389,7 @@ describe('decideSubscription', () => {
         });
     });
 
-  it('credits of several units those whose instances are gone, then the last', () => {
+  it('credits of several units first those whose instances are removed, then the last', () => {
     const outcome = (unit: number, removed: readonly number[], credited: number) => {
       const story = begun();
       const [first] = story.subscription.periods;
@@ -421,10 +421,10 @@ describe('decideSubscription', () => {
   });
 });
 
-describe('The ladder', () => {
+describe('Dunning', () => {
   const kinds = (story: Story) => story.sent.map(({ kind }) => kind);
 
-  it('is taken rung by rung, each once, with its notice', () => {
+  it('enters stage after stage, each once, with its notice', () => {
     const story = begun();
     expect(kinds(story)).to.deep.equal(['welcome']);
     story.pass(23);
@@ -444,7 +444,7 @@ describe('The ladder', () => {
     expect(kinds(story)).to.have.length(4);
   });
 
-  it('takes one rung a look, and counts each from the one before', () => {
+  it('enters one stage per review, and counts each from the one before', () => {
     const story = begun().sleep(400);
     while (story.review() && !story.subscription.suspendedAt);
     story.settle();
@@ -458,7 +458,7 @@ describe('The ladder', () => {
     expect(story.subscription.dataRemovedAt).to.not.equal(null);
   });
 
-  it('begins anew after a payment', () => {
+  it('begins again with the first stage after a payment', () => {
     const story = expired().pass(25).renew();
     const { archivedAt, finalNoticeAt, suspendedAt } = story.subscription;
     expect([suspendedAt, finalNoticeAt, archivedAt]).to.deep.equal([null, null, null]);
@@ -466,7 +466,7 @@ describe('The ladder', () => {
     expect(kinds(story).filter((kind) => kind === 'suspended')).to.have.length(2);
   });
 
-  it('after Remove waits for retention alone, and tells the customer twice', () => {
+  it('waits only for retention after Remove, and notifies the customer twice', () => {
     const story = begun().press('removed');
     expect(kinds(story)).to.deep.equal(['welcome', 'removed']);
     story.pass(22);
@@ -479,7 +479,7 @@ describe('The ladder', () => {
     expect(kinds(story)).to.have.length(3);
   });
 
-  it('after Remove begins at its top, whatever was said before', () => {
+  it('begins with the first stage after Remove, whatever was sent before', () => {
     const story = expired().pass(28);
     expect(story.subscription.finalNoticeAt).to.not.equal(null);
     story.press('removed').pass(29);
@@ -487,14 +487,14 @@ describe('The ladder', () => {
     expect(story.pass(1).archives).to.equal(1);
   });
 
-  it('tells no customer of the removal of what never ran, but a person that it was paid', () => {
+  it('does not notify of the removal of what never ran, but asks a person about its payment', () => {
     const story = new Story();
     story.desiredState = 'removed';
     story.subscription = { ...story.subscription, suspendedAt: new Date('2026-01-10T12:00:00Z') };
     expect(kinds(story.settle().pass(31))).to.deep.equal(['paidAfterRemoval']);
   });
 
-  it('keeps the data of who paid after Remove until that time is over, and asks a person', () => {
+  it('keeps the data paid for after Remove until that time is over, and asks a person', () => {
     const story = begun().press('removed').pass(25).renew();
     expect(kinds(story)).to.deep.equal(['welcome', 'removed', 'finalNotice', 'paidThoughRemoved']);
     expect([story.subscription.endDay, story.runs]).to.deep.equal(['2026-03-09', false]);
@@ -506,19 +506,19 @@ describe('The ladder', () => {
     expect(story.archives, '8 April: paid until 9 March, and retention').to.equal(1);
   });
 
-  it('no longer keeps them once that money was given back', () => {
+  it('no longer keeps them once that payment was refunded', () => {
     const story = begun().press('removed').pass(25).renew().pass(1).refund();
     expect(story.pass(7).archives).to.equal(1);
   });
 
-  it('asks a person about money that comes when the data are gone', () => {
+  it('asks a person about a payment after the data were removed', () => {
     const story = begun().pass(100).renew();
     expect(story.runs).to.equal(false);
     expect(kinds(story).at(-1)).to.equal('paidAfterRemoval');
     expect(kinds(story.pass(3)).filter((kind) => kind === 'paidAfterRemoval')).to.have.length(1);
   });
 
-  it('with no days at all still takes a rung a look', () => {
+  it('enters one stage per review, also without any days to wait', () => {
     const story = begun({ notice: 0, grace: 0, retention: 0, finalNotice: 0 }).sleep(31);
     const rungs = [];
     for (let review = 0; review < 6; review++) {
@@ -529,8 +529,8 @@ describe('The ladder', () => {
   });
 });
 
-describe('While nobody knows the day', () => {
-  it('nothing lapses, nothing is taken back and nobody is warned', () => {
+describe('While the day is uncertain', () => {
+  it('nothing lapses, nothing is reversed and nobody is notified', () => {
     const story = begun().pass(10);
     story.isDayCertain = false;
     story.sleep(100).settle();
@@ -541,14 +541,14 @@ describe('While nobody knows the day', () => {
     expect(story.settle().subscription.reason).to.equal('Refunded');
   });
 
-  it('who is on the way down takes no rung', () => {
+  it('a lapsed subscription enters no stage', () => {
     const story = expired();
     story.isDayCertain = false;
     story.sleep(60).settle();
     expect(story.subscription.finalNoticeAt).to.equal(null);
   });
 
-  it('who is suspended stays so, and runs again when she pays', () => {
+  it('a suspension stays, and a payment ends it', () => {
     const story = expired();
     story.isDayCertain = false;
     story.sleep(-30).settle();
@@ -557,9 +557,9 @@ describe('While nobody knows the day', () => {
   });
 });
 
-describe('Money that is missing for a while', () => {
+describe('Missing money', () => {
   for (const [name, money] of CORRECTED) {
-    it(`${name}, and it is right again within the time: nothing has happened`, () => {
+    it(`${name}, and paid again within the reconsideration time: nothing changes`, () => {
       const story = begun({ reconsider: 48 }).pass(3);
       const { endDay, sent } = { endDay: story.subscription.endDay, sent: story.sent.length };
       story.money(money).pass(1);
@@ -571,7 +571,7 @@ describe('Money that is missing for a while', () => {
       expect(story.pass(5).sent, 'nobody is mailed').to.have.length(sent);
     });
 
-    it(`${name}, and stays so: the days go back when the time is over`, () => {
+    it(`${name}, and stays so: the days are reversed when the time is over`, () => {
       const story = begun().pass(3).money(money);
       expect([story.runs, story.sent.length]).to.deep.equal([true, 1]);
       story.pass(1);
@@ -580,19 +580,19 @@ describe('Money that is missing for a while', () => {
     });
   }
 
-  it('counts each line from when its own money was missed', () => {
+  it('is counted for each line from when its own money went missing', () => {
     const story = begun({ reconsider: 48 }).renew().money({ paymentState: 'not_paid' }, 31).pass(1);
     story.money({ paymentState: 'not_paid' }).pass(1);
     expect(story.subscription, 'the first month').to.include({ endDay: '2026-02-06' });
     expect(story.pass(1).subscription.endDay).to.equal('2026-01-09');
   });
 
-  it('names the hour at which it will look again', () => {
+  it('is reviewed to the hour', () => {
     const story = begun().pass(3).money({ paymentState: 'not_paid' });
     expect(story.decide().reviewAt?.toISOString()).to.equal('2026-01-14T12:00:00.000Z');
   });
 
-  it('waits no less before the first start', () => {
+  it('is reconsidered as long before the first start', () => {
     const story = new Story();
     story.moveMoney({ paymentState: 'not_paid' });
     story.desiredState = 'stopped'; // it has not answered yet
@@ -600,20 +600,20 @@ describe('Money that is missing for a while', () => {
     expect(story.pass(1).subscription.reason).to.equal('Refunded');
   });
 
-  it('is not missed while nobody knows the time', () => {
+  it('reverses nothing while the time is uncertain', () => {
     const story = begun().pass(3);
     story.isDayCertain = false;
     story.money({ paymentState: 'not_paid' });
     expect(story.subscription.periods[0]?.missingSince).to.equal(null);
   });
 
-  it('asks a person only then, where the plan warns', () => {
+  it('warns a person only then, where the plan says so', () => {
     const story = begun({ refund: 'warn' }).money({ paymentState: 'not_paid' });
     expect(story.sent.map(({ kind }) => kind)).to.deep.equal(['welcome']);
     expect(story.pass(1).sent.at(-1)?.kind).to.equal('refundWarning');
   });
 
-  it('does not lose the days of a correction that comes while nobody knows the day', () => {
+  it('does not lose the days of a correction that comes while the day is uncertain', () => {
     const story = begun().renew();
     story.isDayCertain = false;
     story.refund().renew({ replaces: 101 });
@@ -622,7 +622,7 @@ describe('Money that is missing for a while', () => {
   });
 });
 
-describe('What costs nothing', () => {
+describe('A free plan', () => {
   const kinds = (story: Story) => story.sent.map(({ kind }) => kind);
 
   it('continues quietly for ever', () => {
@@ -630,13 +630,13 @@ describe('What costs nothing', () => {
     expect(kinds(story)).to.deep.equal(['welcome']);
   });
 
-  it('is renewed quietly where somebody invoices it', () => {
+  it('is renewed without a notice where somebody invoices it', () => {
     const story = new Story('2026-01-10', { free: 'continue' }).settle().renew();
     expect(kinds(story)).to.deep.equal(['welcome']);
     expect(story.subscription.endDay).to.equal('2026-03-09');
   });
 
-  it('ends quietly, but the customer is told before the data go', () => {
+  it('ends quietly, but the customer is notified before the data are removed', () => {
     const story = new Story('2026-01-10', { free: 'end' }).settle().pass(70);
     expect(kinds(story)).to.deep.equal(['welcome', 'finalNotice']);
     expect(story.archives).to.equal(1);

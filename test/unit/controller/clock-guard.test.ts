@@ -3,7 +3,7 @@ import { ClockGuard } from '../../../src/controller/clock-guard.ts';
 
 const HOUR = 3_600_000;
 
-describe('Calendar', () => {
+describe('ClockGuard', () => {
   let clock: number;
   let uptime: number;
   let calendar: ClockGuard;
@@ -26,7 +26,7 @@ describe('Calendar', () => {
   /** Odoo's clock, so many milliseconds ahead of the sidecar's. */
   const isCertain = (ahead = 0) => calendar.isDayCertain(new Date(clock + ahead));
 
-  it('is certain while the clocks agree and go on evenly', () => {
+  it('is certain while the clocks agree and advance evenly', () => {
     for (let day = 0; day < 400; day++) {
       expect(isCertain(day % 2 === 0 ? 60_000 : -60_000)).to.equal(true);
       pass(24 * HOUR);
@@ -34,18 +34,18 @@ describe('Calendar', () => {
   });
 
   for (const ahead of [24, -24])
-    it(`is not while Odoo's clock is ${ahead} h ahead`, () => {
+    it(`is uncertain while Odoo's clock is ${ahead} h ahead`, () => {
       expect(isCertain(ahead * HOUR)).to.equal(false);
       expect(isCertain()).to.equal(true);
     });
 
-  it('says once that the day is uncertain, and once that it is certain again', () => {
+  it('calls onChange once when the day becomes uncertain, and once when it is certain again', () => {
     for (const ahead of [0, 24, 25, 24, 0, 0]) isCertain(ahead * HOUR);
     expect(said).to.deep.equal([false, true]);
   });
 
   for (const jump of [24, -24])
-    it(`is not when both clocks have jumped by ${jump} h together, until a day has passed`, () => {
+    it(`is uncertain for a day after both clocks have jumped by ${jump} h together`, () => {
       clock += jump * HOUR;
       expect(isCertain()).to.equal(false);
       pass(23 * HOUR);
@@ -54,7 +54,7 @@ describe('Calendar', () => {
       expect(isCertain()).to.equal(true);
     });
 
-  it('is not when the clock has been set right again, until a day has passed', () => {
+  it('is uncertain for a day after the clock was corrected', () => {
     clock += 24 * HOUR;
     expect(isCertain()).to.equal(false);
     pass(HOUR);

@@ -17,7 +17,7 @@ describe('Controller', () => {
   };
   const says = (message: string) => sim.logged.filter((line) => line['msg'] === message);
 
-  it('makes a paid unit a running instance within a second of the webhook', async () => {
+  it('turns a paid unit into a running instance within a second of the webhook', async () => {
     await sim.start();
     sim.people.pay();
     expect(await sim.untilSettled()).to.be.below(1_000);
@@ -29,7 +29,7 @@ describe('Controller', () => {
     );
   });
 
-  it('makes one instance of a hundred webhooks and a poll about the same invoice', async () => {
+  it('creates one instance for a hundred webhooks and a poll about the same invoice', async () => {
     await sim.start();
     const invoice = sim.people.pay();
     for (let i = 0; i < 100; i++) sim.people.nudge(`invoice:${invoice}`);
@@ -39,7 +39,7 @@ describe('Controller', () => {
     expect(sim.databases.changes).to.equal(1);
   });
 
-  it('finds by the poll what no webhook told', async () => {
+  it('finds by the poll what no webhook announced', async () => {
     await sim.start();
     sim.people.nudge = () => {};
     sim.people.pay(2);
@@ -47,7 +47,7 @@ describe('Controller', () => {
     expect(sim.manager.rows.size).to.equal(2);
   });
 
-  it('keeps too many units for a person, says so once, and goes on when she approves', async () => {
+  it('holds too many units, logs it once, and creates them when they are approved', async () => {
     await sim.start();
     const invoice = sim.people.pay(21);
     await sim.time.pass(120_000, 1_000);
@@ -61,7 +61,7 @@ describe('Controller', () => {
     expect(sim.manager.rows.size).to.equal(21);
   });
 
-  it('rests when all is well: an hour of polls and sweeps changes and writes nothing', async () => {
+  it('changes and writes nothing in an hour of polls and sweeps when all is well', async () => {
     await sim.start();
     sim.people.pay(3);
     await sim.untilSettled();
@@ -72,7 +72,7 @@ describe('Controller', () => {
     expect(sim.life.calls.filter((call) => call === 'manager.report')).to.deep.equal([]);
   });
 
-  it('looks no second time because of what the containers it starts make Docker say', async () => {
+  it('does not reconcile again for events of the containers it starts itself', async () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
@@ -83,7 +83,7 @@ describe('Controller', () => {
     expect([looks - since, since]).to.deep.equal([3, 1]);
   });
 
-  it('drops by the sweep what a plan no longer wants', async () => {
+  it('drops template databases that no plan needs by the sweep', async () => {
     sim.manager.forSale.set(1, aPlan({ id: 1, languages: ['es_ES', 'en_US'] }));
     await sim.start();
     await sim.time.until('prepared', () => sim.databases.templates.size === 2);
@@ -92,7 +92,7 @@ describe('Controller', () => {
     await sim.time.until('dropped', () => sim.databases.templates.size === 1, 301_000);
   });
 
-  it('waits for free memory before a start, says so, and starts as soon as there is some', async () => {
+  it('waits for free memory before a start, reports it, and starts as soon as there is enough', async () => {
     sim.hasMemory = false;
     await sim.start();
     sim.people.pay();
@@ -103,7 +103,7 @@ describe('Controller', () => {
     expect(await sim.untilSettled()).to.be.below(1_000);
   });
 
-  it('calls it an error when there is no memory for long, and tries again by itself', async () => {
+  it('reports an error when memory stays short, and retries', async () => {
     sim.hasMemory = false;
     await sim.start();
     sim.people.pay();
@@ -113,7 +113,7 @@ describe('Controller', () => {
     await sim.untilSettled();
   });
 
-  it('stops at once what waits for memory', async () => {
+  it('stops an instance at once that waits for memory', async () => {
     sim.hasMemory = false;
     await sim.start();
     sim.people.pay();
@@ -122,7 +122,7 @@ describe('Controller', () => {
     expect(await sim.untilSettled()).to.be.below(1_000);
   });
 
-  it('starts nothing on a full disk, names the largest, and goes on when there is room', async () => {
+  it('starts nothing on a full disk, names the largest instances, and continues when there is space', async () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
@@ -156,7 +156,7 @@ describe('Controller', () => {
     expect(says('the disk has room again')).to.have.length(1);
   });
 
-  it('says once that a disk was full, whatever ran into it', async () => {
+  it('reports a full disk once, whichever step it failed', async () => {
     await sim.start();
     const full = Object.assign(new Error('write'), { code: 'ENOSPC' });
     sim.life.failOnce('engine.render', 'before', new Error('render', { cause: full }));
@@ -166,14 +166,14 @@ describe('Controller', () => {
     await sim.untilSettled();
   });
 
-  it('lays the firewall rules down at its start and at each sweep', async () => {
+  it('installs the firewall rules at its start and at each sweep', async () => {
     await sim.start();
     expect(sim.firewall.areThere).to.equal(true);
     sim.firewall.areThere = false; // somebody has flushed them
     await sim.time.until('there again', () => sim.firewall.areThere, 301_000);
   });
 
-  it('works without a firewall where netfilter cannot be used, and says so once', async () => {
+  it('works without a firewall where netfilter cannot be used, and logs it once', async () => {
     sim.firewall.isUsable = false;
     await sim.start();
     sim.people.pay();
@@ -197,7 +197,7 @@ describe('Controller', () => {
     expect(sim.daemon.backlogSeconds).to.equal(0);
   });
 
-  it('stops an instance that is being waited for at once, not after the wait', async () => {
+  it('stops an instance at once whose first answer it waits for', async () => {
     sim.engine.silent.add(1);
     await sim.start();
     sim.people.pay();
@@ -227,7 +227,7 @@ describe('Controller', () => {
     expect([...sim.databases.present], 'its data').to.deep.equal([id]);
   });
 
-  it('does when it is back what was pressed while it was away', async () => {
+  it('does after its start what was pressed while it was down', async () => {
     await sim.start();
     sim.people.pay(2);
     await sim.untilSettled();
@@ -239,7 +239,7 @@ describe('Controller', () => {
     expect(await sim.untilSettled()).to.be.below(2_000);
   });
 
-  it('brings back an instance whose container dies', async () => {
+  it('starts an instance again whose container dies', async () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
@@ -247,7 +247,7 @@ describe('Controller', () => {
     expect(await sim.untilSettled()).to.be.below(1_000);
   });
 
-  it('lets an instance go on that somebody has paused, and stops a paused one that is to be stopped', async () => {
+  it('unpauses an instance, and stops a paused one that should be stopped', async () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
@@ -261,7 +261,7 @@ describe('Controller', () => {
     expect(sim.engine.projects.get(1)?.containers).to.equal('stopped');
   });
 
-  it('raises an alarm where files that existed are gone, makes nothing, and archives nothing', async () => {
+  it('reports missing files as an error, and neither recreates nor archives them', async () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
@@ -289,7 +289,7 @@ describe('Controller', () => {
     expect(sold).to.be.below(6_000);
   });
 
-  it('restarts within minutes an instance that hangs, once, and says so', async () => {
+  it('restarts a hung instance within minutes, once, and reports it', async () => {
     await sim.start();
     sim.people.pay(3);
     await sim.untilSettled();
@@ -308,7 +308,7 @@ describe('Controller', () => {
     expect(restarts()).to.equal(1);
   });
 
-  it('calls it an error when a restart does not help, and takes that back by itself when it answers', async () => {
+  it('reports an error when a restart does not help, and clears it when the instance answers', async () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
@@ -326,7 +326,7 @@ describe('Controller', () => {
     await sim.untilSettled(301_000);
   });
 
-  it('restarts none when all fall silent together: the host is the cause, and is said', async () => {
+  it('restarts none when all are unresponsive together: it logs that the host is the cause', async () => {
     await sim.start();
     sim.people.pay(6);
     await sim.untilSettled();
@@ -343,7 +343,7 @@ describe('Controller', () => {
     ['files', (it: Simulation) => void it.engine.emptied.add(1), 'FilesMissing'],
     ['database', (it: Simulation) => void it.databases.present.delete(1), 'DatabaseMissing'],
   ] as const)
-    it(`sees within minutes that the ${what} of a running instance are gone, and says it once`, async () => {
+    it(`detects within minutes that the ${what} of a running instance are missing, and reports it once`, async () => {
       await sim.start();
       sim.people.pay();
       await sim.untilSettled();
@@ -359,14 +359,14 @@ describe('Controller', () => {
       if (reason === 'FilesMissing') await sim.untilSettled(301_000);
     });
 
-  it('removes by the sweep the helpers that a killed sidecar left', async () => {
+  it('removes helper containers of a killed sidecar by the sweep', async () => {
     sim.engine.helpers.push('left over');
     await sim.start();
     await sim.time.until('removed', () => sim.engine.helpers.length === 0, 1_000);
     expect(says('removed what a killed sidecar had left')).to.have.length(1);
   });
 
-  it('finds by the sweep what Docker told nobody', async () => {
+  it('finds by the sweep what no Docker event announced', async () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
@@ -375,7 +375,7 @@ describe('Controller', () => {
     await sim.untilSettled(300_000);
   });
 
-  it('leaves alone what Odoo does not know, and names it once', async () => {
+  it('leaves orphans alone, and names each once', async () => {
     await sim.engine.render(anInstance({ id: 99 }));
     await sim.engine.start(anInstance({ id: 99 }));
     const { changes } = sim;
@@ -385,7 +385,7 @@ describe('Controller', () => {
     expect(says('orphan: containers of ours that Odoo does not know')).to.have.length(1);
   });
 
-  it('says once that Odoo is away and once that it is back, and goes on by itself', async () => {
+  it('logs once that Odoo is unavailable and once that it is back, and continues', async () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
@@ -401,7 +401,7 @@ describe('Controller', () => {
     expect(says('failed, will be tried again')).to.deep.equal([]);
   });
 
-  it('waits for Docker and then goes on by itself', async () => {
+  it('waits for Docker and then continues', async () => {
     await sim.start();
     sim.engine.isAway = true;
     sim.people.pay();
@@ -411,7 +411,7 @@ describe('Controller', () => {
     await sim.untilSettled(60_000);
   });
 
-  it('says once that Postgres is away, and again when it goes another time', async () => {
+  it('logs once that Postgres is unavailable, and again at the next outage', async () => {
     await sim.start();
     for (const id of [1, 2]) {
       sim.databases.isAway = true;
@@ -427,7 +427,7 @@ describe('Controller', () => {
     expect(said('back again')).to.deep.equal(['Postgres', 'Postgres']);
   });
 
-  it('has a clone made ready again once a customer has got hers', async () => {
+  it('refills the clone pool after a sale', async () => {
     await sim.start();
     sim.people.pay();
     await sim.time.until('sold', () => sim.databases.usedSpares === 1, 5_000);
@@ -447,7 +447,7 @@ describe('Controller', () => {
     expect(sim.databases.templates.size).to.equal(plan.languages.length);
   });
 
-  it('says on the plan what only a person can mend, and goes on', async () => {
+  it('reports on the plan what only a person can fix, and continues', async () => {
     sim.manager.forSale.set(5, aPlan({ modules: ['no_such_module'] }));
     await sim.start();
     await sim.time.until('said', () => sim.manager.planReports.has(5), 1_000);
@@ -458,7 +458,7 @@ describe('Controller', () => {
     expect(says('failed, will be tried again')).to.deep.equal([]);
   });
 
-  it('backs off from an instance that fails, and takes it up at once when a person presses Start', async () => {
+  it('backs off from a failing instance, and retries at once when a person presses Start', async () => {
     await sim.start();
     sim.databases.isAway = true;
     sim.people.pay();
@@ -470,7 +470,7 @@ describe('Controller', () => {
     expect(await sim.untilSettled()).to.be.below(1_000);
   });
 
-  it('backs off as well from an instance whose own containers make events while it fails', async () => {
+  it('backs off also when a failing instance’s containers emit events', async () => {
     await sim.start();
     sim.life.trap((call, moment) => {
       if (call === 'engine.awaitAnswer' && moment === 'before') {
@@ -484,7 +484,7 @@ describe('Controller', () => {
     expect(tries).to.be.within(4, 10);
   });
 
-  it('goes on with the others when one cannot be helped', async () => {
+  it('continues with the others when one is stalled', async () => {
     const repository = aRepository({ url: 'https://gone.example.com/x' });
     sim.engine.brokenRepositories.set(repository.url, new Error('gone'));
     await sim.start();
@@ -496,7 +496,7 @@ describe('Controller', () => {
     expect(row(broken).reason).to.equal('Unexpected');
   });
 
-  it('takes the next pair when a port is taken between its test and the start, and says so', async () => {
+  it('uses the next pair when a port is taken between its check and the start, and logs it', async () => {
     sim.engine.stolenPorts.add(40_000);
     await sim.start();
     sim.people.pay();
@@ -505,7 +505,7 @@ describe('Controller', () => {
     expect(row().log.join('\n')).to.include('Port 20000 or 40000 is taken; using the next pair.');
   });
 
-  it('tells Odoo of a failure that only a person can mend even when Odoo is away just then', async () => {
+  it('reports a failure that only a person can fix also when Odoo is unavailable at that moment', async () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
@@ -515,7 +515,7 @@ describe('Controller', () => {
     await sim.time.until('the alarm', () => row().reason === 'DatabaseMissing', 300_000);
   });
 
-  it('may be stopped twice, and takes nothing more', async () => {
+  it('can be stopped twice, and accepts no keys afterwards', async () => {
     await sim.start();
     const { daemon } = sim;
     await sim.stop();

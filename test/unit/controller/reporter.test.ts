@@ -42,7 +42,7 @@ describe('Reporter', () => {
     expect(sent).to.deep.equal([[report(1), report(2)]]);
   });
 
-  it('makes one of the reports about one instance: later values win, no log line is lost', async () => {
+  it('merges reports about one instance: later values win, no log line is lost', async () => {
     reporter.progress(report(1, { reason: 'Starting', message: 'Starting.', log: ['one'] }));
     await time.pass(100);
     reporter.progress(report(1, { reason: 'Waiting', log: ['two'] }));
@@ -56,7 +56,7 @@ describe('Reporter', () => {
     expect(sent, 'nothing is told twice').to.have.length(1);
   });
 
-  it('says nothing of when to look again that was said of an earlier revision', async () => {
+  it('drops the next review of an earlier revision', async () => {
     void reporter.report(report(1, { state: 'running', nextReview: new Date(86_400_000) }));
     reporter.progress(report(1, { revision: 2, reason: 'Starting' }));
     void reporter.report(report(1, { revision: 2, message: 'Starting.' }));
@@ -71,7 +71,7 @@ describe('Reporter', () => {
     answer.ok();
   });
 
-  it('tells progress after a quarter of a second, only the latest of it', async () => {
+  it('sends progress after a quarter of a second, only the latest', async () => {
     for (const message of ['first', 'second', 'third']) {
       reporter.progress(report(1, { message }));
       await time.pass(100);
@@ -90,7 +90,7 @@ describe('Reporter', () => {
     expect(sent.flat().map(({ message }) => message)).to.deep.equal(['first', 'second']);
   });
 
-  it('tells singly what was refused together, so that one bad report takes no other with it', async () => {
+  it('sends a refused batch one by one, so that one bad report does not block the others', async () => {
     const good = reporter.report(report(1));
     const bad = reporter.report(report(2)).catch((error: Error) => error);
     await time.pass(20);
@@ -104,7 +104,7 @@ describe('Reporter', () => {
     expect(sent).to.deep.equal([[report(1), report(2)], [report(1)], [report(2)]]);
   });
 
-  it('goes on after a call that failed', async () => {
+  it('continues after a failed call', async () => {
     reporter.progress(report(1));
     await time.pass(280);
     const second = reporter.report(report(2));
@@ -115,7 +115,7 @@ describe('Reporter', () => {
     expect(lost).to.have.length(1);
   });
 
-  it('tells whoever waits that it was not delivered, and nobody who does not', async () => {
+  it('rejects the reports that were not delivered, and no others', async () => {
     const failed = reporter.report(report(1)).then(
       () => 'delivered',
       (error: Error) => error.message,

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { SlotPool } from '../../../src/controller/start-slots.ts';
 import { HeldTime } from '../../fakes/clock.ts';
 
-describe('Room', () => {
+describe('SlotPool', () => {
   let time: HeldTime;
   let room: SlotPool;
   let begun: string[];
@@ -22,7 +22,7 @@ describe('Room', () => {
     });
   }
 
-  it('begins as many as there are places, and the next when one ends', async () => {
+  it('runs as many as it has slots, and the next when one ends', async () => {
     const all = ['a', 'b', 'c'].map((name) => work(1, name, 100));
     await time.pass(50);
     expect(begun).to.deep.equal(['a', 'b']);
@@ -32,7 +32,7 @@ describe('Room', () => {
     expect(await Promise.all(all)).to.deep.equal(['a', 'b', 'c']);
   });
 
-  it('waits for nobody longer than a turn, and gives what comes later all the same', async () => {
+  it('gives a slot on after a turn, and still returns the late result', async () => {
     const slow = [work(1, 'slow', 60_000), work(2, 'slower', 60_000)];
     const quick = work(3, 'quick', 0);
     await time.pass(1_100);
@@ -42,7 +42,7 @@ describe('Room', () => {
     expect(await Promise.all(slow)).to.deep.equal(['slow', 'slower']);
   });
 
-  it('lets another customer in before the rest of who has much', async () => {
+  it('prefers a customer with less work under way', async () => {
     for (let i = 0; i < 10; i++) void work(1, `many ${i}`, 100);
     void work(2, 'one', 100);
     await time.pass(150);
@@ -51,7 +51,7 @@ describe('Room', () => {
     expect(begun).to.have.length(11);
   });
 
-  it('gives the place on when the work fails', async () => {
+  it('frees the slot when the work fails', async () => {
     const failures = [1, 2, 3].map((customer) =>
       room
         .run(customer, () => Promise.reject(new Error('failed')))

@@ -104,7 +104,7 @@ describe('A subscription and its instance', function () {
   }
   const refund = () => moveMoney({ reversedRatio: 1 });
 
-  it('welcomes who can log in, once, and makes no link before the customer asks for one', async () => {
+  it('sends the welcome mail once, and makes no link before the customer asks for one', async () => {
     await sell();
     expect(row().mails).to.deep.equal(['welcome']);
     start();
@@ -113,7 +113,7 @@ describe('A subscription and its instance', function () {
     expect(sim.databases.invitations).to.equal(0);
   });
 
-  it('is looked at when its day comes, and once a day in between', async () => {
+  it('is reviewed when its day comes, and once a day in between', async () => {
     await sell();
     const before = life.calls.filter((call) => call === 'manager.desired').length;
     await days(10);
@@ -121,7 +121,7 @@ describe('A subscription and its instance', function () {
     expect(looks).to.be.within(9, 11);
   });
 
-  it('stops who has not paid, keeps the data, and runs again when it is paid', async () => {
+  it('is suspended when unpaid, keeps its data, and is resumed by a payment', async () => {
     await sell();
     await days(32);
     expect(row().state, 'grace').to.equal('running');
@@ -135,14 +135,14 @@ describe('A subscription and its instance', function () {
     expect(mails().at(-1)).to.equal('renewed');
   });
 
-  it('stops at once when the money goes back', async () => {
+  it('is suspended at once when its payment is refunded', async () => {
     await sell();
     refund();
     await poll();
     expect(row()).to.include({ state: 'stopped', reason: 'Refunded' });
   });
 
-  it('waits a day for a payment that is missing, to the hour', async () => {
+  it('reconsiders missing money for a day, to the hour', async () => {
     await sell();
     moveMoney({ paymentState: 'not_paid' });
     await hours(1);
@@ -155,7 +155,7 @@ describe('A subscription and its instance', function () {
     expect(row().state).to.equal('running');
   });
 
-  it('is not touched by a correction that is over before the day is', async () => {
+  it('is not affected by a correction within the reconsideration time', async () => {
     await sell();
     const { engine } = sim;
     const { calls } = life;
@@ -168,7 +168,7 @@ describe('A subscription and its instance', function () {
     expect(mails()).to.deep.equal(['welcome']);
   });
 
-  it('counts a payment that the bank has not confirmed as Odoo says at that look', async () => {
+  it('counts a payment in process by the setting at that review', async () => {
     await sell();
     row().inPaymentIsPaid = false;
     moveMoney({ paymentState: 'in_payment' });
@@ -180,7 +180,7 @@ describe('A subscription and its instance', function () {
     expect(row().reason).to.equal('Running');
   });
 
-  it('says until when the data of a removed one are kept, and keeps them longer when it is paid', async () => {
+  it('reports until when the data of a removed instance are kept, and keeps them longer when it is paid', async () => {
     await sell();
     press('removed');
     await poll();
@@ -195,7 +195,7 @@ describe('A subscription and its instance', function () {
     expect(sim.databases.present.has(1)).to.equal(true);
   });
 
-  it('stays stopped when a person has stopped it, whoever pays', async () => {
+  it('stays stopped by hand, whatever is paid', async () => {
     await sell();
     press('stopped');
     await days(40);
@@ -204,7 +204,7 @@ describe('A subscription and its instance', function () {
     expect(row()).to.include({ state: 'stopped', reason: 'Stopped' });
   });
 
-  it('goes all the way down, and leaves an archive and nothing else', async () => {
+  it('goes through all stages, and leaves only an archive', async () => {
     await sell();
     await days(67);
     expect(sim.archives.written.has(1)).to.equal(true);
@@ -219,7 +219,7 @@ describe('A subscription and its instance', function () {
     expect(row().state).to.equal('removed');
   });
 
-  it('is removed at once and its data at the end of retention, unless somebody restores it', async () => {
+  it('loses its containers at Remove and its data at the end of retention, unless it is restored', async () => {
     await sell();
     press('removed');
     await poll();
@@ -237,7 +237,7 @@ describe('A subscription and its instance', function () {
     expect(sim.databases.present.has(1)).to.equal(false);
   });
 
-  it('comes through a kill at every call of the way down', async () => {
+  it('survives a kill at every call of suspension and removal', async () => {
     await sell();
     await days(64);
     const before = life.calls.length;
@@ -260,7 +260,7 @@ describe('A subscription and its instance', function () {
     }
   });
 
-  it('loses no data whose archive is damaged, and says so', async () => {
+  it('keeps data whose archive is damaged, and reports it', async () => {
     await sell();
     sim.archives.damaged.add(1);
     await days(70);
@@ -272,7 +272,7 @@ describe('A subscription and its instance', function () {
     expect(row().reason).to.equal('Purged');
   });
 
-  it('keeps data that cannot be archived, tries once a day, and lets them go when a person says so', async () => {
+  it('keeps data that cannot be archived, retries once a day, and removes them when a person has confirmed', async () => {
     await sell();
     const refusal = new TerminalError('ArchiveFailed', 'The archive could not be written.');
     sim.archives.refusal = refusal;
@@ -291,7 +291,7 @@ describe('A subscription and its instance', function () {
     expect(row().log.join()).to.include('go without one, as a person has confirmed');
   });
 
-  it('says that an own Postgres does not start, once a day, until it is archived or a person lets it go', async () => {
+  it('reports an own Postgres that does not start, once a day, until it is archived or a person has confirmed', async () => {
     await sell();
     row().templateCode = 'odoo-own-db';
     const { awaitServer, observe } = sim.databases;
@@ -316,7 +316,7 @@ describe('A subscription and its instance', function () {
     Object.assign(sim.databases, { awaitServer });
   });
 
-  it('takes no archive of an instance whose files are gone, and lets it go when a person says so', async () => {
+  it('writes no archive of missing files, and removes the rest when a person has confirmed', async () => {
     await sell();
     sim.engine.emptied.add(1);
     await days(70);
@@ -329,7 +329,7 @@ describe('A subscription and its instance', function () {
     expect(row().reason).to.equal('Purged');
   });
 
-  it('does not go without an archive because Docker or Odoo is away', async () => {
+  it('does not skip the archive because Docker or Odoo is unavailable', async () => {
     await sell();
     await days(60);
     row().endsWithoutArchive = true;
@@ -348,7 +348,7 @@ describe('A subscription and its instance', function () {
     expect(row().reason).to.equal('Purged');
   });
 
-  it('catches up after months of downtime one rung at a time', async () => {
+  it('catches up after months of downtime one stage at a time', async () => {
     await sell();
     await sim.time.pass(90 * 24 * HOUR, 24 * HOUR);
     start();
@@ -360,7 +360,7 @@ describe('A subscription and its instance', function () {
     expect(row().reason).to.equal('Purged');
   });
 
-  it('takes one rung a look, also where none has to wait', async () => {
+  it('enters one stage per review, also where none has to wait', async () => {
     await sell();
     const terms = { ...subscription().terms, grace: 0, retention: 0, finalNotice: 0 };
     row().subscription = { ...subscription(), terms };
@@ -394,7 +394,7 @@ describe('A subscription and its instance', function () {
       expect(row().state).to.equal('running');
     });
 
-  it('asks before more than ten, and more than a tenth, go down within an hour', async () => {
+  it('requests approval before more than ten, and more than a tenth, are suspended within an hour', async () => {
     await sell(15);
     const suspended = () =>
       [...sim.manager.rows.values()].filter((it) => it.subscription?.suspendedAt).length;

@@ -44,7 +44,7 @@ describe('WorkQueue', () => {
   };
   const keys = () => runs.map(({ key }) => key).join(' ');
 
-  it('works on as many keys at a time as it may, in the order they came', async () => {
+  it('works on as many keys concurrently as configured, in the order of their addition', async () => {
     for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
     expect([keys(), queue.size]).to.deep.equal(['a b', 4]);
     run(1).end();
@@ -52,7 +52,7 @@ describe('WorkQueue', () => {
     expect([keys(), queue.size]).to.deep.equal(['a b c', 3]);
   });
 
-  it('lets others begin while one waits aside, and goes on as soon as there is a place', async () => {
+  it('works on others during a long wait, and continues as soon as there is a slot', async () => {
     for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
     let comes = () => {};
     let isBack = false;
@@ -72,7 +72,7 @@ describe('WorkQueue', () => {
     expect(keys()).to.equal('a b c d');
   });
 
-  it('closes while one waits aside, once it has ended', async () => {
+  it('closes after a long wait has ended', async () => {
     queue.add('a');
     let comes = () => {};
     const waiting = run(0).signals.aside(() => new Promise<void>((resolve) => (comes = resolve)));
@@ -101,7 +101,7 @@ describe('WorkQueue', () => {
     expect([keys(), queue.size]).to.deep.equal(['a b c', 0]);
   });
 
-  it('works once more, afterwards, on a key that was added while it was worked on', async () => {
+  it('works once more on a key that was added while it was worked on', async () => {
     queue.add('a');
     queue.add('a');
     queue.add('a');
@@ -114,7 +114,7 @@ describe('WorkQueue', () => {
     expect(keys()).to.equal('a a');
   });
 
-  it('works no more on a key that was added before the work looked afresh', async () => {
+  it('does not work again on a key that was added before markObserved()', async () => {
     queue.add('a');
     queue.add('a');
     run(0).signals.markObserved();
@@ -129,7 +129,7 @@ describe('WorkQueue', () => {
     expect(keys(), 'added after the look').to.equal('a a a');
   });
 
-  it('tries a failed key again, later each time, and says so', async () => {
+  it('retries a failed key with growing backoff, and reports it', async () => {
     queue.add('a');
     run(0).fail();
     await time.pass(980);
@@ -145,7 +145,7 @@ describe('WorkQueue', () => {
     expect(failures).to.deep.equal(['a again in 1000', 'a again in 2000']);
   });
 
-  it('keeps a key backing off that is added meanwhile', async () => {
+  it('keeps the backoff of a key that is added meanwhile', async () => {
     queue.add('a');
     run(0).fail();
     await time.pass(0);
@@ -164,14 +164,14 @@ describe('WorkQueue', () => {
     expect(keys()).to.equal('a a');
   });
 
-  describe('hurry', () => {
-    it('begins at once, and does not cut short what it has begun', () => {
+  describe('addNow', () => {
+    it('begins at once, and does not cut short the run it begins', () => {
       queue.addNow('a');
       expect(keys()).to.equal('a');
       expect(run(0).signals.superseded.aborted).to.equal(false);
     });
 
-    it('ends the backing off and forgets the failures', async () => {
+    it('ends the backoff and forgets the failures', async () => {
       queue.add('a');
       run(0).fail();
       await time.pass(500);
@@ -185,7 +185,7 @@ describe('WorkQueue', () => {
       expect(keys()).to.equal('a a a');
     });
 
-    it('tells the work under way, and takes the key up again when it ends', async () => {
+    it('signals the work under way, and works on the key again when it ends', async () => {
       queue.add('a');
       queue.addNow('a');
       expect(run(0).signals.superseded.aborted).to.equal(true);
@@ -195,7 +195,7 @@ describe('WorkQueue', () => {
       expect(run(1).signals.superseded.aborted).to.equal(false);
     });
 
-    it('takes the key up again although the work under way looks afresh', async () => {
+    it('works on the key again although the work under way calls markObserved()', async () => {
       queue.add('a');
       queue.addNow('a');
       run(0).signals.markObserved();
@@ -204,7 +204,7 @@ describe('WorkQueue', () => {
       expect(keys()).to.equal('a a');
     });
 
-    it('takes the key up again at once even when the work under way fails', async () => {
+    it('works on the key again at once even when the work under way fails', async () => {
       queue.add('a');
       queue.addNow('a');
       run(0).fail();
@@ -215,7 +215,7 @@ describe('WorkQueue', () => {
   });
 
   describe('close', () => {
-    it('tells the work under way, waits for it and starts nothing more', async () => {
+    it('signals the work under way, waits for it and starts nothing more', async () => {
       for (const key of ['a', 'b', 'c']) queue.add(key);
       let isClosed = false;
       const closed = queue.close().then(() => {
@@ -233,7 +233,7 @@ describe('WorkQueue', () => {
       expect(failures).to.deep.equal([]);
     });
 
-    it('forgets who was backing off', async () => {
+    it('drops keys that are backing off', async () => {
       queue.add('a');
       run(0).fail();
       await time.pass(0);

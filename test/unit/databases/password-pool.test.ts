@@ -3,8 +3,8 @@ import { PasswordPool } from '../../../src/databases/password-pool.ts';
 
 const roundsOf = (hash: string) => Number(hash.split('$')[2]);
 
-describe('ReadyPasswords', () => {
-  it('has hashes with all of Odoo’s rounds for what it has made ready, and quick ones for the rest', async function () {
+describe('PasswordPool', () => {
+  it('has hashes with Odoo’s number of rounds for pooled passwords, and quick ones for others', async function () {
     this.timeout(60_000);
     const passwords = new PasswordPool();
     const early = passwords.take();
@@ -16,7 +16,7 @@ describe('ReadyPasswords', () => {
     expect(rounds).to.deep.equal([...Array(8).fill(600_000), 1_000]);
   });
 
-  it('gives a ready hash away once: two databases never share a salt', async function () {
+  it('returns a prepared hash once, so that two databases never share a salt', async function () {
     this.timeout(60_000);
     const passwords = new PasswordPool();
     await passwords.restock();

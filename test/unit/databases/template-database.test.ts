@@ -94,7 +94,7 @@ describe('TemplateDatabases', () => {
     };
   });
 
-  it('builds once, however many ask together, and never again', async () => {
+  it('builds once for concurrent callers, and never again', async () => {
     const all = templates();
     const [first, ...others] = await Promise.all([ensure(all), ensure(all), ensure(all)]);
     expect(inits).to.equal(1);
@@ -105,7 +105,7 @@ describe('TemplateDatabases', () => {
     expect(inits).to.equal(1);
   });
 
-  it('leaves nothing of a build that failed, and builds when asked again', async () => {
+  it('leaves nothing of a failed build, and builds again at the next call', async () => {
     const all = templates();
     const working = init;
     init = async (run) => {
@@ -120,7 +120,7 @@ describe('TemplateDatabases', () => {
     expect(databases.size).to.equal(1);
   });
 
-  it('believes the database, not the exit code, about what is installed', async () => {
+  it('checks in the database, not by the exit code, what is installed', async () => {
     installed = ['web', 'auth_signup'];
     const error = await ensure(templates()).catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(TerminalError).with.property('detail', 'sale_management');
@@ -133,7 +133,7 @@ describe('TemplateDatabases', () => {
     const isFresh = async () => false;
     const isStale = async () => true;
 
-    it('drops a stale template, its files and its role, unless a plan wants it', async () => {
+    it('drops a stale template, its files and its role, unless a plan needs it', async () => {
       const all = templates();
       const { database } = await ensure(all);
       expect(await all.trim(new Set([templateHash(KEY)]), isStale, now)).to.deep.equal([]);
@@ -142,13 +142,13 @@ describe('TemplateDatabases', () => {
       expect([...databases.keys(), ...readdirSync(folder())]).to.deep.equal([]);
     });
 
-    it('drops what was not used for long, as the comment on the database tells', async () => {
+    it('drops what was not used for long, by the comment on the database', async () => {
       const later = new Date(now.getTime() + 31 * 24 * 3600_000);
       const { database } = await ensure(templates());
       expect(await templates().trim(none, isFresh, later)).to.deep.equal([database]);
     });
 
-    it('keeps what is being cloned just now, and remembers that it was used', async () => {
+    it('keeps what is being cloned, and records its use', async () => {
       const all = templates();
       await use(all, async ({ database }) => {
         expect(await all.trim(none, isStale, now)).to.deep.equal([]);
@@ -158,7 +158,7 @@ describe('TemplateDatabases', () => {
       expect(await templates().trim(none, isFresh, now), 'after a restart').to.deep.equal([]);
     });
 
-    it('builds again for whoever asks while the template is being dropped', async () => {
+    it('builds again for a call during the drop of the template', async () => {
       const all = templates();
       await ensure(all);
       let asked = Promise.resolve();
@@ -172,7 +172,7 @@ describe('TemplateDatabases', () => {
       expect(inits).to.equal(2);
     });
 
-    it('drops what a killed build has left behind, not one that is under way', async () => {
+    it('drops leftovers of a killed build, not a build under way', async () => {
       const all = templates();
       const left = `ms_abc123_t_${'0'.repeat(16)}_new`;
       databases.set(left, '');
@@ -185,7 +185,7 @@ describe('TemplateDatabases', () => {
       expect([...databases.keys()]).to.deep.equal([database]);
     });
 
-    it('leaves alone what has no comment of ours', async () => {
+    it('leaves databases without the sidecar’s comment alone', async () => {
       const { database } = await ensure(templates());
       databases.set(database, 'do not touch');
       expect(await templates().trim(none, isStale, now)).to.deep.equal([]);

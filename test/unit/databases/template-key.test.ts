@@ -13,7 +13,7 @@ const KEY: TemplateKey = {
 describe('templateHash', () => {
   const hashOf = (change: Partial<TemplateKey>) => templateHash({ ...KEY, ...change });
 
-  it('is the same for the same modules, however they are written down', () => {
+  it('is the same for the same modules in any order', () => {
     const one = hashOf({ modules: ['stock', 'sale_management'] });
     expect(hashOf({ modules: ['sale_management', 'web', 'stock', 'stock'] })).to.equal(one);
   });
@@ -31,7 +31,7 @@ describe('templateHash', () => {
     expect(new Set(hashes).size).to.equal(hashes.length);
   });
 
-  it('is the same in every country while no module asks for one', () => {
+  it('is the same in every country while no module depends on it', () => {
     expect(hashOf({ modules: [], countryCode: 'MX' })).to.equal(hashOf({ modules: [] }));
   });
 

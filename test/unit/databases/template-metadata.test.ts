@@ -34,14 +34,14 @@ describe('evictable', () => {
     expect(dropped(all)).to.have.members(['10', '11']);
   });
 
-  it('never names one that a plan wants, and does not count it', () => {
+  it('never names one that a plan needs, and does not count it', () => {
     const all = Array.from({ length: 12 }, (_, day) => aTemplate(`${day}`, day));
     expect(dropped([...all, aTemplate('old', 400, true)], 'old', '10', '11')).to.deep.equal([]);
   });
 });
 
-describe('readNote', () => {
-  it('reads what it was, and takes anything else for none of ours', () => {
+describe('readMetadata', () => {
+  it('parses the sidecar’s comments, and returns null for others', () => {
     expect(readMetadata(JSON.stringify(METADATA))).to.deep.equal(METADATA);
     for (const comment of [null, '', 'x', '{}', JSON.stringify({ ...METADATA, usedAt: 'today' })])
       expect(readMetadata(comment), `${comment}`).to.equal(null);

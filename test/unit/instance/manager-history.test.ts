@@ -4,7 +4,7 @@ import { checkManagerHistory } from '../../../src/instance/manager-history.ts';
 const remembered = { databaseUuid: 'u', checkpoint: 5, highestInstance: 7, distrust: null };
 const said = { databaseUuid: 'u', checkpoint: 5, highestInstance: 7 };
 
-describe('judgeManager', () => {
+describe('checkManagerHistory', () => {
   const table = [
     ['a new host and a new manager', null, said, 0, null],
     ['a new host, a manager that has sold before', null, said, 0, null],

@@ -14,7 +14,7 @@ const id = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const names = [projectName, databaseName, networkOf];
 
 describe('names', () => {
-  it('look as the contract says', () => {
+  it('have the forms of the contract', () => {
     expect(projectName('abc123', 7)).to.equal('ms-abc123-7');
     expect(databaseName('abc123', 7)).to.equal('ms_abc123_7');
     expect(templateDatabaseName('abc123', '0123456789abcdef')).to.equal(
@@ -22,7 +22,7 @@ describe('names', () => {
     );
   });
 
-  it('are fit for Compose, Docker and Postgres, whatever the number', () => {
+  it('are valid in Compose, Docker and Postgres for every id', () => {
     fc.assert(
       fc.property(install, id, (own, number) => {
         for (const name of names) expect(name(own, number)).to.match(/^[a-z0-9][a-z0-9_-]{0,62}$/);
@@ -30,7 +30,7 @@ describe('names', () => {
     );
   });
 
-  it('lead back to the instance, and those of others to none', () => {
+  it('can be resolved to the instance, and foreign names to none', () => {
     fc.assert(
       fc.property(install, id, (own, number) => {
         expect(instanceOfDatabase(own, databaseName(own, number))).to.equal(number);
@@ -75,7 +75,7 @@ describe('names', () => {
     expect(isInstallId('abc123\n')).to.equal(false);
   });
 
-  it('refuse every number that is none of an instance', () => {
+  it('refuse every number that is no instance id', () => {
     for (const number of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])
       for (const name of names) expect(() => name('abc123', number)).to.throw(TypeError);
   });
