@@ -26,7 +26,7 @@ export class DiskWatch {
     const { disk, log, now } = this.#context;
     const shortage = await disk.shortage();
     if (!shortage) {
-      if (this.#alertedAt !== null) log.info('the disk has room again');
+      if (this.#alertedAt !== null) log.info('the disk has enough free space again');
       this.#alertedAt = null;
       return;
     }
@@ -45,7 +45,7 @@ export class DiskWatch {
     this.#lastSizes = new Map(all.map(({ id, bytes }) => [id, bytes]));
     log.error(
       { shortage, largest },
-      'the disk is short of room: nothing is sold or started until it has some',
+      'too little free disk space: nothing is sold or started until there is enough',
     );
     const sizes = new Map(largest.map(({ instance, bytes }) => [instance, bytes]));
     const known = await manager.desired([...sizes.keys()]);

@@ -156,7 +156,7 @@ describe('what the shop refuses and accepts', function () {
       ['id'],
     );
     expect(foreign, 'somebody’s instance').to.not.equal(undefined);
-    buyer = await Buyer.arrive(env, { album: 'not-hers' });
+    buyer = await Buyer.arrive(env, { album: 'not-theirs' });
     await buyer.logInAsKnown();
     const { page, visitor, email } = buyer;
     const path = `/my/instances/${foreign?.id}`;

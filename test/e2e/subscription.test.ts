@@ -247,7 +247,7 @@ chapter('a subscription from the welcome mail to removal and restore', () => {
         expect((await subjects()).slice(before.length)).to.deep.equal([FINAL]);
       });
       await env.sidecar.idle();
-      expect(await row(), 'one rung, however long ago the one before').to.include({
+      expect(await row(), 'one stage, however long ago the one before').to.include({
         state: 'stopped',
       });
       await passSince(env, subscription, 'final_notice_at', 7);

@@ -73,7 +73,7 @@ chapter('from inside an instance', () => {
     const said = Object.fromEntries(await inside(TRY_POSTGRES, attempts));
     const outcome = (database: string | undefined) => said[`${own}@${database} with password`];
     expect(outcome(own)).to.match(/^in, CREATE TABLE/);
-    expect(outcome('postgres'), 'the lobby').to.equal('in');
+    expect(outcome('postgres'), 'the shared database').to.equal('in');
     for (const database of foreign) expect(outcome(database), database).to.equal('refused');
     const stolen = [neighbour, 'microsaas'].map((role) => [role, neighbour, 'own']);
     for (const [attempt, result] of await inside(TRY_POSTGRES, stolen))

@@ -155,7 +155,7 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(await oidOf(`^${nameOf(other)}$`)).to.equal(spare);
     expect(await oidOf('_spare$')).to.equal(undefined);
     const { ino } = await stat(join(dirs.paths(other.id).filestore, nameOf(other)));
-    expect(ino, 'the folder of her files').to.equal(spareFiles);
+    expect(ino, 'the folder of the spare files').to.equal(spareFiles);
   });
 
   it('refills the pool afterwards; of two customers one gets the spare, and both a database', async () => {
@@ -297,7 +297,7 @@ describe('the customers’ databases on a real Postgres', function () {
   });
 
   for (const [how, clone] of [
-    ['her database', one],
+    ['the cloned database', one],
     ['a clone that was ready', other],
   ] as const)
     it(`makes each customer the owner of everything in ${how}`, async () => {
@@ -392,7 +392,7 @@ describe('the customers’ databases on a real Postgres', function () {
         await early('COMMIT');
         await waiting;
       });
-      expect(Date.now() - began, 'its patience was not used up').to.be.below(1_900);
+      expect(Date.now() - began, 'within its time limit').to.be.below(1_900);
     });
   });
 

@@ -42,8 +42,8 @@ const WITHOUT_ROOM = `
 await appendFile('/data/ballast', Buffer.alloc(80_000));
 said.archive = await outcome(archives.write(instance, never));
 said.archives = await readdir('/data/archives');
-for (let room = true; room; )
-  await appendFile('/data/ballast', Buffer.alloc(1024)).catch(() => { room = false; });
+for (let hasSpace = true; hasSpace; )
+  await appendFile('/data/ballast', Buffer.alloc(1024)).catch(() => { hasSpace = false; });
 said.files = await outcome(dirs.write(7, { conf: 'n'.repeat(40_000), compose: 'new' }, odoo));
 said.conf = await readFile(dirs.paths(7).conf, 'utf8');
 said.compose = await readFile(dirs.paths(7).compose, 'utf8');

@@ -83,7 +83,7 @@ describe('the addons on a database with data', function () {
     await odoo.call('ir.module.module', `button_immediate_${button}`, [ids]);
   }
 
-  async function books(): Promise<unknown> {
+  async function accounting(): Promise<unknown> {
     const orders = await odoo.read(
       'sale.order',
       [['id', '=', sold.order]],
@@ -105,33 +105,33 @@ describe('the addons on a database with data', function () {
   }
 
   it('can be upgraded without a change of data', async () => {
-    const before = [await books(), await instances(), await names()];
+    const before = [await accounting(), await instances(), await names()];
     expect(before.flat()).to.have.length(5);
     await press('upgrade', 'micro_saas');
-    expect([await books(), await instances(), await names()]).to.deep.equal(before);
+    expect([await accounting(), await instances(), await names()]).to.deep.equal(before);
   });
 
   it('lets the shop addon be uninstalled alone; instances and accounting stay', async () => {
-    const before = [await books(), await instances()];
+    const before = [await accounting(), await instances()];
     await press('uninstall', 'micro_saas_website');
-    expect([await books(), await instances()]).to.deep.equal(before);
+    expect([await accounting(), await instances()]).to.deep.equal(before);
     const mine = [['module', '=', 'micro_saas_website']];
     expect(await odoo.call('ir.model.data', 'search_count', [mine])).to.equal(0);
   });
 
   it('can be uninstalled without leftovers; the accounting stays', async () => {
-    const before = await books();
+    const before = await accounting();
     await press('uninstall', 'micro_saas');
-    expect(await books()).to.deep.equal(before);
+    expect(await accounting()).to.deep.equal(before);
     for (const [model, domain] of MARKS) {
       expect(await odoo.call(model, 'search_count', [domain]), model).to.equal(0);
     }
   });
 
   it('can be installed again, and create nothing for invoices of before', async () => {
-    const before = await books();
+    const before = await accounting();
     await press('install', 'micro_saas_website');
-    expect(await books()).to.deep.equal(before);
+    expect(await accounting()).to.deep.equal(before);
     expect(await instances()).to.deep.equal([]);
     const invoice = [['id', '=', sold.invoice]];
     const [move] = await odoo.read<{ instancia_count: number }>('account.move', invoice, [

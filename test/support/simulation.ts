@@ -40,7 +40,7 @@ export class Simulation {
   life = new Life();
   #controller: Controller | null = null;
 
-  get daemon(): Controller {
+  get controller(): Controller {
     if (this.#controller === null) throw new Error('no sidecar runs');
     return this.#controller;
   }

@@ -57,7 +57,7 @@ const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
-/** Runs the scenario in a fresh world, with a sidecar that is killed at its call number `at`. */
+/** Runs the scenario in a new simulation, with a sidecar that is killed at its call number `at`. */
 async function play(scenario: Scenario, at: number, moment: Moment): Promise<readonly string[]> {
   const sim = new Simulation();
   try {

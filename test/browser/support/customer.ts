@@ -96,7 +96,7 @@ export class Customer {
     const instance = await opening;
     await instance.locator('input[name=login]').waitFor();
     expect(new URL(instance.url()).host).to.not.equal(new URL(page.url()).host);
-    await visitor.shotOf(instance, 'her-own-odoo');
+    await visitor.shotOf(instance, 'own-odoo');
     await instance.close();
   }
 }

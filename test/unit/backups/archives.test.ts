@@ -51,7 +51,7 @@ describe('ArchiveStore', () => {
     for (const folder of ['etc', 'filestore/ms_abc123_7', 'secrets', 'sessions'])
       await mkdir(join(directory, folder), { recursive: true });
     await writeFile(join(directory, 'docker-compose.yml'), 'services: {}\n');
-    await writeFile(join(directory, 'filestore/ms_abc123_7/file'), 'hers\n');
+    await writeFile(join(directory, 'filestore/ms_abc123_7/file'), 'theirs\n');
     for (const name of ['admin-password', 'db-password'])
       await writeFile(join(directory, 'secrets', name), name);
   });
@@ -112,7 +112,7 @@ describe('ArchiveStore', () => {
     const archive = await store.read(NAME);
     for (let time = 0; time < 2; time++) await store.unpack(archive, 12, never);
     const { filestore, secrets } = dirs.paths(12);
-    expect(await readFile(join(filestore, 'ms_abc123_12/file'), 'utf8')).to.equal('hers\n');
+    expect(await readFile(join(filestore, 'ms_abc123_12/file'), 'utf8')).to.equal('theirs\n');
     expect(await readdir(filestore)).to.deep.equal(['ms_abc123_12']);
     expect(await readdir(secrets)).to.deep.equal(['admin-password']);
     expect(await store.isRestoring(12), 'until somebody says that it is complete').to.equal(true);

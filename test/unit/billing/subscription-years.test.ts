@@ -50,7 +50,7 @@ function isPaid({ money }: Period): boolean {
 }
 
 /** Whether the paid days and the applied days agree, except where money is being reconsidered. */
-function areBooksRight({ subscription: { dataRemovedAt, periods, startDay } }: Story): boolean {
+function areDaysConsistent({ subscription: { dataRemovedAt, periods, startDay } }: Story): boolean {
   if (!startDay || dataRemovedAt) return true;
   return periods.every((period) => {
     const { applied, missingSince, money } = period;
@@ -102,7 +102,7 @@ function live(seed: number): Story {
     if (story.today < isDownUntil) continue;
     // A crash before the write loses the decision; Odoo has all of it or nothing.
     if (random() < 0.02) story.decide();
-    if (story.isDue && !areBooksRight(story.settle()))
+    if (story.isDue && !areDaysConsistent(story.settle()))
       throw new Error(`life ${seed}: paid and applied days differ`);
     const broken = brokenService(story, habits);
     if (broken) throw new Error(`life ${seed}, ${story.today}: ${broken}`);

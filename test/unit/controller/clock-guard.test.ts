@@ -6,13 +6,13 @@ const HOUR = 3_600_000;
 describe('ClockGuard', () => {
   let clock: number;
   let uptime: number;
-  let calendar: ClockGuard;
+  let clockGuard: ClockGuard;
   let said: boolean[];
   beforeEach(() => {
     said = [];
     clock = Date.parse('2026-11-22T12:00:00Z');
     uptime = 50_000;
-    calendar = new ClockGuard(
+    clockGuard = new ClockGuard(
       () => new Date(clock),
       () => uptime,
       (isCertain) => void said.push(isCertain),
@@ -24,7 +24,7 @@ describe('ClockGuard', () => {
     uptime += ms;
   };
   /** Odoo's clock, so many milliseconds ahead of the sidecar's. */
-  const isCertain = (ahead = 0) => calendar.isDayCertain(new Date(clock + ahead));
+  const isCertain = (ahead = 0) => clockGuard.isDayCertain(new Date(clock + ahead));
 
   it('is certain while the clocks agree and advance evenly', () => {
     for (let day = 0; day < 400; day++) {

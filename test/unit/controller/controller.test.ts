@@ -133,7 +133,7 @@ describe('Controller', () => {
     expect(row(2).reason).to.equal('NotEnoughDisk');
     expect(sim.databases.present.has(2)).to.equal(false);
     await sim.time.pass(3_500_000, 1_000);
-    const alarm = 'the disk is short of room: nothing is sold or started until it has some';
+    const alarm = 'too little free disk space: nothing is sold or started until there is enough';
     const [said, ...others] = says(alarm);
     expect(others, 'said again within an hour').to.deep.equal([]);
     expect(said).to.deep.include({
@@ -153,7 +153,7 @@ describe('Controller', () => {
     sim.disk.tooLittle = '';
     await sim.untilSettled(400_000);
     await sim.time.pass(300_000, 1_000);
-    expect(says('the disk has room again')).to.have.length(1);
+    expect(says('the disk has enough free space again')).to.have.length(1);
   });
 
   it('reports a full disk once, whichever step it failed', async () => {
@@ -189,12 +189,12 @@ describe('Controller', () => {
 
   it('counts the instances of each state at a sweep', async () => {
     await sim.start();
-    expect(sim.daemon.states).to.deep.equal([]);
+    expect(sim.controller.states).to.deep.equal([]);
     sim.people.pay(2);
     await sim.untilSettled();
     await sim.time.pass(301_000, 1_000);
-    expect(sim.daemon.states).to.deep.equal(['running', 'running']);
-    expect(sim.daemon.backlogSeconds).to.equal(0);
+    expect(sim.controller.states).to.deep.equal(['running', 'running']);
+    expect(sim.controller.backlogSeconds).to.equal(0);
   });
 
   it('stops an instance at once whose first answer it waits for', async () => {
@@ -433,7 +433,7 @@ describe('Controller', () => {
     await sim.time.until('sold', () => sim.databases.usedSpares === 1, 5_000);
     await sim.untilSettled();
     await sim.time.pass(1_000);
-    expect(sim.databases.usedSpares, 'she has the processors to herself').to.equal(1);
+    expect(sim.databases.usedSpares, 'the customer’s start has the processors').to.equal(1);
     await sim.time.until('stocked', () => sim.databases.usedSpares === 0, 5_000);
   });
 
@@ -517,7 +517,7 @@ describe('Controller', () => {
 
   it('can be stopped twice, and accepts no keys afterwards', async () => {
     await sim.start();
-    const { daemon } = sim;
+    const { controller: daemon } = sim;
     await sim.stop();
     await daemon.stop();
     daemon.addNow(['invoice:1']);

@@ -4,18 +4,18 @@ import { HeldTime } from '../../fakes/clock.ts';
 
 describe('SlotPool', () => {
   let time: HeldTime;
-  let room: SlotPool;
+  let slots: SlotPool;
   let begun: string[];
   beforeEach(() => {
     time = new HeldTime();
-    room = new SlotPool({ slots: 2, turnMs: 1_000 });
+    slots = new SlotPool({ slots: 2, turnMs: 1_000 });
     begun = [];
   });
   afterEach(() => time.release());
 
   /** Work that ends after so many milliseconds. */
   function work(customer: number, name: string, ms: number): Promise<string> {
-    return room.run(customer, async () => {
+    return slots.run(customer, async () => {
       begun.push(name);
       await new Promise((resolve) => setTimeout(resolve, ms));
       return name;
@@ -53,7 +53,7 @@ describe('SlotPool', () => {
 
   it('frees the slot when the work fails', async () => {
     const failures = [1, 2, 3].map((customer) =>
-      room
+      slots
         .run(customer, () => Promise.reject(new Error('failed')))
         .catch((error: Error) => error.message),
     );

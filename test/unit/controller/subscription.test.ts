@@ -17,7 +17,7 @@ describe('A subscription and its instance', function () {
   this.timeout(60_000);
   let sim: Simulation;
   let life: Life;
-  let world: ControllerContext;
+  let context: ControllerContext;
   beforeEach(() => {
     sim = new Simulation();
     life = new Life();
@@ -50,7 +50,7 @@ describe('A subscription and its instance', function () {
       aside: atOnce,
       failures: 0,
     };
-    void reconcile(id, world, signals)
+    void reconcile(id, context, signals)
       .catch(() => {}) // killed, or to be tried again: the next poll shows what became of it
       .then(() => {
         isOver = true;
@@ -72,7 +72,7 @@ describe('A subscription and its instance', function () {
   /** A sidecar starts, with nothing in its memory. */
   function start(of = new Life()): void {
     life = of;
-    world = sim.context(of);
+    context = sim.context(of);
   }
 
   async function sell(count = 1): Promise<void> {
@@ -380,8 +380,8 @@ describe('A subscription and its instance', function () {
       await days(32);
       const { now } = sim.time;
       const jumped = () => new Date(now().getTime() + jump * HOUR);
-      world = {
-        ...world,
+      context = {
+        ...context,
         now: jumped,
         clockGuard: new ClockGuard(
           jumped,

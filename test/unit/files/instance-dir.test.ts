@@ -18,7 +18,7 @@ import { digestOf, renderInstance } from '../../../src/files/render.ts';
 import { redact } from '../../../src/log.ts';
 import { anInput, aTemplate, SECRETS } from './instances.ts';
 
-/** Only root can give files away; whoever runs the tests can own hers. */
+/** Only root can chown; the user who runs the tests owns their own files. */
 const me = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 const users = { odoo: me, postgres: null, isNew: true };
 
