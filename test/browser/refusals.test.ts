@@ -174,6 +174,6 @@ describe('what the shop refuses and accepts', function () {
     const log = await run('docker', ['logs', '--since', '2m', '--', manager], { both: true });
     expect(log)
       .to.include(email)
-      .and.to.include(`asked for instance ${foreign?.id}, which is not hers`);
+      .and.to.include(`asked for instance ${foreign?.id}, which is not theirs`);
   });
 });

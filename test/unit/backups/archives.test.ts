@@ -65,7 +65,7 @@ describe('ArchiveStore', () => {
       (error: unknown) => (error instanceof TerminalError ? error.reason : String(error)),
     );
 
-  it('has the name of the moment the data began to go, and only its owner reads it', async () => {
+  it('is named after the suspension, and readable only by its owner', async () => {
     expect(await store.write(removed(), never)).to.deep.equal({ name: NAME, leftOut: 0 });
     const archive = join(dataDir, 'archives', NAME);
     expect((await stat(archive)).mode & 0o777).to.equal(0o700);
@@ -75,13 +75,13 @@ describe('ArchiveStore', () => {
       expect((await stat(join(archive, file))).mode & 0o777).to.equal(0o600);
   });
 
-  it('is written once, however often it is asked for', async () => {
+  it('is written once, however often it is requested', async () => {
     await store.write(removed(), never);
     await store.write(removed(), never);
     expect(dumps).to.equal(1);
   });
 
-  it('is written anew when it is damaged and the data are still there', async () => {
+  it('is written again when it is damaged and the data still exist', async () => {
     await store.write(removed(), never);
     await damage('files.tar');
     expect(await reasonOf(store.verify(removed()))).to.equal('ArchiveDamaged');
@@ -90,7 +90,7 @@ describe('ArchiveStore', () => {
     expect(dumps).to.equal(2);
   });
 
-  it('does not exist while it is not whole', async () => {
+  it('does not exist until it is complete', async () => {
     contents = 'nothing';
     expect(await reasonOf(store.write(removed(), never))).to.equal('ArchiveDamaged');
     expect(await reasonOf(store.verify(removed()))).to.equal('ArchiveDamaged');
@@ -99,7 +99,7 @@ describe('ArchiveStore', () => {
     expect(await readdir(join(dataDir, 'archives'))).to.deep.equal([NAME]);
   });
 
-  it('says no for data that are not on their way out, and for a name that is none', async () => {
+  it('is refused for data that are not due for removal, and for an invalid name', async () => {
     expect(await reasonOf(store.write(removed(null), never))).to.match(/TypeError/);
     for (const name of ['../7', '7', `${NAME}.unfinished`, ''])
       expect(await reasonOf(Promise.resolve().then(() => store.read(name)))).to.equal(
@@ -107,7 +107,7 @@ describe('ArchiveStore', () => {
       );
   });
 
-  it('is unpacked under another number with secrets of its own, as often as need be', async () => {
+  it('can be unpacked repeatedly under another number, with secrets of its own', async () => {
     await store.write(removed(), never);
     const archive = await store.read(NAME);
     for (let time = 0; time < 2; time++) await store.unpack(archive, 12, never);
@@ -120,14 +120,14 @@ describe('ArchiveStore', () => {
     expect(await store.isRestoring(12)).to.equal(false);
   });
 
-  describe('of files that want to be in the way', () => {
+  describe('of obstructive files', () => {
     const filestore = () => join(dirs.paths(7).filestore, 'ms_abc123_7');
     const manifest = async () =>
       JSON.parse(await readFile(join(dataDir, 'archives', NAME, 'manifest.json'), 'utf8'));
     // A tree this deep is more than the test's own folder can be cleared of.
     afterEach(() => dirs.remove(7));
 
-    it('has all that has a path, counts and names what has none, and the removal ends', async () => {
+    it('has everything with a usable path, counts and names the rest, and removal completes', async () => {
       await makeDeepTree(filestore(), 20);
       for (let time = 0; time < 2; time++)
         expect(await store.write(removed(), never)).to.deep.equal({ name: NAME, leftOut: 1 });
@@ -139,7 +139,7 @@ describe('ArchiveStore', () => {
       expect(await dirs.exists(7)).to.equal(false);
     });
 
-    it('has names of every kind, pipes, links and rights, as they were', async () => {
+    it('keeps names of every kind, pipes, links and modes', async () => {
       await makeOddFiles(filestore());
       await store.write(removed(), never);
       expect((await manifest()).leftOut).to.deep.equal({ count: 0, paths: [] });
@@ -156,14 +156,14 @@ describe('ArchiveStore', () => {
       expect(await readlink(join(copy, 'link'))).to.equal('/etc/passwd');
     });
 
-    it('takes no more room than the files do: holes stay holes', async () => {
+    it('takes no more space than the files: sparse files stay sparse', async () => {
       await makeSparseFile(join(filestore(), 'sparse'), 300 * 2 ** 20);
       await store.write(removed(), never);
       const { size } = await stat(join(dataDir, 'archives', NAME, 'files.tar'));
       expect(size).to.be.lessThan(2 ** 20);
     });
 
-    it('is not begun when the disk has no room for it, and leaves nothing lying about', async () => {
+    it('is not begun without enough disk space, and leaves nothing behind', async () => {
       await writeFile(join(filestore(), 'large'), Buffer.alloc(3 * 2 ** 20, 1));
       room = { ...room, bytes: 102 * 2 ** 20 };
       const error = await store.write(removed(), never).catch((thrown: unknown) => thrown);
@@ -174,13 +174,13 @@ describe('ArchiveStore', () => {
       await store.write(removed(), never);
     });
 
-    it('ends with a reason when its files cannot be read, and leaves nothing lying about', async () => {
+    it('fails with a reason when its files cannot be read, and leaves nothing behind', async () => {
       await makeSparseFile(join(filestore(), 'endless'), 501 * 2 ** 30);
       expect(await reasonOf(store.write(removed(), never))).to.equal('ArchiveFailed');
       expect(await readdir(join(dataDir, 'archives'))).to.deep.equal([]);
     });
 
-    it('tells from above what a tar of a thousand files takes', async () => {
+    it('has an upper bound for the size of a tar of a thousand files', async () => {
       for (let file = 0; file < 1000; file++)
         await writeFile(join(filestore(), `${'x'.repeat(file % 250)}${file}`), 'y'.repeat(file));
       const list = join(dataDir, 'list');

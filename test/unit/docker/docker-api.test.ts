@@ -47,12 +47,12 @@ describe('DockerApi', () => {
     return seen;
   }
 
-  it('ends in peace when its own side gives up', async () => {
+  it('ends without an error when its signal aborts', async () => {
     const stop = new AbortController();
     expect(await watch(stop.signal, () => stop.abort())).to.deep.equal(['7']);
   });
 
-  it('says that Docker is away when the stream is cut', async () => {
+  it('throws DockerUnavailable when the stream is interrupted', async () => {
     const error = await watch(new AbortController().signal, (response) =>
       response.socket?.destroy(),
     ).catch((thrown: unknown) => thrown);
@@ -60,7 +60,7 @@ describe('DockerApi', () => {
   });
 
   for (const line of ['no JSON', '{}', '{"Actor":null}', '{"Actor":{"Attributes":{"a":1}}}', ''])
-    it(`passes over an odd event: ${JSON.stringify(line)}`, async () => {
+    it(`skips an invalid event: ${JSON.stringify(line)}`, async () => {
       const seen: string[] = [];
       daemon = (response) => response.end(`${line}\n${EVENT}`);
       const happened = (labels: Readonly<Record<string, string>>) =>
@@ -69,7 +69,7 @@ describe('DockerApi', () => {
       expect(seen).to.deep.equal(['7']);
     });
 
-  it('takes a refusal for no stream: nothing counts as seen', async () => {
+  it('does not take a refusal for a stream', async () => {
     daemon = (response) => response.writeHead(500).end('{"message":"no"}\n');
     let isOpen = false;
     const opened = () => {
@@ -89,7 +89,7 @@ describe('DockerApi', () => {
     [500, 'DockerFailed', null],
     [503, 'DockerFailed', null],
   ] as const)
-    it(`is there when it answers ${status}`, async () => {
+    it(`does not throw DockerUnavailable for status ${status}`, async () => {
       daemon = (response) => response.writeHead(status).end('{"message":"why"}');
       const error = await api.containers([]).catch((thrown: unknown) => thrown);
       expect(error).to.be.instanceOf(RetryableError).with.property('reason', reason);
@@ -97,13 +97,13 @@ describe('DockerApi', () => {
       expect(whoIsAway(error)).to.equal(away);
     });
 
-  it('is away when nobody answers', async () => {
+  it('throws DockerUnavailable without an answer', async () => {
     daemon = (response) => response.socket?.destroy();
     const error = await api.ping().catch((thrown: unknown) => thrown);
     expect(whoIsAway(error)).to.equal('Docker');
   });
 
-  it('stops, lets go on and removes by id, and takes what is so already for done', async () => {
+  it('stops, unpauses and removes by id, and accepts what is done already', async () => {
     const statuses = [204, 304, 404, 204, 409, 500, 204, 404, 409];
     daemon = (response) => response.writeHead(statuses.shift() ?? 500).end();
     for (let i = 0; i < 3; i++) await api.stop('abc', new AbortController().signal);

@@ -13,7 +13,7 @@ describe('egress rules', () => {
     ['[fd00::1]', { network: 'fd00::1', port: null }],
   ];
   for (const [text, target] of targets)
-    it(`takes ${text}`, () => expect(parseAllowedTarget(text)).to.deep.equal(target));
+    it(`accepts ${text}`, () => expect(parseAllowedTarget(text)).to.deep.equal(target));
 
   const bad = [
     ...['', 'host', 'host.example:25', '10.1.2', '10.1.2.3/33', '10.1.2.3/a', '10.1.2.3:0'],
@@ -22,12 +22,12 @@ describe('egress rules', () => {
   for (const text of bad)
     it(`refuses ${JSON.stringify(text)}`, () => expect(parseAllowedTarget(text)).to.equal(null));
 
-  it('reads the name servers that a rule can name', () => {
+  it('reads the name servers that a rule can contain', () => {
     const text = 'search lan\nnameserver 10.0.0.2\n nameserver fd00::53 # x\nnameserver x;drop\n';
     expect(resolversIn(text)).to.deep.equal(['10.0.0.2', 'fd00::53']);
   });
 
-  it('lets out what is allowed before it drops what is private', () => {
+  it('accepts what is allowed before it drops private networks', () => {
     const script = egressScript({
       table: 'ms_abc123',
       bridges: ['ms-abc123-*', 'br-0123456789ab'],

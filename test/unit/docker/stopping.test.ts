@@ -26,7 +26,7 @@ describe('stopping', () => {
   });
   const docker = api as unknown as DockerApi;
 
-  it('stops a Postgres after the Odoo that uses it, in whatever order Docker names them', async () => {
+  it('stops a Postgres after the Odoo that uses it, whatever the order in Docker’s list', async () => {
     const odoo = aContainer('odoo', {}, 'db:service_started:false');
     for (const containers of [
       [odoo, aContainer('db')],
@@ -38,12 +38,12 @@ describe('stopping', () => {
     }
   });
 
-  it('lets a paused one go on first: it would not hear that it is to end', async () => {
+  it('unpauses a paused container first, so that it gets the signal', async () => {
     await stopAll(docker, [aContainer('odoo', { state: 'paused' })], signal);
     expect(done).to.deep.equal(['unpause odoo', 'stop odoo']);
   });
 
-  it('stops containers whose labels of Compose are gone or turn in a circle', async () => {
+  it('stops containers whose Compose labels are missing or cyclic', async () => {
     await removeAll(
       docker,
       [aContainer('a', {}, 'b:x'), aContainer('b', {}, 'a:x'), aContainer('c', { labels: {} })],

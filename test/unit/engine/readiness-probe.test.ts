@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { isHealthy, isServing, showsLogin } from '../../../src/engine/readiness-probe.ts';
 
-describe('what an Odoo answers', () => {
+describe('the readiness probe', () => {
   let server: Server;
   let origin: string;
   let status: number;
@@ -22,7 +22,7 @@ describe('what an Odoo answers', () => {
     [500, true, false, false],
     [503, true, false, false],
   ] as const)
-    it(`tells apart what ${answer} means`, async () => {
+    it(`interprets ${answer}`, async () => {
       status = answer;
       expect([
         await isServing(origin),
@@ -31,7 +31,7 @@ describe('what an Odoo answers', () => {
       ]).to.deep.equal([serving, healthy, login]);
     });
 
-  it('is neither up nor well when nobody answers', async () => {
+  it('finds an Odoo without an answer neither up nor well', async () => {
     server.close();
     expect([await isServing(origin), await isHealthy(origin)]).to.deep.equal([false, false]);
   });

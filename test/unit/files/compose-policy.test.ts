@@ -123,7 +123,7 @@ describe('policy', () => {
     );
   });
 
-  it('lets its own Postgres read the file with its password and change none', async () => {
+  it('lets an own Postgres read its password file, and write none', async () => {
     const input = anInput({ templateCode: 'odoo-own-db' });
     renderInstance(await aTemplate('odoo-own-db'), input, SECRETS);
     const mount = '/run/secrets/postgres-password\n        read_only: true';

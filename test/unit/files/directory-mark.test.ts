@@ -6,7 +6,7 @@ import { TerminalError } from '../../../src/errors.ts';
 import { DirectoryMarks } from '../../../src/files/directory-mark.ts';
 import { anInstance, identityOf } from '../../support/samples.ts';
 
-describe('the mark of a directory', () => {
+describe('the identity mark of a directory', () => {
   let dataDir: string;
   let marks: DirectoryMarks;
   const mine = anInstance({ id: 7, name: 'Luna' });
@@ -26,7 +26,7 @@ describe('the mark of a directory', () => {
         expect(error).to.be.instanceOf(TerminalError).with.property('reason', 'ForeignData'),
     );
 
-  it('is written with the directory, for the sidecar alone', async () => {
+  it('is written with the directory, readable only by the sidecar', async () => {
     expect(await marks.ownerOf(mine)).to.equal('nobody');
     await marks.claim(mine);
     await marks.claim(mine);
@@ -37,7 +37,7 @@ describe('the mark of a directory', () => {
     expect(await marks.numbers()).to.deep.equal([7]);
   });
 
-  it('keeps everybody else out, and stays as it was', async () => {
+  it('refuses other instances, and is not changed', async () => {
     await marks.claim(mine);
     const before = await readFile(file(), 'utf8');
     expect(await marks.ownerOf(other)).to.equal('foreign');
@@ -46,12 +46,12 @@ describe('the mark of a directory', () => {
     expect(await readFile(file(), 'utf8')).to.equal(before);
   });
 
-  it('of two at once one gets the directory', async () => {
+  it('lets one of two concurrent claims succeed', async () => {
     const outcomes = await Promise.allSettled([marks.claim(mine), marks.claim(other)]);
     expect(outcomes.map(({ status }) => status).sort()).to.deep.equal(['fulfilled', 'rejected']);
   });
 
-  it('is not put on what is there without one, unless it is adopted', async () => {
+  it('is not written into an unmarked directory unless it is adopted', async () => {
     await mkdir(join(dataDir, 'instances', '7', 'filestore'), { recursive: true });
     expect(await marks.ownerOf(mine)).to.equal('unmarked');
     await refused(marks.claim(mine));
@@ -59,7 +59,7 @@ describe('the mark of a directory', () => {
     expect(await marks.ownerOf(mine)).to.equal('own');
   });
 
-  it('goes on where the sidecar was killed while it wrote one', async () => {
+  it('is completed after a kill while it was written', async () => {
     await mkdir(join(dataDir, 'instances', '7'), { recursive: true });
     await writeFile(`${file()}.0123456789ab`, '{');
     expect(await marks.ownerOf(mine)).to.equal('nobody');
@@ -71,7 +71,7 @@ describe('the mark of a directory', () => {
     ['cut off', '{'],
     ['of another install', JSON.stringify({ format: 1, install: 'zzzzzz' })],
   ])
-    it(`is nobody's to take when it is ${what}`, async () => {
+    it(`refuses everybody when it is ${what}`, async () => {
       await marks.claim(mine);
       await writeFile(file(), text ?? '');
       expect(await marks.ownerOf(mine)).to.equal('foreign');
@@ -79,7 +79,7 @@ describe('the mark of a directory', () => {
       expect(await marks.read(7)).to.equal(null);
     });
 
-  it('follows the name, the ports and the restarts', async () => {
+  it('is updated with name, ports and restarts', async () => {
     await marks.claim(mine);
     await marks.renew({ ...mine, name: 'Sol', restartCount: 3 });
     expect(await marks.read(7)).to.include({ name: 'Sol', restartCount: 3 });

@@ -39,7 +39,7 @@ describe('instance directory', function () {
       expect(() => dirs.paths(id)).to.throw('not an instance id');
     });
 
-  it('makes the directories of the shared database, and again without harm', async () => {
+  it('creates the directories for the shared Postgres, idempotently', async () => {
     await dirs.prepare(7, users);
     const { filestore, secrets } = dirs.paths(7);
     await writeFile(join(filestore, 'precious'), '');
@@ -57,7 +57,7 @@ describe('instance directory', function () {
     ).to.deep.equal(['700', '700', '700']);
   });
 
-  it('makes those of its own Postgres, and its password', async () => {
+  it('creates those of an own Postgres, and its password', async () => {
     await dirs.prepare(7, { odoo: me, postgres: me, isNew: true });
     const { pgdata, postgresPassword, socket } = dirs.paths(7);
     expect(await Promise.all([pgdata, postgresPassword, socket].map(mode))).to.deep.equal([
@@ -70,7 +70,7 @@ describe('instance directory', function () {
     );
   });
 
-  it('follows no link out', async () => {
+  it('follows no symbolic link out', async () => {
     await mkdir(join(dataDir, 'instances'));
     await mkdir(join(dataDir, 'elsewhere'));
     await symlink(join(dataDir, 'elsewhere'), join(dataDir, 'instances/7'));
@@ -79,7 +79,7 @@ describe('instance directory', function () {
     expect(await readdir(join(dataDir, 'elsewhere'))).to.deep.equal([]);
   });
 
-  it('makes secrets once, whoever asks at the same time, and redacts them', async () => {
+  it('generates secrets once for concurrent callers, and redacts them', async () => {
     const [first, second] = await Promise.all([dirs.makeSecrets(7), dirs.makeSecrets(7)]);
     expect(second).to.deep.equal(first);
     expect(await new InstanceDirs(dataDir).makeSecrets(7)).to.deep.equal(first);
@@ -113,7 +113,7 @@ describe('instance directory', function () {
       if (postgres) await writeFile(join(pgdata, 'PG_VERSION'), '17');
     }
 
-    it('has its data, whatever becomes of what can be made again', async () => {
+    it('is complete without the files that can be recreated', async () => {
       expect(await state()).to.equal('absent');
       await haveRun();
       const { conf, compose, sessions } = dirs.paths(7);
@@ -122,7 +122,7 @@ describe('instance directory', function () {
       expect(await state()).to.equal('whole');
     });
 
-    it('gives the secrets that it has', async () => {
+    it('returns its existing secrets', async () => {
       await haveRun();
       expect(await dirs.secrets(7)).to.deep.equal(await dirs.makeSecrets(7));
     });
@@ -136,7 +136,7 @@ describe('instance directory', function () {
       ['the files of its Postgres', 'pgdata/PG_VERSION'],
       ['everything', ''],
     ] as const)
-      it(`has lost data without ${what}, and gets none in their place`, async () => {
+      it(`is incomplete without ${what}, which is not recreated`, async () => {
         await haveRun(me);
         expect(await state(true)).to.equal('whole');
         await rm(join(dirs.paths(7).directory, path), { recursive: true });
@@ -148,7 +148,7 @@ describe('instance directory', function () {
       });
 
     for (const name of ['admin-password', 'master-password-hash', 'postgres-password'])
-      it(`is given no new secret in place of ${name}`, async () => {
+      it(`gets no new secret in place of ${name}`, async () => {
         await haveRun();
         await rm(join(dirs.paths(7).secrets, name));
         const error = await dirs.secrets(7).catch((it) => it);
@@ -167,7 +167,7 @@ describe('instance directory', function () {
       await dirs.write(7, renderInstance(await aTemplate('odoo'), input, SECRETS), me);
     }
 
-    it('are absent, then current, then stale when something else is wished', async () => {
+    it('are absent, then current, then stale when the desired state changes', async () => {
       expect(await dirs.filesState(7, digest, false)).to.equal('absent');
       await write();
       expect(await dirs.filesState(7, digest, false)).to.equal('current');
@@ -175,7 +175,7 @@ describe('instance directory', function () {
       expect(await dirs.filesState(7, other, true)).to.equal('stale');
     });
 
-    it('are stale under other limits only while it is down: nobody who works is interrupted', async () => {
+    it('are stale under other limits only while it is stopped, so that no user is interrupted', async () => {
       await write();
       for (const change of [{ memoryMb: 2048 }, { cpus: 2 }]) {
         const other = digestOf(anInput(change));
@@ -184,7 +184,7 @@ describe('instance directory', function () {
       }
     });
 
-    it('keep the image that they name by its id, and no tag', async () => {
+    it('keep the image that they name by id, not by tag', async () => {
       expect(await dirs.imageId(7)).to.equal(null);
       await write();
       expect(await dirs.imageId(7)).to.equal(null);
@@ -196,7 +196,7 @@ describe('instance directory', function () {
       expect(await dirs.imageId(7)).to.equal(null);
     });
 
-    it('are readable by their owner alone, and leave no drafts', async () => {
+    it('are readable only by their owner, and leave no temporary files', async () => {
       await write();
       await write();
       const { compose, conf, directory, etc } = dirs.paths(7);
@@ -205,7 +205,7 @@ describe('instance directory', function () {
       expect(await readdir(directory)).to.have.length(5);
     });
 
-    it('are absent when one of the two is gone', async () => {
+    it('are absent when one of the two is missing', async () => {
       await write();
       await rm(dirs.paths(7).conf);
       expect(await dirs.filesState(7, digest, false)).to.equal('absent');

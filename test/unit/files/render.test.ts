@@ -10,7 +10,7 @@ describe('render', () => {
     template = await aTemplate('odoo');
   });
 
-  it('takes the digest from the input alone, in whatever order', () => {
+  it('computes the digest from the input alone, in any order', () => {
     const input = anInput();
     const turned = Object.fromEntries(Object.entries(input).reverse()) as typeof input;
     expect(digestOf(turned))
@@ -24,11 +24,11 @@ describe('render', () => {
     { ports: { http: 8100, longpolling: 8201 } },
     { checkouts: [] },
   ])
-    it(`takes another digest for ${JSON.stringify(change)}`, () => {
+    it(`computes another digest for ${JSON.stringify(change)}`, () => {
       expect(digestOf(anInput(change))).not.to.equal(digestOf(anInput()));
     });
 
-  it('leaves running instances alone when a template is upgraded', async () => {
+  it('does not change the digest when a template is upgraded', async () => {
     const upgraded = await aTemplate('odoo', {
       compose: replacing('pids_limit: 256', 'pids_limit: 300'),
     });
@@ -54,7 +54,7 @@ describe('render', () => {
     }
   });
 
-  it('cannot be made to say more by any path, address or password', function () {
+  it('is not open to injection by any path, address or password', function () {
     this.timeout(20_000);
     const shape = shapeOf(renderInstance(template, anInput(), SECRETS));
     const text = fc.string({ unit: 'binary', minLength: 1 });

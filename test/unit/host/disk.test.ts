@@ -13,7 +13,7 @@ describe('Disk', () => {
   const withRoom = (bytes: number, inodes = 1e6, limits = LIMITS) =>
     new Disk(folder(), limits, async () => ({ bytes, inodes, share: 1 }));
 
-  it('has enough down to both limits, and says what is short below either', async () => {
+  it('has enough down to both limits, and names what is short below either', async () => {
     expect(await withRoom(1000 * MB, 500).shortage()).to.equal('');
     expect(await withRoom(1000 * MB - 1).shortage()).to.equal(
       'Only 999 MB are free; 1000 MB are kept.',
@@ -24,7 +24,7 @@ describe('Disk', () => {
     expect(await withRoom(0, 0, { freeDiskMb: 0, freeInodes: 0 }).shortage()).to.equal('');
   });
 
-  it('does not write what would leave too little', async () => {
+  it('refuses a write that would leave too little', async () => {
     const disk = withRoom(4000 * MB);
     await disk.checkRoom(3000 * MB);
     const error = await disk.checkRoom(3001 * MB).catch((thrown: unknown) => thrown);
@@ -34,7 +34,7 @@ describe('Disk', () => {
     );
   });
 
-  it('asks the file system itself', async () => {
+  it('measures the file system', async () => {
     const room = await measureRoom(folder());
     expect(room.bytes).to.be.greaterThan(0);
     expect(room.share).to.be.within(0, 1);

@@ -15,7 +15,7 @@ describe('TCP ports', () => {
   });
   afterEach(() => server.close());
 
-  it('finds out by binding', async () => {
+  it('are tested by binding', async () => {
     expect(await isFree(bound, address)).to.equal(false);
     server.close();
     await once(server, 'close');
@@ -23,7 +23,7 @@ describe('TCP ports', () => {
     expect(await isFree(bound, address), 'lets go again').to.equal(true);
   });
 
-  it('says when the address is not one of this machine', async () => {
+  it('cannot be tested on an address that is not this machine’s', async () => {
     const error = await isFree(bound, '192.0.2.1').catch((it) => it);
     expect(error).to.have.property('code', 'EADDRNOTAVAIL');
   });

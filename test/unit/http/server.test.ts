@@ -15,7 +15,7 @@ async function errorOf(promise: Promise<unknown>): Promise<ConfigError> {
 describe('the HTTP server', () => {
   const suite = new ServerSuite(HOST);
 
-  it('tells health, readiness with its causes, and metrics', async () => {
+  it('serves health, readiness with its causes, and metrics', async () => {
     expect(await suite.get('/healthz')).to.include({ status: 200, text: '{"status":"ok"}' });
     expect((await suite.get('/readyz')).status).to.equal(200);
     suite.parts.docker = 'no answer on the socket';
@@ -50,7 +50,7 @@ describe('the HTTP server', () => {
     ]);
   });
 
-  it('listens on all addresses or on none, and says which it cannot have', async () => {
+  it('listens on all addresses or on none, and names the one that failed', async () => {
     const taken = { ...HOST, port: suite.port() };
     const brief = await listen([HOST], suite.options());
     const free = { ...HOST, port: brief.addresses[0]?.port ?? 0 };
@@ -61,14 +61,14 @@ describe('the HTTP server', () => {
     expect(refused.code).to.equal('ECONNREFUSED');
   });
 
-  it('refuses an allowed network that is none', async () => {
+  it('refuses an invalid allowed network', async () => {
     for (const allowFrom of ['', '10.0.0.0', '10.0.0.0/33', 'example.com/8']) {
       const error = await errorOf(listen([{ ...HOST, allowFrom }], suite.options()));
       expect(error.message).to.contain('expected address/bits');
     }
   });
 
-  it('answers 500 without the cause when a part fails, and logs it', async () => {
+  it('answers 500 without the cause when a handler fails, and logs it', async () => {
     suite.ready = () => Promise.reject(new Error('inner workings'));
     const answer = await suite.get('/readyz');
     expect(answer.status).to.equal(500);
@@ -76,7 +76,7 @@ describe('the HTTP server', () => {
     expect(JSON.stringify(suite.logged)).to.contain('inner workings');
   });
 
-  it('closes without waiting for a connection that says nothing', async () => {
+  it('closes without waiting for idle connections', async () => {
     const silent = connect(suite.port(), '127.0.0.1');
     await once(silent, 'connect');
     await Promise.all([suite.server?.close(), once(silent, 'close')]);
@@ -98,7 +98,7 @@ describe('the HTTP server on a gateway address', () => {
     expect(suite.keys).to.have.length(2);
   });
 
-  it('cuts off connections from outside the network before it reads', async () => {
+  it('closes connections from outside the network before it reads', async () => {
     const stranger = connect({ host: '127.0.0.1', port: suite.port(1), localAddress: '127.0.0.2' });
     const [error] = await Promise.race([
       once(stranger, 'close').then(() => [null]),

@@ -19,14 +19,14 @@ describe('the webhook', () => {
   const suite = new ServerSuite(HOST);
   const invoices = '{"model":"account.move","ids":[4,5]}';
 
-  it('answers 202 and hands on what to look at', async () => {
+  it('answers 202 and passes the keys on', async () => {
     expect(await suite.post(invoices, signed(invoices))).to.include({ status: 202, text: '' });
     const instances = '{"model":"odoo.docker.instance","ids":[7],"more":"ignored"}';
     await suite.post(instances, signed(instances, 'msg_2'));
     expect(suite.keys).to.deep.equal(['invoice:4', 'invoice:5', 'instance:7']);
   });
 
-  it('acts once on one id, however often it comes', async () => {
+  it('acts once on a message id, however often it is sent', async () => {
     const headers = signed(invoices);
     const answers = await Promise.all(
       Array.from({ length: 100 }, () => suite.post(invoices, headers)),
@@ -35,7 +35,7 @@ describe('the webhook', () => {
     expect(suite.keys).to.deep.equal(['invoice:4', 'invoice:5']);
   });
 
-  it('refuses the unsigned, the forged and the stale with 401, and says so once', async () => {
+  it('refuses unsigned, forged and stale messages with 401, and logs it once', async () => {
     const stale = new Date(Date.now() - 10 * 60_000);
     const cases = [{}, { ...signed('{}') }, signed(invoices, 'msg_1', stale)];
     for (const headers of cases) {
@@ -49,7 +49,7 @@ describe('the webhook', () => {
     expect(suite.logged[0]).to.include({ source: '127.0.0.1', reason: 'forged or stale' });
   });
 
-  it('refuses the genuine but malformed with 400, and each time it comes', async () => {
+  it('refuses genuine but malformed messages with 400, each time', async () => {
     const bodies = [
       '',
       '{"model":',
@@ -70,7 +70,7 @@ describe('the webhook', () => {
     expect(suite.logged).to.have.length(1);
   });
 
-  it('takes a body as bytes, not as what a content type makes of it', async () => {
+  it('reads the body as bytes, whatever its content type', async () => {
     const body = ' {"ids" : [4], "model":"account.move"}\n';
     const headers = { ...signed(body), 'content-type': 'text/plain; charset=latin1' };
     expect((await suite.post(body, headers)).status).to.equal(202);
@@ -87,7 +87,7 @@ describe('the webhook', () => {
     expect([suite.keys, suite.logged]).to.deep.equal([[], []]);
   });
 
-  it('keeps nothing of a body that is too large while it comes in', async () => {
+  it('buffers nothing of a body that is too large', async () => {
     const piece = Buffer.alloc(2 * MEGABYTE, 0x20);
     const req = request({
       port: suite.port(),

@@ -25,8 +25,8 @@ function readByHand(broken: ReadonlyMap<number, ManagerError> = new Map()) {
   return { gathered, calls, answerAll };
 }
 
-describe('Gathered', () => {
-  it('asks once for all who ask in one moment, and answers each in her own order', async () => {
+describe('BatchLoader', () => {
+  it('makes one call for concurrent requests, and answers each in its own order', async () => {
     const { gathered, calls, answerAll } = readByHand();
     const both = Promise.all([gathered.read([2, 1]), gathered.read([3, 1, 100])]);
     await answerAll();
@@ -39,7 +39,7 @@ describe('Gathered', () => {
     ).to.deep.equal([3, 1]);
   });
 
-  it('gives nobody an answer that is older than her question', async () => {
+  it('never returns an answer that is older than the request', async () => {
     const { gathered, calls, answerAll } = readByHand();
     const early = gathered.read([1]);
     await new Promise((resolve) => setImmediate(resolve));
@@ -51,7 +51,7 @@ describe('Gathered', () => {
     expect(calls).to.deep.equal([[1], [1, 2]]);
   });
 
-  it('tells of an answer that nobody understands only who asked for it', async () => {
+  it('rejects only the request whose answer is invalid', async () => {
     const unknown = new ManagerError('server', 'an unknown shape');
     const { gathered, answerAll } = readByHand(new Map([[2, unknown]]));
     const all = Promise.allSettled([gathered.read([1]), gathered.read([2]), gathered.read([3])]);
@@ -62,7 +62,7 @@ describe('Gathered', () => {
     expect(await next).to.have.length(1);
   });
 
-  it('tells all who asked that Odoo is away, after one call', async () => {
+  it('rejects all requests after one failed call', async () => {
     const away = new ManagerError('transport', 'no answer');
     const { gathered, calls, answerAll } = readByHand(new Map([[1, away]]));
     const all = Promise.allSettled([gathered.read([1]), gathered.read([2])]);

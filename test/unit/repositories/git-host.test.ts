@@ -28,14 +28,14 @@ describe('the host of a repository', () => {
   for (const address of ['1.1.1.1', '100.128.0.1', '172.32.0.1', '2606:4700::1', '::ffff:1.1.1.1'])
     it(`is public at ${address}`, () => expect(isPrivate(address)).to.equal(false));
 
-  it('is asked at the addresses that were looked up, and at its port', async () => {
+  it('is accessed at the resolved addresses and its port', async () => {
     const host = await pinHost('http://localhost:8080/x', ['localhost']);
     expect(host).to.include({ name: 'localhost', port: '8080' });
     expect(host.addresses).to.include.oneOf(['127.0.0.1', '::1']);
     expect((await pinHost('https://1.1.1.1/x')).port).to.equal('443');
   });
 
-  it('without an address is asked again later', async () => {
+  it('without an address is retried later', async () => {
     const error = await pinHost('https://nowhere.invalid/x').catch((reason) => reason);
     expect(error).to.include({ name: 'RetryableError', reason: 'RepositoryUnreachable' });
   });

@@ -68,7 +68,7 @@ describe('repositories', function () {
     expect(await checkouts()).to.deep.equal([commit]);
   });
 
-  it('has what compiling added, read-only too, and compiles once', async () => {
+  it('contains the compiled files, read-only, and compiles once', async () => {
     const commit = await server.commit('addons', MODULE);
     let compiled = 0;
     const compile = async (tree: string) => {
@@ -83,14 +83,14 @@ describe('repositories', function () {
     expect((await lstat(path)).mode & 0o777).to.equal(0o444);
   });
 
-  it('has both when two fetch the same commit at once', async () => {
+  it('serves two concurrent fetches of the same commit', async () => {
     const commit = await server.commit('addons', MODULE);
     const both = [0, 1].map(() => fetch(repository('addons')));
     expect(await Promise.all(both)).to.deep.equal([commit, commit]);
     expect(await checkouts()).to.deep.equal([commit]);
   });
 
-  it('keeps to the recorded commit when the branch has moved on, without a question to the server', async () => {
+  it('keeps the recorded commit when the branch has moved on, without contacting the server', async () => {
     const commit = await server.commit('addons', MODULE);
     const newer = await server.commit('addons', { 'good/__init__.py': '# newer' });
     expect(await fetch(repository('addons', { commit }))).to.equal(commit);
@@ -100,7 +100,7 @@ describe('repositories', function () {
     expect(await fetch(repository('addons'))).to.equal(newer);
   });
 
-  it('takes the default branch where none is named, a branch before a tag, a tag, and a whole commit', async () => {
+  it('takes the default branch where none is named, a branch before a tag, a tag, and a full commit id', async () => {
     const first = await server.commit('addons', MODULE);
     server.git('addons', 'tag', '--annotate', '--message=x', 'v1');
     const second = await server.commit('addons', { 'good/__init__.py': '# 2' });
@@ -114,7 +114,7 @@ describe('repositories', function () {
     expect(await fetch(repository('addons', { branch: second })), 'a commit').to.equal(second);
   });
 
-  it('takes no ref that ends alike for the branch', async () => {
+  it('does not match refs with the same ending as the branch', async () => {
     await server.commit('addons', MODULE);
     server.git('addons', 'branch', 'x/refs/heads/18.0');
     const error = await failure(repository('addons', { branch: '18.0' }));
@@ -125,7 +125,7 @@ describe('repositories', function () {
     expect(await checkouts()).to.deep.equal([]);
   });
 
-  it('says that a repository without a commit is empty', async () => {
+  it('reports a repository without a commit as empty', async () => {
     await mkdir(join(root, 'served/nothing'), { recursive: true });
     server.git('nothing', 'init', '--quiet');
     const error = await failure(repository('nothing', { branch: '' }));
@@ -133,7 +133,7 @@ describe('repositories', function () {
     expect(error.message).to.contain('is empty');
   });
 
-  it('follows no redirection, which could lead anywhere', async () => {
+  it('follows no redirection', async () => {
     await server.commit('addons', MODULE);
     const error = await failure(repository('moved'));
     expect(error).to.include({ name: 'TerminalError', reason: 'RepositoryInvalid' });
@@ -154,7 +154,7 @@ describe('repositories', function () {
       expect(await checkouts()).to.deep.equal([commit]);
     });
 
-    it('shows it in no argument and no environment while git runs', async () => {
+    it('keeps it out of arguments and environment while git runs', async () => {
       await withToken(0o600, TOKEN, server.url('silent'));
       const stop = new AbortController();
       const asked = server.nextRequest();
@@ -168,7 +168,7 @@ describe('repositories', function () {
       expect(said).not.to.contain(Buffer.from(`git:${TOKEN}`).toString('base64'));
     });
 
-    it('has none for another address, also one that begins alike', async () => {
+    it('does not use it for another URL, also one with the same beginning', async () => {
       await server.commit('private-too', MODULE);
       await withToken(0o600, TOKEN);
       expect(await failure(repository('private-too'))).to.include({
@@ -181,7 +181,7 @@ describe('repositories', function () {
       ['that others can read', 0o644, TOKEN, 'chmod 600'],
       ['that is empty', 0o600, '', 'found it empty'],
     ] as const)
-      it(`says so of one ${what}`, async () => {
+      it(`reports one ${what}`, async () => {
         await server.commit('private', MODULE);
         await withToken(mode, text);
         expect((await failure(repository('private'))).message).to.contain(found);
@@ -213,11 +213,11 @@ describe('repositories', function () {
     ['private', 'TerminalError', 'RepositoryForbidden'],
     ['missing', 'TerminalError', 'RepositoryForbidden'],
   ] as const)
-    it(`calls a ${name} repository ${reason}`, async () => {
+    it(`reports a ${name} repository as ${reason}`, async () => {
       expect(await failure(repository(name))).to.include({ name: kind, reason });
     });
 
-  it('calls a dead server RepositoryUnreachable, to be tried again', async () => {
+  it('reports a dead server as RepositoryUnreachable, to be retried', async () => {
     const repo = repository('addons');
     await server.stop();
     expect(await failure(repo)).to.include({
@@ -226,13 +226,13 @@ describe('repositories', function () {
     });
   });
 
-  it('gives up on a silent server', async () => {
+  it('times out on an unresponsive server', async () => {
     repositories = local({ timeoutMs: 300 });
     expect(await failure(repository('silent'))).to.have.property('reason', 'RepositoryUnreachable');
     expect(await checkouts()).to.deep.equal([]);
   });
 
-  it('stops when told to, and says no more than that', async () => {
+  it('stops when its signal aborts, with the signal’s reason', async () => {
     const stop = new AbortController();
     const asked = server.nextRequest();
     const fetching = repositories.fetch(repository('silent'), stop.signal).catch((error) => error);
@@ -242,7 +242,7 @@ describe('repositories', function () {
     expect(await checkouts()).to.deep.equal([]);
   });
 
-  it('says when the recorded commit is gone, and when it is none', async () => {
+  it('reports a missing and an invalid recorded commit', async () => {
     await server.commit('addons', MODULE);
     for (const commit of ['0'.repeat(39).concat('1'), 'HEAD', '../../etc', '--help'])
       expect(await failure(repository('addons', { commit }))).to.include({
@@ -251,7 +251,7 @@ describe('repositories', function () {
       });
   });
 
-  it('refuses what is too large, downloaded or spread out', async () => {
+  it('refuses what is too large, downloaded or unpacked', async () => {
     await server.commit('large', { ...MODULE, large: 'x'.repeat(1024 * 1024) });
     const error = await failure(repository('large'));
     expect(error).to.include({ name: 'TerminalError', reason: 'RepositoryInvalid' });
@@ -288,7 +288,7 @@ describe('repositories', function () {
       });
     });
 
-  it('takes a repository that is a module, named by its address', async () => {
+  it('accepts a repository that is a module, named by its URL', async () => {
     await server.commit('library', { '__manifest__.py': '{}', 'models/__init__.py': '' });
     const commit = await fetch(repository('library'));
     const checkout = await repositories.checkout(repository('library', { commit }));
@@ -297,7 +297,7 @@ describe('repositories', function () {
     expect((await failure(repository('not-a-name'))).message).to.contain("module's name");
   });
 
-  it('says where the modules are of a repository that has submodules alone', async () => {
+  it('explains a repository that has only submodules', async () => {
     const inner = await server.commit('sub', MODULE);
     await server.commit('addons', { 'README.md': 'x' });
     server.git('addons', 'update-index', '--add', '--cacheinfo', `160000,${inner},vendor/sub`);
@@ -323,7 +323,7 @@ describe('repositories', function () {
       expect(await checkouts()).to.deep.equal([]);
     });
 
-  it('keeps a link that stays inside, also to what is not there', async () => {
+  it('keeps a link that stays inside, also a dangling one', async () => {
     await server.commit('links', { ...MODULE, 'setup/x': '' });
     await symlink('../gone', join(root, 'served/links/setup/gone'));
     await symlink('../good', join(root, 'served/links/setup/good'));
@@ -352,7 +352,7 @@ describe('repositories', function () {
     expect(existsSync(pwned)).to.equal(false);
   });
 
-  it('removes at the start what an interruption has left, and nothing else', async () => {
+  it('removes leftovers of an interruption at the start, and nothing else', async () => {
     const commit = await server.commit('addons', MODULE);
     await repositories.fetch(repository('addons'), never);
     await mkdir(join(dataDir, 'checkouts/.draft-000000/git'), { recursive: true });
@@ -391,7 +391,7 @@ describe('repositories', function () {
       });
 
     for (const url of ['https://me:hunter22@example.com/x', 'https://tokentoken@example.com/x'])
-      it('a password, nor repeats it', async () => {
+      it('a password, nor repeats it in an error', async () => {
         repositories = new Repositories({ dataDir });
         const error = await failure({ ...repository('x'), url });
         expect(error.message).to.contain('must not contain a user name or a password');
