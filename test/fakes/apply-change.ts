@@ -4,7 +4,7 @@ import {
   type SubscriptionChange,
 } from '../../src/billing/subscription-types.ts';
 
-/** What the manager's records are after a change, as the addon's `microsaas_report` writes it. */
+/** The manager's records after a change, as the addon's `microsaas_report` writes it. */
 export function applyChange(before: Subscription, change: SubscriptionChange): Subscription {
   const { notices = [], periods = [], archive: _archive, ...written } = change;
   return {

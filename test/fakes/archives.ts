@@ -2,12 +2,12 @@ import { TerminalError } from '../../src/errors.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import type { Archives } from '../../src/interfaces.ts';
 
-/** Archives in memory: only data that are there can be archived, and nothing is purged without a whole archive. */
+/** Archives in memory: only existing data can be archived, and nothing is purged without a complete archive. */
 export class FakeArchives implements Archives {
   readonly written = new Map<number, string>();
   /** Instances whose archive somebody has damaged. */
   readonly damaged = new Set<number>();
-  /** Why none can be written; null: they can. */
+  /** Why archives cannot be written; null: they can. */
   refusal: Error | null = null;
   readonly #hasData: (id: number) => boolean;
 

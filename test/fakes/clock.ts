@@ -1,14 +1,14 @@
 import { mock } from 'node:test';
 
-/** The moment at which every test of the loop begins: no full minute, so that no schedule is due at once. */
+/** When every test of the controller begins: not at a full minute, so that no schedule is due at once. */
 const START = new Date('2026-11-22T12:01:07Z');
 
-/** How far one step of virtual time goes, in milliseconds: what the reporter gathers for. */
+/** One step of simulated time, in milliseconds: the reporter's batch delay. */
 const STEP = 20;
 
 /**
- * Virtual time: while it is held, `setTimeout` and `Date` move only when a test says so, and minutes take milliseconds.
- * Between two steps everything that can run does run, so a test that waits for a condition never depends on speed.
+ * Simulated time: `setTimeout` and `Date` advance only when a test says so, and minutes take milliseconds. Between two steps
+ * everything that can run does run, so a test that waits for a condition never depends on speed.
  */
 export class HeldTime {
   constructor() {
@@ -44,7 +44,7 @@ export class HeldTime {
   }
 }
 
-/** Resolves when everything that waits for no timer has run as far as it can. */
+/** Resolves when everything that does not wait for a timer has run. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,6 +1,6 @@
 import type { Disk } from '../../src/interfaces.ts';
 
-/** A disk with room, until the test says what there is too little of. */
+/** A disk with enough space, until the test says what is short. */
 export class FakeDisk implements Disk {
   tooLittle = '';
   readonly sizes = new Map<number, number>();

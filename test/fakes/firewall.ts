@@ -1,6 +1,6 @@
 import type { Firewall } from '../../src/interfaces.ts';
 
-/** Rules that are there or not, until the test takes them away or makes netfilter unusable. */
+/** Firewall rules in memory, which a test can remove, or make netfilter unusable. */
 export class FakeFirewall implements Firewall {
   areThere = false;
   isUsable = true;

@@ -1,6 +1,6 @@
 import type { PortRange } from '../../src/interfaces.ts';
 
-/** Who has which port of a range. The lowest free one is found without going through all that are taken. */
+/** The owners of the ports of a range. The lowest free one is found without iterating over all taken ones. */
 export class FreePorts {
   readonly #last: number;
   readonly #ownerOf = new Map<number, number>();
@@ -13,7 +13,7 @@ export class FreePorts {
     this.#last = last;
   }
 
-  /** The lowest port that nobody has and that is not excluded; null when there is none. */
+  /** The lowest free port that is not excluded; null when there is none. */
   lowest(exclude: readonly number[]): number | null {
     while (this.#ownerOf.has(this.#lowest)) this.#lowest += 1;
     for (let port = this.#lowest; port <= this.#last; port += 1)
@@ -25,7 +25,7 @@ export class FreePorts {
     return port === 0 || (this.#ownerOf.get(port) ?? owner) === owner;
   }
 
-  /** Gives the owner this port instead of the one it had; 0 gives none. */
+  /** Gives the owner this port in place of its present one; 0: none. */
   give(owner: number, port: number): void {
     const before = this.#portOf.get(owner);
     if (before !== undefined) {

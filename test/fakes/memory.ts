@@ -1,6 +1,6 @@
 import type { ManagerMemory, MemoryStore } from '../../src/interfaces.ts';
 
-/** What a host remembers of its manager, in memory: it outlives the sidecar as the file does. */
+/** The host's memory of its manager: it outlives the sidecar as the file does. */
 export class FakeMemory implements MemoryStore {
   memory: ManagerMemory | null = null;
 
@@ -12,7 +12,7 @@ export class FakeMemory implements MemoryStore {
     this.memory = memory;
   }
 
-  /** A person has looked and says that the manager as it is now is the one. */
+  /** A person has confirmed that the present manager is the right one. */
   confirm(): void {
     this.memory = null;
   }

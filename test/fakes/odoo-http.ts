@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { readMethodCall, writeFault, writeMethodResponse } from './xmlrpc-wire.ts';
 
-/** A Python exception, thrown by a fake method and told as each protocol of the real Odoo 19 tells it. */
+/** A Python exception, thrown by a fake method and encoded as each protocol of the real Odoo 19 does. */
 export class PythonError extends Error {
   readonly python: string;
   constructor(python: string, message: string) {
@@ -31,7 +31,7 @@ const FAULT_CODE: Readonly<Record<string, number>> = {
   'odoo.exceptions.ValidationError': 2,
 };
 
-/** One call as it arrived, whichever protocol brought it. */
+/** One received call, of any protocol. */
 export interface ReceivedCall {
   readonly rpc: 'json2' | 'jsonrpc' | 'xmlrpc';
   readonly model: string;
@@ -40,22 +40,22 @@ export interface ReceivedCall {
   readonly args: Record<string, unknown>;
 }
 
-/** JSON as Python's json.dumps writes it: a number that is not finite is written as well, which JSON does not have. */
+/** JSON as Python's json.dumps writes it, including NaN and Infinity, which JSON does not have. */
 function asPython(value: unknown): string {
   const marked = (_key: string, part: unknown) =>
     typeof part === 'number' && !Number.isFinite(part) ? `\u0000${part}` : part;
   return JSON.stringify(value, marked).replaceAll(/"\\u0000(-?\w+)"/g, '$1');
 }
 
-/** An HTTP server on the loopback that stands for Odoo: it speaks all three protocols, and breaks on request. */
+/** An HTTP server on the loopback that replaces Odoo: it implements all three protocols, and fails on request. */
 export class OdooHttp {
   readonly database = 'manager';
   readonly login = 'bot';
   apiKey = 'k'.repeat(40);
   uid = 7;
-  /** What a called method gives back or throws. */
+  /** What a called method returns or throws. */
   answer: (call: ReceivedCall) => unknown = () => true;
-  /** Answers in Odoo's place, for gateways and accidents. */
+  /** Answers in Odoo's place, to simulate gateways and failures. */
   instead: ((req: IncomingMessage, res: ServerResponse) => void) | null = null;
   /** `null`: an Odoo before 19. */
   version: string | null = '19.0';
@@ -87,7 +87,7 @@ export class OdooHttp {
     if (this.instead) return this.instead(req, res);
     let body = '';
     for await (const chunk of req.setEncoding('utf8')) body += chunk;
-    // Whatever prefix a gateway put in front is taken off here.
+    // Strips the path prefix of a gateway.
     const path = /\/(web\/version|json\/2\/.*|jsonrpc|xmlrpc\/2\/\w+)$/.exec(req.url ?? '')?.[1];
     if (path === 'web/version' && this.version)
       return this.#json(res, 200, { version: this.version });

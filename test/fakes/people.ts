@@ -5,12 +5,12 @@ import type { FakeManager } from './manager.ts';
 export type Button = 'start' | 'stop' | 'restart' | 'remove';
 
 /**
- * What people do in the manager Odoo. Each act ends with a nudge to the sidecar, as the addon's does;
- * a nudge may be lost, and then the next poll finds the act.
+ * The actions of users in the manager Odoo. Each ends with a webhook to the sidecar, as the addon's do; a webhook may be lost, and
+ * then the next poll finds the change.
  */
 export class FakePeople {
   readonly #manager: FakeManager;
-  /** Where nudges go; a test may drop them. */
+  /** Receives the webhooks; a test may drop them. */
   nudge: (key: Key) => void = () => {};
 
   constructor(manager: FakeManager) {
@@ -24,7 +24,7 @@ export class FakePeople {
     return id;
   }
 
-  /** Somebody lets a held invoice through. */
+  /** Approves a held invoice. */
   approve(invoiceId: number): void {
     this.change(invoiceId, { approved: true, hold: '' });
   }
@@ -42,7 +42,7 @@ export class FakePeople {
     return id;
   }
 
-  /** @returns false when the form refuses: removed is for ever, and what never started cannot be stopped. */
+  /** @returns false when the form refuses: removal is final, and what never started cannot be stopped. */
   press(id: number, button: Button): boolean {
     const row = this.#manager.rows.get(id);
     if (!row || row.desiredState === 'removed') return false;

@@ -1,5 +1,5 @@
 /*
- * XML-RPC as Python writes and reads it, made apart from the library under test so that its faults show.
+ * XML-RPC as Python writes and reads it, independent of the library under test.
  */
 
 type Token = { readonly text: string } | { readonly open: string } | { readonly close: string };
