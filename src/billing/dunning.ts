@@ -29,7 +29,7 @@ export const DUNNING_STAGES: readonly StageRule[] = [
     since: 'suspendedAt',
     days: (terms) => Math.max(0, terms.retention - terms.finalNotice),
     wait: 'retention − final notice',
-    means: 'the customer is told for the last time',
+    means: 'the customer is notified for the last time',
   },
   {
     stage: 'archive',
@@ -57,7 +57,7 @@ export const REMOVAL_STAGES: readonly StageRule[] = [
     since: 'removedAt',
     days: (terms) => Math.max(0, terms.retention - terms.finalNotice),
     wait: 'retention − final notice, from the last paid day where it was paid since',
-    means: 'the customer is told for the last time',
+    means: 'the customer is notified for the last time',
   },
   {
     stage: 'archive',

@@ -21,7 +21,7 @@ export const STATES: ReadonlyArray<{
   { state: 'cancelled', when: 'a person has cancelled it', holds: (it) => it.isCancelled },
   {
     state: 'removed',
-    when: 'a person has removed the instance, or its data are gone',
+    when: 'a person has removed the instance, or its data are removed',
     holds: (it) => it.isRemoved,
   },
   {
