@@ -135,14 +135,14 @@ async function lostInstances(
 }
 
 /** The largest id Odoo can give out (int4). Larger numbers on the host are not instances. */
-const LARGEST_ID = 2 ** 31 - 1;
+const MAX_ID = 2 ** 31 - 1;
 
 /** The ids of all instances of which anything is on the host, ascending. */
 export async function instanceIdsOnHost(
   context: Pick<ManagerCheckOptions, 'databases' | 'engine'>,
 ): Promise<number[]> {
   const numbers = await Promise.all([context.engine.numbers(), context.databases.numbers()]);
-  const ids = numbers.flat().filter((id) => Number.isInteger(id) && id > 0 && id <= LARGEST_ID);
+  const ids = numbers.flat().filter((id) => Number.isInteger(id) && id > 0 && id <= MAX_ID);
   return [...new Set(ids)].sort((one, other) => one - other);
 }
 

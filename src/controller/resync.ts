@@ -3,13 +3,13 @@ import type { Listed } from '../interfaces.ts';
 import type { ControllerContext } from './controller-context.ts';
 
 /** How many keys one poll takes at most; the next poll finds the rest. */
-const PAGE = 500;
+const PAGE_SIZE = 500;
 
 /** One poll: two calls to Odoo and none to Docker, however large the fleet. @returns the keys of pending work */
 export async function poll(context: Pick<ControllerContext, 'manager'>): Promise<Key[]> {
   const [invoices, instances] = await Promise.all([
-    context.manager.unclaimed(PAGE),
-    context.manager.due(PAGE),
+    context.manager.unclaimed(PAGE_SIZE),
+    context.manager.due(PAGE_SIZE),
   ]);
   return [
     ...invoices.map((id): Key => `invoice:${id}`),

@@ -38,12 +38,13 @@ export function isInstanceNetwork(install: string, network: string): boolean {
 }
 
 /** The longest name of a network interface on Linux (IFNAMSIZ without the terminating zero). */
-const LONGEST_INTERFACE = 15;
+const MAX_INTERFACE_NAME_LENGTH = 15;
 
 /** The Linux bridge of an instance network, `ms-<install>-<n>`, so that firewall rules can name it before it exists. */
 export function bridgeOf(network: string): string {
   const bridge = network.replace('-net-', '-');
-  if (bridge.length > LONGEST_INTERFACE) throw new TypeError(`too long for a bridge: ${bridge}`);
+  if (bridge.length > MAX_INTERFACE_NAME_LENGTH)
+    throw new TypeError(`too long for a bridge: ${bridge}`);
   return bridge;
 }
 
