@@ -4,6 +4,7 @@ import { nft, resolvConf } from './commands.ts';
 import type { DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
 import { type AllowedTarget, egressScript, resolversIn } from './egress-rules.ts';
+import { LABELS } from './labels.ts';
 
 export interface FirewallOptions {
   readonly install: string;
@@ -51,7 +52,7 @@ export class Firewall {
   /** Those made since they have names of their own, by these; earlier ones by the name that Docker gave them. */
   async #bridges(): Promise<string[]> {
     const { api, install } = this.#options;
-    const networks = await api.networks(`microsaas.install=${install}`);
+    const networks = await api.networks(`${LABELS.install}=${install}`);
     const ours = networks.filter(({ name }) => isInstanceNetwork(install, name));
     const others = ours.filter(({ name, bridge }) => bridge !== bridgeOf(name));
     return [bridgesOf(install), ...others.map(({ bridge }) => bridge)];

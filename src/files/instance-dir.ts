@@ -14,7 +14,8 @@ import {
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { type ImageUser, LABELS } from '../docker/commands.ts';
+import type { ImageUser } from '../docker/commands.ts';
+import { LABELS } from '../docker/labels.ts';
 import { filesMissing } from '../errors.ts';
 import { hashRandomSecret, randomSecret } from '../host/password-hash.ts';
 import { removeTree } from '../host/remove-tree.ts';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { parseDocument, stringify } from 'yaml';
-import { type ImageUser, LABELS } from '../docker/commands.ts';
+import type { ImageUser } from '../docker/commands.ts';
+import { LABELS } from '../docker/labels.ts';
 import { TerminalError } from '../errors.ts';
 import { projectName } from '../instance/name.ts';
 import type { PortPair } from '../instance/types.ts';

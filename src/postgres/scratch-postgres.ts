@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { containersRemove, type ImageUser } from '../docker/commands.ts';
 import type { DockerCli } from '../docker/docker-cli.ts';
+import { type HardenedRun, hardenedRun } from '../docker/helpers.ts';
 import { CommandError } from '../errors.ts';
 import type { Command } from '../host/exec.ts';
 import { exec } from '../host/exec.ts';
@@ -58,32 +59,39 @@ export async function flushFileSystem(folder: string): Promise<void> {
  * whoever waits for an answer would take for the real one.
  */
 function initialise(install: string, run: ScratchPostgresRun): Command {
-  return [
-    ...['docker', 'run', '--rm', ...container(install, run), '--entrypoint=initdb'],
-    ...['--', run.postgres.image, '--username=postgres', '--auth=scram-sha-256'],
-    ...[`--pwfile=${PASSWORD_FILE}`, '--pgdata=/var/lib/postgresql/data'],
-  ] as const as Command;
+  return hardenedRun({
+    ...container(install, run),
+    entrypoint: 'initdb',
+    args: [
+      ...['--username=postgres', '--auth=scram-sha-256'],
+      ...[`--pwfile=${PASSWORD_FILE}`, '--pgdata=/var/lib/postgresql/data'],
+    ],
+  });
 }
 
 function serve(install: string, run: ScratchPostgresRun): Command {
-  return [
-    ...['docker', 'run', '--detach', ...container(install, run), '--stop-signal=SIGINT'],
-    ...['--', run.postgres.image, 'postgres', '-c', 'listen_addresses='],
-  ] as const as Command;
+  const common = container(install, run);
+  return hardenedRun({
+    ...common,
+    isDetached: true,
+    options: [...common.options, '--stop-signal=SIGINT'],
+    args: ['postgres', '-c', 'listen_addresses='],
+  });
 }
 
 const PASSWORD_FILE = '/run/secrets/postgres-password';
 
-function container(install: string, run: ScratchPostgresRun): string[] {
-  const { uid, gid } = run.postgres.user;
-  return [
-    ...['--pull=never', `--name=${run.container}`, `--label=microsaas.install=${install}`],
-    ...['--network=none', '--pids-limit=256', '--cap-drop=ALL', '--read-only', '--tmpfs=/tmp'],
-    ...['--security-opt=no-new-privileges', `--user=${uid}:${gid}`],
-    `--volume=${run.passwordFile}:${PASSWORD_FILE}:ro`,
-    `--volume=${run.pgdata}:/var/lib/postgresql/data`,
-    `--volume=${run.socketDir}:/var/run/postgresql`,
-  ];
+function container(install: string, run: ScratchPostgresRun) {
+  const { image, user } = run.postgres;
+  return {
+    ...{ install, kind: null, image, network: 'none', pids: 256, memory: '1g' },
+    options: [
+      ...[`--name=${run.container}`, '--tmpfs=/tmp', `--user=${user.uid}:${user.gid}`],
+      `--volume=${run.passwordFile}:${PASSWORD_FILE}:ro`,
+      `--volume=${run.pgdata}:/var/lib/postgresql/data`,
+      `--volume=${run.socketDir}:/var/run/postgresql`,
+    ],
+  } as const satisfies HardenedRun;
 }
 
 function ignoreFailure(error: unknown): void {

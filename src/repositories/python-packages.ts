@@ -1,5 +1,5 @@
-import { helperLabels } from '../docker/commands.ts';
 import type { DockerCli } from '../docker/docker-cli.ts';
+import { hardenedRun } from '../docker/helpers.ts';
 import type { Command } from '../host/exec.ts';
 
 /**
@@ -55,10 +55,9 @@ export async function missingPackages(
 }
 
 function askForPackages(install: string, image: string, tree: string): Command {
-  return [
-    ...['docker', 'run', '--rm', '--interactive', '--network=none', '--read-only'],
-    ...['--cap-drop=ALL', '--security-opt=no-new-privileges', '--pids-limit=64', '--memory=256m'],
-    ...[...helperLabels(install, 'python-packages'), `--volume=${tree}:/checkout:ro`],
-    ...['--entrypoint=python3', '--', image, '-'],
-  ] as const as Command;
+  return hardenedRun({
+    ...{ install, kind: 'python-packages', image, mayPull: true },
+    ...{ network: 'none', pids: 64, memory: '256m', isInteractive: true },
+    ...{ options: [`--volume=${tree}:/checkout:ro`], entrypoint: 'python3', args: ['-'] },
+  });
 }
