@@ -3,33 +3,48 @@ import Handlebars from 'handlebars';
 /** The one helper a kind of file may write values with. */
 export type ValueHelper = 'yaml' | 'ini';
 
-/** A checked template of one file. `source` is its text, for whoever compares the result with it. */
+/** A checked template of one file. `source` is its text and that of its partials, for whoever compares the result with it. */
 export interface TemplateText {
   readonly source: string;
   /** @throws Error when a variable is unknown or a value cannot be written safely. */
   render(view: object): string;
 }
 
+/** The texts that templates share, by name. */
+export type Partials = ReadonlyMap<string, string>;
+
 const BLOCKS = new Set(['if', 'unless', 'each']);
+const NONE: Partials = new Map();
 
 /**
  * Compiles one template file. A value can only be written as `{{yaml x}}` or `{{ini x}}`, so no value, whatever it
  * holds, can become syntax: a raw `{{x}}` is refused here, long before anything is sold with it.
+ * @param partials what `{{> name}}` may stand for
  * @throws Error naming the line of whatever the small language does not have.
  */
-export function compileTemplate(source: string, helper: ValueHelper): TemplateText {
+export function compileTemplate(
+  source: string,
+  helper: ValueHelper,
+  partials: Partials = NONE,
+): TemplateText {
   // Handlebars also takes a syntax tree in place of text, which has been a way to run code.
   if (typeof source !== 'string') throw new TypeError('a template is text');
   const handlebars = Handlebars.create();
   handlebars.registerHelper(helper, helper === 'yaml' ? yaml : ini);
-  const variables = variablesOf(handlebars.parse(source), helper);
+  const program = handlebars.parse(source);
+  const used = partialsIn(program, partials);
+  const variables = variablesOf(program, helper, [], used);
+  for (const [name, text] of used) {
+    handlebars.registerPartial(name, text);
+    variables.push(...variablesOfPartial(name, text, helper));
+  }
   const template = handlebars.compile(source, {
     noEscape: true, // HTML escaping would corrupt values; the helpers escape for YAML and ini
     knownHelpersOnly: true,
     knownHelpers: { [helper]: true },
   });
   return {
-    source,
+    source: [source, ...used.values()].join('\n'),
     render: (view) => {
       // Handlebars renders a missing variable as nothing: an empty db_name would open every database.
       for (const name of variables)
@@ -83,14 +98,45 @@ function isIn(value: unknown, [first, ...rest]: readonly string[]): boolean {
   return isIn((value as Record<string, unknown>)[first], rest);
 }
 
+/** The partials that a file names outside of its blocks, with nothing handed to them. */
+function partialsIn(program: hbs.AST.Program, partials: Partials): Partials {
+  const used = new Map<string, string>();
+  for (const statement of program.body) {
+    const name = partialName(statement);
+    const text = partials.get(name);
+    if (text !== undefined) used.set(name, text);
+  }
+  return used;
+}
+
+/** '' for whatever is no `{{> name}}`. */
+function partialName(statement: hbs.AST.Statement): string {
+  if (statement.type !== 'PartialStatement') return '';
+  const { hash, name, params } = statement as hbs.AST.PartialStatement;
+  return name.type === 'PathExpression' && params.length === 0 && !hash?.pairs.length
+    ? (name as hbs.AST.PathExpression).original
+    : '';
+}
+
+/** A partial uses no other one. */
+function variablesOfPartial(name: string, text: string, helper: ValueHelper): string[] {
+  try {
+    return variablesOf(Handlebars.parse(text), helper);
+  } catch (error) {
+    throw new Error(`{{> ${name}}}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 /** The variables a program uses, those that a block names for itself left out. Refuses all but the small language. */
 function variablesOf(
   program: hbs.AST.Program | undefined,
   helper: ValueHelper,
   ownNames: readonly string[] = [],
+  partials: Partials = NONE,
 ): string[] {
   return (program?.body ?? []).flatMap((statement) => {
     if (statement.type === 'ContentStatement' || statement.type === 'CommentStatement') return [];
+    if (partials.has(partialName(statement))) return [];
     const isBlock = statement.type === 'BlockStatement';
     if (!isBlock && statement.type !== 'MustacheStatement') return refuse(statement, helper);
     const call = statement as hbs.AST.MustacheStatement | hbs.AST.BlockStatement;
@@ -123,6 +169,6 @@ function variableOf(
 
 function refuse(node: hbs.AST.Node, helper: ValueHelper): never {
   throw new Error(
-    `line ${node.loc.start.line}: only {{${helper} variable}}, {{#if}}, {{#unless}}, {{#each}} and comments may be used`,
+    `line ${node.loc.start.line}: only {{${helper} variable}}, {{#if}}, {{#unless}}, {{#each}}, comments and, outside of these, {{> a partial}} may be used`,
   );
 }

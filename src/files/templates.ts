@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { TerminalError } from '../errors.ts';
 import { type RenderInput, renderInstance, type Template } from './render.ts';
-import { compileTemplate, type ValueHelper } from './template-language.ts';
+import { compileTemplate, type Partials, type ValueHelper } from './template-language.ts';
 
 /** The template an instance has whose plan names none. */
 const DEFAULT_CODE = 'odoo';
@@ -60,28 +60,44 @@ export class Templates {
   }
 }
 
-/** Reads every folder in `folder`, compiles it and tries it on a made-up instance. */
+/** What a file in the templates' folder is called that templates share: its name, and the language it is for. */
+const PARTIAL = /^([a-z][a-z0-9-]*)\.(yml|conf)\.hbs$/;
+
+/** Reads every folder in `folder`, compiles it and tries it on a made-up instance. The files beside the folders are partials. */
 export async function loadTemplates(folder: string): Promise<Templates> {
   const entries = await readdir(folder, { withFileTypes: true });
   const codes = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  const partials = { yaml: new Map<string, string>(), ini: new Map<string, string>() };
+  for (const { name: file } of entries) {
+    const [, name, language] = PARTIAL.exec(file) ?? [];
+    if (name !== undefined)
+      partials[language === 'yml' ? 'yaml' : 'ini'].set(
+        name,
+        await readFile(join(folder, file), 'utf8'),
+      );
+  }
   const all: Template[] = [];
   const broken = new Map<string, TerminalError>();
   for (const code of codes.sort())
     try {
-      all.push(await loadTemplate(folder, code));
+      all.push(await loadTemplate(folder, code, partials));
     } catch (error) {
       broken.set(code, asTerminal(code, error));
     }
   return new Templates(all, broken);
 }
 
-async function loadTemplate(folder: string, code: string): Promise<Template> {
+async function loadTemplate(
+  folder: string,
+  code: string,
+  partials: Readonly<Record<ValueHelper, Partials>>,
+): Promise<Template> {
   if (!/^[a-z][a-z0-9-]*$/.test(code)) throw new Error('expected a folder name like "odoo-19"');
   const file = (name: string) => readFile(join(folder, code, name), 'utf8');
   const compiled = async (name: string, helper: ValueHelper) => {
     const source = await file(name);
     try {
-      return compileTemplate(source, helper);
+      return compileTemplate(source, helper, partials[helper]);
     } catch (error) {
       throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
     }
