@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { showsLogin } from '../src/engine/readiness-probe.ts';
 import type { OdooRpc } from './odoo-rpc.ts';
 import type { Say } from './progress.ts';
 
@@ -86,7 +87,7 @@ export class DemoSale {
       if (sentence !== '' && sentence !== said) say(sentence);
       said = sentence;
       if (instance?.state === 'error') throw new Error(`The instance failed: ${sentence}`);
-      if (instance?.state === 'running' && (await shows(`${instance.instance_url}/web/login`))) {
+      if (instance?.state === 'running' && (await showsLogin(`${instance.instance_url}`))) {
         return instance;
       }
       await sleep(100);
@@ -136,11 +137,4 @@ export class DemoSale {
     const [known] = await this.#odoo.read<{ id: number }>('res.partner', domain, ['id']);
     return known?.id ?? this.#odoo.create('res.partner', CUSTOMER);
   }
-}
-
-async function shows(url: string): Promise<boolean> {
-  return fetch(url, { signal: AbortSignal.timeout(5000) }).then(
-    (response) => response.status === 200,
-    () => false,
-  );
 }
