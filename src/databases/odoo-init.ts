@@ -1,7 +1,7 @@
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { containersRemove } from '../docker/commands.ts';
-import type { DockerCli } from '../docker/docker-cli.ts';
+import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { odooOnce } from '../docker/odoo-once.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import { type Checkout, mountOf, mountsOf } from '../repositories/checkout-layout.ts';
@@ -154,8 +154,4 @@ function addonsPath({ checkouts }: OdooInitRun): string[] {
   const mounts = checkouts.map((checkout, index) => mountOf(checkout, index + 1));
   const folders = mounts.flatMap(({ addonsFolders }) => addonsFolders);
   return folders.length > 0 ? [`addons_path = ${folders.join(',')}`] : [];
-}
-
-function ignoreFailure(error: unknown): void {
-  if (!(error instanceof CommandError)) throw error;
 }

@@ -2,8 +2,8 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Command } from '../host/exec.ts';
-import { type ExecOptions, exec } from '../host/exec.ts';
+import { CommandError } from '../errors.ts';
+import { type Command, type ExecOptions, exec } from '../host/exec.ts';
 
 /** Runs one command of Docker's own program against the configured daemon. @returns its stdout. @throws CommandError */
 export type DockerCli = (command: Command, options?: Omit<ExecOptions, 'env'>) => Promise<string>;
@@ -14,6 +14,11 @@ export function dockerCli(socket: string): DockerCli {
   const compose = composeProgram();
   return async (command, options = {}) =>
     exec(composeByItself(command, await compose), { ...options, env });
+}
+
+/** For `catch`: it does not matter that the command failed. */
+export function ignoreFailure(error: unknown): void {
+  if (!(error instanceof CommandError)) throw error;
 }
 
 /** What Docker's program needs to know: HOME is where it finds its plugins and the operator's registry login. */

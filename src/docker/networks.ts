@@ -1,7 +1,6 @@
-import { CommandError } from '../errors.ts';
 import { networkCreate, networkRemove } from './commands.ts';
 import type { DockerApi } from './docker-api.ts';
-import type { DockerCli } from './docker-cli.ts';
+import { type DockerCli, ignoreFailure } from './docker-cli.ts';
 
 /** The networks that instances share, some hundred each: Docker has addresses for about thirty networks in all. */
 export class Networks {
@@ -33,9 +32,7 @@ export class Networks {
     await this.#aloneWith(name, async () => {
       // Somebody else's container may be on it: then Docker refuses, and that is as it should be.
       if (!(await isWanted()) && (await this.#api.network(name))?.containers === 0)
-        await this.#docker(networkRemove(name)).catch((error) => {
-          if (!(error instanceof CommandError)) throw error;
-        });
+        await this.#docker(networkRemove(name)).catch(ignoreFailure);
     });
   }
 

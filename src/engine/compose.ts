@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { compileCheckout, composeUp, containerLogs, containersRemove } from '../docker/commands.ts';
 import type { Container, DockerApi } from '../docker/docker-api.ts';
-import type { DockerCli } from '../docker/docker-cli.ts';
+import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { removeStaleHelpers } from '../docker/helpers.ts';
 import type { Images } from '../docker/images.ts';
 import { LABELS } from '../docker/labels.ts';
@@ -503,8 +503,4 @@ function commitsOf({ repositories }: Pick<DesiredInstance, 'repositories'>): str
 
 function withoutPackages({ url }: Repository, packages: readonly string[]): string {
   return `Modules of ${url} need Python packages that the image does not have: ${packages.join(', ')}. They cannot be installed.`;
-}
-
-function ignoreFailure(error: unknown): void {
-  if (!(error instanceof CommandError)) throw error;
 }

@@ -1,10 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { containersRemove, type ImageUser } from '../docker/commands.ts';
-import type { DockerCli } from '../docker/docker-cli.ts';
+import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { type HardenedRun, hardenedRun } from '../docker/helpers.ts';
-import { CommandError } from '../errors.ts';
-import type { Command } from '../host/exec.ts';
-import { exec } from '../host/exec.ts';
+import { type Command, exec } from '../host/exec.ts';
 
 /** How long Postgres may take to write all it has to its files and end, in seconds. */
 const STOP_SECONDS = 120;
@@ -92,8 +90,4 @@ function container(install: string, run: ScratchPostgresRun) {
       `--volume=${run.socketDir}:/var/run/postgresql`,
     ],
   } as const satisfies HardenedRun;
-}
-
-function ignoreFailure(error: unknown): void {
-  if (!(error instanceof CommandError)) throw error;
 }
