@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { link, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { foreignData } from '../errors.ts';
+import { createFile, makeDirectory, readIfThere, replaceFile, unless } from '../host/files.ts';
 import type { DesiredInstance, MarkedInstance, Owner } from '../instance/types.ts';
 import { instanceDirectory, instancePaths } from './instance-paths.ts';
 
@@ -60,7 +60,7 @@ export class DirectoryMarks {
   async renew(desired: DesiredInstance): Promise<void> {
     const { mark } = this.#paths(desired.id);
     const text = this.#textFor(desired);
-    if ((await this.#text(desired.id)) !== text) await rename(await draftOf(mark, text), mark);
+    if ((await this.#text(desired.id)) !== text) await replaceFile(mark, text);
   }
 
   /** What the mark of a directory says; null when there is none that can be read. */
@@ -83,16 +83,12 @@ export class DirectoryMarks {
     return instancePaths(instanceDirectory(this.#dataDir, id));
   }
 
-  /** Of two at once the first stays, as link() never replaces; the second finds out whose it is. */
+  /** Of two at once the first stays; the second finds out whose it is. */
   async #write(desired: DesiredInstance): Promise<void> {
     const { directory, mark } = this.#paths(desired.id);
     await mkdir(this.#root, { recursive: true, mode: 0o700 });
-    await mkdir(directory, { mode: 0o700 }).catch(unless('EEXIST'));
-    // Following a link would mark somebody's directory elsewhere.
-    if (!(await lstat(directory)).isDirectory()) throw new Error(`${directory} is not a directory`);
-    const draft = await draftOf(mark, this.#textFor(desired));
-    await link(draft, mark).catch(unless('EEXIST'));
-    await rm(draft);
+    await makeDirectory(directory, 0o700);
+    await createFile(mark, this.#textFor(desired));
     if ((await this.ownerOf(desired)) !== 'own') throw foreignData('directory');
   }
 
@@ -107,7 +103,7 @@ export class DirectoryMarks {
   }
 
   async #text(id: number): Promise<string | null> {
-    return readFile(this.#paths(id).mark, 'utf8').catch(unless('ENOENT', null));
+    return readIfThere(this.#paths(id).mark);
   }
 
   #parse(text: string): MarkedInstance | null {
@@ -118,23 +114,4 @@ export class DirectoryMarks {
       return null; // damaged: nobody can tell whose it is
     }
   }
-}
-
-async function draftOf(path: string, text: string): Promise<string> {
-  const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  const file = await open(draft, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  return draft;
-}
-
-function unless<T = void>(code: string, value?: T) {
-  return (error: NodeJS.ErrnoException): T => {
-    if (error.code === code) return value as T;
-    throw error;
-  };
 }

@@ -1,22 +1,11 @@
-import { randomBytes } from 'node:crypto';
-import {
-  chmod,
-  chown,
-  link,
-  lstat,
-  mkdir,
-  open,
-  opendir,
-  readFile,
-  rename,
-  rm,
-} from 'node:fs/promises';
+import { chown, lstat, mkdir, opendir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import type { ImageUser } from '../docker/commands.ts';
 import { LABELS } from '../docker/labels.ts';
 import { filesMissing } from '../errors.ts';
+import { createFile, makeDirectory, readIfThere, replaceFile } from '../host/files.ts';
 import { hashRandomSecret, randomSecret } from '../host/password-hash.ts';
 import { removeTree } from '../host/remove-tree.ts';
 import type { ObservedInstance } from '../instance/types.ts';
@@ -151,17 +140,17 @@ export class InstanceDirs {
   /** Writes both files. The Compose file comes last: its digest says that both are there. */
   async write(id: number, files: Rendered, odoo: ImageUser): Promise<void> {
     const { conf, compose } = this.paths(id);
-    await writeAtomically(conf, files.conf, odoo);
-    await writeAtomically(compose, files.compose);
+    await replaceFile(conf, files.conf, odoo);
+    await replaceFile(compose, files.compose);
   }
 
   /** Which commits' modules the instance's Apps list shows; '' while none. */
   async appsList(id: number): Promise<string> {
-    return (await read(this.paths(id).appsList)) ?? '';
+    return (await readIfThere(this.paths(id).appsList)) ?? '';
   }
 
   async writeAppsList(id: number, commits: string): Promise<void> {
-    await writeAtomically(this.paths(id).appsList, commits);
+    await replaceFile(this.paths(id).appsList, commits);
   }
 
   async exists(id: number): Promise<boolean> {
@@ -178,7 +167,7 @@ export class InstanceDirs {
 
   /** The id (`sha256:…`) of the image that the written Compose file names; null when there is none. */
   async imageId(id: number): Promise<string | null> {
-    const text = await read(this.paths(id).compose);
+    const text = await readIfThere(this.paths(id).compose);
     const image = text === null ? undefined : odooIn(text)?.image;
     return image !== undefined && /^sha256:[0-9a-f]{64}$/.test(image) ? image : null;
   }
@@ -190,7 +179,7 @@ export class InstanceDirs {
   async filesState(id: number, digest: string, isUp: boolean): Promise<ObservedInstance['files']> {
     const { conf, compose, sessions } = this.paths(id);
     if (!(await isThere(sessions))) return 'absent';
-    const [text] = await Promise.all([read(compose), read(conf)]).then((texts) =>
+    const [text] = await Promise.all([readIfThere(compose), readIfThere(conf)]).then((texts) =>
       texts.includes(null) ? [null] : texts,
     );
     if (text === null || text === undefined) return 'absent';
@@ -241,16 +230,8 @@ function isGone({ code }: NodeJS.ErrnoException): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
-async function makeDirectory(path: string, mode: number, owner?: ImageUser): Promise<void> {
-  await mkdir(path, { mode }).catch(unless('EEXIST'));
-  // Following a link would hand somebody a directory elsewhere.
-  if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is not a directory`);
-  if (owner) await chown(path, owner.uid, owner.gid);
-  await chmod(path, mode);
-}
-
 async function readSecret(path: string): Promise<string> {
-  const known = await read(path);
+  const known = await readIfThere(path);
   if (known === null) throw filesMissing();
   return registerSecret(known);
 }
@@ -260,46 +241,8 @@ async function secret(
   path: string,
   make: () => string | Promise<string> = randomSecret,
 ): Promise<string> {
-  const known = await read(path);
+  const known = await readIfThere(path);
   if (known !== null) return registerSecret(known);
-  const draft = await writeBeside(path, await make());
-  // Unlike rename, link never replaces: of two, the first stays.
-  await link(draft, path).catch(unless('EEXIST'));
-  await rm(draft);
+  await createFile(path, await make());
   return registerSecret(await readFile(path, 'utf8'));
-}
-
-/** Readers see the old file or the whole new one, after a power cut too. */
-async function writeAtomically(path: string, text: string, owner?: ImageUser): Promise<void> {
-  await rename(await writeBeside(path, text, owner), path);
-}
-
-async function writeBeside(path: string, text: string, owner?: ImageUser): Promise<string> {
-  const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  const file = await open(draft, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    if (owner) await file.chown(owner.uid, owner.gid);
-    await file.sync();
-  } catch (error) {
-    // On a full disk each attempt would leave one more behind.
-    await rm(draft, { force: true });
-    throw error;
-  } finally {
-    await file.close();
-  }
-  return draft;
-}
-
-async function read(path: string): Promise<string | null> {
-  return readFile(path, 'utf8').catch((error) => {
-    if (error.code === 'ENOENT') return null;
-    throw error;
-  });
-}
-
-function unless(code: string) {
-  return (error: NodeJS.ErrnoException) => {
-    if (error.code !== code) throw error;
-  };
 }

@@ -1,12 +1,9 @@
 import { constants } from 'node:fs';
 import { chmod, chown, copyFile, mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Owner, unless } from './files.ts';
 
-/** The user and group that the copy belongs to, as numbers. */
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
+export type { Owner } from './files.ts';
 
 /**
  * Copies a folder, by reference where the file system can, and gives the copy to `owner`. A folder that is not there is an
@@ -17,10 +14,7 @@ export interface Owner {
  */
 export async function copyTree(from: string, to: string, owner: Owner): Promise<void> {
   await mkdir(to, { recursive: true });
-  const entries = await readdir(from, { withFileTypes: true }).catch((error) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
+  const entries = await readdir(from, { withFileTypes: true }).catch(unless('ENOENT', []));
   const copies = entries.map(async (entry) => {
     const target = join(to, entry.name);
     if (entry.isDirectory()) return copyTree(join(from, entry.name), target, owner);
