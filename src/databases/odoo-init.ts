@@ -4,7 +4,7 @@ import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { odooOnce } from '../docker/odoo-once.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
-import { type Checkout, mountOf, mountsOf } from '../repositories/checkout-layout.ts';
+import { type Checkout, mountsOf } from '../repositories/checkout-layout.ts';
 
 /** A template of many modules takes some minutes on a small machine. */
 const TIMEOUT = 30 * 60_000;
@@ -151,7 +151,6 @@ async function writeConf(conf: string, run: OdooInitRun): Promise<void> {
 
 /** Beside its own addons, which Odoo always has. */
 function addonsPath({ checkouts }: OdooInitRun): string[] {
-  const mounts = checkouts.map((checkout, index) => mountOf(checkout, index + 1));
-  const folders = mounts.flatMap(({ addonsFolders }) => addonsFolders);
+  const folders = mountsOf(checkouts).flatMap(({ addonsFolders }) => addonsFolders);
   return folders.length > 0 ? [`addons_path = ${folders.join(',')}`] : [];
 }

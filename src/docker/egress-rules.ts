@@ -1,4 +1,5 @@
 import { isIP, isIPv4 } from 'node:net';
+import { PRIVATE_NETWORKS } from '../host/private-networks.ts';
 
 /** Where instances may go though it is not the internet: an address or a network, and one TCP port or all of everything. */
 export interface AllowedTarget {
@@ -20,19 +21,8 @@ export function parseAllowedTarget(text: string): AllowedTarget | null {
   return port !== null && (port < 1 || port > 65_535) ? null : { network, port };
 }
 
-/** What is not the internet: this host, private, link-local and shared networks, multicast (RFC 6890; 169.254.169.254 has a cloud's secrets). */
-const NOT_PUBLIC_4 = [
-  ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16'],
-  ...['172.16.0.0/12', '192.0.0.0/24', '192.168.0.0/16', '198.18.0.0/15', '224.0.0.0/3'],
-];
-const NOT_PUBLIC_6 = [
-  '::/127',
-  '::ffff:0:0/96',
-  '64:ff9b::/96',
-  'fc00::/7',
-  'fe80::/10',
-  'ff00::/8',
-];
+/** Written as IPv6, an IPv4 address is none that a host on the internet has. */
+const MAPPED_IPV4 = '::ffff:0:0/96';
 
 /** Before Docker's own chains, whichever backend of iptables it uses: what is dropped in one table no other brings back. */
 const PRIORITY = -10;
@@ -78,8 +68,8 @@ export function egressScript({ table, bridges, resolvers, allow }: EgressRules):
       'ct state established,related accept',
       ...dns,
       ...allowed,
-      `ip daddr { ${NOT_PUBLIC_4.join(', ')} } drop`,
-      `ip6 daddr { ${NOT_PUBLIC_6.join(', ')} } drop`,
+      `ip daddr { ${PRIVATE_NETWORKS.ipv4.join(', ')} } drop`,
+      `ip6 daddr { ${[...PRIVATE_NETWORKS.ipv6, MAPPED_IPV4].join(', ')} } drop`,
       // Mail leaves by a mail server that asks for a password (587, 465), not straight to everybody's.
       'tcp dport 25 drop',
     ]),

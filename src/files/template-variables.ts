@@ -1,5 +1,5 @@
 import { databaseName, projectName } from '../instance/name.ts';
-import { mountOf } from '../repositories/checkout-layout.ts';
+import { mountsOf } from '../repositories/checkout-layout.ts';
 import { instancePaths } from './instance-paths.ts';
 import type { RenderInput, Template } from './render.ts';
 
@@ -15,7 +15,7 @@ export function templateVariables(template: Template, input: RenderInput, digest
   const project = projectName(input.install, input.instance);
   const database = databaseName(input.install, input.instance);
   const memoryMb = input.memoryMb || template.memoryMb;
-  const mounts = input.checkouts.map((checkout, index) => mountOf(checkout, index + 1));
+  const mounts = mountsOf(input.checkouts);
   return {
     install: input.install,
     instance: String(input.instance),
