@@ -9,7 +9,7 @@ import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Disk } from '../host/disk.ts';
 import { exec } from '../host/exec.ts';
 import { listFiles } from '../host/file-list.ts';
-import { removeTree } from '../host/remove-tree.ts';
+import { removeTree } from '../host/trees.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import type { Archives } from '../interfaces.ts';

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ConfigError, foreignData, RetryableError, TerminalError } from '../errors.ts';
-import { copyTree, type Owner as FileOwner } from '../host/copy-tree.ts';
+import { copyTree, type Owner as FileOwner } from '../host/trees.ts';
 import { effectiveState } from '../instance/decide.ts';
 import { databaseName, instanceOfDatabase } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Owner, Plan } from '../instance/types.ts';

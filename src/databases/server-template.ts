@@ -11,8 +11,8 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { copyTree, type Owner } from '../host/copy-tree.ts';
 import { randomSecret } from '../host/password-hash.ts';
+import { copyTree, type Owner } from '../host/trees.ts';
 import { templateDatabaseName } from '../instance/name.ts';
 import { Cluster } from '../postgres/cluster.ts';
 import { ClonePool } from './clone-pool.ts';

@@ -7,7 +7,7 @@ import { LABELS } from '../docker/labels.ts';
 import { filesMissing } from '../errors.ts';
 import { createFile, makeDirectory, readIfThere, replaceFile } from '../host/files.ts';
 import { hashRandomSecret, randomSecret } from '../host/password-hash.ts';
-import { removeTree } from '../host/remove-tree.ts';
+import { removeTree } from '../host/trees.ts';
 import type { ObservedInstance } from '../instance/types.ts';
 import { registerSecret } from '../log.ts';
 import { type InstancePaths, instanceDirectory, instancePaths } from './instance-paths.ts';

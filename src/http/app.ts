@@ -8,8 +8,7 @@ import express, {
 import { z } from 'zod';
 import type { Key } from '../instance/types.ts';
 import type { Logger } from '../log.ts';
-import { RateLimit } from './rate-limit.ts';
-import { RecentlySeen } from './recently-seen.ts';
+import { RateLimit, RecentlySeen } from './limits.ts';
 import type { Verify } from './signature.ts';
 
 const LARGEST_BODY = 256 * 1024;
