@@ -75,7 +75,7 @@ export class DemoSale {
 
   /**
    * Waits until the instance sold by an invoice answers its own login page.
-   * @param say told each new sentence about what is going on
+   * @param say receives each new sentence about the progress
    * @throws Error with the manager's own sentence when the instance fails, or after `seconds`
    */
   async usable(invoice: number, say: Say, seconds = 300): Promise<SoldInstance> {
@@ -115,7 +115,7 @@ export class DemoSale {
       [['code', '=', 'odoo']],
       ['id'],
     );
-    if (!template) throw new Error('The sidecar has not told the manager about its templates.');
+    if (!template) throw new Error('The sidecar has not reported its templates to the manager.');
     return this.#odoo.create('product.product', {
       name: this.#sold.name,
       microsaas_modules: this.#sold.modules,
@@ -125,7 +125,7 @@ export class DemoSale {
       es_plan_microsaas: true,
       duracion_suscripcion: 'monthly',
       microsaas_provision: 'automatic',
-      // What the template gives anyway; said here, the shop shows it.
+      // The template's default anyway; set here, the shop shows it.
       microsaas_memory_mb: 1024,
       microsaas_cpus: 1,
       plantilla_id: template.id,

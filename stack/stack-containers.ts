@@ -62,7 +62,7 @@ export class StackContainers {
     return run('docker', ['logs', '--since', since, '--', container], { both: true });
   }
 
-  /** The network the sidecar listens on for the manager; made beforehand, its gateway is told to both. */
+  /** The network the sidecar listens on for the manager; made beforehand, since both need its gateway's address. */
   async ensureNetwork(): Promise<void> {
     if (await succeeds('docker', ['network', 'inspect', '--', this.network])) return;
     const install = ['--label', `${LABELS.install}=${this.#install}`];

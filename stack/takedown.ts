@@ -43,7 +43,7 @@ async function list(args: string[], format: string): Promise<string[]> {
   return text.split('\n').filter((line) => line !== '');
 }
 
-/** Containers leave files of other users behind, customers' also ones too deep for Node: what this may not remove, `rm` as root in a container does. */
+/** Containers leave files of other users behind, and customers paths too long for Node: `rm` as root in a container removes these. */
 async function removeFolder(dir: string): Promise<boolean> {
   if ((await readdir(dir).catch(() => undefined)) === undefined) return false;
   try {

@@ -9,7 +9,7 @@ export interface ImageUser {
   readonly gid: number;
 }
 
-/** Makes the containers of `services`, all when none is given, be what the file says. Does not wait until they answer. */
+/** Makes the containers of `services` (all when none is given) match the file. Does not wait until they answer. */
 export function composeUp(
   project: string,
   file: string,
@@ -19,7 +19,7 @@ export function composeUp(
   return [...compose(project, file), ...up, '--', ...services];
 }
 
-/** A network whose members reach the outside but not each other. */
+/** A network whose containers reach the outside but not each other. */
 export function networkCreate(install: string, name: string): Command {
   return [
     ...['docker', 'network', 'create', '--driver', 'bridge'],
@@ -39,7 +39,7 @@ export function containersRemove(names: readonly string[]): Command {
   return ['docker', 'rm', '--force', '--', ...names];
 }
 
-/** Runs `nft` on the host's network: with the right to change its rules, and no other. A script comes by standard input. */
+/** Runs `nft` on the host's network: with the right to change its rules, and no other. A script is read from standard input. */
 export function nft(install: string, image: string, args: readonly string[]): Command {
   return hardenedRun({
     ...{ install, kind: 'firewall', image, network: 'host', pids: 16, memory: '128m' },
@@ -68,9 +68,9 @@ export function imageUser(install: string, image: string): Command {
 }
 
 /** Reads `uid=100(odoo) gid=101(odoo) …`. @throws TypeError on anything else. */
-export function parseImageUser(said: string): ImageUser {
-  const [, uid, gid] = /^uid=(\d+)\S* gid=(\d+)/.exec(said) ?? [];
-  if (uid === undefined || gid === undefined) throw new TypeError(`not an answer of id: ${said}`);
+export function parseImageUser(output: string): ImageUser {
+  const [, uid, gid] = /^uid=(\d+)\S* gid=(\d+)/.exec(output) ?? [];
+  if (uid === undefined || gid === undefined) throw new TypeError(`not an answer of id: ${output}`);
   return { uid: Number(uid), gid: Number(gid) };
 }
 
@@ -78,8 +78,8 @@ export function parseImageUser(said: string): ImageUser {
 const COMPILE_SECONDS = 120;
 
 /**
- * Compiles a checkout's Python for all who mount it read-only. The tree never changes, so that nobody need compare it with
- * its sources again. Nothing in it is run. Ends with 1 when a file is not valid Python; the others are compiled.
+ * Compiles a checkout's Python for all who mount it read-only. The tree never changes, so the compiled files are never compared
+ * with their sources (`unchecked-hash`). Nothing in it is run. Ends with 1 when a file is not valid Python; the others are compiled.
  */
 export function compileCheckout(install: string, image: string, tree: string): Command {
   const compile = ['-m', 'compileall', '-q', '-f', '--invalidation-mode', 'unchecked-hash'];

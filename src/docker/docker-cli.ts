@@ -21,15 +21,15 @@ export function ignoreFailure(error: unknown): void {
   if (!(error instanceof CommandError)) throw error;
 }
 
-/** What Docker's program needs to know: HOME is where it finds its plugins and the operator's registry login. */
+/** The environment of Docker's program: in HOME it finds its plugins and the operator's registry login. */
 export function dockerEnvironment(socket: string): Readonly<Record<string, string>> {
   return { HOME: homedir(), DOCKER_HOST: `unix://${socket}` };
 }
 
 /**
- * A command of Compose for Compose's own program: through Docker's it takes 0.05 s longer, since that starts it twice, once to ask
- * what it is.
- * @param program null: nobody knows where it is, so Docker has to find it
+ * Turns a Compose command into one of Compose's own program: through Docker's it takes 0.05 s longer, which starts the plugin twice,
+ * once to ask what it is.
+ * @param program null: it was not found, so Docker has to find it
  */
 export function composeByItself(command: Command, program: string | null): Command {
   const [docker, subcommand, ...rest] = command;

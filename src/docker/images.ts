@@ -5,7 +5,7 @@ import type { DockerCli } from './docker-cli.ts';
 
 const PULL_TIMEOUT = 15 * 60_000;
 
-/** The images that instances are made of. */
+/** The images of instances. */
 export class Images {
   readonly #install: string;
   readonly #api: DockerApi;
@@ -30,7 +30,7 @@ export class Images {
     return user;
   }
 
-  /** The id of an image, pulled when it is not here. @throws RetryableError('StartFailed') when it cannot be had */
+  /** The id of an image, pulled when it is not here. @throws RetryableError('StartFailed') when it cannot be pulled */
   async id(image: string): Promise<string> {
     const local = await this.#api.imageId(image);
     if (local) return local;

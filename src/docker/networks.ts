@@ -7,7 +7,7 @@ export class Networks {
   readonly #install: string;
   readonly #api: DockerApi;
   readonly #docker: DockerCli;
-  /** The last that was done to each, by name: Docker would create two networks of the same name. */
+  /** The last operation on each, by name, so that they run one after the other: Docker would create two networks of the same name. */
   readonly #last = new Map<string, Promise<void>>();
 
   constructor(install: string, api: DockerApi, docker: DockerCli) {
@@ -25,12 +25,12 @@ export class Networks {
   }
 
   /**
-   * Removes a network that nobody is on.
-   * @param isWanted says so of one whose members are stopped: they keep their place, which the network itself does not show
+   * Removes a network without containers.
+   * @param isWanted whether stopped containers belong to it, which Docker does not list
    */
   async removeUnless(name: string, isWanted: () => Promise<boolean>): Promise<void> {
     await this.#aloneWith(name, async () => {
-      // Somebody else's container may be on it: then Docker refuses, and that is as it should be.
+      // A container that is not ours may be on it: then Docker refuses, rightly.
       if (!(await isWanted()) && (await this.#api.network(name))?.containers === 0)
         await this.#docker(networkRemove(name)).catch(ignoreFailure);
     });

@@ -39,7 +39,7 @@ export function odooOnce(
       `--volume=${conf}:/etc/odoo/odoo.conf:ro`,
       `--volume=${socketDir}:/run/postgresql:ro`,
       ...(filestoreDir ? [`--volume=${filestoreDir}:/var/lib/odoo/filestore`] : []),
-      // Where the image declares a volume, and so that the mounts below it have a place.
+      // The image declares a volume here, and the mounts below need a folder.
       ...(addons.length > 0 ? ['--tmpfs=/mnt/extra-addons:mode=0555,size=64k'] : []),
       ...addons.map(({ path, target }) => `--volume=${path}:${target}:ro`),
     ],
@@ -47,7 +47,7 @@ export function odooOnce(
     args: [
       ...subcommand,
       ...['--config=/etc/odoo/odoo.conf', `--database=${database}`, '--no-http'],
-      // Its thousands of other lines would push the error out of what is kept.
+      // Thousands of other lines would push the error out of the part of stderr that is kept.
       ...['--log-level=warn', ...options],
     ],
   });

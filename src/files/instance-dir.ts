@@ -13,7 +13,7 @@ import { registerSecret } from '../log.ts';
 import { type InstancePaths, instanceDirectory, instancePaths } from './instance-paths.ts';
 import { areSameButLimits, type Rendered } from './render.ts';
 
-/** What is made up once for an instance and never leaves its 0600 files but for odoo.conf and the databases. */
+/** The secrets generated once for an instance. They leave their 0600 files only for odoo.conf and the databases. */
 export interface InstanceSecrets {
   /** Of the customer's administrator in Odoo. */
   readonly adminPassword: string;
@@ -34,12 +34,12 @@ const SECRET_FILES = [
   'postgres-password',
 ];
 
-/** What an instance's users are, and whether it has data yet. */
+/** The users an instance's containers run as, and whether it has data yet. */
 export interface Preparation {
   readonly odoo: ImageUser;
   /** null when the instance uses the host's Postgres. */
   readonly postgres: ImageUser | null;
-  /** It has never run: its data may be made. Otherwise a folder of data that is missing stays so. */
+  /** It has never run: its data may be created. Otherwise a missing folder of data stays missing. */
   readonly isNew: boolean;
 }
 
@@ -48,7 +48,7 @@ export class InstanceDirs {
   readonly #dataDir: string;
   readonly #newAdminPassword: () => string;
 
-  /** @param newAdminPassword makes up the password of a new instance's administrator */
+  /** @param newAdminPassword generates the password of a new instance's administrator */
   constructor(dataDir: string, newAdminPassword = randomSecret) {
     this.#dataDir = dataDir;
     this.#newAdminPassword = newAdminPassword;
@@ -71,13 +71,13 @@ export class InstanceDirs {
     await makeDirectory(paths.etc, 0o700);
     await makeDirectory(paths.sessions, 0o700, odoo);
     if (postgres === null) return;
-    // Open to Odoo's user, who differs; nobody else gets through the instance's directory.
+    // Readable for Odoo's user, who is another one; nobody else passes the instance's directory.
     await makeDirectory(paths.socket, 0o755, postgres);
     await chown(paths.postgresPassword, postgres.uid, postgres.gid);
   }
 
   /**
-   * Whether all is there that an instance has only once. Its configuration and its sessions are not among it.
+   * Whether the data that cannot be made again is there. Configuration and sessions are not part of it.
    * @param database its database's name, which its folder in the filestore has too
    * @param hasOwnPostgres its database's files lie here as well
    */
@@ -137,7 +137,7 @@ export class InstanceDirs {
     return { ...masters, adminPassword, dbPassword, postgresPassword: ofPostgres };
   }
 
-  /** Writes both files. The Compose file comes last: its digest says that both are there. */
+  /** Writes both files. The Compose file comes last: its digest shows that both are there. */
   async write(id: number, files: Rendered, odoo: ImageUser): Promise<void> {
     const { conf, compose } = this.paths(id);
     await replaceFile(conf, files.conf, odoo);
@@ -194,7 +194,7 @@ const serviceSchema = z.object({
   labels: z.record(z.string(), z.string()),
 });
 
-/** Odoo's service in a Compose file, null when it cannot be read there: edited or damaged by hand, it is made again. */
+/** Odoo's service in a Compose file; null when it cannot be parsed: an edited or damaged file is written again. */
 function odooIn(compose: string): z.infer<typeof serviceSchema> | null {
   try {
     return serviceSchema.parse(parse(compose).services.odoo);
@@ -203,7 +203,7 @@ function odooIn(compose: string): z.infer<typeof serviceSchema> | null {
   }
 }
 
-/** @throws whatever else keeps it from being seen: that is no proof that it is gone */
+/** @throws the system's other errors: they do not prove that it is gone */
 async function isThere(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,
@@ -236,7 +236,7 @@ async function readSecret(path: string): Promise<string> {
   return registerSecret(known);
 }
 
-/** Reads a secret, or makes it. Two at once get the same one. */
+/** Reads a secret, or generates it. Two callers at once get the same one. */
 async function secret(
   path: string,
   make: () => string | Promise<string> = randomSecret,

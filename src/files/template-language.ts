@@ -3,7 +3,7 @@ import Handlebars from 'handlebars';
 /** The one helper a kind of file may write values with. */
 export type ValueHelper = 'yaml' | 'ini';
 
-/** A checked template of one file. `source` is its text and that of its partials, for whoever compares the result with it. */
+/** A checked template of one file. `source` is its text and that of its partials, to compare the result with. */
 export interface TemplateText {
   readonly source: string;
   /** @throws Error when a variable is unknown or a value cannot be written safely. */
@@ -98,7 +98,7 @@ function isIn(value: unknown, [first, ...rest]: readonly string[]): boolean {
   return isIn((value as Record<string, unknown>)[first], rest);
 }
 
-/** The partials that a file names outside of its blocks, with nothing handed to them. */
+/** The partials that a file names outside of its blocks, without arguments. */
 function partialsIn(program: hbs.AST.Program, partials: Partials): Partials {
   const used = new Map<string, string>();
   for (const statement of program.body) {

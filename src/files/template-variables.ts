@@ -5,7 +5,7 @@ import type { RenderInput, Template } from './render.ts';
 
 const HTTP_PORT = 8069;
 const GEVENT_PORT = 8072;
-/** Odoo's own defaults. They bound *virtual* memory, so they are a floor; the container's limit is the wall. */
+/** Odoo's own defaults. They bound *virtual* memory, so they are a minimum; the container's limit is what counts. */
 const MEMORY_SOFT_MB = 2048;
 const MEMORY_HARD_MB = 2560;
 
@@ -51,7 +51,7 @@ export function templateVariables(template: Template, input: RenderInput, digest
     workers: input.workers,
     limitMemorySoft: Math.max(memoryMb, MEMORY_SOFT_MB) * 1024 * 1024,
     limitMemoryHard: Math.max(Math.ceil(memoryMb * 1.25), MEMORY_HARD_MB) * 1024 * 1024,
-    // Whoever reaches Odoo without a proxy could forge the headers a proxy sets.
+    // Without a proxy in front of Odoo, a client could forge the headers that a proxy sets.
     proxyMode: /^(127\.|::1$)/.test(input.publishAddress),
   };
 }

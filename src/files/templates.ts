@@ -6,7 +6,7 @@ import { TerminalError } from '../errors.ts';
 import { type RenderInput, renderInstance, type Template } from './render.ts';
 import { compileTemplate, type Partials, type ValueHelper } from './template-language.ts';
 
-/** The template an instance has whose plan names none. */
+/** The template of an instance whose plan names none. */
 const DEFAULT_CODE = 'odoo';
 
 const common = {
@@ -22,7 +22,7 @@ const TEMPLATE_YAML = z.discriminatedUnion('database', [
     ...common,
     database: z.literal('own'),
     postgres_image: z.string().min(1),
-    /** The numbers of the user `postgres` in that image; it is started as her, since root would need capabilities. */
+    /** The numbers of the user `postgres` in that image; the container runs as this user, since root would need capabilities. */
     postgres_uid: z.int().positive(),
     postgres_gid: z.int().positive(),
   }),
@@ -32,7 +32,7 @@ const TEMPLATE_YAML = z.discriminatedUnion('database', [
 export class Templates {
   /** Those that can be used, by code. */
   readonly all: readonly Template[];
-  /** Folders that cannot be used, and why. The others go on. */
+  /** Folders that cannot be used, and why. They do not affect the others. */
   readonly broken: ReadonlyMap<string, TerminalError>;
 
   constructor(all: readonly Template[], broken: ReadonlyMap<string, TerminalError>) {
@@ -124,7 +124,7 @@ async function loadTemplate(
   return template;
 }
 
-/** With everything and with nothing: a template that only fails with workers shall fail here. */
+/** With everything and with nothing: a template that fails only with workers must fail here. */
 function madeUpInputs(templateCode: string): RenderInput[] {
   const bare: RenderInput = {
     install: 'madeup',

@@ -1,4 +1,4 @@
-/** Networks that are not the internet: this host, its neighbours, multicast, and a cloud's own services (RFC 6890; 169.254.169.254 has a cloud's secrets). */
+/** Networks that are not the internet: this host, private networks, multicast (RFC 6890), and what a cloud offers at 169.254.169.254. */
 export const PRIVATE_NETWORKS = {
   ipv4: [
     ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16'],

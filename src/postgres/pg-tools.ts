@@ -3,7 +3,7 @@ import { getgid, getuid } from 'node:process';
 import type { DockerCli } from '../docker/docker-cli.ts';
 import { hardenedRun } from '../docker/helpers.ts';
 
-/** A customer's database may be large. */
+/** How long one run may take, in milliseconds: a customer's database may be large. */
 const TIMEOUT = 60 * 60_000;
 
 /** Both keep the list of all that is in a database in memory, some 1 kB a table: a tenant can make millions. */
@@ -71,7 +71,7 @@ export class PgTools {
     const options = [
       '--env=PGSERVICEFILE=/dev/stdin',
       `--env=PGSERVICE=${SERVICE}`,
-      // A library that is not there, named in the role's own settings, would end every login.
+      // A missing library, named in the role's own settings, would fail every login.
       '--env=PGOPTIONS=-c local_preload_libraries=',
       `--volume=${login.socketDir}:/run/postgresql:ro`,
     ];

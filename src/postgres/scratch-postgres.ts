@@ -4,7 +4,7 @@ import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { type HardenedRun, hardenedRun } from '../docker/helpers.ts';
 import { type Command, exec } from '../host/exec.ts';
 
-/** How long Postgres may take to write all it has to its files and end, in seconds. */
+/** How long Postgres may take to shut down, in seconds. */
 const STOP_SECONDS = 120;
 
 const FLUSH_TIMEOUT = 300_000;
@@ -22,13 +22,13 @@ export interface ScratchPostgresRun {
   readonly signal: AbortSignal;
 }
 
-/** A Postgres that no instance uses, to prepare a data directory with. Hardened as the templates' own; without a network. */
+/** Runs a Postgres that no instance uses, to prepare a data directory. Hardened as the templates' own; without a network. */
 export async function runServer(
   host: { readonly install: string; readonly docker: DockerCli },
   run: ScratchPostgresRun,
 ): Promise<{ readonly stop: () => Promise<void> }> {
   const { container, signal } = run;
-  // One left behind by a sidecar that was killed would still be writing.
+  // One left behind by a killed sidecar would still be writing.
   const remove = () => host.docker(containersRemove([container])).catch(ignoreFailure);
   await remove();
   if ((await readdir(run.pgdata)).length === 0)
@@ -47,7 +47,7 @@ export async function runServer(
   };
 }
 
-/** Writes all that is in memory of a folder's file system to the disk. */
+/** Writes all cached data of a folder's file system to the disk. */
 export async function flushFileSystem(folder: string): Promise<void> {
   await exec(['sync', '--file-system', '--', folder], { timeoutMs: FLUSH_TIMEOUT });
 }

@@ -53,9 +53,9 @@ export function gitRemoteRefs({ url, branch }: Source): Command {
 }
 
 /** Reads what gitRemoteRefs() printed. @throws TerminalError BranchMissing when none of it is the branch or tag */
-export function commitIn(said: string, repository: Source): string {
+export function commitIn(output: string, repository: Source): string {
   const commits = new Map(
-    said.split('\n').map((line): [string, string] => {
+    output.split('\n').map((line): [string, string] => {
       const [commit = '', ref = ''] = line.split('\t');
       return [ref, commit];
     }),
@@ -87,10 +87,13 @@ export function gitTree(gitDir: string, commit: string): Command {
 }
 
 /** Reads what gitTree() printed: bytes of all files together, and the paths of the submodules, whose type is `commit`. */
-export function readTree(said: string): { readonly bytes: number; readonly submodules: string[] } {
+export function readTree(output: string): {
+  readonly bytes: number;
+  readonly submodules: string[];
+} {
   let bytes = 0;
   const submodules: string[] = [];
-  for (const entry of said.split('\0')) {
+  for (const entry of output.split('\0')) {
     const [type, size, ...path] = entry.split(' ');
     bytes += Number(size) || 0;
     if (type === 'commit') submodules.push(printable(path.join(' ')));
@@ -132,29 +135,29 @@ export function gitEnvironment(
 export function gitFailure(error: unknown, { url, branch }: Source): unknown {
   if (!(error instanceof CommandError)) return error;
   const options = { cause: error, detail: url };
-  const said = error.stderr;
+  const { stderr } = error;
   if (error.command.includes('ls-remote') && error.exitCode === 2)
     return branchMissing({ url, branch }, error);
-  if (/not our ref|unadvertised object/i.test(said))
+  if (/not our ref|unadvertised object/i.test(stderr))
     return new TerminalError(
       'RepositoryInvalid',
       `The repository ${url} does not have the commit.`,
       options,
     );
-  if (/error: 30[12378]/.test(said))
+  if (/error: 30[12378]/.test(stderr))
     return new TerminalError(
       'RepositoryInvalid',
       `The repository ${url} has moved: enter its new address.`,
       options,
     );
-  if (/fsck error|invalid path|unable to checkout|bad tree/i.test(said))
+  if (/fsck error|invalid path|unable to checkout|bad tree/i.test(stderr))
     return new TerminalError(
       'RepositoryInvalid',
       `The repository ${url} is damaged or malicious.`,
       options,
     );
   if (
-    /authentication failed|could not read (username|password)|error: 40[13]|not found/i.test(said)
+    /authentication failed|could not read (username|password)|error: 40[13]|not found/i.test(stderr)
   )
     return new TerminalError(
       'RepositoryForbidden',

@@ -32,7 +32,7 @@ for name in sorted(wanted):
         print(name)
 `;
 
-/** What a package may be called; whatever else a manifest says goes into no sentence (packaging.python.org, "Names"). */
+/** The names that a package may have; anything else from a manifest is left out (packaging.python.org, "Names"). */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const MOST = 20;
 const TIMEOUT_MS = 60_000;
@@ -45,10 +45,10 @@ export async function missingPackages(
   tree: string,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const said = await docker(askForPackages(install, image, tree), {
+  const output = await docker(askForPackages(install, image, tree), {
     ...{ timeoutMs: TIMEOUT_MS, signal, input: SCRIPT },
   });
-  return said
+  return output
     .split('\n')
     .filter((name) => NAME.test(name))
     .slice(0, MOST);

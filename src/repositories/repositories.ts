@@ -31,7 +31,7 @@ const WATCH_INTERVAL = 250;
 
 export interface RepositoriesOptions {
   readonly dataDir: string;
-  /** `['https']` unless told otherwise. */
+  /** Default: `['https']`. */
   readonly allowedProtocols?: readonly GitProtocol[];
   /** Hosts that may be asked though they lie on a private network. */
   readonly privateHosts?: readonly string[];
@@ -126,7 +126,7 @@ export class Repositories {
       const commit = named || (await this.#newest(download));
       if (await isDirectory(this.path(commit))) return { commit, remarks: [] };
       const remarks = await this.#download(download, commit, compile);
-      // Whoever was quicker has made the very same tree.
+      // Another fetch that was quicker has made the same tree.
       await rename(join(draft, 'tree'), this.path(commit)).catch(unlessThere);
       return { commit, remarks };
     } finally {
