@@ -4,6 +4,7 @@ import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { odooOnce } from '../docker/odoo-once.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
+import type { UnixUser } from '../host/files.ts';
 import { type Checkout, mountsOf } from '../repositories/checkout-layout.ts';
 
 /** A template of many modules takes some minutes on a small machine. */
@@ -64,7 +65,7 @@ export interface OdooInitRun {
   /** The container's name. */
   readonly container: string;
   readonly image: string;
-  readonly owner: { readonly uid: number; readonly gid: number };
+  readonly owner: UnixUser;
   readonly socketDir: string;
   readonly database: string;
   readonly password: string;

@@ -1,13 +1,8 @@
 import type { Command } from '../host/exec.ts';
+import type { UnixUser } from '../host/files.ts';
 import { bridgeOf } from '../instance/name.ts';
 import { hardenedRun } from './helpers.ts';
 import { LABELS } from './labels.ts';
-
-/** The user an image's main process runs as, in numbers. */
-export interface ImageUser {
-  readonly uid: number;
-  readonly gid: number;
-}
 
 /** Makes the containers of `services` (all when none is given) match the file. Does not wait until they answer. */
 export function composeUp(
@@ -68,7 +63,7 @@ export function imageUser(install: string, image: string): Command {
 }
 
 /** Reads `uid=100(odoo) gid=101(odoo) …`. @throws TypeError on anything else. */
-export function parseImageUser(output: string): ImageUser {
+export function parseImageUser(output: string): UnixUser {
   const [, uid, gid] = /^uid=(\d+)\S* gid=(\d+)/.exec(output) ?? [];
   if (uid === undefined || gid === undefined) throw new TypeError(`not an answer of id: ${output}`);
   return { uid: Number(uid), gid: Number(gid) };

@@ -1,5 +1,5 @@
 import type { Command } from '../host/exec.ts';
-import type { ImageUser } from './commands.ts';
+import type { UnixUser } from '../host/files.ts';
 import { type HelperKind, hardenedRun } from './helpers.ts';
 
 /** A container in which Odoo's command line runs once on one database, without a network. */
@@ -9,7 +9,7 @@ export interface OdooOnce {
   /** The container's name. */
   readonly container: string;
   readonly image: string;
-  readonly owner: ImageUser;
+  readonly owner: UnixUser;
   /** Absolute paths on the host: odoo.conf, the folder of the Postgres socket, and the filestores' folder, '' for none. */
   readonly conf: string;
   readonly socketDir: string;

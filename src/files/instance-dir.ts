@@ -2,10 +2,15 @@ import { chown, lstat, mkdir, opendir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import type { ImageUser } from '../docker/commands.ts';
 import { LABELS } from '../docker/labels.ts';
 import { filesMissing } from '../errors.ts';
-import { createFile, makeDirectory, readIfThere, replaceFile } from '../host/files.ts';
+import {
+  createFile,
+  makeDirectory,
+  readIfThere,
+  replaceFile,
+  type UnixUser,
+} from '../host/files.ts';
 import { hashRandomSecret, randomSecret } from '../host/password-hash.ts';
 import { removeTree } from '../host/trees.ts';
 import type { ObservedInstance } from '../instance/types.ts';
@@ -36,9 +41,9 @@ const SECRET_FILES = [
 
 /** The users an instance's containers run as, and whether it has data yet. */
 export interface Preparation {
-  readonly odoo: ImageUser;
+  readonly odoo: UnixUser;
   /** null when the instance uses the host's Postgres. */
-  readonly postgres: ImageUser | null;
+  readonly postgres: UnixUser | null;
   /** It has never run: its data may be created. Otherwise a missing folder of data stays missing. */
   readonly isNew: boolean;
 }
@@ -138,7 +143,7 @@ export class InstanceDirs {
   }
 
   /** Writes both files. The Compose file comes last: its digest shows that both are there. */
-  async write(id: number, files: Rendered, odoo: ImageUser): Promise<void> {
+  async write(id: number, files: Rendered, odoo: UnixUser): Promise<void> {
     const { conf, compose } = this.paths(id);
     await replaceFile(conf, files.conf, odoo);
     await replaceFile(compose, files.compose);

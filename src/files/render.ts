@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { parseDocument, stringify } from 'yaml';
-import type { ImageUser } from '../docker/commands.ts';
 import { LABELS } from '../docker/labels.ts';
 import { TerminalError } from '../errors.ts';
+import type { UnixUser } from '../host/files.ts';
 import { projectName } from '../instance/name.ts';
 import type { PortPair } from '../instance/types.ts';
 import type { Checkout } from '../repositories/checkout-layout.ts';
@@ -21,7 +21,7 @@ export interface Template {
   readonly database: 'shared' | 'own';
   /** '' when the database is shared. */
   readonly postgresImage: string;
-  readonly postgresUser: ImageUser | null;
+  readonly postgresUser: UnixUser | null;
   readonly memoryMb: number;
   readonly cpus: number;
   readonly compose: TemplateText;

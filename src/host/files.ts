@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 
-/** The user and group that a file belongs to, as numbers. */
-export interface Owner {
+/** A user and their group, as numbers: whom a file belongs to, or whom a container's process runs as. */
+export interface UnixUser {
   readonly uid: number;
   readonly gid: number;
 }
 
 /** Readers see the old file or the whole new one, after a power cut too. Its mode is 0600. */
-export async function replaceFile(path: string, text: string, owner?: Owner): Promise<void> {
+export async function replaceFile(path: string, text: string, owner?: UnixUser): Promise<void> {
   await rename(await writeDraft(path, text, owner), path);
 }
 
@@ -20,7 +20,7 @@ export async function createFile(path: string, text: string): Promise<void> {
 }
 
 /** Makes a directory where there is none, and gives it this owner and mode. */
-export async function makeDirectory(path: string, mode: number, owner?: Owner): Promise<void> {
+export async function makeDirectory(path: string, mode: number, owner?: UnixUser): Promise<void> {
   await mkdir(path, { mode }).catch(unless('EEXIST'));
   // Following a link would hand somebody a directory elsewhere.
   if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is not a directory`);
@@ -41,7 +41,7 @@ export function unless<T = void>(code: string, value?: T) {
   };
 }
 
-async function writeDraft(path: string, text: string, owner?: Owner): Promise<string> {
+async function writeDraft(path: string, text: string, owner?: UnixUser): Promise<string> {
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
   const file = await open(draft, 'wx', 0o600);
   try {

@@ -2,6 +2,7 @@ import { basename, dirname } from 'node:path';
 import { getgid, getuid } from 'node:process';
 import type { DockerCli } from '../docker/docker-cli.ts';
 import { hardenedRun } from '../docker/helpers.ts';
+import type { TenantLogin } from './tenant-session.ts';
 
 /** How long one run may take, in milliseconds: a customer's database may be large. */
 const TIMEOUT = 60 * 60_000;
@@ -12,12 +13,9 @@ const MEMORY = '2g';
 /** How long a dump waits for a table that somebody has locked. */
 const LOCK_WAIT = '30s';
 
-/** The way into one tenant's database, as the tenant. */
-export interface PgLogin {
+/** The way into one tenant's database, as the tenant, through the server's socket. */
+export interface PgLogin extends TenantLogin {
   readonly socketDir: string;
-  readonly database: string;
-  readonly role: string;
-  readonly password: string;
 }
 
 /**

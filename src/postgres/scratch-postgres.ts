@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
-import { containersRemove, type ImageUser } from '../docker/commands.ts';
+import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { type HardenedRun, hardenedRun } from '../docker/helpers.ts';
 import { type Command, exec } from '../host/exec.ts';
+import type { UnixUser } from '../host/files.ts';
 
 /** How long Postgres may take to shut down, in seconds. */
 const STOP_SECONDS = 120;
@@ -13,7 +14,7 @@ const INIT_TIMEOUT = 300_000;
 export interface ScratchPostgresRun {
   /** The container's name. */
   readonly container: string;
-  readonly postgres: { readonly image: string; readonly user: ImageUser };
+  readonly postgres: { readonly image: string; readonly user: UnixUser };
   /** Empty at first: the image's entrypoint fills it. */
   readonly pgdata: string;
   readonly socketDir: string;

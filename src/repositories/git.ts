@@ -131,44 +131,36 @@ export function gitEnvironment(
   };
 }
 
-/** What git's failure means to people. Anything but a failed command is returned as it is. */
+/** What git writes when it fails, and what that means to people. */
+const FAILURES: ReadonlyArray<readonly [stderr: RegExp, reason: string, why: string]> = [
+  [/not our ref|unadvertised object/i, 'RepositoryInvalid', 'does not have the commit'],
+  [/error: 30[12378]/, 'RepositoryInvalid', 'has moved: enter its new address'],
+  [
+    /fsck error|invalid path|unable to checkout|bad tree/i,
+    'RepositoryInvalid',
+    'is damaged or malicious',
+  ],
+  [
+    /authentication failed|could not read (username|password)|error: 40[13]|not found/i,
+    'RepositoryForbidden',
+    'does not exist, or it is private and the sidecar has no valid token for it (repositories.credentials in its configuration)',
+  ],
+];
+
+/** The error to show for a failure of git. Anything but a failed command is returned as it is. */
 export function gitFailure(error: unknown, { url, branch }: Source): unknown {
   if (!(error instanceof CommandError)) return error;
-  const options = { cause: error, detail: url };
-  const { stderr } = error;
   if (error.command.includes('ls-remote') && error.exitCode === 2)
     return branchMissing({ url, branch }, error);
-  if (/not our ref|unadvertised object/i.test(stderr))
-    return new TerminalError(
-      'RepositoryInvalid',
-      `The repository ${url} does not have the commit.`,
-      options,
-    );
-  if (/error: 30[12378]/.test(stderr))
-    return new TerminalError(
-      'RepositoryInvalid',
-      `The repository ${url} has moved: enter its new address.`,
-      options,
-    );
-  if (/fsck error|invalid path|unable to checkout|bad tree/i.test(stderr))
-    return new TerminalError(
-      'RepositoryInvalid',
-      `The repository ${url} is damaged or malicious.`,
-      options,
-    );
-  if (
-    /authentication failed|could not read (username|password)|error: 40[13]|not found/i.test(stderr)
-  )
-    return new TerminalError(
-      'RepositoryForbidden',
-      `The repository ${url} does not exist, or it is private and the sidecar has no valid token for it (repositories.credentials in its configuration).`,
-      options,
-    );
-  return new RetryableError(
-    'RepositoryUnreachable',
-    `The repository ${url} could not be reached.`,
-    options,
-  );
+  const options = { cause: error, detail: url };
+  const [, reason, why] = FAILURES.find(([stderr]) => stderr.test(error.stderr)) ?? [];
+  return reason === undefined
+    ? new RetryableError(
+        'RepositoryUnreachable',
+        `The repository ${url} could not be reached.`,
+        options,
+      )
+    : new TerminalError(reason, `The repository ${url} ${why}.`, options);
 }
 
 function branchMissing({ url, branch }: Source, cause?: unknown): TerminalError {
