@@ -3,7 +3,7 @@ import Handlebars from 'handlebars';
 /** The one helper a kind of file may write values with. */
 export type ValueHelper = 'yaml' | 'ini';
 
-/** A checked template of one file. `source` is its text and that of its partials, to compare the result with. */
+/** A checked template of one file. `source` is its text and that of the partials, to compare the result with. */
 export interface TemplateText {
   readonly source: string;
   /** @throws Error when a variable is unknown or a value cannot be written safely. */
@@ -31,20 +31,15 @@ export function compileTemplate(
   if (typeof source !== 'string') throw new TypeError('a template is text');
   const handlebars = Handlebars.create();
   handlebars.registerHelper(helper, helper === 'yaml' ? yaml : ini);
-  const program = handlebars.parse(source);
-  const used = partialsIn(program, partials);
-  const variables = variablesOf(program, helper, [], used);
-  for (const [name, text] of used) {
-    handlebars.registerPartial(name, text);
-    variables.push(...variablesOfPartial(name, text, helper));
-  }
+  for (const [name, text] of partials) handlebars.registerPartial(name, text);
+  const variables = variablesOf(handlebars.parse(source), helper, [], partials);
   const template = handlebars.compile(source, {
     noEscape: true, // HTML escaping would corrupt values; the helpers escape for YAML and ini
     knownHelpersOnly: true,
     knownHelpers: { [helper]: true },
   });
   return {
-    source: [source, ...used.values()].join('\n'),
+    source: [source, ...partials.values()].join('\n'),
     render: (view) => {
       // Handlebars renders a missing variable as nothing: an empty db_name would open every database.
       for (const name of variables)
@@ -98,24 +93,12 @@ function isIn(value: unknown, [first, ...rest]: readonly string[]): boolean {
   return isIn((value as Record<string, unknown>)[first], rest);
 }
 
-/** The partials that a file names outside of its blocks, without arguments. */
-function partialsIn(program: hbs.AST.Program, partials: Partials): Partials {
-  const used = new Map<string, string>();
-  for (const statement of program.body) {
-    const name = partialName(statement);
-    const text = partials.get(name);
-    if (text !== undefined) used.set(name, text);
-  }
-  return used;
-}
-
 /** '' for whatever is no `{{> name}}`. */
 function partialName(statement: hbs.AST.Statement): string {
   if (statement.type !== 'PartialStatement') return '';
   const { hash, name, params } = statement as hbs.AST.PartialStatement;
-  return name.type === 'PathExpression' && params.length === 0 && !hash?.pairs.length
-    ? (name as hbs.AST.PathExpression).original
-    : '';
+  const isPlain = name.type === 'PathExpression' && params.length === 0 && !hash?.pairs.length;
+  return isPlain ? (name as hbs.AST.PathExpression).original : '';
 }
 
 /** A partial uses no other one. */
@@ -127,7 +110,10 @@ function variablesOfPartial(name: string, text: string, helper: ValueHelper): st
   }
 }
 
-/** The variables a program uses, those that a block names for itself left out. Refuses all but the small language. */
+/**
+ * The variables a program uses, those that a block names for itself left out. Refuses all but the small language.
+ * @param partials what it may use outside of its blocks
+ */
 function variablesOf(
   program: hbs.AST.Program | undefined,
   helper: ValueHelper,
@@ -136,7 +122,9 @@ function variablesOf(
 ): string[] {
   return (program?.body ?? []).flatMap((statement) => {
     if (statement.type === 'ContentStatement' || statement.type === 'CommentStatement') return [];
-    if (partials.has(partialName(statement))) return [];
+    const partial = partialName(statement);
+    const text = partials.get(partial);
+    if (text !== undefined) return variablesOfPartial(partial, text, helper);
     const isBlock = statement.type === 'BlockStatement';
     if (!isBlock && statement.type !== 'MustacheStatement') return refuse(statement, helper);
     const call = statement as hbs.AST.MustacheStatement | hbs.AST.BlockStatement;
