@@ -27,19 +27,16 @@ export async function contentHash(
 }
 
 async function filesBelow(path: string): Promise<string[]> {
-  const entries = await readdir(path, { withFileTypes: true }).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      if (error.code === 'ENOTDIR') return path;
-      throw error;
-    },
-  );
-  if (typeof entries === 'string') return [entries];
-  const wanted = entries.filter(
-    (entry) => entry.name !== '__pycache__' && !entry.name.endsWith('.pyc'),
-  );
-  const nested = wanted.map(async (entry) =>
-    entry.isDirectory() ? filesBelow(join(path, entry.name)) : [join(path, entry.name)],
-  );
-  return (await Promise.all(nested)).flat();
+  const options = { recursive: true, withFileTypes: true } as const;
+  const entries = await readdir(path, options).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    if (error.code === 'ENOTDIR') return null;
+    throw error;
+  });
+  return entries === null
+    ? [path]
+    : entries
+        .filter((entry) => !entry.isDirectory())
+        .map((entry) => join(entry.parentPath, entry.name))
+        .filter((file) => !/\/__pycache__\/|\.pyc$/.test(file));
 }

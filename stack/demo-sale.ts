@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { showsLogin } from '../src/engine/readiness-probe.ts';
 import type { OdooRpc } from './odoo-rpc.ts';
 import type { Say } from './progress.ts';
 
@@ -74,7 +75,7 @@ export class DemoSale {
 
   /**
    * Waits until the instance sold by an invoice answers its own login page.
-   * @param say told each new sentence about what is going on
+   * @param say receives each new sentence about the progress
    * @throws Error with the manager's own sentence when the instance fails, or after `seconds`
    */
   async usable(invoice: number, say: Say, seconds = 300): Promise<SoldInstance> {
@@ -86,7 +87,7 @@ export class DemoSale {
       if (sentence !== '' && sentence !== said) say(sentence);
       said = sentence;
       if (instance?.state === 'error') throw new Error(`The instance failed: ${sentence}`);
-      if (instance?.state === 'running' && (await shows(`${instance.instance_url}/web/login`))) {
+      if (instance?.state === 'running' && (await showsLogin(`${instance.instance_url}`))) {
         return instance;
       }
       await sleep(100);
@@ -114,7 +115,7 @@ export class DemoSale {
       [['code', '=', 'odoo']],
       ['id'],
     );
-    if (!template) throw new Error('The sidecar has not told the manager about its templates.');
+    if (!template) throw new Error('The sidecar has not reported its templates to the manager.');
     return this.#odoo.create('product.product', {
       name: this.#sold.name,
       microsaas_modules: this.#sold.modules,
@@ -124,7 +125,7 @@ export class DemoSale {
       es_plan_microsaas: true,
       duracion_suscripcion: 'monthly',
       microsaas_provision: 'automatic',
-      // What the template gives anyway; said here, the shop shows it.
+      // The template's default anyway; set here, the shop shows it.
       microsaas_memory_mb: 1024,
       microsaas_cpus: 1,
       plantilla_id: template.id,
@@ -136,11 +137,4 @@ export class DemoSale {
     const [known] = await this.#odoo.read<{ id: number }>('res.partner', domain, ['id']);
     return known?.id ?? this.#odoo.create('res.partner', CUSTOMER);
   }
-}
-
-async function shows(url: string): Promise<boolean> {
-  return fetch(url, { signal: AbortSignal.timeout(5000) }).then(
-    (response) => response.status === 200,
-    () => false,
-  );
 }

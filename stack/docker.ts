@@ -3,11 +3,14 @@ import { openSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { aptDownload, aptInstall, isRoot } from './apt.ts';
 import { varPath } from './paths.ts';
 import { type Say, timed } from './progress.ts';
 import { run, succeeds } from './run.ts';
+import { until } from './until.ts';
+
+/** How often it is asked whether the daemon answers, in milliseconds. */
+const DAEMON_INTERVAL = 200;
 
 /** Suites whose `docker-compose` package is Compose v2 as one binary that needs nothing but libc. */
 const COMPOSE_SUITES = ['trixie', 'sid'];
@@ -29,7 +32,7 @@ export async function ensureDocker(say: Say): Promise<void> {
       aptInstall(['docker.io', 'iptables']),
     );
     // Where there is an init system, the package has started the daemon by itself.
-    if (await waitForDaemon(5000)) return;
+    if (await until(daemonAnswers, 5, DAEMON_INTERVAL)) return;
   }
   if (!isRoot()) throw new Error('Docker is installed but not running: start its daemon.');
   await timed(say, 'Starting the Docker daemon', startDaemon);
@@ -39,15 +42,6 @@ async function daemonAnswers(): Promise<boolean> {
   return succeeds('docker', ['version', '--format', '{{.Server.Version}}'], 10_000);
 }
 
-async function waitForDaemon(milliseconds: number): Promise<boolean> {
-  const end = performance.now() + milliseconds;
-  while (performance.now() < end) {
-    if (await daemonAnswers()) return true;
-    await sleep(200);
-  }
-  return false;
-}
-
 async function startDaemon(): Promise<void> {
   await mkdir(varPath(), { recursive: true });
   const log = openSync(varPath('dockerd.log'), 'a', 0o600);
@@ -55,10 +49,8 @@ async function startDaemon(): Promise<void> {
   const daemon = spawn('dockerd', [], { detached: true, stdio: ['ignore', log, log] });
   daemon.once('error', () => undefined);
   daemon.unref();
-  if (!(await waitForDaemon(30_000))) {
-    throw new Error(
-      `The Docker daemon did not start; its last words are in ${varPath('dockerd.log')}.`,
-    );
+  if (!(await until(daemonAnswers, 30, DAEMON_INTERVAL))) {
+    throw new Error(`The Docker daemon did not start; its log is ${varPath('dockerd.log')}.`);
   }
 }
 

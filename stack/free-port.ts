@@ -1,15 +1,4 @@
-import { createServer } from 'node:net';
-
-/** Whether this TCP port of the loopback address can be bound now. */
-async function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => {
-      server.close(() => resolve(true));
-    });
-  });
-}
+import { isFree } from '../src/host/tcp-ports.ts';
 
 /**
  * The first free TCP port of the loopback address, from `wanted` upwards.
@@ -17,7 +6,7 @@ async function isFree(port: number): Promise<boolean> {
  */
 export async function freePort(wanted: number): Promise<number> {
   for (let port = wanted; port < wanted + 1000; port += 1) {
-    if (await isFree(port)) return port;
+    if (await isFree(port, '127.0.0.1')) return port;
   }
   throw new Error(`No free port between ${wanted} and ${wanted + 999}.`);
 }

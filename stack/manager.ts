@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { answers } from './answers.ts';
+import { showsLogin, statusOf } from '../src/engine/readiness-probe.ts';
 import { contentHash } from './content-hash.ts';
 import { freePort } from './free-port.ts';
 import { images } from './images.ts';
@@ -13,6 +13,7 @@ import { run, succeeds } from './run.ts';
 import type { SqlServer } from './sql.ts';
 import { StackContainers } from './stack-containers.ts';
 import { StackFiles } from './stack-files.ts';
+import { until } from './until.ts';
 
 /** What one manager stack is. */
 export interface StackOptions {
@@ -142,8 +143,8 @@ export class ManagerStack {
     for (let attempt = 1; ; attempt += 1) {
       await this.containers.compose(['up', '--detach', '--', 'sidecar']);
       // An answer alone proves nothing: another stack's sidecar may have taken the port.
-      const isReady =
-        (await this.#sidecarListens(30)) && (await answers(`${this.sidecarUrl}/readyz`, 30));
+      const answers = async () => (await statusOf(`${this.sidecarUrl}/readyz`)) === 200;
+      const isReady = (await this.#sidecarListens(30)) && (await until(answers, 30));
       if (isReady) return;
       const log = await this.containers.log(sidecar);
       if (attempt === PORT_ATTEMPTS || !log.includes('EADDRINUSE')) {
@@ -200,7 +201,7 @@ export class ManagerStack {
 
   /** Waits until an Odoo shows its login page. @throws Error after two minutes */
   async waitForLogin(url: string): Promise<void> {
-    if (!(await answers(`${url}/web/login`, 120))) {
+    if (!(await until(() => showsLogin(url), 120))) {
       throw new Error(
         `${url}/web/login does not answer; "docker logs ${this.containers.names.manager}".`,
       );

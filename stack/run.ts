@@ -12,7 +12,7 @@ export interface RunOptions {
   both?: boolean;
 }
 
-/** A process that ended badly: what it was and what it said, without its arguments' values. */
+/** A process that failed: its program and its output, without its arguments' values. */
 export class RunError extends Error {
   readonly exitCode: number | undefined;
   readonly output: string;

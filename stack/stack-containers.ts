@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { LABELS } from '../src/docker/labels.ts';
 import { repository } from './paths.ts';
 import { type RunOptions, run, succeeds } from './run.ts';
 
@@ -61,10 +62,10 @@ export class StackContainers {
     return run('docker', ['logs', '--since', since, '--', container], { both: true });
   }
 
-  /** The network the sidecar listens on for the manager; made beforehand, its gateway is told to both. */
+  /** The network the sidecar listens on for the manager; made beforehand, since both need its gateway's address. */
   async ensureNetwork(): Promise<void> {
     if (await succeeds('docker', ['network', 'inspect', '--', this.network])) return;
-    const install = ['--label', `microsaas.install=${this.#install}`];
+    const install = ['--label', `${LABELS.install}=${this.#install}`];
     const part = ['--label', 'microsaas.part=manager'];
     await run('docker', ['network', 'create', ...install, ...part, '--', this.network]);
   }

@@ -1,6 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { nft } from '../src/docker/commands.ts';
+import { LABELS } from '../src/docker/labels.ts';
 import { firewallTable } from '../src/instance/name.ts';
 import { images } from './images.ts';
 import { run, succeeds } from './run.ts';
@@ -11,7 +12,7 @@ import { run, succeeds } from './run.ts';
  * @returns a line for each kind of thing that was removed
  */
 export async function takeDown(install: string, dir: string): Promise<string[]> {
-  const label = `label=microsaas.install=${install}`;
+  const label = `label=${LABELS.install}=${install}`;
   const sidecar = `ms-${install}-sidecar`;
   const removed: string[] = [];
   const containers = await list(['container', 'ls', '--all', '--filter', label], '{{.Names}}');
@@ -42,7 +43,7 @@ async function list(args: string[], format: string): Promise<string[]> {
   return text.split('\n').filter((line) => line !== '');
 }
 
-/** Containers leave files of other users behind, customers' also ones too deep for Node: what this may not remove, `rm` as root in a container does. */
+/** Containers leave files of other users behind, and customers paths too long for Node: `rm` as root in a container removes these. */
 async function removeFolder(dir: string): Promise<boolean> {
   if ((await readdir(dir).catch(() => undefined)) === undefined) return false;
   try {

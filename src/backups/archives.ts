@@ -9,19 +9,19 @@ import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Disk } from '../host/disk.ts';
 import { exec } from '../host/exec.ts';
 import { listFiles } from '../host/file-list.ts';
-import { removeTree } from '../host/remove-tree.ts';
+import { removeTree } from '../host/trees.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import type { Archives } from '../interfaces.ts';
 import type { PgLogin, PgTools } from '../postgres/pg-tools.ts';
 
-/** A customer's files may be many. */
+/** How long tar may take, in milliseconds: a customer's files may be many. */
 const TAR_TIMEOUT = 60 * 60_000;
 
 /** What of an instance's directory is kept; the rest is its sessions, or is made again. */
 const KEPT = ['docker-compose.yml', 'etc', 'filestore', 'secrets'];
 
-/** Holes are read when an archive is compared with the files, some 250 MB a second: more than this would take all too long. */
+/** Holes are read when an archive is compared with the files, some 250 MB a second: more than this would take too long. */
 const MOST_HOLES = 500 * 1024 ** 3;
 
 const UNFINISHED = '.unfinished';
@@ -65,7 +65,7 @@ export interface ArchiveStoreOptions {
 /**
  * Archives are folders `<dataDir>/archives/<instance>-<time>/` that only the sidecar can read: a dump of the database,
  * a tar of the files, and a manifest with the checksums of both. A folder has its name once it is verified. The time is
- * when the instance's data began to be on their way out, so that writing twice makes one archive.
+ * when the removal of the instance's data was announced, so that writing twice makes one archive.
  */
 export class ArchiveStore implements Archives {
   readonly #options: ArchiveStoreOptions;
@@ -82,7 +82,7 @@ export class ArchiveStore implements Archives {
   ): Promise<{ name: string; leftOut: number }> {
     const name = nameOf(desired);
     const written = await this.read(name).catch(() => null);
-    // Whoever was killed before the manager heard of it has left a whole one.
+    // A sidecar killed before it could report the archive has left a whole one.
     if (written) return { name, leftOut: written.leftOut?.count ?? 0 };
     const folder = join(this.#root, name);
     const unfinished = `${folder}${UNFINISHED}`;
@@ -95,7 +95,7 @@ export class ArchiveStore implements Archives {
       for (const path of [...Object.values(pathsIn(unfinished)), unfinished]) await flush(path);
       await rename(unfinished, folder);
     } catch (error) {
-      // A half of it would take the room that the next attempt needs.
+      // A partial one would take the space that the next attempt needs.
       await rm(unfinished, { recursive: true, force: true });
       throw error;
     }
@@ -113,7 +113,7 @@ export class ArchiveStore implements Archives {
     const { leftOut, holeBytes, tarBytes } = await listFiles(directory, KEPT, list);
     if (holeBytes > MOST_HOLES) throw failed('its files have holes of more than 500 GB');
     await disk.checkRoom(tarBytes);
-    // Before they are filled: both hold all that the customer has.
+    // With this mode before anything is in them: both hold all of the customer's data.
     for (const file of [dump, files]) await writeFile(file, '', { mode: 0o600 });
     await tools.dump(await loginOf(desired), dump, signal);
     await tarCreate(files, directory, list, signal);
@@ -136,7 +136,7 @@ export class ArchiveStore implements Archives {
     return leftOut.count;
   }
 
-  /** Reads again all that was written: nothing is removed for an archive that nobody has read. */
+  /** Reads all that was written again: no data is removed for an archive that was not verified. */
   async #check(desired: DesiredInstance, folder: string, signal: AbortSignal): Promise<void> {
     const { dirs, tools } = this.#options;
     const { dump, files } = await this.#read(folder);
@@ -172,7 +172,7 @@ export class ArchiveStore implements Archives {
       if (name !== 'admin-password') await rm(join(paths.secrets, name));
   }
 
-  /** Says that what lies in an instance's directory is no customer's data yet, until endRestore(). */
+  /** Marks an instance's directory: what lies in it is no customer's data until endRestore(). */
   async beginRestore(id: number): Promise<void> {
     const { directory } = this.#options.dirs.paths(id);
     await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -209,13 +209,13 @@ export class ArchiveStore implements Archives {
 }
 
 /**
- * The instance's number and the moment from which its data were on their way out: the same however often it is written.
- * @throws TypeError for an instance that is not
+ * The instance's number and the moment at which the removal of its data was announced: the same however often it is written.
+ * @throws TypeError for an instance whose data are not to be removed
  */
 function nameOf({ id, subscription }: DesiredInstance): string {
   const moments = [subscription?.finalNoticeAt, subscription?.removedAt];
   const since = Math.max(...moments.map((moment) => moment?.getTime() ?? 0));
-  if (since === 0) throw new TypeError(`the data of instance ${id} are not on their way out`);
+  if (since === 0) throw new TypeError(`the data of instance ${id} are not to be removed`);
   return `${id}-${new Date(since).toISOString().replace(/[-:]|\.\d+/g, '')}`;
 }
 
@@ -237,7 +237,7 @@ function failed(why: string, cause?: unknown): TerminalError {
   return new TerminalError('ArchiveFailed', message, { cause, detail: why });
 }
 
-/** What the list names, no more: a directory's content is listed too. Holes stay holes. */
+/** Only what the list names: it has each directory's content too. Holes stay holes. */
 async function tarCreate(
   file: string,
   directory: string,
@@ -248,7 +248,7 @@ async function tarCreate(
   await tar('--create', file, directory, signal, ['--sparse', '--no-recursion', ...names]);
 }
 
-/** Owners by number: names may mean somebody else elsewhere. @throws TerminalError('ArchiveFailed') */
+/** Owners by number: a name may be another user elsewhere. @throws TerminalError('ArchiveFailed') */
 async function tar(
   action: '--create' | '--compare' | '--extract',
   file: string,
@@ -270,7 +270,7 @@ async function tar(
   }
 }
 
-/** Puts a file, or a folder's list of them, on the disk itself: what it is a copy of is removed next. */
+/** Flushes a file, or a folder's entries, to the disk: the original is removed next. */
 async function flush(path: string): Promise<void> {
   const file = await open(path, 'r');
   try {

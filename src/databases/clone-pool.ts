@@ -1,8 +1,8 @@
 import { lstat, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseError, escapeIdentifier } from 'pg';
-import { copyTree } from '../host/copy-tree.ts';
 import { randomSecret } from '../host/password-hash.ts';
+import { copyTree } from '../host/trees.ts';
 import { admitted, type Cluster, inTransaction, loginRights } from '../postgres/cluster.ts';
 import { MAKING, type TenantLogin } from '../postgres/tenant-session.ts';
 import type { TemplateDatabase } from './template-database.ts';

@@ -1,7 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ConfigError, foreignData, RetryableError, TerminalError } from '../errors.ts';
-import { copyTree, type Owner as FileOwner } from '../host/copy-tree.ts';
+import type { UnixUser } from '../host/files.ts';
+import { copyTree } from '../host/trees.ts';
 import { effectiveState } from '../instance/decide.ts';
 import { databaseName, instanceOfDatabase } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Owner, Plan } from '../instance/types.ts';
@@ -54,7 +55,7 @@ export interface DatabaseSpec {
   readonly image: string;
   readonly imageId: string;
   /** The user that Odoo runs as in this image. */
-  readonly owner: { readonly uid: number; readonly gid: number };
+  readonly owner: UnixUser;
   readonly filestoreDir: string;
   readonly dbPassword: string;
   readonly adminLogin: string;
@@ -78,7 +79,7 @@ export interface OdooDatabasesOptions {
   readonly sourceOf: (templateCode: string) => Promise<{
     readonly image: string;
     readonly imageId: string;
-    readonly owner: FileOwner;
+    readonly owner: UnixUser;
     readonly postgres: PostgresImage | null;
   }>;
   /** The id that an image's tag has on this machine now; null when it is not here. */

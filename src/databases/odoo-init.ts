@@ -1,10 +1,11 @@
 import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { containersRemove } from '../docker/commands.ts';
-import type { DockerCli } from '../docker/docker-cli.ts';
+import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { odooOnce } from '../docker/odoo-once.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
-import { type Checkout, mountOf, mountsOf } from '../repositories/checkout-layout.ts';
+import type { UnixUser } from '../host/files.ts';
+import { type Checkout, mountsOf } from '../repositories/checkout-layout.ts';
 
 /** A template of many modules takes some minutes on a small machine. */
 const TIMEOUT_MS = 30 * 60_000;
@@ -64,7 +65,7 @@ export interface OdooInitRun {
   /** The container's name. */
   readonly container: string;
   readonly image: string;
-  readonly owner: { readonly uid: number; readonly gid: number };
+  readonly owner: UnixUser;
   readonly socketDir: string;
   readonly database: string;
   readonly password: string;
@@ -151,11 +152,6 @@ async function writeConf(conf: string, run: OdooInitRun): Promise<void> {
 
 /** Odoo always has its own addons in addition. */
 function addonsPath({ checkouts }: OdooInitRun): string[] {
-  const mounts = checkouts.map((checkout, index) => mountOf(checkout, index + 1));
-  const folders = mounts.flatMap(({ addonsFolders }) => addonsFolders);
+  const folders = mountsOf(checkouts).flatMap(({ addonsFolders }) => addonsFolders);
   return folders.length > 0 ? [`addons_path = ${folders.join(',')}`] : [];
-}
-
-function ignoreFailure(error: unknown): void {
-  if (!(error instanceof CommandError)) throw error;
 }

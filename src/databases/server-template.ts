@@ -11,8 +11,9 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { copyTree, type Owner } from '../host/copy-tree.ts';
+import type { UnixUser } from '../host/files.ts';
 import { randomSecret } from '../host/password-hash.ts';
+import { copyTree } from '../host/trees.ts';
 import { templateDatabaseName } from '../instance/name.ts';
 import { Cluster } from '../postgres/cluster.ts';
 import { ClonePool } from './clone-pool.ts';
@@ -37,7 +38,7 @@ export interface PostgresImage {
   /** The image's id: data directories differ between releases. */
   readonly imageId: string;
   /** The user it runs as. */
-  readonly user: Owner;
+  readonly user: UnixUser;
 }
 
 /** Runs a Postgres without a network on a data directory, which its first start initialises when it is empty. */
@@ -67,7 +68,7 @@ export interface ServerTemplatesOptions {
 export interface ServerSource {
   readonly image: string;
   /** The user that Odoo runs as in this image. */
-  readonly owner: Owner;
+  readonly owner: UnixUser;
   readonly postgres: PostgresImage;
   readonly key: TemplateKey;
 }
@@ -339,7 +340,7 @@ export function hasServer(pgdata: string): Promise<boolean> {
 }
 
 /** Writes pg_hba.conf. Before each start, since older releases left the file to the image. */
-export async function writeHba(pgdata: string, owner: Owner): Promise<void> {
+export async function writeHba(pgdata: string, owner: UnixUser): Promise<void> {
   const file = join(pgdata, 'pg_hba.conf');
   await writeFile(`${file}_new`, PG_HBA, { mode: 0o600 });
   await chown(`${file}_new`, owner.uid, owner.gid);

@@ -1,37 +1,10 @@
 import type { Command } from '../host/exec.ts';
+import type { UnixUser } from '../host/files.ts';
 import { bridgeOf } from '../instance/name.ts';
+import { hardenedRun } from './helpers.ts';
+import { LABELS } from './labels.ts';
 
-/** The user an image's main process runs as, in numbers. */
-export interface ImageUser {
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** The labels on everything that is made for an instance. */
-export const LABELS = {
-  install: 'microsaas.install',
-  instance: 'microsaas.instance',
-  identity: 'microsaas.identity',
-  restart: 'microsaas.restart',
-  digest: 'microsaas.digest',
-  /** On a container that does one thing for the sidecar and ends: which thing. */
-  helper: 'microsaas.helper',
-} as const;
-
-/** The labels by which the sweep finds a helper that outlived its sidecar. */
-export function helperLabels(install: string, kind: HelperKind): string[] {
-  return [`--label=${LABELS.install}=${install}`, `--label=${LABELS.helper}=${kind}`];
-}
-
-export type HelperKind =
-  | 'image-user'
-  | 'compile'
-  | 'python-packages'
-  | 'odoo-init'
-  | 'apps-list'
-  | 'pg-tools';
-
-/** Makes the containers of `services`, all when none is given, be what the file says. Does not wait until they answer. */
+/** Makes the containers of `services` (all when none is given) match the file. Does not wait until they answer. */
 export function composeUp(
   project: string,
   file: string,
@@ -41,7 +14,7 @@ export function composeUp(
   return [...compose(project, file), ...up, '--', ...services];
 }
 
-/** A network whose members reach the outside but not each other. */
+/** A network whose containers reach the outside but not each other. */
 export function networkCreate(install: string, name: string): Command {
   return [
     ...['docker', 'network', 'create', '--driver', 'bridge'],
@@ -61,24 +34,20 @@ export function containersRemove(names: readonly string[]): Command {
   return ['docker', 'rm', '--force', '--', ...names];
 }
 
-/** Runs `nft` on the host's network: with the right to change its rules, and no other. A script comes by standard input. */
+/** Runs `nft` on the host's network: with the right to change its rules, and no other. A script is read from standard input. */
 export function nft(install: string, image: string, args: readonly string[]): Command {
-  return [
-    ...['docker', 'run', '--rm', '--interactive', '--pull', 'never', '--network', 'host'],
-    ...['--read-only', '--cap-drop', 'ALL', '--cap-add', 'NET_ADMIN'],
-    ...['--security-opt', 'no-new-privileges', '--pids-limit', '16', '--memory', '128m'],
-    ...['--label', `${LABELS.install}=${install}`, '--entrypoint', 'nft', '--', image, ...args],
-  ] as const as Command;
+  return hardenedRun({
+    ...{ install, kind: 'firewall', image, network: 'host', pids: 16, memory: '128m' },
+    ...{ capability: 'NET_ADMIN', isInteractive: true, entrypoint: 'nft', args },
+  });
 }
 
 /** The resolv.conf of a container on Docker's default bridge. */
 export function resolvConf(install: string, image: string): Command {
-  return [
-    ...['docker', 'run', '--rm', '--pull', 'never', '--network', 'bridge', '--read-only'],
-    ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'],
-    ...['--label', `${LABELS.install}=${install}`, '--entrypoint', 'cat', '--', image],
-    '/etc/resolv.conf',
-  ] as const as Command;
+  return hardenedRun({
+    ...{ install, kind: 'resolv-conf', image, network: 'bridge', pids: 16, memory: '64m' },
+    ...{ entrypoint: 'cat', args: ['/etc/resolv.conf'] },
+  });
 }
 
 export function imagePull(image: string): Command {
@@ -87,16 +56,16 @@ export function imagePull(image: string): Command {
 
 /** Asks an image which user it runs as; parseImageUser() reads the answer. */
 export function imageUser(install: string, image: string): Command {
-  return [
-    ...['docker', 'run', '--rm', '--network', 'none', '--read-only', '--cap-drop', 'ALL'],
-    ...[...helperLabels(install, 'image-user'), '--entrypoint=id', '--', image],
-  ] as const as Command;
+  return hardenedRun({
+    ...{ install, kind: 'image-user', image, network: 'none', pids: 16, memory: '64m' },
+    entrypoint: 'id',
+  });
 }
 
 /** Reads `uid=100(odoo) gid=101(odoo) …`. @throws TypeError on anything else. */
-export function parseImageUser(said: string): ImageUser {
-  const [, uid, gid] = /^uid=(\d+)\S* gid=(\d+)/.exec(said) ?? [];
-  if (uid === undefined || gid === undefined) throw new TypeError(`not an answer of id: ${said}`);
+export function parseImageUser(output: string): UnixUser {
+  const [, uid, gid] = /^uid=(\d+)\S* gid=(\d+)/.exec(output) ?? [];
+  if (uid === undefined || gid === undefined) throw new TypeError(`not an answer of id: ${output}`);
   return { uid: Number(uid), gid: Number(gid) };
 }
 
@@ -104,18 +73,17 @@ export function parseImageUser(said: string): ImageUser {
 const COMPILE_SECONDS = 120;
 
 /**
- * Compiles a checkout's Python for all who mount it read-only. The tree never changes, so that nobody need compare it with
- * its sources again. Nothing in it is run. Ends with 1 when a file is not valid Python; the others are compiled.
+ * Compiles a checkout's Python for all who mount it read-only. The tree never changes, so the compiled files are never compared
+ * with their sources (`unchecked-hash`). Nothing in it is run. Ends with 1 when a file is not valid Python; the others are compiled.
  */
 export function compileCheckout(install: string, image: string, tree: string): Command {
-  return [
-    ...['docker', 'run', '--rm', '--network', 'none', '--read-only', '--cap-drop', 'ALL'],
-    ...['--security-opt', 'no-new-privileges', '--pids-limit', '64', '--memory', '512m'],
-    ...[...helperLabels(install, 'compile'), '--user=0:0', `--volume=${tree}:/checkout`],
-    ...['--entrypoint', 'timeout', '--', image, String(COMPILE_SECONDS)],
-    ...['python3', '-m', 'compileall', '-q', '-f', '--invalidation-mode', 'unchecked-hash'],
-    '/checkout',
-  ] as const as Command;
+  const compile = ['-m', 'compileall', '-q', '-f', '--invalidation-mode', 'unchecked-hash'];
+  return hardenedRun({
+    ...{ install, kind: 'compile', image, network: 'none', pids: 64, memory: '512m' },
+    options: ['--user=0:0', `--volume=${tree}:/checkout`],
+    entrypoint: 'timeout',
+    args: [String(COMPILE_SECONDS), 'python3', ...compile, '/checkout'],
+  });
 }
 
 /** The last `tail` lines a container wrote, and with `follow` whatever it writes from now on. */

@@ -3,13 +3,13 @@ import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { RetryableError } from '../errors.ts';
 
-/** How long one question to the daemon may take, in milliseconds. */
+/** How long one request to the daemon may take, in milliseconds. */
 const TIMEOUT = 15_000;
 
-/** How long the daemon may take to stop a container: its own grace period, at the end of which it is killed, and some more. */
+/** How long the daemon may take to stop a container, in milliseconds: the container's grace period, after which it is killed, and some more. */
 const STOP_TIMEOUT = 120_000;
 
-/** Whatever may have changed what a container is to its instance. */
+/** The events after which a container may be in another state. */
 const EVENTS = ['start', 'kill', 'die', 'stop', 'pause', 'unpause', 'oom', 'destroy'];
 
 const containerSchema = z
@@ -70,8 +70,8 @@ interface Answer {
 }
 
 /**
- * The Docker daemon over its socket: some milliseconds, where starting the CLI costs a process. It looks, and it stops and removes
- * containers by their id, which needs no file; what starts anything goes through Compose (compose.ts).
+ * The Docker daemon over its socket: a request takes some milliseconds, where the CLI costs a process. It inspects, and it stops and
+ * removes containers by their id, which needs no file; whatever starts a container goes through the CLI.
  */
 export class DockerApi {
   readonly #socket: string;
@@ -100,15 +100,15 @@ export class DockerApi {
     return z.object({ RestartCount: z.int() }).parse(JSON.parse(answer.body)).RestartCount;
   }
 
-  /** Stops a container with the grace period it was made with. One that is down or gone already is as it should be. */
+  /** Stops a container with the grace period it was made with. One that is stopped or gone already is no error. */
   async stop(id: string, signal: AbortSignal): Promise<void> {
     const options = { timeoutMs: STOP_TIMEOUT, signal, accepted: [304, 404] };
     await this.#call(`/containers/${id}/stop`, { method: 'POST', ...options });
   }
 
-  /** Lets a paused container go on: before that it hears no signal. */
+  /** Resumes a paused container: before that it receives no signal. */
   async unpause(id: string): Promise<void> {
-    // 409: it is not paused any more; 500: daemons before API 1.42 say so for the same.
+    // 409: it is not paused any more; 500: the same from daemons before API 1.42.
     await this.#call(`/containers/${id}/unpause`, { method: 'POST', accepted: [404, 409, 500] });
   }
 
@@ -154,21 +154,21 @@ export class DockerApi {
       .parse(JSON.parse(body))
       .map(({ Id, Name, Options }) => ({
         name: Name,
-        // What Docker names it when nobody else does.
+        // The name that Docker gives it by default.
         bridge: Options['com.docker.network.bridge.name'] ?? `br-${Id.slice(0, 12)}`,
       }));
   }
 
   /**
    * Calls back with the labels of every container event that carries the label, until the stream or signal ends.
-   * A line that cannot be understood is passed over: what it told is found by the next sweep.
-   * @param opened is called once nothing can be missed any more
+   * A line that cannot be parsed is skipped: the next sweep finds what it was about.
+   * @param onOpen is called once no event can be missed any more
    * @throws RetryableError when the stream was refused or cut
    */
   async events(
     label: string,
-    opened: () => void,
-    happened: (labels: Readonly<Record<string, string>>) => void,
+    onOpen: () => void,
+    onEvent: (labels: Readonly<Record<string, string>>) => void,
     signal: AbortSignal,
   ): Promise<void> {
     const filters = JSON.stringify({ type: ['container'], event: EVENTS, label: [label] });
@@ -181,13 +181,13 @@ export class DockerApi {
           reject(refused(status, 'the stream of events'));
           return;
         }
-        opened();
+        onOpen();
         const lines = createInterface({ input: response });
         lines.on('line', (line) => {
           const labels = labelsIn(line);
-          if (labels) happened(labels);
+          if (labels) onEvent(labels);
         });
-        // A cut stream is an error of the response, which readline takes and passes on as its own.
+        // A cut stream is an error of the response, which readline emits as its own.
         lines.on('error', reject);
         response.on('close', resolve);
       });
@@ -245,7 +245,7 @@ function unavailable(cause: unknown): RetryableError {
   return new RetryableError('DockerUnavailable', 'Docker does not answer.', { cause });
 }
 
-/** Docker is there and says no, which is not the same as being away. */
+/** Docker answers, but with an error: it is not unavailable. */
 function refused(status: number, body: string): RetryableError {
   const cause = new Error(`Docker answered ${status}: ${body}`);
   return status >= 500

@@ -2,8 +2,8 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Command } from '../host/exec.ts';
-import { type ExecOptions, exec } from '../host/exec.ts';
+import { CommandError } from '../errors.ts';
+import { type Command, type ExecOptions, exec } from '../host/exec.ts';
 
 /** Runs one command of Docker's own program against the configured daemon. @returns its stdout. @throws CommandError */
 export type DockerCli = (command: Command, options?: Omit<ExecOptions, 'env'>) => Promise<string>;
@@ -16,15 +16,20 @@ export function dockerCli(socket: string): DockerCli {
     exec(composeByItself(command, await compose), { ...options, env });
 }
 
-/** What Docker's program needs to know: HOME is where it finds its plugins and the operator's registry login. */
+/** For `catch`: it does not matter that the command failed. */
+export function ignoreFailure(error: unknown): void {
+  if (!(error instanceof CommandError)) throw error;
+}
+
+/** The environment of Docker's program: in HOME it finds its plugins and the operator's registry login. */
 export function dockerEnvironment(socket: string): Readonly<Record<string, string>> {
   return { HOME: homedir(), DOCKER_HOST: `unix://${socket}` };
 }
 
 /**
- * A command of Compose for Compose's own program: through Docker's it takes 0.05 s longer, since that starts it twice, once to ask
- * what it is.
- * @param program null: nobody knows where it is, so Docker has to find it
+ * Turns a Compose command into one of Compose's own program: through Docker's it takes 0.05 s longer, which starts the plugin twice,
+ * once to ask what it is.
+ * @param program null: it was not found, so Docker has to find it
  */
 export function composeByItself(command: Command, program: string | null): Command {
   const [docker, subcommand, ...rest] = command;

@@ -1,6 +1,7 @@
 import { isIP, isIPv4 } from 'node:net';
+import { PRIVATE_NETWORKS } from '../host/private-networks.ts';
 
-/** Where instances may go though it is not the internet: an address or a network, and one TCP port or all of everything. */
+/** A target off the internet that instances may reach: an address or a network, and one TCP port; null: all ports and protocols. */
 export interface AllowedTarget {
   readonly network: string;
   readonly port: number | null;
@@ -20,21 +21,10 @@ export function parseAllowedTarget(text: string): AllowedTarget | null {
   return port !== null && (port < 1 || port > 65_535) ? null : { network, port };
 }
 
-/** What is not the internet: this host, private, link-local and shared networks, multicast (RFC 6890; 169.254.169.254 has a cloud's secrets). */
-const NOT_PUBLIC_4 = [
-  ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16'],
-  ...['172.16.0.0/12', '192.0.0.0/24', '192.168.0.0/16', '198.18.0.0/15', '224.0.0.0/3'],
-];
-const NOT_PUBLIC_6 = [
-  '::/127',
-  '::ffff:0:0/96',
-  '64:ff9b::/96',
-  'fc00::/7',
-  'fe80::/10',
-  'ff00::/8',
-];
+/** IPv4 addresses written as IPv6: no host on the internet has one. */
+const MAPPED_IPV4 = '::ffff:0:0/96';
 
-/** Before Docker's own chains, whichever backend of iptables it uses: what is dropped in one table no other brings back. */
+/** Before Docker's own chains, whichever backend of iptables it uses: what one table drops, no other accepts again. */
 const PRIORITY = -10;
 
 export interface EgressRules {
@@ -48,8 +38,8 @@ export interface EgressRules {
 }
 
 /**
- * The whole table as a script for `nft -f -`, which takes all of it or nothing. It may be loaded again at any time: connections
- * that stand go on.
+ * The whole table as a script for `nft -f -`, which loads all of it or nothing. It may be loaded again at any time: established
+ * connections stay.
  */
 export function egressScript({ table, bridges, resolvers, allow }: EgressRules): string {
   const dns = resolvers.map(
@@ -64,11 +54,11 @@ export function egressScript({ table, bridges, resolvers, allow }: EgressRules):
     `  chain ${name} {\n${rules.map((rule) => `    ${rule}\n`).join('')}  }\n`;
   const hook = (name: string) => `type filter hook ${name} priority ${PRIORITY}; policy accept;`;
   return [
-    // Deleting what is not there would fail, so it is made first.
+    // Deleting a table that does not exist would fail, so it is made first.
     `table inet ${table}\ndelete table inet ${table}\ntable inet ${table} {\n`,
     chain('to_host', [
       'ct state established,related accept',
-      // Without these an address of IPv6 has no neighbours.
+      // Without these, IPv6 finds no neighbour.
       'icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept',
       ...dns,
       ...allowed,
@@ -78,9 +68,9 @@ export function egressScript({ table, bridges, resolvers, allow }: EgressRules):
       'ct state established,related accept',
       ...dns,
       ...allowed,
-      `ip daddr { ${NOT_PUBLIC_4.join(', ')} } drop`,
-      `ip6 daddr { ${NOT_PUBLIC_6.join(', ')} } drop`,
-      // Mail leaves by a mail server that asks for a password (587, 465), not straight to everybody's.
+      `ip daddr { ${PRIVATE_NETWORKS.ipv4.join(', ')} } drop`,
+      `ip6 daddr { ${[...PRIVATE_NETWORKS.ipv6, MAPPED_IPV4].join(', ')} } drop`,
+      // Mail is submitted to a mail server with a password (587, 465), not delivered straight to the recipient's.
       'tcp dport 25 drop',
     ]),
     chain('input', [hook('input'), ...jump('to_host')]),

@@ -1,20 +1,82 @@
-import { type HelperKind, LABELS } from './commands.ts';
+import type { Command } from '../host/exec.ts';
 import type { DockerApi } from './docker-api.ts';
+import { LABELS } from './labels.ts';
 
 const MINUTE = 60;
 
-/** How long a helper may run, in seconds: longer than whoever started it waits for it. */
-const LIMITS: Record<HelperKind, number> = {
+/**
+ * The helpers: containers that do one thing for the sidecar and end. How long each may run, in seconds: longer than whoever started
+ * it waits for it.
+ */
+const LIMITS = {
   'image-user': 5 * MINUTE,
+  firewall: 5 * MINUTE,
+  'resolv-conf': 5 * MINUTE,
   compile: 5 * MINUTE,
   'python-packages': 5 * MINUTE,
   'apps-list': 5 * MINUTE,
   'odoo-init': 65 * MINUTE,
   'pg-tools': 65 * MINUTE,
-};
+} as const;
+
+export type HelperKind = keyof typeof LIMITS;
 
 /** How long a helper may be there without running, in seconds: it is made, started and, at its end, removed. */
 const NOT_RUNNING = MINUTE;
+
+/** A container that the sidecar runs for itself. */
+export interface HardenedRun {
+  readonly install: string;
+  /** null: it is no helper, and whoever runs it removes it by its name. */
+  readonly kind: HelperKind | null;
+  readonly image: string;
+  /** The image may not be here yet: then it is pulled. */
+  readonly mayPull?: boolean;
+  readonly network: 'none' | 'bridge' | 'host';
+  /** How many processes and threads it may have. */
+  readonly pids: number;
+  /** How much memory it may have, as Docker writes it: `512m`. What lies on a tmpfs counts. */
+  readonly memory: string;
+  /** The only capability that it has. */
+  readonly capability?: 'NET_ADMIN';
+  /** It reads what the sidecar writes to its standard input. */
+  readonly isInteractive?: boolean;
+  /** It runs on when the command has ended, and its container stays when it ends itself. */
+  readonly isDetached?: boolean;
+  /** Names, users, mounts and variables: nothing that gives it more rights. */
+  readonly options?: readonly string[];
+  /** The program; without one, the image's own entrypoint. */
+  readonly entrypoint?: string;
+  readonly args?: readonly string[];
+}
+
+/**
+ * `docker run` with all the hardening there is: no capabilities, no way to gain any, a read-only root, and limits. The one place where
+ * the sidecar makes a container without Compose.
+ */
+export function hardenedRun(run: HardenedRun): Command {
+  return [
+    ...['docker', 'run', run.isDetached ? '--detach' : '--rm'],
+    ...(run.isInteractive ? ['--interactive'] : []),
+    ...(run.mayPull ? [] : ['--pull=never']),
+    ...[`--network=${run.network}`, '--read-only', '--security-opt=no-new-privileges'],
+    ...['--cap-drop=ALL', ...(run.capability ? [`--cap-add=${run.capability}`] : [])],
+    ...[`--pids-limit=${run.pids}`, `--memory=${run.memory}`],
+    ...(run.kind ? helperLabels(run.install, run.kind) : [installLabel(run.install)]),
+    ...(run.options ?? []),
+    ...(run.entrypoint ? [`--entrypoint=${run.entrypoint}`] : []),
+    ...['--', run.image, ...(run.args ?? [])],
+  ] as const as Command;
+}
+
+/** The labels by which the sweep finds a helper that outlived its sidecar. */
+export function helperLabels(install: string, kind: HelperKind): string[] {
+  return [installLabel(install), `--label=${LABELS.helper}=${kind}`];
+}
+
+function installLabel(install: string): string {
+  return `--label=${LABELS.install}=${install}`;
+}
 
 /**
  * Removes the helpers whose sidecar was killed: `docker run --rm` leaves a container that it made and did not start yet, and one

@@ -1,16 +1,17 @@
 import { RetryableError } from '../errors.ts';
-import { type ImageUser, imagePull, imageUser, parseImageUser } from './commands.ts';
+import type { UnixUser } from '../host/files.ts';
+import { imagePull, imageUser, parseImageUser } from './commands.ts';
 import type { DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
 
 const PULL_TIMEOUT = 15 * 60_000;
 
-/** The images that instances are made of. */
+/** The images of instances. */
 export class Images {
   readonly #install: string;
   readonly #api: DockerApi;
   readonly #docker: DockerCli;
-  readonly #users = new Map<string, Promise<ImageUser>>();
+  readonly #users = new Map<string, Promise<UnixUser>>();
 
   constructor(install: string, api: DockerApi, docker: DockerCli) {
     this.#install = install;
@@ -19,7 +20,7 @@ export class Images {
   }
 
   /** The user that Odoo runs as in an image: it differs between images, so the image is asked, once. */
-  async user(image: string): Promise<ImageUser> {
+  async user(image: string): Promise<UnixUser> {
     const id = await this.id(image);
     let user = this.#users.get(id);
     if (!user) {
@@ -30,7 +31,7 @@ export class Images {
     return user;
   }
 
-  /** The id of an image, pulled when it is not here. @throws RetryableError('StartFailed') when it cannot be had */
+  /** The id of an image, pulled when it is not here. @throws RetryableError('StartFailed') when it cannot be pulled */
   async id(image: string): Promise<string> {
     const local = await this.#api.imageId(image);
     if (local) return local;

@@ -1,14 +1,13 @@
-import { CommandError } from '../errors.ts';
 import { networkCreate, networkRemove } from './commands.ts';
 import type { DockerApi } from './docker-api.ts';
-import type { DockerCli } from './docker-cli.ts';
+import { type DockerCli, ignoreFailure } from './docker-cli.ts';
 
 /** The networks that instances share, some hundred each: Docker has addresses for about thirty networks in all. */
 export class Networks {
   readonly #install: string;
   readonly #api: DockerApi;
   readonly #docker: DockerCli;
-  /** The last that was done to each, by name: Docker would create two networks of the same name. */
+  /** The last operation on each, by name, so that they run one after the other: Docker would create two networks of the same name. */
   readonly #last = new Map<string, Promise<void>>();
 
   constructor(install: string, api: DockerApi, docker: DockerCli) {
@@ -26,16 +25,14 @@ export class Networks {
   }
 
   /**
-   * Removes a network that nobody is on.
-   * @param isWanted says so of one whose members are stopped: they keep their place, which the network itself does not show
+   * Removes a network without containers.
+   * @param isWanted whether stopped containers belong to it, which Docker does not list
    */
   async removeUnless(name: string, isWanted: () => Promise<boolean>): Promise<void> {
     await this.#aloneWith(name, async () => {
-      // Somebody else's container may be on it: then Docker refuses, and that is as it should be.
+      // A container that is not ours may be on it: then Docker refuses, rightly.
       if (!(await isWanted()) && (await this.#api.network(name))?.containers === 0)
-        await this.#docker(networkRemove(name)).catch((error) => {
-          if (!(error instanceof CommandError)) throw error;
-        });
+        await this.#docker(networkRemove(name)).catch(ignoreFailure);
     });
   }
 

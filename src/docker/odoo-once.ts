@@ -1,5 +1,6 @@
 import type { Command } from '../host/exec.ts';
-import { type HelperKind, helperLabels, type ImageUser } from './commands.ts';
+import type { UnixUser } from '../host/files.ts';
+import { type HelperKind, hardenedRun } from './helpers.ts';
 
 /** A container in which Odoo's command line runs once on one database, without a network. */
 export interface OdooOnce {
@@ -8,7 +9,7 @@ export interface OdooOnce {
   /** The container's name. */
   readonly container: string;
   readonly image: string;
-  readonly owner: ImageUser;
+  readonly owner: UnixUser;
   /** Absolute paths on the host: odoo.conf, the folder of the Postgres socket, and the filestores' folder, '' for none. */
   readonly conf: string;
   readonly socketDir: string;
@@ -20,35 +21,34 @@ export interface OdooOnce {
 
 /** @param subcommand of `odoo`, such as `shell`, which reads from stdin */
 export function odooOnce(
-  {
-    addons,
-    conf,
-    container,
-    database,
-    filestoreDir,
-    image,
-    install,
-    kind,
-    owner,
-    socketDir,
-  }: OdooOnce,
+  { addons, conf, container, database, filestoreDir, owner, socketDir, ...run }: OdooOnce,
   subcommand: readonly string[],
   options: readonly string[],
 ): Command {
-  return [
-    ...['docker', 'run', '--rm', '--interactive', `--name=${container}`],
-    ...[...helperLabels(install, kind), '--network=none', '--pids-limit=256'],
-    ...['--cap-drop=ALL', '--security-opt=no-new-privileges', '--read-only', '--tmpfs=/tmp'],
-    `--tmpfs=/var/lib/odoo:uid=${owner.uid},gid=${owner.gid},mode=0700`,
-    `--volume=${conf}:/etc/odoo/odoo.conf:ro`,
-    `--volume=${socketDir}:/run/postgresql:ro`,
-    ...(filestoreDir ? [`--volume=${filestoreDir}:/var/lib/odoo/filestore`] : []),
-    // Where the image declares a volume, and so that the mounts below it have a place.
-    ...(addons.length > 0 ? ['--tmpfs=/mnt/extra-addons:mode=0555,size=64k'] : []),
-    ...addons.map(({ path, target }) => `--volume=${path}:${target}:ro`),
-    ...['--entrypoint=odoo', '--', image, ...subcommand],
-    ...['--config=/etc/odoo/odoo.conf', `--database=${database}`, '--no-http'],
-    // Its thousands of other lines would push the error out of what is kept.
-    ...['--log-level=warn', ...options],
-  ] as const as Command;
+  return hardenedRun({
+    ...run,
+    network: 'none',
+    isInteractive: true,
+    pids: 256,
+    // Odoo's own limit is 2.5 GiB of addresses (limit_memory_hard); the rest is for /tmp.
+    memory: '3g',
+    options: [
+      `--name=${container}`,
+      '--tmpfs=/tmp',
+      `--tmpfs=/var/lib/odoo:uid=${owner.uid},gid=${owner.gid},mode=0700`,
+      `--volume=${conf}:/etc/odoo/odoo.conf:ro`,
+      `--volume=${socketDir}:/run/postgresql:ro`,
+      ...(filestoreDir ? [`--volume=${filestoreDir}:/var/lib/odoo/filestore`] : []),
+      // The image declares a volume here, and the mounts below need a folder.
+      ...(addons.length > 0 ? ['--tmpfs=/mnt/extra-addons:mode=0555,size=64k'] : []),
+      ...addons.map(({ path, target }) => `--volume=${path}:${target}:ro`),
+    ],
+    entrypoint: 'odoo',
+    args: [
+      ...subcommand,
+      ...['--config=/etc/odoo/odoo.conf', `--database=${database}`, '--no-http'],
+      // Thousands of other lines would push the error out of the part of stderr that is kept.
+      ...['--log-level=warn', ...options],
+    ],
+  });
 }

@@ -18,7 +18,7 @@ export async function stopAll(
     );
 }
 
-/** Stops them and removes them. Their data lie outside. */
+/** Stops the containers and removes them. Their data lie outside of them. */
 export async function removeAll(
   api: DockerApi,
   containers: readonly Container[],
@@ -35,7 +35,7 @@ function inStopOrder(containers: readonly Container[]): Container[][] {
   while (left.length > 0) {
     const needed = new Set(left.flatMap(dependenciesOf));
     const next = left.filter((it) => !needed.has(it.labels['com.docker.compose.service'] ?? ''));
-    const group = next.length > 0 ? next : left; // a circle, which Compose would not have made
+    const group = next.length > 0 ? next : left; // a cycle, which Compose would not have made
     groups.push(group);
     left = left.filter((it) => !group.includes(it));
   }

@@ -1,15 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  compileCheckout,
-  composeUp,
-  containerLogs,
-  containersRemove,
-  LABELS,
-} from '../docker/commands.ts';
+import { compileCheckout, composeUp, containerLogs, containersRemove } from '../docker/commands.ts';
 import type { Container, DockerApi } from '../docker/docker-api.ts';
-import type { DockerCli } from '../docker/docker-cli.ts';
+import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { removeStaleHelpers } from '../docker/helpers.ts';
 import type { Images } from '../docker/images.ts';
+import { LABELS } from '../docker/labels.ts';
 import { Networks } from '../docker/networks.ts';
 import { odooOnce } from '../docker/odoo-once.ts';
 import { removeAll, stopAll } from '../docker/stopping.ts';
@@ -370,9 +365,9 @@ export class ComposeEngine implements Engine {
   }
 
   async watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void> {
-    const label = `microsaas.install=${this.#options.install}`;
+    const label = `${LABELS.install}=${this.#options.install}`;
     const happened = (labels: Readonly<Record<string, string>>) => {
-      const id = Number(labels['microsaas.instance']);
+      const id = Number(labels[LABELS.instance]);
       if (id > 0) changed(id); // not one of ours that builds a template or is the manager's own
     };
     while (!signal.aborted) {
@@ -508,8 +503,4 @@ function commitsOf({ repositories }: Pick<DesiredInstance, 'repositories'>): str
 
 function withoutPackages({ url }: Repository, packages: readonly string[]): string {
   return `Modules of ${url} need Python packages that the image does not have: ${packages.join(', ')}. They cannot be installed.`;
-}
-
-function ignoreFailure(error: unknown): void {
-  if (!(error instanceof CommandError)) throw error;
 }

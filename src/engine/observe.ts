@@ -1,5 +1,5 @@
-import { LABELS } from '../docker/commands.ts';
 import type { Container } from '../docker/docker-api.ts';
+import { LABELS } from '../docker/labels.ts';
 import { areSameButLimits } from '../files/render.ts';
 import type { ObservedInstance, Owner } from '../instance/types.ts';
 

@@ -22,7 +22,7 @@ export async function isHealthy(origin: string): Promise<boolean> {
 }
 
 /** The status of an answer, redirections not followed; null: there was none. */
-async function statusOf(url: string): Promise<number | null> {
+export async function statusOf(url: string): Promise<number | null> {
   try {
     const signal = AbortSignal.timeout(REQUEST_TIMEOUT);
     const response = await fetch(url, { redirect: 'manual', signal });

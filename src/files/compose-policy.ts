@@ -107,7 +107,7 @@ function service(facts: ComposeFacts) {
       cpus: z.number().positive(),
       logging: z.strictObject({
         driver: z.enum(['json-file', 'local']),
-        // Unbounded unless both are said.
+        // Unbounded unless both are set.
         options: z.strictObject({
           'max-size': z.string().regex(/^\d{1,2}m$/),
           'max-file': z.string().regex(/^\d$/),
@@ -145,7 +145,7 @@ function bind(facts: ComposeFacts) {
       source: z.string().refine((path) => path === normalize(path), 'expected a path without ".."'),
       target: z.string().startsWith('/'),
       read_only: z.boolean().optional(),
-      // A directory that is missing is to be an alarm, not a fresh empty one.
+      // A missing directory must be an error, not an empty new one.
       bind: z.strictObject({ create_host_path: z.literal(false) }),
     })
     .refine((it) => mayBind(it.source, it.read_only === true, facts), {

@@ -2,7 +2,7 @@ import { parse } from 'ini';
 import { TerminalError } from '../errors.ts';
 import type { TemplateText } from './template-language.ts';
 
-/** What an instance's odoo.conf has to say, whatever else the template sets. */
+/** The values that an instance's odoo.conf must have, whatever else the template sets. */
 export interface ConfFacts {
   readonly database: string;
   readonly dbPassword: string;
@@ -13,7 +13,7 @@ const OPTION = /^([a-z][a-z0-9_]*)[ \t]*=/;
 
 /**
  * Checks a rendered odoo.conf: one section, each option once, only options the template's own text names, and the ones
- * that keep a customer to her own database as they must be.
+ * that restrict a customer to their own database as they must be.
  * @throws TerminalError TemplateInvalid or TemplateBreaksPolicy.
  */
 export function checkConf(

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { link, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { foreignData } from '../errors.ts';
+import { createFile, makeDirectory, readIfThere, replaceFile, unless } from '../host/files.ts';
 import type { DesiredInstance, MarkedInstance, Owner } from '../instance/types.ts';
 import { instanceDirectory, instancePaths } from './instance-paths.ts';
 
@@ -22,8 +22,8 @@ const markSchema = z.object({
 });
 
 /**
- * The mark in an instance's directory, `<dataDir>/instances/<id>/identity.json`: whose all is that lies there, its own Postgres
- * too. No container mounts it. Beside the identity it has what Odoo must know to have a lost record again.
+ * The mark in an instance's directory, `<dataDir>/instances/<id>/identity.json`: to which identity all data in it belongs, its own
+ * Postgres included. No container mounts it. Beside the identity it has what Odoo needs to make a lost record again.
  */
 export class DirectoryMarks {
   readonly #dataDir: string;
@@ -39,11 +39,11 @@ export class DirectoryMarks {
     if (text !== null) return this.#parse(text)?.identity === identity ? 'own' : 'foreign';
     const { directory, mark } = this.#paths(id);
     const names = await readdir(directory).catch(unless('ENOENT', []));
-    // Nothing but marks that were being written when the sidecar was killed.
+    // Only drafts of marks that were being written when the sidecar was killed.
     return names.every((name) => name.startsWith(`${basename(mark)}.`)) ? 'nobody' : 'unmarked';
   }
 
-  /** Makes the directory this instance's, where it is nobody's. @throws TerminalError('ForeignData') where it is another's */
+  /** Marks the directory as this instance's where it has no owner. @throws TerminalError('ForeignData') where it is another's */
   async claim(desired: DesiredInstance): Promise<void> {
     const owner = await this.ownerOf(desired);
     if (owner === 'own') return;
@@ -56,14 +56,14 @@ export class DirectoryMarks {
     if ((await this.ownerOf(desired)) === 'unmarked') await this.#write(desired);
   }
 
-  /** Writes again what the mark of an own directory says beside the identity, where that has changed. */
+  /** Updates the mark of an own directory where anything but the identity has changed. */
   async renew(desired: DesiredInstance): Promise<void> {
     const { mark } = this.#paths(desired.id);
     const text = this.#textFor(desired);
-    if ((await this.#text(desired.id)) !== text) await rename(await draftOf(mark, text), mark);
+    if ((await this.#text(desired.id)) !== text) await replaceFile(mark, text);
   }
 
-  /** What the mark of a directory says; null when there is none that can be read. */
+  /** The content of a directory's mark; null when there is none that can be read. */
   async read(id: number): Promise<MarkedInstance | null> {
     const text = await this.#text(id);
     return text === null ? null : this.#parse(text);
@@ -83,16 +83,12 @@ export class DirectoryMarks {
     return instancePaths(instanceDirectory(this.#dataDir, id));
   }
 
-  /** Of two at once the first stays, as link() never replaces; the second finds out whose it is. */
+  /** When two write at once the first stays; the second finds out whose it is. */
   async #write(desired: DesiredInstance): Promise<void> {
     const { directory, mark } = this.#paths(desired.id);
     await mkdir(this.#root, { recursive: true, mode: 0o700 });
-    await mkdir(directory, { mode: 0o700 }).catch(unless('EEXIST'));
-    // Following a link would mark somebody's directory elsewhere.
-    if (!(await lstat(directory)).isDirectory()) throw new Error(`${directory} is not a directory`);
-    const draft = await draftOf(mark, this.#textFor(desired));
-    await link(draft, mark).catch(unless('EEXIST'));
-    await rm(draft);
+    await makeDirectory(directory, 0o700);
+    await createFile(mark, this.#textFor(desired));
     if ((await this.ownerOf(desired)) !== 'own') throw foreignData('directory');
   }
 
@@ -107,7 +103,7 @@ export class DirectoryMarks {
   }
 
   async #text(id: number): Promise<string | null> {
-    return readFile(this.#paths(id).mark, 'utf8').catch(unless('ENOENT', null));
+    return readIfThere(this.#paths(id).mark);
   }
 
   #parse(text: string): MarkedInstance | null {
@@ -115,26 +111,7 @@ export class DirectoryMarks {
       const { format, install, ...marked } = markSchema.parse(JSON.parse(text));
       return install === this.#install ? marked : null;
     } catch {
-      return null; // damaged: nobody can tell whose it is
+      return null; // damaged: the owner is unknown
     }
   }
-}
-
-async function draftOf(path: string, text: string): Promise<string> {
-  const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  const file = await open(draft, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  return draft;
-}
-
-function unless<T = void>(code: string, value?: T) {
-  return (error: NodeJS.ErrnoException): T => {
-    if (error.code === code) return value as T;
-    throw error;
-  };
 }

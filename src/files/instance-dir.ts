@@ -1,29 +1,24 @@
-import { randomBytes } from 'node:crypto';
-import {
-  chmod,
-  chown,
-  link,
-  lstat,
-  mkdir,
-  open,
-  opendir,
-  readFile,
-  rename,
-  rm,
-} from 'node:fs/promises';
+import { chown, lstat, mkdir, opendir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { type ImageUser, LABELS } from '../docker/commands.ts';
+import { LABELS } from '../docker/labels.ts';
 import { filesMissing } from '../errors.ts';
+import {
+  createFile,
+  makeDirectory,
+  readIfThere,
+  replaceFile,
+  type UnixUser,
+} from '../host/files.ts';
 import { hashRandomSecret, randomSecret } from '../host/password-hash.ts';
-import { removeTree } from '../host/remove-tree.ts';
+import { removeTree } from '../host/trees.ts';
 import type { ObservedInstance } from '../instance/types.ts';
 import { registerSecret } from '../log.ts';
 import { type InstancePaths, instanceDirectory, instancePaths } from './instance-paths.ts';
 import { areSameButLimits, type Rendered } from './render.ts';
 
-/** What is made up once for an instance and never leaves its 0600 files but for odoo.conf and the databases. */
+/** The secrets generated once for an instance. They leave their 0600 files only for odoo.conf and the databases. */
 export interface InstanceSecrets {
   /** Of the customer's administrator in Odoo. */
   readonly adminPassword: string;
@@ -44,12 +39,12 @@ const SECRET_FILES = [
   'postgres-password',
 ];
 
-/** What an instance's users are, and whether it has data yet. */
+/** The users an instance's containers run as, and whether it has data yet. */
 export interface Preparation {
-  readonly odoo: ImageUser;
+  readonly odoo: UnixUser;
   /** null when the instance uses the host's Postgres. */
-  readonly postgres: ImageUser | null;
-  /** It has never run: its data may be made. Otherwise a folder of data that is missing stays so. */
+  readonly postgres: UnixUser | null;
+  /** It has never run: its data may be created. Otherwise a missing folder of data stays missing. */
   readonly isNew: boolean;
 }
 
@@ -58,7 +53,7 @@ export class InstanceDirs {
   readonly #dataDir: string;
   readonly #newAdminPassword: () => string;
 
-  /** @param newAdminPassword makes up the password of a new instance's administrator */
+  /** @param newAdminPassword generates the password of a new instance's administrator */
   constructor(dataDir: string, newAdminPassword = randomSecret) {
     this.#dataDir = dataDir;
     this.#newAdminPassword = newAdminPassword;
@@ -81,13 +76,13 @@ export class InstanceDirs {
     await makeDirectory(paths.etc, 0o700);
     await makeDirectory(paths.sessions, 0o700, odoo);
     if (postgres === null) return;
-    // Open to Odoo's user, who differs; nobody else gets through the instance's directory.
+    // Readable for Odoo's user, who is another one; nobody else passes the instance's directory.
     await makeDirectory(paths.socket, 0o755, postgres);
     await chown(paths.postgresPassword, postgres.uid, postgres.gid);
   }
 
   /**
-   * Whether all is there that an instance has only once. Its configuration and its sessions are not among it.
+   * Whether the data that cannot be made again is there. Configuration and sessions are not part of it.
    * @param database its database's name, which its folder in the filestore has too
    * @param hasOwnPostgres its database's files lie here as well
    */
@@ -147,20 +142,20 @@ export class InstanceDirs {
     return { ...masters, adminPassword, dbPassword, postgresPassword: ofPostgres };
   }
 
-  /** Writes both files. The Compose file comes last: its digest says that both are there. */
-  async write(id: number, files: Rendered, odoo: ImageUser): Promise<void> {
+  /** Writes both files. The Compose file comes last: its digest shows that both are there. */
+  async write(id: number, files: Rendered, odoo: UnixUser): Promise<void> {
     const { conf, compose } = this.paths(id);
-    await writeAtomically(conf, files.conf, odoo);
-    await writeAtomically(compose, files.compose);
+    await replaceFile(conf, files.conf, odoo);
+    await replaceFile(compose, files.compose);
   }
 
   /** Which commits' modules the instance's Apps list shows; '' while none. */
   async appsList(id: number): Promise<string> {
-    return (await read(this.paths(id).appsList)) ?? '';
+    return (await readIfThere(this.paths(id).appsList)) ?? '';
   }
 
   async writeAppsList(id: number, commits: string): Promise<void> {
-    await writeAtomically(this.paths(id).appsList, commits);
+    await replaceFile(this.paths(id).appsList, commits);
   }
 
   async exists(id: number): Promise<boolean> {
@@ -177,7 +172,7 @@ export class InstanceDirs {
 
   /** The id (`sha256:…`) of the image that the written Compose file names; null when there is none. */
   async imageId(id: number): Promise<string | null> {
-    const text = await read(this.paths(id).compose);
+    const text = await readIfThere(this.paths(id).compose);
     const image = text === null ? undefined : odooIn(text)?.image;
     return image !== undefined && /^sha256:[0-9a-f]{64}$/.test(image) ? image : null;
   }
@@ -189,7 +184,7 @@ export class InstanceDirs {
   async filesState(id: number, digest: string, isUp: boolean): Promise<ObservedInstance['files']> {
     const { conf, compose, sessions } = this.paths(id);
     if (!(await isThere(sessions))) return 'absent';
-    const [text] = await Promise.all([read(compose), read(conf)]).then((texts) =>
+    const [text] = await Promise.all([readIfThere(compose), readIfThere(conf)]).then((texts) =>
       texts.includes(null) ? [null] : texts,
     );
     if (text === null || text === undefined) return 'absent';
@@ -204,7 +199,7 @@ const serviceSchema = z.object({
   labels: z.record(z.string(), z.string()),
 });
 
-/** Odoo's service in a Compose file, null when it cannot be read there: edited or damaged by hand, it is made again. */
+/** Odoo's service in a Compose file; null when it cannot be parsed: an edited or damaged file is written again. */
 function odooIn(compose: string): z.infer<typeof serviceSchema> | null {
   try {
     return serviceSchema.parse(parse(compose).services.odoo);
@@ -213,7 +208,7 @@ function odooIn(compose: string): z.infer<typeof serviceSchema> | null {
   }
 }
 
-/** @throws whatever else keeps it from being seen: that is no proof that it is gone */
+/** @throws the system's other errors: they do not prove that it is gone */
 async function isThere(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,
@@ -240,65 +235,19 @@ function isGone({ code }: NodeJS.ErrnoException): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
-async function makeDirectory(path: string, mode: number, owner?: ImageUser): Promise<void> {
-  await mkdir(path, { mode }).catch(unless('EEXIST'));
-  // Following a link would hand somebody a directory elsewhere.
-  if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is not a directory`);
-  if (owner) await chown(path, owner.uid, owner.gid);
-  await chmod(path, mode);
-}
-
 async function readSecret(path: string): Promise<string> {
-  const known = await read(path);
+  const known = await readIfThere(path);
   if (known === null) throw filesMissing();
   return registerSecret(known);
 }
 
-/** Reads a secret, or makes it. Two at once get the same one. */
+/** Reads a secret, or generates it. Two callers at once get the same one. */
 async function secret(
   path: string,
   make: () => string | Promise<string> = randomSecret,
 ): Promise<string> {
-  const known = await read(path);
+  const known = await readIfThere(path);
   if (known !== null) return registerSecret(known);
-  const draft = await writeBeside(path, await make());
-  // Unlike rename, link never replaces: of two, the first stays.
-  await link(draft, path).catch(unless('EEXIST'));
-  await rm(draft);
+  await createFile(path, await make());
   return registerSecret(await readFile(path, 'utf8'));
-}
-
-/** Readers see the old file or the whole new one, after a power cut too. */
-async function writeAtomically(path: string, text: string, owner?: ImageUser): Promise<void> {
-  await rename(await writeBeside(path, text, owner), path);
-}
-
-async function writeBeside(path: string, text: string, owner?: ImageUser): Promise<string> {
-  const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  const file = await open(draft, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    if (owner) await file.chown(owner.uid, owner.gid);
-    await file.sync();
-  } catch (error) {
-    // On a full disk each attempt would leave one more behind.
-    await rm(draft, { force: true });
-    throw error;
-  } finally {
-    await file.close();
-  }
-  return draft;
-}
-
-async function read(path: string): Promise<string | null> {
-  return readFile(path, 'utf8').catch((error) => {
-    if (error.code === 'ENOENT') return null;
-    throw error;
-  });
-}
-
-function unless(code: string) {
-  return (error: NodeJS.ErrnoException) => {
-    if (error.code !== code) throw error;
-  };
 }

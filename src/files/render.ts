@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { parseDocument, stringify } from 'yaml';
-import { type ImageUser, LABELS } from '../docker/commands.ts';
+import { LABELS } from '../docker/labels.ts';
 import { TerminalError } from '../errors.ts';
+import type { UnixUser } from '../host/files.ts';
 import { projectName } from '../instance/name.ts';
 import type { PortPair } from '../instance/types.ts';
 import type { Checkout } from '../repositories/checkout-layout.ts';
@@ -20,7 +21,7 @@ export interface Template {
   readonly database: 'shared' | 'own';
   /** '' when the database is shared. */
   readonly postgresImage: string;
-  readonly postgresUser: ImageUser | null;
+  readonly postgresUser: UnixUser | null;
   readonly memoryMb: number;
   readonly cpus: number;
   readonly compose: TemplateText;
@@ -28,13 +29,13 @@ export interface Template {
 }
 
 /**
- * All that Odoo and the configuration wish for one instance: no secret, and nothing that comes from the template.
+ * What Odoo and the configuration specify for one instance: no secret, and nothing that comes from the template.
  * Two equal inputs mean that the files need not be made again, even when the template has been upgraded since.
  */
 export interface RenderInput {
   readonly install: string;
   readonly instance: number;
-  /** Never another one for the same number, but after a restore: no part of the digest. */
+  /** Changes for the same number only after a restore: no part of the digest. */
   readonly identity: string;
   readonly templateCode: string;
   /** Absolute: the instance's own directory. */
@@ -52,7 +53,7 @@ export interface RenderInput {
   readonly memoryMb: number;
   /** Processors, may be a fraction; 0 means the template's default. */
   readonly cpus: number;
-  /** Grows with each restart asked for: another label, hence another container. */
+  /** Grows with each requested restart: another label, hence another container. */
   readonly restartCount: number;
 }
 
@@ -70,16 +71,16 @@ export interface Rendered {
 }
 
 /**
- * Tells inputs apart: 64 hexadecimal digits for all but the limits, a dash and 8 for these. The order of keys does not matter.
- * Whose the instance is, is no reason to make its files again.
+ * The digest of an input: 64 hexadecimal digits for all but the limits, a dash and 8 for the limits. The order of keys does not matter.
+ * The identity is left out: another one is no reason to write the files again.
  */
 export function digestOf({ identity: _, memoryMb, cpus, ...rest }: RenderInput): string {
   return `${sha256(rest)}-${sha256({ memoryMb, cpus }).slice(0, 8)}`;
 }
 
 /**
- * Whether two digests are the same but for the limits. A plan's new limits are nobody's reason to interrupt those who work: they
- * are taken up when the instance starts again.
+ * Whether two digests are the same but for the limits. A plan's new limits must not interrupt users: they
+ * apply when the instance next starts.
  */
 export function areSameButLimits(one: string, other: string): boolean {
   return one.split('-')[0] === other.split('-')[0];

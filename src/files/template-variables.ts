@@ -1,11 +1,11 @@
 import { databaseName, projectName } from '../instance/name.ts';
-import { mountOf } from '../repositories/checkout-layout.ts';
+import { mountsOf } from '../repositories/checkout-layout.ts';
 import { instancePaths } from './instance-paths.ts';
 import type { RenderInput, Template } from './render.ts';
 
 const HTTP_PORT = 8069;
 const GEVENT_PORT = 8072;
-/** Odoo's own defaults. They bound *virtual* memory, so they are a floor; the container's limit is the wall. */
+/** Odoo's own defaults. They bound *virtual* memory, so they are a minimum; the container's limit is what counts. */
 const MEMORY_SOFT_MB = 2048;
 const MEMORY_HARD_MB = 2560;
 
@@ -15,7 +15,7 @@ export function templateVariables(template: Template, input: RenderInput, digest
   const project = projectName(input.install, input.instance);
   const database = databaseName(input.install, input.instance);
   const memoryMb = input.memoryMb || template.memoryMb;
-  const mounts = input.checkouts.map((checkout, index) => mountOf(checkout, index + 1));
+  const mounts = mountsOf(input.checkouts);
   return {
     install: input.install,
     instance: String(input.instance),
@@ -51,7 +51,7 @@ export function templateVariables(template: Template, input: RenderInput, digest
     workers: input.workers,
     limitMemorySoft: Math.max(memoryMb, MEMORY_SOFT_MB) * 1024 * 1024,
     limitMemoryHard: Math.max(Math.ceil(memoryMb * 1.25), MEMORY_HARD_MB) * 1024 * 1024,
-    // Whoever reaches Odoo without a proxy could forge the headers a proxy sets.
+    // Without a proxy in front of Odoo, a client could forge the headers that a proxy sets.
     proxyMode: /^(127\.|::1$)/.test(input.publishAddress),
   };
 }

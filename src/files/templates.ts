@@ -4,9 +4,9 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { TerminalError } from '../errors.ts';
 import { type RenderInput, renderInstance, type Template } from './render.ts';
-import { compileTemplate, type ValueHelper } from './template-language.ts';
+import { compileTemplate, type Partials, type ValueHelper } from './template-language.ts';
 
-/** The template an instance has whose plan names none. */
+/** The template of an instance whose plan names none. */
 const DEFAULT_CODE = 'odoo';
 
 const common = {
@@ -22,7 +22,7 @@ const TEMPLATE_YAML = z.discriminatedUnion('database', [
     ...common,
     database: z.literal('own'),
     postgres_image: z.string().min(1),
-    /** The numbers of the user `postgres` in that image; it is started as her, since root would need capabilities. */
+    /** The numbers of the user `postgres` in that image; the container runs as this user, since root would need capabilities. */
     postgres_uid: z.int().positive(),
     postgres_gid: z.int().positive(),
   }),
@@ -32,7 +32,7 @@ const TEMPLATE_YAML = z.discriminatedUnion('database', [
 export class Templates {
   /** Those that can be used, by code. */
   readonly all: readonly Template[];
-  /** Folders that cannot be used, and why. The others go on. */
+  /** Folders that cannot be used, and why. They do not affect the others. */
   readonly broken: ReadonlyMap<string, TerminalError>;
 
   constructor(all: readonly Template[], broken: ReadonlyMap<string, TerminalError>) {
@@ -60,28 +60,44 @@ export class Templates {
   }
 }
 
-/** Reads every folder in `folder`, compiles it and tries it on a made-up instance. */
+/** What a file in the templates' folder is called that templates share: its name, and the language it is for. */
+const PARTIAL = /^([a-z][a-z0-9-]*)\.(yml|conf)\.hbs$/;
+
+/** Reads every folder in `folder`, compiles it and tries it on a made-up instance. The files beside the folders are partials. */
 export async function loadTemplates(folder: string): Promise<Templates> {
   const entries = await readdir(folder, { withFileTypes: true });
   const codes = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  const partials = { yaml: new Map<string, string>(), ini: new Map<string, string>() };
+  for (const { name: file } of entries) {
+    const [, name, language] = PARTIAL.exec(file) ?? [];
+    if (name !== undefined)
+      partials[language === 'yml' ? 'yaml' : 'ini'].set(
+        name,
+        await readFile(join(folder, file), 'utf8'),
+      );
+  }
   const all: Template[] = [];
   const broken = new Map<string, TerminalError>();
   for (const code of codes.sort())
     try {
-      all.push(await loadTemplate(folder, code));
+      all.push(await loadTemplate(folder, code, partials));
     } catch (error) {
       broken.set(code, asTerminal(code, error));
     }
   return new Templates(all, broken);
 }
 
-async function loadTemplate(folder: string, code: string): Promise<Template> {
+async function loadTemplate(
+  folder: string,
+  code: string,
+  partials: Readonly<Record<ValueHelper, Partials>>,
+): Promise<Template> {
   if (!/^[a-z][a-z0-9-]*$/.test(code)) throw new Error('expected a folder name like "odoo-19"');
   const file = (name: string) => readFile(join(folder, code, name), 'utf8');
   const compiled = async (name: string, helper: ValueHelper) => {
     const source = await file(name);
     try {
-      return compileTemplate(source, helper);
+      return compileTemplate(source, helper, partials[helper]);
     } catch (error) {
       throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
     }
@@ -108,7 +124,7 @@ async function loadTemplate(folder: string, code: string): Promise<Template> {
   return template;
 }
 
-/** With everything and with nothing: a template that only fails with workers shall fail here. */
+/** With everything and with nothing: a template that fails only with workers must fail here. */
 function madeUpInputs(templateCode: string): RenderInput[] {
   const bare: RenderInput = {
     install: 'madeup',

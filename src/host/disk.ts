@@ -10,7 +10,7 @@ const MB = 2 ** 20;
 const COUNT_ONE_MS = 10_000;
 const COUNT_ALL_MS = 60_000;
 
-/** What is left on a file system for whoever is not root. */
+/** What is available on a file system to users other than root. */
 export interface Room {
   readonly bytes: number;
   readonly inodes: number;
@@ -26,8 +26,8 @@ export interface DiskLimits {
 }
 
 /**
- * The room on dataDir's file system, and how much of it is not to be used: a full disk stops the customers' Postgres, and with it
- * everybody. A question costs one system call.
+ * The free space on dataDir's file system, and how much of it must stay free: a full disk stops the customers' Postgres, and with it
+ * every instance. A check costs one system call.
  */
 export class Disk implements DiskGuard {
   readonly #dataDir: string;
@@ -73,14 +73,14 @@ export class Disk implements DiskGuard {
   }
 }
 
-/** What a directory takes on the disk, in bytes. More files than can be counted in ten seconds are more than any: infinite. */
+/** What a directory takes on the disk, in bytes; infinite when its files cannot be counted in ten seconds. */
 async function occupied(directory: string): Promise<number> {
   const du = ['--summarize', '--one-file-system', '--block-size=1', '--', directory];
-  const said = await exec(['du', ...du], { timeoutMs: COUNT_ONE_MS }).catch((error: unknown) => {
+  const output = await exec(['du', ...du], { timeoutMs: COUNT_ONE_MS }).catch((error: unknown) => {
     if (error instanceof CommandError) return error.exitCode === null ? 'Infinity' : '0';
     throw error;
   });
-  return Number.parseFloat(said);
+  return Number.parseFloat(output);
 }
 
 export async function measureRoom(path: string): Promise<Room> {

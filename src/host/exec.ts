@@ -5,7 +5,7 @@ import { redact } from '../log.ts';
 /** How much of a process's stderr an error keeps, in characters. */
 const STDERR_TAIL = 4_000;
 
-/** How much a process may say, in characters. Odoo, installing seventy modules, says a hundred thousand. */
+/** How much a process may write, in characters. Odoo, installing seventy modules, writes a hundred thousand. */
 const MAX_OUTPUT = 16 * 1024 * 1024;
 
 /** A program and its arguments. */
@@ -24,7 +24,7 @@ export interface ExecOptions {
 
 /**
  * Like exec(), but the program writes to our own stdout, until it ends or is interrupted: its stderr
- * too, because that is where Odoo logs, and a log must be fit for a pipe.
+ * too, because that is where Odoo logs, and a log must work in a pipe.
  * @param filter makes what each chunk of either passes through
  */
 export async function execInTerminal(
@@ -52,7 +52,7 @@ export async function execInTerminal(
     throw new CommandError(command, result.exitCode ?? null, '');
 }
 
-/** Where the programs are looked up; the rest of the environment is for each caller to give. */
+/** Where programs are looked up; each caller gives the rest of the environment. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
@@ -70,14 +70,14 @@ export async function exec(command: Command, options: ExecOptions = {}): Promise
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     timeout: options.timeoutMs ?? 120_000,
     forceKillAfterDelay: 5_000,
-    // Not a way to keep less: whoever says more is ended.
+    // A process that writes more is killed.
     maxBuffer: MAX_OUTPUT,
     all: options.mixed ?? false,
     reject: false,
   });
   if (result.failed) {
-    const said = result.timedOut ? `timed out after ${options.timeoutMs ?? 120_000} ms; ` : '';
-    const text = `${said}${result.stderr || result.shortMessage || ''}`;
+    const prefix = result.timedOut ? `timed out after ${options.timeoutMs ?? 120_000} ms; ` : '';
+    const text = `${prefix}${result.stderr || result.shortMessage || ''}`;
     throw new CommandError(command, result.exitCode ?? null, redact(text.slice(-STDERR_TAIL)));
   }
   return options.mixed ? (result.all ?? '') : result.stdout;

@@ -1,16 +1,16 @@
 import { pbkdf2, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 
-/** The rounds below which Odoo hashes a user's password anew when she logs in (`MIN_ROUNDS` in res_users.py). */
+/** Below this many rounds Odoo hashes a user's password again when they log in (`MIN_ROUNDS` in res_users.py). */
 export const ODOO_ROUNDS = 600_000;
 
 /**
- * Rounds slow down whoever tries out what people think up. A long random secret cannot be guessed at any number of them, so that
- * nobody has to wait the third of a second that Odoo's own take.
+ * Rounds slow down attempts to guess a password that a person chose. A long random secret cannot be guessed at any number of rounds, so
+ * the third of a second that Odoo's own take can be saved.
  */
 const QUICK_ROUNDS = 1_000;
 
-/** A secret that nobody can guess: 24 characters that need no quoting in a URL. */
+/** A random secret: 24 characters that need no quoting in a URL. */
 export function randomSecret(): string {
   return randomBytes(18).toString('base64url');
 }

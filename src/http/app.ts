@@ -8,8 +8,7 @@ import express, {
 import { z } from 'zod';
 import type { Key } from '../instance/types.ts';
 import type { Logger } from '../log.ts';
-import { RateLimit } from './rate-limit.ts';
-import { RecentlySeen } from './recently-seen.ts';
+import { RateLimit, RecentlySeen } from './limits.ts';
 import type { Verify } from './signature.ts';
 
 const LARGEST_BODY = 256 * 1024;
@@ -45,20 +44,20 @@ const INVITATIONS = { perInstance: 5, ofAll: 200, withinMs: 15 * 60_000 };
 /** The customer waits for it in the browser, and the instance's database is the tenant's own. */
 const INVITATION_MS = 10_000;
 
-/** The models that Odoo nudges about, and the kind of key each becomes. */
+/** The models that Odoo sends notifications of, and the kind of key each becomes. */
 const KINDS = {
   'account.move': 'invoice',
   'odoo.docker.instance': 'instance',
   'product.template': 'plan',
 } as const;
 
-/** A webhook says only which records to look at; nothing else in it is believed. */
-const nudge = z.object({
+/** A webhook only names the records to look at; nothing else in it is trusted. */
+const notification = z.object({
   model: z.enum(Object.keys(KINDS) as [keyof typeof KINDS]),
   ids: z.array(z.int().positive()).max(10_000),
 });
 
-/** Which instance somebody wants to log in to. Odoo is asked about it; nothing else is believed. */
+/** The instance that somebody wants to log in to. Odoo is asked about it; nothing else is trusted. */
 const invitation = z.object({ instance: z.int().positive(), is_first: z.boolean() });
 
 /** Answers with an RFC 9457 problem. */
@@ -67,7 +66,7 @@ function problem(res: Response, status: number, detail?: string): void {
   res.status(status).type('application/problem+json').send(JSON.stringify(body));
 }
 
-/** What only the manager may ask for, to be put on every app: one memory of ids, whichever address a message came to. */
+/** The routes that only the manager may use, to be put on every app: one memory of ids, whichever address a message came to. */
 export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
   const seen = new RecentlySeen(10_000, DAY_MS);
   const complaints = new RecentlySeen(1_000, 60_000);
@@ -100,7 +99,7 @@ export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
   return (app) => {
     const webhook = app.route('/webhooks/odoo');
     webhook.post(rawBody, (req, res) => {
-      const message = genuine(req, res, nudge, '{"model", "ids"}');
+      const message = genuine(req, res, notification, '{"model", "ids"}');
       if (message === null) return;
       res.status(202).end();
       const kind = KINDS[message.value.model];
@@ -117,7 +116,7 @@ export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
   };
 }
 
-/** Answers who asks for a link to log in. The link is in the answer and nowhere else: not in a log, not in an error. */
+/** Answers requests for a link to log in. The link is in the response and nowhere else: not in a log, not in an error. */
 function makeInvitations({ invite, log }: HttpOptions, seen: RecentlySeen) {
   const { ofAll, perInstance, withinMs } = INVITATIONS;
   const each = new RateLimit(perInstance, withinMs);
@@ -145,7 +144,7 @@ function makeInvitations({ invite, log }: HttpOptions, seen: RecentlySeen) {
   };
 }
 
-/** @throws Error when the promise is not settled in time; what it does then is nobody's any more */
+/** @throws Error when the promise is not settled in time; its result is ignored then */
 async function withinTime<T>(promise: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
@@ -158,7 +157,7 @@ async function withinTime<T>(promise: Promise<T>, ms: number): Promise<T> {
   }
 }
 
-/** What a body says; undefined when it is no JSON. */
+/** A body's content; undefined when it is no JSON. */
 function readJson(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString());

@@ -25,7 +25,7 @@ const ADMIN_DATABASE = 'microsaas_admin';
 /** What a database begins as: without rows, with Odoo's extensions, and open to whoever may connect to it. */
 const EMPTY = 'microsaas_empty';
 
-/** Where Odoo connects with its own role; its cron and its bus listen there. The one room that tenants share. */
+/** The database to which every tenant's role may connect: Odoo's cron and its bus listen there. */
 const SHARED_DATABASE = 'postgres';
 
 /** A database of the server's own that nobody but the administrator enters: where the others are made from at first. */
@@ -56,8 +56,8 @@ const STILL_MENTIONED = new Set(['2BP01', '55P03']);
 const KEPT_CONNECTIONS = 8;
 const KEPT_FOR = 30_000;
 
-/** How many of a role's connections are waited for, and how long, in milliseconds, when they are ended. */
-const ENDING = 5_000;
+/** How long a terminated connection is waited for, in milliseconds. */
+const TERMINATE_TIMEOUT = 5_000;
 
 /** Begins the names of roles that could not be dropped yet. */
 const REMOVED = 'microsaas_removed_';
@@ -94,11 +94,11 @@ export class Cluster {
   async administer<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
     const once = () =>
       this.#pool ? withKept(this.#pool, work) : this.#within(ADMIN_DATABASE, work);
-    return sayingWhoIsAway(async () => {
+    return asUnavailable(async () => {
       try {
         return await once();
       } catch (error) {
-        if (!isMissingItself(error)) throw error;
+        if (!isAdminDatabaseMissing(error)) throw error;
         await this.#makeDatabase(ADMIN_DATABASE);
         return once();
       }
@@ -177,7 +177,7 @@ export class Cluster {
   async #makeDatabase(name: string): Promise<void> {
     await this.#within(FIRST_DATABASE, async (client) => {
       const made = `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'`;
-      // Of two who make it at once, one is told that it is there.
+      // When two make it at once, one gets an error that it exists.
       await client.query(made).catch((error) => {
         if (error.code !== '42P04' && error.code !== '23505') throw error;
       });
@@ -185,9 +185,9 @@ export class Cluster {
     });
   }
 
-  /** The administrator's only visits to where tenants connect: they can make nothing there that could run (prepare()). */
+  /** The only sessions of the administrator where tenants connect too: after prepare() they can make nothing there that could run. */
   async #inSharedDatabase<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
-    return sayingWhoIsAway(() => this.#within(SHARED_DATABASE, work));
+    return asUnavailable(() => this.#within(SHARED_DATABASE, work));
   }
 
   async #within<T>(database: string, work: (client: ClientBase) => Promise<T>): Promise<T> {
@@ -283,7 +283,7 @@ export class Cluster {
       await inTransaction(client, [
         `ALTER DATABASE ${name} OWNER TO CURRENT_USER`,
         `GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO ${tenant}`,
-        // A comment is ours to make.
+        // From now on only the administrator writes it.
         `COMMENT ON DATABASE ${name} IS NULL`,
       ]);
       return true;
@@ -299,7 +299,7 @@ export class Cluster {
     await this.administer((client) => client.query(`${change} ${tenant}`));
   }
 
-  /** Gives a database that is complete its tenant's name: admitted() has been for the other one, and ends. */
+  /** Gives a completed database its tenant's name, and drops the role with the unfinished name, which admitted() made. */
   async complete(unfinished: string, tenant: string): Promise<void> {
     const [from, to] = [unfinished, tenant].map(escapeIdentifier);
     const rename = `ALTER DATABASE ${from} RENAME TO ${to}`;
@@ -316,12 +316,12 @@ export class Cluster {
     if (isMentioned) await this.dropRole(unfinished);
   }
 
-  /** Ends whatever a role is doing, wherever it is connected. */
+  /** Terminates all connections of a role. */
   async disconnect(role: string): Promise<void> {
     await this.administer((client) =>
       client.query(
         'SELECT pg_terminate_backend(pid, $2) FROM pg_stat_activity WHERE usename = $1',
-        [role, ENDING],
+        [role, TERMINATE_TIMEOUT],
       ),
     );
   }
@@ -380,12 +380,12 @@ export class Cluster {
   }
 }
 
-/** One statement after the other, all or none. */
+/** Runs the statements in one transaction. */
 export async function inTransaction(
   client: ClientBase,
   statements: readonly string[],
 ): Promise<void> {
-  // One message, so one way to the server and back.
+  // One message, so one round trip.
   await client.query(['BEGIN', ...statements, 'COMMIT'].join(';\n')).catch(async (error) => {
     await client.query('ROLLBACK').catch(() => {}); // the connection is gone, and all with it
     throw error;
@@ -423,25 +423,25 @@ async function withKept<T>(pool: Pool, work: (client: ClientBase) => Promise<T>)
   }
 }
 
-async function sayingWhoIsAway<T>(work: () => Promise<T>): Promise<T> {
+async function asUnavailable<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    throw isAway(cause)
+    throw isUnavailable(cause)
       ? new RetryableError('PostgresUnavailable', 'The database server does not answer.', { cause })
       : cause;
   }
 }
 
-/** The administrator's own database is not there yet, as opposed to one that was asked for. */
-function isMissingItself(error: unknown): boolean {
+/** Whether the administrator's own database does not exist yet, as opposed to another one that was asked for. */
+function isAdminDatabaseMissing(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   return code === '3D000' && message?.includes(ADMIN_DATABASE) === true;
 }
 
-function isAway(error: unknown): boolean {
+function isUnavailable(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
-  // What Postgres itself ends has a code; what the driver gives up has none.
+  // An error of Postgres has a code, one of the driver has none.
   return code === undefined
     ? /timeout|terminated|not queryable/i.test(message ?? '')
     : AWAY.has(code);

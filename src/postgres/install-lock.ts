@@ -4,7 +4,7 @@ import type { ClientBase } from 'pg';
 import { ConfigError, RetryableError } from '../errors.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
 
-/** How long a server that is away is left alone, in milliseconds. */
+/** How often an unavailable server is tried, in milliseconds. */
 const RETRY_INTERVAL = 2_000;
 
 /**
@@ -19,13 +19,13 @@ export class InstallLock {
   #held: Promise<void> = Promise.resolve();
 
   constructor(address: ClusterAddress, install: string) {
-    this.#cluster = new Cluster(address); // without kept connections: this one is its own
+    this.#cluster = new Cluster(address); // without a pool: the lock belongs to one connection
     this.#install = install;
   }
 
   /**
-   * Resolves when the lock is held, which waits for a Postgres that is away.
-   * @param onStolen hears that Postgres went away and somebody else had the lock when it was back
+   * Resolves when the lock is held; waits while Postgres is unavailable.
+   * @param onStolen is called when Postgres was unavailable and another sidecar held the lock afterwards
    * @throws ConfigError when another sidecar holds it
    */
   async take(stop: AbortSignal, onStolen: (error: ConfigError) => void): Promise<void> {
@@ -54,7 +54,7 @@ export class InstallLock {
     }
   }
 
-  /** @returns what resolves when the connection that holds the lock is over */
+  /** @returns a promise that resolves when the connection that holds the lock has ended */
   #hold(): Promise<{ readonly lost: Promise<void> }> {
     return new Promise((taken, failed) => {
       const lost = this.#cluster
@@ -69,7 +69,7 @@ export class InstallLock {
           taken({ lost });
           await ended;
         })
-        .catch(failed); // after `taken` nobody hears it: the lock is lost, which `lost` says
+        .catch(failed); // no effect after `taken`: then `lost` resolves
     });
   }
 
@@ -85,7 +85,7 @@ export class InstallLock {
   }
 }
 
-/** A lock's number: 64 bits with a sign. */
+/** The lock's number: a signed 64-bit integer. */
 function keyOf(install: string): string {
   return createHash('sha256').update(install).digest().readBigInt64BE().toString();
 }

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 
-/** How often it is looked, and how long at most, in milliseconds: a report may take Odoo minutes. */
-const LOOK = 20;
-const PATIENCE = 2_000;
+/** How often and for how long it is polled: a report may take Odoo minutes. */
+const POLL_MS = 20;
+const TIMEOUT_MS = 2_000;
 
-/** A request is several transactions, some hundredths of a second apart: one that begins so soon still belongs to it, in milliseconds. */
-const BETWEEN_TWO = 60;
+/** A request is several transactions, some hundredths of a second apart: one that begins within this time still belongs to it. */
+const GAP_MS = 60;
 
 /**
- * Waits until an Odoo has answered the requests that it is answering at this moment, for two seconds at most. It has a transaction
- * open for nearly all of that time.
+ * Waits until an Odoo has finished the requests in progress, for two seconds at most. A request has a transaction open for nearly all
+ * of its time.
  * @param database the Odoo's
  */
 export async function openTransactionsOver(
@@ -22,7 +22,7 @@ export async function openTransactionsOver(
     cluster.administer((client) => client.query<{ until: string }>(sql, values));
   const began = Date.now();
   const clock = await query(
-    `SELECT (clock_timestamp() + interval '${BETWEEN_TWO} ms')::text AS until`,
+    `SELECT (clock_timestamp() + interval '${GAP_MS} ms')::text AS until`,
     [],
   );
   const until = clock.rows[0]?.until ?? '';
@@ -33,8 +33,8 @@ export async function openTransactionsOver(
     );
     return open.rowCount !== 0;
   };
-  while (Date.now() < began + PATIENCE) {
-    if (!(await isOpen()) && Date.now() > began + BETWEEN_TWO) return;
-    await sleep(LOOK, undefined, { signal });
+  while (Date.now() < began + TIMEOUT_MS) {
+    if (!(await isOpen()) && Date.now() > began + GAP_MS) return;
+    await sleep(POLL_MS, undefined, { signal });
   }
 }

@@ -1,20 +1,21 @@
 import { basename, dirname } from 'node:path';
 import { getgid, getuid } from 'node:process';
-import { helperLabels } from '../docker/commands.ts';
 import type { DockerCli } from '../docker/docker-cli.ts';
+import { hardenedRun } from '../docker/helpers.ts';
+import type { TenantLogin } from './tenant-session.ts';
 
-/** A customer's database may be large. */
+/** How long one run may take, in milliseconds: a customer's database may be large. */
 const TIMEOUT = 60 * 60_000;
+
+/** Both keep the list of all that is in a database in memory, some 1 kB a table: a tenant can make millions. */
+const MEMORY = '2g';
 
 /** How long a dump waits for a table that somebody has locked. */
 const LOCK_WAIT = '30s';
 
-/** The way into one tenant's database, as the tenant. */
-export interface PgLogin {
+/** The way into one tenant's database, as the tenant, through the server's socket. */
+export interface PgLogin extends TenantLogin {
   readonly socketDir: string;
-  readonly database: string;
-  readonly role: string;
-  readonly password: string;
 }
 
 /**
@@ -66,10 +67,9 @@ export class PgTools {
     command: (path: string) => readonly [program: string, args: readonly string[]],
   ): Promise<void> {
     const options = [
-      '--interactive',
       '--env=PGSERVICEFILE=/dev/stdin',
       `--env=PGSERVICE=${SERVICE}`,
-      // A library that is not there, named in the role's own settings, would end every login.
+      // A missing library, named in the role's own settings, would fail every login.
       '--env=PGOPTIONS=-c local_preload_libraries=',
       `--volume=${login.socketDir}:/run/postgresql:ro`,
     ];
@@ -86,19 +86,16 @@ export class PgTools {
     input?: string,
   ): Promise<string> {
     return this.#docker(
-      [
-        ...(['docker', 'run', '--rm', '--network=none', '--cap-drop=ALL', '--read-only'] as const),
-        '--security-opt=no-new-privileges',
-        '--pids-limit=64',
-        ...helperLabels(this.#install, 'pg-tools'),
-        `--user=${getuid?.() ?? 0}:${getgid?.() ?? 0}`,
-        `--volume=${dirname(file)}:/archive`,
-        ...options,
-        `--entrypoint=${program}`,
-        '--',
-        this.#image,
-        ...args,
-      ],
+      hardenedRun({
+        ...{ install: this.#install, kind: 'pg-tools', image: this.#image, mayPull: true },
+        ...{ network: 'none', pids: 64, memory: MEMORY, isInteractive: input !== undefined },
+        options: [
+          `--user=${getuid?.() ?? 0}:${getgid?.() ?? 0}`,
+          `--volume=${dirname(file)}:/archive`,
+          ...options,
+        ],
+        ...{ entrypoint: program, args },
+      }),
       { timeoutMs: TIMEOUT, signal, ...(input === undefined ? {} : { input }) },
     );
   }

@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises';
-import { containersRemove, type ImageUser } from '../docker/commands.ts';
-import type { DockerCli } from '../docker/docker-cli.ts';
-import { CommandError } from '../errors.ts';
-import type { Command } from '../host/exec.ts';
-import { exec } from '../host/exec.ts';
+import { containersRemove } from '../docker/commands.ts';
+import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
+import { type HardenedRun, hardenedRun } from '../docker/helpers.ts';
+import { type Command, exec } from '../host/exec.ts';
+import type { UnixUser } from '../host/files.ts';
 
-/** How long Postgres may take to write all it has to its files and end, in seconds. */
+/** How long Postgres may take to shut down, in seconds. */
 const STOP_SECONDS = 120;
 
 const FLUSH_TIMEOUT = 300_000;
@@ -14,7 +14,7 @@ const INIT_TIMEOUT = 300_000;
 export interface ScratchPostgresRun {
   /** The container's name. */
   readonly container: string;
-  readonly postgres: { readonly image: string; readonly user: ImageUser };
+  readonly postgres: { readonly image: string; readonly user: UnixUser };
   /** Empty at first: the image's entrypoint fills it. */
   readonly pgdata: string;
   readonly socketDir: string;
@@ -23,13 +23,13 @@ export interface ScratchPostgresRun {
   readonly signal: AbortSignal;
 }
 
-/** A Postgres that no instance uses, to prepare a data directory with. Hardened as the templates' own; without a network. */
+/** Runs a Postgres that no instance uses, to prepare a data directory. Hardened as the templates' own; without a network. */
 export async function runServer(
   host: { readonly install: string; readonly docker: DockerCli },
   run: ScratchPostgresRun,
 ): Promise<{ readonly stop: () => Promise<void> }> {
   const { container, signal } = run;
-  // One left behind by a sidecar that was killed would still be writing.
+  // One left behind by a killed sidecar would still be writing.
   const remove = () => host.docker(containersRemove([container])).catch(ignoreFailure);
   await remove();
   if ((await readdir(run.pgdata)).length === 0)
@@ -48,7 +48,7 @@ export async function runServer(
   };
 }
 
-/** Writes all that is in memory of a folder's file system to the disk. */
+/** Writes all cached data of a folder's file system to the disk. */
 export async function flushFileSystem(folder: string): Promise<void> {
   await exec(['sync', '--file-system', '--', folder], { timeoutMs: FLUSH_TIMEOUT });
 }
@@ -58,34 +58,37 @@ export async function flushFileSystem(folder: string): Promise<void> {
  * whoever waits for an answer would take for the real one.
  */
 function initialise(install: string, run: ScratchPostgresRun): Command {
-  return [
-    ...['docker', 'run', '--rm', ...container(install, run), '--entrypoint=initdb'],
-    ...['--', run.postgres.image, '--username=postgres', '--auth=scram-sha-256'],
-    ...[`--pwfile=${PASSWORD_FILE}`, '--pgdata=/var/lib/postgresql/data'],
-  ] as const as Command;
+  return hardenedRun({
+    ...container(install, run),
+    entrypoint: 'initdb',
+    args: [
+      ...['--username=postgres', '--auth=scram-sha-256'],
+      ...[`--pwfile=${PASSWORD_FILE}`, '--pgdata=/var/lib/postgresql/data'],
+    ],
+  });
 }
 
 function serve(install: string, run: ScratchPostgresRun): Command {
-  return [
-    ...['docker', 'run', '--detach', ...container(install, run), '--stop-signal=SIGINT'],
-    ...['--', run.postgres.image, 'postgres', '-c', 'listen_addresses='],
-  ] as const as Command;
+  const common = container(install, run);
+  return hardenedRun({
+    ...common,
+    isDetached: true,
+    options: [...common.options, '--stop-signal=SIGINT'],
+    args: ['postgres', '-c', 'listen_addresses='],
+  });
 }
 
 const PASSWORD_FILE = '/run/secrets/postgres-password';
 
-function container(install: string, run: ScratchPostgresRun): string[] {
-  const { uid, gid } = run.postgres.user;
-  return [
-    ...['--pull=never', `--name=${run.container}`, `--label=microsaas.install=${install}`],
-    ...['--network=none', '--pids-limit=256', '--cap-drop=ALL', '--read-only', '--tmpfs=/tmp'],
-    ...['--security-opt=no-new-privileges', `--user=${uid}:${gid}`],
-    `--volume=${run.passwordFile}:${PASSWORD_FILE}:ro`,
-    `--volume=${run.pgdata}:/var/lib/postgresql/data`,
-    `--volume=${run.socketDir}:/var/run/postgresql`,
-  ];
-}
-
-function ignoreFailure(error: unknown): void {
-  if (!(error instanceof CommandError)) throw error;
+function container(install: string, run: ScratchPostgresRun) {
+  const { image, user } = run.postgres;
+  return {
+    ...{ install, kind: null, image, network: 'none', pids: 256, memory: '1g' },
+    options: [
+      ...[`--name=${run.container}`, '--tmpfs=/tmp', `--user=${user.uid}:${user.gid}`],
+      `--volume=${run.passwordFile}:${PASSWORD_FILE}:ro`,
+      `--volume=${run.pgdata}:/var/lib/postgresql/data`,
+      `--volume=${run.socketDir}:/var/run/postgresql`,
+    ],
+  } as const satisfies HardenedRun;
 }

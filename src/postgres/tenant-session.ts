@@ -17,17 +17,17 @@ export interface SessionPurpose {
   readonly totalMs: number;
 }
 
-/** A look or a small change in a database that a tenant uses: whatever lies in it may be there to hold us up. */
+/** A query or a small change in a database that a tenant uses: anything in it may be there to delay the sidecar. */
 export const LOOK: SessionPurpose = { access: 'read', statementMs: 3_000, totalMs: 8_000 };
 export const TOUCH: SessionPurpose = { ...LOOK, access: 'write' };
 
-/** Work on a database that no tenant has entered yet: only a slow machine holds it up. */
+/** Work on a database that no tenant has entered yet: only a slow machine delays it. */
 export const MAKING: SessionPurpose = { access: 'write', statementMs: 300_000, totalMs: 900_000 };
 
 /** How long a statement waits for a lock, in milliseconds. */
 const LOCK_TIMEOUT = 2_000;
 
-/** How much a session may be sent, in bytes: errors and notices that a tenant's functions raise are part of it. */
+/** How much a session may receive, in bytes: errors and notices that a tenant's functions raise are part of it. */
 const MOST_RECEIVED = 1_000_000;
 
 /** Errors that say "the server is not there": those of its socket, and of its start and stop. */
@@ -43,8 +43,8 @@ export interface TenantSession {
 
 /**
  * Runs `work` inside a tenant's database, logged in as the tenant: the only way into one (ADR 9). Triggers, views, operators and
- * functions that lie there may run, with the tenant's own rights, for a limited time, and say a limited amount.
- * @throws RetryableError('PostgresUnavailable') when no server is there; TenantDatabaseError for all that the tenant may be the cause of
+ * functions that lie there may run, with the tenant's own rights, for a limited time, and send a limited amount of data.
+ * @throws RetryableError('PostgresUnavailable') when no server is there; TenantDatabaseError for whatever the tenant may have caused
  */
 export async function inTenantDatabase<T>(
   socketDir: string,
@@ -80,7 +80,7 @@ export async function inTenantDatabase<T>(
   } catch (cause) {
     throw asReason(login.database, cause);
   } finally {
-    // Whoever renames the database next must not meet this connection.
+    // A connection that is still open would prevent renaming the database.
     await client.end().catch(() => {});
     clearTimeout(timer);
     socket.destroy();

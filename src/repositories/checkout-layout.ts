@@ -63,15 +63,12 @@ export function moduleNameIn(url: string): string | null {
   return /^[a-z][a-z0-9_]*$/.test(name) ? name : null;
 }
 
-/** Where a container sees a checkout, and the folders Odoo looks for modules in. One that is a module needs its name. */
-export function mountOf({ folders, moduleName, path }: Checkout, number: number) {
-  const place = `/mnt/extra-addons/${number}`;
-  return moduleName
-    ? { path, target: `${place}/${moduleName}`, addonsFolders: [place] }
-    : { path, target: place, addonsFolders: folders.map((folder) => join(place, folder)) };
-}
-
-/** The mounts of all checkouts of an instance, in their order. */
+/** Where a container sees the checkouts of an instance, and the folders Odoo looks for modules in. One that is a module needs its name. */
 export function mountsOf(checkouts: readonly Checkout[]) {
-  return checkouts.map((checkout, index) => mountOf(checkout, index + 1));
+  return checkouts.map(({ folders, moduleName, path }, index) => {
+    const place = `/mnt/extra-addons/${index + 1}`;
+    return moduleName
+      ? { path, target: `${place}/${moduleName}`, addonsFolders: [place] }
+      : { path, target: place, addonsFolders: folders.map((folder) => join(place, folder)) };
+  });
 }

@@ -1,6 +1,7 @@
 import { chmod, lstat, readdir, readlink, realpath } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { TerminalError } from '../errors.ts';
+import { unless } from '../host/files.ts';
 
 /**
  * Checks a fresh checkout and takes the right to write from its files.
@@ -51,10 +52,7 @@ interface Entry {
 
 /** Everything below a directory, without following links. */
 async function* walk(directory: string): AsyncGenerator<Entry> {
-  const entries = await readdir(directory, { withFileTypes: true }).catch((error) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
+  const entries = await readdir(directory, { withFileTypes: true }).catch(unless('ENOENT', []));
   for (const entry of entries) {
     const path = join(directory, entry.name);
     const kind = entry.isDirectory() ? 'directory' : entry.isSymbolicLink() ? 'link' : 'file';

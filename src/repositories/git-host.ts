@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { RetryableError, TerminalError } from '../errors.ts';
+import { PRIVATE_NETWORKS } from '../host/private-networks.ts';
 
 /** A host and the addresses at which it may be asked. */
 export interface PinnedHost {
@@ -9,28 +10,12 @@ export interface PinnedHost {
   readonly addresses: readonly string[];
 }
 
-/** Networks that nobody on the internet can mean: this machine, its neighbours, and the cloud's own services (RFC 6890). */
-const PRIVATE_NETWORKS: ReadonlyArray<readonly [network: string, bits: number]> = [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
-  ['224.0.0.0', 3],
-  ['::', 96],
-  ['64:ff9b::', 96],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['ff00::', 8],
-];
-
 const privateNetworks = new BlockList();
-for (const [network, bits] of PRIVATE_NETWORKS)
-  privateNetworks.addSubnet(network, bits, isIPv6(network) ? 'ipv6' : 'ipv4');
+for (const [type, networks] of Object.entries(PRIVATE_NETWORKS))
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/');
+    privateNetworks.addSubnet(address, Number(bits), type as 'ipv4' | 'ipv6');
+  }
 
 /** Whether an address belongs to this machine or to a network of its own. An IPv4 address inside an IPv6 one counts as itself. */
 export function isPrivate(address: string): boolean {

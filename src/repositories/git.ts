@@ -53,9 +53,9 @@ export function gitRemoteRefs({ url, branch }: Source): Command {
 }
 
 /** Reads what gitRemoteRefs() printed. @throws TerminalError BranchMissing when none of it is the branch or tag */
-export function commitIn(said: string, repository: Source): string {
+export function commitIn(output: string, repository: Source): string {
   const commits = new Map(
-    said.split('\n').map((line): [string, string] => {
+    output.split('\n').map((line): [string, string] => {
       const [commit = '', ref = ''] = line.split('\t');
       return [ref, commit];
     }),
@@ -87,10 +87,13 @@ export function gitTree(gitDir: string, commit: string): Command {
 }
 
 /** Reads what gitTree() printed: bytes of all files together, and the paths of the submodules, whose type is `commit`. */
-export function readTree(said: string): { readonly bytes: number; readonly submodules: string[] } {
+export function readTree(output: string): {
+  readonly bytes: number;
+  readonly submodules: string[];
+} {
   let bytes = 0;
   const submodules: string[] = [];
-  for (const entry of said.split('\0')) {
+  for (const entry of output.split('\0')) {
     const [type, size, ...path] = entry.split(' ');
     bytes += Number(size) || 0;
     if (type === 'commit') submodules.push(printable(path.join(' ')));
@@ -128,44 +131,36 @@ export function gitEnvironment(
   };
 }
 
-/** What git's failure means to people. Anything but a failed command is returned as it is. */
+/** What git writes when it fails, and what that means to people. */
+const FAILURES: ReadonlyArray<readonly [stderr: RegExp, reason: string, why: string]> = [
+  [/not our ref|unadvertised object/i, 'RepositoryInvalid', 'does not have the commit'],
+  [/error: 30[12378]/, 'RepositoryInvalid', 'has moved: enter its new address'],
+  [
+    /fsck error|invalid path|unable to checkout|bad tree/i,
+    'RepositoryInvalid',
+    'is damaged or malicious',
+  ],
+  [
+    /authentication failed|could not read (username|password)|error: 40[13]|not found/i,
+    'RepositoryForbidden',
+    'does not exist, or it is private and the sidecar has no valid token for it (repositories.credentials in its configuration)',
+  ],
+];
+
+/** The error to show for a failure of git. Anything but a failed command is returned as it is. */
 export function gitFailure(error: unknown, { url, branch }: Source): unknown {
   if (!(error instanceof CommandError)) return error;
-  const options = { cause: error, detail: url };
-  const said = error.stderr;
   if (error.command.includes('ls-remote') && error.exitCode === 2)
     return branchMissing({ url, branch }, error);
-  if (/not our ref|unadvertised object/i.test(said))
-    return new TerminalError(
-      'RepositoryInvalid',
-      `The repository ${url} does not have the commit.`,
-      options,
-    );
-  if (/error: 30[12378]/.test(said))
-    return new TerminalError(
-      'RepositoryInvalid',
-      `The repository ${url} has moved: enter its new address.`,
-      options,
-    );
-  if (/fsck error|invalid path|unable to checkout|bad tree/i.test(said))
-    return new TerminalError(
-      'RepositoryInvalid',
-      `The repository ${url} is damaged or malicious.`,
-      options,
-    );
-  if (
-    /authentication failed|could not read (username|password)|error: 40[13]|not found/i.test(said)
-  )
-    return new TerminalError(
-      'RepositoryForbidden',
-      `The repository ${url} does not exist, or it is private and the sidecar has no valid token for it (repositories.credentials in its configuration).`,
-      options,
-    );
-  return new RetryableError(
-    'RepositoryUnreachable',
-    `The repository ${url} could not be reached.`,
-    options,
-  );
+  const options = { cause: error, detail: url };
+  const [, reason, why] = FAILURES.find(([stderr]) => stderr.test(error.stderr)) ?? [];
+  return reason === undefined
+    ? new RetryableError(
+        'RepositoryUnreachable',
+        `The repository ${url} could not be reached.`,
+        options,
+      )
+    : new TerminalError(reason, `The repository ${url} ${why}.`, options);
 }
 
 function branchMissing({ url, branch }: Source, cause?: unknown): TerminalError {

@@ -1,5 +1,5 @@
-import { helperLabels } from '../docker/commands.ts';
 import type { DockerCli } from '../docker/docker-cli.ts';
+import { hardenedRun } from '../docker/helpers.ts';
 import type { Command } from '../host/exec.ts';
 
 /**
@@ -32,7 +32,7 @@ for name in sorted(wanted):
         print(name)
 `;
 
-/** What a package may be called; whatever else a manifest says goes into no sentence (packaging.python.org, "Names"). */
+/** The names that a package may have; anything else from a manifest is left out (packaging.python.org, "Names"). */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const MOST = 20;
 const TIMEOUT_MS = 60_000;
@@ -45,20 +45,19 @@ export async function missingPackages(
   tree: string,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const said = await docker(askForPackages(install, image, tree), {
+  const output = await docker(askForPackages(install, image, tree), {
     ...{ timeoutMs: TIMEOUT_MS, signal, input: SCRIPT },
   });
-  return said
+  return output
     .split('\n')
     .filter((name) => NAME.test(name))
     .slice(0, MOST);
 }
 
 function askForPackages(install: string, image: string, tree: string): Command {
-  return [
-    ...['docker', 'run', '--rm', '--interactive', '--network=none', '--read-only'],
-    ...['--cap-drop=ALL', '--security-opt=no-new-privileges', '--pids-limit=64', '--memory=256m'],
-    ...[...helperLabels(install, 'python-packages'), `--volume=${tree}:/checkout:ro`],
-    ...['--entrypoint=python3', '--', image, '-'],
-  ] as const as Command;
+  return hardenedRun({
+    ...{ install, kind: 'python-packages', image, mayPull: true },
+    ...{ network: 'none', pids: 64, memory: '256m', isInteractive: true },
+    ...{ options: [`--volume=${tree}:/checkout:ro`], entrypoint: 'python3', args: ['-'] },
+  });
 }

@@ -3,8 +3,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TerminalError } from '../errors.ts';
-import type { Command } from '../host/exec.ts';
-import { exec } from '../host/exec.ts';
+import { type Command, exec } from '../host/exec.ts';
 import type { Repository, RepositoryCommit } from '../instance/types.ts';
 import { type Checkout, type CheckoutLayout, layoutOf, moduleNameIn } from './checkout-layout.ts';
 import { checkTree, isDirectory, sizeOf } from './checkout-tree.ts';
@@ -32,7 +31,7 @@ const WATCH_INTERVAL = 250;
 
 export interface RepositoriesOptions {
   readonly dataDir: string;
-  /** `['https']` unless told otherwise. */
+  /** Default: `['https']`. */
   readonly allowedProtocols?: readonly GitProtocol[];
   /** Hosts that may be asked though they lie on a private network. */
   readonly privateHosts?: readonly string[];
@@ -127,7 +126,7 @@ export class Repositories {
       const commit = named || (await this.#newest(download));
       if (await isDirectory(this.path(commit))) return { commit, remarks: [] };
       const remarks = await this.#download(download, commit, compile);
-      // Whoever was quicker has made the very same tree.
+      // Another fetch that was quicker has made the same tree.
       await rename(join(draft, 'tree'), this.path(commit)).catch(unlessThere);
       return { commit, remarks };
     } finally {

@@ -1,7 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { expect } from 'chai';
-import { helperLabels } from '../../src/docker/commands.ts';
-import { removeStaleHelpers } from '../../src/docker/helpers.ts';
+import { helperLabels, removeStaleHelpers } from '../../src/docker/helpers.ts';
 import { RetryableError } from '../../src/errors.ts';
 import { networkOf } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';

@@ -50,7 +50,7 @@ export async function throwawayEngine(
 ): Promise<ThrowawayEngine> {
   const templatesDir = join(folder, 'templates');
   await cp('templates', templatesDir, { recursive: true });
-  const file = join(templatesDir, 'odoo', 'docker-compose.yml.hbs');
+  const file = join(templatesDir, 'odoo-service.yml.hbs');
   const text = await readFile(file, 'utf8');
   // The Compose policy refuses line feeds in an argument.
   const line = `exec(bytes.fromhex('${Buffer.from(program).toString('hex')}'))`;

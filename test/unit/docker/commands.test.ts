@@ -1,10 +1,8 @@
 import { expect } from 'chai';
 import {
-  compileCheckout,
   composeUp,
   containerLogs,
   imagePull,
-  imageUser,
   networkCreate,
   parseImageUser,
 } from '../../../src/docker/commands.ts';
@@ -25,14 +23,6 @@ describe('commands', () => {
       'docker network create --driver bridge --opt com.docker.network.bridge.enable_icc=false --opt com.docker.network.bridge.name=ms-k3x9ab-1 --label microsaas.install=k3x9ab -- ms-k3x9ab-net-1',
     ],
     [imagePull('odoo:19.0'), 'docker pull --quiet -- odoo:19.0'],
-    [
-      imageUser('k3x9ab', 'odoo:19.0'),
-      'docker run --rm --network none --read-only --cap-drop ALL --label=microsaas.install=k3x9ab --label=microsaas.helper=image-user --entrypoint=id -- odoo:19.0',
-    ],
-    [
-      compileCheckout('k3x9ab', 'odoo:19.0', '/d/tree'),
-      'docker run --rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges --pids-limit 64 --memory 512m --label=microsaas.install=k3x9ab --label=microsaas.helper=compile --user=0:0 --volume=/d/tree:/checkout --entrypoint timeout -- odoo:19.0 120 python3 -m compileall -q -f --invalidation-mode unchecked-hash /checkout',
-    ],
     [containerLogs('c', { tail: 20, follow: false }), 'docker logs --tail 20 -- c'],
     [containerLogs('c', { tail: 20, follow: true }), 'docker logs --tail 20 --follow -- c'],
   ] as const)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { RenderInput, RenderSecrets, Template } from '../../../src/files/render.ts';
 import { compileTemplate } from '../../../src/files/template-language.ts';
@@ -30,13 +31,22 @@ export function anInput(changes: Partial<RenderInput> = {}): RenderInput {
   };
 }
 
+/** A template file with the text of its partials in their places. */
+export async function inlined(path: string): Promise<string> {
+  const kind = path.endsWith('.conf.hbs') ? 'conf' : 'yml';
+  const text = await readFile(path, 'utf8');
+  return text.replace(/^\{\{> (\S+)\}\}\n/gm, (_, name) =>
+    readFileSync(`${TEMPLATES}${name}.${kind}.hbs`, 'utf8'),
+  );
+}
+
 /** A shipped template with its text changed, as an operator might change it. */
 export async function aTemplate(
   code: string,
   change: { compose?: (text: string) => string; conf?: (text: string) => string } = {},
 ): Promise<Template> {
   const template = (await loadTemplates(TEMPLATES)).get(code);
-  const text = (file: string) => readFile(`${TEMPLATES}${code}/${file}`, 'utf8');
+  const text = (file: string) => inlined(`${TEMPLATES}${code}/${file}`);
   const same = (it: string) => it;
   return {
     ...template,

@@ -97,6 +97,32 @@ describe('template language', () => {
       expect(() => compileTemplate(source, 'yaml')).to.throw('line 1: only {{yaml variable}}');
     });
 
+  describe('with a partial', () => {
+    const partials = new Map([
+      ['one', '{{#if x}}a: {{yaml x}}\n{{/if}}'],
+      ['raw', 'a: 1\n{{x}}'],
+      ['nested', '{{> one}}'],
+    ]);
+
+    it('writes it in its place', () => {
+      const file = compileTemplate('b: 1\n{{> one}}\nc: 2\n', 'yaml', partials);
+      expect(file.render({ x: 'y' })).to.equal('b: 1\na: "y"\nc: 2\n');
+      expect(() => file.render({})).to.throw('there is no variable "x"');
+    });
+
+    for (const [what, source, why] of [
+      ['a raw value in it', '{{> raw}}', '{{> raw}}: line 2: only {{yaml variable}}'],
+      ['another one in it', '{{> nested}}', '{{> nested}}: line 1: only {{yaml variable}}'],
+      ['one in a block', '{{#if x}}{{> one}}{{/if}}', 'line 1: only'],
+      ['one with a context', '{{> one y}}', 'line 1: only'],
+      ['one with an argument', '{{> one x=y}}', 'line 1: only'],
+      ['one whose name is a value', "{{> (lookup . 'x')}}", 'line 1: only'],
+    ] as const)
+      it(`refuses ${what}`, () => {
+        expect(() => compileTemplate(source, 'yaml', partials)).to.throw(why);
+      });
+  });
+
   it('refuses a syntax tree in place of text', () => {
     const tree = { type: 'Program', body: [] } as unknown as string;
     expect(() => compileTemplate(tree, 'yaml')).to.throw('a template is text');

@@ -2,9 +2,10 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { renderInstance } from '../../../src/files/render.ts';
 import { templateVariables } from '../../../src/files/template-variables.ts';
 import { loadTemplates } from '../../../src/files/templates.ts';
-import { anInput, SECRETS, TEMPLATES } from './instances.ts';
+import { anInput, inlined, SECRETS, TEMPLATES } from './instances.ts';
 
 describe('templates', () => {
   let folder: string;
@@ -53,13 +54,38 @@ describe('templates', () => {
   ] as const)
     it(`names what is wrong and goes on with the others: ${to}`, async () => {
       const path = join(folder, 'odoo', file);
-      await writeFile(path, (await readFile(path, 'utf8')).replace(from, to));
+      await writeFile(path, (await inlined(path)).replace(from, to));
       const templates = await loadTemplates(folder);
       expect(templates.all.map((it) => it.code)).to.deep.equal(['odoo-own-db']);
       expect(() => templates.get('odoo'))
         .to.throw(why)
         .with.property('reason', reason);
     });
+
+  it('goes on without the templates whose partial is broken or missing', async () => {
+    const path = join(folder, 'odoo-service.yml.hbs');
+    await writeFile(path, '{{yaml wrokers}}\n');
+    await writeFile(
+      join(folder, 'odoo', 'docker-compose.yml.hbs'),
+      await inlined(join(TEMPLATES, 'odoo', 'docker-compose.yml.hbs')),
+    );
+    const templates = await loadTemplates(folder);
+    expect(templates.all.map((it) => it.code)).to.deep.equal(['odoo']);
+    expect(templates.broken.get('odoo-own-db')?.message).to.include('"wrokers"');
+    await rm(path);
+    const { broken } = await loadTemplates(folder);
+    expect(broken.get('odoo-own-db')?.message).to.include('docker-compose.yml.hbs: line 3');
+  });
+
+  it('knows the options of odoo.conf that a partial names', async () => {
+    await writeFile(join(folder, 'more.conf.hbs'), 'limit_time_cpu = 90\n');
+    const path = join(folder, 'odoo', 'odoo.conf.hbs');
+    await writeFile(path, '[options]\n{{> odoo-options}}\n{{> more}}\nlimit_request = 9\n');
+    const template = (await loadTemplates(folder)).get('odoo');
+    const { conf } = renderInstance(template, anInput(), SECRETS);
+    expect(conf).to.match(/^list_db = False$/m);
+    expect(conf).to.match(/^limit_time_cpu = 90\nlimit_request = 9$/m);
+  });
 
   it('documents every variable, and no other', async () => {
     const readme = await readFile(join(TEMPLATES, 'README.md'), 'utf8');

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { copyTree } from '../../../src/host/copy-tree.ts';
+import { copyTree } from '../../../src/host/trees.ts';
 
 describe('copyTree', () => {
   let dir: string;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { execa } from 'execa';
 import { RetryableError } from '../../../src/errors.ts';
-import { removeTree } from '../../../src/host/remove-tree.ts';
+import { removeTree } from '../../../src/host/trees.ts';
 import { makeDeepTree, makeOddFiles } from '../../support/hostile-files.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { RateLimit } from '../../../src/http/rate-limit.ts';
+import { RateLimit } from '../../../src/http/limits.ts';
 import { HOST, ServerSuite, signed } from './server-suite.ts';
 
 const GATEWAY = { ...HOST, webhookOnly: true };

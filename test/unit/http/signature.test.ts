@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { ConfigError } from '../../../src/errors.ts';
-import { RecentlySeen } from '../../../src/http/recently-seen.ts';
+import { RecentlySeen } from '../../../src/http/limits.ts';
 import { makeVerify } from '../../../src/http/signature.ts';
 
 const KEY = Buffer.alloc(24, 7);

@@ -1,0 +1,10 @@
+/** The labels on everything that is made for an instance, and on what is made for the sidecar itself. */
+export const LABELS = {
+  install: 'microsaas.install',
+  instance: 'microsaas.instance',
+  identity: 'microsaas.identity',
+  restart: 'microsaas.restart',
+  digest: 'microsaas.digest',
+  /** On a container that does one thing for the sidecar and ends: which thing. */
+  helper: 'microsaas.helper',
+} as const;
