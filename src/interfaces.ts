@@ -133,15 +133,13 @@ export interface Engine {
   startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   start(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**
-   * Resolves when `/web/login` answers 200, or when an instance that has run before is no longer up: look again.
-   * Throws RetryableError('NotAnswering') after its time is up, ('StartFailed') when a first start has ended.
-   * @param isUp called once, when Odoo has come up and before its first page is asked for
+   * Waits until Odoo answers at all, without asking it for a page that costs it work.
+   * @returns false when an instance that has run before is no longer up: observe it again
+   * @throws RetryableError('NotAnswering') after its time is up, ('StartFailed') when a first start has ended, ('CrashLoop')
    */
-  awaitAnswer(
-    desired: DesiredInstance,
-    isUp: () => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<void>;
+  awaitListening(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;
+  /** Waits until `/web/login` answers 200. Otherwise as awaitListening(). */
+  awaitLogin(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;
   /** Makes the Apps of an instance list the modules of its repositories. @returns a sentence for the seller where it failed, '' else */
   updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<string>;
   stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
@@ -164,6 +162,12 @@ export interface Engine {
   watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void>;
 }
 
+/** A database that Databases.clone() has made, and that is nobody's yet. */
+export interface ClonedDatabase {
+  /** Its name as long as it is unfinished. */
+  readonly database: string;
+}
+
 /** The customers' databases. */
 export interface Databases {
   /** Marks the instance's database as its own where it has no mark. */
@@ -179,7 +183,7 @@ export interface Databases {
   setUrl(desired: DesiredInstance): Promise<void>;
   /** Builds what the plan's instances will be cloned from, where it is not there yet. */
   prepare(plan: Plan, signal: AbortSignal): Promise<void>;
-  /** Makes ready for the next customers what create() has used up since; nothing to do costs nothing. */
+  /** Makes ready for the next customers what clone() has used up since; nothing to do costs nothing. */
   restock(): Promise<void>;
   /** Drops what instances were cloned from and no plan wants, when it is stale or long unused; returns the names. */
   trim(plans: readonly Plan[]): Promise<string[]>;
@@ -189,16 +193,19 @@ export interface Databases {
   /** Waits until the server that was just started takes connections. */
   awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**
-   * Clones the template database of the instance's module set (building it first if need be) and makes it hers.
-   * @param told hears how a long wait goes on, and `soon` once, when no more than tenths of a second are left
+   * Clones the template database of the instance's module set, building it first if need be, under a name that no Odoo knows.
+   * @param progress is told how a long wait goes on
+   * @returns what personalise() goes on with; that takes no more than tenths of a second
    */
-  create(
+  clone(
     desired: DesiredInstance,
-    told: { readonly progress: (reason: string) => void; readonly soon: () => void },
+    progress: (reason: string) => void,
     signal: AbortSignal,
-  ): Promise<void>;
+  ): Promise<ClonedDatabase>;
+  /** Gives a clone the customer's identity and its files, and then the instance's own name: what has that is complete. */
+  personalise(desired: DesiredInstance, clone: ClonedDatabase): Promise<void>;
   /**
-   * Makes sure of what create() begins with: a template, or a data directory for the instance's own Postgres, which must not run yet.
+   * Makes sure of what clone() begins with: a template, or a data directory for the instance's own Postgres, which must not run yet.
    * May take minutes, so nobody waits for it who holds what others want.
    */
   prepareFor(

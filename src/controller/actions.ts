@@ -139,26 +139,25 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   ): Promise<void> {
     await roomOnDisk();
     await memoryForOne(desired, signals);
-    let starting: Promise<boolean> | undefined;
-    const soon = () => {
-      starting = startContainers(desired, signals.stop);
-      starting.catch(() => {}); // it is awaited below, after the database
-    };
     const progress = (reason: string) =>
       reporter.progress(progressReport(desired, reason, context.now()));
-    try {
-      await databases.create(desired, { progress, soon }, signals.stop);
-      lap('database');
-    } finally {
-      // Whoever looks next must not meet containers that are still being made.
-      await starting?.catch(() => {});
-    }
-    if (await starting) await firstAnswer(desired, signals);
+    const clone = await databases.clone(desired, progress, signals.stop);
+    const [started, personalised] = await Promise.allSettled([
+      startContainers(desired, signals.stop),
+      databases.personalise(desired, clone).then(() => lap('database')),
+    ]);
+    // Both have ended by now: whoever looks next must not meet containers that are still being made.
+    if (personalised.status === 'rejected') throw personalised.reason;
+    if (started.status === 'rejected') throw started.reason;
+    if (started.value) await firstAnswer(desired, signals);
   }
 
   /** Who waited for the instance before the sidecar did is served first: see isServing(). */
-  const awaitAnswer = (desired: DesiredInstance, signal: AbortSignal) =>
-    engine.awaitAnswer(desired, () => databases.awaitRequests(desired, signal), signal);
+  async function awaitAnswer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    if (!(await engine.awaitListening(desired, signal))) return;
+    await databases.awaitRequests(desired, signal);
+    await engine.awaitLogin(desired, signal);
+  }
 
   async function firstAnswer(desired: DesiredInstance, signals: Signals): Promise<void> {
     const late = new AbortController();

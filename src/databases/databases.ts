@@ -5,7 +5,7 @@ import { copyTree, type Owner as FileOwner } from '../host/copy-tree.ts';
 import { effectiveState } from '../instance/decide.ts';
 import { databaseName, instanceOfDatabase } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, Owner, Plan } from '../instance/types.ts';
-import type { Databases } from '../interfaces.ts';
+import type { ClonedDatabase, Databases } from '../interfaces.ts';
 import { admitted, Cluster, type ClusterAddress } from '../postgres/cluster.ts';
 import { InstallLock } from '../postgres/install-lock.ts';
 import { openTransactionsOver } from '../postgres/open-transactions.ts';
@@ -83,6 +83,16 @@ export interface OdooDatabasesOptions {
   }>;
   /** The id that an image's tag has on this machine now; null when it is not here. */
   readonly currentImageId: (image: string) => Promise<string | null>;
+}
+
+/** A clone, and all that is needed to make it the customer's own. */
+interface InstanceClone extends ClonedDatabase {
+  readonly cluster: Cluster;
+  readonly login: TenantLogin;
+  readonly place: DatabaseSpec;
+  readonly key: TemplateKey;
+  /** Where its files are copied from; null: they came with its own Postgres. */
+  readonly template: TemplateDatabase | null;
 }
 
 /** The customers' databases: cloned from template databases, on the shared Postgres or on an instance's own. */
@@ -255,81 +265,44 @@ export class OdooDatabases implements Databases {
     await openTransactionsOver(this.#clusterOf(place), this.#nameOf(desired), signal);
   }
 
-  async create(
+  async clone(
     desired: DesiredInstance,
-    told: { readonly progress: (reason: string) => void; readonly soon: () => void },
+    progress: (reason: string) => void,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<InstanceClone> {
     const place = await this.#options.specOf(desired);
     const key = keyOf(desired, place.imageId);
-    if (place.own) return this.#fromOwnSpare(desired, place, key, told.soon);
-    await this.#shared.prepare();
-    const onBuild = () => told.progress('PreparingTemplate');
-    await this.#templates.using(place.image, key, onBuild, signal, (template) =>
-      this.#clone(template, desired, place, told.soon),
-    );
-  }
-
-  /** Its server began as a copy, with a database and files that wait for their tenant. What was begun before is gone on with. */
-  async #fromOwnSpare(
-    desired: DesiredInstance,
-    place: DatabaseSpec,
-    key: TemplateKey,
-    soon: () => void,
-  ): Promise<void> {
+    const role = this.#nameOf(desired);
+    const database = `${role}_new`;
+    const login = { database, role, password: place.dbPassword };
     const cluster = this.#clusterOf(place);
-    const database = this.#nameOf(desired);
-    const login = { database: `${database}_new`, role: database, password: place.dbPassword };
-    if (await cluster.has(login.database)) await cluster.ensureRole(login.role, login.password);
-    else if (!(await new ClonePool(cluster).take(spareIn(this.#options.install, key), login)))
-      throw new TerminalError(
-        'PostgresUnavailable',
-        "The instance's own Postgres was not made from this plan's template. It has no data of the customer's: stop its containers and move its folder pgdata away, then press Start.",
-      );
-    soon();
-    const passwordHash = await this.#options.passwords.hashOf(place.adminPassword);
-    await this.#personalise(cluster, login, desired, place, passwordHash);
-    await this.#complete(cluster, login.database, desired);
+    const clone = { database, cluster, login, place, key };
+    if (place.own) {
+      await this.#takeOwn(cluster, login, key);
+      return { ...clone, template: null };
+    }
+    await cluster.prepare();
+    const onBuild = () => progress('PreparingTemplate');
+    return this.#templates.using(place.image, key, onBuild, signal, async (template) => {
+      // Its role is somebody's, and would be made anew below.
+      if (await cluster.has(role)) throw new Error(`the database ${role} exists already`);
+      await cluster.drop(database);
+      await this.#spareOrClone(template, login);
+      return { ...clone, template };
+    });
   }
 
-  /** Under another name until it is the customer's: what has the final name is complete. */
-  async #clone(
-    template: TemplateDatabase,
+  async personalise(
     desired: DesiredInstance,
-    place: DatabaseSpec,
-    soon: () => void,
+    { cluster, key, login, place, template }: InstanceClone,
   ): Promise<void> {
-    const cluster = this.#shared;
-    const database = this.#nameOf(desired);
-    const unfinished = `${database}_new`;
-    const filestore = join(place.filestoreDir, database);
     const copyFiles = async () => {
-      await rm(filestore, { recursive: true, force: true });
-      await mkdir(place.filestoreDir, { recursive: true });
-      if (await this.#spares.takeFiles(template, filestore)) return;
-      await copyTree(join(template.filestoreDir, template.database), filestore, place.owner);
+      if (template) await this.#copyFiles(template, desired, place);
     };
-    const login = { database: unfinished, role: database, password: place.dbPassword };
-    // Its role is somebody's, and would be made anew below.
-    if (await cluster.has(database)) throw new Error(`the database ${database} exists already`);
-    await cluster.drop(unfinished);
-    await this.#spareOrClone(template, login);
-    soon();
     const [passwordHash] = await Promise.all([
       this.#options.passwords.hashOf(place.adminPassword),
-      copyFiles(),
+      this.#templates.hold(key, copyFiles),
     ]);
-    await this.#personalise(cluster, login, desired, place, passwordHash);
-    await this.#complete(cluster, unfinished, desired);
-  }
-
-  async #personalise(
-    cluster: Cluster,
-    login: TenantLogin,
-    desired: DesiredInstance,
-    place: DatabaseSpec,
-    passwordHash: string,
-  ): Promise<void> {
     await cluster.enter(login, MAKING, (session) =>
       personalise(session, {
         ...desired.customer,
@@ -338,6 +311,29 @@ export class OdooDatabases implements Databases {
         passwordHash,
       }),
     );
+    await this.#complete(cluster, login.database, desired);
+  }
+
+  /** Its server began as a copy, with a database and files that wait for their tenant. What was begun before is gone on with. */
+  async #takeOwn(cluster: Cluster, login: TenantLogin, key: TemplateKey): Promise<void> {
+    if (await cluster.has(login.database)) await cluster.ensureRole(login.role, login.password);
+    else if (!(await new ClonePool(cluster).take(spareIn(this.#options.install, key), login)))
+      throw new TerminalError(
+        'PostgresUnavailable',
+        "The instance's own Postgres was not made from this plan's template. It has no data of the customer's: stop its containers and move its folder pgdata away, then press Start.",
+      );
+  }
+
+  async #copyFiles(
+    template: TemplateDatabase,
+    desired: DesiredInstance,
+    { filestoreDir, owner }: DatabaseSpec,
+  ): Promise<void> {
+    const filestore = join(filestoreDir, this.#nameOf(desired));
+    await rm(filestore, { recursive: true, force: true });
+    await mkdir(filestoreDir, { recursive: true });
+    if (await this.#spares.takeFiles(template, filestore)) return;
+    await copyTree(join(template.filestoreDir, template.database), filestore, owner);
   }
 
   async invitation(desired: DesiredInstance): Promise<Invitation> {

@@ -68,6 +68,19 @@ export class TemplateDatabases {
     this.#options = options;
   }
 
+  /** Keeps a template from being dropped while `work` is under way. */
+  async hold<T>(key: TemplateKey, work: () => Promise<T>): Promise<T> {
+    const hash = templateHash(key);
+    this.#inUse.set(hash, (this.#inUse.get(hash) ?? 0) + 1);
+    try {
+      return await work();
+    } finally {
+      const others = (this.#inUse.get(hash) ?? 1) - 1;
+      if (others > 0) this.#inUse.set(hash, others);
+      else this.#inUse.delete(hash);
+    }
+  }
+
   /** Clones a template by `work`: it stays while that is under way, and counts as used. */
   async using<T>(
     image: string,
@@ -76,17 +89,11 @@ export class TemplateDatabases {
     signal: AbortSignal,
     work: (template: TemplateDatabase) => Promise<T>,
   ): Promise<T> {
-    const hash = templateHash(key);
-    this.#inUse.set(hash, (this.#inUse.get(hash) ?? 0) + 1);
-    try {
+    return this.hold(key, async () => {
       const result = await work(await this.ensure(image, key, onBuild, signal));
-      this.#used.set(hash, noteOf(image, key));
+      this.#used.set(templateHash(key), noteOf(image, key));
       return result;
-    } finally {
-      const others = (this.#inUse.get(hash) ?? 1) - 1;
-      if (others > 0) this.#inUse.set(hash, others);
-      else this.#inUse.delete(hash);
-    }
+    });
   }
 
   /** The template of this key, built when it is not there yet. @param onBuild is called when there is a wait for that */

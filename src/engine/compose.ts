@@ -267,25 +267,24 @@ export class ComposeEngine implements Engine {
     await this.#up(desired, [], signal);
   }
 
-  async awaitAnswer(
+  awaitListening(desired: DesiredInstance, signal: AbortSignal): Promise<boolean> {
+    return this.#await(isServing, desired, signal);
+  }
+
+  awaitLogin(desired: DesiredInstance, signal: AbortSignal): Promise<boolean> {
+    return this.#await(showsLogin, desired, signal);
+  }
+
+  async #await(
+    answers: (origin: string) => Promise<boolean>,
     desired: DesiredInstance,
-    isUp: () => Promise<void>,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const began = Date.now();
     const deadline = began + this.#options.answerTimeoutMs;
     let nextCheck = began + CONTAINER_CHECK_INTERVAL;
     const origin = this.#originOf(desired);
-    let wasUp = false;
-    const answers = async () => {
-      if (!wasUp) {
-        if (!(await isServing(origin))) return false;
-        wasUp = true;
-        await isUp();
-      }
-      return showsLogin(origin);
-    };
-    while (!(await answers())) {
+    while (!(await answers(origin))) {
       signal.throwIfAborted();
       if (Date.now() > deadline)
         throw new RetryableError('NotAnswering', 'The instance was started but does not answer.', {
@@ -296,7 +295,7 @@ export class ComposeEngine implements Engine {
         await this.#refuseCrashLoop(desired, containers);
         if (containers.length === 0 || containers.some(({ state }) => !ALIVE.has(state))) {
           // One that ran before was stopped or removed by somebody: the next look starts it again.
-          if (desired.wasReady) return;
+          if (desired.wasReady) return false;
           throw new RetryableError('StartFailed', 'The instance ended while it was starting.', {
             cause: new Error(await this.#logTail(desired)),
           });
@@ -305,6 +304,7 @@ export class ComposeEngine implements Engine {
       }
       await sleep(Date.now() - began > PATIENT_AFTER ? PATIENT_INTERVAL : POLL_INTERVAL);
     }
+    return true;
   }
 
   async stop(desired: DesiredInstance, signal: AbortSignal): Promise<void> {

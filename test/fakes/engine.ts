@@ -150,23 +150,20 @@ export class FakeEngine implements Engine {
     this.happened(id);
   }
 
-  async awaitAnswer(
-    { id }: DesiredInstance,
-    isUp: () => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const project = this.#projectOf(id);
-    if (project.containers !== 'running')
+  async awaitListening({ id }: DesiredInstance, signal: AbortSignal): Promise<boolean> {
+    if (this.#projectOf(id).containers !== 'running')
       throw new RetryableError('StartFailed', 'It ended while it was starting.');
-    if (!this.silent.has(id)) {
-      await isUp();
-      project.isAnswering = true;
-      return;
-    }
+    if (!this.silent.has(id)) return true;
     signal.throwIfAborted();
-    await new Promise((_resolve, reject) => {
+    return new Promise((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     });
+  }
+
+  async awaitLogin(desired: DesiredInstance, signal: AbortSignal): Promise<boolean> {
+    await this.awaitListening(desired, signal);
+    this.#projectOf(desired.id).isAnswering = true;
+    return true;
   }
 
   async updateAppsList(desired: DesiredInstance): Promise<string> {

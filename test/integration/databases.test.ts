@@ -12,7 +12,7 @@ import type { DesiredInstance } from '../../src/instance/types.ts';
 import { Cluster } from '../../src/postgres/cluster.ts';
 import { quoted, withSql } from '../../stack/sql.ts';
 import { anInstance, aPlan, identityOf } from '../support/samples.ts';
-import { tenantDatabases } from '../support/tenant-databases.ts';
+import { makeDatabase, tenantDatabases } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
 /** Everything that two clones of one template may have of their own, and must. */
@@ -86,8 +86,7 @@ describe('the customers’ databases on a real Postgres', function () {
     const found = (await readdir(folder, { recursive: true })).find((it) => it.endsWith('_spare'));
     return (await stat(join(folder, found ?? 'no spare'))).ino;
   };
-  const create = (desired: DesiredInstance) =>
-    databases.create(desired, { progress: () => {}, soon: () => {} }, new AbortController().signal);
+  const create = (desired: DesiredInstance) => makeDatabase(databases, desired);
 
   before(async () => {
     postgres = await startTenantPostgres('databases-test');

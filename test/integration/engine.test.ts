@@ -77,7 +77,7 @@ describe('the engine on a real Docker', function () {
     await host.docker('network', 'rm', network);
     await host.docker('network', 'create', '--label', `microsaas.install=${INSTALL}`, network);
     await host.engine.start(desired, signal);
-    await host.engine.awaitAnswer(desired, async () => {}, signal);
+    await host.engine.awaitLogin(desired, signal);
     expect(await containers()).to.equal('running');
     expect((await host.engine.observe(desired)).data).to.equal('whole');
   });
@@ -115,7 +115,7 @@ describe('the engine on a real Docker', function () {
     await eventually(async () => expect(await probe()).to.equal('silent'), 30);
     expect(await containers(), 'Docker sees nothing').to.equal('running');
     await host.engine.restart(desired, signal);
-    await host.engine.awaitAnswer(desired, async () => {}, signal);
+    await host.engine.awaitLogin(desired, signal);
     await hang;
     expect(await probe()).to.equal('well');
     await rm(host.dirs.paths(1).filestore, { recursive: true });
@@ -135,7 +135,7 @@ describe('the engine on a real Docker', function () {
     await host.engine.render(again);
     await host.engine.start(again, signal);
     expect(await imageOf(1)).to.equal(before);
-    await host.engine.awaitAnswer(again, async () => {}, signal);
+    await host.engine.awaitLogin(again, signal);
     const later = await small(2);
     await host.engine.render({ ...later, wasReady: false });
     expect(await host.dirs.imageId(2), 'a new one takes what the tag is now').not.to.equal(before);

@@ -9,7 +9,12 @@ import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';
 import { quoted, withSql } from '../../stack/sql.ts';
 import { anInstance } from '../support/samples.ts';
-import { docker, type TenantDatabases, tenantDatabases } from '../support/tenant-databases.ts';
+import {
+  docker,
+  makeDatabase,
+  type TenantDatabases,
+  tenantDatabases,
+} from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
 type Sql = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
@@ -178,7 +183,7 @@ describe('a hostile tenant on a real Postgres', function () {
     // The address was another one when it was last reported.
     const instanceUrl = 'http://127.0.0.1:1';
     const desired = anInstance({ id: lastId, customer, modules: [], instanceUrl, ...over });
-    await sidecar.databases.create(desired, { progress: () => {}, soon: () => {} }, never);
+    await makeDatabase(sidecar.databases, desired);
     return desired;
   };
   /** Runs one path. It may fail; it may not take long, and whatever it says is short. */

@@ -4,6 +4,7 @@ import { runOdooInit } from '../../src/databases/odoo-init.ts';
 import { PasswordPool } from '../../src/databases/password-pool.ts';
 import { dockerCli } from '../../src/docker/docker-cli.ts';
 import { InstanceDirs } from '../../src/files/instance-dir.ts';
+import type { DesiredInstance } from '../../src/instance/types.ts';
 import { flushFileSystem, runServer } from '../../src/postgres/scratch-postgres.ts';
 import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';
@@ -53,6 +54,15 @@ export async function tenantDatabases(
   };
   const databases = new OdooDatabases({ ...usual, ...change(usual) });
   return { databases, dirs, init: usual.init, imageId };
+}
+
+/** Makes an instance's database, as the controller has it made. */
+export async function makeDatabase(
+  databases: OdooDatabases,
+  desired: DesiredInstance,
+): Promise<void> {
+  const clone = await databases.clone(desired, () => {}, new AbortController().signal);
+  await databases.personalise(desired, clone);
 }
 
 async function odooUser(): Promise<{ uid: number; gid: number }> {
