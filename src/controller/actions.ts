@@ -12,14 +12,15 @@ const MAX_PORT_ROUNDS = 100;
 const FIRST_ANSWER = 10_000;
 
 type Signals = Pick<WorkSignals, 'stop' | 'superseded'>;
-/** What a step says to reconcile() on its way. */
-interface Notes {
-  /** Says what has taken the time since the step began, or since the last lap; reconcile() names the rest. */
-  readonly lap: (what: string) => void;
-  /** Says what Odoo wants now, after a step so short that Odoo need not be asked again. */
-  readonly wanted: (desired: DesiredInstance) => void;
+/** What a step hands back to reconcile(); most have nothing to say. */
+export interface StepResult {
+  /** What Odoo wants now, after a step so short that Odoo need not be asked again. */
+  readonly nextDesired?: DesiredInstance;
+  /** What the step began with, and how long that took, in milliseconds; the rest has the step's own name. */
+  readonly firstPart?: { readonly name: string; readonly ms: number };
 }
-type Act = (desired: DesiredInstance, signals: Signals, notes: Notes) => Promise<void>;
+
+type Act = (desired: DesiredInstance, signals: Signals) => Promise<StepResult> | Promise<void>;
 
 /** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
 export function makeActions(context: ControllerContext): Record<Action, Act> {
@@ -132,11 +133,17 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
    * Docker and Odoo take longer until Odoo asks for its database than the last touches to that take, so the containers start before
    * them (ADR 8). An Odoo that is quicker all the same loads it when it is there.
    */
-  async function createDatabase(
-    desired: DesiredInstance,
-    signals: Signals,
-    { lap }: Notes,
-  ): Promise<void> {
+  async function createDatabase(desired: DesiredInstance, signals: Signals): Promise<StepResult> {
+    const began = context.now().getTime();
+    await prepareFor(desired, signals.stop);
+    return withStartSlot(desired, signals, async () => {
+      const ended = await cloneAndStart(desired, signals);
+      return { firstPart: { name: 'database', ms: ended.getTime() - began } };
+    });
+  }
+
+  /** @returns when the database was complete */
+  async function cloneAndStart(desired: DesiredInstance, signals: Signals): Promise<Date> {
     await roomOnDisk();
     await memoryForOne(desired, signals);
     const progress = (reason: string) =>
@@ -144,12 +151,13 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     const clone = await databases.clone(desired, progress, signals.stop);
     const [started, personalised] = await Promise.allSettled([
       startContainers(desired, signals.stop),
-      databases.personalise(desired, clone).then(() => lap('database')),
+      databases.personalise(desired, clone).then(() => context.now()),
     ]);
     // Both have ended by now: whoever looks next must not meet containers that are still being made.
     if (personalised.status === 'rejected') throw personalised.reason;
     if (started.status === 'rejected') throw started.reason;
     if (started.value) await firstAnswer(desired, signals);
+    return personalised.value;
   }
 
   /** Who waited for the instance before the sidecar did is served first: see isServing(). */
@@ -173,11 +181,11 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   }
 
   /** Whoever has pressed a button while it waited for its turn is heard before it begins. */
-  const inStartRoom = (desired: DesiredInstance, signals: Signals, work: () => Promise<void>) =>
+  const withStartSlot = <T>(desired: DesiredInstance, signals: Signals, work: () => Promise<T>) =>
     slots.starts.run(desired.partnerId, async () => {
       signals.stop.throwIfAborted();
       signals.superseded.throwIfAborted();
-      await work();
+      return work();
     });
 
   /** The files go last: they hold what is needed to go on after a crash. */
@@ -196,7 +204,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
 
   return {
     adopt,
-    assignPorts: async (desired, _, { wanted }) => wanted(await assignPorts(desired, [])),
+    assignPorts: async (desired) => ({ nextDesired: await assignPorts(desired, []) }),
     fetchRepositories: async (desired, { stop }) => {
       await roomOnDisk();
       const fetch = () => engine.fetchRepositories(desired, stop);
@@ -204,25 +212,22 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
       const log = remarks.map((remark) => logLine(context.now(), remark));
       await reporter.report({ id: desired.id, revision: desired.revision, commits, log });
     },
-    render: async (desired, _, { wanted }) => {
+    render: async (desired) => {
       await engine.render(desired);
-      wanted(desired);
+      return { nextDesired: desired };
     },
     startDatabase: async (desired, { stop }) => {
       await prepareFor(desired, stop);
       await engine.startDatabase(desired, stop);
       await databases.awaitServer(desired, stop);
     },
-    createDatabase: async (desired, signals, notes) => {
-      await prepareFor(desired, signals.stop);
-      await inStartRoom(desired, signals, () => createDatabase(desired, signals, notes));
-    },
-    start: (desired, signals) => inStartRoom(desired, signals, () => start(desired, signals)),
+    createDatabase,
+    start: (desired, signals) => withStartSlot(desired, signals, () => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, superseded }) =>
       awaitAnswer(desired, AbortSignal.any([stop, superseded])),
     restart: (desired, signals) =>
-      inStartRoom(desired, signals, async () => {
+      withStartSlot(desired, signals, async () => {
         await engine.restart(desired, signals.stop);
         liveness.restarted(desired.id);
       }),

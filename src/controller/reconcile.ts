@@ -9,7 +9,7 @@ import {
 } from '../errors.ts';
 import { decide, effectiveState } from '../instance/decide.ts';
 import type { Action, DesiredInstance, ObservedInstance } from '../instance/types.ts';
-import { makeActions } from './actions.ts';
+import { makeActions, type StepResult } from './actions.ts';
 import { applySubscription } from './apply-subscription.ts';
 import { archive } from './archive.ts';
 import type { ControllerContext } from './controller-context.ts';
@@ -33,18 +33,20 @@ export async function reconcile(
   const { manager, reporter, now } = context;
   const actions = makeActions(context);
   const durations: string[] = [];
+  const recordDuration = (what: string, ms: number) =>
+    durations.push(`${what} ${(ms / 1000).toFixed(2)} s`);
   let last: DesiredInstance | undefined;
   /** What Odoo wants after a step, where it need not be asked: for one look only. */
-  let known: DesiredInstance | undefined;
+  let nextDesired: DesiredInstance | undefined;
   let hasAdvanced = false;
   let reviewAt: Date | null = null;
 
   try {
     for (let steps = 0; steps < MAX_STEPS; steps++) {
       signals.stop.throwIfAborted();
-      if (!known) signals.markObserved();
-      const desired: DesiredInstance | undefined = known ?? (await manager.desired([id]))[0];
-      known = undefined;
+      if (!nextDesired) signals.markObserved();
+      const desired: DesiredInstance | undefined = nextDesired ?? (await manager.desired([id]))[0];
+      nextDesired = undefined;
       if (!desired) return; // an orphan: the sweep names it, nothing touches it
       last = desired;
 
@@ -73,18 +75,13 @@ export async function reconcile(
       if (signals.failures === 0) reporter.progress(stepReport(desired, step.do, now()));
       const log = context.log.child({ instance: id, name: desired.name, step: step.do });
       log.info({ because: step.because }, 'step');
-      let began = now().getTime();
-      const lap = (what: string) => {
-        const ended = now().getTime();
-        durations.push(`${what} ${((ended - began) / 1000).toFixed(2)} s`);
-        began = ended;
-      };
-      const wanted = (next: DesiredInstance) => {
-        known = next;
-      };
-      const act = () => actions[step.do](desired, signals, { lap, wanted });
-      await (BRIEF.has(step.do) ? act() : signals.aside(act));
-      lap(STEP_NAME[step.do]);
+      const began = now().getTime();
+      const act = async (): Promise<StepResult> => (await actions[step.do](desired, signals)) ?? {};
+      const result = await (BRIEF.has(step.do) ? act() : signals.aside(act));
+      const { firstPart } = result;
+      if (firstPart) recordDuration(firstPart.name, firstPart.ms);
+      recordDuration(STEP_NAME[step.do], now().getTime() - began - (firstPart?.ms ?? 0));
+      nextDesired = result.nextDesired;
       if (signals.superseded.aborted) return;
     }
     throw new RetryableError(
@@ -123,7 +120,7 @@ async function keepUp(
   const step = decide(desired, await observe(desired, context));
   if (step === null || 'stall' in step || !KEEPS_UP.has(step.do)) return;
   context.log.info({ instance: desired.id, step: step.do, because: step.because }, 'step');
-  await actions[step.do](desired, signals, { lap: () => {}, wanted: () => {} });
+  await actions[step.do](desired, signals);
 }
 
 /** Stopping and taking down must work whatever has become of Postgres, so it is not even asked. */
