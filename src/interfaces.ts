@@ -3,6 +3,7 @@ import type { RecentSuspensions } from './billing/suspension-limit.ts';
 import type { Distrust } from './instance/manager-history.ts';
 import type {
   DesiredInstance,
+  EffectiveState,
   FetchedCommit,
   InstanceState,
   MarkedInstance,
@@ -117,7 +118,11 @@ export interface Engine {
   numbers(): Promise<number[]>;
   /** What the mark in the directory of this number says; null where there is none. */
   marked(id: number): Promise<MarkedInstance | null>;
-  observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>>;
+  /** @param state the effectiveState() of `desired`: for some, less is looked at */
+  observe(
+    desired: DesiredInstance,
+    state: EffectiveState,
+  ): Promise<Omit<ObservedInstance, 'database' | 'hung'>>;
   /** Which of the two ports something on the host has bound. */
   occupiedPorts(ports: PortPair): Promise<number[]>;
   /**
@@ -187,7 +192,8 @@ export interface Databases {
   restock(): Promise<void>;
   /** Drops what instances were cloned from and no plan wants, when it is stale or long unused; returns the names. */
   trim(plans: readonly Plan[]): Promise<string[]>;
-  observe(desired: DesiredInstance): Promise<ObservedInstance['database']>;
+  /** @param state the effectiveState() of `desired`: where the data are removed, its own Postgres is gone */
+  observe(desired: DesiredInstance, state: EffectiveState): Promise<ObservedInstance['database']>;
   /** The instances that have a database on the shared server. */
   list(): Promise<ReadonlySet<number>>;
   /** Waits until the server that was just started takes connections. */

@@ -1,5 +1,6 @@
 import type { Config } from './config.ts';
 import { ConfigError, TerminalError } from './errors.ts';
+import { effectiveState } from './instance/decide.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
@@ -21,6 +22,7 @@ export async function restore(
   const archive = await archives.read(name);
   const id = target ?? archive.instance;
   const found = await existing(sidecar, id);
+  const state = effectiveState(found);
   // After a restore of Odoo's own database the number may be another customer's by now.
   if (target === null && archive.identity && archive.identity !== found.identity)
     throw new ConfigError(
@@ -29,8 +31,8 @@ export async function restore(
   if (!(await archives.isRestoring(id))) refuseData(found);
   // Cut off before its files were unpacked, there is no password to look into its database with.
   else if (
-    (await sidecar.engine.observe(found)).data === 'whole' &&
-    (await databases.observe(found)) === 'ready'
+    (await sidecar.engine.observe(found, state)).data === 'whole' &&
+    (await databases.observe(found, state)) === 'ready'
   ) {
     // It was cut off when all was there, and may have been started since.
     if (found.desiredState === 'draft') await manager.restore(id, archive.template, 'end');

@@ -25,7 +25,7 @@ import {
 export interface SubscriptionView {
   readonly now: Date;
   /** The instance answers for the first time: the subscription begins now unless it has begun, and they are welcomed. */
-  readonly isRunning: boolean;
+  readonly isFirstAnswer: boolean;
   /** False while nobody can tell the day: then only money that came changes anything. */
   readonly isDayCertain: boolean;
 }
@@ -121,9 +121,9 @@ function settleMoney(look: Look): Settled {
 }
 
 /** The first period begins on the first day on which the instance runs; days that a person has written stay. */
-function begin({ isRunning, subscription, today }: Look): Subscription {
+function begin({ isFirstAnswer, subscription, today }: Look): Subscription {
   const first = subscription.periods.find((period) => period.isFirst);
-  if (!first || first.applied || !(isRunning || subscription.startDay)) return subscription;
+  if (!first || first.applied || !(isFirstAnswer || subscription.startDay)) return subscription;
   const startDay = subscription.startDay || today;
   // Without a plan nothing says for how long: it has no end unless a person writes one.
   if (first.months === 0) return { ...subscription, startDay };
@@ -264,7 +264,7 @@ function noticesOf(look: Look, { daysLeft, appliedPeriods }: Settled, placed: Pl
   else if (!isFree) notices.push(...appliedPeriods.renewed.map((it) => about('renewed', it)));
   if (terms.refund === 'warn')
     notices.push(...appliedPeriods.unpaid.map((it) => about('refundWarning', it)));
-  if (look.isRunning) notices.push({ kind: 'welcome', period: '' });
+  if (look.isFirstAnswer) notices.push({ kind: 'welcome', period: '' });
   const mayExpire = isDayCertain && !isFree && !isCancelled && !placed.isAdvancing;
   if (mayExpire && endDay !== '' && daysLeft <= terms.notice)
     notices.push({ kind: 'expiring', period: endDay });

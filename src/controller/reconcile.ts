@@ -8,7 +8,12 @@ import {
   TerminalError,
 } from '../errors.ts';
 import { decide, effectiveState } from '../instance/decide.ts';
-import type { Action, DesiredInstance, ObservedInstance } from '../instance/types.ts';
+import type {
+  Action,
+  DesiredInstance,
+  EffectiveState,
+  ObservedInstance,
+} from '../instance/types.ts';
 import { makeActions, type StepResult } from './actions.ts';
 import { applySubscription } from './apply-subscription.ts';
 import { archive } from './archive.ts';
@@ -35,7 +40,7 @@ export async function reconcile(
   const durations: string[] = [];
   const recordDuration = (what: string, ms: number) =>
     durations.push(`${what} ${(ms / 1000).toFixed(2)} s`);
-  let last: DesiredInstance | undefined;
+  let last: Look | undefined;
   /** What Odoo wants after a step, where it need not be asked: for one look only. */
   let nextDesired: DesiredInstance | undefined;
   let hasAdvanced = false;
@@ -48,24 +53,25 @@ export async function reconcile(
       const desired: DesiredInstance | undefined = nextDesired ?? (await manager.desired([id]))[0];
       nextDesired = undefined;
       if (!desired) return; // an orphan: the sweep names it, nothing touches it
-      last = desired;
+      const state = effectiveState(desired);
+      last = { desired, state };
 
       if (context.managerCheck.distrust) {
-        await keepUp(desired, context, actions, signals);
+        await keepUp(last, context, actions, signals);
         return;
       }
       const applied = await applySubscription(desired, context, !hasAdvanced);
       reviewAt = applied.reviewAt;
       hasAdvanced ||= applied.stage !== null;
       if (applied.isWritten) continue;
-      const step = decide(desired, await observe(desired, context));
+      const step = decide(desired, state, await observe(last, context));
       if (step === null && applied.stage === 'archive') {
-        const write = () => archive(desired, applied.change, context, signals.stop);
+        const write = () => archive(desired, state, applied.change, context, signals.stop);
         await signals.aside(() => context.slots.archives.run(desired.partnerId, write));
         continue;
       }
       if (step === null) {
-        await reporter.report(await finalReport(desired, context, durations, reviewAt));
+        await reporter.report(finalReport(desired, state, applied, durations, context));
         return;
       }
       if ('stall' in step) throw stalled(step.stall, step.because, step.detail);
@@ -94,10 +100,16 @@ export async function reconcile(
       await reportFailure(last, error, context, { isNews: signals.failures === 0, reviewAt });
     if (!(error instanceof TerminalError)) throw error;
     context.log.error(
-      { instance: id, name: last?.name, reason: error.reason, err: error },
+      { instance: id, name: last?.desired.name, reason: error.reason, err: error },
       'stalled',
     );
   }
+}
+
+/** What Odoo wants at one look, and what that comes to. */
+interface Look {
+  readonly desired: DesiredInstance;
+  readonly state: EffectiveState;
 }
 
 /** What is not done on the word of a database that may be older than the host. */
@@ -111,13 +123,14 @@ const KEEPS_UP: ReadonlySet<Action> = new Set(['startDatabase', 'start', 'awaitA
  * its marks runs on. Nothing is reported: what is written now may belong to somebody else.
  */
 async function keepUp(
-  desired: DesiredInstance,
+  look: Look,
   context: ControllerContext,
   actions: ReturnType<typeof makeActions>,
   signals: WorkSignals,
 ): Promise<void> {
+  const { desired, state } = look;
   if (!desired.wasReady) return;
-  const step = decide(desired, await observe(desired, context));
+  const step = decide(desired, state, await observe(look, context));
   if (step === null || 'stall' in step || !KEEPS_UP.has(step.do)) return;
   context.log.info({ instance: desired.id, step: step.do, because: step.because }, 'step');
   await actions[step.do](desired, signals);
@@ -125,21 +138,21 @@ async function keepUp(
 
 /** Stopping and taking down must work whatever has become of Postgres, so it is not even asked. */
 async function observe(
-  desired: DesiredInstance,
+  { desired, state }: Look,
   { databases, engine, liveness }: ControllerContext,
 ): Promise<ObservedInstance> {
-  const standing = effectiveState(desired);
-  const needsDatabase = standing === 'purged' || (standing === 'running' && desired.ports !== null);
-  const looked = await engine.observe(desired);
+  const needsDatabase = state === 'purged' || (state === 'running' && desired.ports !== null);
+  const looked = await engine.observe(desired, state);
   if (looked.answering) liveness.answered(desired.id);
   const hung = !looked.answering && liveness.isHung(desired.id);
   const seen = { ...looked, hung };
   // Without its secrets nobody gets into a Postgres of its own; and decide() goes no further anyway.
-  if (standing === 'running' && desired.wasReady && seen.data !== 'whole')
+  if (state === 'running' && desired.wasReady && seen.data !== 'whole')
     return { ...seen, database: 'offline' as const };
   // What is another's is not even looked into, and what has no mark not before it has one.
   const isMine = seen.directory === 'own' || seen.directory === 'nobody';
-  const database = needsDatabase && isMine ? await databases.observe(desired) : ('absent' as const);
+  const database =
+    needsDatabase && isMine ? await databases.observe(desired, state) : ('absent' as const);
   return { ...seen, database };
 }
 
@@ -176,7 +189,7 @@ const STEP_NAME: Record<Action, string> = {
 
 /** Says in Odoo what went wrong. When Odoo itself is away nobody can be told, and the queue tries again. */
 async function reportFailure(
-  desired: DesiredInstance,
+  { desired, state }: Look,
   thrown: unknown,
   context: ControllerContext,
   { isNews, reviewAt }: { readonly isNews: boolean; readonly reviewAt: Date | null },
@@ -190,7 +203,7 @@ async function reportFailure(
   const message =
     reasoned?.message ?? 'Something unexpected happened. The operator finds it in the log.';
   // Nobody presses Start on what is on its way out.
-  const isLeaving = isTerminal && effectiveState(desired) !== 'running';
+  const isLeaving = isTerminal && state !== 'running';
   const tomorrow = new Date(context.now().getTime() + DAY);
   const again = isLeaving
     ? 'It is tried again once a day.'

@@ -2,9 +2,14 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ConfigError, foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { copyTree, type Owner as FileOwner } from '../host/copy-tree.ts';
-import { effectiveState } from '../instance/decide.ts';
 import { databaseName, instanceOfDatabase } from '../instance/name.ts';
-import type { DesiredInstance, ObservedInstance, Owner, Plan } from '../instance/types.ts';
+import type {
+  DesiredInstance,
+  EffectiveState,
+  ObservedInstance,
+  Owner,
+  Plan,
+} from '../instance/types.ts';
 import type { ClonedDatabase, Databases } from '../interfaces.ts';
 import { admitted, Cluster, type ClusterAddress } from '../postgres/cluster.ts';
 import { InstallLock } from '../postgres/install-lock.ts';
@@ -180,9 +185,12 @@ export class OdooDatabases implements Databases {
   }
 
   /** The final name exists only once the clone is complete: half-made ones have another. */
-  async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
+  async observe(
+    desired: DesiredInstance,
+    state: EffectiveState,
+  ): Promise<ObservedInstance['database']> {
     // Its directory, template and own Postgres may be gone already.
-    if (effectiveState(desired) === 'purged') return this.#stateOn(this.#shared, desired);
+    if (state === 'purged') return this.#stateOn(this.#shared, desired);
     const place = await this.#options.specOf(desired);
     try {
       return await this.#stateOn(this.#clusterOf(place), desired);

@@ -19,10 +19,10 @@ import type { InstanceDirs } from '../files/instance-dir.ts';
 import { digestOf, type RenderInput, renderInstance, type Template } from '../files/render.ts';
 import type { Templates } from '../files/templates.ts';
 import { isFree } from '../host/tcp-ports.ts';
-import { effectiveState } from '../instance/decide.ts';
 import { databaseName, networkOf, projectName } from '../instance/name.ts';
 import type {
   DesiredInstance,
+  EffectiveState,
   FetchedCommit,
   MarkedInstance,
   ObservedInstance,
@@ -120,21 +120,23 @@ export class ComposeEngine implements Engine {
     return this.#options.marks.read(id);
   }
 
-  async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
+  async observe(
+    desired: DesiredInstance,
+    effective: EffectiveState,
+  ): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
     const { dirs, marks, repositories } = this.#options;
     const containers = await this.#containersOf(desired);
-    const standing = effectiveState(desired);
     const owners = {
       directory: await marks.ownerOf(desired),
       containerOwner: containersOwner(containers, desired.identity),
     };
     const data = await this.#dataState(desired);
     // Stopping and removing must work whatever has become of the template.
-    if (standing !== 'running')
+    if (effective !== 'running')
       return {
         ...owners,
         checkouts: 'current',
-        files: standing === 'purged' && !(await dirs.exists(desired.id)) ? 'absent' : 'current',
+        files: effective === 'purged' && !(await dirs.exists(desired.id)) ? 'absent' : 'current',
         data,
         containers: containersState(containers, 1, ''),
         answering: false,

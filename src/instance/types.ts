@@ -5,6 +5,8 @@ export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}` 
 
 export type InstanceState = 'draft' | 'running' | 'stopped' | 'error' | 'removed';
 export type DesiredState = 'draft' | 'running' | 'stopped' | 'removed';
+/** What is to be reached: what people wish, unless the subscription stands in its way. */
+export type EffectiveState = DesiredState | 'suspended' | 'purged';
 
 /** The two TCP ports of an instance on the host. */
 export interface PortPair {

@@ -1,6 +1,10 @@
 import { foreignData, RetryableError, TerminalError } from '../../src/errors.ts';
-import { effectiveState } from '../../src/instance/decide.ts';
-import type { DesiredInstance, ObservedInstance, Plan } from '../../src/instance/types.ts';
+import type {
+  DesiredInstance,
+  EffectiveState,
+  ObservedInstance,
+  Plan,
+} from '../../src/instance/types.ts';
 import type { ClonedDatabase, Databases } from '../../src/interfaces.ts';
 import { hasOwnDatabase } from './engine.ts';
 
@@ -73,8 +77,11 @@ export class FakeDatabases implements Databases {
     this.usedSpares = 0;
   }
 
-  async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
-    if (hasOwnDatabase(desired) && effectiveState(desired) !== 'purged') {
+  async observe(
+    desired: DesiredInstance,
+    state: EffectiveState,
+  ): Promise<ObservedInstance['database']> {
+    if (hasOwnDatabase(desired) && state !== 'purged') {
       if (!this.#isDatabaseUp(desired.id)) return 'offline';
     } else this.#checkHere();
     if (!this.present.has(desired.id)) return 'absent';

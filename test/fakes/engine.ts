@@ -1,7 +1,7 @@
 import { foreignData, PortTakenError, RetryableError, TerminalError } from '../../src/errors.ts';
-import { effectiveState } from '../../src/instance/decide.ts';
 import type {
   DesiredInstance,
+  EffectiveState,
   MarkedInstance,
   ObservedInstance,
   Owner,
@@ -57,9 +57,12 @@ export class FakeEngine implements Engine {
   readonly #watchers = new Set<(id: number | null) => void>();
   readonly #portOwners = new Map<number, number>();
 
-  async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
+  async observe(
+    desired: DesiredInstance,
+    state: EffectiveState,
+  ): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
     this.#checkHere();
-    if (effectiveState(desired) === 'purged' && !this.projects.has(desired.id)) return NOTHING;
+    if (state === 'purged' && !this.projects.has(desired.id)) return NOTHING;
     const project = this.#projectOf(desired.id);
     const wanted = filesFor(desired);
     const fetched = desired.repositories.every(({ commit }) => this.checkouts.has(commit));

@@ -118,30 +118,30 @@ describe('the customers’ databases on a real Postgres', function () {
     for (const desired of [one, other, third]) {
       const mark = { install: postgres.install, identity: desired.identity };
       expect(JSON.parse(String(await commentOn(nameOf(desired))))).to.deep.equal(mark);
-      expect(await databases.observe(desired)).to.equal('ready');
+      expect(await databases.observe(desired, 'running')).to.equal('ready');
     }
     expect(await databases.numbers()).to.have.members([one.id, other.id, third.id]);
   });
 
   it('knows another’s database by its mark, and drops none', async () => {
     const newcomer = { ...one, identity: identityOf(one.id, 1) };
-    expect(await databases.observe(newcomer)).to.equal('foreign');
+    expect(await databases.observe(newcomer, 'running')).to.equal('foreign');
     const error = await databases.drop(newcomer).catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(TerminalError).with.property('reason', 'ForeignData');
     await databases.adopt(newcomer);
-    expect(await databases.observe(one)).to.equal('ready');
+    expect(await databases.observe(one, 'running')).to.equal('ready');
   });
 
   it('adopts only what has no mark', async () => {
     await withSql(postgres.server, 'postgres', (sql) =>
       sql(`COMMENT ON DATABASE ${quoted(nameOf(one))} IS NULL`),
     );
-    expect(await databases.observe(one)).to.equal('unmarked');
+    expect(await databases.observe(one, 'running')).to.equal('unmarked');
     expect(await databases.drop(one).catch((thrown: unknown) => thrown)).to.be.instanceOf(
       TerminalError,
     );
     await databases.adopt(one);
-    expect(await databases.observe(one)).to.equal('ready');
+    expect(await databases.observe(one, 'running')).to.equal('ready');
   });
 
   it('builds a template once, however many customers ask together', async () => {
@@ -241,7 +241,7 @@ describe('the customers’ databases on a real Postgres', function () {
       await sql(`ALTER ROLE ${name} CONNECTION LIMIT 20`);
     });
     await databases.setUrl(other);
-    expect(await databases.observe(other), 'it keeps its mark').to.equal('ready');
+    expect(await databases.observe(other, 'running'), 'it keeps its mark').to.equal('ready');
     const limits = await withSql(postgres.server, 'template1', (sql) =>
       sql('SELECT DISTINCT rolconnlimit AS limit FROM pg_roles WHERE rolname = ANY ($1)', [
         [nameOf(one), nameOf(other)],

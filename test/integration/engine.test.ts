@@ -30,8 +30,10 @@ describe('the engine on a real Docker', function () {
     host = await throwawayEngine(INSTALL, folder(), options);
   };
   const wished = (change: Partial<DesiredInstance>) => ({ ...desired, ...change });
-  const containers = async (change: Partial<DesiredInstance> = {}) =>
-    (await host.engine.observe(wished(change))).containers;
+  const containers = async (change: Partial<DesiredInstance> = {}) => {
+    const one = wished(change);
+    return (await host.engine.observe(one, one.desiredState)).containers;
+  };
   const name = () => `ms-${INSTALL}-1-odoo`;
   const state = () =>
     host.docker(
@@ -47,7 +49,7 @@ describe('the engine on a real Docker', function () {
     await host.startNew(desired);
     await rm(host.dirs.paths(1).directory, { recursive: true });
     const gone = wished({ templateCode: 'gone', desiredState: 'stopped' });
-    expect((await host.engine.observe(gone)).data).to.equal('absent');
+    expect((await host.engine.observe(gone, 'stopped')).data).to.equal('absent');
     await host.engine.stop(gone, signal);
     expect(await state(), 'it was asked to end').to.equal('exited 0');
     await host.engine.removeContainers(gone, signal);
@@ -79,7 +81,7 @@ describe('the engine on a real Docker', function () {
     await host.engine.start(desired, signal);
     await host.engine.awaitLogin(desired, signal);
     expect(await containers()).to.equal('running');
-    expect((await host.engine.observe(desired)).data).to.equal('whole');
+    expect((await host.engine.observe(desired, 'running')).data).to.equal('whole');
   });
 
   it('makes nothing in place of data that are gone, and only the configuration again', async () => {
@@ -87,11 +89,14 @@ describe('the engine on a real Docker', function () {
     await host.startNew(desired);
     const { conf, compose, directory, filestore, sessions } = host.dirs.paths(1);
     for (const path of [conf, compose, sessions]) await rm(path, { recursive: true });
-    expect(await host.engine.observe(desired)).to.include({ files: 'absent', data: 'whole' });
+    expect(await host.engine.observe(desired, 'running')).to.include({
+      files: 'absent',
+      data: 'whole',
+    });
     await host.engine.render(desired);
     await host.engine.start(desired, signal);
     await rm(filestore, { recursive: true });
-    expect((await host.engine.observe(desired)).data).to.equal('partial');
+    expect((await host.engine.observe(desired, 'running')).data).to.equal('partial');
     await host.engine.render(desired);
     expect(await readdir(directory)).not.to.include('filestore');
     await host.engine.stop(desired, signal);
@@ -100,7 +105,7 @@ describe('the engine on a real Docker', function () {
     await rm(directory, { recursive: true });
     const lost = await host.engine.render(desired).catch((it) => it);
     expect(lost).to.have.property('reason', 'FilesMissing');
-    expect((await host.engine.observe(desired)).data).to.equal('absent');
+    expect((await host.engine.observe(desired, 'running')).data).to.equal('absent');
   });
 
   it('sees from outside one that hangs and one that has lost its files, and restarts the first', async () => {

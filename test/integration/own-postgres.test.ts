@@ -104,7 +104,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
 
   it('begins with a copy that is Postgres’ own and has its files, however it was begun before', async () => {
     const { directory, filestore, pgdata } = dirs.paths(one.id);
-    await databases.observe(one); // makes its directories
+    await databases.observe(one, 'running'); // makes its directories
     await mkdir(join(directory, 'server_new', 'pgdata'), { recursive: true });
     await writeFile(join(directory, 'server_new', 'pgdata', 'PG_VERSION'), 'half');
     await mkdir(join(filestore, nameOf(one), 'half'), { recursive: true });
@@ -126,15 +126,15 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     // Nobody adopted it yet: to the sidecar, that is a server to be started.
     while ((await refusal(asTemplate, 'postgres')) !== 'let in')
       await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(await databases.observe(one)).to.equal('offline');
+    expect(await databases.observe(one, 'running')).to.equal('offline');
     await databases.awaitServer(one, signal);
-    expect(await databases.observe(one)).to.equal('absent');
+    expect(await databases.observe(one, 'running')).to.equal('absent');
     expect(await refusal(asTemplate, 'postgres')).to.equal('28P01');
   });
 
   it('is its tenant’s then, who gets nowhere else', async () => {
     await create(one);
-    expect(await databases.observe(one)).to.equal('ready');
+    expect(await databases.observe(one, 'running')).to.equal('ready');
     const login = await tenant(one);
     expect(await refusal(login, nameOf(one))).to.equal('let in');
     for (const database of ['microsaas_admin', 'microsaas_empty', 'template1'])
@@ -176,9 +176,9 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     await start(third);
     await databases.awaitServer(third, signal);
     await databases.clone(third, () => {}, signal); // and is killed then
-    expect(await databases.observe(third)).to.equal('absent');
+    expect(await databases.observe(third, 'running')).to.equal('absent');
     await create(third);
-    expect(await databases.observe(third)).to.equal('ready');
+    expect(await databases.observe(third, 'running')).to.equal('ready');
   });
 
   it('never replaces a data directory that is there, nor makes one for who has lost theirs', async () => {
@@ -186,7 +186,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     await prepareFor(one);
     expect((await stat(dirs.paths(one.id).pgdata)).ino).to.equal(before.ino);
     const lost = anInstance({ id: 4, wasReady: true });
-    await databases.observe(lost);
+    await databases.observe(lost, 'running');
     await prepareFor(lost);
     expect(await readdir(dirs.paths(lost.id).pgdata)).to.deep.equal([]);
   });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { reconcile } from '../../../src/controller/reconcile.ts';
 import { RetryableError, TenantDatabaseError } from '../../../src/errors.ts';
-import { decide } from '../../../src/instance/decide.ts';
+import { decide, effectiveState } from '../../../src/instance/decide.ts';
 import type { Action, DesiredInstance, DesiredState } from '../../../src/instance/types.ts';
 import { FakeEngine } from '../../fakes/engine.ts';
 import { Life } from '../../fakes/life.ts';
@@ -113,9 +113,10 @@ describe('reconcile', () => {
   }
 
   async function expectAtRest(): Promise<void> {
-    const database = await sim.databases.observe(row());
-    const seen = { ...(await sim.engine.observe(row())), database, hung: false };
-    expect(decide(row(), seen)).to.equal(null);
+    const state = effectiveState(row());
+    const database = await sim.databases.observe(row(), state);
+    const seen = { ...(await sim.engine.observe(row(), state)), database, hung: false };
+    expect(decide(row(), state, seen)).to.equal(null);
     expect(row().state).to.equal(row().desiredState);
     const { changes } = sim;
     expect(await look()).to.equal(null);
