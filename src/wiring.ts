@@ -1,9 +1,8 @@
-import { join } from 'node:path';
 import { ArchiveStore } from './backups/archives.ts';
 import type { Config } from './config.ts';
-import type { DatabaseSpec } from './databases/databases.ts';
+import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';
-import { runOdooInit } from './databases/odoo-init.ts';
+import { odooInit } from './databases/odoo-init.ts';
 import { PasswordPool } from './databases/password-pool.ts';
 import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli } from './docker/docker-cli.ts';
@@ -12,16 +11,13 @@ import { Images } from './docker/images.ts';
 import { ComposeEngine } from './engine/compose.ts';
 import { DirectoryMarks } from './files/directory-mark.ts';
 import { InstanceDirs } from './files/instance-dir.ts';
-import type { Template } from './files/render.ts';
 import { loadTemplates } from './files/templates.ts';
 import { Disk } from './host/disk.ts';
 import { readInstallId } from './install-id.ts';
-import type { DesiredInstance } from './instance/types.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
 import { ManagerMemoryFile } from './manager-memory.ts';
 import { PgTools } from './postgres/pg-tools.ts';
-import { flushFileSystem, runServer } from './postgres/scratch-postgres.ts';
 import { Repositories } from './repositories/repositories.ts';
 
 export interface Observers {
@@ -62,67 +58,15 @@ export async function assemble(config: Config, observers: Observers = {}) {
     ...(observers.onKeptImage ? { onKeptImage: observers.onKeptImage } : {}),
   });
 
-  async function specOf(desired: DesiredInstance): Promise<DatabaseSpec> {
-    const template = templates.get(desired.templateCode);
-    // Nobody looks into what is another's, whichever way they come.
-    await marks.claim(desired);
-    const paths = dirs.paths(desired.id);
-    const secrets = desired.wasReady
-      ? await dirs.secrets(desired.id)
-      : await dirs.makeSecrets(desired.id);
-    const own = template.database === 'own' && {
-      socketDir: paths.socket,
-      user: 'postgres',
-      password: secrets.postgresPassword,
-      postgres: await postgresOf(template),
-      directory: paths.directory,
-      pgdata: paths.pgdata,
-    };
-    return {
-      own: own || null,
-      image: template.image,
-      imageId: await images.id(template.image),
-      owner: await images.user(template.image),
-      filestoreDir: paths.filestore,
-      dbPassword: secrets.dbPassword,
-      adminLogin: desired.customer.email || 'admin',
-      adminPassword: secrets.adminPassword,
-      url: engine.url(desired),
-    };
-  }
-
-  async function sourceOf(templateCode: string) {
-    const template = templates.get(templateCode);
-    const { database, image } = template;
-    return {
-      image,
-      imageId: await images.id(image),
-      owner: await images.user(image),
-      postgres: database === 'own' ? await postgresOf(template) : null,
-    };
-  }
-
-  async function postgresOf({ postgresImage: image, postgresUser: user }: Template) {
-    if (user === null) throw new TypeError('a template without a Postgres of its own');
-    return { image, imageId: await images.id(image), user };
-  }
-
+  const specs = new DatabaseSpecs({
+    ...{ templates, marks, dirs, images },
+    urlPattern: config.instances.url,
+  });
   const databases = new OdooDatabases({
-    install,
+    ...{ install, docker, specs, passwords },
     shared: config.postgres,
-    templatesDir: join(config.dataDir, 'templates'),
-    ownTemplatesDir: join(config.dataDir, 'templates-own'),
-    runServer: (run) => runServer({ install, docker }, run),
-    flush: (folder) => flushFileSystem(folder),
-    passwords,
-    init: async (run) => {
-      const checkouts = await Promise.all(run.repositories.map((it) => repositories.checkout(it)));
-      const owner = await images.user(run.image);
-      await runOdooInit({ install, docker }, { ...run, checkouts, owner });
-    },
-    specOf: specOf,
-    sourceOf,
-    currentImageId: (image) => api.imageId(image),
+    dataDir: config.dataDir,
+    init: odooInit({ install, docker, images, repositories }),
   });
   const { enforce, ...egress } = config.egress;
   const firewall = enforce ? new Firewall({ install, api, docker, ...egress }) : null;

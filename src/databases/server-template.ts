@@ -11,13 +11,18 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { copyTree, type Owner } from '../host/copy-tree.ts';
+import type { ImageUser } from '../docker/commands.ts';
+import type { DockerCli } from '../docker/docker-cli.ts';
+import { copyTree } from '../host/copy-tree.ts';
 import { randomSecret } from '../host/password-hash.ts';
 import { templateDatabaseName } from '../instance/name.ts';
 import { Cluster } from '../postgres/cluster.ts';
+import { flushFileSystem, runServer } from '../postgres/scratch-postgres.ts';
 import { ClonePool } from './clone-pool.ts';
+import type { DatabaseSource, PostgresImage } from './database-spec.ts';
+import type { OdooInit } from './odoo-init.ts';
 import { dropTemplate } from './template-content.ts';
-import { type OdooInit, TemplateDatabases } from './template-database.ts';
+import { TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
 import { noteOf, readNote, superfluous, type TemplateMetadata } from './template-metadata.ts';
 
@@ -31,43 +36,16 @@ local  postgres  all  scram-sha-256
 local  all       all  reject
 `;
 
-/** The Postgres of instances that have one of their own. */
-export interface PostgresImage {
-  readonly image: string;
-  /** The image's id: the files of one release are not another's. */
-  readonly imageId: string;
-  /** The user it runs as. */
-  readonly user: Owner;
-}
-
-/** Runs a Postgres on a data directory, which its first start fills when it is empty. Without a network. */
-export type RunServer = (run: {
-  readonly container: string;
-  readonly postgres: PostgresImage;
-  readonly pgdata: string;
-  readonly socketDir: string;
-  readonly passwordFile: string;
-  readonly signal: AbortSignal;
-}) => Promise<{
-  /** Ends it cleanly, so that its files are complete. */
-  readonly stop: () => Promise<void>;
-}>;
-
 export interface ServerTemplatesOptions {
   readonly install: string;
   /** `<dir>/<hash>/{pgdata,filestore}`: for root alone. */
   readonly dir: string;
+  readonly docker: DockerCli;
   readonly init: OdooInit;
-  readonly runServer: RunServer;
-  /** Resolves once the folder's whole file system is on the disk itself. */
-  readonly flush: (folder: string) => Promise<void>;
 }
 
 /** What a server template is made of. */
-export interface ServerSource {
-  readonly image: string;
-  /** The user that Odoo runs as in this image. */
-  readonly owner: Owner;
+export interface ServerSource extends Pick<DatabaseSource, 'image' | 'owner'> {
   readonly postgres: PostgresImage;
   readonly key: TemplateKey;
 }
@@ -214,7 +192,7 @@ export class ServerTemplates {
 
   /** Builds under another name; the rename at the end is what says "done". */
   async #build(source: ServerSource, hash: string, signal: AbortSignal): Promise<string> {
-    const { dir, init, install, runServer } = this.#options;
+    const { dir, docker, init, install } = this.#options;
     const { image, key, postgres } = source;
     const done = join(dir, hash);
     const unfinished = `${done}_new`;
@@ -240,11 +218,14 @@ export class ServerTemplates {
       const password = await this.#password();
       await writeFile(passwordFile, password, { mode: 0o600 });
       await chown(passwordFile, postgres.user.uid, postgres.user.gid);
-      const server = await runServer({
-        container: `ms-${install}-server-${hash}`,
-        ...{ postgres, passwordFile, signal },
-        ...{ pgdata: folders.pgdata, socketDir: folders.socketDir },
-      });
+      const server = await runServer(
+        { install, docker },
+        {
+          container: `ms-${install}-server-${hash}`,
+          ...{ postgres, passwordFile, signal },
+          ...{ pgdata: folders.pgdata, socketDir: folders.socketDir },
+        },
+      );
       try {
         const cluster = new Cluster({
           socketDir: folders.socketDir,
@@ -276,7 +257,7 @@ export class ServerTemplates {
       for (const rest of [folders.socketDir, folders.databases, passwordFile])
         await removeTree(rest);
       await writeFile(join(unfinished, 'note.json'), JSON.stringify(noteOf(image, key)));
-      await this.#options.flush(unfinished);
+      await flushFileSystem(unfinished);
       await rename(unfinished, done);
       return done;
     } catch (error) {
@@ -291,7 +272,7 @@ export class ServerTemplates {
     await mkdir(to, { mode: 0o700 });
     await copyTree(join(template, 'pgdata'), join(to, 'pgdata'), postgres.user);
     await copyTree(join(template, 'filestore'), join(to, 'filestore'), owner);
-    await this.#options.flush(to);
+    await flushFileSystem(to);
   }
 
   async #readNote(hash: string): Promise<TemplateMetadata | null> {
@@ -339,7 +320,7 @@ export function hasServer(pgdata: string): Promise<boolean> {
 }
 
 /** Who may log in where. Written before each start: an older release left that to the image. */
-export async function writeHba(pgdata: string, owner: Owner): Promise<void> {
+export async function writeHba(pgdata: string, owner: ImageUser): Promise<void> {
   const file = join(pgdata, 'pg_hba.conf');
   await writeFile(`${file}_new`, PG_HBA, { mode: 0o600 });
   await chown(`${file}_new`, owner.uid, owner.gid);

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { templateDatabaseName } from '../instance/name.ts';
-import type { RepositoryCommit } from '../instance/types.ts';
 import type { Cluster } from '../postgres/cluster.ts';
 import { ClonePool } from './clone-pool.ts';
+import type { OdooInit } from './odoo-init.ts';
 import {
   checkInstalled,
   createEmpty,
@@ -20,22 +20,6 @@ import {
   superfluous,
   type TemplateMetadata,
 } from './template-metadata.ts';
-
-/** Runs Odoo once in a container to fill an empty database; throws CommandError when Odoo fails. */
-export type OdooInit = (run: {
-  readonly container: string;
-  readonly image: string;
-  readonly socketDir: string;
-  readonly database: string;
-  readonly password: string;
-  readonly filestoreDir: string;
-  readonly modules: readonly string[];
-  readonly repositories: readonly RepositoryCommit[];
-  readonly lang: string;
-  /** ISO 3166 alpha-2, or ''. */
-  readonly countryCode: string;
-  readonly signal: AbortSignal;
-}) => Promise<void>;
 
 export interface TemplateDatabase {
   readonly database: string;

@@ -19,6 +19,7 @@ import type { InstanceDirs } from '../files/instance-dir.ts';
 import { digestOf, type RenderInput, renderInstance, type Template } from '../files/render.ts';
 import type { Templates } from '../files/templates.ts';
 import { isFree } from '../host/tcp-ports.ts';
+import { instanceUrl } from '../instance/instance-url.ts';
 import { databaseName, networkOf, projectName } from '../instance/name.ts';
 import type {
   DesiredInstance,
@@ -87,7 +88,7 @@ export interface ComposeEngineOptions {
   readonly repositories: Repositories;
   readonly sharedSocketDirectory: string;
   readonly publishAddress: string;
-  /** With `{port}` and `{id}` to be filled in. */
+  /** See instanceUrl(). */
   readonly urlPattern: string;
   readonly answerTimeoutMs: number;
   /** Hears of an instance that stays with its image though the template's tag is another one by now. */
@@ -332,10 +333,8 @@ export class ComposeEngine implements Engine {
     await this.#networks.removeUnless(network, isWanted);
   }
 
-  url({ id, ports }: Pick<DesiredInstance, 'id' | 'ports'>): string {
-    return this.#options.urlPattern
-      .replaceAll('{port}', String(ports?.http ?? ''))
-      .replaceAll('{id}', String(id));
+  url(instance: Pick<DesiredInstance, 'id' | 'ports'>): string {
+    return instanceUrl(this.#options.urlPattern, instance);
   }
 
   async list(): Promise<Map<number, Listed>> {

@@ -95,7 +95,7 @@ describe('the customers’ databases on a real Postgres', function () {
         inits += 1;
         return usual.init(asked);
       },
-      currentImageId: async () => currentImageId,
+      specs: { ...usual.specs, currentImageId: async () => currentImageId },
     }));
     ({ databases, dirs, imageId: currentImageId } = sidecar);
     // One is cloned when she comes, the other gets a clone that was ready: all below must be true of both.

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { OdooInit } from '../../src/databases/template-database.ts';
+import type { OdooInit } from '../../src/databases/odoo-init.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import { PgTools } from '../../src/postgres/pg-tools.ts';

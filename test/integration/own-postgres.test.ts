@@ -70,17 +70,20 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     const imageId = await run('docker', ['image', 'inspect', '-f', '{{.Id}}', images.postgres]);
     const ofImage = { image: images.postgres, imageId, user: POSTGRES };
     const made = await tenantDatabases(postgres, (usual) => ({
-      sourceOf: async (code) => ({ ...(await usual.sourceOf(code)), postgres: ofImage }),
       init: (asked) => {
         builds += 1;
         return usual.init(asked);
       },
-      specOf: async (desired) => {
-        const place = await usual.specOf(desired);
-        const { directory, pgdata } = dirs.paths(desired.id);
-        const own = { ...(await superuser(desired)), postgres: ofImage, directory, pgdata };
-        await dirs.prepare(desired.id, { odoo: place.owner, postgres: POSTGRES, isNew: true });
-        return { ...place, own };
+      specs: {
+        ...usual.specs,
+        source: async (code) => ({ ...(await usual.specs.source(code)), postgres: ofImage }),
+        of: async (desired) => {
+          const spec = await usual.specs.of(desired);
+          const { directory, pgdata } = dirs.paths(desired.id);
+          const own = { ...(await superuser(desired)), postgres: ofImage, directory, pgdata };
+          await dirs.prepare(desired.id, { odoo: spec.owner, postgres: POSTGRES, isNew: true });
+          return { ...spec, own };
+        },
       },
     }));
     ({ databases, dirs } = made);
