@@ -1,5 +1,14 @@
+import { availableParallelism, freemem } from 'node:os';
+import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
 import type { Config } from './config.ts';
+import { ClockGuard } from './controller/clock-guard.ts';
+import { Controller } from './controller/controller.ts';
+import { Liveness } from './controller/liveness.ts';
+import type { ManagerCheck } from './controller/manager-check.ts';
+import { Reporter } from './controller/reporter.ts';
+import { makeSlots } from './controller/start-slots.ts';
+import { SuspensionLimiter } from './controller/suspension-limiter.ts';
 import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';
 import { odooInit } from './databases/odoo-init.ts';
@@ -14,6 +23,7 @@ import { InstanceDirs } from './files/instance-dir.ts';
 import { loadTemplates } from './files/templates.ts';
 import { Disk } from './host/disk.ts';
 import { readInstallId } from './install-id.ts';
+import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
 import { ManagerMemoryFile } from './manager-memory.ts';
@@ -26,7 +36,7 @@ export interface Observers {
   readonly onKeptImage?: (instance: number, kept: string, current: string) => void;
 }
 
-/** Wires every adapter to the configuration: the one place that knows them all. Nothing is started or asked yet. */
+/** Wires every adapter to the configuration: this file alone knows them all. Nothing is started or asked yet. */
 export async function assemble(config: Config, observers: Observers = {}) {
   const install = readInstallId(config.dataDir);
   const templates = await loadTemplates(config.templatesDir);
@@ -102,3 +112,44 @@ export async function assemble(config: Config, observers: Observers = {}) {
 }
 
 export type Sidecar = Awaited<ReturnType<typeof assemble>>;
+
+/** Wires the loop to the adapters. Nothing is started yet. */
+export function makeController(
+  config: Config,
+  sidecar: Sidecar,
+  managerCheck: ManagerCheck,
+  log: Logger,
+): Controller {
+  const { archives, databases, disk, engine, firewall, manager } = sidecar;
+  const { freeMemoryMb, parallel } = config.instances;
+  const now = () => new Date();
+  const portChoices = new PQueue({ concurrency: 1 });
+  const controller: Controller = new Controller({
+    context: {
+      ...{ managerCheck, manager, engine, databases, archives, disk, firewall, now, log },
+      limits: config.limits,
+      suspensionLimiter: new SuspensionLimiter(manager),
+      clockGuard: new ClockGuard(
+        now,
+        () => performance.now(),
+        (isCertain) =>
+          isCertain
+            ? log.info('the day is certain again')
+            : log.warn(
+                "the sidecar's clock and Odoo's disagree, or one has jumped: nothing is suspended or removed until both are right",
+              ),
+      ),
+      reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
+      liveness: new Liveness({
+        probe: (id, listed) => engine.probe(id, listed),
+        now,
+        onChange: (id) => controller.addNow([`instance:${id}`]),
+      }),
+      slots: makeSlots(parallel || Math.max(2, availableParallelism())),
+      withPortLock: (work) => portChoices.add(work),
+      hasMemory: () => freemem() >= freeMemoryMb * 2 ** 20,
+    },
+    pollSeconds: config.manager.pollSeconds,
+  });
+  return controller;
+}
