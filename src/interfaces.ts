@@ -133,9 +133,11 @@ export interface Engine {
     wanted: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
     signal: AbortSignal,
   ): Promise<{ readonly commits: readonly FetchedCommit[]; readonly remarks: readonly string[] }>;
+  /** Writes what the instance's containers are made from: its template, filled in with what is wished. Starts nothing. */
   render(desired: DesiredInstance): Promise<void>;
   /** Starts the instance's own Postgres, where its template has one. */
   startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Makes all of the instance's containers run, as render() has written them. @throws PortTakenError, RetryableError('StartFailed') */
   start(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**
    * Waits until Odoo answers at all, without asking it for a page that costs it work.

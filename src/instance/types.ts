@@ -104,7 +104,7 @@ export interface ObservedInstance {
   readonly containerOwner: Owner;
   /** Whether every repository of the instance has its checkout on disk. */
   readonly checkouts: 'missing' | 'current';
-  /** The rendered files, held against what would be rendered now. */
+  /** What its containers are made from, held against what is wished now. Limits alone make nothing stale that is up. */
   readonly files: 'absent' | 'stale' | 'current';
   /** What is made once and never again: its secrets, and the files that Odoo keeps beside its database. */
   readonly data: 'absent' | 'partial' | 'whole';

@@ -66,12 +66,16 @@ export class FakeEngine implements Engine {
     const project = this.#projectOf(desired.id);
     const wanted = filesFor(desired);
     const fetched = desired.repositories.every(({ commit }) => this.checkouts.has(commit));
-    const isOutdated = project.containers === 'running' && project.madeFrom !== wanted;
+    const isUp = project.containers === 'running' || project.containers === 'paused';
+    const isOutdated =
+      project.containers === 'running' && !areSameButLimits(project.madeFrom, wanted);
+    // What is up takes new limits up at its next start.
+    const isCurrent = isUp ? areSameButLimits(project.files, wanted) : project.files === wanted;
     return {
       directory: ownerOf(project.files !== null, project.mark?.identity, desired),
       containerOwner: ownerOf(project.containers !== 'none', project.containersMark, desired),
       checkouts: fetched ? 'current' : 'missing',
-      files: project.files === null ? 'absent' : project.files === wanted ? 'current' : 'stale',
+      files: project.files === null ? 'absent' : isCurrent ? 'current' : 'stale',
       data: this.emptied.has(desired.id) ? 'partial' : 'whole',
       containers:
         project.containers === 'none' && project.isDatabaseUp
@@ -352,13 +356,22 @@ export function hasOwnDatabase({ templateCode }: DesiredInstance): boolean {
   return templateCode === 'odoo-own-db';
 }
 
-/** All that an instance's files depend on. */
+/** All that an instance's files depend on, its limits last. */
 export function filesFor({
   ports,
   restartCount,
   templateCode,
   repositories,
-}: Pick<DesiredInstance, 'ports' | 'restartCount' | 'templateCode' | 'repositories'>): string {
+  memoryMb,
+  cpus,
+}: DesiredInstance): string {
   const commits = repositories.map(({ commit }) => commit);
-  return JSON.stringify([ports, restartCount, templateCode, commits]);
+  const limits = { memoryMb, cpus };
+  return JSON.stringify([ports, restartCount, templateCode, commits, limits]);
+}
+
+/** Whether two instances' files differ in nothing but memory and processors. */
+export function areSameButLimits(one: string | null, other: string): boolean {
+  const rest = (files: string) => JSON.stringify(JSON.parse(files).slice(0, -1));
+  return one !== null && rest(one) === rest(other);
 }
