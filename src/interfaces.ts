@@ -88,8 +88,8 @@ export interface Manager {
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
   /** How many instances have been suspended or removed by themselves within the last hour, before one more is. */
   recentSuspensions(instanceId: number): Promise<RecentSuspensions>;
-  /** Asks people whether this instance, and all others that wait, may go down; their word shows in the next descents(). */
-  requestApproval(instanceId: number, descents: RecentSuspensions): Promise<void>;
+  /** Asks people to approve that this instance, and all others that wait, are suspended or removed; recentSuspensions() says when they have. */
+  requestApproval(instanceId: number, recent: RecentSuspensions): Promise<void>;
 }
 
 /** The containers of one instance, as one answer of Docker about all of them has it. */
@@ -104,10 +104,10 @@ export interface Listed {
   readonly hasOwnDatabase: boolean;
 }
 
-/** How an instance that should run looks from outside: `emptied`, its files are not what they were; `silent`, no answer in seconds, or none but errors. */
+/** How an instance that should run does, seen from outside: `emptied`, its files are not what they were; `silent`, no answer in seconds, or none but errors. */
 export type Health = 'well' | 'silent' | 'emptied';
 
-/** One look at an instance, which costs neither Docker nor the manager anything. Never throws. */
+/** Observes an instance without asking Docker or the manager. Never throws. */
 export type Probe = (id: number, listed: Listed) => Promise<Health>;
 
 /** Whatever runs instances. `observe` changes nothing; every other method may be repeated. */
@@ -118,7 +118,7 @@ export interface Engine {
   numbers(): Promise<number[]>;
   /** What the mark in the directory of this number says; null where there is none. */
   marked(id: number): Promise<MarkedInstance | null>;
-  /** @param state the effectiveState() of `desired`: for some, less is looked at */
+  /** @param state the effectiveState() of `desired`: for some, less is observed */
   observe(
     desired: DesiredInstance,
     state: EffectiveState,
@@ -214,7 +214,7 @@ export interface Databases {
   personalise(desired: DesiredInstance, clone: ClonedDatabase): Promise<void>;
   /**
    * Makes sure of what clone() begins with: a template, or a data directory for the instance's own Postgres, which must not run yet.
-   * May take minutes, so nobody waits for it who holds what others want.
+   * May take minutes: to be called while no slot or lock is held that others want.
    */
   prepareFor(
     desired: DesiredInstance,

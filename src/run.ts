@@ -56,7 +56,7 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
     await waitForManager(sidecar, log, stop);
     check = new ManagerCheck({ ...sidecar, memory: sidecar.managerMemory, log });
     // What is away now is found by the sweeps.
-    await check.sweep().catch((err) => log.warn({ err }, 'the host could not be looked at yet'));
+    await check.sweep().catch((err) => log.warn({ err }, 'the host could not be observed yet'));
     await manager.syncTemplates(sidecar.templates.all);
     controller = makeController(config, sidecar, check, log);
     await controller.start();

@@ -62,8 +62,8 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   }
 
   /**
-   * A bind that was lost since the ports were tested takes the next pair, and says so; but an address that a customer has been
-   * told is never another one unasked. @returns whether it has started @throws RetryableError('PortTaken')
+   * Where a port was taken since it was tested, the instance gets the next pair, and its log says so; but an address that a
+   * customer has been told is never changed unasked. @returns whether it has started @throws RetryableError('PortTaken')
    */
   async function startContainers(desired: DesiredInstance, stop: AbortSignal): Promise<boolean> {
     try {
@@ -97,7 +97,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     if (shortage) throw notEnoughDisk(shortage);
   }
 
-  /** In the order asked: whoever waits for memory keeps her place before those who came later. */
+  /** In the order asked: whoever waits for memory keeps their place before those who came later. */
   async function memoryForOne(desired: DesiredInstance, signals: Signals): Promise<void> {
     await enoughMemory(
       hasMemory,
@@ -121,7 +121,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
   }
 
-  /** Before there is room for a start: building a template takes minutes, and others start meanwhile. */
+  /** Done before a start slot is taken: building a template takes minutes, and others start meanwhile. */
   const prepareFor = (desired: DesiredInstance, stop: AbortSignal) =>
     databases.prepareFor(
       desired,
@@ -153,7 +153,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
       startContainers(desired, signals.stop),
       databases.personalise(desired, clone).then(() => context.now()),
     ]);
-    // Both have ended by now: whoever looks next must not meet containers that are still being made.
+    // Both have ended by now: the next observation must not meet containers that are still being made.
     if (personalised.status === 'rejected') throw personalised.reason;
     if (started.status === 'rejected') throw started.reason;
     if (started.value) await firstAnswer(desired, signals);
@@ -180,7 +180,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     }
   }
 
-  /** Whoever has pressed a button while it waited for its turn is heard before it begins. */
+  /** A button that was pressed while it waited for its turn ends it before it begins. */
   const withStartSlot = <T>(desired: DesiredInstance, signals: Signals, work: () => Promise<T>) =>
     slots.starts.run(desired.partnerId, async () => {
       signals.stop.throwIfAborted();

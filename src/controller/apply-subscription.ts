@@ -4,7 +4,7 @@ import type { DesiredInstance } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { logLine } from './progress.ts';
 
-/** What has become of a subscription at one look. */
+/** What has become of a subscription in one round of reconcile(). */
 export interface AppliedSubscription {
   /** The manager's records have changed: the instance must be read again. */
   readonly isWritten: boolean;
@@ -26,7 +26,7 @@ const HELD_FOR = 10 * 60_000;
 /**
  * Brings the records of a subscription in line with time and money, before anything is done to its instance. The one place where
  * the loop has billing/ decide.
- * @param mayAdvance false: this look has taken its stage already, another one waits for the next look
+ * @param mayAdvance false: this run has taken its stage already, another one waits for the next
  */
 export async function applySubscription(
   desired: DesiredInstance,

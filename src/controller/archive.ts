@@ -54,7 +54,7 @@ export async function archive(
   });
 }
 
-/** Its own Postgres was stopped with it; the next look stops it again. What its tenant did to it must not hold the archive up in silence. */
+/** Its own Postgres was stopped with it; the next round stops it again. What its tenant did to it must not hold the archive up in silence. */
 async function startOwnServer(
   desired: DesiredInstance,
   { engine, databases }: ControllerContext,

@@ -7,11 +7,11 @@ import { logLine } from './progress.ts';
 
 const DAY = 24 * 60 * 60_000;
 
-/** Spreads the daily looks over the day: neighbours are some minutes apart. */
+/** Spreads the daily reviews over the day: neighbours are some minutes apart. */
 const STRIDE = 7_919_000;
 
 /**
- * When the sidecar looks again by itself: on the day that the calendar names, and however quiet it is once a day, each
+ * When the sidecar reviews an instance by itself: on the day that its subscription names, and at least once a day, each
  * instance at its own time. Null: never, for there is no subscription that could change.
  */
 export function nextReview(

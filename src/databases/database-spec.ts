@@ -66,7 +66,7 @@ export class DatabaseSpecs {
   async of(desired: DesiredInstance): Promise<DatabaseSpec> {
     const { dirs, marks, templates, urlPattern } = this.#options;
     const template = templates.get(desired.templateCode);
-    // Nobody looks into what is another's, whichever way they come.
+    // A directory of another instance is not even read, whatever it is needed for.
     await marks.claim(desired);
     const { directory, filestore, pgdata, socket } = dirs.paths(desired.id);
     const { adminPassword, dbPassword, postgresPassword } = desired.wasReady

@@ -13,7 +13,7 @@ const POLL_INTERVAL = 25;
 const PATIENT_AFTER = 10_000;
 const PATIENT_INTERVAL = 1_000;
 
-/** While it starts, the container itself is looked at this often, in milliseconds: a crash should not wait for the deadline. */
+/** While it starts, the container itself is observed this often, in milliseconds: a crash should not wait for the deadline. */
 const CONTAINER_CHECK_INTERVAL = 1_000;
 
 /** So often in a row Docker has restarted a container that ends again and again, and will not stay up. */
@@ -56,7 +56,7 @@ export async function awaitAnswer(
       const containers = await containersOf(options.api, options.install, desired.id);
       await refuseCrashLoop(options, desired, containers);
       if (containers.length === 0 || containers.some(({ state }) => !ALIVE.has(state))) {
-        // One that ran before was stopped or removed by somebody: the next look starts it again.
+        // One that ran before was stopped or removed by somebody: the next round starts it again.
         if (desired.wasReady) return false;
         throw new RetryableError('StartFailed', 'The instance ended while it was starting.', {
           cause: new Error(await logTail(options, desired)),

@@ -68,7 +68,7 @@ export class InstanceFiles {
     return fetched.every(Boolean);
   }
 
-  /** A look at the disk alone: whether what exists only once is there. */
+  /** Whether what exists only once is there. Reads the disk alone. */
   async dataState({ id, templateCode }: DesiredInstance): Promise<ObservedInstance['data']> {
     const { dirs, install, templates } = this.#options;
     // Stopping and removing must work whatever has become of the template.
@@ -89,7 +89,7 @@ export class InstanceFiles {
 
   /**
    * The id of the image that an instance runs: the one that its files name since its database was made. A tag that was pulled
-   * meanwhile may be another Odoo, and an old database is upgraded by nobody's accident.
+   * meanwhile may be another Odoo, and no database is upgraded by accident.
    */
   async imageOf({ id, templateCode, wasReady }: DesiredInstance): Promise<string> {
     const { dirs, images, onKeptImage, templates } = this.#options;

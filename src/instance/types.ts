@@ -1,6 +1,6 @@
 import type { Subscription, SubscriptionChange } from '../billing/subscription-types.ts';
 
-/** What may be put on the work queue: which thing to look at, never what happened to it. `spares`: what is kept ready for the next. */
+/** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: what is kept ready for the next. */
 export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}` | 'spares';
 
 export type InstanceState = 'draft' | 'running' | 'stopped' | 'error' | 'removed';
@@ -96,7 +96,7 @@ export interface DesiredInstance {
 /** Whose something is, by its mark. `unmarked`: it is there and has none. */
 export type Owner = 'nobody' | 'own' | 'unmarked' | 'foreign';
 
-/** What the world looks like for one instance. */
+/** What there is of one instance, as observed. */
 export interface ObservedInstance {
   /** Whose the directory of this number is. */
   readonly directory: Owner;
@@ -157,7 +157,7 @@ export interface Report {
   readonly instanceUrl?: string;
   /** New log lines, oldest first, each with its time. */
   readonly log?: readonly string[];
-  /** When to look again without being asked; null: only when something changes. */
+  /** When to reconcile it again without being asked; null: only when something changes. */
   readonly nextReview?: Date | null;
   readonly secondsToReady?: number;
   readonly commits?: readonly FetchedCommit[];

@@ -106,7 +106,7 @@ export class FakeDatabases implements Databases {
   ): Promise<ClonedDatabase> {
     this.#checkHere();
     if (!this.templates.has(templateOf(desired.modules, desired.customer.lang)))
-      throw new Error('a template would be built while others wait for room');
+      throw new Error('a template would be built while others wait for a start slot');
     progress('CreatingDatabase');
     if (this.present.has(desired.id))
       throw new Error(`database ${desired.id} would be overwritten`);

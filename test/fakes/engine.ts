@@ -30,7 +30,7 @@ interface Project {
 
 /**
  * Docker on one host, in memory. `observe` changes nothing; every other method may be repeated, and only does what it
- * says: nothing starts without files, a port has one owner, stopping keeps the files, taking down keeps them too.
+ * says: nothing starts without files, a port has one owner, stopping keeps the files, and so does removing the containers.
  * An instance answers as soon as it is waited for, unless it is one of the `silent`. Calls cost the same for 10 instances
  * and 10,000, but list().
  */
@@ -265,7 +265,7 @@ export class FakeEngine implements Engine {
     this.#projectOf(id).isAnswering = false;
   }
 
-  /** What a look from outside shows. */
+  /** What a probe from outside shows. */
   health(id: number): Health {
     const project = this.#projectOf(id);
     if (this.emptied.has(id)) return 'emptied';
