@@ -309,7 +309,7 @@ export function serverHash({ key, postgres }: ServerSource): string {
   return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
 }
 
-/** What the one database in a fresh copy belongs to: SpareClones.take() gives it away. */
+/** What the one database in a fresh copy belongs to: ClonePool.take() gives it away. */
 export function spareIn(install: string, key: TemplateKey) {
   return { database: templateDatabaseName(install, templateHash(key)), filestoreDir: '' };
 }
