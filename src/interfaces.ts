@@ -3,6 +3,7 @@ import type { RecentSuspensions } from './billing/suspension-limit.ts';
 import type { Distrust } from './instance/manager-history.ts';
 import type {
   DesiredInstance,
+  EffectiveState,
   FetchedCommit,
   InstanceState,
   MarkedInstance,
@@ -87,8 +88,8 @@ export interface Manager {
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
   /** How many instances have been suspended or removed by themselves within the last hour, before one more is. */
   recentSuspensions(instanceId: number): Promise<RecentSuspensions>;
-  /** Asks people whether this instance, and all others that wait, may go down; their word shows in the next descents(). */
-  requestApproval(instanceId: number, descents: RecentSuspensions): Promise<void>;
+  /** Asks people to approve that this instance, and all others that wait, are suspended or removed; recentSuspensions() says when they have. */
+  requestApproval(instanceId: number, recent: RecentSuspensions): Promise<void>;
 }
 
 /** The containers of one instance, as one answer of Docker about all of them has it. */
@@ -103,10 +104,10 @@ export interface Listed {
   readonly hasOwnDatabase: boolean;
 }
 
-/** How an instance that should run looks from outside: `emptied`, its files are not what they were; `silent`, no answer in seconds, or none but errors. */
+/** How an instance that should run does, seen from outside: `emptied`, its files are not what they were; `silent`, no answer in seconds, or none but errors. */
 export type Health = 'well' | 'silent' | 'emptied';
 
-/** One look at an instance, which costs neither Docker nor the manager anything. Never throws. */
+/** Observes an instance without asking Docker or the manager. Never throws. */
 export type Probe = (id: number, listed: Listed) => Promise<Health>;
 
 /** Whatever runs instances. `observe` changes nothing; every other method may be repeated. */
@@ -117,7 +118,11 @@ export interface Engine {
   numbers(): Promise<number[]>;
   /** What the mark in the directory of this number says; null where there is none. */
   marked(id: number): Promise<MarkedInstance | null>;
-  observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>>;
+  /** @param state the effectiveState() of `desired`: for some, less is observed */
+  observe(
+    desired: DesiredInstance,
+    state: EffectiveState,
+  ): Promise<Omit<ObservedInstance, 'database' | 'hung'>>;
   /** Which of the two ports something on the host has bound. */
   occupiedPorts(ports: PortPair): Promise<number[]>;
   /**
@@ -128,20 +133,20 @@ export interface Engine {
     wanted: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
     signal: AbortSignal,
   ): Promise<{ readonly commits: readonly FetchedCommit[]; readonly remarks: readonly string[] }>;
+  /** Writes what the instance's containers are made from: its template, filled in with what is wished. Starts nothing. */
   render(desired: DesiredInstance): Promise<void>;
   /** Starts the instance's own Postgres, where its template has one. */
   startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Makes all of the instance's containers run, as render() has written them. @throws PortTakenError, RetryableError('StartFailed') */
   start(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**
-   * Resolves when `/web/login` answers 200, or when an instance that has run before is no longer up: look again.
-   * Throws RetryableError('NotAnswering') after its time is up, ('StartFailed') when a first start has ended.
-   * @param isUp called once, when Odoo has come up and before its first page is asked for
+   * Waits until Odoo answers at all, without asking it for a page that costs it work.
+   * @returns false when an instance that has run before is no longer up: observe it again
+   * @throws RetryableError('NotAnswering') after its time is up, ('StartFailed') when a first start has ended, ('CrashLoop')
    */
-  awaitAnswer(
-    desired: DesiredInstance,
-    isUp: () => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<void>;
+  awaitListening(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;
+  /** Waits until `/web/login` answers 200. Otherwise as awaitListening(). */
+  awaitLogin(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;
   /** Makes the Apps of an instance list the modules of its repositories. @returns a sentence for the seller where it failed, '' else */
   updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<string>;
   stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
@@ -164,6 +169,12 @@ export interface Engine {
   watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void>;
 }
 
+/** A database that Databases.clone() has made, and that is nobody's yet. */
+export interface ClonedDatabase {
+  /** Its name as long as it is unfinished. */
+  readonly database: string;
+}
+
 /** The customers' databases. */
 export interface Databases {
   /** Marks the instance's database as its own where it has no mark. */
@@ -179,27 +190,31 @@ export interface Databases {
   setUrl(desired: DesiredInstance): Promise<void>;
   /** Builds what the plan's instances will be cloned from, where it is not there yet. */
   prepare(plan: Plan, signal: AbortSignal): Promise<void>;
-  /** Makes ready for the next customers what create() has used up since; nothing to do costs nothing. */
+  /** Makes ready for the next customers what clone() has used up since; nothing to do costs nothing. */
   restock(): Promise<void>;
   /** Drops what instances were cloned from and no plan wants, when it is stale or long unused; returns the names. */
   trim(plans: readonly Plan[]): Promise<string[]>;
-  observe(desired: DesiredInstance): Promise<ObservedInstance['database']>;
+  /** @param state the effectiveState() of `desired`: where the data are removed, its own Postgres is gone */
+  observe(desired: DesiredInstance, state: EffectiveState): Promise<ObservedInstance['database']>;
   /** The instances that have a database on the shared server. */
   list(): Promise<ReadonlySet<number>>;
   /** Waits until the server that was just started takes connections. */
   awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**
-   * Clones the template database of the instance's module set (building it first if need be) and makes it hers.
-   * @param told hears how a long wait goes on, and `soon` once, when no more than tenths of a second are left
+   * Clones the template database of the instance's module set, building it first if need be, under a name that no Odoo knows.
+   * @param progress is told how a long wait goes on
+   * @returns what personalise() goes on with; that takes no more than tenths of a second
    */
-  create(
+  clone(
     desired: DesiredInstance,
-    told: { readonly progress: (reason: string) => void; readonly soon: () => void },
+    progress: (reason: string) => void,
     signal: AbortSignal,
-  ): Promise<void>;
+  ): Promise<ClonedDatabase>;
+  /** Gives a clone the customer's identity and its files, and then the instance's own name: what has that is complete. */
+  personalise(desired: DesiredInstance, clone: ClonedDatabase): Promise<void>;
   /**
-   * Makes sure of what create() begins with: a template, or a data directory for the instance's own Postgres, which must not run yet.
-   * May take minutes, so nobody waits for it who holds what others want.
+   * Makes sure of what clone() begins with: a template, or a data directory for the instance's own Postgres, which must not run yet.
+   * May take minutes: to be called while no slot or lock is held that others want.
    */
   prepareFor(
     desired: DesiredInstance,

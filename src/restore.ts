@@ -1,5 +1,6 @@
 import type { Config } from './config.ts';
 import { ConfigError, TerminalError } from './errors.ts';
+import { effectiveState } from './instance/decide.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
@@ -22,6 +23,7 @@ export async function restore(
   const archive = await archives.read(name);
   const id = target ?? archive.instance;
   const found = await existing(sidecar, id);
+  const state = effectiveState(found);
   // After a restore of Odoo's own database the id may be another customer's.
   if (target === null && archive.identity && archive.identity !== found.identity)
     throw new ConfigError(
@@ -30,8 +32,8 @@ export async function restore(
   if (!(await archives.isRestoring(id))) refuseData(found);
   // Interrupted before its files were unpacked, it has no password yet to enter its database with.
   else if (
-    (await sidecar.engine.observe(found)).data === 'whole' &&
-    (await databases.observe(found)) === 'ready'
+    (await sidecar.engine.observe(found, state)).data === 'whole' &&
+    (await databases.observe(found, state)) === 'ready'
   ) {
     // It was interrupted after everything was restored, and may have been started since.
     if (found.desiredState === 'draft') await manager.restore(id, archive.template, 'end');

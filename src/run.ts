@@ -1,14 +1,7 @@
-import { availableParallelism, freemem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import PQueue from 'p-queue';
 import type { Config } from './config.ts';
-import { ClockGuard } from './controller/clock-guard.ts';
-import { Controller } from './controller/controller.ts';
-import { Liveness } from './controller/liveness.ts';
+import type { Controller } from './controller/controller.ts';
 import { ManagerCheck } from './controller/manager-check.ts';
-import { Reporter } from './controller/reporter.ts';
-import { makeSlots } from './controller/start-slots.ts';
-import { SuspensionLimiter } from './controller/suspension-limiter.ts';
 import { ConfigError, ManagerError } from './errors.ts';
 import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
@@ -18,10 +11,10 @@ import { DISTRUST_MESSAGES, type Distrust } from './instance/manager-history.ts'
 import { countedByState } from './instance-table.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
-import { assemble, type Sidecar } from './wiring.ts';
+import { assemble, makeController, type Sidecar } from './wiring.ts';
 
-/** How long a manager that is away is left alone between two greetings, in milliseconds. */
-const GREETING_INTERVAL = 2_000;
+/** How long a manager that is away is left alone between two handshakes, in milliseconds. */
+const HANDSHAKE_INTERVAL = 2_000;
 
 /** Starts everything in order, serves until the signal, and stops everything in the opposite order. */
 export async function run(config: Config, log: Logger, asked: AbortSignal): Promise<void> {
@@ -40,7 +33,7 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
         "stays with its database's image: the template's is another one now",
       ),
   });
-  const { install, manager, engine, databases, disk, firewall, archives } = sidecar;
+  const { databases, install, manager } = sidecar;
   const unlock = await lockInstall(install);
   for (const [code, error] of sidecar.templates.broken)
     log.error({ template: code, err: error }, 'template left out');
@@ -62,46 +55,10 @@ export async function run(config: Config, log: Logger, asked: AbortSignal): Prom
     await sidecar.repositories.sweep();
     await waitForManager(sidecar, log, stop);
     check = new ManagerCheck({ ...sidecar, memory: sidecar.managerMemory, log });
-    // What is away now is looked at by the daemon's sweeps.
-    await check.sweep().catch((err) => log.warn({ err }, 'the host could not be looked at yet'));
+    // What is away now is found by the sweeps.
+    await check.sweep().catch((err) => log.warn({ err }, 'the host could not be observed yet'));
     await manager.syncTemplates(sidecar.templates.all);
-    const choices = new PQueue({ concurrency: 1 });
-    const now = () => new Date();
-    controller = new Controller({
-      context: {
-        managerCheck: check,
-        manager,
-        engine,
-        databases,
-        archives,
-        suspensionLimiter: new SuspensionLimiter(manager),
-        clockGuard: new ClockGuard(
-          now,
-          () => performance.now(),
-          (isCertain) =>
-            isCertain
-              ? log.info('the day is certain again')
-              : log.warn(
-                  "the sidecar's clock and Odoo's disagree, or one has jumped: nothing is suspended or removed until both are right",
-                ),
-        ),
-        reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
-        limits: config.limits,
-        liveness: new Liveness({
-          probe: (id, listed) => engine.probe(id, listed),
-          now,
-          onChange: (id) => controller?.addNow([`instance:${id}`]),
-        }),
-        slots: makeSlots(config.instances.parallel || Math.max(2, availableParallelism())),
-        withPortLock: (work) => choices.add(work),
-        hasMemory: () => freemem() >= config.instances.freeMemoryMb * 2 ** 20,
-        disk,
-        firewall,
-        now,
-        log,
-      },
-      pollSeconds: config.manager.pollSeconds,
-    });
+    controller = makeController(config, sidecar, check, log);
     await controller.start();
     await aborted(stop);
     stolen.signal.throwIfAborted();
@@ -150,7 +107,7 @@ async function waitForManager(
       if (said !== error.kind) log.warn({ err: error }, 'the manager is away; trying again');
       said = error.kind;
     }
-    await sleep(GREETING_INTERVAL, undefined, { signal: stop });
+    await sleep(HANDSHAKE_INTERVAL, undefined, { signal: stop });
   }
 }
 

@@ -1,9 +1,17 @@
-import { join } from 'node:path';
+import { availableParallelism, freemem } from 'node:os';
+import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
 import type { Config } from './config.ts';
-import type { DatabaseSpec } from './databases/databases.ts';
+import { ClockGuard } from './controller/clock-guard.ts';
+import { Controller } from './controller/controller.ts';
+import { Liveness } from './controller/liveness.ts';
+import type { ManagerCheck } from './controller/manager-check.ts';
+import { Reporter } from './controller/reporter.ts';
+import { makeSlots } from './controller/start-slots.ts';
+import { SuspensionLimiter } from './controller/suspension-limiter.ts';
+import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';
-import { runOdooInit } from './databases/odoo-init.ts';
+import { odooInit } from './databases/odoo-init.ts';
 import { PasswordPool } from './databases/password-pool.ts';
 import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli } from './docker/docker-cli.ts';
@@ -12,16 +20,14 @@ import { Images } from './docker/images.ts';
 import { ComposeEngine } from './engine/compose.ts';
 import { DirectoryMarks } from './files/directory-mark.ts';
 import { InstanceDirs } from './files/instance-dir.ts';
-import type { Template } from './files/render.ts';
 import { loadTemplates } from './files/templates.ts';
 import { Disk } from './host/disk.ts';
 import { readInstallId } from './install-id.ts';
-import type { DesiredInstance } from './instance/types.ts';
+import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
 import { ManagerMemoryFile } from './manager-memory.ts';
 import { PgTools } from './postgres/pg-tools.ts';
-import { flushFileSystem, runServer } from './postgres/scratch-postgres.ts';
 import { Repositories } from './repositories/repositories.ts';
 
 export interface Observers {
@@ -30,7 +36,7 @@ export interface Observers {
   readonly onKeptImage?: (instance: number, kept: string, current: string) => void;
 }
 
-/** Wires every adapter to the configuration: the one place that knows them all. Nothing is started or asked yet. */
+/** Wires every adapter to the configuration: this file alone knows them all. Nothing is started or asked yet. */
 export async function assemble(config: Config, observers: Observers = {}) {
   const install = readInstallId(config.dataDir);
   const templates = await loadTemplates(config.templatesDir);
@@ -62,67 +68,15 @@ export async function assemble(config: Config, observers: Observers = {}) {
     ...(observers.onKeptImage ? { onKeptImage: observers.onKeptImage } : {}),
   });
 
-  async function specOf(desired: DesiredInstance): Promise<DatabaseSpec> {
-    const template = templates.get(desired.templateCode);
-    // Nobody looks into what is another's, whichever way they come.
-    await marks.claim(desired);
-    const paths = dirs.paths(desired.id);
-    const secrets = desired.wasReady
-      ? await dirs.secrets(desired.id)
-      : await dirs.makeSecrets(desired.id);
-    const own = template.database === 'own' && {
-      socketDir: paths.socket,
-      user: 'postgres',
-      password: secrets.postgresPassword,
-      postgres: await postgresOf(template),
-      directory: paths.directory,
-      pgdata: paths.pgdata,
-    };
-    return {
-      own: own || null,
-      image: template.image,
-      imageId: await images.id(template.image),
-      owner: await images.user(template.image),
-      filestoreDir: paths.filestore,
-      dbPassword: secrets.dbPassword,
-      adminLogin: desired.customer.email || 'admin',
-      adminPassword: secrets.adminPassword,
-      url: engine.url(desired),
-    };
-  }
-
-  async function sourceOf(templateCode: string) {
-    const template = templates.get(templateCode);
-    const { database, image } = template;
-    return {
-      image,
-      imageId: await images.id(image),
-      owner: await images.user(image),
-      postgres: database === 'own' ? await postgresOf(template) : null,
-    };
-  }
-
-  async function postgresOf({ postgresImage: image, postgresUser: user }: Template) {
-    if (user === null) throw new TypeError('a template without a Postgres of its own');
-    return { image, imageId: await images.id(image), user };
-  }
-
+  const specs = new DatabaseSpecs({
+    ...{ templates, marks, dirs, images },
+    urlPattern: config.instances.url,
+  });
   const databases = new OdooDatabases({
-    install,
+    ...{ install, docker, specs, passwords },
     shared: config.postgres,
-    templatesDir: join(config.dataDir, 'templates'),
-    ownTemplatesDir: join(config.dataDir, 'templates-own'),
-    runServer: (run) => runServer({ install, docker }, run),
-    flush: (folder) => flushFileSystem(folder),
-    passwords,
-    init: async (run) => {
-      const checkouts = await Promise.all(run.repositories.map((it) => repositories.checkout(it)));
-      const owner = await images.user(run.image);
-      await runOdooInit({ install, docker }, { ...run, checkouts, owner });
-    },
-    specOf: specOf,
-    sourceOf,
-    currentImageId: (image) => api.imageId(image),
+    dataDir: config.dataDir,
+    init: odooInit({ install, docker, images, repositories }),
   });
   const { enforce, ...egress } = config.egress;
   const firewall = enforce ? new Firewall({ install, api, docker, ...egress }) : null;
@@ -158,3 +112,44 @@ export async function assemble(config: Config, observers: Observers = {}) {
 }
 
 export type Sidecar = Awaited<ReturnType<typeof assemble>>;
+
+/** Wires the loop to the adapters. Nothing is started yet. */
+export function makeController(
+  config: Config,
+  sidecar: Sidecar,
+  managerCheck: ManagerCheck,
+  log: Logger,
+): Controller {
+  const { archives, databases, disk, engine, firewall, manager } = sidecar;
+  const { freeMemoryMb, parallel } = config.instances;
+  const now = () => new Date();
+  const portChoices = new PQueue({ concurrency: 1 });
+  const controller: Controller = new Controller({
+    context: {
+      ...{ managerCheck, manager, engine, databases, archives, disk, firewall, now, log },
+      limits: config.limits,
+      suspensionLimiter: new SuspensionLimiter(manager),
+      clockGuard: new ClockGuard(
+        now,
+        () => performance.now(),
+        (isCertain) =>
+          isCertain
+            ? log.info('the day is certain again')
+            : log.warn(
+                "the sidecar's clock and Odoo's disagree, or one has jumped: nothing is suspended or removed until both are right",
+              ),
+      ),
+      reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
+      liveness: new Liveness({
+        probe: (id, listed) => engine.probe(id, listed),
+        now,
+        onChange: (id) => controller.addNow([`instance:${id}`]),
+      }),
+      slots: makeSlots(parallel || Math.max(2, availableParallelism())),
+      withPortLock: (work) => portChoices.add(work),
+      hasMemory: () => freemem() >= freeMemoryMb * 2 ** 20,
+    },
+    pollSeconds: config.manager.pollSeconds,
+  });
+  return controller;
+}

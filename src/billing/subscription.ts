@@ -25,7 +25,7 @@ import {
 export interface SubscriptionView {
   readonly now: Date;
   /** The instance answers for the first time: the subscription begins now unless it has begun, and the welcome mail is due. */
-  readonly isRunning: boolean;
+  readonly isFirstAnswer: boolean;
   /** False while the clock guard cannot tell the day: then only new payments change anything. */
   readonly isDayCertain: boolean;
 }
@@ -121,9 +121,9 @@ function settleMoney(facts: Facts): Settled {
 }
 
 /** The first period begins on the first day on which the instance runs; dates that a person wrote are kept. */
-function begin({ isRunning, subscription, today }: Facts): Subscription {
+function begin({ isFirstAnswer, subscription, today }: Facts): Subscription {
   const first = subscription.periods.find((period) => period.isFirst);
-  if (!first || first.applied || !(isRunning || subscription.startDay)) return subscription;
+  if (!first || first.applied || !(isFirstAnswer || subscription.startDay)) return subscription;
   const startDay = subscription.startDay || today;
   // Without a plan there is no term: it has no end unless a person writes one.
   if (first.months === 0) return { ...subscription, startDay };
@@ -264,7 +264,7 @@ function noticesOf(facts: Facts, { daysLeft, appliedPeriods }: Settled, staged: 
   else if (!isFree) notices.push(...appliedPeriods.renewed.map((it) => about('renewed', it)));
   if (terms.refund === 'warn')
     notices.push(...appliedPeriods.unpaid.map((it) => about('refundWarning', it)));
-  if (facts.isRunning) notices.push({ kind: 'welcome', period: '' });
+  if (facts.isFirstAnswer) notices.push({ kind: 'welcome', period: '' });
   const mayExpire = isDayCertain && !isFree && !isCancelled && !staged.isAdvancing;
   if (mayExpire && endDay !== '' && daysLeft <= terms.notice)
     notices.push({ kind: 'expiring', period: endDay });

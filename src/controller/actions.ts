@@ -12,33 +12,157 @@ const MAX_PORT_ROUNDS = 100;
 const FIRST_ANSWER = 10_000;
 
 type Signals = Pick<WorkSignals, 'stop' | 'superseded'>;
-/** What a step says to reconcile() on its way. */
-interface Notes {
-  /** Says what has taken the time since the step began, or since the last lap; reconcile() names the rest. */
-  readonly lap: (what: string) => void;
-  /** Says what Odoo wants now, after a step so short that Odoo need not be asked again. */
-  readonly wanted: (desired: DesiredInstance) => void;
+
+/** What a step hands back to reconcile(); most have nothing to say. */
+export interface StepResult {
+  /** What Odoo wants now, after a step so short that Odoo need not be asked again. */
+  readonly nextDesired?: DesiredInstance;
+  /** What the step began with, and how long that took, in milliseconds; the rest has the step's own name. */
+  readonly firstPart?: { readonly name: string; readonly ms: number };
 }
-type Act = (desired: DesiredInstance, signals: Signals, notes: Notes) => Promise<void>;
 
-/** What each step does: thin calls into the adapters. Whether it worked is for the next observation to say. */
+type Act = (desired: DesiredInstance, signals: Signals) => Promise<StepResult> | Promise<void>;
+
+/**
+ * What each step does: thin calls into the adapters, in the order in which decide() comes to them. Whether it worked is for the next
+ * observation to say.
+ */
 export function makeActions(context: ControllerContext): Record<Action, Act> {
-  const {
-    archives,
-    manager,
-    engine,
-    databases,
-    disk,
-    reporter,
-    slots,
-    withPortLock,
-    hasMemory,
-    liveness,
-  } = context;
+  const { archives, manager, engine, databases, disk, reporter, slots, liveness } = context;
 
-  /** Asked together, Odoo would name the same lowest pair to all. */
-  const assignPorts = (desired: DesiredInstance, unusable: readonly number[]) =>
-    withPortLock(() => choosePorts(desired, unusable));
+  /** What was made before there were marks gets them, once. */
+  async function adopt(desired: DesiredInstance): Promise<void> {
+    await engine.adopt(desired);
+    await databases.adopt(desired);
+    await reporter.report({ id: desired.id, revision: desired.revision, adopted: true });
+  }
+
+  async function assignPorts(desired: DesiredInstance): Promise<StepResult> {
+    return { nextDesired: await withPorts(desired, []) };
+  }
+
+  async function fetchRepositories(desired: DesiredInstance, { stop }: Signals): Promise<void> {
+    await requireDisk();
+    const fetch = () => engine.fetchRepositories(desired, stop);
+    const { commits, remarks } = await slots.fetches.run(desired.partnerId, fetch);
+    const log = remarks.map((remark) => logLine(context.now(), remark));
+    await reporter.report({ id: desired.id, revision: desired.revision, commits, log });
+  }
+
+  async function render(desired: DesiredInstance): Promise<StepResult> {
+    await engine.render(desired);
+    return { nextDesired: desired };
+  }
+
+  async function startDatabase(desired: DesiredInstance, { stop }: Signals): Promise<void> {
+    await prepareFor(desired, stop);
+    await engine.startDatabase(desired, stop);
+    await databases.awaitServer(desired, stop);
+  }
+
+  async function createDatabase(desired: DesiredInstance, signals: Signals): Promise<StepResult> {
+    const began = context.now().getTime();
+    await prepareFor(desired, signals.stop);
+    return withStartSlot(desired, signals, async () => {
+      const ended = await cloneAndStart(desired, signals);
+      return { firstPart: { name: 'database', ms: ended.getTime() - began } };
+    });
+  }
+
+  /**
+   * Docker and Odoo take longer until Odoo asks for its database than personalise() takes, so the containers start beside it
+   * (ADR 8). An Odoo that is quicker all the same loads its database when it is there.
+   * @returns when the database was complete
+   */
+  async function cloneAndStart(desired: DesiredInstance, signals: Signals): Promise<Date> {
+    await requireDisk();
+    await awaitMemory(desired, signals);
+    const clone = await databases.clone(desired, progressOf(desired), signals.stop);
+    const [started, personalised] = await Promise.allSettled([
+      startContainers(desired, signals.stop),
+      databases.personalise(desired, clone).then(() => context.now()),
+    ]);
+    // Both have ended by now: the next observation must not meet containers that are still being made.
+    if (personalised.status === 'rejected') throw personalised.reason;
+    if (started.status === 'rejected') throw started.reason;
+    if (started.value) await firstAnswer(desired, signals);
+    return personalised.value;
+  }
+
+  async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
+    await requireDisk();
+    await awaitMemory(desired, signals);
+    await renewUrl(desired);
+    if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
+  }
+
+  /**
+   * Where a port was taken since it was tested, the instance gets the next pair, and its log says so; but an address that a
+   * customer has been told is never changed unasked. @returns whether it has started @throws RetryableError('PortTaken')
+   */
+  async function startContainers(desired: DesiredInstance, stop: AbortSignal): Promise<boolean> {
+    try {
+      await engine.start(desired, stop);
+      return true;
+    } catch (error) {
+      if (!(error instanceof PortTakenError) || desired.ports === null) throw error;
+      const { http, longpolling } = desired.ports;
+      if (desired.wasReady) throw await portTaken(desired.ports, error);
+      await reporter.report({
+        id: desired.id,
+        revision: desired.revision,
+        log: [
+          logLine(context.now(), `Port ${http} or ${longpolling} is taken; using the next pair.`),
+        ],
+      });
+      await withPorts(desired, [http, longpolling]);
+      return false;
+    }
+  }
+
+  async function firstAnswer(desired: DesiredInstance, signals: Signals): Promise<void> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), FIRST_ANSWER);
+    const signal = AbortSignal.any([signals.stop, signals.superseded, late.signal]);
+    try {
+      await awaitAnswer(desired, signal);
+    } catch (error) {
+      if (!late.signal.aborted) throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Who waited for the instance before the sidecar did is served first: see isServing(). */
+  async function awaitAnswer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    if (!(await engine.awaitListening(desired, signal))) return;
+    await databases.awaitRequests(desired, signal);
+    await engine.awaitLogin(desired, signal);
+  }
+
+  async function restart(desired: DesiredInstance, { stop }: Signals): Promise<void> {
+    await engine.restart(desired, stop);
+    liveness.restarted(desired.id);
+  }
+
+  async function updateAppsList(desired: DesiredInstance, { stop }: Signals): Promise<void> {
+    const remark = await engine.updateAppsList(desired, stop);
+    const { id, revision } = desired;
+    if (remark) await reporter.report({ id, revision, log: [logLine(context.now(), remark)] });
+  }
+
+  /** The files go last: they hold what is needed to go on after a crash. */
+  async function purge(desired: DesiredInstance, { stop }: Signals): Promise<void> {
+    if (desired.wasReady && !desired.endsWithoutArchive) await archives.verify(desired);
+    await databases.drop(desired);
+    await engine.purge(desired, stop);
+  }
+
+  // -- what several of them need ----------------------------------------------------------------------
+
+  /** One after the other: asked together, Odoo would name the same lowest pair to all. */
+  const withPorts = (desired: DesiredInstance, unusable: readonly number[]) =>
+    context.withPortLock(() => choosePorts(desired, unusable));
 
   /** Checked twice, as the seed asks: against the database, then by a bind on the host. @returns the wish with its ports */
   async function choosePorts(
@@ -60,30 +184,6 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     );
   }
 
-  /**
-   * A bind that was lost since the ports were tested takes the next pair, and says so; but an address that a customer has been
-   * told is never another one unasked. @returns whether it has started @throws RetryableError('PortTaken')
-   */
-  async function startContainers(desired: DesiredInstance, stop: AbortSignal): Promise<boolean> {
-    try {
-      await engine.start(desired, stop);
-      return true;
-    } catch (error) {
-      if (!(error instanceof PortTakenError) || desired.ports === null) throw error;
-      const { http, longpolling } = desired.ports;
-      if (desired.wasReady) throw await portTaken(desired.ports, error);
-      await reporter.report({
-        id: desired.id,
-        revision: desired.revision,
-        log: [
-          logLine(context.now(), `Port ${http} or ${longpolling} is taken; using the next pair.`),
-        ],
-      });
-      await assignPorts(desired, [http, longpolling]);
-      return false;
-    }
-  }
-
   async function portTaken(ports: PortPair, cause: PortTakenError): Promise<RetryableError> {
     const [port = ports.http] = await engine.occupiedPorts(ports);
     const message = `Another program on the server uses port ${port} of this instance. Free the port, or give the instance another one in its form: the customer is then told.`;
@@ -91,15 +191,15 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   }
 
   /** Nothing is sold or started on a full disk: what runs needs the rest. */
-  async function roomOnDisk(): Promise<void> {
+  async function requireDisk(): Promise<void> {
     const shortage = await disk.shortage();
     if (shortage) throw notEnoughDisk(shortage);
   }
 
-  /** In the order asked: whoever waits for memory keeps her place before those who came later. */
-  async function memoryForOne(desired: DesiredInstance, signals: Signals): Promise<void> {
+  /** In the order asked: whoever waits for memory keeps their place before those who came later. */
+  async function awaitMemory(desired: DesiredInstance, signals: Signals): Promise<void> {
     await enoughMemory(
-      hasMemory,
+      context.hasMemory,
       () => reporter.progress(progressReport(desired, 'WaitingForMemory', context.now())),
       AbortSignal.any([signals.stop, signals.superseded]),
     );
@@ -113,129 +213,38 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     });
   }
 
-  async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
-    await roomOnDisk();
-    await memoryForOne(desired, signals);
-    await renewUrl(desired);
-    if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
-  }
-
-  /** Before there is room for a start: building a template takes minutes, and others start meanwhile. */
+  /** Done before a start slot is taken: building a template takes minutes, and others start meanwhile. */
   const prepareFor = (desired: DesiredInstance, stop: AbortSignal) =>
-    databases.prepareFor(
-      desired,
-      (reason) => reporter.progress(progressReport(desired, reason, context.now())),
-      stop,
-    );
+    databases.prepareFor(desired, progressOf(desired), stop);
 
-  /**
-   * Docker and Odoo take longer until Odoo asks for its database than the last touches to that take, so the containers start before
-   * them (ADR 8). An Odoo that is quicker all the same loads it when it is there.
-   */
-  async function createDatabase(
-    desired: DesiredInstance,
-    signals: Signals,
-    { lap }: Notes,
-  ): Promise<void> {
-    await roomOnDisk();
-    await memoryForOne(desired, signals);
-    let starting: Promise<boolean> | undefined;
-    const soon = () => {
-      starting = startContainers(desired, signals.stop);
-      starting.catch(() => {}); // it is awaited below, after the database
-    };
-    const progress = (reason: string) =>
-      reporter.progress(progressReport(desired, reason, context.now()));
-    try {
-      await databases.create(desired, { progress, soon }, signals.stop);
-      lap('database');
-    } finally {
-      // Whoever looks next must not meet containers that are still being made.
-      await starting?.catch(() => {});
-    }
-    if (await starting) await firstAnswer(desired, signals);
-  }
+  const progressOf = (desired: DesiredInstance) => (reason: string) =>
+    reporter.progress(progressReport(desired, reason, context.now()));
 
-  /** Who waited for the instance before the sidecar did is served first: see isServing(). */
-  const awaitAnswer = (desired: DesiredInstance, signal: AbortSignal) =>
-    engine.awaitAnswer(desired, () => databases.awaitRequests(desired, signal), signal);
-
-  async function firstAnswer(desired: DesiredInstance, signals: Signals): Promise<void> {
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), FIRST_ANSWER);
-    const signal = AbortSignal.any([signals.stop, signals.superseded, late.signal]);
-    try {
-      await awaitAnswer(desired, signal);
-    } catch (error) {
-      if (!late.signal.aborted) throw error;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /** Whoever has pressed a button while it waited for its turn is heard before it begins. */
-  const inStartRoom = (desired: DesiredInstance, signals: Signals, work: () => Promise<void>) =>
+  /** A button that was pressed while it waited for its turn ends it before it begins. */
+  const withStartSlot = <T>(desired: DesiredInstance, signals: Signals, work: () => Promise<T>) =>
     slots.starts.run(desired.partnerId, async () => {
       signals.stop.throwIfAborted();
       signals.superseded.throwIfAborted();
-      await work();
+      return work();
     });
-
-  /** The files go last: they hold what is needed to go on after a crash. */
-  async function purge(desired: DesiredInstance, stop: AbortSignal): Promise<void> {
-    if (desired.wasReady && !desired.endsWithoutArchive) await archives.verify(desired);
-    await databases.drop(desired);
-    await engine.purge(desired, stop);
-  }
-
-  /** What was made before there were marks gets them, once. */
-  async function adopt(desired: DesiredInstance): Promise<void> {
-    await engine.adopt(desired);
-    await databases.adopt(desired);
-    await reporter.report({ id: desired.id, revision: desired.revision, adopted: true });
-  }
 
   return {
     adopt,
-    assignPorts: async (desired, _, { wanted }) => wanted(await assignPorts(desired, [])),
-    fetchRepositories: async (desired, { stop }) => {
-      await roomOnDisk();
-      const fetch = () => engine.fetchRepositories(desired, stop);
-      const { commits, remarks } = await slots.fetches.run(desired.partnerId, fetch);
-      const log = remarks.map((remark) => logLine(context.now(), remark));
-      await reporter.report({ id: desired.id, revision: desired.revision, commits, log });
-    },
-    render: async (desired, _, { wanted }) => {
-      await engine.render(desired);
-      wanted(desired);
-    },
-    startDatabase: async (desired, { stop }) => {
-      await prepareFor(desired, stop);
-      await engine.startDatabase(desired, stop);
-      await databases.awaitServer(desired, stop);
-    },
-    createDatabase: async (desired, signals, notes) => {
-      await prepareFor(desired, signals.stop);
-      await inStartRoom(desired, signals, () => createDatabase(desired, signals, notes));
-    },
-    start: (desired, signals) => inStartRoom(desired, signals, () => start(desired, signals)),
+    assignPorts,
+    fetchRepositories,
+    render,
+    startDatabase,
+    createDatabase,
+    start: (desired, signals) => withStartSlot(desired, signals, () => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, superseded }) =>
       awaitAnswer(desired, AbortSignal.any([stop, superseded])),
-    restart: (desired, signals) =>
-      inStartRoom(desired, signals, async () => {
-        await engine.restart(desired, signals.stop);
-        liveness.restarted(desired.id);
-      }),
-    updateAppsList: async (desired, { stop }) => {
-      const remark = await engine.updateAppsList(desired, stop);
-      const { id, revision } = desired;
-      if (remark) await reporter.report({ id, revision, log: [logLine(context.now(), remark)] });
-    },
+    restart: (desired, signals) => withStartSlot(desired, signals, () => restart(desired, signals)),
+    updateAppsList,
     stop: (desired, { stop }) =>
       slots.stops.run(desired.partnerId, () => engine.stop(desired, stop)),
     removeContainers: (desired, { stop }) =>
       slots.stops.run(desired.partnerId, () => engine.removeContainers(desired, stop)),
-    purge: (desired, { stop }) => purge(desired, stop),
+    purge,
   };
 }

@@ -7,7 +7,7 @@ import {
   TerminalError,
   whoIsAway,
 } from '../errors.ts';
-import type { DesiredInstance } from '../instance/types.ts';
+import type { DesiredInstance, EffectiveState } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { logLine, progressReport } from './progress.ts';
 
@@ -16,6 +16,7 @@ const WITHOUT = 'No archive could be written; the data go without one, as a pers
 /** Takes the last copy of an instance's data; only once it is verified does the manager hear of it. */
 export async function archive(
   desired: DesiredInstance,
+  state: EffectiveState,
   change: SubscriptionChange,
   context: ControllerContext,
   stop: AbortSignal,
@@ -29,8 +30,8 @@ export async function archive(
   reporter.progress(progressReport(desired, 'Archiving', now()));
   const write = async () => {
     // What verifies as a whole copy of nothing would be the reason to remove the rest.
-    if ((await engine.observe(desired)).data !== 'whole') throw filesMissing();
-    const database = await databases.observe(desired);
+    if ((await engine.observe(desired, state)).data !== 'whole') throw filesMissing();
+    const database = await databases.observe(desired, state);
     if (database === 'foreign' || database === 'unmarked') throw foreignData('database');
     if (database === 'offline') await startOwnServer(desired, context, stop);
     return archives.write(desired, stop);
@@ -53,7 +54,7 @@ export async function archive(
   });
 }
 
-/** Its own Postgres was stopped with it; the next look stops it again. What its tenant did to it must not hold the archive up in silence. */
+/** Its own Postgres was stopped with it; the next round stops it again. What its tenant did to it must not hold the archive up in silence. */
 async function startOwnServer(
   desired: DesiredInstance,
   { engine, databases }: ControllerContext,

@@ -1,17 +1,17 @@
 import { removedDataKeptUntil } from '../billing/dunning.ts';
-import { decideSubscription, paidSinceRemoval } from '../billing/subscription.ts';
-import { effectiveState } from '../instance/decide.ts';
-import type { DesiredInstance, InstanceState, Report } from '../instance/types.ts';
+import { paidSinceRemoval } from '../billing/subscription.ts';
+import type { DesiredInstance, EffectiveState, InstanceState, Report } from '../instance/types.ts';
+import type { AppliedSubscription } from './apply-subscription.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { logLine } from './progress.ts';
 
 const DAY = 24 * 60 * 60_000;
 
-/** Spreads the daily looks over the day: neighbours are some minutes apart. */
+/** Spreads the daily reviews over the day: neighbours are some minutes apart. */
 const STRIDE = 7_919_000;
 
 /**
- * When the sidecar looks again by itself: on the day that the calendar names, and however quiet it is once a day, each
+ * When the sidecar reviews an instance by itself: on the day that its subscription names, and at least once a day, each
  * instance at its own time. Null: never, for there is no subscription that could change.
  */
 export function nextReview(
@@ -32,58 +32,50 @@ interface Settled {
   readonly detail?: string;
 }
 
-/** What is reported once the world is as it should be. */
-export async function finalReport(
+/**
+ * What is reported once reality is what was wished: in one report with the first answer, the beginning of its subscription.
+ * @param state the effectiveState() of `desired`
+ * @param durations what the steps were called and how long they took
+ */
+export function finalReport(
   desired: DesiredInstance,
-  context: ControllerContext,
+  state: EffectiveState,
+  applied: AppliedSubscription,
   durations: readonly string[],
-  reviewAt: Date | null,
-): Promise<Report> {
+  context: Pick<ControllerContext, 'engine' | 'now'>,
+): Report {
   const now = context.now();
-  const settled = settledAs(desired);
-  const { message, state } = settled;
+  const settled = settledAs(desired, state);
+  const { message } = settled;
   const isRunning = state === 'running';
   const isFirstAnswer = isRunning && !desired.wasReady;
   const secondsToReady = Math.max(0.01, now.getTime() / 1000 - desired.requestedAt);
   const log = [];
-  if (desired.state !== state && message) log.push(logLine(now, message));
+  if (desired.state !== settled.state && message) log.push(logLine(now, message));
   if (isFirstAnswer) {
     const answering = `Answering ${secondsToReady.toFixed(2)} s after the request`;
     log.push(logLine(now, `${[answering, ...durations].join(', ')}.`));
   }
-  const begun = isRunning ? begin(desired, context) : null;
+  const begun = isRunning ? applied.onFirstAnswer : null;
   return {
     id: desired.id,
     revision: desired.revision,
     detail: '',
     ...settled,
-    nextReview: nextReview(desired, begun?.reviewAt ?? reviewAt, now),
+    nextReview: nextReview(desired, begun?.reviewAt ?? applied.reviewAt, now),
     ...(log.length > 0 ? { log } : {}),
     ...(isRunning ? { instanceUrl: context.engine.url(desired) } : {}),
     ...(isFirstAnswer ? { secondsToReady } : {}),
     ...(begun ? { subscription: begun.change } : {}),
-    ...(state === 'removed' ? { active: false, ports: { http: 0, longpolling: 0 } } : {}),
+    ...(settled.state === 'removed' ? { active: false, ports: { http: 0, longpolling: 0 } } : {}),
   };
 }
 
-/** The subscription begins with the first answer, and only who can log in is welcomed: all of it is one report. */
-function begin(desired: DesiredInstance, context: ControllerContext) {
-  const { subscription } = desired;
-  const isBegun = subscription?.startDay && desired.wasReady;
-  if (subscription === null || isBegun) return null;
-  const { clockGuard, now } = context;
-  const { change, reviewAt } = decideSubscription(desired, subscription, {
-    now: now(),
-    isRunning: true,
-    isDayCertain: clockGuard.isDayCertain(desired.managerTime),
-  });
-  return change && { change, reviewAt };
-}
-
-function settledAs(desired: DesiredInstance): Settled {
-  const { companyTimeZone, subscription } = desired;
-  const standing = effectiveState(desired);
-  switch (standing) {
+function settledAs(
+  { companyTimeZone, subscription }: DesiredInstance,
+  state: EffectiveState,
+): Settled {
+  switch (state) {
     case 'draft':
       return { state: 'draft', reason: '', message: '' };
     case 'running':
@@ -108,7 +100,7 @@ function settledAs(desired: DesiredInstance): Settled {
         message: 'Removed with its data when retention was over. An archive is kept.',
       };
     default:
-      return standing satisfies never;
+      return state satisfies never;
   }
 }
 

@@ -1,29 +1,27 @@
-import {
-  filesMissing,
-  foreignData,
-  isDiskFull,
-  ManagerError,
-  notEnoughDisk,
-  RetryableError,
-  TerminalError,
-} from '../errors.ts';
+import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { decide, effectiveState } from '../instance/decide.ts';
-import type { Action, DesiredInstance, ObservedInstance } from '../instance/types.ts';
-import { makeActions } from './actions.ts';
+import type {
+  Action,
+  DesiredInstance,
+  EffectiveState,
+  ObservedInstance,
+} from '../instance/types.ts';
+import { makeActions, type StepResult } from './actions.ts';
 import { applySubscription } from './apply-subscription.ts';
 import { archive } from './archive.ts';
 import type { ControllerContext } from './controller-context.ts';
-import { finalReport, nextReview } from './final-report.ts';
-import { logLine, stepReport } from './progress.ts';
+import { reportFailure } from './failure-report.ts';
+import { finalReport } from './final-report.ts';
+import { stepReport } from './progress.ts';
 import type { WorkSignals } from './work-queue.ts';
 
-/** The longest way through decide() is eight steps, the books take two; the rest is slack for a moving world. */
+/** The longest way through decide() is eight steps, the subscription takes two; the rest is for what changes meanwhile. */
 const MAX_STEPS = 14;
 
 /**
- * Brings one instance in line with what the manager wants: desired → books → observe → decide → act → look again.
- * Level-triggered: the id says which instance, never what happened to it.
- * Throws what is worth retrying (the work queue backs off); what only a person can mend is reported and swallowed.
+ * Brings one instance in line with what the manager wants: read what is desired, apply its subscription, observe, decide, act, and
+ * begin again, until there is nothing to do. Level-triggered: the id says which instance, never what happened to it.
+ * Throws what is worth retrying (the work queue backs off); what only a person can fix is reported and not thrown.
  */
 export async function reconcile(
   id: number,
@@ -33,58 +31,56 @@ export async function reconcile(
   const { manager, reporter, now } = context;
   const actions = makeActions(context);
   const durations: string[] = [];
-  let last: DesiredInstance | undefined;
-  /** What Odoo wants after a step, where it need not be asked: for one look only. */
-  let known: DesiredInstance | undefined;
+  const recordDuration = (what: string, ms: number) =>
+    durations.push(`${what} ${(ms / 1000).toFixed(2)} s`);
+  let last: Wanted | undefined;
+  /** What Odoo wants after a step, where it need not be asked: for one round only. */
+  let nextDesired: DesiredInstance | undefined;
   let hasAdvanced = false;
   let reviewAt: Date | null = null;
 
   try {
     for (let steps = 0; steps < MAX_STEPS; steps++) {
       signals.stop.throwIfAborted();
-      if (!known) signals.markObserved();
-      const desired: DesiredInstance | undefined = known ?? (await manager.desired([id]))[0];
-      known = undefined;
+      if (!nextDesired) signals.markObserved();
+      const desired: DesiredInstance | undefined = nextDesired ?? (await manager.desired([id]))[0];
+      nextDesired = undefined;
       if (!desired) return; // an orphan: the sweep names it, nothing touches it
-      last = desired;
+      const state = effectiveState(desired);
+      last = { desired, state };
 
       if (context.managerCheck.distrust) {
-        await keepUp(desired, context, actions, signals);
+        await keepUp(last, context, actions, signals);
         return;
       }
       const applied = await applySubscription(desired, context, !hasAdvanced);
       reviewAt = applied.reviewAt;
       hasAdvanced ||= applied.stage !== null;
       if (applied.isWritten) continue;
-      const step = decide(desired, await observe(desired, context));
+      const step = decide(desired, state, await observe(last, context));
       if (step === null && applied.stage === 'archive') {
-        const write = () => archive(desired, applied.change, context, signals.stop);
+        const write = () => archive(desired, state, applied.change, context, signals.stop);
         await signals.aside(() => context.slots.archives.run(desired.partnerId, write));
         continue;
       }
       if (step === null) {
-        await reporter.report(await finalReport(desired, context, durations, reviewAt));
+        await reporter.report(finalReport(desired, state, applied, durations, context));
         return;
       }
       if ('stall' in step) throw stalled(step.stall, step.because, step.detail);
 
-      if (IS_NO_WAY_BACK.has(step.do) && !(await context.managerCheck.isTrusted())) return;
+      if (IRREVERSIBLE.has(step.do) && !(await context.managerCheck.isTrusted())) return;
       // While it is tried again by itself, people go on reading what went wrong.
       if (signals.failures === 0) reporter.progress(stepReport(desired, step.do, now()));
       const log = context.log.child({ instance: id, name: desired.name, step: step.do });
       log.info({ because: step.because }, 'step');
-      let began = now().getTime();
-      const lap = (what: string) => {
-        const ended = now().getTime();
-        durations.push(`${what} ${((ended - began) / 1000).toFixed(2)} s`);
-        began = ended;
-      };
-      const wanted = (next: DesiredInstance) => {
-        known = next;
-      };
-      const act = () => actions[step.do](desired, signals, { lap, wanted });
-      await (BRIEF.has(step.do) ? act() : signals.aside(act));
-      lap(STEP_NAME[step.do]);
+      const began = now().getTime();
+      const act = async (): Promise<StepResult> => (await actions[step.do](desired, signals)) ?? {};
+      const result = await (BRIEF.has(step.do) ? act() : signals.aside(act));
+      const { firstPart } = result;
+      if (firstPart) recordDuration(firstPart.name, firstPart.ms);
+      recordDuration(STEP_NAME[step.do], now().getTime() - began - (firstPart?.ms ?? 0));
+      nextDesired = result.nextDesired;
       if (signals.superseded.aborted) return;
     }
     throw new RetryableError(
@@ -93,18 +89,26 @@ export async function reconcile(
     );
   } catch (error) {
     if (signals.stop.aborted || signals.superseded.aborted) return;
-    if (last)
-      await reportFailure(last, error, context, { isNews: signals.failures === 0, reviewAt });
+    if (last) {
+      const isNews = signals.failures === 0;
+      await reportFailure(last.desired, last.state, error, context, { isNews, reviewAt });
+    }
     if (!(error instanceof TerminalError)) throw error;
     context.log.error(
-      { instance: id, name: last?.name, reason: error.reason, err: error },
+      { instance: id, name: last?.desired.name, reason: error.reason, err: error },
       'stalled',
     );
   }
 }
 
-/** What is not done on the word of a database that may be older than the host. */
-const IS_NO_WAY_BACK: ReadonlySet<Action> = new Set(['removeContainers', 'purge']);
+/** What Odoo wants in one round, and what that comes to. */
+interface Wanted {
+  readonly desired: DesiredInstance;
+  readonly state: EffectiveState;
+}
+
+/** What is not done for a manager's database that may be older than the host. */
+const IRREVERSIBLE: ReadonlySet<Action> = new Set(['removeContainers', 'purge']);
 
 /** What keeps a customer's Odoo up and changes nothing else. */
 const KEEPS_UP: ReadonlySet<Action> = new Set(['startDatabase', 'start', 'awaitAnswer', 'restart']);
@@ -114,35 +118,36 @@ const KEEPS_UP: ReadonlySet<Action> = new Set(['startDatabase', 'start', 'awaitA
  * its marks runs on. Nothing is reported: what is written now may belong to somebody else.
  */
 async function keepUp(
-  desired: DesiredInstance,
+  wanted: Wanted,
   context: ControllerContext,
   actions: ReturnType<typeof makeActions>,
   signals: WorkSignals,
 ): Promise<void> {
+  const { desired, state } = wanted;
   if (!desired.wasReady) return;
-  const step = decide(desired, await observe(desired, context));
+  const step = decide(desired, state, await observe(wanted, context));
   if (step === null || 'stall' in step || !KEEPS_UP.has(step.do)) return;
   context.log.info({ instance: desired.id, step: step.do, because: step.because }, 'step');
-  await actions[step.do](desired, signals, { lap: () => {}, wanted: () => {} });
+  await actions[step.do](desired, signals);
 }
 
-/** Stopping and taking down must work whatever has become of Postgres, so it is not even asked. */
+/** Stopping and removing containers must work whatever has become of Postgres, so it is not even asked. */
 async function observe(
-  desired: DesiredInstance,
+  { desired, state }: Wanted,
   { databases, engine, liveness }: ControllerContext,
 ): Promise<ObservedInstance> {
-  const standing = effectiveState(desired);
-  const needsDatabase = standing === 'purged' || (standing === 'running' && desired.ports !== null);
-  const looked = await engine.observe(desired);
-  if (looked.answering) liveness.answered(desired.id);
-  const hung = !looked.answering && liveness.isHung(desired.id);
-  const seen = { ...looked, hung };
+  const needsDatabase = state === 'purged' || (state === 'running' && desired.ports !== null);
+  const observed = await engine.observe(desired, state);
+  if (observed.answering) liveness.answered(desired.id);
+  const hung = !observed.answering && liveness.isHung(desired.id);
+  const seen = { ...observed, hung };
   // Without its secrets nobody gets into a Postgres of its own; and decide() goes no further anyway.
-  if (standing === 'running' && desired.wasReady && seen.data !== 'whole')
+  if (state === 'running' && desired.wasReady && seen.data !== 'whole')
     return { ...seen, database: 'offline' as const };
-  // What is another's is not even looked into, and what has no mark not before it has one.
-  const isMine = seen.directory === 'own' || seen.directory === 'nobody';
-  const database = needsDatabase && isMine ? await databases.observe(desired) : ('absent' as const);
+  // What is another's is not even observed, and what has no mark not before it has one.
+  const isOwn = seen.directory === 'own' || seen.directory === 'nobody';
+  const database =
+    needsDatabase && isOwn ? await databases.observe(desired, state) : ('absent' as const);
   return { ...seen, database };
 }
 
@@ -176,52 +181,3 @@ const STEP_NAME: Record<Action, string> = {
   removeContainers: 'removal',
   purge: 'removal of the data',
 };
-
-/** Says in Odoo what went wrong. When Odoo itself is away nobody can be told, and the queue tries again. */
-async function reportFailure(
-  desired: DesiredInstance,
-  thrown: unknown,
-  context: ControllerContext,
-  { isNews, reviewAt }: { readonly isNews: boolean; readonly reviewAt: Date | null },
-): Promise<void> {
-  if (thrown instanceof ManagerError && thrown.retryable) return;
-  // Whoever ran into a full disk said so in words of their own.
-  const isFull = !(thrown instanceof TerminalError) && isDiskFull(thrown);
-  const error = isFull ? notEnoughDisk(await context.disk.shortage(), thrown) : thrown;
-  const reasoned = error instanceof TerminalError || error instanceof RetryableError ? error : null;
-  const isTerminal = error instanceof TerminalError;
-  const message =
-    reasoned?.message ?? 'Something unexpected happened. The operator finds it in the log.';
-  // Nobody presses Start on what is on its way out.
-  const isLeaving = isTerminal && effectiveState(desired) !== 'running';
-  const tomorrow = new Date(context.now().getTime() + DAY);
-  const again = isLeaving
-    ? 'It is tried again once a day.'
-    : isTerminal
-      ? 'Press Start to try again.'
-      : 'It is tried again by itself.';
-  const retryAt = new Date(context.now().getTime() + RETRY_AFTER_RESTART);
-  const told = context.reporter.report({
-    id: desired.id,
-    revision: desired.revision,
-    state: 'error',
-    reason: reasoned?.reason ?? 'Unexpected',
-    message,
-    detail: reasoned?.detail ?? '',
-    // A sidecar that starts afresh finds it by the poll; until then the work queue brings it back.
-    nextReview: isTerminal
-      ? nextReview(desired, reviewAt ?? (isLeaving ? tomorrow : null), context.now())
-      : retryAt,
-    ...(isNews ? { log: [logLine(context.now(), `${message} ${again}`)] } : {}),
-  });
-  // What is final must be told, so that one is tried again; the others come up again anyway.
-  if (isTerminal) await told;
-  else
-    await told.catch((err) =>
-      context.log.warn({ instance: desired.id, err }, 'failure not reported'),
-    );
-}
-
-const RETRY_AFTER_RESTART = 60_000;
-
-const DAY = 24 * 60 * 60_000;

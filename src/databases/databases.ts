@@ -1,89 +1,48 @@
-import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DockerCli } from '../docker/docker-cli.ts';
 import { type ConfigError, foreignData, RetryableError, TerminalError } from '../errors.ts';
-import type { UnixUser } from '../host/files.ts';
-import { copyTree } from '../host/trees.ts';
-import { effectiveState } from '../instance/decide.ts';
-import { databaseName, instanceOfDatabase } from '../instance/name.ts';
-import type { DesiredInstance, ObservedInstance, Owner, Plan } from '../instance/types.ts';
+import { instanceOfDatabase } from '../instance/name.ts';
+import type {
+  DesiredInstance,
+  EffectiveState,
+  ObservedInstance,
+  Owner,
+  Plan,
+} from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
-import { admitted, Cluster, type ClusterAddress } from '../postgres/cluster.ts';
+import { Cluster, type ClusterAddress } from '../postgres/cluster.ts';
 import { InstallLock } from '../postgres/install-lock.ts';
 import { openTransactionsOver } from '../postgres/open-transactions.ts';
-import {
-  LOOK,
-  MAKING,
-  type SessionPurpose,
-  type TenantLogin,
-  type TenantSession,
-  TOUCH,
-} from '../postgres/tenant-session.ts';
-import { adminLogin } from './admin-login.ts';
-import { renewUrl } from './base-url.ts';
-import { ClonePool, cloneDatabase } from './clone-pool.ts';
+import type { TenantLogin } from '../postgres/tenant-session.ts';
+import { ClonePool } from './clone-pool.ts';
 import { databaseNumbers, databaseOwner, markDatabase } from './database-mark.ts';
-import { type Invitation, invitationLink } from './invitation.ts';
+import type { Specs } from './database-spec.ts';
+import type { Invitation } from './invitation.ts';
+import { type InstanceClone, NewDatabases, unfinished } from './new-database.ts';
+import type { OdooInit } from './odoo-init.ts';
 import type { PasswordPool } from './password-pool.ts';
-import { personalise, renewParameters } from './personalise.ts';
-import { makeReadable } from './readable.ts';
 import {
   hasServer,
   isWrongPassword,
-  type PostgresImage,
-  type RunServer,
-  type ServerSource,
   ServerTemplates,
   serverHash,
-  spareIn,
   writeHba,
 } from './server-template.ts';
-import { type OdooInit, type TemplateDatabase, TemplateDatabases } from './template-database.ts';
-import { type TemplateKey, templateHash } from './template-key.ts';
+import { TemplateDatabases } from './template-database.ts';
+import { keyOfInstance, keysOfPlan, templateHash } from './template-key.ts';
 import type { TemplateMetadata } from './template-metadata.ts';
-
-/** Where one instance's database lives and what it is to be made from. */
-export interface DatabaseSpec {
-  /** The instance's own Postgres, or null for the host's shared one. */
-  readonly own:
-    | (ClusterAddress & {
-        readonly postgres: PostgresImage;
-        /** The instance's directory, and that of its Postgres' data. */
-        readonly directory: string;
-        readonly pgdata: string;
-      })
-    | null;
-  readonly image: string;
-  readonly imageId: string;
-  /** The user that Odoo runs as in this image. */
-  readonly owner: UnixUser;
-  readonly filestoreDir: string;
-  readonly dbPassword: string;
-  readonly adminLogin: string;
-  readonly adminPassword: string;
-  readonly url: string;
-}
+import { TenantAccess } from './tenant-access.ts';
 
 export interface OdooDatabasesOptions {
   readonly install: string;
+  /** The host's shared Postgres. */
   readonly shared: ClusterAddress;
-  /** Holds the filestores of the shared server's template databases. */
-  readonly templatesDir: string;
-  /** Holds prepared data directories for instances with a Postgres of their own. */
-  readonly ownTemplatesDir: string;
+  /** Holds the filestores of the shared server's template databases, and prepared data directories for own ones. */
+  readonly dataDir: string;
+  readonly docker: DockerCli;
+  readonly specs: Specs;
   readonly init: OdooInit;
-  readonly runServer: RunServer;
-  readonly flush: (folder: string) => Promise<void>;
   readonly passwords: PasswordPool;
-  readonly specOf: (desired: DesiredInstance) => Promise<DatabaseSpec>;
-  /** What a template's instances are made from; `postgres` is null when they share the host's. */
-  readonly sourceOf: (templateCode: string) => Promise<{
-    readonly image: string;
-    readonly imageId: string;
-    readonly owner: UnixUser;
-    readonly postgres: PostgresImage | null;
-  }>;
-  /** The id that an image's tag has on this machine now; null when it is not here. */
-  readonly currentImageId: (image: string) => Promise<string | null>;
 }
 
 /** The customers' databases: cloned from template databases, on the shared Postgres or on an instance's own. */
@@ -93,24 +52,33 @@ export class OdooDatabases implements Databases {
   readonly #spares: ClonePool;
   readonly #templates: TemplateDatabases;
   readonly #servers: ServerTemplates;
+  readonly #access: TenantAccess;
+  readonly #new: NewDatabases;
 
   constructor(options: OdooDatabasesOptions) {
     this.#options = options;
+    const { dataDir, docker, init, install, passwords, specs } = options;
     this.#shared = new Cluster(options.shared, { keepConnections: true });
     this.#spares = new ClonePool(this.#shared);
-    const { flush, init, install, runServer } = options;
     this.#templates = new TemplateDatabases({
       install,
       cluster: this.#shared,
-      dir: options.templatesDir,
+      dir: join(dataDir, 'templates'),
       containerPrefix: `ms-${install}-template`,
       init,
     });
     this.#servers = new ServerTemplates({
-      ...{ install, init, runServer, flush },
-      dir: options.ownTemplatesDir,
+      ...{ install, docker, init },
+      dir: join(dataDir, 'templates-own'),
+    });
+    this.#access = new TenantAccess({ install, shared: this.#shared, specs });
+    this.#new = new NewDatabases({
+      ...{ install, specs, passwords },
+      ...{ access: this.#access, templates: this.#templates, spares: this.#spares },
     });
   }
+
+  // -- the server -----------------------------------------------------------------------------------
 
   /** Whether the shared server answers; throws RetryableError when it does not. */
   async ping(): Promise<void> {
@@ -127,10 +95,19 @@ export class OdooDatabases implements Databases {
     return lock;
   }
 
+  async awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    const { own } = await this.#options.specs.of(desired);
+    if (own) await this.#servers.adopt(own.socketDir, own.password, signal);
+    else await this.#shared.awaitAnswer(signal);
+  }
+
+  // -- what is kept ready ---------------------------------------------------------------------------
+
   async prepare(plan: Plan, signal: AbortSignal): Promise<void> {
-    const { image, imageId, owner, postgres } = await this.#options.sourceOf(plan.templateCode);
+    const { passwords, specs } = this.#options;
+    const { image, imageId, owner, postgres } = await specs.source(plan.templateCode);
     if (!postgres) await this.#shared.prepare();
-    for (const key of keysOf(plan, imageId)) {
+    for (const key of keysOfPlan(plan, imageId)) {
       if (postgres) {
         await this.#servers.stock({ image, owner, postgres, key }, signal);
         continue;
@@ -138,7 +115,7 @@ export class OdooDatabases implements Databases {
       const template = await this.#templates.ensure(image, key, () => {}, signal);
       await this.#spares.stock(template);
     }
-    await this.#options.passwords.restock();
+    await passwords.restock();
   }
 
   async restock(): Promise<void> {
@@ -148,12 +125,12 @@ export class OdooDatabases implements Databases {
   }
 
   async trim(plans: readonly Plan[]): Promise<string[]> {
-    const { currentImageId, sourceOf } = this.#options;
+    const { specs } = this.#options;
     const wanted = new Set<string>();
     for (const plan of plans) {
       try {
-        const { image, imageId, owner, postgres } = await sourceOf(plan.templateCode);
-        for (const key of keysOf(plan, imageId))
+        const { image, imageId, owner, postgres } = await specs.source(plan.templateCode);
+        for (const key of keysOfPlan(plan, imageId))
           wanted.add(postgres ? serverHash({ image, owner, postgres, key }) : templateHash(key));
       } catch (error) {
         if (!(error instanceof TerminalError)) throw error;
@@ -162,7 +139,7 @@ export class OdooDatabases implements Databases {
     }
     await this.#shared.dropRemovedRoles();
     const isStale = async ({ image, imageId }: TemplateMetadata) =>
-      ((await currentImageId(image)) ?? imageId) !== imageId;
+      ((await specs.currentImageId(image)) ?? imageId) !== imageId;
     const now = new Date();
     return [
       ...(await this.#templates.trim(wanted, isStale, now)),
@@ -170,17 +147,21 @@ export class OdooDatabases implements Databases {
     ];
   }
 
+  // -- an instance's database -----------------------------------------------------------------------
+
   /** The final name exists only once the clone is complete: half-made ones have another. */
-  async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
+  async observe(
+    desired: DesiredInstance,
+    state: EffectiveState,
+  ): Promise<ObservedInstance['database']> {
     // Its directory, template and own Postgres may be gone already.
-    if (effectiveState(desired) === 'purged') return this.#stateOn(this.#shared, desired);
-    const place = await this.#options.specOf(desired);
+    if (state === 'purged') return this.#stateOn(this.#shared, desired);
+    const spec = await this.#options.specs.of(desired);
     try {
-      return await this.#stateOn(this.#clusterOf(place), desired);
+      return await this.#stateOn(this.#access.clusterOf(spec), desired);
     } catch (error) {
       // A fresh copy that was started, and not adopted yet, has its template's password.
-      if (place.own && (error instanceof RetryableError || isWrongPassword(error)))
-        return 'offline';
+      if (spec.own && (error instanceof RetryableError || isWrongPassword(error))) return 'offline';
       throw error;
     }
   }
@@ -188,6 +169,101 @@ export class OdooDatabases implements Databases {
   async list(): Promise<ReadonlySet<number>> {
     const names = await this.#shared.names();
     return new Set(names.flatMap((name) => instanceOfDatabase(this.#options.install, name) ?? []));
+  }
+
+  async numbers(): Promise<number[]> {
+    return databaseNumbers(this.#shared, this.#options.install);
+  }
+
+  async adopt(desired: DesiredInstance): Promise<void> {
+    const name = this.#access.nameOf(desired);
+    if ((await this.#ownerOn(this.#shared, desired)) === 'unmarked')
+      await markDatabase(this.#shared, name, this.#options.install, desired);
+  }
+
+  async prepareFor(
+    desired: DesiredInstance,
+    progress: (reason: string) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const spec = await this.#options.specs.of(desired);
+    const onBuild = () => progress('PreparingTemplate');
+    const { image, own, owner } = spec;
+    const key = keyOfInstance(desired, spec.imageId);
+    if (own === null) {
+      await this.#shared.prepare();
+      await this.#templates.ensure(image, key, onBuild, signal);
+      return;
+    }
+    if (!desired.wasReady) {
+      const { directory, pgdata, postgres } = own;
+      const filestore = join(spec.filestoreDir, this.#access.nameOf(desired));
+      const to = { directory, pgdata, filestore };
+      await this.#servers.place({ image, owner, postgres, key }, to, onBuild, signal);
+    }
+    if (await hasServer(own.pgdata)) await writeHba(own.pgdata, own.postgres.user);
+  }
+
+  clone(
+    desired: DesiredInstance,
+    progress: (reason: string) => void,
+    signal: AbortSignal,
+  ): Promise<InstanceClone> {
+    return this.#new.clone(desired, () => progress('PreparingTemplate'), signal);
+  }
+
+  personalise(desired: DesiredInstance, clone: InstanceClone): Promise<void> {
+    return this.#new.personalise(desired, clone);
+  }
+
+  /**
+   * Makes an instance's database again, from what `fill` puts into an empty one.
+   * @param options `isCopy`: another instance may have the same data, and must not share its secrets
+   * @param fill is given the server and the way in, as the tenant
+   * @throws TerminalError('DatabaseExists') when the instance has one
+   */
+  restore(
+    desired: DesiredInstance,
+    options: { readonly isCopy: boolean },
+    fill: (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>,
+  ): Promise<void> {
+    return this.#new.restore(desired, options, fill);
+  }
+
+  async awaitRequests(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    const cluster = this.#access.clusterOf(await this.#options.specs.of(desired));
+    await openTransactionsOver(cluster, this.#access.nameOf(desired), signal);
+  }
+
+  /** An instance's own Postgres goes with its files. */
+  async drop(desired: DesiredInstance): Promise<void> {
+    const name = this.#access.nameOf(desired);
+    const owner = await this.#ownerOn(this.#shared, desired);
+    if (owner !== 'own' && owner !== 'nobody') throw foreignData('database');
+    await this.#shared.drop(name);
+    await this.#shared.drop(unfinished(name));
+    await this.#shared.dropRole(name);
+    await this.#shared.dropRole(unfinished(name));
+  }
+
+  // -- inside it, as the tenant ---------------------------------------------------------------------
+
+  setUrl(desired: DesiredInstance): Promise<void> {
+    return this.#access.setUrl(desired);
+  }
+
+  invitation(desired: DesiredInstance): Promise<Invitation> {
+    return this.#access.invitation(desired);
+  }
+
+  /** See TenantAccess. */
+  adminLogin(desired: DesiredInstance): Promise<string> {
+    return this.#access.adminLogin(desired);
+  }
+
+  /** See TenantAccess. */
+  loginForArchive(desired: DesiredInstance): Promise<TenantLogin & { readonly socketDir: string }> {
+    return this.#access.loginForArchive(desired);
   }
 
   /** A Postgres of its own lies in the instance's directory: the mark there speaks for what has none. */
@@ -202,280 +278,6 @@ export class OdooDatabases implements Databases {
   }
 
   #ownerOn(cluster: Cluster, desired: DesiredInstance): Promise<Owner> {
-    return databaseOwner(cluster, this.#nameOf(desired), this.#options.install, desired);
+    return databaseOwner(cluster, this.#access.nameOf(desired), this.#options.install, desired);
   }
-
-  async adopt(desired: DesiredInstance): Promise<void> {
-    if ((await this.#ownerOn(this.#shared, desired)) === 'unmarked')
-      await markDatabase(this.#shared, this.#nameOf(desired), this.#options.install, desired);
-  }
-
-  async numbers(): Promise<number[]> {
-    return databaseNumbers(this.#shared, this.#options.install);
-  }
-
-  async setUrl(desired: DesiredInstance): Promise<void> {
-    const { instanceUrl: from } = desired;
-    const place = await this.#options.specOf(desired);
-    await this.#takeOver(this.#clusterOf(place), desired);
-    if (!from || from === place.url) return;
-    await this.#asTenant(desired, TOUCH, (session) => renewUrl(session, { from, to: place.url }));
-  }
-
-  async awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    const { own } = await this.#options.specOf(desired);
-    if (own) await this.#servers.adopt(own.socketDir, own.password, signal);
-    else await this.#shared.awaitAnswer(signal);
-  }
-
-  async prepareFor(
-    desired: DesiredInstance,
-    progress: (reason: string) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const place = await this.#options.specOf(desired);
-    const onBuild = () => progress('PreparingTemplate');
-    const { image, own, owner } = place;
-    const key = keyOf(desired, place.imageId);
-    if (own === null) {
-      await this.#shared.prepare();
-      await this.#templates.ensure(image, key, onBuild, signal);
-      return;
-    }
-    if (!desired.wasReady) {
-      const source: ServerSource = { image, owner, postgres: own.postgres, key };
-      const { directory, pgdata } = own;
-      const filestore = join(place.filestoreDir, this.#nameOf(desired));
-      await this.#servers.place(source, { directory, pgdata, filestore }, onBuild, signal);
-    }
-    if (await hasServer(own.pgdata)) await writeHba(own.pgdata, own.postgres.user);
-  }
-
-  async awaitRequests(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    const place = await this.#options.specOf(desired);
-    await openTransactionsOver(this.#clusterOf(place), this.#nameOf(desired), signal);
-  }
-
-  async create(
-    desired: DesiredInstance,
-    told: { readonly progress: (reason: string) => void; readonly soon: () => void },
-    signal: AbortSignal,
-  ): Promise<void> {
-    const place = await this.#options.specOf(desired);
-    const key = keyOf(desired, place.imageId);
-    if (place.own) return this.#fromOwnSpare(desired, place, key, told.soon);
-    await this.#shared.prepare();
-    const onBuild = () => told.progress('PreparingTemplate');
-    await this.#templates.using(place.image, key, onBuild, signal, (template) =>
-      this.#clone(template, desired, place, told.soon),
-    );
-  }
-
-  /** Its server began as a copy, with a database and files that wait for their tenant. What was begun before is gone on with. */
-  async #fromOwnSpare(
-    desired: DesiredInstance,
-    place: DatabaseSpec,
-    key: TemplateKey,
-    soon: () => void,
-  ): Promise<void> {
-    const cluster = this.#clusterOf(place);
-    const database = this.#nameOf(desired);
-    const login = { database: `${database}_new`, role: database, password: place.dbPassword };
-    if (await cluster.has(login.database)) await cluster.ensureRole(login.role, login.password);
-    else if (!(await new ClonePool(cluster).take(spareIn(this.#options.install, key), login)))
-      throw new TerminalError(
-        'PostgresUnavailable',
-        "The instance's own Postgres was not made from this plan's template. It has no data of the customer's: stop its containers and move its folder pgdata away, then press Start.",
-      );
-    soon();
-    const passwordHash = await this.#options.passwords.hashOf(place.adminPassword);
-    await this.#personalise(cluster, login, desired, place, passwordHash);
-    await this.#complete(cluster, login.database, desired);
-  }
-
-  /** Under another name until it is the customer's: what has the final name is complete. */
-  async #clone(
-    template: TemplateDatabase,
-    desired: DesiredInstance,
-    place: DatabaseSpec,
-    soon: () => void,
-  ): Promise<void> {
-    const cluster = this.#shared;
-    const database = this.#nameOf(desired);
-    const unfinished = `${database}_new`;
-    const filestore = join(place.filestoreDir, database);
-    const copyFiles = async () => {
-      await rm(filestore, { recursive: true, force: true });
-      await mkdir(place.filestoreDir, { recursive: true });
-      if (await this.#spares.takeFiles(template, filestore)) return;
-      await copyTree(join(template.filestoreDir, template.database), filestore, place.owner);
-    };
-    const login = { database: unfinished, role: database, password: place.dbPassword };
-    // Its role is somebody's, and would be made anew below.
-    if (await cluster.has(database)) throw new Error(`the database ${database} exists already`);
-    await cluster.drop(unfinished);
-    await this.#spareOrClone(template, login);
-    soon();
-    const [passwordHash] = await Promise.all([
-      this.#options.passwords.hashOf(place.adminPassword),
-      copyFiles(),
-    ]);
-    await this.#personalise(cluster, login, desired, place, passwordHash);
-    await this.#complete(cluster, unfinished, desired);
-  }
-
-  async #personalise(
-    cluster: Cluster,
-    login: TenantLogin,
-    desired: DesiredInstance,
-    place: DatabaseSpec,
-    passwordHash: string,
-  ): Promise<void> {
-    await cluster.enter(login, MAKING, (session) =>
-      personalise(session, {
-        ...desired.customer,
-        url: place.url,
-        login: place.adminLogin,
-        passwordHash,
-      }),
-    );
-  }
-
-  async invitation(desired: DesiredInstance): Promise<Invitation> {
-    const { url } = await this.#options.specOf(desired);
-    return this.#asTenant(desired, TOUCH, (session) =>
-      invitationLink(session, url, Math.floor(Date.now() / 1000)),
-    );
-  }
-
-  /**
-   * Makes an instance's database again, from what `fill` puts into an empty one.
-   * @param options `isCopy`: another instance may have the same data, and must not share its secrets
-   * @param fill is given the server and the way in, as the tenant
-   * @throws TerminalError('DatabaseExists') when the instance has one
-   */
-  async restore(
-    desired: DesiredInstance,
-    options: { readonly isCopy: boolean },
-    fill: (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>,
-  ): Promise<void> {
-    const place = await this.#options.specOf(desired);
-    const cluster = this.#clusterOf(place);
-    const role = this.#nameOf(desired);
-    const database = `${role}_new`;
-    if (await cluster.has(role))
-      throw new TerminalError(
-        'DatabaseExists',
-        'The instance has its database already. Press Start in Odoo to run it.',
-      );
-    const login = { database, role, password: place.dbPassword };
-    await cluster.prepare();
-    await cluster.drop(database);
-    await this.#newRole(cluster, login);
-    await cluster.create(database, role);
-    // An archive may have schemas and extensions of the tenant's own.
-    await cluster.mayMakeSchemas(database, role, true);
-    await fill(cluster.address, login);
-    await cluster.mayMakeSchemas(database, role, false);
-    if (options.isCopy)
-      await cluster.enter(login, TOUCH, (session) => renewParameters(session, place.url));
-    await cluster.disconnect(role);
-    await this.#complete(cluster, database, desired);
-  }
-
-  /** The way in for who copies all of an instance's database while the instance does not run. */
-  async loginForArchive(
-    desired: DesiredInstance,
-  ): Promise<TenantLogin & { readonly socketDir: string }> {
-    const cluster = this.#clusterOf(await this.#options.specOf(desired));
-    const name = this.#nameOf(desired);
-    await this.#takeOver(cluster, desired);
-    // What is left of its connections may hold locks.
-    await cluster.disconnect(name);
-    await this.#asTenant(desired, TOUCH, makeReadable);
-    return { ...(await this.#loginOf(desired)), socketDir: cluster.address.socketDir };
-  }
-
-  /** An instance's own Postgres goes with its files. */
-  async drop(desired: DesiredInstance): Promise<void> {
-    const name = this.#nameOf(desired);
-    const owner = await this.#ownerOn(this.#shared, desired);
-    if (owner !== 'own' && owner !== 'nobody') throw foreignData('database');
-    await this.#shared.drop(name);
-    await this.#shared.drop(`${name}_new`);
-    await this.#shared.dropRole(name);
-    await this.#shared.dropRole(`${name}_new`);
-  }
-
-  async #spareOrClone(template: TemplateDatabase, login: TenantLogin): Promise<void> {
-    if (await this.#spares.take(template, login)) return;
-    await this.#newRole(this.#shared, login);
-    await cloneDatabase(this.#shared, template.database, login);
-  }
-
-  /** A role that may do what it will as the tenant's, and enters the unfinished database. Nothing is left of an attempt that was cut off. */
-  async #newRole(cluster: Cluster, { database, password, role }: TenantLogin): Promise<void> {
-    for (const remains of [role, database]) await cluster.dropRole(remains);
-    await cluster.ensureRole(role, password);
-    await cluster.administer((client) => client.query(admitted(role, database)));
-  }
-
-  /** Of a database that is this instance's. Its mark, which a tenant could write as long as they owned it, is made again. */
-  async #takeOver(cluster: Cluster, desired: DesiredInstance): Promise<void> {
-    const name = this.#nameOf(desired);
-    if (await cluster.takeOver(name, name))
-      await markDatabase(cluster, name, this.#options.install, desired);
-  }
-
-  /** What has the final name is complete, and marked. */
-  async #complete(cluster: Cluster, unfinished: string, desired: DesiredInstance): Promise<void> {
-    await markDatabase(cluster, unfinished, this.#options.install, desired);
-    await cluster.complete(unfinished, this.#nameOf(desired));
-  }
-
-  /** The login of the instance's administrator, as it is now. */
-  async adminLogin(desired: DesiredInstance): Promise<string> {
-    return this.#asTenant(desired, LOOK, adminLogin);
-  }
-
-  /** Runs `work` in the database of an instance that has run, as its role. */
-  async #asTenant<T>(
-    desired: DesiredInstance,
-    purpose: SessionPurpose,
-    work: (session: TenantSession) => Promise<T>,
-  ): Promise<T> {
-    const login = await this.#loginOf(desired);
-    const cluster = this.#clusterOf(await this.#options.specOf(desired));
-    await cluster.ensureRole(login.role, login.password);
-    return cluster.enter(login, purpose, work);
-  }
-
-  async #loginOf(desired: DesiredInstance): Promise<TenantLogin> {
-    const place = await this.#options.specOf(desired);
-    const name = this.#nameOf(desired);
-    return { database: name, role: name, password: place.dbPassword };
-  }
-
-  #nameOf(desired: DesiredInstance): string {
-    return databaseName(this.#options.install, desired.id);
-  }
-
-  #clusterOf(place: DatabaseSpec): Cluster {
-    return place.own ? new Cluster(place.own) : this.#shared;
-  }
-}
-
-/** What a plan's instances are cloned from: one template for each language. */
-function keysOf(
-  { modules, countryCode, languages, repositories }: Plan,
-  imageId: string,
-): TemplateKey[] {
-  return languages.map((lang) => ({ imageId, modules, repositories, lang, countryCode }));
-}
-
-/** What one instance is made from. */
-function keyOf({ customer, modules, repositories }: DesiredInstance, imageId: string): TemplateKey {
-  const { countryCode, lang } = customer;
-  const ofPlan = repositories.filter(({ isOfPlan }) => isOfPlan);
-  return { imageId, modules, repositories: ofPlan, lang, countryCode };
 }

@@ -2,10 +2,13 @@ import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
+import type { Images } from '../docker/images.ts';
 import { odooOnce } from '../docker/odoo-once.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { UnixUser } from '../host/files.ts';
+import type { RepositoryCommit } from '../instance/types.ts';
 import { type Checkout, mountsOf } from '../repositories/checkout-layout.ts';
+import type { Repositories } from '../repositories/repositories.ts';
 
 /** A template of many modules takes some minutes on a small machine. */
 const TIMEOUT_MS = 30 * 60_000;
@@ -55,42 +58,60 @@ env.cr.commit()
 `;
 }
 
-/** The Docker that runs it, and the install id for its container's label. */
+/** What a run needs of the host; `install` is for its container's label. */
 export interface OdooInitHost {
   readonly install: string;
   readonly docker: DockerCli;
+  readonly images: Images;
+  readonly repositories: Repositories;
 }
 
+/** An empty database, and what Odoo is to fill it with. */
 export interface OdooInitRun {
   /** The container's name. */
   readonly container: string;
   readonly image: string;
-  readonly owner: UnixUser;
   readonly socketDir: string;
   readonly database: string;
   readonly password: string;
   readonly filestoreDir: string;
   readonly modules: readonly string[];
   /** Sources of modules in addition to the image. */
-  readonly checkouts: readonly Checkout[];
+  readonly repositories: readonly RepositoryCommit[];
   readonly lang: string;
   /** ISO 3166 alpha-2, or ''. */
   readonly countryCode: string;
   readonly signal: AbortSignal;
 }
 
+/** Runs Odoo once in a container to fill an empty database. */
+export type OdooInit = (run: OdooInitRun) => Promise<void>;
+
 /**
  * Runs Odoo in a container without a network: to set the company's country, install modules and compile assets.
  * The password is in a 0600 file beside the filestore, never in an argument.
  * @throws TerminalError('ModulesFailed') when Odoo cannot install the modules; RetryableError when the run was interrupted
  */
-export async function runOdooInit(host: OdooInitHost, run: OdooInitRun): Promise<void> {
+export function odooInit(host: OdooInitHost): OdooInit {
+  return (run) => fill(host, run);
+}
+
+async function fill(host: OdooInitHost, run: OdooInitRun): Promise<void> {
   const { container, signal } = run;
+  const owner = await host.images.user(run.image);
+  const checkouts = await Promise.all(run.repositories.map((it) => host.repositories.checkout(it)));
   const conf = join(run.filestoreDir, '..', 'odoo.conf');
   const odoo = (subcommand: readonly string[], options: readonly string[], input?: string) =>
     host.docker(
       odooOnce(
-        { ...run, conf, install: host.install, kind: 'odoo-init', addons: mountsOf(run.checkouts) },
+        {
+          ...run,
+          owner,
+          conf,
+          install: host.install,
+          kind: 'odoo-init',
+          addons: mountsOf(checkouts),
+        },
         subcommand,
         options,
       ),
@@ -104,7 +125,7 @@ export async function runOdooInit(host: OdooInitHost, run: OdooInitRun): Promise
   const language = run.lang && run.lang !== 'en_US' ? [`--load-language=${run.lang}`] : [];
   const install = [`--init=${run.modules.join(',')}`, ...language, '--stop-after-init'];
 
-  await writeConf(conf, run);
+  await writeConf(conf, run, owner, checkouts);
   await removeContainer();
   try {
     if (run.countryCode) {
@@ -131,8 +152,12 @@ export async function runOdooInit(host: OdooInitHost, run: OdooInitRun): Promise
   }
 }
 
-async function writeConf(conf: string, run: OdooInitRun): Promise<void> {
-  const { uid, gid } = run.owner;
+async function writeConf(
+  conf: string,
+  run: OdooInitRun,
+  { uid, gid }: UnixUser,
+  checkouts: readonly Checkout[],
+): Promise<void> {
   const lines = [
     '[options]',
     'db_host = /run/postgresql',
@@ -141,7 +166,7 @@ async function writeConf(conf: string, run: OdooInitRun): Promise<void> {
     'data_dir = /var/lib/odoo',
     'list_db = False',
     'without_demo = True',
-    ...addonsPath(run),
+    ...addonsPath(checkouts),
     '',
   ];
   await mkdir(run.filestoreDir, { recursive: true });
@@ -151,7 +176,7 @@ async function writeConf(conf: string, run: OdooInitRun): Promise<void> {
 }
 
 /** Odoo always has its own addons in addition. */
-function addonsPath({ checkouts }: OdooInitRun): string[] {
+function addonsPath(checkouts: readonly Checkout[]): string[] {
   const folders = mountsOf(checkouts).flatMap(({ addonsFolders }) => addonsFolders);
   return folders.length > 0 ? [`addons_path = ${folders.join(',')}`] : [];
 }

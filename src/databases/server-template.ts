@@ -11,14 +11,18 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DockerCli } from '../docker/docker-cli.ts';
 import type { UnixUser } from '../host/files.ts';
 import { randomSecret } from '../host/password-hash.ts';
 import { copyTree } from '../host/trees.ts';
 import { templateDatabaseName } from '../instance/name.ts';
 import { Cluster } from '../postgres/cluster.ts';
+import { flushFileSystem, runServer } from '../postgres/scratch-postgres.ts';
 import { ClonePool } from './clone-pool.ts';
+import type { DatabaseSource, PostgresImage } from './database-spec.ts';
+import type { OdooInit } from './odoo-init.ts';
 import { dropTemplate } from './template-content.ts';
-import { type OdooInit, TemplateDatabases } from './template-database.ts';
+import { TemplateDatabases } from './template-database.ts';
 import { type TemplateKey, templateHash } from './template-key.ts';
 import { evictable, metadataOf, readMetadata, type TemplateMetadata } from './template-metadata.ts';
 
@@ -32,43 +36,16 @@ local  postgres  all  scram-sha-256
 local  all       all  reject
 `;
 
-/** The Postgres image of instances that have their own server. */
-export interface PostgresImage {
-  readonly image: string;
-  /** The image's id: data directories differ between releases. */
-  readonly imageId: string;
-  /** The user it runs as. */
-  readonly user: UnixUser;
-}
-
-/** Runs a Postgres without a network on a data directory, which its first start initialises when it is empty. */
-export type RunServer = (run: {
-  readonly container: string;
-  readonly postgres: PostgresImage;
-  readonly pgdata: string;
-  readonly socketDir: string;
-  readonly passwordFile: string;
-  readonly signal: AbortSignal;
-}) => Promise<{
-  /** Shuts it down cleanly, so that its files are complete. */
-  readonly stop: () => Promise<void>;
-}>;
-
 export interface ServerTemplatesOptions {
   readonly install: string;
   /** `<dir>/<hash>/{pgdata,filestore}`, accessible to root alone. */
   readonly dir: string;
+  readonly docker: DockerCli;
   readonly init: OdooInit;
-  readonly runServer: RunServer;
-  /** Flushes the folder's whole file system to disk. */
-  readonly flush: (folder: string) => Promise<void>;
 }
 
 /** What a server template is made from. */
-export interface ServerSource {
-  readonly image: string;
-  /** The user that Odoo runs as in this image. */
-  readonly owner: UnixUser;
+export interface ServerSource extends Pick<DatabaseSource, 'image' | 'owner'> {
   readonly postgres: PostgresImage;
   readonly key: TemplateKey;
 }
@@ -215,7 +192,7 @@ export class ServerTemplates {
 
   /** Builds under a temporary name; the rename at the end marks it complete. */
   async #build(source: ServerSource, hash: string, signal: AbortSignal): Promise<string> {
-    const { dir, init, install, runServer } = this.#options;
+    const { dir, docker, init, install } = this.#options;
     const { image, key, postgres } = source;
     const done = join(dir, hash);
     const unfinished = `${done}_new`;
@@ -241,11 +218,14 @@ export class ServerTemplates {
       const password = await this.#password();
       await writeFile(passwordFile, password, { mode: 0o600 });
       await chown(passwordFile, postgres.user.uid, postgres.user.gid);
-      const server = await runServer({
-        container: `ms-${install}-server-${hash}`,
-        ...{ postgres, passwordFile, signal },
-        ...{ pgdata: folders.pgdata, socketDir: folders.socketDir },
-      });
+      const server = await runServer(
+        { install, docker },
+        {
+          container: `ms-${install}-server-${hash}`,
+          ...{ postgres, passwordFile, signal },
+          ...{ pgdata: folders.pgdata, socketDir: folders.socketDir },
+        },
+      );
       try {
         const cluster = new Cluster({
           socketDir: folders.socketDir,
@@ -277,7 +257,7 @@ export class ServerTemplates {
       for (const rest of [folders.socketDir, folders.databases, passwordFile])
         await removeTree(rest);
       await writeFile(join(unfinished, 'note.json'), JSON.stringify(metadataOf(image, key)));
-      await this.#options.flush(unfinished);
+      await flushFileSystem(unfinished);
       await rename(unfinished, done);
       return done;
     } catch (error) {
@@ -292,7 +272,7 @@ export class ServerTemplates {
     await mkdir(to, { mode: 0o700 });
     await copyTree(join(template, 'pgdata'), join(to, 'pgdata'), postgres.user);
     await copyTree(join(template, 'filestore'), join(to, 'filestore'), owner);
-    await this.#options.flush(to);
+    await flushFileSystem(to);
   }
 
   async #readMetadata(hash: string): Promise<TemplateMetadata | null> {

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { templateDatabaseName } from '../instance/name.ts';
-import type { RepositoryCommit } from '../instance/types.ts';
 import type { Cluster } from '../postgres/cluster.ts';
 import { ClonePool } from './clone-pool.ts';
+import type { OdooInit } from './odoo-init.ts';
 import {
   checkInstalled,
   createEmpty,
@@ -20,22 +20,6 @@ import {
   metadataOf,
   type TemplateMetadata,
 } from './template-metadata.ts';
-
-/** Runs Odoo once in a container to initialise an empty database; throws CommandError when Odoo fails. */
-export type OdooInit = (run: {
-  readonly container: string;
-  readonly image: string;
-  readonly socketDir: string;
-  readonly database: string;
-  readonly password: string;
-  readonly filestoreDir: string;
-  readonly modules: readonly string[];
-  readonly repositories: readonly RepositoryCommit[];
-  readonly lang: string;
-  /** ISO 3166 alpha-2, or ''. */
-  readonly countryCode: string;
-  readonly signal: AbortSignal;
-}) => Promise<void>;
 
 export interface TemplateDatabase {
   readonly database: string;
@@ -68,6 +52,19 @@ export class TemplateDatabases {
     this.#options = options;
   }
 
+  /** Runs `work`; the template is not evicted meanwhile. */
+  async hold<T>(key: TemplateKey, work: () => Promise<T>): Promise<T> {
+    const hash = templateHash(key);
+    this.#inUse.set(hash, (this.#inUse.get(hash) ?? 0) + 1);
+    try {
+      return await work();
+    } finally {
+      const others = (this.#inUse.get(hash) ?? 1) - 1;
+      if (others > 0) this.#inUse.set(hash, others);
+      else this.#inUse.delete(hash);
+    }
+  }
+
   /** Runs `work`, which clones the template: it is not evicted meanwhile, and counts as used. */
   async using<T>(
     image: string,
@@ -76,17 +73,11 @@ export class TemplateDatabases {
     signal: AbortSignal,
     work: (template: TemplateDatabase) => Promise<T>,
   ): Promise<T> {
-    const hash = templateHash(key);
-    this.#inUse.set(hash, (this.#inUse.get(hash) ?? 0) + 1);
-    try {
+    return this.hold(key, async () => {
       const result = await work(await this.ensure(image, key, onBuild, signal));
-      this.#used.set(hash, metadataOf(image, key));
+      this.#used.set(templateHash(key), metadataOf(image, key));
       return result;
-    } finally {
-      const others = (this.#inUse.get(hash) ?? 1) - 1;
-      if (others > 0) this.#inUse.set(hash, others);
-      else this.#inUse.delete(hash);
-    }
+    });
   }
 
   /** The template of this key, built if it is missing. @param onBuild called when it has to wait for a build */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { TerminalError } from '../errors.ts';
-import type { RepositoryCommit } from '../instance/types.ts';
+import type { DesiredInstance, Plan, RepositoryCommit } from '../instance/types.ts';
 
 /** Identifies a template database: instances with the same key are cloned from the same one. */
 export interface TemplateKey {
@@ -47,4 +47,22 @@ export function moduleSet(modules: readonly string[]): string[] {
         detail: module,
       });
   return [...new Set([...BASE_MODULES, ...modules])].sort();
+}
+
+/** What a plan's instances are cloned from: one template for each language. */
+export function keysOfPlan(
+  { modules, countryCode, languages, repositories }: Plan,
+  imageId: string,
+): TemplateKey[] {
+  return languages.map((lang) => ({ imageId, modules, repositories, lang, countryCode }));
+}
+
+/** What one instance is cloned from. Repositories that its plan does not bring are no part of it. */
+export function keyOfInstance(
+  { customer, modules, repositories }: DesiredInstance,
+  imageId: string,
+): TemplateKey {
+  const { countryCode, lang } = customer;
+  const ofPlan = repositories.filter(({ isOfPlan }) => isOfPlan);
+  return { imageId, modules, repositories: ofPlan, lang, countryCode };
 }

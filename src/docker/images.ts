@@ -31,9 +31,14 @@ export class Images {
     return user;
   }
 
-  /** The id of an image, pulled when it is not here. @throws RetryableError('StartFailed') when it cannot be pulled */
+  /** The id of an image; null when it is not here. */
+  localId(image: string): Promise<string | null> {
+    return this.#api.imageId(image);
+  }
+
+  /** The id of an image, pulled when it is not here. @throws RetryableError('StartFailed') when it cannot be had */
   async id(image: string): Promise<string> {
-    const local = await this.#api.imageId(image);
+    const local = await this.localId(image);
     if (local) return local;
     await this.#docker(imagePull(image), { timeoutMs: PULL_TIMEOUT }).catch((cause) => {
       throw new RetryableError('StartFailed', `The image ${image} could not be pulled.`, {
@@ -41,7 +46,7 @@ export class Images {
         detail: image,
       });
     });
-    const pulled = await this.#api.imageId(image);
+    const pulled = await this.localId(image);
     if (!pulled) throw new Error(`the image ${image} was pulled and is not there`);
     return pulled;
   }

@@ -1,7 +1,12 @@
-import type { Container } from '../docker/docker-api.ts';
+import type { Container, DockerApi } from '../docker/docker-api.ts';
 import { LABELS } from '../docker/labels.ts';
 import { areSameButLimits } from '../files/render.ts';
 import type { ObservedInstance, Owner } from '../instance/types.ts';
+
+/** The containers of one instance, by the labels that its files gave them. */
+export function containersOf(api: DockerApi, install: string, id: number): Promise<Container[]> {
+  return api.containers([`${LABELS.install}=${install}`, `${LABELS.instance}=${id}`]);
+}
 
 /** Whose an instance's containers are, by the label that its files gave them. */
 export function containersOwner(containers: readonly Container[], identity: string): Owner {

@@ -1,6 +1,11 @@
 /** How long an Odoo may take for one answer, in milliseconds. */
 const REQUEST_TIMEOUT = 5_000;
 
+/** How an Odoo is addressed at a port of the host. @param address as configured, IPv4 or IPv6 */
+export function originAt(address: string, port: number): string {
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
 /** Whether an Odoo shows its login page. @param origin `http://host:port` */
 export async function showsLogin(origin: string): Promise<boolean> {
   return (await statusOf(`${origin}/web/login`)) === 200;

@@ -1,20 +1,24 @@
-import type { DesiredInstance, DesiredState, ObservedInstance, Step } from './types.ts';
+import type { DesiredInstance, EffectiveState, ObservedInstance, Step } from './types.ts';
 
 /**
  * The product's policy: the next step for one instance, or null when it is as it should be. Pure.
  * No step trusts that the one before it worked, so this is also the whole of crash recovery.
+ * @param state the effectiveState() of `desired`
  */
-export function decide(desired: DesiredInstance, seen: ObservedInstance): Step | null {
+export function decide(
+  desired: DesiredInstance,
+  state: EffectiveState,
+  seen: ObservedInstance,
+): Step | null {
   const isUp = seen.containers !== 'none' && seen.containers !== 'stopped';
-  const standing = effectiveState(desired);
 
-  if (standing === 'draft') return null;
+  if (state === 'draft') return null;
   const foreign = foreignPart(desired, seen);
   if (foreign)
     return { stall: 'ForeignData', because: `the ${foreign} is another's`, detail: foreign };
   if (desired.mayAdopt) return { do: 'adopt', because: 'made before there were marks' };
 
-  switch (standing) {
+  switch (state) {
     case 'running':
       if (desired.ports === null) return { do: 'assignPorts', because: 'no ports yet' };
       // Before anything is made: only the configuration may be made again.
@@ -56,7 +60,7 @@ export function decide(desired: DesiredInstance, seen: ObservedInstance): Step |
         : { do: 'purge', because: 'retention is over' };
 
     default:
-      return standing satisfies never;
+      return state satisfies never;
   }
 }
 
@@ -82,11 +86,11 @@ function foreignPart(
   return null;
 }
 
-/** What people wish, unless the subscription stands in its way (subscription.ts decides that). */
+/** What people wish, unless the subscription stands in its way (billing/subscription.ts decides that). */
 export function effectiveState({
   desiredState,
   subscription,
-}: DesiredInstance): DesiredState | 'suspended' | 'purged' {
+}: Pick<DesiredInstance, 'desiredState' | 'subscription'>): EffectiveState {
   if (subscription?.dataRemovedAt) return 'purged';
   return desiredState === 'running' && subscription?.suspendedAt ? 'suspended' : desiredState;
 }

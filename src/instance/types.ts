@@ -1,10 +1,12 @@
 import type { Subscription, SubscriptionChange } from '../billing/subscription-types.ts';
 
-/** What may be put on the work queue: which thing to look at, never what happened to it. `spares`: what is kept ready for the next. */
+/** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: what is kept ready for the next. */
 export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}` | 'spares';
 
 export type InstanceState = 'draft' | 'running' | 'stopped' | 'error' | 'removed';
 export type DesiredState = 'draft' | 'running' | 'stopped' | 'removed';
+/** What is to be reached: what people wish, unless the subscription stands in its way. */
+export type EffectiveState = DesiredState | 'suspended' | 'purged';
 
 /** The two TCP ports of an instance on the host. */
 export interface PortPair {
@@ -94,7 +96,7 @@ export interface DesiredInstance {
 /** Whose something is, by its mark. `unmarked`: it is there and has none. */
 export type Owner = 'nobody' | 'own' | 'unmarked' | 'foreign';
 
-/** What the world looks like for one instance. */
+/** What there is of one instance, as observed. */
 export interface ObservedInstance {
   /** Whose the directory of this number is. */
   readonly directory: Owner;
@@ -102,7 +104,7 @@ export interface ObservedInstance {
   readonly containerOwner: Owner;
   /** Whether every repository of the instance has its checkout on disk. */
   readonly checkouts: 'missing' | 'current';
-  /** The rendered files, held against what would be rendered now. */
+  /** What its containers are made from, held against what is wished now. Limits alone make nothing stale that is up. */
   readonly files: 'absent' | 'stale' | 'current';
   /** What is made once and never again: its secrets, and the files that Odoo keeps beside its database. */
   readonly data: 'absent' | 'partial' | 'whole';
@@ -155,7 +157,7 @@ export interface Report {
   readonly instanceUrl?: string;
   /** New log lines, oldest first, each with its time. */
   readonly log?: readonly string[];
-  /** When to look again without being asked; null: only when something changes. */
+  /** When to reconcile it again without being asked; null: only when something changes. */
   readonly nextReview?: Date | null;
   readonly secondsToReady?: number;
   readonly commits?: readonly FetchedCommit[];

@@ -8,7 +8,7 @@ type Answer<T> = { readonly one: T } | { readonly error: unknown };
 
 /**
  * Reads things by their numbers, so that many who ask in one moment cost one call: while a call is under way, what is asked for
- * waits for the next one. So nobody is given an answer that is older than her question.
+ * waits for the next one. So nobody is given an answer that is older than their question.
  */
 export class BatchLoader<T extends { readonly id: number }> {
   readonly #read: (ids: readonly number[]) => Promise<T[]>;

@@ -1,7 +1,11 @@
 import { foreignData, RetryableError, TerminalError } from '../../src/errors.ts';
-import { effectiveState } from '../../src/instance/decide.ts';
-import type { DesiredInstance, ObservedInstance, Plan } from '../../src/instance/types.ts';
-import type { Databases } from '../../src/interfaces.ts';
+import type {
+  DesiredInstance,
+  EffectiveState,
+  ObservedInstance,
+  Plan,
+} from '../../src/instance/types.ts';
+import type { ClonedDatabase, Databases } from '../../src/interfaces.ts';
 import { hasOwnDatabase } from './engine.ts';
 
 /**
@@ -73,8 +77,11 @@ export class FakeDatabases implements Databases {
     this.usedSpares = 0;
   }
 
-  async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
-    if (hasOwnDatabase(desired) && effectiveState(desired) !== 'purged') {
+  async observe(
+    desired: DesiredInstance,
+    state: EffectiveState,
+  ): Promise<ObservedInstance['database']> {
+    if (hasOwnDatabase(desired) && state !== 'purged') {
       if (!this.#isDatabaseUp(desired.id)) return 'offline';
     } else this.#checkHere();
     if (!this.present.has(desired.id)) return 'absent';
@@ -93,18 +100,26 @@ export class FakeDatabases implements Databases {
       throw new RetryableError('PostgresUnavailable', 'The database server does not answer.');
   }
 
-  async create(desired: DesiredInstance, told: Parameters<Databases['create']>[1]): Promise<void> {
+  async clone(
+    desired: DesiredInstance,
+    progress: (reason: string) => void,
+  ): Promise<ClonedDatabase> {
     this.#checkHere();
     if (!this.templates.has(templateOf(desired.modules, desired.customer.lang)))
-      throw new Error('a template would be built while others wait for room');
-    told.progress('CreatingDatabase');
+      throw new Error('a template would be built while others wait for a start slot');
+    progress('CreatingDatabase');
     if (this.present.has(desired.id))
       throw new Error(`database ${desired.id} would be overwritten`);
-    told.soon();
-    await Promise.resolve(); // whoever was told begins
+    this.usedSpares += 1;
+    return { database: unfinished(desired) };
+  }
+
+  async personalise(desired: DesiredInstance, { database }: ClonedDatabase): Promise<void> {
+    this.#checkHere();
+    if (database !== unfinished(desired)) throw new Error(`${database} is another's`);
+    await Promise.resolve(); // what goes on beside it begins
     this.present.add(desired.id);
     this.marks.set(desired.id, desired.identity);
-    this.usedSpares += 1;
     this.changes += 1;
   }
 
@@ -142,6 +157,10 @@ export class FakeDatabases implements Databases {
     if (this.isAway)
       throw new RetryableError('PostgresUnavailable', 'The database server does not answer.');
   }
+}
+
+function unfinished({ id }: DesiredInstance): string {
+  return `${id}_new`;
 }
 
 function templateOf(modules: readonly string[], lang: string): string {

@@ -1,7 +1,7 @@
 import { foreignData, PortTakenError, RetryableError, TerminalError } from '../../src/errors.ts';
-import { effectiveState } from '../../src/instance/decide.ts';
 import type {
   DesiredInstance,
+  EffectiveState,
   MarkedInstance,
   ObservedInstance,
   Owner,
@@ -30,7 +30,7 @@ interface Project {
 
 /**
  * Docker on one host, in memory. `observe` changes nothing; every other method may be repeated, and only does what it
- * says: nothing starts without files, a port has one owner, stopping keeps the files, taking down keeps them too.
+ * says: nothing starts without files, a port has one owner, stopping keeps the files, and so does removing the containers.
  * An instance answers as soon as it is waited for, unless it is one of the `silent`. Calls cost the same for 10 instances
  * and 10,000, but list().
  */
@@ -57,18 +57,25 @@ export class FakeEngine implements Engine {
   readonly #watchers = new Set<(id: number | null) => void>();
   readonly #portOwners = new Map<number, number>();
 
-  async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
+  async observe(
+    desired: DesiredInstance,
+    state: EffectiveState,
+  ): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
     this.#checkHere();
-    if (effectiveState(desired) === 'purged' && !this.projects.has(desired.id)) return NOTHING;
+    if (state === 'purged' && !this.projects.has(desired.id)) return NOTHING;
     const project = this.#projectOf(desired.id);
     const wanted = filesFor(desired);
     const fetched = desired.repositories.every(({ commit }) => this.checkouts.has(commit));
-    const isOutdated = project.containers === 'running' && project.madeFrom !== wanted;
+    const isUp = project.containers === 'running' || project.containers === 'paused';
+    const isOutdated =
+      project.containers === 'running' && !areSameButLimits(project.madeFrom, wanted);
+    // What is up takes new limits up at its next start.
+    const isCurrent = isUp ? areSameButLimits(project.files, wanted) : project.files === wanted;
     return {
       directory: ownerOf(project.files !== null, project.mark?.identity, desired),
       containerOwner: ownerOf(project.containers !== 'none', project.containersMark, desired),
       checkouts: fetched ? 'current' : 'missing',
-      files: project.files === null ? 'absent' : project.files === wanted ? 'current' : 'stale',
+      files: project.files === null ? 'absent' : isCurrent ? 'current' : 'stale',
       data: this.emptied.has(desired.id) ? 'partial' : 'whole',
       containers:
         project.containers === 'none' && project.isDatabaseUp
@@ -150,23 +157,20 @@ export class FakeEngine implements Engine {
     this.happened(id);
   }
 
-  async awaitAnswer(
-    { id }: DesiredInstance,
-    isUp: () => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const project = this.#projectOf(id);
-    if (project.containers !== 'running')
+  async awaitListening({ id }: DesiredInstance, signal: AbortSignal): Promise<boolean> {
+    if (this.#projectOf(id).containers !== 'running')
       throw new RetryableError('StartFailed', 'It ended while it was starting.');
-    if (!this.silent.has(id)) {
-      await isUp();
-      project.isAnswering = true;
-      return;
-    }
+    if (!this.silent.has(id)) return true;
     signal.throwIfAborted();
-    await new Promise((_resolve, reject) => {
+    return new Promise((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     });
+  }
+
+  async awaitLogin(desired: DesiredInstance, signal: AbortSignal): Promise<boolean> {
+    await this.awaitListening(desired, signal);
+    this.#projectOf(desired.id).isAnswering = true;
+    return true;
   }
 
   async updateAppsList(desired: DesiredInstance): Promise<string> {
@@ -261,7 +265,7 @@ export class FakeEngine implements Engine {
     this.#projectOf(id).isAnswering = false;
   }
 
-  /** What a look from outside shows. */
+  /** What a probe from outside shows. */
   health(id: number): Health {
     const project = this.#projectOf(id);
     if (this.emptied.has(id)) return 'emptied';
@@ -352,13 +356,22 @@ export function hasOwnDatabase({ templateCode }: DesiredInstance): boolean {
   return templateCode === 'odoo-own-db';
 }
 
-/** All that an instance's files depend on. */
+/** All that an instance's files depend on, its limits last. */
 export function filesFor({
   ports,
   restartCount,
   templateCode,
   repositories,
-}: Pick<DesiredInstance, 'ports' | 'restartCount' | 'templateCode' | 'repositories'>): string {
+  memoryMb,
+  cpus,
+}: DesiredInstance): string {
   const commits = repositories.map(({ commit }) => commit);
-  return JSON.stringify([ports, restartCount, templateCode, commits]);
+  const limits = { memoryMb, cpus };
+  return JSON.stringify([ports, restartCount, templateCode, commits, limits]);
+}
+
+/** Whether two instances' files differ in nothing but memory and processors. */
+export function areSameButLimits(one: string | null, other: string): boolean {
+  const rest = (files: string) => JSON.stringify(JSON.parse(files).slice(0, -1));
+  return one !== null && rest(one) === rest(other);
 }

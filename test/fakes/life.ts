@@ -9,7 +9,7 @@ export type Moment = 'before' | 'after';
 export type Trap = (call: string, moment: Moment, number: number) => void;
 
 /**
- * One run of the sidecar, from its start to its end or to `kill -9`. The worlds of the fakes outlive it.
+ * One run of the sidecar, from its start to its end or to `kill -9`. What the fakes hold outlives it.
  * Once killed, no call has an effect any more, which is what SIGKILL looks like from outside.
  */
 export class Life {

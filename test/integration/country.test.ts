@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { databaseName } from '../../src/instance/name.ts';
 import { withSql } from '../../stack/sql.ts';
 import { anInstance } from '../support/samples.ts';
-import { tenantDatabases } from '../support/tenant-databases.ts';
+import { makeDatabase, tenantDatabases } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
 describe('the accounting of a Spanish customer in a real Odoo', function () {
@@ -17,8 +17,7 @@ describe('the accounting of a Spanish customer in a real Odoo', function () {
     const { databases } = await tenantDatabases(postgres);
     const customer = { ...anInstance().customer, lang: 'en_US', countryCode: 'ES' };
     const desired = anInstance({ id: 1, modules: ['account'], customer });
-    const told = { progress: () => {}, soon: () => {} };
-    await databases.create(desired, told, new AbortController().signal);
+    await makeDatabase(databases, desired);
     const database = databaseName(postgres.install, desired.id);
     const [company] = await withSql(postgres.server, database, (sql) =>
       sql(`SELECT currency.name AS currency, country.code AS country, company.chart_template AS chart,

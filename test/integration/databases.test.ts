@@ -12,7 +12,7 @@ import type { DesiredInstance } from '../../src/instance/types.ts';
 import { Cluster } from '../../src/postgres/cluster.ts';
 import { quoted, withSql } from '../../stack/sql.ts';
 import { anInstance, aPlan, identityOf } from '../support/samples.ts';
-import { tenantDatabases } from '../support/tenant-databases.ts';
+import { makeDatabase, tenantDatabases } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
 /** Everything in which two clones of one template may differ, and must. */
@@ -86,8 +86,7 @@ describe('the customers’ databases on a real Postgres', function () {
     const found = (await readdir(folder, { recursive: true })).find((it) => it.endsWith('_spare'));
     return (await stat(join(folder, found ?? 'no spare'))).ino;
   };
-  const create = (desired: DesiredInstance) =>
-    databases.create(desired, { progress: () => {}, soon: () => {} }, new AbortController().signal);
+  const create = (desired: DesiredInstance) => makeDatabase(databases, desired);
 
   before(async () => {
     postgres = await startTenantPostgres('databases-test');
@@ -96,7 +95,7 @@ describe('the customers’ databases on a real Postgres', function () {
         inits += 1;
         return usual.init(asked);
       },
-      currentImageId: async () => currentImageId,
+      specs: { ...usual.specs, currentImageId: async () => currentImageId },
     }));
     ({ databases, dirs, imageId: currentImageId } = sidecar);
     // One is cloned at the sale, the other gets a spare: everything below must hold for both.
@@ -119,30 +118,30 @@ describe('the customers’ databases on a real Postgres', function () {
     for (const desired of [one, other, third]) {
       const mark = { install: postgres.install, identity: desired.identity };
       expect(JSON.parse(String(await commentOn(nameOf(desired))))).to.deep.equal(mark);
-      expect(await databases.observe(desired)).to.equal('ready');
+      expect(await databases.observe(desired, 'running')).to.equal('ready');
     }
     expect(await databases.numbers()).to.have.members([one.id, other.id, third.id]);
   });
 
   it('recognises a foreign database by its mark, and does not drop it', async () => {
     const newcomer = { ...one, identity: identityOf(one.id, 1) };
-    expect(await databases.observe(newcomer)).to.equal('foreign');
+    expect(await databases.observe(newcomer, 'running')).to.equal('foreign');
     const error = await databases.drop(newcomer).catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(TerminalError).with.property('reason', 'ForeignData');
     await databases.adopt(newcomer);
-    expect(await databases.observe(one)).to.equal('ready');
+    expect(await databases.observe(one, 'running')).to.equal('ready');
   });
 
   it('adopts only a database without a mark', async () => {
     await withSql(postgres.server, 'postgres', (sql) =>
       sql(`COMMENT ON DATABASE ${quoted(nameOf(one))} IS NULL`),
     );
-    expect(await databases.observe(one)).to.equal('unmarked');
+    expect(await databases.observe(one, 'running')).to.equal('unmarked');
     expect(await databases.drop(one).catch((thrown: unknown) => thrown)).to.be.instanceOf(
       TerminalError,
     );
     await databases.adopt(one);
-    expect(await databases.observe(one)).to.equal('ready');
+    expect(await databases.observe(one, 'running')).to.equal('ready');
   });
 
   it('builds a template once for concurrent sales', async () => {
@@ -242,7 +241,7 @@ describe('the customers’ databases on a real Postgres', function () {
       await sql(`ALTER ROLE ${name} CONNECTION LIMIT 20`);
     });
     await databases.setUrl(other);
-    expect(await databases.observe(other), 'it keeps its mark').to.equal('ready');
+    expect(await databases.observe(other, 'running'), 'it keeps its mark').to.equal('ready');
     const limits = await withSql(postgres.server, 'template1', (sql) =>
       sql('SELECT DISTINCT rolconnlimit AS limit FROM pg_roles WHERE rolname = ANY ($1)', [
         [nameOf(one), nameOf(other)],

@@ -29,8 +29,10 @@ describe('the engine on a real Docker', function () {
     host = await throwawayEngine(INSTALL, folder(), options);
   };
   const wished = (change: Partial<DesiredInstance>) => ({ ...desired, ...change });
-  const containers = async (change: Partial<DesiredInstance> = {}) =>
-    (await host.engine.observe(wished(change))).containers;
+  const containers = async (change: Partial<DesiredInstance> = {}) => {
+    const one = wished(change);
+    return (await host.engine.observe(one, one.desiredState)).containers;
+  };
   const name = () => `ms-${INSTALL}-1-odoo`;
   const state = () =>
     host.docker(
@@ -46,7 +48,7 @@ describe('the engine on a real Docker', function () {
     await host.startNew(desired);
     await rm(host.dirs.paths(1).directory, { recursive: true });
     const gone = wished({ templateCode: 'gone', desiredState: 'stopped' });
-    expect((await host.engine.observe(gone)).data).to.equal('absent');
+    expect((await host.engine.observe(gone, 'stopped')).data).to.equal('absent');
     await host.engine.stop(gone, signal);
     expect(await state(), 'it was asked to end').to.equal('exited 0');
     await host.engine.removeContainers(gone, signal);
@@ -76,9 +78,9 @@ describe('the engine on a real Docker', function () {
     await host.docker('network', 'rm', network);
     await host.docker('network', 'create', '--label', `microsaas.install=${INSTALL}`, network);
     await host.engine.start(desired, signal);
-    await host.engine.awaitAnswer(desired, async () => {}, signal);
+    await host.engine.awaitLogin(desired, signal);
     expect(await containers()).to.equal('running');
-    expect((await host.engine.observe(desired)).data).to.equal('whole');
+    expect((await host.engine.observe(desired, 'running')).data).to.equal('whole');
   });
 
   it('recreates configuration, but never data that have disappeared', async () => {
@@ -86,11 +88,14 @@ describe('the engine on a real Docker', function () {
     await host.startNew(desired);
     const { conf, compose, directory, filestore, sessions } = host.dirs.paths(1);
     for (const path of [conf, compose, sessions]) await rm(path, { recursive: true });
-    expect(await host.engine.observe(desired)).to.include({ files: 'absent', data: 'whole' });
+    expect(await host.engine.observe(desired, 'running')).to.include({
+      files: 'absent',
+      data: 'whole',
+    });
     await host.engine.render(desired);
     await host.engine.start(desired, signal);
     await rm(filestore, { recursive: true });
-    expect((await host.engine.observe(desired)).data).to.equal('partial');
+    expect((await host.engine.observe(desired, 'running')).data).to.equal('partial');
     await host.engine.render(desired);
     expect(await readdir(directory)).not.to.include('filestore');
     await host.engine.stop(desired, signal);
@@ -99,7 +104,7 @@ describe('the engine on a real Docker', function () {
     await rm(directory, { recursive: true });
     const lost = await host.engine.render(desired).catch((it) => it);
     expect(lost).to.have.property('reason', 'FilesMissing');
-    expect((await host.engine.observe(desired)).data).to.equal('absent');
+    expect((await host.engine.observe(desired, 'running')).data).to.equal('absent');
   });
 
   it('detects by its probe an instance that hangs and one that has lost its files, and restarts the first', async () => {
@@ -114,7 +119,7 @@ describe('the engine on a real Docker', function () {
     await eventually(async () => expect(await probe()).to.equal('silent'), 30);
     expect(await containers(), 'Docker sees nothing').to.equal('running');
     await host.engine.restart(desired, signal);
-    await host.engine.awaitAnswer(desired, async () => {}, signal);
+    await host.engine.awaitLogin(desired, signal);
     await hang;
     expect(await probe()).to.equal('well');
     await rm(host.dirs.paths(1).filestore, { recursive: true });
@@ -134,7 +139,7 @@ describe('the engine on a real Docker', function () {
     await host.engine.render(again);
     await host.engine.start(again, signal);
     expect(await imageOf(1)).to.equal(before);
-    await host.engine.awaitAnswer(again, async () => {}, signal);
+    await host.engine.awaitLogin(again, signal);
     const later = await small(2);
     await host.engine.render({ ...later, wasReady: false });
     expect(await host.dirs.imageId(2), 'a new one takes what the tag is now').not.to.equal(before);

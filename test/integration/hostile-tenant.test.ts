@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { OdooInit } from '../../src/databases/template-database.ts';
+import type { OdooInit } from '../../src/databases/odoo-init.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import { PgTools } from '../../src/postgres/pg-tools.ts';
@@ -9,7 +9,12 @@ import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';
 import { quoted, withSql } from '../../stack/sql.ts';
 import { anInstance } from '../support/samples.ts';
-import { docker, type TenantDatabases, tenantDatabases } from '../support/tenant-databases.ts';
+import {
+  docker,
+  makeDatabase,
+  type TenantDatabases,
+  tenantDatabases,
+} from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
 type Sql = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
@@ -178,7 +183,7 @@ describe('a hostile tenant on a real Postgres', function () {
     // So that the address has changed since the last report.
     const instanceUrl = 'http://127.0.0.1:1';
     const desired = anInstance({ id: lastId, customer, modules: [], instanceUrl, ...over });
-    await sidecar.databases.create(desired, { progress: () => {}, soon: () => {} }, never);
+    await makeDatabase(sidecar.databases, desired);
     return desired;
   };
   /** Runs one path. It may fail, but neither take long nor have a long error message. */

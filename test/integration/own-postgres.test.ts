@@ -10,7 +10,7 @@ import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';
 import { withSql } from '../../stack/sql.ts';
 import { anInstance, aPlan } from '../support/samples.ts';
-import { docker, tenantDatabases } from '../support/tenant-databases.ts';
+import { docker, makeDatabase, tenantDatabases } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
 /** The user "postgres" in the image. */
@@ -35,8 +35,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
 
   const nameOf = ({ id }: DesiredInstance) => databaseName(postgres.install, id);
   const prepareFor = (desired: DesiredInstance) => databases.prepareFor(desired, () => {}, signal);
-  const create = (desired: DesiredInstance) =>
-    databases.create(desired, { progress: () => {}, soon: () => {} }, signal);
+  const create = (desired: DesiredInstance) => makeDatabase(databases, desired);
   const superuser = async (desired: DesiredInstance) => {
     const { postgresPassword: password } = await dirs.makeSecrets(desired.id);
     return { socketDir: dirs.paths(desired.id).socket, user: 'postgres', password };
@@ -71,17 +70,20 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     const imageId = await run('docker', ['image', 'inspect', '-f', '{{.Id}}', images.postgres]);
     const ofImage = { image: images.postgres, imageId, user: POSTGRES };
     const made = await tenantDatabases(postgres, (usual) => ({
-      sourceOf: async (code) => ({ ...(await usual.sourceOf(code)), postgres: ofImage }),
       init: (asked) => {
         builds += 1;
         return usual.init(asked);
       },
-      specOf: async (desired) => {
-        const place = await usual.specOf(desired);
-        const { directory, pgdata } = dirs.paths(desired.id);
-        const own = { ...(await superuser(desired)), postgres: ofImage, directory, pgdata };
-        await dirs.prepare(desired.id, { odoo: place.owner, postgres: POSTGRES, isNew: true });
-        return { ...place, own };
+      specs: {
+        ...usual.specs,
+        source: async (code) => ({ ...(await usual.specs.source(code)), postgres: ofImage }),
+        of: async (desired) => {
+          const spec = await usual.specs.of(desired);
+          const { directory, pgdata } = dirs.paths(desired.id);
+          const own = { ...(await superuser(desired)), postgres: ofImage, directory, pgdata };
+          await dirs.prepare(desired.id, { odoo: spec.owner, postgres: POSTGRES, isNew: true });
+          return { ...spec, own };
+        },
       },
     }));
     ({ databases, dirs } = made);
@@ -105,7 +107,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
 
   it('begins with a complete copy that Postgres owns, also after an interrupted attempt', async () => {
     const { directory, filestore, pgdata } = dirs.paths(one.id);
-    await databases.observe(one); // creates its directories
+    await databases.observe(one, 'running'); // creates its directories
     await mkdir(join(directory, 'server_new', 'pgdata'), { recursive: true });
     await writeFile(join(directory, 'server_new', 'pgdata', 'PG_VERSION'), 'half');
     await mkdir(join(filestore, nameOf(one), 'half'), { recursive: true });
@@ -127,15 +129,15 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     // It still has the template's password: to the sidecar that is a server to be started.
     while ((await refusal(asTemplate, 'postgres')) !== 'let in')
       await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(await databases.observe(one)).to.equal('offline');
+    expect(await databases.observe(one, 'running')).to.equal('offline');
     await databases.awaitServer(one, signal);
-    expect(await databases.observe(one)).to.equal('absent');
+    expect(await databases.observe(one, 'running')).to.equal('absent');
     expect(await refusal(asTemplate, 'postgres')).to.equal('28P01');
   });
 
   it('belongs to its tenant, who can enter no other database', async () => {
     await create(one);
-    expect(await databases.observe(one)).to.equal('ready');
+    expect(await databases.observe(one, 'running')).to.equal('ready');
     const login = await tenant(one);
     expect(await refusal(login, nameOf(one))).to.equal('let in');
     for (const database of ['microsaas_admin', 'microsaas_empty', 'template1'])
@@ -176,23 +178,10 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     await prepareFor(third);
     await start(third);
     await databases.awaitServer(third, signal);
-    const cut = new Error('killed');
-    const failed = await databases
-      .create(
-        third,
-        {
-          progress: () => {},
-          soon: () => {
-            throw cut;
-          },
-        },
-        signal,
-      )
-      .catch((error) => error);
-    expect(failed).to.equal(cut);
-    expect(await databases.observe(third)).to.equal('absent');
+    await databases.clone(third, () => {}, signal); // and is killed then
+    expect(await databases.observe(third, 'running')).to.equal('absent');
     await create(third);
-    expect(await databases.observe(third)).to.equal('ready');
+    expect(await databases.observe(third, 'running')).to.equal('ready');
   });
 
   it('never replaces an existing data directory, nor a lost one', async () => {
@@ -200,7 +189,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     await prepareFor(one);
     expect((await stat(dirs.paths(one.id).pgdata)).ino).to.equal(before.ino);
     const lost = anInstance({ id: 4, wasReady: true });
-    await databases.observe(lost);
+    await databases.observe(lost, 'running');
     await prepareFor(lost);
     expect(await readdir(dirs.paths(lost.id).pgdata)).to.deep.equal([]);
   });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { decideClaim } from '../../src/billing/claim-policy.ts';
-import { filesFor } from '../fakes/engine.ts';
+import { areSameButLimits, filesFor } from '../fakes/engine.ts';
 import type { Row } from '../fakes/manager.ts';
 import type { Simulation } from './simulation.ts';
 
@@ -69,7 +69,10 @@ function reality(engine: Fakes['engine'], row: Row): string {
   if (row.desiredState === 'removed') return containers === 'none' ? 'removed' : containers;
   if (containers !== 'running') return containers === 'paused' ? 'paused' : 'stopped';
   // A requested restart that is still pending will recreate the containers.
-  const isCurrent = project?.madeFrom === filesFor(row) && project.isAnswering;
+  const isCurrent =
+    project !== undefined &&
+    areSameButLimits(project.madeFrom, filesFor(row)) &&
+    project.isAnswering;
   return isCurrent ? 'running' : 'starting';
 }
 

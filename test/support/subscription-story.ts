@@ -84,7 +84,7 @@ export class Story {
     });
     return decideSubscription(desired, this.subscription, {
       now: this.#noon,
-      isRunning: this.runs,
+      isFirstAnswer: this.runs,
       isDayCertain: this.isDayCertain,
     });
   }

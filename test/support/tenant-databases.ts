@@ -1,15 +1,19 @@
-import { join } from 'node:path';
+import type { Specs } from '../../src/databases/database-spec.ts';
 import { OdooDatabases, type OdooDatabasesOptions } from '../../src/databases/databases.ts';
-import { runOdooInit } from '../../src/databases/odoo-init.ts';
+import { odooInit } from '../../src/databases/odoo-init.ts';
 import { PasswordPool } from '../../src/databases/password-pool.ts';
+import { DockerApi } from '../../src/docker/docker-api.ts';
 import { dockerCli } from '../../src/docker/docker-cli.ts';
+import { Images } from '../../src/docker/images.ts';
 import { InstanceDirs } from '../../src/files/instance-dir.ts';
-import { flushFileSystem, runServer } from '../../src/postgres/scratch-postgres.ts';
+import type { DesiredInstance } from '../../src/instance/types.ts';
+import { Repositories } from '../../src/repositories/repositories.ts';
 import { images } from '../../stack/images.ts';
-import { run } from '../../stack/run.ts';
 import type { TenantPostgres } from './tenant-postgres.ts';
 
-export const docker = dockerCli('/var/run/docker.sock');
+const SOCKET = '/var/run/docker.sock';
+
+export const docker = dockerCli(SOCKET);
 
 /** The sidecar's database service on a real Postgres, and its folders. */
 export interface TenantDatabases {
@@ -27,18 +31,11 @@ export async function tenantDatabases(
 ): Promise<TenantDatabases> {
   const passwords = new PasswordPool();
   const dirs = new InstanceDirs(dataDir, () => passwords.take());
-  const imageId = await run('docker', ['image', 'inspect', '--format', '{{.Id}}', images.odoo]);
-  const owner = await odooUser();
-  const usual: OdooDatabasesOptions = {
-    install,
-    shared: server,
-    templatesDir: join(dataDir, 'templates'),
-    ownTemplatesDir: join(dataDir, 'templates-own'),
-    runServer: (asked) => runServer({ install, docker }, asked),
-    flush: flushFileSystem,
-    passwords,
-    init: (asked) => runOdooInit({ install, docker }, { ...asked, checkouts: [], owner }),
-    specOf: async (desired) => {
+  const here = new Images(install, new DockerApi(SOCKET), docker);
+  const [imageId, owner] = await Promise.all([here.id(images.odoo), here.user(images.odoo)]);
+  const repositories = new Repositories({ dataDir, allowedProtocols: ['https'] });
+  const specs: Specs = {
+    of: async (desired) => {
       const { adminPassword, dbPassword } = await dirs.makeSecrets(desired.id);
       return {
         own: null,
@@ -48,15 +45,23 @@ export async function tenantDatabases(
         url: `http://127.0.0.1:${desired.id}`,
       };
     },
-    sourceOf: async () => ({ image: images.odoo, imageId, owner, postgres: null }),
+    source: async () => ({ image: images.odoo, imageId, owner, postgres: null }),
     currentImageId: async () => imageId,
+  };
+  const usual: OdooDatabasesOptions = {
+    ...{ install, dataDir, docker, specs, passwords },
+    shared: server,
+    init: odooInit({ install, docker, images: here, repositories }),
   };
   const databases = new OdooDatabases({ ...usual, ...change(usual) });
   return { databases, dirs, init: usual.init, imageId };
 }
 
-async function odooUser(): Promise<{ uid: number; gid: number }> {
-  const asked = ['run', '--rm', '--network', 'none', '--entrypoint', 'id', '--', images.odoo];
-  const [, uid, gid] = /uid=(\d+).*?gid=(\d+)/.exec(await run('docker', asked)) ?? [];
-  return { uid: Number(uid), gid: Number(gid) };
+/** Makes an instance's database, as the controller has it made. */
+export async function makeDatabase(
+  databases: OdooDatabases,
+  desired: DesiredInstance,
+): Promise<void> {
+  const clone = await databases.clone(desired, () => {}, new AbortController().signal);
+  await databases.personalise(desired, clone);
 }

@@ -101,7 +101,7 @@ export async function throwawayEngine(
       await mkdir(join(filestore, databaseName(install, desired.id), '00'), { recursive: true });
       const { signal } = new AbortController();
       await engine.start(desired, signal);
-      await engine.awaitAnswer(desired, async () => {}, signal);
+      await engine.awaitLogin(desired, signal);
     },
     docker: (...args) => run('docker', args),
     remove: async () => {

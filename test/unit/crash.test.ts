@@ -19,7 +19,13 @@ const SCENARIOS: readonly Scenario[] = [
   {
     name: 'two paid units',
     act: (sim) => void sim.people.pay(2),
-    through: ['manager.claim', 'manager.assignPorts', 'databases.create', 'engine.awaitAnswer'],
+    through: [
+      'manager.claim',
+      'manager.assignPorts',
+      'databases.clone',
+      'databases.personalise',
+      'engine.awaitLogin',
+    ],
   },
   {
     name: 'a manual start with repositories and a Postgres of its own',
@@ -27,7 +33,7 @@ const SCENARIOS: readonly Scenario[] = [
       const wish = { templateCode: 'odoo-own-db', repositories: [repository] };
       sim.people.press(sim.people.create(wish), 'start');
     },
-    through: ['engine.fetchRepositories', 'engine.startDatabase', 'databases.create'],
+    through: ['engine.fetchRepositories', 'engine.startDatabase', 'databases.personalise'],
   },
   {
     name: 'a port lost between its test and the start',

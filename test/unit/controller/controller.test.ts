@@ -78,7 +78,7 @@ describe('Controller', () => {
     await sim.untilSettled();
     await sim.time.pass(1_000);
     const looks = sim.life.calls.filter((call) => call === 'engine.observe').length;
-    const starts = sim.life.calls.indexOf('databases.create');
+    const starts = sim.life.calls.indexOf('databases.clone');
     const since = sim.life.calls.slice(starts).filter((call) => call === 'engine.observe').length;
     expect([looks - since, since]).to.deep.equal([3, 1]);
   });
@@ -313,7 +313,7 @@ describe('Controller', () => {
     sim.people.pay();
     await sim.untilSettled();
     sim.life.trap((call, moment) => {
-      if (call === 'engine.awaitAnswer' && moment === 'before' && sim.engine.silent.has(1))
+      if (call === 'engine.awaitListening' && moment === 'before' && sim.engine.silent.has(1))
         throw new RetryableError('NotAnswering', 'The instance was started but does not answer.');
     });
     sim.engine.hang(1);
@@ -473,14 +473,14 @@ describe('Controller', () => {
   it('backs off also when a failing instance’s containers emit events', async () => {
     await sim.start();
     sim.life.trap((call, moment) => {
-      if (call === 'engine.awaitAnswer' && moment === 'before') {
+      if (call === 'engine.awaitListening' && moment === 'before') {
         sim.engine.happened(1);
         throw new Error('it crashed');
       }
     });
     sim.people.pay();
     await sim.time.pass(60_000, 100);
-    const tries = sim.life.calls.filter((call) => call === 'engine.awaitAnswer').length;
+    const tries = sim.life.calls.filter((call) => call === 'engine.awaitListening').length;
     expect(tries).to.be.within(4, 10);
   });
 

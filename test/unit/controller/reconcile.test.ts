@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { reconcile } from '../../../src/controller/reconcile.ts';
 import { RetryableError, TenantDatabaseError } from '../../../src/errors.ts';
-import { decide } from '../../../src/instance/decide.ts';
+import { decide, effectiveState } from '../../../src/instance/decide.ts';
 import type { Action, DesiredInstance, DesiredState } from '../../../src/instance/types.ts';
 import { FakeEngine } from '../../fakes/engine.ts';
 import { Life } from '../../fakes/life.ts';
@@ -15,9 +15,9 @@ const CALLS: Record<Action, string> = {
   fetchRepositories: 'engine.fetchRepositories',
   render: 'engine.render',
   startDatabase: 'engine.startDatabase',
-  createDatabase: 'databases.create',
+  createDatabase: 'databases.personalise',
   start: 'engine.start',
-  awaitAnswer: 'engine.awaitAnswer',
+  awaitAnswer: 'engine.awaitLogin',
   restart: 'engine.restart',
   updateAppsList: 'engine.updateAppsList',
   stop: 'engine.stop',
@@ -42,9 +42,6 @@ const HISTORIES: ReadonlyArray<readonly Action[]> = [
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'stop'],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'removeContainers'],
 ];
-
-/** Nobody starts containers before the database is there. */
-const UNHEARD = { progress: () => {}, soon: () => {} };
 
 const ID = 1;
 const repository = aRepository();
@@ -101,11 +98,11 @@ describe('reconcile', () => {
       render: (desired) => sim.engine.render(desired),
       startDatabase: (desired) => sim.engine.startDatabase(desired),
       createDatabase: async (desired) => {
-        await sim.databases.prepareFor(desired, UNHEARD.progress);
-        await sim.databases.create(desired, UNHEARD);
+        await sim.databases.prepareFor(desired, () => {});
+        await sim.databases.personalise(desired, await sim.databases.clone(desired, () => {}));
       },
       start: (desired) => sim.engine.start(desired),
-      awaitAnswer: (desired) => sim.engine.awaitAnswer(desired, async () => {}, signal),
+      awaitAnswer: (desired) => sim.engine.awaitLogin(desired, signal),
       restart: (desired) => sim.engine.restart(desired),
       updateAppsList: (desired) => sim.engine.updateAppsList(desired),
       stop: (desired) => sim.engine.stop(desired),
@@ -116,9 +113,10 @@ describe('reconcile', () => {
   }
 
   async function expectAtRest(): Promise<void> {
-    const database = await sim.databases.observe(row());
-    const seen = { ...(await sim.engine.observe(row())), database, hung: false };
-    expect(decide(row(), seen)).to.equal(null);
+    const state = effectiveState(row());
+    const database = await sim.databases.observe(row(), state);
+    const seen = { ...(await sim.engine.observe(row(), state)), database, hung: false };
+    expect(decide(row(), state, seen)).to.equal(null);
     expect(row().state).to.equal(row().desiredState);
     const { changes } = sim;
     expect(await look()).to.equal(null);
@@ -154,8 +152,8 @@ describe('reconcile', () => {
   it('asks Odoo what it wants twice for a start: at first, and when it answers', async () => {
     sim.manager.insert({ desiredState: 'running' });
     expect(await look()).to.equal(null);
-    const looks = life.calls.filter((call) => /manager.desired|databases.create/.test(call));
-    expect(looks).to.deep.equal(['manager.desired', 'databases.create', 'manager.desired']);
+    const looks = life.calls.filter((call) => /manager.desired|databases.clone/.test(call));
+    expect(looks).to.deep.equal(['manager.desired', 'databases.clone', 'manager.desired']);
   });
 
   it('tells a person and gives up when only she can help', async () => {
@@ -197,8 +195,7 @@ describe('reconcile', () => {
 
   it('starts an Odoo anew that came up before a database which then failed', async () => {
     sim.manager.insert({ desiredState: 'running' });
-    sim.databases.create = async (_desired, { soon }) => {
-      soon();
+    sim.databases.personalise = async () => {
       throw new RetryableError('PostgresUnavailable', 'The database server does not answer.');
     };
     sim.engine.start = async (desired) => {
@@ -207,10 +204,10 @@ describe('reconcile', () => {
     };
     expect(await look()).to.be.instanceOf(RetryableError);
     expect(sim.engine.projects.get(ID)?.containers, 'what has begun is over').to.equal('running');
-    Reflect.deleteProperty(sim.databases, 'create');
+    Reflect.deleteProperty(sim.databases, 'personalise');
     expect(await look()).to.equal(null);
     const after = life.calls.slice(life.calls.indexOf('engine.stop'));
-    expect(after).to.include.members(['databases.create', 'engine.start', 'engine.awaitAnswer']);
+    expect(after).to.include.members(['databases.clone', 'engine.start', 'engine.awaitLogin']);
     expect(row().state).to.equal('running');
   });
 
@@ -240,7 +237,7 @@ describe('reconcile', () => {
       if (call === 'engine.render' && moment === 'after') superseded.abort();
     });
     expect(await look({ superseded: superseded.signal })).to.equal(null);
-    expect(life.calls).not.to.include('databases.create');
+    expect(life.calls).not.to.include('databases.clone');
     expect(row().state).to.equal('draft');
   });
 
@@ -262,7 +259,7 @@ describe('reconcile', () => {
   it('reports about the revision it saw, so that what is pressed meanwhile stays due', async () => {
     sim.manager.insert({ desiredState: 'running' });
     life.trap((call, moment) => {
-      const isLastLook = call === 'engine.observe' && life.calls.includes('engine.awaitAnswer');
+      const isLastLook = call === 'engine.observe' && life.calls.includes('engine.awaitLogin');
       if (isLastLook && moment === 'after') sim.people.press(ID, 'stop');
     });
     await look();

@@ -307,8 +307,8 @@ describe('A subscription and its instance', function () {
     await days(3);
     expect(attempts() - before, 'in three days').to.equal(3);
     Object.assign(sim.databases, { observe });
-    sim.databases.observe = async (desired) =>
-      desired.subscription?.dataRemovedAt ? observe.call(sim.databases, desired) : 'offline';
+    sim.databases.observe = async (desired, state) =>
+      desired.subscription?.dataRemovedAt ? observe.call(sim.databases, desired, state) : 'offline';
     row().endsWithoutArchive = true;
     sim.manager.review(1, sim.time.now());
     await days(2);

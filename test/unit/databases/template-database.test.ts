@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Client } from 'pg';
+import type { OdooInit } from '../../../src/databases/odoo-init.ts';
 import {
-  type OdooInit,
   type TemplateDatabase,
   TemplateDatabases,
 } from '../../../src/databases/template-database.ts';

@@ -1,6 +1,10 @@
 import { expect } from 'chai';
-import { decide } from '../../../src/instance/decide.ts';
+import { decide as decideFor, effectiveState } from '../../../src/instance/decide.ts';
+import type { DesiredInstance, ObservedInstance } from '../../../src/instance/types.ts';
 import { anInstance, aSubscription, aWorld } from '../../support/samples.ts';
+
+const decide = (desired: DesiredInstance, seen: ObservedInstance) =>
+  decideFor(desired, effectiveState(desired), seen);
 
 const fresh = anInstance({ wasReady: false });
 const stopped = anInstance({ desiredState: 'stopped' });

@@ -1,0 +1,66 @@
+import {
+  isDiskFull,
+  ManagerError,
+  notEnoughDisk,
+  RetryableError,
+  TerminalError,
+} from '../errors.ts';
+import type { DesiredInstance, EffectiveState } from '../instance/types.ts';
+import type { ControllerContext } from './controller-context.ts';
+import { nextReview } from './final-report.ts';
+import { logLine } from './progress.ts';
+
+/** When a sidecar that is started afresh takes up again what is to be retried, in milliseconds. */
+const RETRY_AFTER_RESTART = 60_000;
+
+const DAY = 24 * 60 * 60_000;
+
+/**
+ * Says in Odoo what went wrong. While Odoo itself is away that cannot be said, and the queue tries again.
+ * @param state the effectiveState() of `desired`
+ * @param options `isNews`: the first failure in a row; `reviewAt`: when its subscription is to be decided again
+ */
+export async function reportFailure(
+  desired: DesiredInstance,
+  state: EffectiveState,
+  thrown: unknown,
+  context: ControllerContext,
+  { isNews, reviewAt }: { readonly isNews: boolean; readonly reviewAt: Date | null },
+): Promise<void> {
+  if (thrown instanceof ManagerError && thrown.retryable) return;
+  // Whoever ran into a full disk said so in words of their own.
+  const isFull = !(thrown instanceof TerminalError) && isDiskFull(thrown);
+  const error = isFull ? notEnoughDisk(await context.disk.shortage(), thrown) : thrown;
+  const reasoned = error instanceof TerminalError || error instanceof RetryableError ? error : null;
+  const isTerminal = error instanceof TerminalError;
+  const message =
+    reasoned?.message ?? 'Something unexpected happened. The operator finds it in the log.';
+  // Nobody presses Start on what is being stopped or removed.
+  const isLeaving = isTerminal && state !== 'running';
+  const tomorrow = new Date(context.now().getTime() + DAY);
+  const again = isLeaving
+    ? 'It is tried again once a day.'
+    : isTerminal
+      ? 'Press Start to try again.'
+      : 'It is tried again by itself.';
+  const retryAt = new Date(context.now().getTime() + RETRY_AFTER_RESTART);
+  const delivered = context.reporter.report({
+    id: desired.id,
+    revision: desired.revision,
+    state: 'error',
+    reason: reasoned?.reason ?? 'Unexpected',
+    message,
+    detail: reasoned?.detail ?? '',
+    // A sidecar that starts afresh finds it by the poll; until then the work queue brings it back.
+    nextReview: isTerminal
+      ? nextReview(desired, reviewAt ?? (isLeaving ? tomorrow : null), context.now())
+      : retryAt,
+    ...(isNews ? { log: [logLine(context.now(), `${message} ${again}`)] } : {}),
+  });
+  // A terminal failure that was not delivered is tried again; the others come up again anyway.
+  if (isTerminal) await delivered;
+  else
+    await delivered.catch((err) =>
+      context.log.warn({ instance: desired.id, err }, 'failure not reported'),
+    );
+}

@@ -1,0 +1,185 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TerminalError } from '../errors.ts';
+import { copyTree } from '../host/trees.ts';
+import type { DesiredInstance } from '../instance/types.ts';
+import type { ClonedDatabase } from '../interfaces.ts';
+import { admitted, type Cluster } from '../postgres/cluster.ts';
+import { MAKING, type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
+import { ClonePool, cloneDatabase } from './clone-pool.ts';
+import { markDatabase } from './database-mark.ts';
+import type { DatabaseSpec, Specs } from './database-spec.ts';
+import type { PasswordPool } from './password-pool.ts';
+import { personalise, renewParameters } from './personalise.ts';
+import { spareIn } from './server-template.ts';
+import type { TemplateDatabase, TemplateDatabases } from './template-database.ts';
+import { keyOfInstance, type TemplateKey } from './template-key.ts';
+import type { TenantAccess } from './tenant-access.ts';
+
+/** A clone, and all that is needed to make it the customer's own. */
+export interface InstanceClone extends ClonedDatabase {
+  readonly cluster: Cluster;
+  readonly login: TenantLogin;
+  readonly spec: DatabaseSpec;
+  readonly key: TemplateKey;
+  /** Where its files are copied from; null: they came with its own Postgres. */
+  readonly template: TemplateDatabase | null;
+}
+
+export interface NewDatabasesOptions {
+  readonly install: string;
+  readonly specs: Specs;
+  readonly access: TenantAccess;
+  /** Of the host's shared Postgres. */
+  readonly templates: TemplateDatabases;
+  readonly spares: ClonePool;
+  readonly passwords: PasswordPool;
+}
+
+/**
+ * Makes an instance's database, from a template database or from an archive. Until it is complete it has another name, so a step
+ * that is cut off leaves nothing that looks finished.
+ */
+export class NewDatabases {
+  readonly #options: NewDatabasesOptions;
+
+  constructor(options: NewDatabasesOptions) {
+    this.#options = options;
+  }
+
+  /** See Databases.clone(). */
+  async clone(
+    desired: DesiredInstance,
+    onBuild: () => void,
+    signal: AbortSignal,
+  ): Promise<InstanceClone> {
+    const { access, specs, templates } = this.#options;
+    const spec = await specs.of(desired);
+    const key = keyOfInstance(desired, spec.imageId);
+    const role = access.nameOf(desired);
+    const database = unfinished(role);
+    const login = { database, role, password: spec.dbPassword };
+    const cluster = access.clusterOf(spec);
+    const clone = { database, cluster, login, spec, key };
+    if (spec.own) {
+      await this.#takeOwn(cluster, login, key);
+      return { ...clone, template: null };
+    }
+    await cluster.prepare();
+    return templates.using(spec.image, key, onBuild, signal, async (template) => {
+      // Its role is somebody's, and would be made anew below.
+      if (await cluster.has(role)) throw new Error(`the database ${role} exists already`);
+      await cluster.drop(database);
+      await this.#spareOrClone(cluster, template, login);
+      return { ...clone, template };
+    });
+  }
+
+  /** See Databases.personalise(). */
+  async personalise(
+    desired: DesiredInstance,
+    { cluster, key, login, spec, template }: InstanceClone,
+  ): Promise<void> {
+    const { passwords, templates } = this.#options;
+    const copyFiles = async () => {
+      if (template) await this.#copyFiles(template, desired, spec);
+    };
+    const [passwordHash] = await Promise.all([
+      passwords.hashOf(spec.adminPassword),
+      templates.hold(key, copyFiles),
+    ]);
+    await cluster.enter(login, MAKING, (session) =>
+      personalise(session, {
+        ...desired.customer,
+        url: spec.url,
+        login: spec.adminLogin,
+        passwordHash,
+      }),
+    );
+    await this.#complete(cluster, desired);
+  }
+
+  /** See OdooDatabases.restore(). */
+  async restore(
+    desired: DesiredInstance,
+    options: { readonly isCopy: boolean },
+    fill: (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>,
+  ): Promise<void> {
+    const { access, specs } = this.#options;
+    const spec = await specs.of(desired);
+    const cluster = access.clusterOf(spec);
+    const role = access.nameOf(desired);
+    const database = unfinished(role);
+    if (await cluster.has(role))
+      throw new TerminalError(
+        'DatabaseExists',
+        'The instance has its database already. Press Start in Odoo to run it.',
+      );
+    const login = { database, role, password: spec.dbPassword };
+    await cluster.prepare();
+    await cluster.drop(database);
+    await newRole(cluster, login);
+    await cluster.create(database, role);
+    // An archive may have schemas and extensions of the tenant's own.
+    await cluster.mayMakeSchemas(database, role, true);
+    await fill(cluster.address, login);
+    await cluster.mayMakeSchemas(database, role, false);
+    if (options.isCopy)
+      await cluster.enter(login, TOUCH, (session) => renewParameters(session, spec.url));
+    await cluster.disconnect(role);
+    await this.#complete(cluster, desired);
+  }
+
+  /** Its server began as a copy, with a database and files that wait for their tenant. What was begun before is continued. */
+  async #takeOwn(cluster: Cluster, login: TenantLogin, key: TemplateKey): Promise<void> {
+    if (await cluster.has(login.database)) await cluster.ensureRole(login.role, login.password);
+    else if (!(await new ClonePool(cluster).take(spareIn(this.#options.install, key), login)))
+      throw new TerminalError(
+        'PostgresUnavailable',
+        "The instance's own Postgres was not made from this plan's template. It has no data of the customer's: stop its containers and move its folder pgdata away, then press Start.",
+      );
+  }
+
+  async #spareOrClone(
+    cluster: Cluster,
+    template: TemplateDatabase,
+    login: TenantLogin,
+  ): Promise<void> {
+    if (await this.#options.spares.take(template, login)) return;
+    await newRole(cluster, login);
+    await cloneDatabase(cluster, template.database, login);
+  }
+
+  async #copyFiles(
+    template: TemplateDatabase,
+    desired: DesiredInstance,
+    { filestoreDir, owner }: DatabaseSpec,
+  ): Promise<void> {
+    const { access, spares } = this.#options;
+    const filestore = join(filestoreDir, access.nameOf(desired));
+    await rm(filestore, { recursive: true, force: true });
+    await mkdir(filestoreDir, { recursive: true });
+    if (await spares.takeFiles(template, filestore)) return;
+    await copyTree(join(template.filestoreDir, template.database), filestore, owner);
+  }
+
+  /** What has the final name is complete, and marked. */
+  async #complete(cluster: Cluster, desired: DesiredInstance): Promise<void> {
+    const { access, install } = this.#options;
+    const name = access.nameOf(desired);
+    await markDatabase(cluster, unfinished(name), install, desired);
+    await cluster.complete(unfinished(name), name);
+  }
+}
+
+/** The name of an instance's database as long as it is not complete. */
+export function unfinished(database: string): string {
+  return `${database}_new`;
+}
+
+/** A role that may do what it will as the tenant's, and enters the unfinished database. Nothing is left of an attempt that was cut off. */
+async function newRole(cluster: Cluster, { database, password, role }: TenantLogin): Promise<void> {
+  for (const remains of [role, database]) await cluster.dropRole(remains);
+  await cluster.ensureRole(role, password);
+  await cluster.administer((client) => client.query(admitted(role, database)));
+}

@@ -1,0 +1,115 @@
+import { compileCheckout, containersRemove } from '../docker/commands.ts';
+import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
+import type { Images } from '../docker/images.ts';
+import { odooOnce } from '../docker/odoo-once.ts';
+import type { InstanceDirs } from '../files/instance-dir.ts';
+import type { Templates } from '../files/templates.ts';
+import { databaseName, projectName } from '../instance/name.ts';
+import type { DesiredInstance, FetchedCommit, Repository } from '../instance/types.ts';
+import { mountsOf } from '../repositories/checkout-layout.ts';
+import { missingPackages } from '../repositories/python-packages.ts';
+import type { Repositories } from '../repositories/repositories.ts';
+import { commitsOf, type InstanceFiles } from './instance-files.ts';
+
+/** How long renewing the list of Apps may take, in milliseconds: it waits for locks that a customer may hold. */
+const APPS_LIST_TIMEOUT = 60_000;
+
+/** What *Update Apps List* does; run apart from the customer's Odoo, which has its memory for itself. */
+const UPDATE_APPS_LIST = `
+env['ir.module.module'].update_list()
+env.cr.commit()
+`;
+
+export interface AddonModulesOptions {
+  readonly install: string;
+  readonly docker: DockerCli;
+  readonly images: Images;
+  readonly templates: Templates;
+  readonly dirs: InstanceDirs;
+  readonly repositories: Repositories;
+  readonly files: InstanceFiles;
+}
+
+/** Modules that instances have beside those of their image: fetched and compiled, and listed among their Apps. */
+export class AddonModules {
+  readonly #options: AddonModulesOptions;
+
+  constructor(options: AddonModulesOptions) {
+    this.#options = options;
+  }
+
+  /** See Engine.fetchRepositories(). */
+  async fetch(
+    wanted: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
+    signal: AbortSignal,
+  ): Promise<{ readonly commits: FetchedCommit[]; readonly remarks: string[] }> {
+    const { docker, images, install, repositories, templates } = this.#options;
+    const { image } = templates.get(wanted.templateCode);
+    const compile = async (tree: string) => {
+      await images.id(image);
+      // A file that is no Python fails the command, not the checkout: Odoo itself may never load it.
+      await docker(compileCheckout(install, image, tree), { signal }).catch(ignoreFailure);
+      signal.throwIfAborted();
+    };
+    const commits: FetchedCommit[] = [];
+    const remarks: string[] = [];
+    for (const repository of wanted.repositories) {
+      const fetched = await repositories.fetch(repository, signal, compile);
+      commits.push({ id: repository.id, commit: fetched.commit });
+      remarks.push(...fetched.remarks);
+      if (fetched.commit === repository.commit) continue;
+      const missing = await missingPackages(
+        docker,
+        install,
+        image,
+        repositories.path(fetched.commit),
+        signal,
+      );
+      if (missing.length > 0) remarks.push(withoutPackages(repository, missing));
+    }
+    return { commits, remarks };
+  }
+
+  /** See Engine.updateAppsList(). */
+  async updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<string> {
+    const { dirs, docker, files, images, install, repositories } = this.#options;
+    const image = await files.imageOf(desired);
+    const container = `${projectName(install, desired.id)}-apps`;
+    const command = odooOnce(
+      {
+        ...{ install, kind: 'apps-list', container, image },
+        conf: dirs.paths(desired.id).conf,
+        owner: await images.user(image),
+        socketDir: files.socketDirectoryOf(desired),
+        filestoreDir: '',
+        database: databaseName(install, desired.id),
+        addons: mountsOf(
+          await Promise.all(desired.repositories.map((it) => repositories.checkout(it))),
+        ),
+      },
+      ['shell'],
+      [],
+    );
+    // Left behind by a sidecar that was killed, it would have the name.
+    await docker(containersRemove([container])).catch(ignoreFailure);
+    const failed = await docker(command, {
+      ...{ timeoutMs: APPS_LIST_TIMEOUT, signal, input: UPDATE_APPS_LIST },
+    }).then(
+      () => false,
+      (error) => {
+        ignoreFailure(error);
+        signal.throwIfAborted();
+        return true;
+      },
+    );
+    // Whatever in the customer's database has prevented it would prevent it again.
+    await dirs.writeAppsList(desired.id, commitsOf(desired));
+    return failed
+      ? 'The list of Apps could not be renewed: press Update Apps List in the customer’s Odoo.'
+      : '';
+  }
+}
+
+function withoutPackages({ url }: Repository, packages: readonly string[]): string {
+  return `Modules of ${url} need Python packages that the image does not have: ${packages.join(', ')}. They cannot be installed.`;
+}

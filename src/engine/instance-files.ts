@@ -1,0 +1,134 @@
+import type { Images } from '../docker/images.ts';
+import type { DirectoryMarks } from '../files/directory-mark.ts';
+import type { InstanceDirs } from '../files/instance-dir.ts';
+import { digestOf, type RenderInput, renderInstance } from '../files/render.ts';
+import type { Templates } from '../files/templates.ts';
+import { databaseName, networkOf } from '../instance/name.ts';
+import type { DesiredInstance, ObservedInstance } from '../instance/types.ts';
+import type { Repositories } from '../repositories/repositories.ts';
+
+export interface InstanceFilesOptions {
+  readonly install: string;
+  readonly images: Images;
+  readonly templates: Templates;
+  readonly dirs: InstanceDirs;
+  readonly marks: DirectoryMarks;
+  readonly repositories: Repositories;
+  /** Where the host's Postgres has its socket. */
+  readonly sharedSocketDirectory: string;
+  /** The host's address on which the instances' ports are published. */
+  readonly publishAddress: string;
+  /** Called for an instance that stays with its image though the template's tag is another one by now. */
+  readonly onKeptImage?: (instance: number, kept: string, current: string) => void;
+}
+
+/** The files that an instance's containers are made from: from which template, image and settings, and whether they are current. */
+export class InstanceFiles {
+  readonly #options: InstanceFilesOptions;
+
+  constructor(options: InstanceFilesOptions) {
+    this.#options = options;
+  }
+
+  /** Writes them, in a directory that is the instance's own. @throws TerminalError ForeignData, FilesMissing, or of the template */
+  async write(desired: DesiredInstance): Promise<void> {
+    const { dirs, images, marks, templates } = this.#options;
+    const template = templates.get(desired.templateCode);
+    await marks.claim(desired);
+    await marks.renew(desired);
+    const image = await this.imageOf(desired);
+    const odoo = await images.user(image);
+    const { dbPassword, masterPasswordHash } = desired.wasReady
+      ? await dirs.secrets(desired.id)
+      : await dirs.makeSecrets(desired.id);
+    const rendered = renderInstance({ ...template, image }, await this.#inputOf(desired), {
+      dbPassword,
+      masterPasswordHash,
+    });
+    const isNew = !desired.wasReady;
+    await dirs.prepare(desired.id, { odoo, postgres: template.postgresUser, isNew });
+    // The template database of a new instance lists what the plan brings.
+    if (isNew)
+      await dirs.writeAppsList(
+        desired.id,
+        commitsOf({ repositories: desired.repositories.filter(({ isOfPlan }) => isOfPlan) }),
+      );
+    await dirs.write(desired.id, rendered, odoo);
+  }
+
+  /** Tells what they should be made from, as a digest. To be asked once it has its ports and its checkouts. */
+  async digestOf(desired: DesiredInstance): Promise<string> {
+    return digestOf(await this.#inputOf(desired));
+  }
+
+  /** Whether every repository has its checkout on disk. */
+  async hasCheckouts({ repositories }: DesiredInstance): Promise<boolean> {
+    const { repositories: checkouts } = this.#options;
+    const fetched = await Promise.all(repositories.map((it) => checkouts.has(it)));
+    return fetched.every(Boolean);
+  }
+
+  /** Whether what exists only once is there. Reads the disk alone. */
+  async dataState({ id, templateCode }: DesiredInstance): Promise<ObservedInstance['data']> {
+    const { dirs, install, templates } = this.#options;
+    // Stopping and removing must work whatever has become of the template.
+    const hasOwnPostgres = templates.has(templateCode) && this.#hasOwnPostgres(templateCode);
+    return dirs.dataState(id, databaseName(install, id), hasOwnPostgres);
+  }
+
+  /** How many containers an instance has. */
+  servicesOf({ templateCode }: DesiredInstance): number {
+    return this.#hasOwnPostgres(templateCode) ? 2 : 1;
+  }
+
+  /** The folder with the socket of the instance's Postgres. */
+  socketDirectoryOf({ id, templateCode }: DesiredInstance): string {
+    const { dirs, sharedSocketDirectory } = this.#options;
+    return this.#hasOwnPostgres(templateCode) ? dirs.paths(id).socket : sharedSocketDirectory;
+  }
+
+  /**
+   * The id of the image that an instance runs: the one that its files name since its database was made. A tag that was pulled
+   * meanwhile may be another Odoo, and no database is upgraded by accident.
+   */
+  async imageOf({ id, templateCode, wasReady }: DesiredInstance): Promise<string> {
+    const { dirs, images, onKeptImage, templates } = this.#options;
+    const { image } = templates.get(templateCode);
+    const kept = wasReady ? await dirs.imageId(id) : null;
+    if (kept === null || (await images.localId(kept)) === null) return images.id(image);
+    const current = await images.localId(image);
+    if (current !== null && current !== kept) onKeptImage?.(id, kept, current);
+    return kept;
+  }
+
+  #hasOwnPostgres(templateCode: string): boolean {
+    return this.#options.templates.get(templateCode).database === 'own';
+  }
+
+  /** Everything but secrets that an instance's files depend on. */
+  async #inputOf(desired: DesiredInstance): Promise<RenderInput> {
+    const { dirs, install, publishAddress, repositories, sharedSocketDirectory } = this.#options;
+    if (desired.ports === null) throw new TypeError('an instance without ports cannot be rendered');
+    return {
+      install,
+      instance: desired.id,
+      identity: desired.identity,
+      templateCode: desired.templateCode,
+      directory: dirs.paths(desired.id).directory,
+      sharedSocketDirectory,
+      checkouts: await Promise.all(desired.repositories.map((it) => repositories.checkout(it))),
+      network: networkOf(install, desired.id),
+      publishAddress,
+      ports: desired.ports,
+      workers: 0,
+      memoryMb: desired.memoryMb,
+      cpus: desired.cpus,
+      restartCount: desired.restartCount,
+    };
+  }
+}
+
+/** All commits in use, in their order. */
+export function commitsOf({ repositories }: Pick<DesiredInstance, 'repositories'>): string {
+  return repositories.map(({ commit }) => commit).join('\n');
+}
