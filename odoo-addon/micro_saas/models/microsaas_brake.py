@@ -1,23 +1,25 @@
-"""The brake: before many instances go down at once, a person must say that it is right."""
+"""The suspension limit: before many instances are suspended or removed at once, a person must approve it."""
 
 from datetime import timedelta
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError
 
-from .sidecar import check_sidecar
+from .by_hand import ByHand
 
 ACTIVITY = "micro_saas.mail_activity_type_subscription"
 WINDOW = timedelta(hours=1)
-# So many in an hour, and such a share of all, need nobody's word: as in src/instance/brake.ts.
+# So many in an hour, or such a share of all, need no approval: as the sidecar has it.
 MOST = 10
 LARGEST_SHARE = 0.1
 # So long ahead is it asked about many that end on one day.
 AHEAD = timedelta(days=7)
+# All that have data.
+FLEET = [("data_removed_at", "=", False), ("instancia_id.was_ready", "=", True)]
 
 
-class MicrosaasBrake(models.Model):
-    """One time that a person is asked whether many may go down: those listed, and no other."""
+class MicrosaasBrake(ByHand, models.Model):
+    """One request for approval of many suspensions or removals: of the subscriptions listed, and no other."""
 
     _name = "microsaas.brake"
     _description = "Brake on suspensions and removals"
@@ -80,10 +82,10 @@ class MicrosaasBrake(models.Model):
         """Ask once about many subscriptions that end on one day, a week before."""
         subscriptions = self.env["microsaas.subscription"].sudo().with_context(active_test=False)
         today = fields.Date.today()
-        fleet = subscriptions.search_count(subscriptions._fleet_domain())
+        fleet = subscriptions.search_count(FLEET)
         ending = subscriptions.search(
             [
-                *subscriptions._fleet_domain(),
+                *FLEET,
                 ("suspended_at", "=", False),
                 ("state", "!=", "removed"),
                 ("fecha_fin", ">=", today),
@@ -105,23 +107,13 @@ class MicrosaasBrake(models.Model):
                     )
                 )
 
-
-class MicrosaasSubscription(models.Model):
-    _inherit = "microsaas.subscription"
+    # -- what the sidecar asks -----------------------------------------------------------------
 
     @api.model
-    def _fleet_domain(self):
-        return [("data_removed_at", "=", False), ("instancia_id.was_ready", "=", True)]
-
-    @api.model
-    def microsaas_descents(self, instance_id):
-        """Return how many instances went down by themselves within the last hour, before this one does.
-
-        :return: dict of `taken`, `fleet` (all that have data) and `is_approved` (a person let this one go down)
-        """
-        check_sidecar(self.env)
+    def _recent_suspensions(self, instance_id):
+        """Return what decides whether one more instance may be suspended or removed; see `microsaas_recent_suspensions`."""
         since = fields.Datetime.now() - WINDOW
-        subscriptions = self.sudo().with_context(active_test=False)
+        subscriptions = self.env["microsaas.subscription"].with_context(active_test=False)
         recent = ["|", ("suspended_at", ">=", since), ("data_removed_at", ">=", since)]
         approved = [
             ("released_at", "!=", False),
@@ -129,26 +121,19 @@ class MicrosaasSubscription(models.Model):
         ]
         return {
             "taken": subscriptions.search_count(recent),
-            "fleet": subscriptions.search_count(self._fleet_domain()),
-            "is_approved": bool(
-                self.env["microsaas.brake"].sudo().with_context(active_test=False).search_count(approved)
-            ),
+            "fleet": subscriptions.search_count(FLEET),
+            "is_approved": bool(self.with_context(active_test=False).search_count(approved)),
         }
 
     @api.model
-    def microsaas_ask_to_go_on(self, instance_id, taken, fleet):
-        """Ask people whether this instance, and all others that are due, may go down.
-
-        :return: True
-        """
-        check_sidecar(self.env)
-        everything = self.sudo().with_context(active_test=False)
-        waiting = everything.search([("instancia_id", "=", instance_id)]) | everything._about_to_go_down()
-        brakes = self.env["microsaas.brake"].sudo()
-        brake = brakes.search([("released_at", "=", False), ("planned_on", "=", False)], limit=1)
-        brake = brake or brakes.create({"taken": taken, "fleet": fleet})
-        brake.subscription_ids |= waiting
-        brake._ask(
+    def _request_approval(self, instance_id, taken, fleet):
+        """Ask people about this instance and all others that are due; see `microsaas_request_approval`."""
+        subscriptions = self.env["microsaas.subscription"].with_context(active_test=False)
+        waiting = subscriptions.search([("instancia_id", "=", instance_id)]) | self._due_to_end(subscriptions)
+        request = self.search([("released_at", "=", False), ("planned_on", "=", False)], limit=1)
+        request = request or self.create({"taken": taken, "fleet": fleet})
+        request.subscription_ids |= waiting
+        request._ask(
             self.env._(
                 "%(taken)s of %(fleet)s instances went down within an hour, and more are due. The sidecar waits."
                 " Check the clock and the payments; if it is right, open the brake and press Go on: those that it"
@@ -157,20 +142,15 @@ class MicrosaasSubscription(models.Model):
                 fleet=fleet,
             )
         )
-        return True
 
     @api.model
-    def _about_to_go_down(self):
-        """Return the subscriptions that are due to be suspended, or whose data are due to be removed, roughly.
+    def _due_to_end(self, subscriptions):
+        """Return those that are due to be suspended, or whose data are due to be removed, roughly.
 
         The sidecar decides. This is for people, who shall see at once for how many they are asked.
         """
-        over = self.search(
-            [*self._fleet_domain(), ("suspended_at", "=", False), ("fecha_fin", "<", fields.Date.today())]
+        over = subscriptions.search(
+            [*FLEET, ("suspended_at", "=", False), ("fecha_fin", "<", fields.Date.today())]
         ).filtered(lambda sub: not sub._goes_on_by_itself() and sub.state != "removed")
         due = over.filtered(lambda sub: sub.dias_restantes < -sub._days_of_grace())
-        return due | self.search([*self._fleet_domain(), ("archived_at", "!=", False)])
-
-    def _days_of_grace(self):
-        terms = self.product_id.product_tmpl_id._microsaas_terms(self.company_id)
-        return 0 if self.state == "cancelled" else terms["grace"]
+        return due | subscriptions.search([*FLEET, ("archived_at", "!=", False)])

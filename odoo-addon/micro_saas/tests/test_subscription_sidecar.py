@@ -145,7 +145,7 @@ class TestSubscriptionSidecar(MicroSaasCommon):
             self.env["res.config.settings"].sudo().create({"microsaas_in_payment_is_paid": counts}).execute()
             [desired] = self._sidecar().microsaas_desired(self.instance.ids)
             self.assertEqual(desired["in_payment_is_paid"], counts)
-            invoice = self._sidecar("account.move").microsaas_invoice(self.instance.factura_id.id)
+            invoice = self._sidecar().microsaas_invoice(self.instance.factura_id.id)
             self.assertEqual(invoice["in_payment_is_paid"], counts)
             self.assertLess(self.instance.next_review, later)
 
@@ -321,7 +321,7 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         self.assertEqual(self.instance.desired_state, "stopped")
 
     def _descents(self, instance=None):
-        return self._sidecar("microsaas.subscription").microsaas_descents((instance or self.instance).id)
+        return self._sidecar().microsaas_recent_suspensions((instance or self.instance).id)
 
     def test_the_brake_counts(self):
         now = fields.Datetime.to_string(fields.Datetime.now())
@@ -337,7 +337,7 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         long_ago = fields.Date.today() - timedelta(days=9)
         due.subscription_ids.sudo().write({"state": "active", "fecha_fin": long_ago})
         for _time in range(2):
-            self._sidecar("microsaas.subscription").microsaas_ask_to_go_on(held.id, 10, 15)
+            self._sidecar().microsaas_request_approval(held.id, 10, 15)
         brake = self.env["microsaas.brake"].sudo().search([])
         self.assertEqual(len(brake.activity_ids), 1)
         self.assertEqual(brake.subscription_ids, (due | held).subscription_ids)
@@ -352,7 +352,7 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         self.assertFalse(self._descents(held)["is_approved"], "it is paid until another day")
         due.subscription_ids.sudo().suspended_at = fields.Datetime.now()
         self.assertFalse(self._descents(due)["is_approved"], "it is down")
-        self._sidecar("microsaas.subscription").microsaas_ask_to_go_on(other.id, 10, 15)
+        self._sidecar().microsaas_request_approval(other.id, 10, 15)
         self.assertEqual(len(self.env["microsaas.brake"].sudo().search([])), 2, "others are asked about anew")
 
     def test_many_that_end_on_one_day_are_asked_about_ahead_and_once(self):
