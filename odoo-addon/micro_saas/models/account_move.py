@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL, float_compare
 
-from .account_move_line import OPEN_LINES
+from .account_move_line import OPEN_UNITS, SELLABLE_LINES, WHOLE_UNITS
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import ByHand
 from .nudge import nudge
@@ -12,6 +12,8 @@ from .settings import in_payment_is_paid
 from .values import finite
 
 HOLD_ACTIVITY = "micro_saas.mail_activity_type_hold"
+# Odoo's payment states of an invoice that the customer still has to pay.
+OWED = ("not_paid", "partial", "blocked")
 
 
 class AccountMove(ByHand, models.Model):
@@ -263,14 +265,13 @@ class AccountMove(ByHand, models.Model):
             return _("%s is cancelled.", name)
         if self._microsaas_is_fully_reversed():
             return _("%s was refunded or credited.", name)
-        payment_state = self._microsaas_payment_state()
-        if payment_state == "partial":
+        if self._microsaas_is_paid():
+            return None
+        if self.payment_state == "partial":
             return _("%s is paid only in part. Register the rest of the payment first.", name)
-        if payment_state == "in_payment" and not in_payment_is_paid(self.env):
+        if self.payment_state == "in_payment":
             return _("The bank has not confirmed the payment of %s yet.", name)
-        if payment_state not in ("paid", "in_payment"):
-            return _("%s is not paid. Register its payment first.", name)
-        return None
+        return _("%s is not paid. Register its payment first.", name)
 
     def _microsaas_free_units(self):
         """Return `[(line, unit)]` of the plan units sold here that have no instance, in order."""
@@ -302,8 +303,43 @@ class AccountMove(ByHand, models.Model):
 
     # -- whether it is paid, when, and whether the money has stayed --------------------------------
 
+    def _microsaas_is_paid(self):
+        """Tell whether this invoice is paid: posted, and its money here, as the settings say what that means."""
+        return self.state == "posted" and self._microsaas_payment_state() in self._microsaas_paid_states()
+
+    def _microsaas_is_owed(self):
+        """Tell whether the customer still has to pay this invoice."""
+        return self.state == "posted" and self.payment_state in OWED
+
+    def _microsaas_is_open(self):
+        """Tell whether the payment of this invoice is still to come: it is a draft, owed, or its money is on its way."""
+        is_on_its_way = self.payment_state == "in_payment" and not self._microsaas_is_paid()
+        return self.state == "draft" or self._microsaas_is_owed() or (self.state == "posted" and is_on_its_way)
+
+    @api.model
     def _microsaas_paid_states(self):
         return ("paid", "in_payment") if in_payment_is_paid(self.env) else ("paid",)
+
+    @api.model
+    def _microsaas_paid_sql(self):
+        """Return as a condition on `move`, a posted row of this table, what `_microsaas_is_paid` tells of an invoice.
+
+        But for what was reversed in full, which is not looked at here.
+        """
+        return SQL(
+            """(move.payment_state IN %s
+                       -- Settled by a credit, and not by its own: see _microsaas_payment_state.
+                       OR (move.payment_state = 'reversed'
+                           AND EXISTS (SELECT 1
+                                         FROM account_move_line mine
+                                         JOIN account_partial_reconcile partial ON partial.debit_move_id = mine.id
+                                         JOIN account_move_line theirs ON theirs.id = partial.credit_move_id
+                                         JOIN account_move credit ON credit.id = theirs.move_id
+                                        WHERE mine.move_id = move.id
+                                          AND credit.move_type = 'out_refund'
+                                          AND credit.reversed_entry_id IS DISTINCT FROM move.id)))""",
+            self._microsaas_paid_states(),
+        )
 
     def _microsaas_is_fully_reversed(self):
         return float_compare(self._microsaas_reversed_ratio(), 1.0, precision_digits=6) >= 0
@@ -553,11 +589,11 @@ class AccountMove(ByHand, models.Model):
         admin = self.env.ref("base.user_admin", raise_if_not_found=False)
         return SQL(
             """SELECT line.move_id, plan.id AS plan_id,
-                      greatest(floor(line.quantity) - coalesce(line.microsaas_claimed, 0), 0) AS units
+                      greatest(line.whole_units - coalesce(line.microsaas_claimed, 0), 0) AS units
                  FROM product_template plan
                  JOIN product_product product ON product.product_tmpl_id = plan.id
-                 JOIN (SELECT * FROM account_move_line
-                        WHERE %(open_lines)s) line
+                 JOIN (SELECT *, %(whole_units)s AS whole_units FROM account_move_line
+                        WHERE %(open_units)s AND %(sellable)s) line
                    ON line.product_id = product.id
                  JOIN account_move move ON move.id = line.move_id
                  JOIN res_company company ON company.id = move.company_id
@@ -565,22 +601,11 @@ class AccountMove(ByHand, models.Model):
            CROSS JOIN LATERAL (SELECT coalesce(nullif(company.microsaas_tz, ''), nullif(owner.tz, ''), %(admin_tz)s) AS tz) zone
                 WHERE plan.es_plan_microsaas
                   AND plan.microsaas_provision = 'automatic'
-                  AND line.price_subtotal >= 0
                   AND (line.quantity >= 1 OR NOT coalesce(move.microsaas_approved, false))
                   AND line.quantity < 'Infinity'  -- which NaN is not either
                   AND move.move_type = 'out_invoice'
                   AND move.state = 'posted'
-                  AND (move.payment_state IN %(paid)s
-                       -- Settled by a credit, and not by its own: see _microsaas_payment_state.
-                       OR (move.payment_state = 'reversed'
-                           AND EXISTS (SELECT 1
-                                         FROM account_move_line mine
-                                         JOIN account_partial_reconcile partial ON partial.debit_move_id = mine.id
-                                         JOIN account_move_line theirs ON theirs.id = partial.credit_move_id
-                                         JOIN account_move credit ON credit.id = theirs.move_id
-                                        WHERE mine.move_id = move.id
-                                          AND credit.move_type = 'out_refund'
-                                          AND credit.reversed_entry_id IS DISTINCT FROM move.id)))
+                  AND %(paid)s
                   AND (move.microsaas_approved
                        OR move.invoice_date >= plan.microsaas_desde
                        -- Made since by the company's clock, dated by another: see _microsaas_is_since_plan.
@@ -604,10 +629,12 @@ class AccountMove(ByHand, models.Model):
                                FROM account_move credit
                               WHERE credit.reversed_entry_id = move.id
                                 AND credit.state = 'posted'))""",
-            open_lines=SQL(OPEN_LINES),
+            whole_units=SQL(WHOLE_UNITS),
+            open_units=SQL(OPEN_UNITS),
+            sellable=SQL(SELLABLE_LINES),
             # As res.company._microsaas_tz.
             admin_tz=(admin and admin.sudo().tz) or "UTC",
-            paid=self._microsaas_paid_states(),
+            paid=self._microsaas_paid_sql(),
             holds=holds,
         )
 

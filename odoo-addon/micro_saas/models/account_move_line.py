@@ -9,9 +9,12 @@ from odoo.tools.sql import column_exists, create_column
 from .by_hand import COPIED, ByHand
 from .values import whole_units
 
+# In SQL what whole_units() and _microsaas_is_plan() say of a line; whether its product is a plan, its template knows.
+WHOLE_UNITS = "floor(quantity)"
+SALE_LINES = "display_type = 'product' AND suscripcion_id IS NULL"
+SELLABLE_LINES = f"{SALE_LINES} AND price_subtotal >= 0"
 # A line that somebody has to do with: it has whole units without an instance, or sells a part of one, which never gets one.
-OPEN_UNITS = "CASE WHEN quantity < 1 THEN ceil(quantity) ELSE floor(quantity) END > coalesce(microsaas_claimed, 0)"
-OPEN_LINES = f"{OPEN_UNITS} AND display_type = 'product' AND suscripcion_id IS NULL"
+OPEN_UNITS = f"CASE WHEN quantity < 1 THEN ceil(quantity) ELSE {WHOLE_UNITS} END > coalesce(microsaas_claimed, 0)"
 
 
 class AccountMoveLine(ByHand, models.Model):
@@ -90,7 +93,7 @@ class AccountMoveLine(ByHand, models.Model):
             f"""DROP INDEX IF EXISTS account_move_line_microsaas_unclaimed_index;
                 CREATE INDEX IF NOT EXISTS account_move_line_microsaas_open_units_index
                     ON account_move_line (product_id)
-                 WHERE {OPEN_LINES}"""
+                 WHERE {OPEN_UNITS} AND {SALE_LINES}"""
         )
 
     # -- computed fields ---------------------------------------------------------------------------
@@ -143,7 +146,7 @@ class AccountMoveLine(ByHand, models.Model):
     # -- what it sells -----------------------------------------------------------------------------
 
     def _microsaas_is_plan(self):
-        """Tell whether paid units of this line are instances."""
+        """Tell whether paid units of this line are instances; in SQL, SELLABLE_LINES."""
         self.ensure_one()
         return (
             self.display_type == "product"

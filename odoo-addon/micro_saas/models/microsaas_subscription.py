@@ -10,15 +10,12 @@ from odoo.tools import SQL, consteq, format_amount, formataddr, hmac, mute_logge
 
 from .by_hand import ByHand
 from .product_template import MONTHS
-from .settings import in_payment_is_paid
 from .values import write_changed
 
 _logger = logging.getLogger(__name__)
 
 SUBSCRIPTION_ACTIVITY = "micro_saas.mail_activity_type_subscription"
 ENDED = ("cancelled", "removed")
-# Payment states of an invoice that the customer still has to pay.
-UNPAID = ("not_paid", "partial", "blocked")
 # When each stage of dunning was reached; empty while it was not.
 MOMENTS = ("suspended_at", "final_notice_at", "archived_at", "data_removed_at", "hidden_at")
 # The fields that the sidecar's change gives as they are stored.
@@ -331,10 +328,9 @@ class MicrosaasSubscription(ByHand, models.Model):
 
     def _open_renewal_invoice(self):
         """Return the renewal invoice that still waits for its payment, maybe none."""
-        unsettled = UNPAID if in_payment_is_paid(self.env) else (*UNPAID, "in_payment")
         return self.sudo().renewal_line_ids.move_id.filtered(
             lambda move: move.move_type == "out_invoice"
-            and (move.state == "draft" or (move.state == "posted" and move.payment_state in unsettled))
+            and move._microsaas_is_open()
             and not move._microsaas_is_fully_reversed()
         ).sorted("id")[:1]
 
@@ -421,8 +417,7 @@ class MicrosaasSubscription(ByHand, models.Model):
         moves = (first | first._microsaas_corrections() | self.sudo().renewal_line_ids).move_id
         return moves.filtered(
             lambda move: move.move_type == "out_invoice"
-            and move.state == "posted"
-            and move.payment_state in UNPAID
+            and move._microsaas_is_owed()
             and not move._microsaas_is_fully_reversed()
         ).sorted("id")[:1]
 
@@ -672,8 +667,7 @@ class MicrosaasSubscription(ByHand, models.Model):
 
     def _paid_at(self, line):
         """Return when the invoice of this line was paid, in seconds since 1970; 0 if it is not."""
-        is_paid = line.parent_state == "posted" and line.move_id._microsaas_payment_state() in ("paid", "in_payment")
-        return line.move_id._microsaas_paid_at() if is_paid else 0
+        return line.move_id._microsaas_paid_at() if line.move_id._microsaas_is_paid() else 0
 
     def _sold_unit(self, line):
         instance = self.instancia_id

@@ -109,7 +109,7 @@ class SaleOrder(ByHand, models.Model):
             return "no_invoice"
         if "draft" in moves.mapped("state"):
             return "draft_invoice"
-        if any(move._microsaas_payment_state() not in move._microsaas_paid_states() for move in moves):
+        if not all(move._microsaas_is_paid() for move in moves):
             return "unpaid"
         instances = moves.with_context(active_test=False).instancia_ids
         if len(instances) < sum(line._microsaas_units() for line in lines):
