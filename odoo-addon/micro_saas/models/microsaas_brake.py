@@ -22,12 +22,12 @@ class MicrosaasBrake(ByHand, models.Model):
     """One request for approval of many suspensions or removals: of the subscriptions listed, and no other."""
 
     _name = "microsaas.brake"
-    _description = "Brake on suspensions and removals"
+    _description = "Approval of many suspensions or removals"
     _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "id desc"
     _rec_name = "create_date"
 
-    taken = fields.Integer("Already down", readonly=True)
+    taken = fields.Integer("Already suspended or removed", readonly=True)
     fleet = fields.Integer("Instances in all", readonly=True)
     planned_on = fields.Date(
         "Last paid day", readonly=True, help="Many end on this day; empty: they were due when it was asked."
@@ -36,36 +36,36 @@ class MicrosaasBrake(ByHand, models.Model):
         "microsaas.subscription",
         string="Waiting",
         readonly=True,
-        help="Those that go down once this is approved. Who is renewed meanwhile is no longer listed.",
+        help="Those that are suspended or removed once this is approved. Who is renewed meanwhile is no longer listed.",
     )
     waiting = fields.Integer("How many wait", compute="_compute_waiting")
     released_at = fields.Datetime("Approved", readonly=True)
 
     @api.depends("subscription_ids")
     def _compute_waiting(self):
-        for brake in self:
-            brake.waiting = len(brake.subscription_ids)
+        for request in self:
+            request.waiting = len(request.subscription_ids)
 
     def action_release(self):
-        """Let those that are listed go down.
+        """Let those that are listed be suspended or removed.
 
         :return: True
         :raise AccessError: the user is not a MicroSaaS manager
         """
         if not self.env.user.has_group("micro_saas.group_microsaas_manager"):
-            raise AccessError(self.env._("Only a MicroSaaS manager releases the brake."))
-        for brake in self.sudo():
-            brake.released_at = fields.Datetime.now()
-            brake.activity_unlink([ACTIVITY])
-            brake._message_log(body=self.env._("%s instances may go down.", brake.waiting))
-            brake.subscription_ids.instancia_id._quiet()._make_due()
+            raise AccessError(self.env._("Only a MicroSaaS manager approves this."))
+        for request in self.sudo():
+            request.released_at = fields.Datetime.now()
+            request.activity_unlink([ACTIVITY])
+            request._message_log(body=self.env._("%s instances may be suspended or removed.", request.waiting))
+            request.subscription_ids.instancia_id._quiet()._make_due()
         return True
 
     @api.model
     def _forget(self, subscriptions):
-        """Take subscriptions off every list: they went down, or are paid until another day."""
-        brakes = self.search([("subscription_ids", "in", subscriptions.ids)])
-        brakes.write({"subscription_ids": [Command.unlink(subscription_id) for subscription_id in subscriptions.ids]})
+        """Take subscriptions off every list: they are suspended or removed, or paid until another day."""
+        requests = self.search([("subscription_ids", "in", subscriptions.ids)])
+        requests.write({"subscription_ids": [Command.unlink(subscription_id) for subscription_id in subscriptions.ids]})
 
     def _ask(self, note):
         """Ask people, unless they are being asked already."""
@@ -99,8 +99,8 @@ class MicrosaasBrake(ByHand, models.Model):
                 self.create(values)._ask(
                     self.env._(
                         "%(count)s of %(fleet)s subscriptions end on %(day)s. Those that are not renewed by then"
-                        " are suspended when their days of grace are over. If that is right, open the brake and press"
-                        " Go on: nothing is held up then.",
+                        " are suspended when their days of grace are over. If that is right, open the suspension limit"
+                        " and press Approve: nothing is held up then.",
                         count=len(together),
                         fleet=fleet,
                         day=day,
@@ -135,9 +135,9 @@ class MicrosaasBrake(ByHand, models.Model):
         request.subscription_ids |= waiting
         request._ask(
             self.env._(
-                "%(taken)s of %(fleet)s instances went down within an hour, and more are due. The sidecar waits."
-                " Check the clock and the payments; if it is right, open the brake and press Go on: those that it"
-                " lists go down, and no other.",
+                "%(taken)s of %(fleet)s instances were suspended or removed within an hour, and more are due. The sidecar"
+                " waits. Check the clock and the payments; if it is right, open the suspension limit and press Approve:"
+                " those that it lists are suspended or removed, and no other.",
                 taken=taken,
                 fleet=fleet,
             )

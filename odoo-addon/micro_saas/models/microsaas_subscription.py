@@ -422,7 +422,7 @@ class MicrosaasSubscription(ByHand, models.Model):
         ).sorted("id")[:1]
 
     def _pay_url(self):
-        """Return where the customer pays; empty if there is nothing to pay, or nothing she is asked for.
+        """Return where the customer pays; empty if there is nothing to pay, or nothing they are asked for.
 
         Without a posted invoice it is a page that says what a renewal costs; the invoice is made and posted there, when
         the customer wants it: a lapse alone makes nobody owe anything.
@@ -579,7 +579,7 @@ class MicrosaasSubscription(ByHand, models.Model):
         return self.company_id._microsaas_today() + timedelta(days=days)
 
     def _data_kept_until(self):
-        """Return the day until which the data of a suspended or removed instance are kept, one that goes down today too."""
+        """Return the day until which the data of a suspended or removed instance are kept, one that is suspended today too."""
         days = self.product_id.product_tmpl_id._microsaas_terms(self.company_id)["retention"]
         since = self.hidden_at or self.suspended_at or fields.Datetime.now()
         zone = self.with_context(tz=self.company_id._microsaas_tz())

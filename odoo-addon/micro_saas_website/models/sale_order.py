@@ -134,7 +134,7 @@ class SaleOrder(ByHand, models.Model):
         }
 
     def _microsaas_customer_sentence(self):
-        """Return the same for the customer, who reads what she may do, not what the office does."""
+        """Return the same for the customer, who reads what they may do, not what the office does."""
         _ = self.env._
         after_payment = _("Your Odoo is created once your payment has arrived.")
         being_prepared = _("Your Odoo is being prepared. It takes a few seconds.")
