@@ -172,9 +172,27 @@ class MicrosaasSidecarApi(models.AbstractModel):
     def microsaas_desired(self, instance_ids):
         """Return what is wanted of instances, and what was last reported of them; ids that are gone are left out.
 
-        :return: list of dicts, see `odoo.docker.instance._desired`. `sold_as` is False or dict of `line_id`, `unit` and
-            `made_at` (of the line, which no other line of that number shares); `subscription` is False or as
-            `microsaas.subscription._desired` has it
+        :return: list of dicts of
+
+            - `id`, `identity` (a UUID), `may_adopt` (its data have no mark yet), `name`, `active`, `revision` (counts what
+              people changed), `sold_as` (False, or `line_id`, `unit` and the line's `made_at`, which no other line of that
+              number shares)
+            - wanted: `desired_state`, `restart_count`, `http_port` and `longpolling_port` (0: none yet), `template_code`,
+              `memory_mb` and `cpus` (0: what the template gives), `modules`, `repositories` (as in `microsaas_plans`),
+              `without_archive` (its data may go without one)
+            - reported: `state`, `reason`, `instance_url`, `was_ready` (it has answered once)
+            - people: `customer` (`name`, `company_name`, `email`, `lang`, `country_code` of who administers it and of their
+              company), `partner_id` (the company, 0 for none)
+            - time and money: `requested_at`, `now`, `company_tz`, `in_payment_is_paid`, `subscription` (False for none)
+
+            A `subscription` is a dict of `id`, `state`, `fecha_inicio`, `fecha_fin` (the last paid day), `reason`, `told`
+            (what was said, "kind period" each), the moments `suspended_at`, `final_notice_at`, `archived_at`,
+            `data_removed_at`, `hidden_at`; `terms`: the days `notice`, `grace`, `retention`, `final_notice`, the hours
+            `reconsider`, `refund`, `free` ("" where it costs something); and `periods`, the first sale, its corrections and
+            the renewals: dicts of `line_id`, `is_first`, `months`, `money` (False, or `move_type`, `state`, `payment_state`,
+            `reversed_ratio`), `sold` (False, or `unit`, `quantity` and the `removed` units), `replaces` (the line that it
+            corrects, 0 for none), `paid_at`, `missing_since`, `counted` (False, or `before`, `after`, `days`, `taken`,
+            `taken_back_on`)
         """
         return self._for_sidecar("odoo.docker.instance").browse(instance_ids)._desired_rows()
 
@@ -185,8 +203,13 @@ class MicrosaasSidecarApi(models.AbstractModel):
         :param reports: list of dicts with `id`, `revision` and any of `state`, `reason`, `message`, `detail`,
             `http_port`, `longpolling_port`, `instance_url`, `active`, `log` (list of lines, oldest first),
             `next_review` (UTC text or False), `seconds_to_ready`, `commits` ([{"id", "commit"}]),
-            `subscription` (see `microsaas.subscription._apply_change`), `adopted` (its data are marked now).
-            Only given keys are written. A `revision` that is not the present one means that the sidecar has not seen
+            `subscription` (a change), `adopted` (its data are marked now). Only given keys are written.
+
+            A change has any of `state`, `fecha_inicio`, `fecha_fin`, `reason`, `archive`, the moments, `periods` (`line_id`,
+            `is_first`, `before`, `after`, `days`, `taken`, `taken_back_on`, `missing_since`) and `notices` (`kind`,
+            `period`), of which each is given once.
+
+            A `revision` that is not the present one means that the sidecar has not seen
             what somebody wants since: the instance is due at once.
         :return: True
         :raise ValidationError: a port belongs to another instance; choose another one

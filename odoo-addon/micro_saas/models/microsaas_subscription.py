@@ -611,7 +611,7 @@ class MicrosaasSubscription(ByHand, models.Model):
     # -- what the sidecar reads --------------------------------------------------------------------
 
     def _desired(self):
-        """Return the subscription as the sidecar reads it; False where there is none."""
+        """Return the subscription as `microsaas_desired` gives it; False where there is none."""
         if not self:
             return False
         plan = self.product_id.product_tmpl_id
@@ -682,12 +682,7 @@ class MicrosaasSubscription(ByHand, models.Model):
     # -- what the sidecar has decided --------------------------------------------------------------
 
     def _apply_change(self, change):
-        """Write what the sidecar decided: all of it or nothing.
-
-        :param change: dict with any of `state`, `fecha_inicio`, `fecha_fin`, `reason`, `archive`, the moments,
-            `periods` ([{"line_id", "is_first", "before", "after", "days", "taken", "taken_back_on",
-            "missing_since"}]) and `notices` ([{"kind", "period"}])
-        """
+        """Write what the sidecar decided; see `microsaas_report`."""
         for sentence in self._sentences_of(change):
             self._message_log(body=sentence, author_id=self.env.user.partner_id.id)
         write_changed(self, {name: change[name] for name in REPORTED & change.keys()})

@@ -707,6 +707,7 @@ class OdooDockerInstance(ByHand, models.Model):
         return [finite(instance._desired()) for instance in self.exists()]
 
     def _desired(self):
+        """Return the instance as `microsaas_desired` gives it."""
         plan = self.plan_id
         return {
             "id": self.id,
