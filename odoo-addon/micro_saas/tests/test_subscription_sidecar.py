@@ -302,7 +302,7 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         broken, self.instance = self.subscription, self._instance()
         self._change(state="active", fecha_fin=end)
         broken.sudo().write({"state": "active", "fecha_fin": end, "partner_id": False})
-        with self.assertLogs("odoo.addons.micro_saas.models.microsaas_subscription_invoice", "WARNING"):
+        with self.assertLogs("odoo.addons.micro_saas.models.microsaas_subscription", "WARNING"):
             for _day in range(2):
                 broken.sudo()._cron_issue_renewals()
         self.assertEqual(len(broken.sudo().activity_ids), 1)
