@@ -28,13 +28,10 @@ import {
 import { invoice } from './invoice-rows.ts';
 import { id } from './odoo-values.ts';
 import type { OdooClient } from './rpc/odoo-client.ts';
-import { descents } from './subscription-rows.ts';
+import { recentSuspensions } from './subscription-rows.ts';
 
-const INSTANCE = 'odoo.docker.instance';
-const INVOICE = 'account.move';
-const PLAN = 'product.template';
-const TEMPLATE = 'docker.compose.template';
-const SUBSCRIPTION = 'microsaas.subscription';
+/** The addon's model with everything that is called here: `odoo-addon/micro_saas/models/microsaas_sidecar_api.py`. */
+const API = 'microsaas.sidecar.api';
 
 /** The manager Odoo with the addon `micro_saas`: what a method writes is one call, so one transaction there. */
 export class OdooManager implements Manager {
@@ -44,20 +41,20 @@ export class OdooManager implements Manager {
   constructor(odoo: OdooClient) {
     this.#odoo = odoo;
     this.#desired = new BatchLoader((ids) =>
-      odoo.call(INSTANCE, 'microsaas_desired', { instance_ids: ids }, desiredInstances),
+      odoo.call(API, 'microsaas_desired', { instance_ids: ids }, desiredInstances),
     );
   }
 
   handshake(installId: string): Promise<ManagerFacts> {
-    return this.#odoo.call(INSTANCE, 'microsaas_hello', { install_id: installId }, facts);
+    return this.#odoo.call(API, 'microsaas_hello', { install_id: installId }, facts);
   }
 
   due(limit: number): Promise<number[]> {
-    return this.#odoo.call(INSTANCE, 'microsaas_due', { limit }, ids);
+    return this.#odoo.call(API, 'microsaas_due', { limit }, ids);
   }
 
   unclaimed(limit: number): Promise<number[]> {
-    return this.#odoo.call(INVOICE, 'microsaas_unclaimed', { limit }, ids);
+    return this.#odoo.call(API, 'microsaas_unclaimed', { limit }, ids);
   }
 
   async desired(instanceIds: readonly number[]): Promise<DesiredInstance[]> {
@@ -65,53 +62,53 @@ export class OdooManager implements Manager {
   }
 
   invoice(id: number): Promise<Invoice | null> {
-    return this.#odoo.call(INVOICE, 'microsaas_invoice', { invoice_id: id }, invoice);
+    return this.#odoo.call(API, 'microsaas_invoice', { invoice_id: id }, invoice);
   }
 
   async claim(units: readonly PlanUnit[], above: number): Promise<number[]> {
     if (units.length === 0) return [];
     const rows = units.map(({ lineId, unit }) => ({ line_id: lineId, unit }));
     const args = { units: rows, above };
-    const claimed = await this.#odoo.call(INSTANCE, 'microsaas_claim', args, ids);
+    const claimed = await this.#odoo.call(API, 'microsaas_claim', args, ids);
     if (claimed.length === units.length) return claimed;
     throw new ManagerError(
       'server',
-      `${INSTANCE}.microsaas_claim answered ${claimed.length} ids for ${units.length} units`,
+      `${API}.microsaas_claim answered ${claimed.length} ids for ${units.length} units`,
     );
   }
 
   checkpoint(): Promise<number> {
-    return this.#odoo.call(INSTANCE, 'microsaas_checkpoint', {}, id);
+    return this.#odoo.call(API, 'microsaas_checkpoint', {}, id);
   }
 
   async distrust(kind: Distrust, above: number, found: readonly string[]): Promise<void> {
-    await this.#odoo.call(INSTANCE, 'microsaas_distrust', { kind, above, found }, done);
+    await this.#odoo.call(API, 'microsaas_distrust', { kind, above, found }, done);
   }
 
   /** Makes records again of instances that Odoo has lost. @returns the ids of those that have one now */
   adopt(
     found: ReadonlyArray<MarkedInstance & { readonly running: boolean; readonly hasData: boolean }>,
   ): Promise<number[]> {
-    return this.#odoo.call(INSTANCE, 'microsaas_adopt', { found: found.map(markedRow) }, ids);
+    return this.#odoo.call(API, 'microsaas_adopt', { found: found.map(markedRow) }, ids);
   }
 
   async hold(invoiceId: number, reason: string, message: string): Promise<void> {
     const args = { invoice_id: invoiceId, reason, message };
-    await this.#odoo.call(INVOICE, 'microsaas_hold_invoice', args, done);
+    await this.#odoo.call(API, 'microsaas_hold_invoice', args, done);
   }
 
   async report(reports: readonly Report[]): Promise<void> {
     if (reports.length === 0) return;
     const args = { reports: reports.map(reportRow) };
-    await this.#odoo.call(INSTANCE, 'microsaas_report', args, done);
+    await this.#odoo.call(API, 'microsaas_report', args, done);
   }
 
   suggestPorts(exclude: readonly number[]): Promise<PortPair | null> {
-    return this.#odoo.call(INSTANCE, 'microsaas_suggest_ports', { exclude }, suggestedPorts);
+    return this.#odoo.call(API, 'microsaas_suggest_ports', { exclude }, suggestedPorts);
   }
 
   states(): Promise<Map<number, InstanceState>> {
-    return this.#odoo.call(INSTANCE, 'microsaas_states', {}, instanceStates);
+    return this.#odoo.call(API, 'microsaas_states', {}, instanceStates);
   }
 
   async assignPorts({ id, revision }: DesiredInstance, ports: PortPair): Promise<boolean> {
@@ -126,12 +123,12 @@ export class OdooManager implements Manager {
   }
 
   plans(planIds: readonly number[]): Promise<Plan[]> {
-    return this.#odoo.call(PLAN, 'microsaas_plans', { plan_ids: planIds }, plans);
+    return this.#odoo.call(API, 'microsaas_plans', { plan_ids: planIds }, plans);
   }
 
   async reportPlan(planId: number, { isReady, ...report }: PlanReport): Promise<void> {
     const args = { plan_id: planId, is_ready: isReady, ...report };
-    await this.#odoo.call(PLAN, 'microsaas_report_plan', args, done);
+    await this.#odoo.call(API, 'microsaas_report_plan', args, done);
   }
 
   async syncTemplates(templates: readonly TemplateSummary[]): Promise<void> {
@@ -140,22 +137,22 @@ export class OdooManager implements Manager {
       name,
       odoo_version: odooVersion,
     }));
-    await this.#odoo.call(TEMPLATE, 'microsaas_sync', { templates: rows }, done);
+    await this.#odoo.call(API, 'microsaas_sync', { templates: rows }, done);
   }
 
   /** Says that an instance gets its data from an archive: it is a draft from the `begin` and stopped at the `end`. */
   async restore(id: number, templateCode: string, stage: 'begin' | 'end'): Promise<void> {
     const args = { instance_id: id, template_code: templateCode, stage };
-    await this.#odoo.call(INSTANCE, 'microsaas_restore', args, done);
+    await this.#odoo.call(API, 'microsaas_restore', args, done);
   }
 
   recentSuspensions(instanceId: number): Promise<RecentSuspensions> {
     const args = { instance_id: instanceId };
-    return this.#odoo.call(SUBSCRIPTION, 'microsaas_descents', args, descents);
+    return this.#odoo.call(API, 'microsaas_recent_suspensions', args, recentSuspensions);
   }
 
   async requestApproval(instanceId: number, { fleet, taken }: RecentSuspensions): Promise<void> {
     const args = { instance_id: instanceId, taken, fleet };
-    await this.#odoo.call(SUBSCRIPTION, 'microsaas_ask_to_go_on', args, done);
+    await this.#odoo.call(API, 'microsaas_request_approval', args, done);
   }
 }

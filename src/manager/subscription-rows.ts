@@ -117,7 +117,7 @@ export const subscription = z
     }),
   );
 
-export const descents = z
+export const recentSuspensions = z
   .object({ taken: count, fleet: count, is_approved: z.boolean() })
   .transform(({ is_approved: isApproved, ...row }): RecentSuspensions => ({ ...row, isApproved }));
 

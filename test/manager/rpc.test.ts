@@ -12,6 +12,7 @@ import {
 import { startTestStack } from '../support/test-stack.ts';
 import { errorOf, RPCS } from '../unit/manager/every-rpc.ts';
 
+const API = 'microsaas.sidecar.api';
 const INSTANCE = 'odoo.docker.instance';
 const DATABASE = 'rpc_test';
 const TEMPLATE = { code: 'odoo', name: 'Odoo', odooVersion: '19.0' };
@@ -131,16 +132,16 @@ describe('the three RPC protocols with the real Odoo 19', function () {
             ids === undefined ? {} : { ids },
           ),
         );
-      const due = (change: object) => call(INSTANCE, 'microsaas_due', { limit: 1 }, change);
+      const due = (change: object) => call(API, 'microsaas_due', { limit: 1 }, change);
       const cases: ReadonlyArray<
         readonly [string, ManagerErrorKind, () => ReturnType<typeof call>]
       > = [
         ['a wrong key', 'auth', () => due({ apiKey: 'x'.repeat(40) })],
         ['a wrong database', 'missing', () => due({ database: 'no_such_database' })],
         ['an unknown model', 'missing', () => call('no.such.model', 'read', {})],
-        ['an unknown method', 'missing', () => call(INSTANCE, 'no_such_method', {})],
-        ['a missing argument', 'validation', () => call(INSTANCE, 'microsaas_due', {})],
-        ['an unknown argument', 'validation', () => call(INSTANCE, 'microsaas_due', { x: 1 })],
+        ['an unknown method', 'missing', () => call(API, 'no_such_method', {})],
+        ['a missing argument', 'validation', () => call(API, 'microsaas_due', {})],
+        ['an unknown argument', 'validation', () => call(API, 'microsaas_due', { x: 1 })],
         ['a private method', 'access', () => call(INSTANCE, '_desired', {}, {}, [1])],
         [
           'what the bot may not do',

@@ -12,7 +12,7 @@ _logger = logging.getLogger(__name__)
 
 
 class InstancePortal(CustomerPortal):
-    """The customer's own page: her instances, what goes on with them, what she may do about it."""
+    """The customer's own page: their instances, what goes on with them, what they may do about it."""
 
     def _prepare_home_portal_values(self, counters):
         values = super()._prepare_home_portal_values(counters)
@@ -22,7 +22,7 @@ class InstancePortal(CustomerPortal):
 
     @route("/my/instances", type="http", auth="user", website=True)
     def my_instances(self):
-        """The list of her instances."""
+        """The list of their instances."""
         layout = {**self._prepare_portal_layout_values(), "page_name": "instances"}
         return request.render("micro_saas.portal_my_instances", {**layout, **self._list_values()})
 
@@ -70,7 +70,7 @@ class InstancePortal(CustomerPortal):
         type="http", auth="user", website=True, methods=["POST"],
     )
     def my_instance_renew(self, instance_id):
-        """Go to the renewal invoice, where she pays."""
+        """Go to the renewal invoice, where they pay."""
         instance = self._my_instance(instance_id)
         try:
             if instance:
@@ -164,12 +164,12 @@ class InstancePortal(CustomerPortal):
         return response
 
     def _my_instance(self, instance_id):
-        """Return one of the user's instances, with sudo; empty, and logged, if it is not hers."""
+        """Return one of the user's instances, with sudo; empty, and logged, if it is not theirs."""
         instance = self._my_instances().filtered(lambda one: one.id == instance_id)
         if not instance:
             user = request.env.user
             _logger.warning(
-                "User %s (%s) asked for instance %s, which is not hers.", user.login, user.id, instance_id
+                "User %s (%s) asked for instance %s, which is not theirs.", user.login, user.id, instance_id
             )
         return instance.sudo()
 

@@ -4,12 +4,24 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL, float_compare
 
+from .account_move_line import OPEN_UNITS, SELLABLE_LINES, WHOLE_UNITS
+from .alerts import close_activities, person_for, raise_activity
+from .by_hand import ByHand
 from .nudge import nudge
-from .sidecar import in_payment_is_paid
+from .settings import in_payment_is_paid
+from .values import finite
+
+HOLD_ACTIVITY = "micro_saas.mail_activity_type_hold"
+# Odoo's payment states of an invoice that the customer still has to pay.
+OWED = ("not_paid", "partial", "blocked")
 
 
-class AccountMove(models.Model):
+class AccountMove(ByHand, models.Model):
+    """What may become instances and why not; what became of its money; what the sidecar reads of it."""
+
     _inherit = "account.move"
+
+    # -- fields ------------------------------------------------------------------------------------
 
     instancia_ids = fields.One2many("odoo.docker.instance", "factura_id", "Instances")
     instancia_count = fields.Integer(
@@ -35,6 +47,8 @@ class AccountMove(models.Model):
         compute="_compute_microsaas_progress",
         compute_sudo=True,
     )
+
+    # -- computed fields ---------------------------------------------------------------------------
 
     @api.depends("instancia_ids.active")
     def _compute_instancia_count(self):
@@ -80,7 +94,44 @@ class AccountMove(models.Model):
         self._microsaas_touch({move_id for move_id in ids if isinstance(move_id, int)})
         return result
 
-    # -- buttons -------------------------------------------------------------------------------
+    # -- posting -----------------------------------------------------------------------------------
+
+    def _post(self, soft=True):
+        self._microsaas_write_service_days()
+        posted = super()._post(soft)
+        posted._microsaas_look_for_unlinked_credits()
+        return posted
+
+    def _microsaas_write_service_days(self):
+        """A renewal pays for whole terms, and names the days that it pays for once it is posted."""
+        for line in self.invoice_line_ids.filtered("suscripcion_id"):
+            if line.move_id.move_type == "out_invoice":
+                line._microsaas_check_terms()
+                line._microsaas_write_period()
+
+    def _microsaas_look_for_unlinked_credits(self):
+        """A credit note of a plan that names no invoice leaves the instance as it is: a person has to look."""
+        for credit in self.filtered(lambda move: move.move_type == "out_refund" and not move.reversed_entry_id):
+            plans = credit._microsaas_plans()
+            instances = self.env["odoo.docker.instance"].sudo().search(
+                [
+                    ("partner_id", "child_of", credit.commercial_partner_id.ids),
+                    ("plan_id", "in", plans.ids),
+                ]
+            ) if plans else ()
+            if instances:
+                credit._microsaas_ask_about_unlinked(instances)
+
+    def _microsaas_ask_about_unlinked(self, instances):
+        note = self.env._(
+            "This credit note names no invoice, so it takes no paid time away from %(instances)s. If it should, credit"
+            " the invoice itself: open it and press Credit Note.",
+            instances=", ".join(instances.mapped("name")),
+        )
+        person = self.invoice_user_id or self.env.ref("base.user_admin")
+        self.activity_schedule("micro_saas.mail_activity_type_hold", note=note, user_id=person.id)
+
+    # -- actions -----------------------------------------------------------------------------------
 
     def action_crear_instancia(self):
         """Open the form of a new instance, filled from this invoice.
@@ -187,7 +238,7 @@ class AccountMove(models.Model):
     def _microsaas_subscriptions(self):
         return self.instancia_ids.subscription_ids | self.line_ids.suscripcion_id
 
-    # -- rules ---------------------------------------------------------------------------------
+    # -- what may become an instance ---------------------------------------------------------------
 
     def _check_can_provision(self):
         """Refuse what must not become an instance.
@@ -214,20 +265,13 @@ class AccountMove(models.Model):
             return _("%s is cancelled.", name)
         if self._microsaas_is_fully_reversed():
             return _("%s was refunded or credited.", name)
-        payment_state = self._microsaas_payment_state()
-        if payment_state == "partial":
+        if self._microsaas_is_paid():
+            return None
+        if self.payment_state == "partial":
             return _("%s is paid only in part. Register the rest of the payment first.", name)
-        if payment_state == "in_payment" and not in_payment_is_paid(self.env):
+        if self.payment_state == "in_payment":
             return _("The bank has not confirmed the payment of %s yet.", name)
-        if payment_state not in ("paid", "in_payment"):
-            return _("%s is not paid. Register its payment first.", name)
-        return None
-
-    def _microsaas_paid_states(self):
-        return ("paid", "in_payment") if in_payment_is_paid(self.env) else ("paid",)
-
-    def _microsaas_is_fully_reversed(self):
-        return float_compare(self._microsaas_reversed_ratio(), 1.0, precision_digits=6) >= 0
+        return _("%s is not paid. Register its payment first.", name)
 
     def _microsaas_free_units(self):
         """Return `[(line, unit)]` of the plan units sold here that have no instance, in order."""
@@ -257,6 +301,58 @@ class AccountMove(models.Model):
             )
         return next(iter(self._microsaas_free_units()), (self.env["account.move.line"], 0))
 
+    # -- whether it is paid, when, and whether the money has stayed --------------------------------
+
+    def _microsaas_is_paid(self):
+        """Tell whether this invoice is paid: posted, and its money here, as the settings say what that means."""
+        return self.state == "posted" and self._microsaas_payment_state() in self._microsaas_paid_states()
+
+    def _microsaas_is_owed(self):
+        """Tell whether the customer still has to pay this invoice."""
+        return self.state == "posted" and self.payment_state in OWED
+
+    def _microsaas_is_open(self):
+        """Tell whether the payment of this invoice is still to come: it is a draft, owed, or its money is on its way."""
+        is_on_its_way = self.payment_state == "in_payment" and not self._microsaas_is_paid()
+        return self.state == "draft" or self._microsaas_is_owed() or (self.state == "posted" and is_on_its_way)
+
+    @api.model
+    def _microsaas_paid_states(self):
+        return ("paid", "in_payment") if in_payment_is_paid(self.env) else ("paid",)
+
+    @api.model
+    def _microsaas_paid_sql(self):
+        """Return as a condition on `move`, a posted row of this table, what `_microsaas_is_paid` tells of an invoice.
+
+        But for what was reversed in full, which is not looked at here.
+        """
+        return SQL(
+            """(move.payment_state IN %s
+                       -- Settled by a credit, and not by its own: see _microsaas_payment_state.
+                       OR (move.payment_state = 'reversed'
+                           AND EXISTS (SELECT 1
+                                         FROM account_move_line mine
+                                         JOIN account_partial_reconcile partial ON partial.debit_move_id = mine.id
+                                         JOIN account_move_line theirs ON theirs.id = partial.credit_move_id
+                                         JOIN account_move credit ON credit.id = theirs.move_id
+                                        WHERE mine.move_id = move.id
+                                          AND credit.move_type = 'out_refund'
+                                          AND credit.reversed_entry_id IS DISTINCT FROM move.id)))""",
+            self._microsaas_paid_states(),
+        )
+
+    def _microsaas_is_fully_reversed(self):
+        return float_compare(self._microsaas_reversed_ratio(), 1.0, precision_digits=6) >= 0
+
+    def _microsaas_payment_state(self):
+        """Return Odoo's payment state, but for what another invoice's credit has settled: that is paid.
+
+        Odoo says `reversed` whenever credit notes alone have settled an invoice, whichever invoice they credit.
+        """
+        if self.payment_state == "reversed" and not self._microsaas_is_fully_reversed():
+            return "paid"
+        return self.payment_state or "not_paid"
+
     def _microsaas_paid_at(self):
         """Return when the payment was reconciled, in seconds since 1970; for a free invoice, its posting."""
         self.env["account.partial.reconcile"].flush_model()
@@ -279,3 +375,302 @@ class AccountMove(models.Model):
         """Return which day a moment, in UTC, is in the company's time zone."""
         tz = self.company_id._microsaas_tz()
         return fields.Datetime.context_timestamp(self.with_context(tz=tz), moment.replace(tzinfo=None)).date()
+
+    def _microsaas_money(self):
+        """Return what decides whether this invoice is paid, as the sidecar reads it; False for no invoice."""
+        return bool(self) and {
+            "move_type": self.move_type,
+            "state": self.state,
+            "payment_state": self._microsaas_payment_state(),
+            "reversed_ratio": self._microsaas_reversed_ratio(),
+        }
+
+    def _microsaas_reversed_ratio(self):
+        """Return how much of this invoice was credited or sent back, from 0.0 to 1.0."""
+        credits = self.reversal_move_ids.filtered(lambda move: move.state == "posted")
+        if not self.microsaas_approved:
+            credits |= self._microsaas_unlinked_credits()
+        if self.payment_state == "reversed" and self._microsaas_settling_credits() <= credits:
+            return 1.0  # whatever the rates of two currencies make of it
+        # A credit note and the money sent back for it are one thing, so the larger of the two counts.
+        gone = max(
+            sum(self._microsaas_in_its_currency(credit.amount_total, credit) for credit in credits),
+            self._microsaas_sent_back(),
+        )
+        if not self.amount_total:
+            return 0.0
+        is_all = self.currency_id.compare_amounts(gone, self.amount_total) >= 0
+        return 1.0 if is_all else gone / self.amount_total
+
+    def _microsaas_in_its_currency(self, amount, other):
+        """Return an amount of another document in this invoice's currency, at that document's date."""
+        day = other.date if other._name == self._name else other.create_date.date()
+        return other.currency_id._convert(amount, self.currency_id, self.company_id, day)
+
+    def _microsaas_unlinked_credits(self):
+        """Return the credit notes of the same plan that settle this invoice and do not say which invoice they credit.
+
+        They may take this very sale back, or pay it with an older credit: only a person knows.
+        """
+        return self._microsaas_settling_credits().filtered(
+            lambda move: not move.reversed_entry_id and move._microsaas_plans() & self._microsaas_plans()
+        )
+
+    def _microsaas_settling_credits(self):
+        if self.payment_state != "reversed":
+            return self.browse()
+        return self._get_reconciled_amls().move_id.filtered(lambda move: move.move_type == "out_refund")
+
+    def _microsaas_plans(self):
+        return self.invoice_line_ids.product_id.product_tmpl_id.filtered("es_plan_microsaas")
+
+    def _microsaas_sent_back(self):
+        """Return what payment providers have refunded: that leaves the invoice paid, without a credit note."""
+        if "transaction_ids" not in self._fields:  # account_payment is not installed
+            return 0.0
+        gone = 0.0
+        for paid in self.sudo().transaction_ids:
+            refunds = paid.child_transaction_ids.filtered(
+                lambda transaction: transaction.operation == "refund" and transaction.state == "done"
+            )
+            share = self._microsaas_share_of(paid) if refunds else 0.0
+            gone -= sum(share * self._microsaas_in_its_currency(refund.amount, refund) for refund in refunds)
+        return gone
+
+    def _microsaas_share_of(self, transaction):
+        """Return which part of a payment transaction has paid this invoice, from 0.0 to 1.0."""
+        moves = transaction.invoice_ids
+        paid = {move: move._microsaas_paid_by(transaction.payment_id) for move in moves}
+        if not any(paid.values()):  # not reconciled any more, or not yet
+            paid = {move: move.amount_total for move in moves}
+        total = sum(paid.values())
+        return paid.get(self, 0.0) / total if total else 0.0
+
+    def _microsaas_paid_by(self, payment):
+        """Return how much of this invoice a payment has paid, in the company's currency."""
+        partials = payment.move_id.line_ids.matched_debit_ids
+        return sum(partials.filtered(lambda one: one.debit_move_id.move_id == self).mapped("amount"))
+
+    # -- telling the sidecar -----------------------------------------------------------------------
+
+    def _microsaas_touch(self, move_ids):
+        """Note that something has happened to the money of invoices.
+
+        Their instances become due in this very transaction, so that no payment is ever missed; the nudge after it
+        is only for speed. May be called inside a flush.
+        """
+        nudge(self.env, self._name, move_ids)
+        precommit = self.env.cr.precommit
+        if "microsaas.touched" not in precommit.data:
+            precommit.data["microsaas.touched"] = set()
+            precommit.add(self.env["account.move"].sudo()._microsaas_make_due)
+        precommit.data["microsaas.touched"].update(move_ids)
+
+    def _microsaas_make_due(self):
+        move_ids = self.env.cr.precommit.data.pop("microsaas.touched", ())
+        instance_ids = self.browse(move_ids)._microsaas_paid_instance_ids()
+        self.env["odoo.docker.instance"].browse(instance_ids)._make_due()
+
+    def _microsaas_paid_instance_ids(self):
+        """Return the ids of the instances whose subscriptions these invoices pay for, or credit notes take from."""
+        rows = self.env.execute_query(
+            SQL(
+                """WITH RECURSIVE line AS (
+                       SELECT id, suscripcion_id, microsaas_origen_id
+                         FROM account_move_line
+                        WHERE move_id = ANY(%(ids)s)
+                        UNION
+                       SELECT origin.id, origin.suscripcion_id, origin.microsaas_origen_id
+                         FROM account_move_line origin
+                         JOIN line ON line.microsaas_origen_id = origin.id)
+                   SELECT instance.id
+                     FROM line JOIN odoo_docker_instance instance ON instance.linea_factura_id = line.id
+                    UNION
+                   SELECT subscription.instancia_id
+                     FROM line JOIN microsaas_subscription subscription ON subscription.id = line.suscripcion_id
+                    WHERE subscription.instancia_id IS NOT NULL
+                    UNION
+                   SELECT id FROM odoo_docker_instance WHERE factura_id = ANY(%(ids)s)""",
+                ids=[*self.ids, *self.exists().reversed_entry_id.ids],
+            )
+        )
+        return [instance_id for (instance_id,) in rows]
+
+    # -- what the sidecar reads --------------------------------------------------------------------
+
+    @api.model
+    def _microsaas_unclaimed(self, limit):
+        """Return at most `limit` ids of paid invoices with automatic plan units nobody has claimed; oldest first."""
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT move_id FROM (%s) AS unclaimed
+                 GROUP BY move_id
+                 ORDER BY (SELECT max(partial.create_date)
+                             FROM account_move_line line
+                             JOIN account_partial_reconcile partial ON partial.debit_move_id = line.id
+                            WHERE line.move_id = unclaimed.move_id) NULLS FIRST, move_id
+                    LIMIT %s""",
+                self._microsaas_unclaimed_sql(),
+                limit,
+            )
+        )
+        return [move_id for (move_id,) in rows]
+
+    def _microsaas_as_read(self):
+        """Return all that decides about this invoice, `{}` for none; see `microsaas_invoice`."""
+        return finite(self._microsaas_desired()) if self else {}
+
+    def _microsaas_desired(self):
+        return {
+            "id": self.id,
+            "name": self.name or "",
+            "move_type": self.move_type,
+            "state": self.state,
+            "payment_state": self._microsaas_payment_state(),
+            "in_payment_is_paid": in_payment_is_paid(self.env),
+            "invoice_date": fields.Date.to_string(self.invoice_date) or "",
+            "paid_day": fields.Date.to_string(self._microsaas_paid_day()),
+            "partner_id": self.partner_id.id or 0,
+            "approved": self.microsaas_approved,
+            "hold": self.microsaas_hold or "",
+            "reversed_ratio": self._microsaas_reversed_ratio(),
+            "unlinked_credit": self._microsaas_unlinked_credits()[:1].name or "",
+            "lines": self._microsaas_line_dicts(),
+            "instance_ids": self._microsaas_paid_instance_ids(),
+        }
+
+    def _microsaas_line_dicts(self):
+        lines = self.invoice_line_ids.filtered(lambda line: not line.suscripcion_id)
+        claimed = lines._microsaas_claimed()
+        backlog = self._microsaas_backlog(lines.product_id.product_tmpl_id)
+        return [
+            {
+                "id": line.id,
+                "display_type": line.display_type or "product",
+                "quantity": line.quantity,
+                "product_template_id": plan.id or 0,
+                "price_subtotal": line.price_subtotal,
+                "is_plan": plan.es_plan_microsaas,
+                "provision": plan.microsaas_provision or "manual",
+                "desde": fields.Date.to_string(plan.microsaas_desde) or "",
+                "since_plan": line._microsaas_is_since_plan(),
+                "may_renew": line._microsaas_may_renew().mapped("display_name"),
+                "claimed": claimed.get(line.id, []),
+                "backlog": backlog.get(plan.id, 0),
+            }
+            for line in lines
+            for plan in [line.product_id.product_tmpl_id]
+        ]
+
+    def _microsaas_backlog(self, plans):
+        """Return `{plan id: units}` of the unclaimed automatic units of these plans on all invoices.
+
+        Those held for being too many at once count: else holding the first would let the others through.
+        """
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT plan_id, sum(units)::int FROM (%s) AS unclaimed WHERE plan_id = ANY(%s) GROUP BY plan_id",
+                self._microsaas_unclaimed_sql(holds=("", "TooManyClaims")),
+                plans.ids,
+            )
+        )
+        return dict(rows)
+
+    def _microsaas_unclaimed_sql(self, holds=("",)):
+        """Return a query of (move_id, plan_id, units): what is sold, paid and has no instance yet.
+
+        :param holds: the reasons of holds that an invoice may have to be listed
+
+        An invoice credited in full is no work; were it listed, it would crowd out the others for ever.
+        """
+        self.env.flush_all()
+        # The planner takes this for heavy work; compiling it costs 200 times what running it does.
+        self.env.cr.execute("SET LOCAL jit = off")
+        admin = self.env.ref("base.user_admin", raise_if_not_found=False)
+        return SQL(
+            """SELECT line.move_id, plan.id AS plan_id,
+                      greatest(line.whole_units - coalesce(line.microsaas_claimed, 0), 0) AS units
+                 FROM product_template plan
+                 JOIN product_product product ON product.product_tmpl_id = plan.id
+                 JOIN (SELECT *, %(whole_units)s AS whole_units FROM account_move_line
+                        WHERE %(open_units)s AND %(sellable)s) line
+                   ON line.product_id = product.id
+                 JOIN account_move move ON move.id = line.move_id
+                 JOIN res_company company ON company.id = move.company_id
+                 JOIN res_partner owner ON owner.id = company.partner_id
+           CROSS JOIN LATERAL (SELECT coalesce(nullif(company.microsaas_tz, ''), nullif(owner.tz, ''), %(admin_tz)s) AS tz) zone
+                WHERE plan.es_plan_microsaas
+                  AND plan.microsaas_provision = 'automatic'
+                  AND (line.quantity >= 1 OR NOT coalesce(move.microsaas_approved, false))
+                  AND line.quantity < 'Infinity'  -- which NaN is not either
+                  AND move.move_type = 'out_invoice'
+                  AND move.state = 'posted'
+                  AND %(paid)s
+                  AND (move.microsaas_approved
+                       OR move.invoice_date >= plan.microsaas_desde
+                       -- Made since by the company's clock, dated by another: see _microsaas_is_since_plan.
+                       OR (move.create_date AT TIME ZONE 'UTC' AT TIME ZONE zone.tz)::date
+                          BETWEEN plan.microsaas_desde AND move.invoice_date + 1
+                       -- Older, but paid since: a person is asked. What was paid before is history.
+                       OR (move.write_date >= plan.microsaas_desde - 1
+                           AND EXISTS (SELECT 1
+                                         FROM account_move_line paid
+                                         JOIN account_partial_reconcile partial ON partial.debit_move_id = paid.id
+                                        WHERE paid.move_id = move.id
+                                          AND (partial.create_date AT TIME ZONE 'UTC' AT TIME ZONE zone.tz)::date
+                                              >= plan.microsaas_desde)))
+                  AND coalesce(move.microsaas_hold, '') IN %(holds)s
+                  AND (move.amount_total = 0
+                       OR abs(move.amount_total_signed)
+                          > (SELECT coalesce(sum(CASE WHEN credit.currency_id = move.currency_id
+                                                      THEN credit.amount_total
+                                                           * abs(move.amount_total_signed) / move.amount_total
+                                                      ELSE abs(credit.amount_total_signed) END), 0)
+                               FROM account_move credit
+                              WHERE credit.reversed_entry_id = move.id
+                                AND credit.state = 'posted'))""",
+            whole_units=SQL(WHOLE_UNITS),
+            open_units=SQL(OPEN_UNITS),
+            sellable=SQL(SELLABLE_LINES),
+            # As res.company._microsaas_tz.
+            admin_tz=(admin and admin.sudo().tz) or "UTC",
+            paid=self._microsaas_paid_sql(),
+            holds=holds,
+        )
+
+    # -- holds, and what its customer waits for ----------------------------------------------------
+
+    def _microsaas_hold(self, reason, message):
+        """Hold this invoice for a person to decide; see `microsaas_hold_invoice`."""
+        if self and (self.microsaas_hold or "") != reason:
+            self._microsaas_set_hold(reason, message)
+
+    def _microsaas_set_hold(self, reason, message):
+        self.write({"microsaas_hold": reason, "microsaas_hold_message": message})
+        close_activities(self, HOLD_ACTIVITY, self.env._("The hold is over."))
+        for move in self.filtered("microsaas_hold"):
+            person = person_for(self.env, move.invoice_user_id)
+            raise_activity(move, HOLD_ACTIVITY, person, self.env._("Approve this invoice"), message)
+
+    @api.model
+    def _microsaas_is_held_for(self, customer):
+        """Tell whether something that a customer (a commercial partner) has paid for waits for a person, who knows it."""
+        held = self.search(
+            [
+                ("commercial_partner_id", "=", customer.id),
+                ("microsaas_hold", "not in", (False, "")),
+                ("payment_state", "in", self._microsaas_paid_states()),
+            ]
+        )
+        return bool(held.activity_ids.filtered(lambda one: one.activity_type_id == self.env.ref(HOLD_ACTIVITY)))
+
+    @api.model
+    def _microsaas_is_coming_for(self, customer):
+        """Tell whether a customer (a commercial partner) has paid for an instance that is about to be claimed."""
+        query = SQL(
+            """SELECT 1 FROM (%s) work JOIN account_move move ON move.id = work.move_id
+                WHERE move.commercial_partner_id = %s LIMIT 1""",
+            self._microsaas_unclaimed_sql(),
+            customer.id,
+        )
+        return bool(self.env.execute_query(query))

@@ -1,17 +1,28 @@
-import math
 from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
+from odoo.tools.misc import format_date
 from odoo.tools.sql import column_exists, create_column
 
+from .by_hand import COPIED, ByHand
+from .values import whole_units
+
+# In SQL what whole_units() and _microsaas_is_plan() say of a line; whether its product is a plan, its template knows.
+WHOLE_UNITS = "floor(quantity)"
+SALE_LINES = "display_type = 'product' AND suscripcion_id IS NULL"
+SELLABLE_LINES = f"{SALE_LINES} AND price_subtotal >= 0"
 # A line that somebody has to do with: it has whole units without an instance, or sells a part of one, which never gets one.
-OPEN_UNITS = "CASE WHEN quantity < 1 THEN ceil(quantity) ELSE floor(quantity) END > coalesce(microsaas_claimed, 0)"
+OPEN_UNITS = f"CASE WHEN quantity < 1 THEN ceil(quantity) ELSE {WHOLE_UNITS} END > coalesce(microsaas_claimed, 0)"
 
 
-class AccountMoveLine(models.Model):
+class AccountMoveLine(ByHand, models.Model):
+    """A line that sells units of a plan, or terms of a subscription: its units, its names, its days, its money."""
+
     _inherit = "account.move.line"
+
+    # -- fields ------------------------------------------------------------------------------------
 
     suscripcion_id = fields.Many2one(
         "microsaas.subscription",
@@ -30,7 +41,6 @@ class AccountMoveLine(models.Model):
         help="The line that this one credits, or corrects after its invoice was reversed.",
     )
     microsaas_copia_ids = fields.One2many("account.move.line", "microsaas_origen_id", "Credited or corrected by")
-
     microsaas_duplicado_id = fields.Many2one(
         "account.move.line",
         "Copied from",
@@ -40,7 +50,6 @@ class AccountMoveLine(models.Model):
         copy=False,
         help="The line of the invoice that this one was duplicated from.",
     )
-
     microsaas_names = fields.Char(
         "Instance names",
         help="Separated by commas, one for each unit in order. A unit without one is named after the customer.",
@@ -65,18 +74,10 @@ class AccountMoveLine(models.Model):
         recursive=True,
         aggregator=None,
     )
+    microsaas_service_start = fields.Date("Service from", readonly=True, copy=False)
+    microsaas_service_end = fields.Date("Service until", readonly=True, copy=False)
 
-    @api.depends("product_id", "suscripcion_id")
-    def _compute_microsaas_months(self):
-        for line in self:
-            plan = line.product_id if line.product_id.es_plan_microsaas else line.suscripcion_id.product_id
-            line.microsaas_months = plan._microsaas_months()
-
-    @api.depends("microsaas_instance_ids", "microsaas_origen_id.microsaas_claimed")
-    def _compute_microsaas_claimed(self):
-        claimed = self._microsaas_claimed()
-        for line in self:
-            line.microsaas_claimed = len(claimed.get(line._origin.id, ()))
+    # -- columns and index -------------------------------------------------------------------------
 
     def _auto_init(self):
         # On a company's whole history the new columns are empty, which means none; computing them would take minutes.
@@ -92,11 +93,34 @@ class AccountMoveLine(models.Model):
             f"""DROP INDEX IF EXISTS account_move_line_microsaas_unclaimed_index;
                 CREATE INDEX IF NOT EXISTS account_move_line_microsaas_open_units_index
                     ON account_move_line (product_id)
-                 WHERE {OPEN_UNITS} AND display_type = 'product' AND suscripcion_id IS NULL"""
+                 WHERE {OPEN_UNITS} AND {SALE_LINES}"""
         )
+
+    # -- computed fields ---------------------------------------------------------------------------
+
+    @api.depends("product_id", "suscripcion_id")
+    def _compute_microsaas_months(self):
+        for line in self:
+            plan = line.product_id if line.product_id.es_plan_microsaas else line.suscripcion_id.product_id
+            line.microsaas_months = plan._microsaas_months()
+
+    @api.depends("microsaas_instance_ids", "microsaas_origen_id.microsaas_claimed")
+    def _compute_microsaas_claimed(self):
+        claimed = self._microsaas_claimed()
+        for line in self:
+            line.microsaas_claimed = len(claimed.get(line._origin.id, ()))
+
+    # -- write and copy ----------------------------------------------------------------------------
+
+    def write(self, vals):
+        result = super().write(vals)
+        if "suscripcion_id" in vals:
+            self.move_id._microsaas_touch(self.move_id.ids)
+        return result
 
     def copy_data(self, default=None):
         """A duplicated invoice remembers the plan lines it comes from: it may be meant to renew what they sold."""
+        self._microsaas_note_copied()
         result = super().copy_data(default)
         if not self.env.context.get("include_business_fields"):  # what a credit note does, see _microsaas_corrections
             for line, vals in zip(self, result, strict=True):
@@ -104,26 +128,36 @@ class AccountMoveLine(models.Model):
                     vals["microsaas_duplicado_id"] = line.id
         return result
 
-    def _microsaas_may_renew(self):
-        """Return the subscriptions that this line may be meant to renew: of what the line it was copied from has sold.
+    def _copy_data_extend_business_fields(self, values):
+        """A credit note, or what corrects a reversed invoice, remembers the lines it comes from."""
+        super()._copy_data_extend_business_fields(values)
+        values["microsaas_origen_id"] = self.id
+        self._microsaas_note_copied()
 
-        None for another customer, and none that have ended.
-        """
-        source, customer = self.microsaas_duplicado_id, self.move_id.commercial_partner_id
-        subscriptions = self.env["microsaas.subscription"]
-        while source and not subscriptions:
-            subscriptions = source.suscripcion_id | source.microsaas_instance_ids.subscription_ids
-            source = source.microsaas_duplicado_id
-        return subscriptions.filtered(
-            lambda one: one._can_be_renewed()
-            and one.partner_id.commercial_partner_id == customer
-            and one.product_id == self.product_id
-            and one.instancia_id.desired_state != "removed"
+    def _microsaas_note_copied(self):
+        # Odoo copies an invoice in the name of whoever presses the button. What it copies from, only this server
+        # can have noted in this transaction: a client calls one method in one transaction.
+        self.env.cr.precommit.data.setdefault(COPIED, set()).update(self.ids)
+
+    def _written_by_server(self, vals):
+        copied = self.env.cr.precommit.data.get(COPIED, ())
+        return {name for name in ("microsaas_origen_id", "microsaas_duplicado_id") if vals.get(name) in copied}
+
+    # -- what it sells -----------------------------------------------------------------------------
+
+    def _microsaas_is_plan(self):
+        """Tell whether paid units of this line are instances; in SQL, SELLABLE_LINES."""
+        self.ensure_one()
+        return (
+            self.display_type == "product"
+            and self.product_id.es_plan_microsaas
+            and not self.suscripcion_id
+            and self.price_subtotal >= 0
         )
 
-    def _microsaas_ordered_by(self):
-        """Return the person who ordered this line; an order knows, see micro_saas_website."""
-        return self.move_id.partner_id
+    def _microsaas_units(self):
+        """Return how many instances this line sells: whole units only."""
+        return whole_units(self.quantity) if self._microsaas_is_plan() else 0
 
     def _microsaas_is_since_plan(self):
         """Tell whether this line sells a plan: it was invoiced since the product became one.
@@ -137,26 +171,20 @@ class AccountMoveLine(models.Model):
         made = self.move_id._microsaas_day_of(self.move_id.create_date)
         return day >= since or (made >= since and day >= made - timedelta(days=1))
 
-    def _microsaas_is_plan(self):
-        """Tell whether paid units of this line are instances."""
-        self.ensure_one()
-        return (
-            self.display_type == "product"
-            and self.product_id.es_plan_microsaas
-            and not self.suscripcion_id
-            and self.price_subtotal >= 0
-        )
+    def _microsaas_ordered_by(self):
+        """Return the person who ordered this line; an order knows, see micro_saas_website."""
+        return self.move_id.partner_id
 
-    def _microsaas_units(self):
-        """Return how many instances this line sells: whole units only."""
-        if not (self._microsaas_is_plan() and math.isfinite(self.quantity)):
-            return 0
-        return max(math.floor(self.quantity), 0)
+    def _microsaas_made_at(self):
+        """Return when this line was made, which no other line that gets its number shares."""
+        return self.create_date.isoformat(sep=" ", timespec="microseconds")
 
     def _microsaas_name(self, unit):
         """Return the name that was chosen for a unit, counted from 1; empty where none was."""
         names = (self.microsaas_names or "").split(",")
         return names[unit - 1].strip() if 0 < unit <= len(names) else ""
+
+    # -- units that have an instance ---------------------------------------------------------------
 
     def _microsaas_claimed(self):
         """Return `{line id: [units]}` of the units that have an instance, also a removed one."""
@@ -190,3 +218,96 @@ class AccountMoveLine(models.Model):
             self.env.cr.execute(
                 SQL("UPDATE account_move_line SET quantity = quantity WHERE id IN %s", self._ids)
             )
+
+    # -- what became of its money ------------------------------------------------------------------
+
+    def _microsaas_corrections(self):
+        """Return the lines that sell the units of these anew, after their invoice was reversed."""
+        corrections = self.microsaas_copia_ids.filtered(
+            lambda line: line.move_id.move_type == "out_invoice" and not line.suscripcion_id
+        )
+        return corrections | corrections._microsaas_corrections() if corrections else corrections
+
+    def _microsaas_money(self):
+        """Return what decides whether this line is paid, as the sidecar reads it."""
+        return {**self.move_id._microsaas_money(), "reversed_ratio": self._microsaas_reversed_ratio()}
+
+    def _microsaas_reversed_ratio(self):
+        """Return how much of this line was credited or sent back, from 0.0 to 1.0."""
+        of_the_move = self.move_id._microsaas_reversed_ratio()
+        credits = self.microsaas_copia_ids.filtered(
+            lambda line: line.move_id.move_type == "out_refund" and line.parent_state == "posted"
+        )
+        if of_the_move >= 1.0 or not self.price_subtotal:
+            return of_the_move
+        gone = sum(
+            self.move_id._microsaas_in_its_currency(line.price_subtotal, line.move_id) for line in credits
+        )
+        return min(gone / self.price_subtotal, 1.0)
+
+    # -- what it renews ----------------------------------------------------------------------------
+
+    def _microsaas_may_renew(self):
+        """Return the subscriptions that this line may be meant to renew: of what the line it was copied from has sold.
+
+        None for another customer, and none that have ended.
+        """
+        source, customer = self.microsaas_duplicado_id, self.move_id.commercial_partner_id
+        subscriptions = self.env["microsaas.subscription"]
+        while source and not subscriptions:
+            subscriptions = source.suscripcion_id | source.microsaas_instance_ids.subscription_ids
+            source = source.microsaas_duplicado_id
+        return subscriptions.filtered(
+            lambda one: one._can_be_renewed()
+            and one.partner_id.commercial_partner_id == customer
+            and one.product_id == self.product_id
+            and one.instancia_id.desired_state != "removed"
+        )
+
+    def _microsaas_terms(self):
+        """Return how many terms of its plan a renewal line pays for."""
+        return whole_units(self.quantity)
+
+    def _microsaas_check_terms(self):
+        if self.quantity != self._microsaas_terms() or not self.quantity:
+            raise UserError(
+                self.env._(
+                    "“%(line)s” renews subscription %(subscription)s: its quantity is the number of terms, so it must"
+                    " be 1, 2, 3 …, not %(quantity)s. For less, lower the price instead.",
+                    line=(self.name or "").partition("\n")[0],
+                    subscription=self.suscripcion_id.name,
+                    quantity=self.quantity,
+                )
+            )
+
+    def _microsaas_write_period(self):
+        """Write the days of service on renewal lines, also as text, in place of those written before."""
+        for line in self.filtered("suscripcion_id"):
+            before = line._microsaas_period_text()
+            name = (line.name or "").removesuffix(before).rstrip("\n") if before else line.name or ""
+            first, last = line.suscripcion_id.sudo()._next_period(line._microsaas_terms() or 1)
+            vals = {"microsaas_service_start": first, "microsaas_service_end": last}
+            if "deferred_start_date" in line._fields:  # Odoo's own deferred revenue
+                vals |= {"deferred_start_date": first, "deferred_end_date": last}
+            line.sudo().write(vals)  # not by hand: whoever posts the invoice may not choose the days
+            line.name = f"{name}\n{line._microsaas_period_text()}"
+
+    def _microsaas_period_text(self):
+        if not self.microsaas_service_start:
+            return ""
+        lang = self.move_id.partner_id.lang
+        first, last = (
+            format_date(self.env, day, lang_code=lang)
+            for day in (self.microsaas_service_start, self.microsaas_service_end)
+        )
+        return self.with_context(lang=lang).env._("Service from %(first)s to %(last)s", first=first, last=last)
+
+    def _microsaas_drop_renewal(self):
+        """Take a renewal out of its draft, because the subscription has ended; cancel the draft if nothing is left."""
+        move, name = self.move_id, self.suscripcion_id.name
+        body = self.env._("Subscription %s has ended: it is not renewed here any more.", name)
+        if move.invoice_line_ids.filtered(lambda line: line.display_type == "product") - self:
+            self.unlink()
+        else:
+            move.button_cancel()
+        move.message_post(body=body)

@@ -4,10 +4,10 @@
 refused to everybody but the code of this server, which works with sudo. Access rights and record rules come on top.
 """
 
-import math
-
-from odoo import api, models
+from odoo import api
 from odoo.exceptions import AccessError, ValidationError
+
+from .values import is_finite
 
 MANAGER = "micro_saas.group_microsaas_manager"
 
@@ -69,19 +69,11 @@ def by_hand(model, is_creating=False):
     return allowed
 
 
-def _is_finite(value):
-    """Tell whether a value, or the commands of a one2many, hold no number that is not finite."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, dict):
-        return all(_is_finite(part) for part in value.values())
-    return not isinstance(value, (list, tuple)) or all(_is_finite(part) for part in value)
-
-
 class ByHand:
-    """The guard of one model, a plain class put before `models.Model`.
+    """The guard of one model, a plain class put before `models.Model` where the model is defined or extended.
 
-    These classes come last, so they see what the caller gives and not what our own `create` and `write` add to it.
+    No abstract model could do this for Odoo's own models: it would come last of all in their line, and see what others
+    have added. This class comes right after the one that names it, so it sees what the caller gives.
     """
 
     __slots__ = ()  # Odoo puts the classes of a model together anew, and all must have one layout
@@ -90,11 +82,15 @@ class ByHand:
     def create(self, vals_list):
         for vals in vals_list:
             self._check_by_hand(vals, is_creating=True)
-        return super().create(vals_list)
+        return super().create([self._add_server_vals(vals) for vals in vals_list])
 
     def write(self, vals):
         self._check_by_hand(vals)
         return super().write(vals)
+
+    def _add_server_vals(self, vals):
+        """Return the values to create a record with: those given, checked by now, and what this server adds to them."""
+        return vals
 
     def _check_by_hand(self, vals, is_creating=False):
         """Refuse what nobody writes by hand, and numbers that are none.
@@ -104,7 +100,7 @@ class ByHand:
         """
         for name, value in vals.items():
             # Also of Odoo's own fields: one invoiced quantity that is not finite stops the counting of all.
-            if name in self._fields and not _is_finite(value):
+            if name in self._fields and not is_finite(value):
                 raise ValidationError(self.env._("“%s” must be a number.", self._label(name)))
         ours = vals.keys() & our_fields(self)
         if self.env.su or not ours:
@@ -120,65 +116,3 @@ class ByHand:
     def _written_by_server(self, vals):
         """Return the names of those fields in `vals` whose values this server's own code has put there."""
         return set()
-
-
-class OdooDockerInstance(ByHand, models.Model):
-    _inherit = "odoo.docker.instance"
-
-
-class OdooDockerRepository(ByHand, models.Model):
-    _inherit = "odoo.docker.repository"
-
-
-class DockerComposeTemplate(ByHand, models.Model):
-    _inherit = "docker.compose.template"
-
-
-class MicrosaasSubscription(ByHand, models.Model):
-    _inherit = "microsaas.subscription"
-
-
-class MicrosaasRenewal(ByHand, models.Model):
-    _inherit = "microsaas.renewal"
-
-
-class MicrosaasNotice(ByHand, models.Model):
-    _inherit = "microsaas.notice"
-
-
-class MicrosaasBrake(ByHand, models.Model):
-    _inherit = "microsaas.brake"
-
-
-class MicrosaasSidecar(ByHand, models.Model):
-    _inherit = "microsaas.sidecar"
-
-
-class MicrosaasReservedPort(ByHand, models.Model):
-    _inherit = "microsaas.reserved.port"
-
-
-class ProductTemplate(ByHand, models.Model):
-    _inherit = "product.template"
-
-
-class AccountMove(ByHand, models.Model):
-    _inherit = "account.move"
-
-
-class AccountMoveLine(ByHand, models.Model):
-    _inherit = "account.move.line"
-
-    def _copy_data_extend_business_fields(self, values):
-        # Odoo copies an invoice in the name of whoever presses the button. What it copies from, only this server
-        # can have noted in this transaction: a client calls one method in one transaction.
-        super()._copy_data_extend_business_fields(values)
-        self.env.cr.precommit.data.setdefault(COPIED, set()).update(self.ids)
-
-    def copy_data(self, default=None):
-        self.env.cr.precommit.data.setdefault(COPIED, set()).update(self.ids)
-        return super().copy_data(default)
-
-    def _written_by_server(self, vals):
-        copied = self.env.cr.precommit.data.get(COPIED, ())
-        return {name for name in ("microsaas_origen_id", "microsaas_duplicado_id") if vals.get(name) in copied}

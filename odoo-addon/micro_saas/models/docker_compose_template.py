@@ -4,10 +4,11 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.release import version_info
 
-from .sidecar import check_sidecar, write_changed
+from .by_hand import ByHand
+from .values import write_changed
 
 
-class DockerComposeTemplate(models.Model):
+class DockerComposeTemplate(ByHand, models.Model):
     """A folder of files from which the sidecar renders an instance. The sidecar keeps these records in step."""
 
     _name = "docker.compose.template"
@@ -40,23 +41,16 @@ class DockerComposeTemplate(models.Model):
         return self.search([("code", "=", "odoo")], limit=1) or self.search([], limit=1)
 
     @api.model
-    def microsaas_sync(self, templates):
-        """Make the records mirror the sidecar's template folders.
-
-        :param templates: list of `{"code", "name", "odoo_version"}`; an absent code is archived,
-            never deleted, because instances and plans still name it
-        :return: True
-        """
-        check_sidecar(self.env)
-        records = self.sudo().with_context(active_test=False).search([])
+    def _sync(self, templates):
+        """Make the records mirror the sidecar's template folders; see `microsaas_sync`."""
+        records = self.with_context(active_test=False).search([])
         by_code = {record.code: record for record in records}
         for folder in templates:
             record = by_code.pop(folder["code"], None)
             if record is None:
-                self.sudo().create(folder)
+                self.create(folder)
                 continue
             write_changed(record, {**folder, "active": True})
         for record in by_code.values():
             if record.active:
                 record.active = False
-        return True

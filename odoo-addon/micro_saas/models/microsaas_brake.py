@@ -1,31 +1,33 @@
-"""The brake: before many instances go down at once, a person must say that it is right."""
+"""The suspension limit: before many instances are suspended or removed at once, a person must approve it."""
 
 from datetime import timedelta
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError
 
-from .sidecar import check_sidecar
+from .by_hand import ByHand
 
 ACTIVITY = "micro_saas.mail_activity_type_subscription"
 WINDOW = timedelta(hours=1)
-# So many in an hour, and such a share of all, need nobody's word: as in src/instance/brake.ts.
+# So many in an hour, or such a share of all, need no approval: as the sidecar has it.
 MOST = 10
 LARGEST_SHARE = 0.1
 # So long ahead is it asked about many that end on one day.
 AHEAD = timedelta(days=7)
+# All that have data.
+FLEET = [("data_removed_at", "=", False), ("instancia_id.was_ready", "=", True)]
 
 
-class MicrosaasBrake(models.Model):
-    """One time that a person is asked whether many may go down: those listed, and no other."""
+class MicrosaasBrake(ByHand, models.Model):
+    """One request for approval of many suspensions or removals: of the subscriptions listed, and no other."""
 
     _name = "microsaas.brake"
-    _description = "Brake on suspensions and removals"
+    _description = "Approval of many suspensions or removals"
     _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "id desc"
     _rec_name = "create_date"
 
-    taken = fields.Integer("Already down", readonly=True)
+    taken = fields.Integer("Already suspended or removed", readonly=True)
     fleet = fields.Integer("Instances in all", readonly=True)
     planned_on = fields.Date(
         "Last paid day", readonly=True, help="Many end on this day; empty: they were due when it was asked."
@@ -34,36 +36,36 @@ class MicrosaasBrake(models.Model):
         "microsaas.subscription",
         string="Waiting",
         readonly=True,
-        help="Those that go down once this is approved. Who is renewed meanwhile is no longer listed.",
+        help="Those that are suspended or removed once this is approved. Who is renewed meanwhile is no longer listed.",
     )
     waiting = fields.Integer("How many wait", compute="_compute_waiting")
     released_at = fields.Datetime("Approved", readonly=True)
 
     @api.depends("subscription_ids")
     def _compute_waiting(self):
-        for brake in self:
-            brake.waiting = len(brake.subscription_ids)
+        for request in self:
+            request.waiting = len(request.subscription_ids)
 
     def action_release(self):
-        """Let those that are listed go down.
+        """Let those that are listed be suspended or removed.
 
         :return: True
         :raise AccessError: the user is not a MicroSaaS manager
         """
         if not self.env.user.has_group("micro_saas.group_microsaas_manager"):
-            raise AccessError(self.env._("Only a MicroSaaS manager releases the brake."))
-        for brake in self.sudo():
-            brake.released_at = fields.Datetime.now()
-            brake.activity_unlink([ACTIVITY])
-            brake._message_log(body=self.env._("%s instances may go down.", brake.waiting))
-            brake.subscription_ids.instancia_id._quiet()._make_due()
+            raise AccessError(self.env._("Only a MicroSaaS manager approves this."))
+        for request in self.sudo():
+            request.released_at = fields.Datetime.now()
+            request.activity_unlink([ACTIVITY])
+            request._message_log(body=self.env._("%s instances may be suspended or removed.", request.waiting))
+            request.subscription_ids.instancia_id._quiet()._make_due()
         return True
 
     @api.model
     def _forget(self, subscriptions):
-        """Take subscriptions off every list: they went down, or are paid until another day."""
-        brakes = self.search([("subscription_ids", "in", subscriptions.ids)])
-        brakes.write({"subscription_ids": [Command.unlink(subscription_id) for subscription_id in subscriptions.ids]})
+        """Take subscriptions off every list: they are suspended or removed, or paid until another day."""
+        requests = self.search([("subscription_ids", "in", subscriptions.ids)])
+        requests.write({"subscription_ids": [Command.unlink(subscription_id) for subscription_id in subscriptions.ids]})
 
     def _ask(self, note):
         """Ask people, unless they are being asked already."""
@@ -80,10 +82,10 @@ class MicrosaasBrake(models.Model):
         """Ask once about many subscriptions that end on one day, a week before."""
         subscriptions = self.env["microsaas.subscription"].sudo().with_context(active_test=False)
         today = fields.Date.today()
-        fleet = subscriptions.search_count(subscriptions._fleet_domain())
+        fleet = subscriptions.search_count(FLEET)
         ending = subscriptions.search(
             [
-                *subscriptions._fleet_domain(),
+                *FLEET,
                 ("suspended_at", "=", False),
                 ("state", "!=", "removed"),
                 ("fecha_fin", ">=", today),
@@ -97,31 +99,21 @@ class MicrosaasBrake(models.Model):
                 self.create(values)._ask(
                     self.env._(
                         "%(count)s of %(fleet)s subscriptions end on %(day)s. Those that are not renewed by then"
-                        " are suspended when their days of grace are over. If that is right, open the brake and press"
-                        " Go on: nothing is held up then.",
+                        " are suspended when their days of grace are over. If that is right, open the suspension limit"
+                        " and press Approve: nothing is held up then.",
                         count=len(together),
                         fleet=fleet,
                         day=day,
                     )
                 )
 
-
-class MicrosaasSubscription(models.Model):
-    _inherit = "microsaas.subscription"
+    # -- what the sidecar asks -----------------------------------------------------------------
 
     @api.model
-    def _fleet_domain(self):
-        return [("data_removed_at", "=", False), ("instancia_id.was_ready", "=", True)]
-
-    @api.model
-    def microsaas_descents(self, instance_id):
-        """Return how many instances went down by themselves within the last hour, before this one does.
-
-        :return: dict of `taken`, `fleet` (all that have data) and `is_approved` (a person let this one go down)
-        """
-        check_sidecar(self.env)
+    def _recent_suspensions(self, instance_id):
+        """Return what decides whether one more instance may be suspended or removed; see `microsaas_recent_suspensions`."""
         since = fields.Datetime.now() - WINDOW
-        subscriptions = self.sudo().with_context(active_test=False)
+        subscriptions = self.env["microsaas.subscription"].with_context(active_test=False)
         recent = ["|", ("suspended_at", ">=", since), ("data_removed_at", ">=", since)]
         approved = [
             ("released_at", "!=", False),
@@ -129,48 +121,36 @@ class MicrosaasSubscription(models.Model):
         ]
         return {
             "taken": subscriptions.search_count(recent),
-            "fleet": subscriptions.search_count(self._fleet_domain()),
-            "is_approved": bool(
-                self.env["microsaas.brake"].sudo().with_context(active_test=False).search_count(approved)
-            ),
+            "fleet": subscriptions.search_count(FLEET),
+            "is_approved": bool(self.with_context(active_test=False).search_count(approved)),
         }
 
     @api.model
-    def microsaas_ask_to_go_on(self, instance_id, taken, fleet):
-        """Ask people whether this instance, and all others that are due, may go down.
-
-        :return: True
-        """
-        check_sidecar(self.env)
-        everything = self.sudo().with_context(active_test=False)
-        waiting = everything.search([("instancia_id", "=", instance_id)]) | everything._about_to_go_down()
-        brakes = self.env["microsaas.brake"].sudo()
-        brake = brakes.search([("released_at", "=", False), ("planned_on", "=", False)], limit=1)
-        brake = brake or brakes.create({"taken": taken, "fleet": fleet})
-        brake.subscription_ids |= waiting
-        brake._ask(
+    def _request_approval(self, instance_id, taken, fleet):
+        """Ask people about this instance and all others that are due; see `microsaas_request_approval`."""
+        subscriptions = self.env["microsaas.subscription"].with_context(active_test=False)
+        waiting = subscriptions.search([("instancia_id", "=", instance_id)]) | self._due_to_end(subscriptions)
+        request = self.search([("released_at", "=", False), ("planned_on", "=", False)], limit=1)
+        request = request or self.create({"taken": taken, "fleet": fleet})
+        request.subscription_ids |= waiting
+        request._ask(
             self.env._(
-                "%(taken)s of %(fleet)s instances went down within an hour, and more are due. The sidecar waits."
-                " Check the clock and the payments; if it is right, open the brake and press Go on: those that it"
-                " lists go down, and no other.",
+                "%(taken)s of %(fleet)s instances were suspended or removed within an hour, and more are due. The sidecar"
+                " waits. Check the clock and the payments; if it is right, open the suspension limit and press Approve:"
+                " those that it lists are suspended or removed, and no other.",
                 taken=taken,
                 fleet=fleet,
             )
         )
-        return True
 
     @api.model
-    def _about_to_go_down(self):
-        """Return the subscriptions that are due to be suspended, or whose data are due to be removed, roughly.
+    def _due_to_end(self, subscriptions):
+        """Return those that are due to be suspended, or whose data are due to be removed, roughly.
 
         The sidecar decides. This is for people, who shall see at once for how many they are asked.
         """
-        over = self.search(
-            [*self._fleet_domain(), ("suspended_at", "=", False), ("fecha_fin", "<", fields.Date.today())]
+        over = subscriptions.search(
+            [*FLEET, ("suspended_at", "=", False), ("fecha_fin", "<", fields.Date.today())]
         ).filtered(lambda sub: not sub._goes_on_by_itself() and sub.state != "removed")
         due = over.filtered(lambda sub: sub.dias_restantes < -sub._days_of_grace())
-        return due | self.search([*self._fleet_domain(), ("archived_at", "!=", False)])
-
-    def _days_of_grace(self):
-        terms = self.product_id.product_tmpl_id._microsaas_terms(self.company_id)
-        return 0 if self.state == "cancelled" else terms["grace"]
+        return due | subscriptions.search([*FLEET, ("archived_at", "!=", False)])

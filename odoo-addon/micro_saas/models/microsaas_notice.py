@@ -6,6 +6,7 @@ from odoo import api, fields, models
 from odoo.release import version_info
 
 from .alerts import close_activities, person_for, raise_activity
+from .by_hand import ByHand
 
 _logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ PRIVATE = {"welcome"}
 MAIL_ACTIVITY = "micro_saas.mail_activity_type_mail"
 
 
-class MicrosaasNotice(models.Model):
+class MicrosaasNotice(ByHand, models.Model):
     """One thing that was said about a subscription. The constraint makes it once, whatever crashes."""
 
     _name = "microsaas.notice"
@@ -131,18 +132,3 @@ class MicrosaasNotice(models.Model):
         failed = self.sudo().search([("mail_id.state", "=", "exception"), ("has_failed", "=", False)])
         for notice in failed:
             notice._note_failed(notice.mail_id.failure_reason)
-
-
-class MailMail(models.Model):
-    _inherit = "mail.mail"
-
-    def _postprocess_sent_message(self, success_pids, success_emails, failure_reason=False, failure_type=None):
-        # Before: a mail that has left is deleted here.
-        notices = self.env["microsaas.notice"].sudo().search([("mail_id", "in", self.ids)])
-        reason = failure_reason or self[:1].failure_reason
-        result = super()._postprocess_sent_message(success_pids, success_emails, failure_reason, failure_type)
-        if notices and failure_type:
-            notices._note_failed(reason)
-        elif notices:
-            notices._note_sent()
-        return result

@@ -1,11 +1,13 @@
 from odoo import fields, models
 from odoo.release import version_info
 
+from .by_hand import ByHand
+
 UNIQUE = "UNIQUE(subscription_id, linea_factura_id)"
 UNIQUE_MESSAGE = "This invoice line has been counted for this subscription already."
 
 
-class MicrosaasRenewal(models.Model):
+class MicrosaasRenewal(ByHand, models.Model):
     """One paid period: which invoice line moved which subscription from one last day to the next.
 
     The first sale is one too (`es_primera`), perhaps without a line: then nobody was invoiced.

@@ -1,4 +1,4 @@
-"""Ports that were given to customers: an address belongs to one of them for good."""
+"""TCP ports: which are free, and which were given to customers: an address belongs to one of them for good."""
 
 import logging
 from datetime import timedelta
@@ -7,7 +7,8 @@ from odoo import api, fields, models
 from odoo.release import version_info
 from odoo.tools import SQL
 
-from .sidecar import PORT_RANGES, reserved_days
+from .by_hand import ByHand
+from .settings import PORT_RANGES, port_range, reserved_days
 
 _logger = logging.getLogger(__name__)
 
@@ -15,7 +16,7 @@ UNIQUE = "UNIQUE(port)"
 UNIQUE_MESSAGE = "This port belongs to an instance already."
 
 
-class MicrosaasReservedPort(models.Model):
+class MicrosaasReservedPort(ByHand, models.Model):
     """A port that a customer was told: nobody else gets it as long as their data, or their mails, live."""
 
     _name = "microsaas.reserved.port"
@@ -52,6 +53,67 @@ class MicrosaasReservedPort(models.Model):
                     purpose=purpose,
                 )
             )
+
+    # -- giving ports ---------------------------------------------------------------------------
+
+    @api.model
+    def _suggest(self, exclude):
+        """Return the lowest pair of ports that no instance has; see `microsaas_suggest_ports`."""
+        nobody = self.env["odoo.docker.instance"]
+        return {field: self._free(field, nobody, exclude) for field in PORT_RANGES}
+
+    @api.model
+    def _free(self, field, instances, exclude=()):
+        """Return the lowest free TCP port for `field`, 0 if there is none (the sidecar then says so).
+
+        :param instances: whose own ports count as free
+        """
+        first, last = port_range(self.env, field)
+        instances.flush_model(list(PORT_RANGES))
+        taken = self._in_use(instances).union(exclude)
+        free = next((port for port in range(first, last + 1) if port not in taken), 0)
+        return free or self._give_up_oldest(first, last, exclude)
+
+    @api.model
+    def _in_use(self, instances, among=None):
+        """Return the set of ports that others than `instances` hold or once gave their customers, or those of `among` (a list).
+
+        Flushes nothing: a constraint must say who holds a port before the index only says that somebody does.
+        """
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT port FROM odoo_docker_instance,
+                          LATERAL (VALUES (http_port), (longpolling_port)) AS ports (port)
+                    WHERE port > 0 AND id != ALL(%s) AND %s""",
+                instances._origin.ids,
+                SQL("port = ANY(%s)", among) if among is not None else SQL("TRUE"),
+            )
+        )
+        return {port for (port,) in rows} | self._of_others(instances._origin.ids, among)
+
+    # -- keeping them for good ------------------------------------------------------------------
+
+    @api.model
+    def _reserve(self, instances):
+        """Keep for good what customers know as their address."""
+        for instance in instances:
+            ports = {purpose: instance[purpose] for purpose in PORT_RANGES if instance[purpose]}
+            if not ports or self._last_of(instance) == ports:
+                continue
+            self.search([("instance_id", "=", instance.id)]).is_current = False
+            for purpose, port in ports.items():
+                vals = {"instance_id": instance.id, "purpose": purpose, "is_current": True}
+                known = self.search([("port", "=", port)])
+                if known:
+                    known.write(vals)
+                else:
+                    self.create({"port": port, **vals})
+
+    @api.model
+    def _last_of(self, instance):
+        """Return the ports that an instance's customer was told last, by field; it need not have them now."""
+        last = [("instance_id", "=", instance.id), ("is_current", "=", True)]
+        return {it.purpose: it.port for it in self.search(last)}
 
     @api.model
     def _of_others(self, instance_ids, among=None):

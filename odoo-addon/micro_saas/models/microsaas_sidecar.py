@@ -6,6 +6,8 @@ from odoo import api, fields, models
 from odoo.tools import SQL, format_datetime
 
 from .alerts import close_activities, person_for, raise_activity
+from .by_hand import ByHand
+from .settings import port_range
 
 ACTIVITY = "micro_saas.mail_activity_type_trouble"
 # The sidecar asks twice a minute; what it writes down is at most one tiny row a minute.
@@ -13,7 +15,7 @@ NOTED_EVERY = timedelta(minutes=1)
 SILENT_AFTER = timedelta(minutes=5)
 
 
-class MicrosaasSidecar(models.Model):
+class MicrosaasSidecar(ByHand, models.Model):
     """The sidecar that serves this database: one record."""
 
     _name = "microsaas.sidecar"
@@ -23,6 +25,22 @@ class MicrosaasSidecar(models.Model):
     name = fields.Char(required=True, readonly=True, default="Sidecar")
     heard_at = fields.Datetime("Last heard of", readonly=True, help="To the minute.")
     alerted_at = fields.Datetime("Told people", readonly=True, help="That nothing is heard of it.")
+
+    @api.model
+    def _introduce(self, install_id):
+        """Keep the first sidecar's install id, and return what each one learns of this database; see `microsaas_hello`."""
+        params = self.env["ir.config_parameter"].sudo()
+        if not params.get_param("microsaas.install_id"):
+            params.set_param("microsaas.install_id", install_id)
+        addon = self.env["ir.module.module"].sudo().search([("name", "=", "micro_saas")])
+        return {
+            "install_id": params.get_param("microsaas.install_id"),
+            "addon_version": addon.latest_version or "",
+            "http_ports": list(port_range(self.env, "http_port")),
+            "longpolling_ports": list(port_range(self.env, "longpolling_port")),
+            "database_uuid": params.get_param("database.uuid") or "",
+            **self.env["microsaas.manager.history"]._last_numbers(),
+        }
 
     @api.model
     def _hear(self):

@@ -1,31 +1,58 @@
+import time
+import uuid
+from datetime import timedelta
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.release import version_info
 from odoo.tools import SQL
 
+from .alerts import close_activities, person_for, raise_activity
+from .by_hand import ByHand
 from .nudge import nudge
+from .reason_sentences import instance_sentence
+from .settings import PORT_RANGES, in_payment_is_paid
+from .values import finite, write_changed
 
+NAME_LENGTH = 300
+LOG_LENGTH = 10_000
 # What people may wish for; a change of any of these makes the sidecar look at the instance at once.
 WISHES = {"name", "partner_id", "template_id", "http_port", "longpolling_port"} | {
     "desired_state",
     "restart_count",
     "active",
 }
-NAME_LENGTH = 300
+# The fields that the sidecar's report gives as they are stored.
+REPORTED = {"state", "reason", "message", "detail", "http_port", "longpolling_port", "instance_url", "active"}
+
+TROUBLE_ACTIVITY = "micro_saas.mail_activity_type_trouble"
+# What is tried again by itself is often over by then: a server that restarts, a repository that is away.
+LASTING = timedelta(minutes=2)
+# A look that far ahead says that trying again cannot help.
+FAR_AHEAD = timedelta(minutes=10)
+# Reasons why an archive may never come about by itself.
+ARCHIVE_BLOCKED = {"ArchiveFailed", "ArchiveDamaged", "NotEnoughDisk", "DatabaseMissing", "Unexpected"}
+
+UNIT_UNIQUE = "UNIQUE(linea_factura_id, unidad)"
+UNIT_UNIQUE_MESSAGE = "This unit of the invoice has an instance already."
+IDENTITY_UNIQUE = "UNIQUE(identity)"
+IDENTITY_UNIQUE_MESSAGE = "Another instance has this identity."
 
 
-class OdooDockerInstance(models.Model):
+class OdooDockerInstance(ByHand, models.Model):
     """One customer's Odoo: what people want of it and what the sidecar saw last.
 
-    This model never touches Docker. Buttons change the wish (`desired_state`, `restart_count`), the sidecar
-    acts on it and reports (odoo_docker_instance_sidecar.py).
+    This model never touches Docker. Buttons change what is wished for (`desired_state`, `restart_count`); the sidecar
+    acts on it and reports (microsaas_sidecar_api.py). What its customer sees is in microsaas_portal_mixin.py.
     """
 
     _name = "odoo.docker.instance"
     _description = "Odoo instance"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "microsaas.portal.mixin"]
     _order = "id desc"
     _check_company_auto = True
+
+    # -- fields: what was sold to whom -------------------------------------------------------------
 
     name = fields.Char(required=True, tracking=True, help="A label; it may hold any text.")
     active = fields.Boolean(default=True, copy=False)
@@ -33,6 +60,13 @@ class OdooDockerInstance(models.Model):
         "res.company", "Company", required=True, index=True, default=lambda self: self.env.company
     )
     partner_id = fields.Many2one("res.partner", "Customer", index=True, tracking=True)
+    ordered_by_id = fields.Many2one(
+        "res.partner",
+        "Ordered by",
+        index="btree_not_null",
+        copy=False,
+        help="The person who is its administrator and gets its first login. The customer is who is invoiced.",
+    )
     factura_id = fields.Many2one(
         "account.move", "Invoice", ondelete="restrict", index=True, copy=False, check_company=True
     )
@@ -49,7 +83,25 @@ class OdooDockerInstance(models.Model):
     repository_ids = fields.One2many(
         "odoo.docker.repository", "instance_id", "Repositories", copy=True
     )
+    repositories_in_use = fields.Json(
+        readonly=True, copy=False, groups="base.group_user", help="As of the last start or restart."
+    )
     subscription_ids = fields.One2many("microsaas.subscription", "instancia_id", "Subscriptions")
+    identity = fields.Char(
+        readonly=True,
+        copy=False,
+        required=True,
+        default=lambda self: self._new_identity(),
+        help="Marks this instance's directory, database and containers on the server.",
+    )
+    is_unmarked = fields.Boolean(
+        "Made before identities",
+        readonly=True,
+        copy=False,
+        help="Its data have no mark yet: the sidecar gives them this instance's at its next look.",
+    )
+
+    # -- fields: what people want ------------------------------------------------------------------
 
     desired_state = fields.Selection(
         [
@@ -67,6 +119,22 @@ class OdooDockerInstance(models.Model):
     restart_count = fields.Integer("Restarts", readonly=True, copy=False, aggregator=None)
     http_port = fields.Integer("HTTP port", copy=False, aggregator=None)
     longpolling_port = fields.Integer("Longpolling port", copy=False, aggregator=None)
+    without_archive = fields.Boolean(
+        "Ends without an archive",
+        readonly=True,
+        copy=False,
+        groups="base.group_user",
+        help="A MicroSaaS manager has confirmed that the data may go though no archive of them can be written.",
+    )
+    requested_at = fields.Float(
+        "Requested at",
+        readonly=True, copy=False, aggregator=None, help="Seconds since 1970, to the microsecond."
+    )
+    revision = fields.Integer(
+        readonly=True, copy=False, aggregator=None, help="Counts what people changed."
+    )
+
+    # -- fields: what the sidecar saw --------------------------------------------------------------
 
     state = fields.Selection(
         [
@@ -83,6 +151,15 @@ class OdooDockerInstance(models.Model):
         index=True,
     )
     reason = fields.Char(readonly=True, copy=False, help="One word for what is going on.")
+    message = fields.Char(
+        readonly=True, copy=False, groups="base.group_user", help="The sidecar's own words, in English."
+    )
+    detail = fields.Char(
+        readonly=True, copy=False, groups="base.group_user", help="What it is about: an address, a name."
+    )
+    phase_message = fields.Char(
+        "What is going on", compute="_compute_phase_message", groups="base.group_user"
+    )
     instance_url = fields.Char("Address", readonly=True, copy=False)
     # Portal customers may read their own instances, not what is written here for operators.
     log = fields.Text(readonly=True, copy=False, groups="base.group_user", help="Newest first.")
@@ -93,15 +170,7 @@ class OdooDockerInstance(models.Model):
         aggregator="avg",
         help="From the payment, or from Start, to the first answer of the login page.",
     )
-
     was_ready = fields.Boolean("Has run", readonly=True, copy=False, help="It has answered at least once.")
-    requested_at = fields.Float(
-        "Requested at",
-        readonly=True, copy=False, aggregator=None, help="Seconds since 1970, to the microsecond."
-    )
-    revision = fields.Integer(
-        readonly=True, copy=False, aggregator=None, help="Counts what people changed."
-    )
     next_review = fields.Datetime(
         readonly=True,
         copy=False,
@@ -109,21 +178,88 @@ class OdooDockerInstance(models.Model):
         default=fields.Datetime.now,
         help="When the sidecar looks at this instance again.",
     )
+    microsaas_busy = fields.Boolean("Being worked on", compute="_compute_microsaas_busy")
+
+    # -- fields: who was told of an error ----------------------------------------------------------
+
+    error_since = fields.Datetime(
+        "In error since", readonly=True, copy=False, index="btree_not_null", groups="base.group_user"
+    )
+    alerted_at = fields.Datetime("People were told", readonly=True, copy=False, groups="base.group_user")
+    sidecar_silence = fields.Char(
+        "Sidecar", compute="_compute_sidecar_silence", compute_sudo=True, groups="base.group_user"
+    )
+
+    # -- constraints of the database ---------------------------------------------------------------
 
     if version_info[0] >= 19:
-        _unit_uniq = models.Constraint(
-            "UNIQUE(linea_factura_id, unidad)", "This unit of the invoice has an instance already."
-        )
+        _unit_uniq = models.Constraint(UNIT_UNIQUE, UNIT_UNIQUE_MESSAGE)
+        _identity_uniq = models.Constraint(IDENTITY_UNIQUE, IDENTITY_UNIQUE_MESSAGE)
     else:
         _sql_constraints = [
-            (
-                "unit_uniq",
-                "UNIQUE(linea_factura_id, unidad)",
-                "This unit of the invoice has an instance already.",
-            )
+            ("unit_uniq", UNIT_UNIQUE, UNIT_UNIQUE_MESSAGE),
+            ("identity_uniq", IDENTITY_UNIQUE, IDENTITY_UNIQUE_MESSAGE),
         ]
 
-    # -- constraints ---------------------------------------------------------------------------
+    def init(self):
+        super().init()
+        # Partial: any number of instances may have no port yet.
+        for field in PORT_RANGES:
+            self.env.cr.execute(
+                SQL(
+                    "CREATE UNIQUE INDEX IF NOT EXISTS %s ON odoo_docker_instance (%s) WHERE %s > 0",
+                    SQL.identifier(f"odoo_docker_instance_{field}_uniq"),
+                    SQL.identifier(field),
+                    SQL.identifier(field),
+                )
+            )
+
+    def _init_column(self, column_name):
+        """Give the rows of an earlier version an identity each, and let them adopt the data that they have."""
+        if column_name == "identity":
+            self.env.cr.execute("UPDATE odoo_docker_instance SET identity = gen_random_uuid() WHERE identity IS NULL")
+        elif column_name == "is_unmarked":
+            # Due at once: what is marked is safe.
+            self.env.cr.execute(
+                """UPDATE odoo_docker_instance
+                      SET is_unmarked = (desired_state != 'draft'), next_review = now() AT TIME ZONE 'UTC'"""
+            )
+        else:
+            super()._init_column(column_name)
+
+    # -- defaults ----------------------------------------------------------------------------------
+
+    @api.model
+    def _new_identity(self):
+        return str(uuid.uuid4())
+
+    @api.model
+    def _default_name(self, partner):
+        owner = partner.commercial_partner_id.name or partner.name or ""
+        return f"Odoo {owner}".strip()[:NAME_LENGTH]
+
+    # -- computed fields ---------------------------------------------------------------------------
+
+    @api.depends("reason", "message", "detail")
+    @api.depends_context("lang")
+    def _compute_phase_message(self):
+        is_english = (self.env.lang or "en_US").startswith("en")
+        for instance in self:
+            translated = "" if is_english else instance_sentence(self.env, instance.reason, instance.detail)
+            instance.phase_message = translated or instance.message
+
+    @api.depends("desired_state", "next_review")
+    def _compute_microsaas_busy(self):
+        now = fields.Datetime.now()
+        for instance in self:
+            due = instance.next_review and instance.next_review <= now
+            # Settled, an instance has no review to come, or one in the future.
+            instance.microsaas_busy = due and instance.desired_state != "draft"
+
+    def _compute_sidecar_silence(self):
+        self.sidecar_silence = self.env["microsaas.sidecar"]._silence_sentence()
+
+    # -- constraints and onchange ------------------------------------------------------------------
 
     @api.constrains("name")
     def _check_name(self):
@@ -133,19 +269,37 @@ class OdooDockerInstance(models.Model):
                     self.env._("An instance's name has at most %s characters.", NAME_LENGTH)
                 )
 
-    @api.ondelete(at_uninstall=False)
-    def _unlink_only_if_never_ran(self):
+    @api.constrains("http_port", "longpolling_port")
+    def _check_ports(self):
+        book = self.env["microsaas.reserved.port"].sudo()
         for instance in self:
-            wanted = instance.desired_state != "draft"
-            if wanted or instance.was_ready or instance.state != "draft":
-                raise UserError(
-                    self.env._(
-                        "“%s” has run, so its data exist: use Remove instead of Delete.",
-                        instance.name,
-                    )
+            ports = [port for port in (instance.http_port, instance.longpolling_port) if port]
+            if any(not 1024 <= port <= 65535 for port in ports):
+                raise ValidationError(self.env._("A port is a number from 1024 to 65535."))
+            if len(set(ports)) < len(ports):
+                raise ValidationError(
+                    self.env._("The HTTP port and the longpolling port must differ.")
                 )
+            for port in ports:
+                if port in book._in_use(instance, among=ports):
+                    raise ValidationError(
+                        self.env._("Port %s belongs to another instance already.", port)
+                    )
 
-    # -- create and write ----------------------------------------------------------------------
+    @api.onchange("name")
+    def onchange_name(self):
+        """Suggest the lowest free pair of TCP ports where none is set.
+
+        :return: `{}`
+        """
+        ports = self.env["microsaas.reserved.port"].sudo()
+        for instance in self:
+            if instance.name:
+                for field in PORT_RANGES:
+                    instance[field] = instance[field] or ports._free(field, instance)
+        return {}
+
+    # -- create, write, delete ---------------------------------------------------------------------
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -156,25 +310,16 @@ class OdooDockerInstance(models.Model):
         """
         instances = self.browse()
         for vals in vals_list:  # one by one: each may take the next unit of the same invoice
-            instances |= super().create([self._complete_vals(vals)])
+            instances |= super().create([vals])
         instances._create_subscriptions()
-        instances._copy_plan_repositories()
+        self.env["odoo.docker.repository"].sudo()._copy_from_plans(instances)
         instances.filtered(lambda one: one.desired_state == "running")._take_up_repositories()
         instances._nudge()
         return instances
 
-    def write(self, vals):
-        if self._is_quiet():
-            return super().write(vals)
-        result = super().write(vals)
-        if vals.get("desired_state") == "running":
-            self._take_up_repositories()
-        if vals.keys() & WISHES:
-            self._wish_changed()
-        return result
-
-    def _complete_vals(self, vals):
-        """Return `vals` with all that follows from the invoice, and with free ports."""
+    def _add_server_vals(self, vals):
+        """Add all that follows from the invoice, an identity, and free ports."""
+        vals = super()._add_server_vals(vals)
         vals = {**vals, "name": (vals.get("name") or "").strip()}
         move = self.env["account.move"].browse(vals.get("factura_id") or [])
         claimed = self.env.su and vals.get("linea_factura_id")  # the sidecar says which unit
@@ -214,22 +359,243 @@ class OdooDockerInstance(models.Model):
             ]
         )
 
-    @api.model
-    def _default_name(self, partner):
-        owner = partner.commercial_partner_id.name or partner.name or ""
-        return f"Odoo {owner}".strip()[:NAME_LENGTH]
-
     def _check_manager(self):
         if not self.env.user.has_group("micro_saas.group_microsaas_manager"):
             raise AccessError(
                 self.env._("Only a MicroSaaS manager creates an instance without an invoice.")
             )
 
-    # -- telling the sidecar -------------------------------------------------------------------
+    def write(self, vals):
+        if vals.get("state") == "running":
+            # Whoever runs again has data worth an archive again.
+            vals = {**vals, "without_archive": False}
+        if vals.keys() & PORT_RANGES.keys():
+            # The constraint reads the database: it must know what was freed earlier in this transaction.
+            self.flush_model(list(PORT_RANGES))
+        result = super().write(vals)
+        if not self._is_quiet():
+            if vals.get("desired_state") == "running":
+                self._take_up_repositories()
+            if vals.keys() & WISHES:
+                self._wish_changed()
+        if vals.keys() & {*PORT_RANGES, "was_ready"}:
+            self.env["microsaas.reserved.port"].sudo()._reserve(self.filtered("was_ready"))
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_only_if_never_ran(self):
+        for instance in self:
+            wanted = instance.desired_state != "draft"
+            if wanted or instance.was_ready or instance.state != "draft":
+                raise UserError(
+                    self.env._(
+                        "“%s” has run, so its data exist: use Remove instead of Delete.",
+                        instance.name,
+                    )
+                )
+
+    # -- actions: a button changes what is wished for and nudges; it never waits for Docker --------
+
+    def start_instance(self):
+        """Wish these instances running; try again where the last attempt failed.
+
+        :return: True
+        :raise UserError: removed, suspended, no template, or not paid for
+        """
+        for instance in self:
+            instance._check_not_removed()
+            instance._check_not_suspended()
+            wish = {"desired_state": "running"}
+            if not instance.was_ready:
+                if instance.factura_id:
+                    instance.factura_id.sudo()._check_can_provision()
+                wish["requested_at"] = time.time()
+            if not instance.template_id:
+                template = instance.template_id._default_template()
+                if not template:
+                    raise UserError(
+                        self.env._("No template is known yet. Connect the sidecar, then try again.")
+                    )
+                wish["template_id"] = template.id
+            instance._wish(wish)
+        return True
+
+    def stop_instance(self):
+        """Wish these instances stopped; their data stay.
+
+        :return: True
+        :raise UserError: removed, or never started
+        """
+        self._check_not_removed()
+        self._check_started()
+        return self._wish({"desired_state": "stopped"})
+
+    def restart_instance(self):
+        """Wish these instances started afresh.
+
+        :return: True
+        :raise UserError: removed, suspended, or never started
+        """
+        self._check_not_removed()
+        self._check_not_suspended()
+        self._check_started()
+        for instance in self:
+            count = instance.restart_count + 1
+            instance._wish({"restart_count": count, "desired_state": "running"})
+        return True
+
+    def action_remove(self):
+        """Wish these instances gone: container and ports now, data after retention.
+
+        :return: True
+        """
+        return self._wish({"desired_state": "removed"})
+
+    def action_restaurar(self):
+        """Bring removed instances back as long as their data exist; they start unless they never ran.
+
+        :return: True
+        :raise UserError: not removed, or the data are gone
+        """
+        for instance in self:
+            if instance.desired_state != "removed":
+                raise UserError(self.env._("“%s” was not removed.", instance.name))
+            instance._check_has_data()
+            wish = "running" if instance.was_ready else "draft"
+            instance._wish({"active": True, "desired_state": wish, **instance._ports_before()})
+        return True
+
+    def open_instance_url(self):
+        """Open the customer's Odoo in a new tab.
+
+        :return: an act_url
+        :raise UserError: it has no address yet
+        """
+        self.ensure_one()
+        if not self.instance_url:
+            raise UserError(self.env._("“%s” has no address yet: start it first.", self.name))
+        return {"type": "ir.actions.act_url", "url": self.instance_url, "target": "new"}
+
+    def action_ask_without_archive(self):
+        """Ask a manager whether the data may go without an archive.
+
+        :return: the action of the question's form
+        :raise UserError: nothing stands in the way of an archive
+        """
+        self.ensure_one()
+        self._check_may_end_without_archive()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Remove without an archive"),
+            "res_model": "microsaas.without.archive",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_instance_id": self.id},
+        }
+
+    # -- what a button refuses ---------------------------------------------------------------------
+
+    def _check_not_removed(self):
+        for instance in self:
+            if "removed" in (instance.state, instance.desired_state) or not instance.active:
+                raise UserError(
+                    self.env._("“%s” was removed. Create another instance.", instance.name)
+                )
+
+    def _check_started(self):
+        for instance in self:
+            if instance.desired_state == "draft":
+                raise UserError(self.env._("“%s” has never been started.", instance.name))
+
+    def _check_has_data(self):
+        for instance in self:
+            gone = instance.sudo().subscription_ids.filtered("data_removed_at")[:1]
+            if gone:
+                raise UserError(
+                    self.env._(
+                        "The data of “%(instance)s” were removed. The operator can bring them back on the"
+                        " sidecar's host: microsaas restore %(archive)s",
+                        instance=instance.name,
+                        archive=gone.archive or "",
+                    )
+                )
+
+    def _check_not_suspended(self):
+        for instance in self:
+            instance._check_has_data()
+            invoice = instance._suspension_invoice()
+            if invoice:
+                raise UserError(
+                    self.env._(
+                        "“%(instance)s” is suspended: its subscription has expired."
+                        " It starts again once invoice %(invoice)s is paid.",
+                        instance=instance.name,
+                        invoice=invoice.display_name,
+                    )
+                )
+            suspended = instance._suspended_subscription()
+            if suspended:
+                cause = (
+                    self.env._("its payment was given back")
+                    if suspended.reason == "Refunded"
+                    else self.env._("its subscription has expired")
+                )
+                raise UserError(
+                    self.env._(
+                        "“%(instance)s” is suspended: %(cause)s. Renew subscription %(subscription)s; it starts again"
+                        " once that invoice is paid.",
+                        instance=instance.name,
+                        cause=cause,
+                        subscription=suspended.name,
+                    )
+                )
+            if any(sub.state == "cancelled" and sub.suspended_at for sub in instance.sudo().subscription_ids):
+                raise UserError(
+                    self.env._(
+                        "The subscription of “%s” is cancelled and its paid time is over.", instance.name
+                    )
+                )
+
+    def _suspension_invoice(self):
+        """Return the posted invoice to pay for this instance to start again; empty if there is none."""
+        self.ensure_one()
+        return self._suspended_subscription()._invoice_to_pay()
+
+    def _suspended_subscription(self):
+        return self.sudo().subscription_ids.filtered(lambda sub: sub.state == "expired")[:1]
+
+    def _end_without_archive(self):
+        self._check_may_end_without_archive()
+        for instance in self.sudo():
+            instance.write({"without_archive": True})
+            instance.message_post(
+                body=self.env._(
+                    "%s has confirmed that the data go without an archive.", self.env.user.display_name
+                )
+            )
+            instance._wish_changed()
+
+    def _check_may_end_without_archive(self):
+        if not self.env.user.has_group("micro_saas.group_microsaas_manager"):
+            raise AccessError(self.env._("Only a MicroSaaS manager ends an instance without an archive."))
+        for instance in self:
+            leaving = instance.sudo().subscription_ids.filtered(
+                lambda sub: sub.suspended_at or sub.hidden_at
+            )
+            if not leaving or instance.state != "error" or instance.reason not in ARCHIVE_BLOCKED:
+                raise UserError(
+                    self.env._("Nothing stands in the way of an archive of “%s”.", instance.name)
+                )
+
+    # -- telling the sidecar -----------------------------------------------------------------------
 
     def _quiet(self):
         """Return these records as seen by bookkeeping: its writes are nobody's wish and nudge nobody."""
         return self.sudo().with_context(microsaas_quiet=True, tracking_disable=True)
+
+    def _is_quiet(self):
+        # The context alone proves nothing: any RPC client can send one. sudo it cannot.
+        return self.env.su and self.env.context.get("microsaas_quiet")
 
     def _wish(self, vals):
         """Write what a button wishes; it is not written by hand, so the button says who may press it.
@@ -238,10 +604,6 @@ class OdooDockerInstance(models.Model):
         """
         self.check_access("write")
         return self.sudo().write(vals)
-
-    def _is_quiet(self):
-        # The context alone proves nothing: any RPC client can send one. sudo it cannot.
-        return self.env.su and self.env.context.get("microsaas_quiet")
 
     def _wish_changed(self):
         """Note that somebody wants something else of these instances, and nudge the sidecar."""
@@ -277,3 +639,272 @@ class OdooDockerInstance(models.Model):
     def _nudge(self):
         if not self._is_quiet():
             nudge(self.env, self._name, self.ids)
+
+    # -- ports: unique, replaced when somebody was faster, a customer's for good -------------------
+
+    def _replace_taken_ports(self, vals):
+        """Return the ports of `vals` that another instance took meanwhile, with a free one instead."""
+        ports = self.env["microsaas.reserved.port"].sudo()
+        return {
+            field: ports._free(field, self)
+            for field in PORT_RANGES
+            if vals.get(field) and ports._in_use(self, among=[vals[field]])
+        }
+
+    def _ports_before(self):
+        """Return the ports that this instance had last, as values to write, where nobody else has them."""
+        return self._ports_still_free(self.env["microsaas.reserved.port"].sudo()._last_of(self))
+
+    def _ports_still_free(self, ports):
+        """Return `ports`, a dict by field, where nobody else has any of them; else `{}`."""
+        in_use = self.env["microsaas.reserved.port"].sudo()._in_use(self, among=list(ports.values()))
+        return {} if in_use else ports
+
+    # -- repositories: those of the last start or restart, not what was edited since ---------------
+
+    def _take_up_repositories(self):
+        """Let these instances run with the repositories as they are written now."""
+        for instance in self:
+            instance._quiet().repositories_in_use = [
+                repository._as_desired() for repository in instance.repository_ids
+            ]
+
+    def _desired_repositories(self):
+        if self.repositories_in_use is False:
+            return [repository._as_desired() for repository in self.repository_ids]
+        return self.repositories_in_use
+
+    def _repository_fetched(self, repository_id, commit):
+        """Note which commit the sidecar has fetched for a repository in use."""
+        fetched = {}
+        in_use = self._desired_repositories()
+        for used in in_use:
+            if used["id"] == repository_id:
+                fetched = used
+                used["commit"] = commit
+        if self.repositories_in_use is not False:
+            write_changed(self, {"repositories_in_use": in_use})
+        row = self.repository_ids.filtered(lambda repository: repository.id == repository_id)
+        # Edited meanwhile, the row speaks of what the next restart is to fetch.
+        if (row.url, row.branch or "") == (fetched.get("url"), fetched.get("branch")):
+            write_changed(row, {"commit": commit})
+
+    # -- what the sidecar reads --------------------------------------------------------------------
+
+    @api.model
+    def _due_ids(self, limit):
+        """Return at most `limit` ids of instances, archived ones too, whose review is due; oldest first."""
+        due = [("next_review", "<=", fields.Datetime.now())]
+        return self.with_context(active_test=False).search(due, order="next_review, id", limit=limit).ids
+
+    @api.model
+    def _states(self):
+        """Return `{"id", "state"}` of every instance, removed ones too."""
+        return self.with_context(active_test=False).search_read([], ["state"], order="id", load=None)
+
+    def _desired_rows(self):
+        """Return what is wanted of these instances, ids that are gone left out."""
+        return [finite(instance._desired()) for instance in self.exists()]
+
+    def _desired(self):
+        """Return the instance as `microsaas_desired` gives it."""
+        plan = self.plan_id
+        return {
+            "id": self.id,
+            "identity": self.identity,
+            "may_adopt": self.is_unmarked,
+            "sold_as": self._sold_as(),
+            "name": self.name,
+            "active": self.active,
+            "state": self.state,
+            "reason": self.reason or "",
+            "desired_state": self.desired_state,
+            "revision": self.revision,
+            "restart_count": self.restart_count,
+            "was_ready": self.was_ready,
+            "without_archive": self.without_archive,
+            "http_port": self.http_port,
+            "longpolling_port": self.longpolling_port,
+            "instance_url": self.instance_url or "",
+            "template_code": self.template_id.code or "",
+            "memory_mb": plan.microsaas_memory_mb,
+            "cpus": plan.microsaas_cpus,
+            "modules": plan._microsaas_module_list(),
+            "workers": 0,
+            "repositories": self._desired_repositories(),
+            "customer": self._desired_customer(),
+            "partner_id": self.partner_id.commercial_partner_id.id or 0,
+            "requested_at": self.requested_at,
+            # A slice forgets whom it was read together with: many instances would be many queries.
+            "subscription": self.subscription_ids[:1].with_prefetch(self.subscription_ids._prefetch_ids)._desired(),
+            "company_tz": self.company_id._microsaas_tz(),
+            "in_payment_is_paid": in_payment_is_paid(self.env),
+            "now": time.time(),
+        }
+
+    def _sold_as(self):
+        """Return the unit this is, and when its line was made, which no other line of that number shares; or False."""
+        line = self.sudo().linea_factura_id
+        return bool(line) and {"line_id": line.id, "unit": self.unidad, "made_at": line._microsaas_made_at()}
+
+    # -- what the sidecar claims -------------------------------------------------------------------
+
+    @api.model
+    def _claim_units(self, units, above):
+        """Return the ids of the instances of paid units, in order; see `microsaas_claim`."""
+        lines = self.env["account.move.line"].browse({unit["line_id"] for unit in units})
+        lines._microsaas_serialize_claims()
+        self.env["microsaas.manager.history"]._skip_numbers(above)
+        return [self._claim(lines.browse(unit["line_id"]), unit["unit"]).id for unit in units]
+
+    def _claim(self, line, unit):
+        claimed = self.with_context(active_test=False).search(
+            [("linea_factura_id", "=", line.id), ("unidad", "=", unit)]
+        )
+        if claimed:
+            return claimed
+        line.move_id._check_can_provision()
+        line._microsaas_check_unit(unit)
+        return self._quiet().create(
+            {
+                "factura_id": line.move_id.id,
+                "linea_factura_id": line.id,
+                "unidad": unit,
+                "desired_state": "running",
+                "requested_at": line.move_id._microsaas_paid_at(),
+            }
+        )
+
+    # -- what the sidecar reports ------------------------------------------------------------------
+
+    @api.model
+    def _apply_reports(self, reports):
+        for report in reports:
+            instance = self.browse(report["id"])._quiet()
+            if instance.exists():
+                instance._apply_report(report)
+
+    def _apply_report(self, report):
+        """Write one report of `microsaas_report`, note what changed, and see to errors that begin or end."""
+        before = {name: self[name] for name in ("state", "instance_url")}
+        self._write_report(report)
+        self._log_what_changed(before)
+        if self.state != "error":
+            self._end_error()
+            return
+        if not self.error_since:
+            self.error_since = fields.Datetime.now()
+        if self._is_stuck():
+            self._alert_error()
+
+    def _write_report(self, report):
+        vals = {field: report[field] for field in REPORTED & report.keys()}
+        if report.get("log"):
+            vals["log"] = self._log_with(report["log"])
+        if "seconds_to_ready" in report:
+            vals["segundos_hasta_listo"] = report["seconds_to_ready"]
+        if "seconds_to_ready" in report or report.get("state") == "running":
+            vals["was_ready"] = True
+        if report.get("adopted"):
+            vals["is_unmarked"] = False
+        if report["revision"] != self.revision:
+            # Somebody wished for something else meanwhile: the sidecar has not seen it yet.
+            vals["next_review"] = fields.Datetime.now()
+        elif "next_review" in report:
+            vals["next_review"] = fields.Datetime.to_datetime(report["next_review"])
+        address, was_ready = self.instance_url, self.was_ready
+        write_changed(self, vals)
+        if was_ready and address and address != self.instance_url:
+            self._tell_address_changed()
+        for row in report.get("commits", []):
+            self._repository_fetched(row["id"], row["commit"])
+        if report.get("subscription"):
+            self.subscription_ids[:1]._apply_change(report["subscription"])
+
+    def _tell_address_changed(self):
+        subscription = self.subscription_ids[:1]
+        if subscription:
+            self.env["microsaas.notice"]._tell(
+                subscription, "addressChanged", f"{self.instance_url} {fields.Datetime.now()}"
+            )
+
+    def _log_with(self, lines):
+        """Return the log with `lines` (oldest first) on top; whole old lines fall off the end."""
+        text = "\n".join([*reversed(lines), self.log or ""]).rstrip("\n")
+        if len(text) <= LOG_LENGTH:
+            return text
+        kept, newline, _cut = text[: LOG_LENGTH + 1].rpartition("\n")
+        return kept if newline else text[:LOG_LENGTH]
+
+    def _restore(self, template_code, stage):
+        """Note that this instance gets its data from an archive; see `microsaas_restore`."""
+        if stage == "end":
+            self.desired_state = "stopped"
+            return
+        template = self.env["docker.compose.template"].search([("code", "=", template_code)])
+        self.subscription_ids._reset_dunning()
+        self._quiet().was_ready = True
+        self.write(
+            {
+                "active": True,
+                "desired_state": "draft",
+                "template_id": (template or self.template_id).id,
+                **self._ports_before(),
+            }
+        )
+
+    # -- errors: who is told, once, and that it is over --------------------------------------------
+
+    def _is_stuck(self):
+        """Tell whether only a person can help: the sidecar does not try again soon."""
+        return not self.next_review or self.next_review > fields.Datetime.now() + FAR_AHEAD
+
+    def _alert_error(self):
+        """Give the right person one activity for this outage, unless somebody was given one."""
+        for instance in self.filtered(lambda one: not one.alerted_at):
+            office = instance.with_context(lang=instance.company_id.partner_id.lang)
+            told = raise_activity(
+                office,
+                TROUBLE_ACTIVITY,
+                person_for(self.env, instance.factura_id.invoice_user_id, is_technical=True),
+                office.env._("The instance is in error"),
+                office.phase_message or "",
+            )
+            if told:
+                instance.alerted_at = fields.Datetime.now()
+
+    def _end_error(self):
+        for instance in self.filtered("error_since"):
+            instance.write({"error_since": False, "alerted_at": False})
+            close_activities(instance, TROUBLE_ACTIVITY, self.env._("It is over: the instance is in order again."))
+
+    @api.model
+    def _alert_lasting_errors(self):
+        since = fields.Datetime.now() - LASTING
+        everything = self._quiet().with_context(active_test=False)
+        everything.search([("error_since", "<=", since), ("alerted_at", "=", False)])._alert_error()
+
+    def _log_what_changed(self, before):
+        """Leave a line in the chatter of what the sidecar has done, which nobody pressed."""
+        office = self.with_context(lang=self.company_id.partner_id.lang)
+        _, lines = office.env._, []
+        if self.state != before["state"]:
+            names = dict(self._fields["state"]._description_selection(office.env))
+            lines.append(
+                _(
+                    "%(before)s → %(after)s. %(why)s",
+                    before=names.get(before["state"], ""),
+                    after=names[self.state],
+                    why=office.phase_message or "",
+                )
+            )
+        if before["instance_url"] and self.instance_url != before["instance_url"]:
+            lines.append(
+                _(
+                    "The address has changed from %(before)s to %(after)s.",
+                    before=before["instance_url"],
+                    after=self.instance_url or "",
+                )
+            )
+        for line in lines:
+            self._message_log(body=line)

@@ -3,11 +3,13 @@ import re
 from odoo import api, fields, models
 from odoo.release import version_info
 
+from .by_hand import ByHand
+
 ONE_OWNER = "CHECK ((instance_id IS NULL) != (plan_id IS NULL))"
 ONE_OWNER_MESSAGE = "A repository belongs to one instance or to one plan."
 
 
-class OdooDockerRepository(models.Model):
+class OdooDockerRepository(ByHand, models.Model):
     """A git repository of addons: of an instance, or of a plan, whose instances each get a copy of it."""
 
     _name = "odoo.docker.repository"
@@ -76,6 +78,24 @@ class OdooDockerRepository(models.Model):
         self.sudo().commit = False
         self.plan_id._microsaas_content_changed()
         return True
+
+    @api.model
+    def _copy_from_plans(self, instances):
+        """Give new instances a copy of what their plans bring."""
+        self.create(
+            [
+                {
+                    "instance_id": instance.id,
+                    "url": repository.url,
+                    "branch": repository.branch,
+                    # As it was when the plan was prepared: its modules are installed from that.
+                    "commit": repository.commit,
+                    "of_plan": True,
+                }
+                for instance in instances
+                for repository in instance.sudo().plan_id.microsaas_repository_ids
+            ]
+        )
 
     def _as_desired(self):
         """Return the repository as the sidecar reads it."""

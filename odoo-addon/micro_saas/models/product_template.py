@@ -1,15 +1,30 @@
+import hashlib
+import json
 import re
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from .sidecar import RECONSIDER_HOURS, TERMS, check_terms
+from .by_hand import ByHand
+from .nudge import nudge
+from .settings import RECONSIDER_HOURS, TERMS, check_terms
+from .values import write_changed
 
 MONTHS = {"monthly": 1, "quarterly": 3, "biannual": 6, "annual": 12}
+# What the template databases of a plan depend on.
+CONTENT = {"es_plan_microsaas", "plantilla_id", "microsaas_modules"}
+# What the subscriptions of a plan depend on.
+POLICY = {"microsaas_own_terms", "microsaas_refund", "microsaas_reconsider_hours", "microsaas_free", "list_price"} | {
+    f"microsaas_{name}_days" for name in TERMS
+}
 
 
-class ProductTemplate(models.Model):
+class ProductTemplate(ByHand, models.Model):
+    """A product that is a plan: what its instances are made of, and the terms of their subscriptions."""
+
     _inherit = "product.template"
+
+    # -- fields: what its instances are made of ----------------------------------------------------
 
     es_plan_microsaas = fields.Boolean(
         "MicroSaaS plan", help="Each paid unit of this product is one Odoo instance for the customer."
@@ -48,6 +63,15 @@ class ProductTemplate(models.Model):
     microsaas_desde = fields.Date(
         "Plan since", help="Invoices older than this day never create an instance by themselves."
     )
+    microsaas_listo = fields.Boolean(
+        "Prepared",
+        readonly=True,
+        copy=False,
+        help="Its modules are installed in advance, so that an instance is ready in seconds.",
+    )
+    microsaas_listo_message = fields.Char("Why it is not prepared", readonly=True, copy=False)
+
+    # -- fields: the terms of its subscriptions ----------------------------------------------------
 
     microsaas_own_terms = fields.Boolean(
         "Own days", help="Otherwise the days of the MicroSaaS settings apply to this plan."
@@ -99,6 +123,8 @@ class ProductTemplate(models.Model):
         help="Agreed: price, discount, taxes and currency of the first invoice. Today's: of the customer's pricelist.",
     )
 
+    # -- constraints and onchange ------------------------------------------------------------------
+
     @api.constrains("microsaas_reconsider_hours", *(f"microsaas_{name}_days" for name in TERMS))
     def _check_microsaas_terms(self):
         for plan in self:
@@ -127,10 +153,20 @@ class ProductTemplate(models.Model):
                         )
                     )
 
+    @api.onchange("es_plan_microsaas")
+    def _onchange_es_plan_microsaas(self):
+        if self.es_plan_microsaas:
+            self.type = "service"
+            self.plantilla_id = self.plantilla_id or self.plantilla_id._default_template()
+
+    # -- create, write, copy -----------------------------------------------------------------------
+
     @api.model_create_multi
     def create(self, vals_list):
         products = super().create(vals_list)
-        products.filtered("es_plan_microsaas")._microsaas_complete_plan()
+        plans = products.filtered("es_plan_microsaas")
+        plans._microsaas_complete_plan()
+        plans._microsaas_content_changed()
         return products
 
     def write(self, vals):
@@ -139,6 +175,12 @@ class ProductTemplate(models.Model):
             self._microsaas_complete_plan()
         elif "es_plan_microsaas" in vals:
             self.filtered("microsaas_desde").microsaas_desde = False
+        if vals.keys() & CONTENT:
+            self.filtered("es_plan_microsaas")._microsaas_content_changed()
+        if vals.keys() & POLICY:
+            plans = self.filtered("es_plan_microsaas")
+            if plans:
+                self.env["odoo.docker.instance"]._review_all([("plan_id", "in", plans.ids)])
         return result
 
     def copy(self, default=None):
@@ -158,15 +200,7 @@ class ProductTemplate(models.Model):
             if not plan.plantilla_id:
                 plan.plantilla_id = plan.plantilla_id._default_template()
 
-    @api.onchange("es_plan_microsaas")
-    def _onchange_es_plan_microsaas(self):
-        if self.es_plan_microsaas:
-            self.type = "service"
-            self.plantilla_id = self.plantilla_id or self.plantilla_id._default_template()
-
-    def _microsaas_module_list(self):
-        """Return the technical names of the modules to install, in the order written."""
-        return [name.strip() for name in (self.microsaas_modules or "").split(",") if name.strip()]
+    # -- terms -------------------------------------------------------------------------------------
 
     def _microsaas_own_days(self):
         days = {name: self[f"microsaas_{name}_days"] for name in TERMS}
@@ -180,10 +214,49 @@ class ProductTemplate(models.Model):
         days = self._microsaas_own_days() if self.microsaas_own_terms else company._microsaas_terms()
         return {**days, "refund": self.microsaas_refund or "suspend"}
 
+    # -- content, and whether it is prepared -------------------------------------------------------
 
-class ProductProduct(models.Model):
-    _inherit = "product.product"
+    def _microsaas_module_list(self):
+        """Return the technical names of the modules to install, in the order written."""
+        return [name.strip() for name in (self.microsaas_modules or "").split(",") if name.strip()]
 
-    def _microsaas_months(self):
-        """Return the months of one unit of this plan; 0 for no product."""
-        return MONTHS[self.duracion_suscripcion or "monthly"] if self else 0
+    def _microsaas_content_changed(self):
+        if not self:
+            return
+        self.sudo().write({"microsaas_listo": False, "microsaas_listo_message": False})
+        nudge(self.env, self._name, self.ids)
+
+    def _microsaas_content(self):
+        """Return a text that is another one when the plan's template databases must be."""
+        self.ensure_one()
+        repositories = [[row.url, row.branch or ""] for row in self.microsaas_repository_ids]
+        content = [self.plantilla_id.code or "", self._microsaas_module_list(), repositories]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    @api.model
+    def _microsaas_plans(self, plan_ids):
+        """Return what the instances of plans are made from; see `microsaas_plans`."""
+        wanted = [("id", "in", plan_ids)] if plan_ids else []
+        plans = self.search([("es_plan_microsaas", "=", True), *wanted])
+        languages = [code for code, _name in self.env["res.lang"].get_installed()]
+        return [
+            {
+                "id": plan.id,
+                "template_code": plan.plantilla_id.code or "",
+                "modules": plan._microsaas_module_list(),
+                "languages": languages,
+                "content": plan._microsaas_content(),
+                "repositories": [row._as_desired() for row in plan.microsaas_repository_ids],
+                "country_code": (plan.company_id or self.env.company).country_id.code or "",
+            }
+            for plan in plans
+        ]
+
+    def _microsaas_apply_report(self, is_ready, message, commits, content):
+        """Write whether this plan's modules are prepared; see `microsaas_report_plan`."""
+        if content and content != self._microsaas_content():
+            return  # edited meanwhile: it is prepared anew
+        fetched = {row["id"]: row["commit"] for row in commits}
+        for repository in self.microsaas_repository_ids.filtered(lambda row: row.id in fetched):
+            write_changed(repository, {"commit": fetched[repository.id]})
+        write_changed(self, {"microsaas_listo": is_ready, "microsaas_listo_message": message})

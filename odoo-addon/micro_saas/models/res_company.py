@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.addons.base.models.res_partner import _tz_get
 
-from .sidecar import RECONSIDER_HOURS, TERMS, check_terms, default_days
+from .settings import RECONSIDER_HOURS, TERMS, check_terms, default_days
 
 # What the subscriptions of a company depend on.
 POLICY = {"microsaas_tz", "microsaas_reconsider_hours", *(f"microsaas_{name}_days" for name in TERMS)}

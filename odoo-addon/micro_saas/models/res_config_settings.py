@@ -7,7 +7,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import config
 
 from .nudge import post
-from .sidecar import PORT_RANGES, SIDECAR_GROUP, in_payment_is_paid, port_range
+from .settings import PORT_RANGES, SIDECAR_GROUP, in_payment_is_paid, port_range
 from .webhook_secrets import forget_earlier, is_rotating, make_secret, sidecar_url, webhook_secrets
 
 BOT_LOGIN = "microsaas-sidecar"

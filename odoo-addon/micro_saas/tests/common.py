@@ -87,7 +87,7 @@ class MicroSaasCommon(AccountTestInvoicingCommon):
         instances = self.env["odoo.docker.instance"].with_user(user or self.seller)
         return instances.create({"factura_id": move.id, **vals})
 
-    def _sidecar(self, model="odoo.docker.instance"):
+    def _sidecar(self, model="microsaas.sidecar.api"):
         return self.env[model].with_user(self.bot)
 
     def _report(self, instance, **report):

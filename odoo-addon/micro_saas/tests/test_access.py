@@ -11,20 +11,20 @@ class TestAccess(MicroSaasCommon):
     def test_the_sidecar_does_its_work_and_nothing_else(self):
         move = self._invoice()
         line = move.invoice_line_ids
-        sidecar, invoices = self._sidecar(), self._sidecar("account.move")
+        sidecar = self._sidecar()
         sidecar.microsaas_hello("abc123")
-        self._sidecar("docker.compose.template").microsaas_sync(
+        sidecar.microsaas_sync(
             [{"code": "odoo", "name": "Odoo", "odoo_version": "19.0"}]
         )
-        self.assertIn(move.id, invoices.microsaas_unclaimed(10))
-        invoices.microsaas_invoice(move.id)
-        invoices.microsaas_hold_invoice(move.id, "", "")
+        self.assertIn(move.id, sidecar.microsaas_unclaimed(10))
+        sidecar.microsaas_invoice(move.id)
+        sidecar.microsaas_hold_invoice(move.id, "", "")
         ids = sidecar.microsaas_claim([{"line_id": line.id, "unit": 1}])
         sidecar.microsaas_due(10)
         sidecar.microsaas_desired(ids)
         sidecar.microsaas_report([{"id": ids[0], "revision": 0, "state": "running"}])
 
-        instance = sidecar.browse(ids)
+        instance = self._sidecar("odoo.docker.instance").browse(ids)
         for forbidden in (
             lambda: move.with_user(self.bot).action_post(),
             lambda: move.with_user(self.bot).read(["name"]),
@@ -41,20 +41,31 @@ class TestAccess(MicroSaasCommon):
 
     def test_nobody_else_calls_the_sidecars_methods(self):
         for user in (self.manager, self.invoicer, self.employee):
-            instances = self.env["odoo.docker.instance"].with_user(user)
-            invoices = self.env["account.move"].with_user(user)
-            templates = self.env["docker.compose.template"].with_user(user)
-            for method, *args in (
-                (instances.microsaas_hello, "abc123"),
-                (instances.microsaas_due, 1),
-                (instances.microsaas_desired, []),
-                (instances.microsaas_report, []),
-                (instances.microsaas_claim, []),
-                (invoices.microsaas_unclaimed, 1),
-                (invoices.microsaas_invoice, 1),
-                (invoices.microsaas_hold_invoice, 1, "", ""),
-                (templates.microsaas_sync, []),
-            ):
+            api = self.env["microsaas.sidecar.api"].with_user(user)
+            calls = (
+                (api.microsaas_hello, "abc123"),
+                (api.microsaas_checkpoint,),
+                (api.microsaas_distrust, "older", 0, []),
+                (api.microsaas_adopt, []),
+                (api.microsaas_sync, []),
+                (api.microsaas_plans, []),
+                (api.microsaas_report_plan, 1, True, ""),
+                (api.microsaas_unclaimed, 1),
+                (api.microsaas_invoice, 1),
+                (api.microsaas_hold_invoice, 1, "", ""),
+                (api.microsaas_claim, []),
+                (api.microsaas_due, 1),
+                (api.microsaas_states,),
+                (api.microsaas_desired, []),
+                (api.microsaas_report, []),
+                (api.microsaas_suggest_ports, []),
+                (api.microsaas_restore, 1, "odoo", "begin"),
+                (api.microsaas_recent_suspensions, 1),
+                (api.microsaas_request_approval, 1, 1, 1),
+            )
+            tried = {method.__name__ for method, *_args in calls}
+            self.assertEqual(tried, {name for name in dir(type(api)) if name.startswith("microsaas_")})
+            for method, *args in calls:
                 with self.assertRaises(AccessError):
                     method(*args)
 

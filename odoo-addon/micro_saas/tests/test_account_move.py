@@ -118,7 +118,7 @@ class TestAccountMove(MicroSaasCommon):
 
     def test_approve_releases_the_hold(self):
         move = self._invoice()
-        self._sidecar("account.move").microsaas_hold_invoice(move.id, "TooMany", "21 units on a line.")
+        self._sidecar().microsaas_hold_invoice(move.id, "TooMany", "21 units on a line.")
         self.assertEqual(move.microsaas_hold, "TooMany")
         self.assertEqual(move.activity_ids.mapped("note"), ["<p>21 units on a line.</p>"])
         self.assertTrue(move.with_user(self.seller).action_microsaas_approve())

@@ -134,7 +134,7 @@ class TestAlerts(MicroSaasCommon):
 
     def test_a_hold_ends_with_a_note(self):
         move = self._invoice()
-        self._sidecar("account.move").microsaas_hold_invoice(move.id, "TooMany", "Too many.")
+        self._sidecar().microsaas_hold_invoice(move.id, "TooMany", "Too many.")
         moves = self.env["account.move"].sudo()
         self.assertTrue(moves._microsaas_is_held_for(self.partner))
         move.with_user(self.seller).action_microsaas_approve()

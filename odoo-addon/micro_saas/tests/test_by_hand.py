@@ -178,6 +178,6 @@ class TestByHand(ByHandCase):
         rows = self._sidecar().microsaas_desired((bad | good).ids)
         json.dumps(rows, allow_nan=False)
         self.assertEqual(rows[0]["requested_at"], 0.0)
-        moves = self._sidecar("account.move")
+        moves = self._sidecar()
         self.assertNotIn(invoice.id, moves.microsaas_unclaimed(100))
         json.dumps(moves.microsaas_invoice(invoice.id), allow_nan=False)

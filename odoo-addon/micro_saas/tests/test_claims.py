@@ -12,13 +12,13 @@ class TestClaims(MicroSaasCommon):
     """What the sidecar is told of an invoice, and what people see and decide."""
 
     def _read(self, move):
-        return self._sidecar("account.move").microsaas_invoice(move.id)
+        return self._sidecar().microsaas_invoice(move.id)
 
     def _unclaimed(self):
-        return self._sidecar("account.move").microsaas_unclaimed(1000)
+        return self._sidecar().microsaas_unclaimed(1000)
 
     def _hold(self, move, reason):
-        self._sidecar("account.move").microsaas_hold_invoice(move.id, reason, "A question.")
+        self._sidecar().microsaas_hold_invoice(move.id, reason, "A question.")
 
     def test_older_than_the_plan_but_paid_since_is_asked_about(self):
         today = fields.Date.today()

@@ -24,9 +24,9 @@ class TestCredits(MoneyCase):
         self._settle_with(move, credit)
         self.assertEqual(move.payment_state, "reversed", "as Odoo sees it")
         self.assertFalse(move._microsaas_refusal())
-        unclaimed = self._sidecar("account.move").microsaas_unclaimed(1000)
+        unclaimed = self._sidecar().microsaas_unclaimed(1000)
         self.assertIn(move.id, unclaimed)
-        read = self._sidecar("account.move").microsaas_invoice(move.id)
+        read = self._sidecar().microsaas_invoice(move.id)
         self.assertEqual((read["payment_state"], read["reversed_ratio"]), ("paid", 0.0))
         self.assertTrue(self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}]))
 
@@ -34,7 +34,7 @@ class TestCredits(MoneyCase):
         move = self._invoice(pay=False)
         self._settle_with(move, self._credit(move))
         self.assertIn("refunded", move._microsaas_refusal())
-        self.assertNotIn(move.id, self._sidecar("account.move").microsaas_unclaimed(1000))
+        self.assertNotIn(move.id, self._sidecar().microsaas_unclaimed(1000))
 
     def test_a_credit_of_the_plan_that_names_no_invoice_is_asked_about(self):
         move = self._invoice(pay=False)
@@ -42,9 +42,9 @@ class TestCredits(MoneyCase):
         self.assertIn("names no invoice", credit.activity_ids.note)
         self._settle_with(move, credit)
         self.assertTrue(move._microsaas_refusal())
-        read = self._sidecar("account.move").microsaas_invoice(move.id)
+        read = self._sidecar().microsaas_invoice(move.id)
         self.assertEqual((read["unlinked_credit"], read["payment_state"]), (credit.name, "reversed"))
-        self.assertIn(move.id, self._sidecar("account.move").microsaas_unclaimed(1000))
+        self.assertIn(move.id, self._sidecar().microsaas_unclaimed(1000))
         move.with_user(self.seller).action_microsaas_approve()
         self.assertFalse(move._microsaas_refusal())
 

@@ -6,7 +6,7 @@ from odoo.exceptions import AccessError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..models.odoo_docker_instance_identity import ACTIVITY
+from ..models.microsaas_manager_history import ACTIVITY
 from .common import MicroSaasCommon
 
 
@@ -85,7 +85,7 @@ class TestIdentity(MicroSaasCommon):
         after = self._sidecar().microsaas_hello("abc123")
         self.assertEqual((after["checkpoint"], after["highest_instance"]), (first + 1, instance.id))
         with self.assertRaises(AccessError):
-            self.env["odoo.docker.instance"].with_user(self.seller).microsaas_checkpoint()
+            self.env["microsaas.sidecar.api"].with_user(self.seller).microsaas_checkpoint()
 
     def test_a_claim_takes_no_number_that_the_host_has_seen(self):
         seen = self._instance().id + 40

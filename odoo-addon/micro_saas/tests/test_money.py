@@ -134,7 +134,7 @@ class TestMoney(MoneyCase):
         correction.invoice_line_ids.quantity = 2
         correction.action_post()
         self._pay(correction)
-        [line] = self._sidecar("account.move").microsaas_invoice(correction.id)["lines"]
+        [line] = self._sidecar().microsaas_invoice(correction.id)["lines"]
         self.assertEqual((line["claimed"], line["quantity"]), ([1], 2))
         self.assertEqual(self._instance(correction).unidad, 2, "only the unit that is new")
 
@@ -157,7 +157,7 @@ class TestMoney(MoneyCase):
     def test_a_renewal_is_due_and_no_sale(self):
         renewal = self._renewal()
         self._assert_money("paid", line=renewal.invoice_line_ids)
-        invoice = self._sidecar("account.move").microsaas_invoice(renewal.id)
+        invoice = self._sidecar().microsaas_invoice(renewal.id)
         self.assertEqual((invoice["lines"], invoice["instance_ids"]), ([], self.instance.ids))
         self._settle()
         self._credit(renewal)
@@ -165,7 +165,7 @@ class TestMoney(MoneyCase):
 
     def test_a_credit_note_leads_to_its_instances(self):
         credit = self._credit(self.move)
-        invoices = self._sidecar("account.move")
+        invoices = self._sidecar()
         self.assertEqual(invoices.microsaas_invoice(credit.id)["instance_ids"], self.instance.ids)
 
     def test_a_line_that_a_person_ties_to_a_subscription(self):

@@ -16,15 +16,15 @@ class PortalCase(MicroSaasCommon, HttpCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        for login in ("hers", "stranger"):
+        for login in ("customer", "stranger"):
             user = new_test_user(cls.env(su=True), login, password=login * 2, groups="base.group_portal", lang="en_US")
             setattr(cls, login, user)
-        cls.hers.partner_id.parent_id = cls.partner
+        cls.customer.partner_id.parent_id = cls.partner
 
     def setUp(self):
         super().setUp()
         self.instance = self._instance().sudo()
-        self.instance.ordered_by_id = self.hers.partner_id
+        self.instance.ordered_by_id = self.customer.partner_id
         self.instance.start_instance()
 
     def _settle(self, **report):
@@ -53,7 +53,7 @@ class PortalCase(MicroSaasCommon, HttpCase):
 @tagged("post_install", "-at_install")
 class TestPortal(PortalCase):
     def test_she_sees_hers_and_nobody_elses(self):
-        self.authenticate("hers", "hershers")
+        self.authenticate("customer", "customer" * 2)
         self.assertIn(self.instance.name, self.url_open("/my/instances").text)
         self.assertEqual(self.url_open(f"/my/instances/{self.instance.id}").status_code, 200)
         self.authenticate("stranger", "strangerstranger")
@@ -78,30 +78,30 @@ class TestPortal(PortalCase):
         self.assertEqual(self.instance.restart_count, 0)
 
     def test_records_of_others_are_closed_to_rpc_too(self):
-        hers, stranger = (self.instance.with_user(user) for user in (self.hers, self.stranger))
-        self.assertTrue(hers.read(["name", "state", "instance_url"]))
-        self.assertTrue(hers.subscription_ids.read(["state"]))
+        own, stranger = (self.instance.with_user(user) for user in (self.customer, self.stranger))
+        self.assertTrue(own.read(["name", "state", "instance_url"]))
+        self.assertTrue(own.subscription_ids.read(["state"]))
         for field in ("log", "message", "detail", "phase_message"):
             with self.assertRaises(AccessError):
-                hers.read([field])
+                own.read([field])
         for forbidden in (
             lambda: stranger.read(["name"]),
             lambda: stranger.sudo().subscription_ids.with_user(self.stranger).read(["state"]),
-            lambda: hers.write({"name": "x"}),
-            lambda: hers.start_instance(),
-            lambda: hers.action_remove(),
+            lambda: own.write({"name": "x"}),
+            lambda: own.start_instance(),
+            lambda: own.action_remove(),
         ):
             with self.assertRaises(AccessError):
                 forbidden()
 
     def test_restart(self):
         self._settle()
-        self.authenticate("hers", "hershers")
+        self.authenticate("customer", "customer" * 2)
         self._post(f"/my/instances/{self.instance.id}/restart")
         self.assertEqual(self.instance.restart_count, 1)
 
     def test_a_sixth_restart_within_ten_minutes_waits(self):
-        self.authenticate("hers", "hershers")
+        self.authenticate("customer", "customer" * 2)
         for count in range(1, 6):
             self._settle()
             self._post(f"/my/instances/{self.instance.id}/restart")
@@ -119,7 +119,7 @@ class TestPortal(PortalCase):
 
     def test_a_suspended_one_says_why_instead_of_restarting(self):
         self._settle()
-        self.authenticate("hers", "hershers")
+        self.authenticate("customer", "customer" * 2)
         self.url_open("/my/instances")
         self.instance.subscription_ids._write({"state": "expired"})
         self.instance.subscription_ids.invalidate_recordset()
@@ -130,7 +130,7 @@ class TestPortal(PortalCase):
     def test_renew_leads_to_one_posted_invoice(self):
         self._settle()
         self.instance.subscription_ids.write({"state": "active"})
-        self.authenticate("hers", "hershers")
+        self.authenticate("customer", "customer" * 2)
         for _time in range(2):
             response = self._post(f"/my/instances/{self.instance.id}/renew")
             self.assertIn("/my/invoices/", response.url)
@@ -142,7 +142,7 @@ class TestPortal(PortalCase):
         self._settle()
         self.instance.subscription_ids.write({"state": "active"})
         self.instance.ordered_by_id = self.partner
-        self.authenticate("hers", "hershers")
+        self.authenticate("customer", "customer" * 2)
         page = self.url_open(f"/my/instances/{self.instance.id}").text
         self.assertNotIn("/restart", page)
         self.assertNotIn("/renew", page)
@@ -153,7 +153,7 @@ class TestPortal(PortalCase):
         self.env.invalidate_all()
         self.assertEqual(self.instance.restart_count, 0)
         self.assertFalse(self.instance.subscription_ids.renewal_line_ids)
-        self.hers.partner_id.type = "invoice"
+        self.customer.partner_id.type = "invoice"
         self._settle()
         self.assertIn("/restart", self.url_open(f"/my/instances/{self.instance.id}").text)
 
@@ -207,7 +207,7 @@ class TestPortal(PortalCase):
 
     def test_what_is_paid_is_announced_until_it_is_there(self):
         self._settle()
-        self.authenticate("hers", "hershers")
+        self.authenticate("customer", "customer" * 2)
         self.assertNotIn("data-poll", self.url_open("/my/instances/list").text)
         move = self._invoice()
         coming = self.url_open("/my/instances/list").text
@@ -222,7 +222,7 @@ class TestPortal(PortalCase):
         self._settle()
         self.plan.microsaas_provision = "manual"
         self._invoice()
-        self.authenticate("hers", "hershers")
+        self.authenticate("customer", "customer" * 2)
         self.assertNotIn("data-poll", self.url_open("/my/instances/list").text)
 
     def test_busy_means_that_a_review_is_due(self):

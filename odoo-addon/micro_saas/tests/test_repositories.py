@@ -71,13 +71,13 @@ class TestRepositories(MicroSaasCommon):
     def test_a_plan_gives_its_instances_a_copy(self):
         plan = self.plan.product_tmpl_id
         row = self._row(plan_id=plan.id, branch="19.0")
-        [told] = self._sidecar("product.template").microsaas_plans(plan.ids)
+        [told] = self._sidecar().microsaas_plans(plan.ids)
         self.assertEqual(
             told["repositories"],
             [{"id": row.id, "url": URL, "branch": "19.0", "commit": "", "of_plan": True}],
         )
         commits = [{"id": row.id, "commit": "a" * 40}]
-        self._sidecar("product.template").microsaas_report_plan(plan.id, True, "", commits)
+        self._sidecar().microsaas_report_plan(plan.id, True, "", commits)
         self.assertEqual(row.commit, "a" * 40)
         line = self._invoice().invoice_line_ids
         [instance_id] = self._sidecar().microsaas_claim([{"line_id": line.id, "unit": 1}])
@@ -94,14 +94,14 @@ class TestRepositories(MicroSaasCommon):
             lambda: plan.microsaas_repository_ids.action_fetch_newest(),
             lambda: plan.microsaas_repository_ids.unlink(),
         ):
-            self._sidecar("product.template").microsaas_report_plan(plan.id, True, "")
+            self._sidecar().microsaas_report_plan(plan.id, True, "")
             self.assertTrue(plan.microsaas_listo)
             change()
             self.assertFalse(plan.microsaas_listo)
 
     def test_what_was_prepared_before_an_edit_does_not_count(self):
         plan = self.plan.product_tmpl_id
-        plans = self._sidecar("product.template")
+        plans = self._sidecar()
         [before] = plans.microsaas_plans(plan.ids)
         plan.microsaas_modules = "sale"
         plans.microsaas_report_plan(plan.id, True, "", [], before["content"])

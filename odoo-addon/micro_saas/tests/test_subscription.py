@@ -56,7 +56,7 @@ class TestSubscription(MicroSaasCommon):
         move = self.env["account.move"].browse(self.subscription.action_renovar()["res_id"])
         move.action_post()
         self._pay(move)
-        invoices = self._sidecar("account.move")
+        invoices = self._sidecar()
         self.assertNotIn(move.id, invoices.microsaas_unclaimed(100))
         self.assertEqual(invoices.microsaas_invoice(move.id)["lines"], [])
         with self.assertRaises(UserError), self.cr.savepoint():

@@ -145,7 +145,7 @@ class TestSubscriptionSidecar(MicroSaasCommon):
             self.env["res.config.settings"].sudo().create({"microsaas_in_payment_is_paid": counts}).execute()
             [desired] = self._sidecar().microsaas_desired(self.instance.ids)
             self.assertEqual(desired["in_payment_is_paid"], counts)
-            invoice = self._sidecar("account.move").microsaas_invoice(self.instance.factura_id.id)
+            invoice = self._sidecar().microsaas_invoice(self.instance.factura_id.id)
             self.assertEqual(invoice["in_payment_is_paid"], counts)
             self.assertLess(self.instance.next_review, later)
 
@@ -302,7 +302,7 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         broken, self.instance = self.subscription, self._instance()
         self._change(state="active", fecha_fin=end)
         broken.sudo().write({"state": "active", "fecha_fin": end, "partner_id": False})
-        with self.assertLogs("odoo.addons.micro_saas.models.microsaas_subscription_invoice", "WARNING"):
+        with self.assertLogs("odoo.addons.micro_saas.models.microsaas_subscription", "WARNING"):
             for _day in range(2):
                 broken.sudo()._cron_issue_renewals()
         self.assertEqual(len(broken.sudo().activity_ids), 1)
@@ -320,39 +320,39 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         restore(self.instance.id, "odoo", "end")
         self.assertEqual(self.instance.desired_state, "stopped")
 
-    def _descents(self, instance=None):
-        return self._sidecar("microsaas.subscription").microsaas_descents((instance or self.instance).id)
+    def _recent_suspensions(self, instance=None):
+        return self._sidecar().microsaas_recent_suspensions((instance or self.instance).id)
 
-    def test_the_brake_counts(self):
+    def test_the_suspension_limit_counts(self):
         now = fields.Datetime.to_string(fields.Datetime.now())
         self._report(self.instance, state="running", seconds_to_ready=1.0)
-        before = self._descents()
+        before = self._recent_suspensions()
         self._change(suspended_at=now)
-        self.assertEqual(self._descents(), {**before, "taken": before["taken"] + 1})
+        self.assertEqual(self._recent_suspensions(), {**before, "taken": before["taken"] + 1})
 
-    def test_the_brake_lets_those_go_down_that_are_listed(self):
+    def test_the_suspension_limit_lets_those_end_that_are_listed(self):
         due, held, other = (self._instance() for _instance in range(3))
         for instance in due | held | other:
             self._report(instance, state="running", seconds_to_ready=1.0)
         long_ago = fields.Date.today() - timedelta(days=9)
         due.subscription_ids.sudo().write({"state": "active", "fecha_fin": long_ago})
         for _time in range(2):
-            self._sidecar("microsaas.subscription").microsaas_ask_to_go_on(held.id, 10, 15)
-        brake = self.env["microsaas.brake"].sudo().search([])
-        self.assertEqual(len(brake.activity_ids), 1)
-        self.assertEqual(brake.subscription_ids, (due | held).subscription_ids)
+            self._sidecar().microsaas_request_approval(held.id, 10, 15)
+        request = self.env["microsaas.brake"].sudo().search([])
+        self.assertEqual(len(request.activity_ids), 1)
+        self.assertEqual(request.subscription_ids, (due | held).subscription_ids)
         with self.assertRaises(AccessError):
-            brake.with_user(self.seller).action_release()
-        self.assertFalse(self._descents(held)["is_approved"])
-        brake.with_user(self.manager).action_release()
-        self.assertFalse(brake.activity_ids)
-        approved = [self._descents(instance)["is_approved"] for instance in (due, held, other)]
+            request.with_user(self.seller).action_release()
+        self.assertFalse(self._recent_suspensions(held)["is_approved"])
+        request.with_user(self.manager).action_release()
+        self.assertFalse(request.activity_ids)
+        approved = [self._recent_suspensions(instance)["is_approved"] for instance in (due, held, other)]
         self.assertEqual(approved, [True, True, False])
         held.subscription_ids.sudo().fecha_fin = fields.Date.today()
-        self.assertFalse(self._descents(held)["is_approved"], "it is paid until another day")
+        self.assertFalse(self._recent_suspensions(held)["is_approved"], "it is paid until another day")
         due.subscription_ids.sudo().suspended_at = fields.Datetime.now()
-        self.assertFalse(self._descents(due)["is_approved"], "it is down")
-        self._sidecar("microsaas.subscription").microsaas_ask_to_go_on(other.id, 10, 15)
+        self.assertFalse(self._recent_suspensions(due)["is_approved"], "it is suspended")
+        self._sidecar().microsaas_request_approval(other.id, 10, 15)
         self.assertEqual(len(self.env["microsaas.brake"].sudo().search([])), 2, "others are asked about anew")
 
     def test_many_that_end_on_one_day_are_asked_about_ahead_and_once(self):
@@ -364,13 +364,13 @@ class TestSubscriptionSidecar(MicroSaasCommon):
             self._report(instance, state="running", seconds_to_ready=1.0)
         subscriptions = instances.subscription_ids.sudo()
         (subscriptions - subscriptions[:2]).write({"state": "active", "fecha_fin": end})
-        brakes = self.env["microsaas.brake"].sudo()
-        brakes._cron_ask_ahead()
-        self.assertFalse(brakes.search([]), "ten are nothing unusual")
+        requests = self.env["microsaas.brake"].sudo()
+        requests._cron_ask_ahead()
+        self.assertFalse(requests.search([]), "ten are nothing unusual")
         subscriptions.write({"state": "active", "fecha_fin": end})
         for _day in range(2):
-            brakes._cron_ask_ahead()
-        brake = brakes.search([])
-        self.assertEqual((brake.planned_on, brake.waiting, len(brake.activity_ids)), (end, 12, 1))
-        brake.with_user(self.manager).action_release()
-        self.assertTrue(self._descents(instances[0])["is_approved"])
+            requests._cron_ask_ahead()
+        request = requests.search([])
+        self.assertEqual((request.planned_on, request.waiting, len(request.activity_ids)), (end, 12, 1))
+        request.with_user(self.manager).action_release()
+        self.assertTrue(self._recent_suspensions(instances[0])["is_approved"])

@@ -6,7 +6,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
-from ..models import odoo_docker_instance_welcome
+from ..models import microsaas_portal_mixin
 from .common import MicroSaasCommon
 
 LINK = "http://127.0.0.1:20000/web/reset_password?token=once"
@@ -42,7 +42,7 @@ class TestWelcome(MicroSaasCommon, HttpCase):
         answer = requests.Response()
         answer.status_code = status
         answer.json = lambda: json
-        return patch.object(odoo_docker_instance_welcome, "post", return_value=answer)
+        return patch.object(microsaas_portal_mixin, "post", return_value=answer)
 
     def _press(self, path):
         # Of any page of this visitor's session: also where there is no button to press.
@@ -104,13 +104,13 @@ class TestWelcome(MicroSaasCommon, HttpCase):
 
     def test_a_sidecar_that_is_away(self):
         path = f"/my/instances/{self._page()}"
-        away = patch.object(odoo_docker_instance_welcome, "post", side_effect=requests.ConnectionError("x"))
-        with away, mute_logger("odoo.addons.micro_saas.models.odoo_docker_instance_welcome"):
+        away = patch.object(microsaas_portal_mixin, "post", side_effect=requests.ConnectionError("x"))
+        with away, mute_logger("odoo.addons.micro_saas.models.microsaas_portal_mixin"):
             self.assertIn("try again", self._press(path).text)
         with self._sidecar_answers(429):
             self.assertIn("too often", self._press(path).text)
         bad = self._sidecar_answers(200, url="javascript:alert(1)")
-        with bad, mute_logger("odoo.addons.micro_saas.models.odoo_docker_instance_welcome"):
+        with bad, mute_logger("odoo.addons.micro_saas.models.microsaas_portal_mixin"):
             with self.assertRaises(UserError):
                 self.instance._password_link(is_first=True)
 

@@ -1,9 +1,9 @@
 from . import (
     microsaas_instance_name,
+    microsaas_subscription,
+    account_move_line,
     product_template,
     sale_order,
     sale_order_line,
-    sale_order_step,
     res_config_settings,
-    by_hand,
 )

@@ -9,6 +9,10 @@ from psycopg2.errors import UniqueViolation
 from odoo import api, fields, models
 from odoo.tools import mute_logger
 
+from odoo.addons.micro_saas.models.by_hand import BY_HAND, ByHand
+
+BY_HAND["microsaas.instance.name"] = {}
+
 SHORTEST, LONGEST = 3, 40
 # Letters, digits and single dashes inside: what a host name may be, should it become one.
 ALLOWED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -21,7 +25,7 @@ RESERVED = frozenset(
 KEPT_IN_CART = timedelta(hours=1)
 
 
-class MicrosaasInstanceName(models.Model):
+class MicrosaasInstanceName(ByHand, models.Model):
     """What one unit of an order line shall be called; reserved for it, or only wished when somebody was faster.
 
     Two orders never hold the same reserved name: a unique index says so, whatever runs at the same time.

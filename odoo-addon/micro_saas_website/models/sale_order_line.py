@@ -1,12 +1,15 @@
-import math
-
 from odoo import fields, models
 
-# Nobody names more than these one by one; an order of more waits for a person's word anyway.
+from odoo.addons.micro_saas.models.by_hand import BY_HAND, ByHand
+from odoo.addons.micro_saas.models.values import whole_units
+
+BY_HAND["sale.order.line"] = {}
+
+# Nobody names more than these one by one; an order of more waits for approval anyway.
 NAMED_UNITS = 20
 
 
-class SaleOrderLine(models.Model):
+class SaleOrderLine(ByHand, models.Model):
     _inherit = "sale.order.line"
 
     microsaas_name_ids = fields.One2many("microsaas.instance.name", "order_line_id", "Instance names")
@@ -27,7 +30,7 @@ class SaleOrderLine(models.Model):
         """Return how many instances this line sells: whole units only."""
         self.ensure_one()
         is_plan = not self.display_type and self.product_id.es_plan_microsaas
-        return max(math.floor(self.product_uom_qty), 0) if is_plan else 0
+        return whole_units(self.product_uom_qty) if is_plan else 0
 
     def _microsaas_named_units(self):
         return range(1, min(self._microsaas_units(), NAMED_UNITS) + 1)
@@ -78,17 +81,9 @@ class SaleOrderLine(models.Model):
         if units and not self.is_downpayment:
             self._microsaas_name_units()
             # Invoiced in parts, each part carries the names of its own units.
-            first = math.floor(self.qty_invoiced)
-            last = first + math.floor(max(values.get("quantity") or 0, 0))
+            first = whole_units(self.qty_invoiced)
+            last = first + whole_units(values.get("quantity") or 0)
             rows = self.sudo().microsaas_name_ids.sorted("unit")
             names = [row.name for row in rows if first < row.unit <= last]
             values["microsaas_names"] = ",".join(names)
         return values
-
-
-class AccountMoveLine(models.Model):
-    _inherit = "account.move.line"
-
-    def _microsaas_ordered_by(self):
-        """The invoice may go to the bookkeeping; whoever bought is the administrator."""
-        return self.sale_line_ids.order_id[:1].partner_id or super()._microsaas_ordered_by()

@@ -1,7 +1,7 @@
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
-from odoo.addons.micro_saas_website.models.sale_order_step import PAYMENT_STEPS
+from odoo.addons.micro_saas_website.models.sale_order import PAYMENT_STEPS
 
 from .common import ShopCommon
 

@@ -10,7 +10,7 @@ import {
 import { OdooHttp } from '../../fakes/odoo-http.ts';
 
 export const RPCS = ['json2', 'jsonrpc', 'xmlrpc'] as const;
-export const MODEL = 'odoo.docker.instance';
+export const MODEL = 'microsaas.sidecar.api';
 
 /** A fresh fake Odoo for every test of a suite, and clients for it. */
 export class OdooSuite {

@@ -43,7 +43,7 @@ describe('OdooManager', () => {
       highestInstance: 7,
     });
     expect(asked).to.deep.equal([
-      ['odoo.docker.instance', 'microsaas_hello', { install_id: 'abc123' }],
+      ['microsaas.sidecar.api', 'microsaas_hello', { install_id: 'abc123' }],
     ]);
   });
 

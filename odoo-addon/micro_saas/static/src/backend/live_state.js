@@ -37,7 +37,7 @@ export class LiveState extends Component {
 
     async look() {
         const { record } = this.props;
-        // What somebody is typing must not vanish under her hands.
+        // What somebody is typing must not vanish under their hands.
         if (!record.resId || !this.isBusy || (await record.isDirty())) {
             return;
         }

@@ -1,7 +1,7 @@
 /** @odoo-module **/
 /*
- * Keeps what the customer reads about her instances up to date while they are being worked on, without a reload.
- * The server renders the words, in her language, and says in how many seconds to ask again (0: not at all).
+ * Keeps what the customer reads about their instances up to date while they are being worked on, without a reload.
+ * The server renders the words, in their language, and says in how many seconds to ask again (0: not at all).
  */
 
 const SLOWEST = 10_000;

@@ -25,11 +25,11 @@ async function askNow(input, save) {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ jsonrpc: "2.0", method: "call", params }),
-        // The customer may go on to the checkout at once: what she wrote is kept all the same.
+        // The customer may go on to the checkout at once: what they wrote is kept all the same.
         keepalive: save,
     });
     const { result } = await response.json();
-    // She may have typed on meanwhile: then this answer is about another name.
+    // They may have typed on meanwhile: then this answer is about another name.
     if (result && input.value === name) {
         show(input, result);
     }

@@ -1,0 +1,259 @@
+from odoo import api, models
+from odoo.exceptions import AccessError
+
+from .settings import SIDECAR_GROUP
+
+
+class MicrosaasSidecarApi(models.AbstractModel):
+    """Everything that the sidecar calls by RPC. Whoever changes a name, a parameter or an answer changes src/manager/ too.
+
+    - Each method is one transaction. Only the sidecar's user may call it, and it works with `sudo()`: that user itself
+      needs no right on invoices or partners.
+    - Everything may be called again: a unit claimed twice is one instance, a report without news writes nothing.
+    - No answer holds None, which XML-RPC cannot carry: it is False, "" or 0. All numbers are finite.
+    - A day is "YYYY-MM-DD", a moment "YYYY-MM-DD HH:MM:SS" in UTC, `…_at` as a number is seconds since 1970.
+    - Answers may get more keys; what the sidecar does not know it ignores.
+    """
+
+    _name = "microsaas.sidecar.api"
+    _description = "What the sidecar calls"
+
+    @api.model
+    def _for_sidecar(self, model):
+        """Return a model to work with, with sudo.
+
+        :raise AccessError: somebody else than the sidecar's user calls
+        """
+        if not (self.env.su or self.env.user.has_group(SIDECAR_GROUP)):
+            raise AccessError(self.env._("Only the sidecar may call this method."))
+        return self.env[model].sudo()
+
+    # -- who is there, and since when ----------------------------------------------------------
+
+    @api.model
+    def microsaas_hello(self, install_id):
+        """Introduce a sidecar. The first one's install id is kept; the caller compares.
+
+        :return: dict of `install_id`, `addon_version`, `http_ports` and `longpolling_ports` ([first, last]),
+            `database_uuid`, `checkpoint` and `highest_instance` (the last number given out), of which both only ever
+            grow, except when the database is restored from an older copy
+        """
+        return self._for_sidecar("microsaas.sidecar")._introduce(install_id)
+
+    @api.model
+    def microsaas_checkpoint(self):
+        """Count one more checkpoint. A database restored from an older copy knows fewer than the sidecar remembers.
+
+        :return: the checkpoint's number
+        """
+        return self._for_sidecar("microsaas.manager.history")._checkpoint()
+
+    @api.model
+    def microsaas_distrust(self, kind, above, found):
+        """Tell people, once, that the sidecar does not act for this database, and why.
+
+        :param kind: "older": it was restored from an older copy; "other": it is another database than before
+        :param above: the highest number that the sidecar's host has seen; new instances get higher ones
+        :param found: list of sentences, one for each instance on the host that this database does not know
+        :return: True
+        """
+        self._for_sidecar("microsaas.manager.history")._distrust(kind, above, found)
+        return True
+
+    @api.model
+    def microsaas_adopt(self, found):
+        """Make records again of instances that the host has and this database has lost; a person has confirmed it.
+
+        A record that took such a number meanwhile and has never run gets another number.
+
+        :param found: list of dicts with `id`, `identity`, `name`, `template_code`, `http_port`, `longpolling_port`,
+            `restart_count`, `running`, `was_ready` (it has data), `repositories` (`url`, `branch`, `commit`,
+            `of_plan`), `sold_as` (as in `microsaas_desired`)
+        :return: list of the ids that have their record now
+        """
+        return self._for_sidecar("microsaas.manager.history")._adopt(found)
+
+    # -- templates and plans -------------------------------------------------------------------
+
+    @api.model
+    def microsaas_sync(self, templates):
+        """Make the records of templates mirror the sidecar's folders.
+
+        :param templates: list of `{"code", "name", "odoo_version"}`; an absent code is archived,
+            never deleted, because instances and plans still name it
+        :return: True
+        """
+        self._for_sidecar("docker.compose.template")._sync(templates)
+        return True
+
+    @api.model
+    def microsaas_plans(self, plan_ids):
+        """Return what the instances of plans are made from.
+
+        :param plan_ids: ids of product templates; empty: every plan that is not archived
+        :return: list of dicts of `id`, `template_code`, `modules` (technical names), `languages` (codes), `content`
+            (another text when the plan's template databases must be made anew), `repositories` (`id`, `url`, `branch`,
+            `commit`, `of_plan`), `country_code`; what is no plan left out
+        """
+        return self._for_sidecar("product.template")._microsaas_plans(plan_ids)
+
+    @api.model
+    def microsaas_report_plan(self, plan_id, is_ready, message, commits=(), content=""):
+        """Say on a plan whether its modules are prepared.
+
+        :param message: a sentence saying why not; empty while they are being prepared
+        :param commits: what was fetched of its repositories: a list of dicts of `id` and `commit`
+        :param content: what `microsaas_plans` said that it is made of; edited meanwhile, the plan is prepared anew
+        :return: True
+        """
+        plan = self._for_sidecar("product.template").browse(plan_id).exists()
+        plan._microsaas_apply_report(is_ready, message, commits, content)
+        return True
+
+    # -- invoices ------------------------------------------------------------------------------
+
+    @api.model
+    def microsaas_unclaimed(self, limit):
+        """Return at most `limit` ids of paid invoices with automatic plan units that nobody has claimed; oldest first."""
+        return self._for_sidecar("account.move")._microsaas_unclaimed(limit)
+
+    @api.model
+    def microsaas_invoice(self, invoice_id):
+        """Return all that decides about an invoice, `{}` if it does not exist.
+
+        :return: dict of `id`, `name`, `move_type`, `state`, `payment_state` (Odoo's; settled by another invoice's credit
+            is paid), `in_payment_is_paid`, `invoice_date`, `paid_day`, `partner_id`, `approved`, `hold` (its reason),
+            `reversed_ratio` (0.0 to 1.0), `unlinked_credit` (a credit note's name), `instance_ids` (those it pays for)
+            and `lines`, without those that renew a subscription: dicts of `id`, `display_type`, `quantity`,
+            `product_template_id`, `price_subtotal`, `is_plan`, `provision`, `desde`, `since_plan`, `may_renew` (names of
+            subscriptions), `claimed` (units), `backlog` (unclaimed units of the plan on all invoices)
+        """
+        return self._for_sidecar("account.move").browse(invoice_id).exists()._microsaas_as_read()
+
+    @api.model
+    def microsaas_hold_invoice(self, invoice_id, reason, message):
+        """Keep an invoice for a person to decide, and tell people; an empty `reason` ends the hold.
+
+        :param reason: one CamelCase word
+        :param message: a sentence for a bookkeeper
+        :return: True
+        """
+        self._for_sidecar("account.move").browse(invoice_id).exists()._microsaas_hold(reason, message)
+        return True
+
+    @api.model
+    def microsaas_claim(self, units, above=0):
+        """Create one instance for each paid unit, wished running; a unit claimed before keeps its instance.
+
+        :param units: list of `{"line_id", "unit"}`, units counted from 1
+        :param above: the highest number that the sidecar's host has seen; a new instance gets a higher one
+        :return: list of instance ids in the same order
+        :raise UserError: an invoice is not paid, or a unit is not sold by its line
+        """
+        return self._for_sidecar("odoo.docker.instance")._claim_units(units, above)
+
+    # -- instances -----------------------------------------------------------------------------
+
+    @api.model
+    def microsaas_due(self, limit):
+        """Return at most `limit` ids of instances, archived ones too, whose review is due; oldest first.
+
+        It also notes that the sidecar is alive.
+        """
+        self._for_sidecar("microsaas.sidecar")._hear()
+        return self._for_sidecar("odoo.docker.instance")._due_ids(limit)
+
+    @api.model
+    def microsaas_states(self):
+        """Return what is believed of every instance, removed ones too: a list of dicts of `id` and `state`."""
+        return self._for_sidecar("odoo.docker.instance")._states()
+
+    @api.model
+    def microsaas_desired(self, instance_ids):
+        """Return what is wanted of instances, and what was last reported of them; ids that are gone are left out.
+
+        :return: list of dicts of
+
+            - `id`, `identity` (a UUID), `may_adopt` (its data have no mark yet), `name`, `active`, `revision` (counts what
+              people changed), `sold_as` (False, or `line_id`, `unit` and the line's `made_at`, which no other line of that
+              number shares)
+            - wanted: `desired_state`, `restart_count`, `http_port` and `longpolling_port` (0: none yet), `template_code`,
+              `memory_mb` and `cpus` (0: what the template gives), `modules`, `repositories` (as in `microsaas_plans`),
+              `without_archive` (its data may go without one)
+            - reported: `state`, `reason`, `instance_url`, `was_ready` (it has answered once)
+            - people: `customer` (`name`, `company_name`, `email`, `lang`, `country_code` of who administers it and of their
+              company), `partner_id` (the company, 0 for none)
+            - time and money: `requested_at`, `now`, `company_tz`, `in_payment_is_paid`, `subscription` (False for none)
+
+            A `subscription` is a dict of `id`, `state`, `fecha_inicio`, `fecha_fin` (the last paid day), `reason`, `told`
+            (what was said, "kind period" each), the moments `suspended_at`, `final_notice_at`, `archived_at`,
+            `data_removed_at`, `hidden_at`; `terms`: the days `notice`, `grace`, `retention`, `final_notice`, the hours
+            `reconsider`, `refund`, `free` ("" where it costs something); and `periods`, the first sale, its corrections and
+            the renewals: dicts of `line_id`, `is_first`, `months`, `money` (False, or `move_type`, `state`, `payment_state`,
+            `reversed_ratio`), `sold` (False, or `unit`, `quantity` and the `removed` units), `replaces` (the line that it
+            corrects, 0 for none), `paid_at`, `missing_since`, `counted` (False, or `before`, `after`, `days`, `taken`,
+            `taken_back_on`)
+        """
+        return self._for_sidecar("odoo.docker.instance").browse(instance_ids)._desired_rows()
+
+    @api.model
+    def microsaas_report(self, reports):
+        """Write what the sidecar saw and did: all of it or nothing.
+
+        :param reports: list of dicts with `id`, `revision` and any of `state`, `reason`, `message`, `detail`,
+            `http_port`, `longpolling_port`, `instance_url`, `active`, `log` (list of lines, oldest first),
+            `next_review` (UTC text or False), `seconds_to_ready`, `commits` ([{"id", "commit"}]),
+            `subscription` (a change), `adopted` (its data are marked now). Only given keys are written.
+
+            A change has any of `state`, `fecha_inicio`, `fecha_fin`, `reason`, `archive`, the moments, `periods` (`line_id`,
+            `is_first`, `before`, `after`, `days`, `taken`, `taken_back_on`, `missing_since`) and `notices` (`kind`,
+            `period`), of which each is given once.
+
+            A `revision` that is not the present one means that the sidecar has not seen
+            what somebody wants since: the instance is due at once.
+        :return: True
+        :raise ValidationError: a port belongs to another instance; choose another one
+        """
+        self._for_sidecar("odoo.docker.instance")._apply_reports(reports)
+        return True
+
+    @api.model
+    def microsaas_suggest_ports(self, exclude):
+        """Suggest the lowest pair of TCP ports that no instance has.
+
+        :param exclude: list of ports that the host uses for something else
+        :return: dict of `http_port` and `longpolling_port`, 0 where a range is used up
+        """
+        return self._for_sidecar("microsaas.reserved.port")._suggest(exclude)
+
+    @api.model
+    def microsaas_restore(self, instance_id, template_code, stage):
+        """Note that an instance gets its data from an archive.
+
+        :param stage: "begin": it is a draft, so that nothing is done to it meanwhile, and it has data, so that none
+            are made in their place; "end": it is stopped, for a person to start
+        :return: True
+        """
+        self._for_sidecar("odoo.docker.instance").browse(instance_id)._restore(template_code, stage)
+        return True
+
+    # -- the suspension limit ------------------------------------------------------------------
+
+    @api.model
+    def microsaas_recent_suspensions(self, instance_id):
+        """Return how many instances were suspended or removed by themselves within the last hour, before this one is.
+
+        :return: dict of `taken`, `fleet` (all that have data) and `is_approved` (a person has approved this one)
+        """
+        return self._for_sidecar("microsaas.brake")._recent_suspensions(instance_id)
+
+    @api.model
+    def microsaas_request_approval(self, instance_id, taken, fleet):
+        """Ask people whether this instance, and all others that are due, may be suspended or removed.
+
+        :param taken: how many were within the last hour
+        :param fleet: how many instances have data
+        :return: True
+        """
+        self._for_sidecar("microsaas.brake")._request_approval(instance_id, taken, fleet)
+        return True
