@@ -1,8 +1,7 @@
 import { foreignData, RetryableError, TerminalError } from '../../src/errors.ts';
-import { effectiveState } from '../../src/instance/decide.ts';
 import type { DesiredInstance, ObservedInstance, Plan } from '../../src/instance/types.ts';
 import type { Databases } from '../../src/interfaces.ts';
-import { hasOwnDatabase } from './engine.ts';
+import { hasOwnDatabase, isPurged } from './engine.ts';
 
 /**
  * The customers' databases, in memory. A database is either wholly there or not at all; making one over another is the
@@ -74,7 +73,7 @@ export class FakeDatabases implements Databases {
   }
 
   async observe(desired: DesiredInstance): Promise<ObservedInstance['database']> {
-    if (hasOwnDatabase(desired) && effectiveState(desired) !== 'purged') {
+    if (hasOwnDatabase(desired) && !isPurged(desired)) {
       if (!this.#isDatabaseUp(desired.id)) return 'offline';
     } else this.#checkHere();
     if (!this.present.has(desired.id)) return 'absent';

@@ -1,5 +1,4 @@
 import { foreignData, PortTakenError, RetryableError, TerminalError } from '../../src/errors.ts';
-import { effectiveState } from '../../src/instance/decide.ts';
 import type {
   DesiredInstance,
   MarkedInstance,
@@ -59,7 +58,7 @@ export class FakeEngine implements Engine {
 
   async observe(desired: DesiredInstance): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
     this.#checkHere();
-    if (effectiveState(desired) === 'purged' && !this.projects.has(desired.id)) return NOTHING;
+    if (isPurged(desired) && !this.projects.has(desired.id)) return NOTHING;
     const project = this.#projectOf(desired.id);
     const wanted = filesFor(desired);
     const fetched = desired.repositories.every(({ commit }) => this.checkouts.has(commit));
@@ -350,6 +349,11 @@ function markOf(desired: DesiredInstance): MarkedInstance {
 
 export function hasOwnDatabase({ templateCode }: DesiredInstance): boolean {
   return templateCode === 'odoo-own-db';
+}
+
+/** Its data have been removed for good, whatever people want of it now. */
+export function isPurged({ subscription }: DesiredInstance): boolean {
+  return subscription !== null && subscription.dataRemovedAt !== null;
 }
 
 /** All that an instance's files depend on. */
