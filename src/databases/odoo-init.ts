@@ -103,9 +103,9 @@ export async function runOdooInit(host: OdooInitHost, run: OdooInitRun): Promise
   const language = run.lang && run.lang !== 'en_US' ? [`--load-language=${run.lang}`] : [];
   const install = [`--init=${run.modules.join(',')}`, ...language, '--stop-after-init'];
 
-  await writeConf(conf, run);
-  await removeContainer();
   try {
+    await writeConf(conf, run);
+    await removeContainer();
     if (run.countryCode) {
       await odoo([], ['--init=base', '--stop-after-init']);
       await odoo(['shell'], [], setCountry(run.countryCode));

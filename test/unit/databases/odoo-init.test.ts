@@ -183,6 +183,11 @@ describe('Odoo, run once to fill a template database', () => {
     expect(await init({ signal: stop.signal })).to.be.instanceOf(CommandError);
   });
 
+  it('leaves no password behind where its file cannot be given to Odoo’s user', async () => {
+    expect(await init({ owner: { uid: 2 ** 40, gid: 2 ** 40 } })).to.be.instanceOf(RangeError);
+    expect(existsSync(conf())).to.equal(false);
+  });
+
   for (const [way, end] of [
     ['it worked', () => ''],
     ['the modules failed', failing(1)],
