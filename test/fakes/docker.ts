@@ -9,6 +9,8 @@ import type { Command } from '../../src/host/exec.ts';
 export interface KeptContainer extends Container {
   state: string;
   readonly image: string;
+  /** All ports of the host that it has while it runs. */
+  readonly hostPorts: readonly number[];
   /** The id of the network it was made on: another network of the same name is not it. */
   readonly networkId: string;
   /** How often the daemon has restarted it by itself. */
@@ -60,9 +62,11 @@ export class FakeDocker {
   readonly boundPorts = new Set<number>();
   /** What `docker run` answers, by the entrypoint. It may throw, and so end with an exit code. */
   readonly programs = new Map<string, (run: Run) => string | Promise<string>>();
-  /** What a container has written. */
-  log = '';
+  /** What containers have written, by their names. Docker keeps none of the others'. */
+  readonly logs = new Map<string, string>();
   readonly runs: Run[] = [];
+  /** What `docker version` and `docker compose version` say; '' where the program is not installed. */
+  versions = { engine: '28.2.2', runc: '1.2.8', compose: 'v2.36.0' };
   isAway = false;
   #lastId = 0;
 
@@ -90,6 +94,10 @@ export class FakeDocker {
     if (this.isAway) throw new CommandError(command, 1, 'Cannot connect to the Docker daemon');
     const operands = command.slice(command.indexOf('--') + 1);
     switch (wordsOf(command).slice(0, 2).join(' ')) {
+      case 'compose version':
+        if (!this.versions.compose)
+          throw new CommandError(command, 1, "'compose' is not a docker command");
+        return this.versions.compose;
       case 'compose up':
         this.#composeUp(command, operands);
         return '';
@@ -102,13 +110,19 @@ export class FakeDocker {
       default:
     }
     switch (wordsOf(command)[0]) {
+      case 'version': {
+        const { engine, runc } = this.versions;
+        const asksForAll = optionOf(command, '--format').includes('.Components');
+        const components = ` Engine ${engine} containerd v1.7.27${runc && ` runc ${runc}`}`;
+        return asksForAll ? engine + components : engine;
+      }
       case 'pull':
         return this.#pull(command, operands[0] ?? '');
       case 'rm':
         for (const name of operands) this.#forget(command, name);
         return '';
       case 'logs':
-        return this.log;
+        return this.#logOf(command, operands[0] ?? '');
       case 'run':
         return this.#run(run);
       default:
@@ -123,6 +137,22 @@ export class FakeDocker {
   /** Somebody's container on a network, none of Compose's. */
   join(network: string, name: string): void {
     this.#make({ name, labels: {}, image: 'any', networkId: this.networks.get(network)?.id ?? '' });
+  }
+
+  /** A container that somebody made with `docker run`. @param created in seconds since the epoch */
+  helper(name: string, labels: Record<string, string>, state: string, created: number): void {
+    this.#make({ name, labels, state, created, image: 'any', networkId: '' });
+  }
+
+  /** The Odoo of an instance as if Compose had made it; null: there is none. */
+  standIn(
+    install: string,
+    id: number,
+    container: { readonly state: string; readonly restarts?: number } | null,
+  ): void {
+    const labels = { 'microsaas.install': install, 'microsaas.instance': String(id) };
+    const name = `ms-${install}-${id}-odoo`;
+    if (container) this.#make({ name, labels, image: 'any', networkId: '', ...container });
   }
 
   #composeUp(command: Command, services: readonly string[]): void {
@@ -152,8 +182,8 @@ export class FakeDocker {
     if (kept && (kept.state === 'running' || kept.state === 'paused')) return;
     if (kept && kept.networkId !== network.id)
       throw new CommandError(command, 1, `network ${kept.networkId} not found`);
-    const published = new Map(ports.map((port) => [port.target, Number(port.published)]));
-    for (const port of published.values())
+    const hostPorts = ports.map((port) => Number(port.published));
+    for (const port of hostPorts)
       if (this.#isBound(port))
         throw new CommandError(
           command,
@@ -163,7 +193,8 @@ export class FakeDocker {
     if (kept) kept.state = 'running';
     else
       this.#make({
-        ...{ name, image, published, networkId: network.id },
+        ...{ name, image, hostPorts, networkId: network.id },
+        published: new Map(ports.map((port) => [port.target, Number(port.published)])),
         labels: {
           ...labels,
           'com.docker.compose.project': project,
@@ -184,6 +215,7 @@ export class FakeDocker {
       state: 'running',
       created: 0,
       published: new Map(),
+      hostPorts: [],
       restarts: 0,
       ended: null,
     };
@@ -192,10 +224,7 @@ export class FakeDocker {
 
   #isBound(port: number): boolean {
     const up = [...this.containers.values()].filter(({ state }) => state === 'running');
-    return (
-      this.boundPorts.has(port) ||
-      up.some(({ published }) => [...published.values()].includes(port))
-    );
+    return this.boundPorts.has(port) || up.some(({ hostPorts }) => hostPorts.includes(port));
   }
 
   #networkCreate(command: Command, name: string): void {
@@ -227,6 +256,12 @@ export class FakeDocker {
     if (!id) throw new CommandError(command, 1, `pull access denied for ${image}`);
     this.images.set(image, id);
     return image;
+  }
+
+  #logOf(command: Command, name: string): string {
+    const log = this.logs.get(name);
+    if (log === undefined) throw new CommandError(command, 1, `No such container: ${name}`);
+    return log;
   }
 
   #forget(command: Command, name: string): void {
@@ -268,6 +303,7 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
   }
 
   async restarts(id: string): Promise<number> {
+    this.#docker.checkHere();
     return this.#docker.containers.get(id)?.restarts ?? 0;
   }
 
@@ -281,6 +317,7 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
   }
 
   async unpause(id: string): Promise<void> {
+    this.#docker.checkHere();
     const found = this.#docker.containers.get(id);
     if (found?.state === 'paused') found.state = 'running';
   }
@@ -304,6 +341,7 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
   }
 
   async networks(label: string) {
+    this.#docker.checkHere();
     const [name = '', value] = label.split('=');
     return [...this.#docker.networks.values()]
       .filter(({ labels }) => labels[name] === value)
@@ -322,7 +360,7 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
 function wordsOf(command: Command): string[] {
   const [, first = '', ...rest] = command;
   if (first !== 'compose' && first !== 'network') return [first];
-  return [first, rest.find((it) => ['up', 'create', 'rm'].includes(it)) ?? ''];
+  return [first, rest.find((it) => ['up', 'create', 'rm', 'version'].includes(it)) ?? ''];
 }
 
 /** The value of an option, in either of its spellings. */
