@@ -6,7 +6,7 @@ import { checkManagerHistory, DISTRUST_MESSAGES } from './instance/manager-histo
 import { countedByState } from './instance-table.ts';
 import { redact } from './log.ts';
 import { printable } from './printable.ts';
-import { assemble } from './wiring.ts';
+import { assemble, type Sidecar } from './wiring.ts';
 
 interface Check {
   readonly name: string;
@@ -26,10 +26,14 @@ const OLDEST_RUNC = [1, 2, 8];
 const MIN_FREE_SHARE = 0.1;
 const MIN_FREE_BYTES = 5 * 1024 ** 3;
 
-/** Checks everything the sidecar needs and prints a line each. @returns whether there is no failure; warnings do not count */
-export async function doctor(config: Config): Promise<boolean> {
+/**
+ * Checks everything the sidecar needs and prints a line each.
+ * @param wire makes the adapters; another one only in tests
+ * @returns whether there is no failure; warnings do not count
+ */
+export async function doctor(config: Config, wire: typeof assemble = assemble): Promise<boolean> {
   let isHealthy = true;
-  for (const check of await checks(config)) {
+  for (const check of checks(config, await wire(config))) {
     try {
       process.stdout.write(`ok    ${check.name}: ${await check.probe()}\n`);
     } catch (error) {
@@ -48,8 +52,7 @@ export async function doctor(config: Config): Promise<boolean> {
   return isHealthy;
 }
 
-async function checks(config: Config): Promise<Check[]> {
-  const sidecar = await assemble(config);
+function checks(config: Config, sidecar: Sidecar): Check[] {
   const { api, databases, disk, docker, engine, firewall, images, install, manager, templates } =
     sidecar;
   const { managerMemory } = sidecar;

@@ -1,5 +1,5 @@
-import { randomInt } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes, randomInt } from 'node:crypto';
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { ConfigError } from './errors.ts';
@@ -9,18 +9,27 @@ import { isInstallId } from './instance/name.ts';
 export function readInstallId(dataDir: string): string {
   const file = join(dataDir, 'install-id');
   mkdirSync(dataDir, { recursive: true, mode: 0o711 });
-  try {
-    // `wx`: of two sidecars starting concurrently, the first one's id is kept.
-    writeFileSync(file, `${makeInstallId()}\n`, { flag: 'wx' });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
+  if (!existsSync(file)) writeOnce(file, `${makeInstallId()}\n`);
   const id = readFileSync(file, 'utf8').trim();
   if (!isInstallId(id))
     throw new ConfigError(
       `${file}: expected a small letter and five small letters or digits, found ${JSON.stringify(id)}`,
     );
   return id;
+}
+
+/** Makes a file that is not there yet, as a whole or not at all: of two programs starting together, the first one's stays. */
+function writeOnce(file: string, text: string): void {
+  const draft = `${file}.${randomBytes(6).toString('hex')}`;
+  try {
+    writeFileSync(draft, text, { flag: 'wx' });
+    // Unlike rename, link never replaces.
+    linkSync(draft, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
 }
 
 function makeInstallId(): string {

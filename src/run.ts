@@ -16,14 +16,22 @@ import { assemble, makeController, type Sidecar } from './wiring.ts';
 /** How long a manager that is away is left alone between two handshakes, in milliseconds. */
 const HANDSHAKE_INTERVAL = 2_000;
 
-/** Starts everything in order, serves until the signal, and stops everything in the opposite order. */
-export async function run(config: Config, log: Logger, asked: AbortSignal): Promise<void> {
+/**
+ * Starts everything in order, serves until the signal, and stops everything in the opposite order.
+ * @param wire makes the adapters; another one only in tests
+ */
+export async function run(
+  config: Config,
+  log: Logger,
+  asked: AbortSignal,
+  wire: typeof assemble = assemble,
+): Promise<void> {
   let controller: Controller | null = null;
   const stolen = new AbortController();
   const stop = AbortSignal.any([asked, stolen.signal]);
   let check: ManagerCheck | null = null;
   const metrics = makeMetrics(() => controller);
-  const sidecar = await assemble(config, {
+  const sidecar = await wire(config, {
     onRpc: ({ method, outcome, seconds }) =>
       metrics.rpcSeconds.observe({ method, outcome }, seconds),
     onDocker: () => metrics.dockerCalls.inc(),

@@ -125,9 +125,9 @@ async function fill(host: OdooInitHost, run: OdooInitRun): Promise<void> {
   const language = run.lang && run.lang !== 'en_US' ? [`--load-language=${run.lang}`] : [];
   const install = [`--init=${run.modules.join(',')}`, ...language, '--stop-after-init'];
 
-  await writeConf(conf, run, owner, checkouts);
-  await removeContainer();
   try {
+    await writeConf(conf, run, owner, checkouts);
+    await removeContainer();
     if (run.countryCode) {
       await odoo([], ['--init=base', '--stop-after-init']);
       await odoo(['shell'], [], setCountry(run.countryCode));

@@ -1,4 +1,3 @@
-import { wholeUnits } from '../../src/billing/claim-policy.ts';
 import type { Invoice, InvoiceLine, PlanUnit } from '../../src/billing/invoice-types.ts';
 import type { RecentSuspensions } from '../../src/billing/suspension-limit.ts';
 import { ManagerError } from '../../src/errors.ts';
@@ -141,7 +140,7 @@ export class FakeManager implements Manager {
       if (known !== undefined) return known;
       const invoiceId = this.#invoiceOfLine.get(lineId) ?? 0;
       const line = this.invoices.get(invoiceId)?.lines.find((it) => it.id === lineId);
-      if (!line || unit < 1 || unit > wholeUnits(line.quantity) || line.priceSubtotal < 0)
+      if (!line || unit < 1 || unit > unitsSold(line) || line.priceSubtotal < 0)
         throw new ManagerError('validation', `line ${lineId} sells no unit ${unit}`);
       const id = this.insert({ desiredState: 'running' }, { lineId, unit });
       this.#claimed.set(key, id);
@@ -264,7 +263,7 @@ export class FakeManager implements Manager {
     const isOpen =
       invoice.paymentState === 'paid' &&
       invoice.hold === '' &&
-      invoice.lines.some((line) => line.claimedUnits.length < wholeUnits(line.quantity));
+      invoice.lines.some((line) => line.claimedUnits.length < unitsSold(line));
     if (isOpen) this.#open.add(id);
     else this.#open.delete(id);
   }
@@ -359,6 +358,11 @@ export class FakeManager implements Manager {
   #checkHere(): void {
     if (this.isAway) throw new ManagerError('transport', 'connect ECONNREFUSED');
   }
+}
+
+/** A part of a unit sells nothing. */
+export function unitsSold({ quantity }: Pick<InvoiceLine, 'quantity'>): number {
+  return Math.max(0, Math.floor(quantity));
 }
 
 /** The first `count` of a set, without going through the rest. */

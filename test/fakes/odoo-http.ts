@@ -53,7 +53,7 @@ export class OdooHttp {
   readonly login = 'bot';
   apiKey = 'k'.repeat(40);
   uid = 7;
-  /** What a called method returns or throws. */
+  /** What a called method gives back or throws; over JSON-2 it may take its time. */
   answer: (call: ReceivedCall) => unknown = () => true;
   /** Answers in Odoo's place, to simulate gateways and failures. */
   instead: ((req: IncomingMessage, res: ServerResponse) => void) | null = null;
@@ -106,14 +106,19 @@ export class OdooHttp {
     return this.answer(call);
   }
 
-  #json2(req: IncomingMessage, res: ServerResponse, path: string, body: string): void {
+  async #json2(
+    req: IncomingMessage,
+    res: ServerResponse,
+    path: string,
+    body: string,
+  ): Promise<void> {
     const [, , model = '', method = ''] = path.split('/');
     try {
       if (req.headers.authorization !== `bearer ${this.apiKey}`) {
         throw new PythonError('werkzeug.exceptions.Unauthorized', 'Invalid apikey');
       }
       const { ids, ...args } = JSON.parse(body);
-      this.#json(res, 200, this.#run({ rpc: 'json2', model, method, ids, args }));
+      this.#json(res, 200, await this.#run({ rpc: 'json2', model, method, ids, args }));
     } catch (error) {
       const { python, message } = error as PythonError;
       this.#json(res, JSON2_STATUS[python] ?? 500, { name: python, message, debug: 'Traceback' });

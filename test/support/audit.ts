@@ -1,15 +1,9 @@
 import { expect } from 'chai';
-import { decideClaim } from '../../src/billing/claim-policy.ts';
 import { areSameButLimits, filesFor } from '../fakes/engine.ts';
-import type { Row } from '../fakes/manager.ts';
+import { type Row, unitsSold } from '../fakes/manager.ts';
 import type { Simulation } from './simulation.ts';
 
 type Fakes = Pick<Simulation, 'manager' | 'engine' | 'databases'>;
-
-const NO_LIMITS = {
-  unitsPerLine: Number.POSITIVE_INFINITY,
-  claimsPerPlan: Number.POSITIVE_INFINITY,
-};
 
 /**
  * Checks the invariants that hold at every moment, whatever has been interrupted: I1 no instance twice or without a payment,
@@ -45,12 +39,16 @@ function auditIdentities({ manager, engine, databases }: Fakes): void {
 /** Where desired, actual and reported state differ (I1, I5); empty when all agree. */
 export function differences({ manager, engine }: Fakes): string[] {
   const found: string[] = [];
+  const rows = [...manager.rows.values()];
   for (const invoice of manager.invoices.values()) {
-    const { units } = decideClaim(invoice, NO_LIMITS);
-    if (units.length > 0 && invoice.hold === '')
-      found.push(`invoice ${invoice.id}: ${units.length} unclaimed`);
+    const isPaid = invoice.paymentState === 'paid' && invoice.hold === '';
+    for (const line of isPaid ? invoice.lines : []) {
+      const claimed = rows.filter(({ unit }) => unit?.lineId === line.id).length;
+      if (claimed !== unitsSold(line))
+        found.push(`invoice ${invoice.id}: ${claimed} of ${unitsSold(line)} units claimed`);
+    }
   }
-  for (const row of manager.rows.values()) {
+  for (const row of rows) {
     const is = reality(engine, row);
     if (is !== row.desiredState) found.push(`${row.id}: wanted ${row.desiredState}, is ${is}`);
     if (row.state !== row.desiredState) found.push(`${row.id}: Odoo says ${row.state}`);

@@ -136,6 +136,7 @@ describe('the command line', () => {
         said('logs', '7', '--tail', 'all'),
         said('secret', 'panaderia-luna'),
         said('logs', '9999'),
+        said('doctor'),
       ]);
       const expected = [
         /unknown command 'secrets'\n\(Did you mean secret\?\)/,
@@ -143,6 +144,7 @@ describe('the command line', () => {
         /expected a whole number/,
         /^microsaas: /,
         /^microsaas: Docker does not answer\.$/,
+        /^FAIL {2}Docker: Docker does not answer\.\n {6}\w+: start Docker/,
       ];
       for (const [index, answer] of answers.entries())
         expect(answer).to.match(expected[index] ?? /never/);

@@ -1,7 +1,302 @@
+import { mkdir, statfs } from 'node:fs/promises';
 import { expect } from 'chai';
-import { isOlder } from '../../src/doctor.ts';
+import { doctor, isOlder } from '../../src/doctor.ts';
+import { CommandError, ManagerError, TerminalError } from '../../src/errors.ts';
+import { loadTemplates, Templates } from '../../src/files/templates.ts';
+import type { Sidecar } from '../../src/wiring.ts';
+import { FakeDatabases } from '../fakes/databases.ts';
+import { FakeDisk } from '../fakes/disk.ts';
+import { FakeDocker } from '../fakes/docker.ts';
+import { FakeEngine } from '../fakes/engine.ts';
+import { FakeManager } from '../fakes/manager.ts';
+import { FakeMemory } from '../fakes/memory.ts';
+import { aConfig } from '../support/a-config.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+
+const ESCAPE = '\u001b';
+
+/** The doctor's patient: all that it looks at, as it is when all is well. */
+class Patient {
+  readonly docker = new FakeDocker();
+  readonly engine = new FakeEngine();
+  readonly databases = new FakeDatabases(() => true);
+  readonly manager = new FakeManager({ now: () => new Date() });
+  readonly disk = new FakeDisk();
+  readonly managerMemory = new FakeMemory();
+  install = 'k3x9ab';
+  templates: Templates;
+  missingImages = new Set<string>();
+  firewall: { check(): Promise<void> } | null = { check: async () => {} };
+
+  constructor(templates: Templates) {
+    this.templates = templates;
+  }
+
+  wire = async (): Promise<Sidecar> => {
+    const images = {
+      id: async (image: string) => {
+        if (this.missingImages.has(image))
+          throw new Error(`The image ${image} could not be pulled.`);
+        return 'sha256:a';
+      },
+    };
+    const { docker } = this;
+    return { ...this, api: docker.api, docker: docker.cli, images } as unknown as Sidecar;
+  };
+}
 
 describe('doctor', () => {
+  const folder = temporaryFolder();
+  const config = () => aConfig(folder());
+  let templates: Templates;
+  let patient: Patient;
+  before(async () => {
+    templates = await loadTemplates(aConfig('').templatesDir);
+  });
+  beforeEach(async () => {
+    await mkdir(config().dataDir);
+    patient = new Patient(templates);
+  });
+
+  /** What is printed of each check, and whether all is well. */
+  async function examine() {
+    const write = process.stdout.write;
+    let text = '';
+    process.stdout.write = (chunk) => {
+      text += chunk;
+      return true;
+    };
+    try {
+      const isWell = await doctor(config(), patient.wire);
+      const lines = [...text.matchAll(/^(ok|WARN|FAIL) +(.*?): (.*)\n(?: +\w+: (.*)\n)?/gm)];
+      expect(lines.map(([line]) => line).join(''), 'nothing else is printed').to.equal(text);
+      const found = lines.map(
+        ([, verdict = '', name = '', said = '', mend = '']) =>
+          [name, { verdict, said, mend }] as const,
+      );
+      return { isWell, checks: new Map(found) };
+    } finally {
+      process.stdout.write = write;
+    }
+  }
+
+  /** Whether the disk that the tests run on has the room that the doctor wants: a tenth, and 5 GiB. */
+  async function hasRoom(): Promise<boolean> {
+    const { bavail, blocks, bsize } = await statfs(folder());
+    return bavail / blocks >= 0.1 && bavail * bsize >= 5 * 2 ** 30;
+  }
+
+  const NAMES = [
+    ...['Docker', "Docker's age", 'Compose', 'Odoo', "The bot's rights", 'Postgres'],
+    ...['Templates', 'Instances', 'Firewall', 'Disk'],
+  ];
+
+  it('finds all well, and says of each part what it found', async () => {
+    patient.manager.insert({ state: 'running', desiredState: 'running' });
+    const { checks, isWell } = await examine();
+    expect([...checks.keys()]).to.deep.equal(NAMES);
+    expect(isWell).to.equal(await hasRoom());
+    checks.delete('Disk');
+    for (const [name, { mend, verdict }] of checks)
+      expect([name, verdict, mend]).to.deep.equal([name, 'ok', '']);
+    const said = Object.fromEntries([...checks].map(([name, check]) => [name, check.said]));
+    expect(said['Firewall']).to.match(/^instances reach the internet/);
+    expect(said).to.deep.include({
+      Docker: 'engine 28.2.2',
+      "Docker's age": 'engine 28.2.2, runc 1.2.8',
+      Compose: 'v2.36.0',
+      Odoo: 'addon 19.0.1.0.0 at http://127.0.0.1:9',
+      "The bot's rights": 'paid invoices and instances can be read',
+      Postgres: config().postgres.socketDir,
+      Templates: 'odoo, odoo-own-db',
+      Instances: '1 running',
+    });
+  });
+
+  const refusal = (kind: 'access' | 'auth') => async () => {
+    throw new ManagerError(kind, `no ${kind}`);
+  };
+  /** What is wrong, the check that finds it, what that says, and the remedy that it names. */
+  const FAULTS: ReadonlyArray<[string, () => unknown, string, 'WARN' | 'FAIL', RegExp, RegExp]> = [
+    [
+      'a Docker that does not answer',
+      () => {
+        patient.docker.isAway = true;
+      },
+      ...(['Docker', 'FAIL', /^Docker does not answer\.$/, /start Docker.*docker\.sock/] as const),
+    ],
+    ...(
+      [
+        ['an old Docker', { engine: '20.10.24+dfsg1' }, /^Docker 20\.10\.24\+dfsg1: known/],
+        ['an old runc', { runc: '1.1.5' }, /^runc 1\.1\.5: known/],
+        [
+          'both of them old',
+          { engine: '25.0.5', runc: '1.2.7' },
+          /^Docker 25\.0\.5 and runc 1\.2\.7:/,
+        ],
+      ] as const
+    ).map(
+      ([what, versions, said]) =>
+        [
+          what,
+          () => Object.assign(patient.docker.versions, versions),
+          ...(["Docker's age", 'WARN', said, /25\.0\.6 and runc 1\.2\.8 or later/] as const),
+        ] as [string, () => unknown, string, 'WARN', RegExp, RegExp],
+    ),
+    [
+      'the Compose of before',
+      () => Object.assign(patient.docker.versions, { compose: '1.29.2' }),
+      ...(['Compose', 'FAIL', /^found 1\.29\.2$/, /install the Compose plugin/] as const),
+    ],
+    [
+      'no Compose',
+      () => Object.assign(patient.docker.versions, { compose: '' }),
+      ...(['Compose', 'FAIL', /not a docker command/, /install the Compose plugin/] as const),
+    ],
+    [
+      'an Odoo that cannot be reached',
+      () => {
+        patient.manager.isAway = true;
+      },
+      ...(['Odoo', 'FAIL', /ECONNREFUSED/, /manager\.url.*API key/] as const),
+    ],
+    [
+      'an Odoo that works with another sidecar',
+      () => patient.manager.handshake('other1'),
+      ...([
+        'Odoo',
+        'FAIL',
+        /belongs to install other1, this is k3x9ab/,
+        /Connect a sidecar/,
+      ] as const),
+    ],
+    [
+      'another database than the one of before',
+      () => {
+        const memory = { checkpoint: 0, highestInstance: 0, distrust: null };
+        patient.managerMemory.memory = { databaseUuid: 'another', ...memory };
+      },
+      ...(['Odoo', 'FAIL', /^this is another manager database/, /manager\.database/] as const),
+    ],
+    [
+      'instances here that Odoo has never heard of',
+      () => patient.databases.present.add(7),
+      ...([
+        'Odoo',
+        'FAIL',
+        /database is older than what this host has seen/,
+        /manager\.database/,
+      ] as const),
+    ],
+    ...(['unclaimed', 'due', 'states'] as const).map(
+      (method) =>
+        [
+          `a bot without the right to ask for ${method}`,
+          () => Object.assign(patient.manager, { [method]: refusal('access') }),
+          ...(["The bot's rights", 'FAIL', /^no access$/, /group "MicroSaaS sidecar"/] as const),
+        ] as [string, () => unknown, string, 'FAIL', RegExp, RegExp],
+    ),
+    [
+      'a Postgres that does not answer',
+      () => {
+        patient.databases.ping = async () => {
+          throw new Error('connect ENOENT');
+        };
+      },
+      ...(['Postgres', 'FAIL', /ENOENT/, /postgres\.socketDir/] as const),
+    ],
+    [
+      'a template that cannot be used',
+      () => {
+        const why = new TerminalError('TemplateInvalid', 'The template "x" cannot be used: y');
+        patient.templates = new Templates(templates.all, new Map([['x', why]]));
+      },
+      ...(['Templates', 'FAIL', /"x" cannot be used: y/, /correct the template/] as const),
+    ],
+    [
+      'the image of a template that cannot be had',
+      () => patient.missingImages.add('odoo:19.0'),
+      ...(['Templates', 'FAIL', /odoo:19\.0/, /pull its image/] as const),
+    ],
+    [
+      'an instance in error',
+      () => patient.manager.insert({ state: 'error' }),
+      ...(['Instances', 'WARN', /^1 in error$/, /microsaas ps/] as const),
+    ],
+    [
+      'a firewall without its rules',
+      () => {
+        patient.firewall = {
+          check: async () => {
+            throw new Error('there is no rule to_host for ms-k3x9ab-*');
+          },
+        };
+      },
+      ...([
+        'Firewall',
+        'FAIL',
+        /no rule to_host/,
+        /restart the sidecar.*microsaas-base:2/,
+      ] as const),
+    ],
+    [
+      'a disk that is full',
+      () => {
+        patient.disk.tooLittle = '12 MB are free.';
+      },
+      ...(['Disk', 'FAIL', /12 MB are free\./, /free at least a tenth/] as const),
+    ],
+  ];
+  for (const [what, breaks, check, verdict, said, mend] of FAULTS)
+    it(`${verdict === 'WARN' ? 'warns of' : 'fails for'} ${what}, names the remedy and goes on`, async () => {
+      await breaks();
+      const { checks, isWell } = await examine();
+      expect([...checks.keys()]).to.deep.equal(NAMES);
+      expect(checks.get(check)?.verdict).to.equal(verdict);
+      expect(checks.get(check)?.said).to.match(said);
+      expect(checks.get(check)?.mend).to.match(mend);
+      expect(isWell).to.equal(verdict === 'WARN' && (await hasRoom()));
+    });
+
+  it('fails for a folder of data that is not there', async () => {
+    const { wire } = patient;
+    const elsewhere = aConfig(`${folder()}/nowhere`);
+    const write = process.stdout.write;
+    let text = '';
+    process.stdout.write = (chunk) => {
+      text += chunk;
+      return true;
+    };
+    const isWell = await doctor(elsewhere, wire).finally(() => {
+      process.stdout.write = write;
+    });
+    expect(isWell).to.equal(false);
+    expect(text).to.match(/^FAIL {2}Disk: ENOENT/m);
+  });
+
+  it('takes a firewall that is switched off for the operator’s wish', async () => {
+    patient.firewall = null;
+    const { checks } = await examine();
+    expect(checks.get('Firewall')).to.include({
+      verdict: 'ok',
+      said: 'switched off (egress.enforce)',
+    });
+  });
+
+  it('does not call a runc old that Docker says nothing of', async () => {
+    patient.docker.versions.runc = '';
+    const { checks } = await examine();
+    expect(checks.get("Docker's age")?.said).to.equal('engine 28.2.2, runc unknown');
+  });
+
+  it('prints the last line of what went wrong, and nothing that a terminal obeys', async () => {
+    patient.databases.ping = async () => {
+      throw new CommandError(['psql'], 2, `many words\nthe ${ESCAPE}[31mlast\n`);
+    };
+    const { checks } = await examine();
+    expect(checks.get('Postgres')?.said).to.equal('the [31mlast');
+  });
+
   for (const [version, expected] of [
     ['20.10.24+dfsg1', true],
     ['25.0.5', true],

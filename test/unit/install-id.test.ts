@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import fs, { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { ConfigError } from '../../src/errors.ts';
@@ -15,6 +16,26 @@ describe('the install id', () => {
     expect(isInstallId(id)).to.equal(true);
     expect(readInstallId(dataDir)).to.equal(id);
     expect(readFileSync(join(dataDir, 'install-id'), 'utf8')).to.equal(`${id}\n`);
+  });
+
+  it('is there as a whole or not at all: nobody who starts at the same moment, or later, finds a part of it', () => {
+    const { writeFileSync: write } = fs;
+    let seen: string[] = [];
+    fs.writeFileSync = (file, _data, options) => {
+      write(file, '', options);
+      seen = readdirSync(folder());
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    };
+    syncBuiltinESMExports();
+    try {
+      expect(() => readInstallId(folder())).to.throw('ENOSPC');
+    } finally {
+      fs.writeFileSync = write;
+      syncBuiltinESMExports();
+    }
+    expect(seen).to.have.length(1).and.not.include('install-id');
+    expect(isInstallId(readInstallId(folder()))).to.equal(true);
+    expect(readdirSync(folder()), 'nothing else is left behind').to.deep.equal(['install-id']);
   });
 
   it('is refused in any other form', () => {

@@ -1,9 +1,8 @@
 import { expect } from 'chai';
 import { reconcile } from '../../../src/controller/reconcile.ts';
 import { RetryableError, TenantDatabaseError } from '../../../src/errors.ts';
-import { decide, effectiveState } from '../../../src/instance/decide.ts';
 import type { Action, DesiredInstance, DesiredState } from '../../../src/instance/types.ts';
-import { FakeEngine } from '../../fakes/engine.ts';
+import { FakeEngine, hasOwnDatabase } from '../../fakes/engine.ts';
 import { Life } from '../../fakes/life.ts';
 import { aRepository } from '../../support/samples.ts';
 import { atOnce, Simulation } from '../../support/simulation.ts';
@@ -33,6 +32,8 @@ const HISTORIES: ReadonlyArray<readonly Action[]> = [
   ['assignPorts', 'fetchRepositories', 'render'],
   ['assignPorts', 'fetchRepositories', 'render', 'startDatabase'],
   ['assignPorts', 'fetchRepositories', 'render', 'startDatabase', 'createDatabase'],
+  // The containers came up while the database was made, and then that failed.
+  ['assignPorts', 'fetchRepositories', 'render', 'start'],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start'],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'awaitAnswer'],
   [
@@ -42,6 +43,22 @@ const HISTORIES: ReadonlyArray<readonly Action[]> = [
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'stop'],
   ['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start', 'removeContainers'],
 ];
+
+/** The steps that are taken on the way to each state from one or another of the histories, and so can be interrupted. */
+const STEPS_TO: Record<string, readonly Action[]> = {
+  running: [
+    ...(['assignPorts', 'fetchRepositories', 'render', 'createDatabase', 'start'] as const),
+    ...(['awaitAnswer', 'updateAppsList', 'stop'] as const),
+  ],
+  'running with its own Postgres': ['startDatabase'],
+  stopped: ['stop'],
+  removed: ['removeContainers'],
+};
+
+interface Interruption {
+  readonly step: Action;
+  readonly moment: 'before' | 'after';
+}
 
 const ID = 1;
 const repository = aRepository();
@@ -112,12 +129,50 @@ describe('reconcile', () => {
     for (const step of history) await steps[step]({ ...row() });
   }
 
-  async function expectAtRest(): Promise<void> {
-    const state = effectiveState(row());
-    const database = await sim.databases.observe(row(), state);
-    const seen = { ...(await sim.engine.observe(row(), state)), database, hung: false };
-    expect(decide(row(), state, seen)).to.equal(null);
-    expect(row().state).to.equal(row().desiredState);
+  /** What is on the host and what Odoo shows, of all that the state of an instance is made of. */
+  function outcome() {
+    const project = sim.engine.projects.get(ID);
+    return {
+      state: row().state,
+      reason: row().reason,
+      active: row().active,
+      ports: row().ports,
+      containers: project?.containers ?? 'none',
+      isAnswering: project?.isAnswering ?? false,
+      isDatabaseUp: project?.isDatabaseUp ?? false,
+      hasDatabase: sim.databases.present.has(ID),
+      isMadeFromItsFiles: project?.madeFrom === project?.files,
+      appsList: project?.appsList ?? '',
+    };
+  }
+
+  /** @param before what was there before anybody looked: stopping and removing take no data and make none */
+  async function expectAtRest(before: ReturnType<typeof outcome>): Promise<void> {
+    const kept = { ...before, isAnswering: false, isDatabaseUp: false };
+    const wereThere = before.containers !== 'none';
+    const expected: Record<DesiredState, Partial<typeof before>> = {
+      draft: before,
+      running: {
+        ...{ state: 'running', reason: 'Running', active: true },
+        ports: before.ports ?? { http: 20_000, longpolling: 40_000 },
+        ...{ containers: 'running', isAnswering: true, isMadeFromItsFiles: true },
+        isDatabaseUp: hasOwnDatabase(row()),
+        hasDatabase: true,
+        appsList: `commit of ${repository.branch} at ${repository.url}`,
+      },
+      stopped: {
+        ...kept,
+        ...{ state: 'stopped', reason: 'Stopped', active: true },
+        containers: wereThere ? 'stopped' : 'none',
+      },
+      removed: {
+        ...kept,
+        ...{ state: 'removed', reason: 'Removed', active: false },
+        containers: 'none',
+        ports: null,
+      },
+    };
+    expect(outcome()).to.deep.equal(expected[row().desiredState]);
     const { changes } = sim;
     expect(await look()).to.equal(null);
     expect(sim.changes, 'a second look changes nothing').to.equal(changes);
@@ -127,21 +182,50 @@ describe('reconcile', () => {
     for (const desiredState of ['running', 'stopped', 'removed'] satisfies DesiredState[])
       it(`reaches ${desiredState} (${templateCode}) from every world, interrupted at any step, and rests`, async function () {
         this.timeout(20_000);
-        for (const history of HISTORIES)
-          for (const step of [null, ...(Object.keys(CALLS) as Action[])])
-            for (const moment of ['before', 'after'] as const) {
-              await sim.end();
-              sim = new Simulation();
-              life = new Life();
-              sim.manager.insert({ desiredState, templateCode, repositories: [repository] });
-              await live(history);
-              if (step) life.failOnce(CALLS[step], moment, new Error('interrupted'));
-              if ((await look()) !== null) expect(await look()).to.equal(null);
-              await expectAtRest().catch((cause) => {
-                const past = [...history, `interrupted ${moment} ${step}`].join(', ');
-                throw new Error(`${past}: ${cause.message}`, { cause });
-              });
+        const interrupted = new Set<Action>();
+        /** @returns the calls of a look at an instance of this history, which `interruption` has ended */
+        const lookAfter = async (history: readonly Action[], interruption?: Interruption) => {
+          await sim.end();
+          sim = new Simulation();
+          life = new Life();
+          sim.manager.insert({ desiredState, templateCode, repositories: [repository] });
+          await live(history);
+          const before = outcome();
+          const past = [
+            ...history,
+            interruption ? `interrupted ${interruption.moment} ${interruption.step}` : '',
+          ];
+          try {
+            if (interruption) {
+              const { step, moment } = interruption;
+              const error = new Error('interrupted');
+              life.failOnce(CALLS[step], moment, error);
+              expect(await look(), 'what ended the look').to.equal(error);
+              interrupted.add(step);
             }
+            const { length } = life.calls;
+            expect(await look()).to.equal(null);
+            const calls = life.calls.slice(length);
+            await expectAtRest(before);
+            return calls;
+          } catch (cause) {
+            throw new Error(`${past.join(', ')}: ${(cause as Error).message}`, { cause });
+          }
+        };
+        for (const history of HISTORIES) {
+          const calls = await lookAfter(history);
+          for (const step of (Object.keys(CALLS) as Action[]).filter((it) =>
+            calls.includes(CALLS[it]),
+          ))
+            for (const moment of ['before', 'after'] as const)
+              await lookAfter(history, { step, moment });
+        }
+        const ownSteps =
+          templateCode === 'odoo-own-db' ? STEPS_TO[`${desiredState} with its own Postgres`] : [];
+        expect([...interrupted]).to.have.members([
+          ...(STEPS_TO[desiredState] ?? []),
+          ...(ownSteps ?? []),
+        ]);
       });
 
   it('leaves alone what Odoo does not know', async () => {

@@ -10,11 +10,9 @@ const fresh = anInstance({ wasReady: false });
 const stopped = anInstance({ desiredState: 'stopped' });
 const removed = anInstance({ desiredState: 'removed' });
 const suspendedAt = new Date('2026-11-20T12:00:00Z');
-const suspended = anInstance({ subscription: aSubscription({ suspendedAt }) });
-const removedWhileSuspended = anInstance({
-  desiredState: 'removed',
-  subscription: aSubscription({ suspendedAt }),
-});
+const suspension = aSubscription({ suspendedAt });
+const suspended = anInstance({ subscription: suspension });
+const removedWhileSuspended = anInstance({ desiredState: 'removed', subscription: suspension });
 const purged = anInstance({
   desiredState: 'removed',
   subscription: aSubscription({ suspendedAt, dataRemovedAt: suspendedAt }),
@@ -35,6 +33,30 @@ const UNMARKED = {
   database: 'unmarked',
   containerOwner: 'unmarked',
 } as const;
+
+const CONTAINERS = ['running', 'outdated', 'partial', 'paused', 'stopped', 'none'] as const;
+
+/** Ways for an instance to differ from a whole one that are no reason to do anything to it unless it is to run. */
+const WHATEVER_ELSE: ReadonlyArray<Partial<ObservedInstance>> = [
+  {},
+  { files: 'absent' },
+  { files: 'stale' },
+  { data: 'absent' },
+  { data: 'partial' },
+  { database: 'absent' },
+  { database: 'offline' },
+  { checkouts: 'missing' },
+  { appsList: 'stale' },
+  { answering: false },
+  { answering: false, hung: true },
+  { directory: 'nobody', containerOwner: 'nobody', files: 'absent', data: 'absent' },
+];
+
+/** The next step's name, `stall` for a step that only a person can take. */
+function stepFor(desired: DesiredInstance, seen: ObservedInstance): string | null {
+  const step = decide(desired, seen);
+  return step && ('do' in step ? step.do : 'stall');
+}
 
 describe('decide', () => {
   const table = [
@@ -124,20 +146,108 @@ describe('decide', () => {
     ['to be removed, up', removed, aWorld(), 'removeContainers'],
     ['to be removed, down', removed, aWorld({ containers: 'stopped' }), 'removeContainers'],
     ['removed', removed, aWorld({ containers: 'none' }), null],
-    ['suspended, up', suspended, aWorld(), 'stop'],
     ['retention is over', purged, aWorld({ files: 'absent' }), 'purge'],
-    ['nothing is left', purged, nothingLeft, null],
     ['made before there were marks', legacy, aWorld(UNMARKED), 'adopt'],
     ['made before, and another’s by now', legacy, aWorld({ database: 'foreign' }), 'stall'],
     ['containers from files of before', anInstance(), aWorld({ containerOwner: 'unmarked' }), null],
   ] as const;
   for (const [when, desired, seen, expected] of table)
-    it(`${when} → ${expected ?? 'nothing'}`, () => {
-      const step = decide(desired, seen);
-      expect(step && ('do' in step ? step.do : 'stall')).to.equal(expected);
+    it(`${when} → ${expected ?? 'nothing'}`, () =>
+      expect(stepFor(desired, seen)).to.equal(expected));
+
+  describe('what is not to run', () => {
+    /** The next step for each of CONTAINERS, in its order. */
+    const STOPS = ['stop', 'stop', 'stop', 'stop', null, null] as const;
+    const REMOVES = [...Array(5).fill('removeContainers'), null] as const;
+
+    for (const [what, desired, steps] of [
+      ['stopped', stopped, STOPS],
+      ['stopped while suspended', { ...stopped, subscription: suspension }, STOPS],
+      ['suspended', suspended, STOPS],
+      ['removed', removed, REMOVES],
+      ['removed while suspended', removedWhileSuspended, REMOVES],
+    ] as const)
+      for (const [index, containers] of CONTAINERS.entries())
+        it(`${what}, its containers: ${containers} → ${steps[index] ?? 'nothing'}, whatever else is there`, () => {
+          for (const wish of [
+            desired,
+            { ...desired, ports: null },
+            { ...desired, wasReady: false },
+          ])
+            for (const rest of WHATEVER_ELSE)
+              expect(stepFor(wish, aWorld({ containers, ...rest })), JSON.stringify(rest)).to.equal(
+                steps[index],
+              );
+        });
+
+    it('suspends nothing that people have not asked to run yet', () => {
+      const draft = { ...suspended, desiredState: 'draft' } as const;
+      expect(stepFor(draft, aWorld())).to.equal(null);
     });
 
-  for (const desired of [fresh, anInstance(), stopped, removed, suspended, purged])
+    it('runs again once the suspension is over', () => {
+      const resumed = anInstance({ subscription: aSubscription() });
+      expect(stepFor(resumed, aWorld({ containers: 'stopped' }))).to.equal('start');
+    });
+  });
+
+  describe('what is to be purged', () => {
+    const everyWish = (['running', 'stopped', 'removed', 'draft'] as const).map((desiredState) => ({
+      ...purged,
+      desiredState,
+    }));
+
+    for (const containers of CONTAINERS)
+      it(`whatever people want, its containers: ${containers} → purge${containers === 'none' ? ', unless files and database are gone too' : ''}`, () => {
+        for (const wish of everyWish)
+          for (const files of ['current', 'stale', 'absent'] as const)
+            for (const database of ['ready', 'offline', 'absent'] as const)
+              for (const data of ['whole', 'partial', 'absent'] as const) {
+                const seen = { containers, files, database, data };
+                const isGone = containers === 'none' && files === 'absent' && database === 'absent';
+                expect(stepFor(wish, aWorld(seen)), JSON.stringify(seen)).to.equal(
+                  isGone ? null : 'purge',
+                );
+              }
+      });
+
+    it('is at rest when nothing is left, checkouts and the list of Apps aside', () => {
+      const seen = { ...nothingLeft, checkouts: 'missing', appsList: 'stale' } as const;
+      expect(stepFor(purged, seen)).to.equal(null);
+    });
+  });
+
+  describe('what was made before there were marks', () => {
+    for (const [what, desired] of [
+      ['running', {}],
+      ['stopped', { desiredState: 'stopped' }],
+      ['removed', { desiredState: 'removed' }],
+      ['suspended', { subscription: suspension }],
+      ['purged', { desiredState: 'removed', subscription: purged.subscription }],
+    ] as const) {
+      const old = anInstance({ mayAdopt: true, ...desired });
+      it(`is marked before anything else is done: ${what}`, () => {
+        expect(stepFor(old, aWorld(UNMARKED))).to.equal('adopt');
+        expect(stepFor(old, aWorld({ ...UNMARKED, containers: 'none', files: 'absent' }))).to.equal(
+          'adopt',
+        );
+      });
+      it(`is left alone where a part is another's: ${what}`, () => {
+        for (const part of ['directory', 'database', 'containerOwner'] as const)
+          expect(stepFor(old, aWorld({ ...UNMARKED, [part]: 'foreign' })), part).to.equal('stall');
+      });
+    }
+  });
+
+  for (const [what, desired] of [
+    ['running for the first time', fresh],
+    ['running', anInstance()],
+    ['stopped', stopped],
+    ['removed', removed],
+    ['removed while suspended', removedWhileSuspended],
+    ['suspended', suspended],
+    ['purged', purged],
+  ] as const)
     for (const [part, seen] of [
       ['directory', { directory: 'foreign' }],
       ['directory', { directory: 'unmarked' }],
@@ -146,7 +256,7 @@ describe('decide', () => {
       ['container', { containerOwner: 'foreign' }],
       ['container', { directory: 'nobody', containerOwner: 'unmarked' }],
     ] as const)
-      it(`does nothing to a ${part} that is not its own: ${JSON.stringify(seen)}, ${desired.desiredState}`, () => {
+      it(`does nothing to a ${part} that is not its own: ${JSON.stringify(seen)}, ${what}`, () => {
         expect(decide(desired, aWorld(seen))).to.include({ stall: 'ForeignData', detail: part });
       });
 
