@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import type { Config } from './config.ts';
 import { instanceIdsOnHost } from './controller/manager-check.ts';
-import { measureRoom } from './host/disk.ts';
+import { measureFreeSpace } from './host/disk.ts';
 import { checkManagerHistory, DISTRUST_MESSAGES } from './instance/manager-history.ts';
 import { countedByState } from './instance-table.ts';
 import { redact } from './log.ts';
@@ -158,7 +158,7 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
         await access(config.dataDir, constants.W_OK);
         const shortage = await disk.shortage();
         if (shortage) throw new Error(`${config.dataDir}: ${shortage}`);
-        const { bytes, inodes, share } = await measureRoom(config.dataDir);
+        const { bytes, inodes, share } = await measureFreeSpace(config.dataDir);
         const gigabytes = (bytes / 1024 ** 3).toFixed(0);
         const found = `${gigabytes} GB and ${inodes} inodes free in ${config.dataDir}`;
         if (share < MIN_FREE_SHARE || bytes < MIN_FREE_BYTES) throw new Error(`only ${found}`);

@@ -95,7 +95,7 @@ export class ManagerError extends Error {
 }
 
 /** Which dependency does not answer, or null when the error is about something else. */
-export function whoIsAway(error: unknown): 'Odoo' | 'Docker' | 'Postgres' | null {
+export function unavailableService(error: unknown): 'Odoo' | 'Docker' | 'Postgres' | null {
   if (error instanceof ManagerError && error.kind === 'transport') return 'Odoo';
   if (!(error instanceof RetryableError)) return null;
   if (error.reason === 'DockerUnavailable') return 'Docker';

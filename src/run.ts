@@ -14,7 +14,7 @@ import { makeMetrics } from './metrics.ts';
 import { assemble, makeController, type Sidecar } from './wiring.ts';
 
 /** How long a manager that is away is left alone between two handshakes, in milliseconds. */
-const HANDSHAKE_INTERVAL = 2_000;
+const HANDSHAKE_INTERVAL_MS = 2_000;
 
 /**
  * Starts everything in order, serves until the signal, and stops everything in the opposite order.
@@ -115,7 +115,7 @@ async function waitForManager(
       if (said !== error.kind) log.warn({ err: error }, 'the manager is away; trying again');
       said = error.kind;
     }
-    await sleep(HANDSHAKE_INTERVAL, undefined, { signal: stop });
+    await sleep(HANDSHAKE_INTERVAL_MS, undefined, { signal: stop });
   }
 }
 

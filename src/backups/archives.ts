@@ -16,13 +16,13 @@ import type { Archives } from '../interfaces.ts';
 import type { PgLogin, PgTools } from '../postgres/pg-tools.ts';
 
 /** How long tar may take, in milliseconds: a customer's files may be many. */
-const TAR_TIMEOUT = 60 * 60_000;
+const TAR_TIMEOUT_MS = 60 * 60_000;
 
 /** What of an instance's directory is kept; the rest is its sessions, or is made again. */
 const KEPT = ['docker-compose.yml', 'etc', 'filestore', 'secrets'];
 
 /** Holes are read when an archive is compared with the files, some 250 MB a second: more than this would take too long. */
-const MOST_HOLES = 500 * 1024 ** 3;
+const MAX_HOLE_BYTES = 500 * 1024 ** 3;
 
 const UNFINISHED = '.unfinished';
 
@@ -111,7 +111,7 @@ export class ArchiveStore implements Archives {
     const { directory } = dirs.paths(desired.id);
     const list = join(folder, 'files.list');
     const { leftOut, holeBytes, tarBytes } = await listFiles(directory, KEPT, list);
-    if (holeBytes > MOST_HOLES) throw failed('its files have holes of more than 500 GB');
+    if (holeBytes > MAX_HOLE_BYTES) throw failed('its files have holes of more than 500 GB');
     await disk.checkRoom(tarBytes);
     // With this mode before anything is in them: both hold all of the customer's data.
     for (const file of [dump, files]) await writeFile(file, '', { mode: 0o600 });
@@ -259,7 +259,7 @@ async function tar(
   const place = [`--file=${file}`, `--directory=${directory}`];
   try {
     await exec(['tar', action, '--numeric-owner', ...place, ...options], {
-      timeoutMs: TAR_TIMEOUT,
+      timeoutMs: TAR_TIMEOUT_MS,
       signal,
     });
   } catch (cause) {

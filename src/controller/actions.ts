@@ -2,14 +2,14 @@ import { notEnoughDisk, PortTakenError, RetryableError, TenantDatabaseError } fr
 import type { Action, DesiredInstance, PortPair } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { logLine, progressReport } from './progress.ts';
-import { enoughMemory } from './wait-for-memory.ts';
+import { waitForMemory } from './wait-for-memory.ts';
 import type { WorkSignals } from './work-queue.ts';
 
 /** Two starts may want the same pair; more rounds than this mean that something else is wrong. */
 const MAX_PORT_ROUNDS = 100;
 
 /** How long the step that starts an instance waits for its first answer; a longer wait is a step of its own, which says so. */
-const FIRST_ANSWER = 10_000;
+const FIRST_ANSWER_TIMEOUT_MS = 10_000;
 
 type Signals = Pick<WorkSignals, 'stop' | 'superseded'>;
 
@@ -122,7 +122,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
 
   async function firstAnswer(desired: DesiredInstance, signals: Signals): Promise<void> {
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), FIRST_ANSWER);
+    const timer = setTimeout(() => late.abort(), FIRST_ANSWER_TIMEOUT_MS);
     const signal = AbortSignal.any([signals.stop, signals.superseded, late.signal]);
     try {
       await awaitAnswer(desired, signal);
@@ -198,7 +198,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
 
   /** In the order asked: whoever waits for memory keeps their place before those who came later. */
   async function awaitMemory(desired: DesiredInstance, signals: Signals): Promise<void> {
-    await enoughMemory(
+    await waitForMemory(
       context.hasMemory,
       () => reporter.progress(progressReport(desired, 'WaitingForMemory', context.now())),
       AbortSignal.any([signals.stop, signals.superseded]),

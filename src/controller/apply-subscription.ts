@@ -21,7 +21,7 @@ export interface AppliedSubscription {
 }
 
 /** How soon an uncertain day, or people's approval of so many suspensions, is asked about again, in milliseconds. */
-const HELD_FOR = 10 * 60_000;
+const HELD_REVIEW_MS = 10 * 60_000;
 
 /**
  * Brings the records of a subscription in line with time and money, before anything is done to its instance. The one place where
@@ -41,7 +41,7 @@ export async function applySubscription(
   const view = { now: now(), isFirstAnswer: false, isDayCertain };
   const { change, stage, ...verdict } = decideSubscription(desired, subscription, view);
   const inOrder = { ...unchanged, onFirstAnswer: onFirstAnswer(desired, subscription, view) };
-  const soon = new Date(now().getTime() + HELD_FOR);
+  const soon = new Date(now().getTime() + HELD_REVIEW_MS);
   const reviewAt = isDayCertain ? verdict.reviewAt : soon;
   // A manager's database that is older than the host may not know of the payment.
   if (stage !== null && !(await context.managerCheck.isTrusted()))
@@ -52,7 +52,7 @@ export async function applySubscription(
 
   const write = () => report(desired, change, stage, context);
   if (stage === 'suspend' || stage === 'remove') {
-    if (!(await suspensionLimiter.pass(desired.id, write))) return { ...inOrder, reviewAt: soon };
+    if (!(await suspensionLimiter.run(desired.id, write))) return { ...inOrder, reviewAt: soon };
   } else await write();
   return { ...inOrder, isWritten: true, stage, change, reviewAt };
 }

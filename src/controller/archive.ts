@@ -5,7 +5,7 @@ import {
   ManagerError,
   RetryableError,
   TerminalError,
-  whoIsAway,
+  unavailableService,
 } from '../errors.ts';
 import type { DesiredInstance, EffectiveState } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
@@ -76,7 +76,7 @@ async function startOwnServer(
 /** A person has confirmed that the data may go without an archive, and the reason why there is none will not pass by itself. */
 function isGivenUp({ endsWithoutArchive }: DesiredInstance, error: unknown): boolean {
   const isDockers = error instanceof RetryableError && error.reason.startsWith('Docker');
-  const passes = error instanceof ManagerError || isDockers || whoIsAway(error) !== null;
+  const passes = error instanceof ManagerError || isDockers || unavailableService(error) !== null;
   // What lies there is somebody else's: no word about this instance's data is about it.
   const isForeign = error instanceof TerminalError && error.reason === 'ForeignData';
   return endsWithoutArchive && !passes && !isForeign;

@@ -1,5 +1,5 @@
 import cron, { type ScheduledTask } from 'node-cron';
-import { whoIsAway } from '../errors.ts';
+import { unavailableService } from '../errors.ts';
 import type { InstanceState, Key } from '../instance/types.ts';
 import { claim } from './claim.ts';
 import type { ControllerContext } from './controller-context.ts';
@@ -151,7 +151,7 @@ export class Controller {
 
   /** Logs once that Odoo, Docker or Postgres is unavailable. @returns whether that is what the error is about */
   #markUnavailable(error: unknown): boolean {
-    const who = whoIsAway(error);
+    const who = unavailableService(error);
     if (who === null) return false;
     if (!this.#unavailable.has(who))
       this.#context.log.warn({ who, err: error }, 'away, will be tried again');
@@ -242,7 +242,7 @@ export class Controller {
       if (this.#isFirewallMissing) log.info('the firewall rules are in place again');
       this.#isFirewallMissing = false;
     } catch (error) {
-      if (whoIsAway(error) !== null) throw error;
+      if (unavailableService(error) !== null) throw error;
       if (!this.#isFirewallMissing)
         log.warn(
           { err: error },

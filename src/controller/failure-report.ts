@@ -11,9 +11,9 @@ import { nextReview } from './final-report.ts';
 import { logLine } from './progress.ts';
 
 /** When a sidecar that is started afresh takes up again what is to be retried, in milliseconds. */
-const RETRY_AFTER_RESTART = 60_000;
+const RETRY_AFTER_RESTART_MS = 60_000;
 
-const DAY = 24 * 60 * 60_000;
+const DAY_MS = 24 * 60 * 60_000;
 
 /**
  * Says in Odoo what went wrong. While Odoo itself is away that cannot be said, and the queue tries again.
@@ -37,13 +37,13 @@ export async function reportFailure(
     reasoned?.message ?? 'Something unexpected happened. The operator finds it in the log.';
   // Nobody presses Start on what is being stopped or removed.
   const isLeaving = isTerminal && state !== 'running';
-  const tomorrow = new Date(context.now().getTime() + DAY);
+  const tomorrow = new Date(context.now().getTime() + DAY_MS);
   const again = isLeaving
     ? 'It is tried again once a day.'
     : isTerminal
       ? 'Press Start to try again.'
       : 'It is tried again by itself.';
-  const retryAt = new Date(context.now().getTime() + RETRY_AFTER_RESTART);
+  const retryAt = new Date(context.now().getTime() + RETRY_AFTER_RESTART_MS);
   const delivered = context.reporter.report({
     id: desired.id,
     revision: desired.revision,

@@ -5,10 +5,10 @@ import type { AppliedSubscription } from './apply-subscription.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { logLine } from './progress.ts';
 
-const DAY = 24 * 60 * 60_000;
+const DAY_MS = 24 * 60 * 60_000;
 
 /** Spreads the daily reviews over the day: neighbours are some minutes apart. */
-const STRIDE = 7_919_000;
+const SPREAD_MS = 7_919_000;
 
 /**
  * When the sidecar reviews an instance by itself: on the day that its subscription names, and at least once a day, each
@@ -20,8 +20,8 @@ export function nextReview(
   now: Date,
 ): Date | null {
   if (reviewAt === null) return null;
-  const today = now.getTime() - (now.getTime() % DAY) + ((id * STRIDE) % DAY);
-  const daily = today > now.getTime() ? today : today + DAY;
+  const today = now.getTime() - (now.getTime() % DAY_MS) + ((id * SPREAD_MS) % DAY_MS);
+  const daily = today > now.getTime() ? today : today + DAY_MS;
   return new Date(Math.min(reviewAt.getTime(), daily));
 }
 

@@ -60,7 +60,7 @@ export async function reconcile(
       const step = decide(desired, state, await observe(last, context));
       if (step === null && applied.stage === 'archive') {
         const write = () => archive(desired, state, applied.change, context, signals.stop);
-        await signals.aside(() => context.slots.archives.run(desired.partnerId, write));
+        await signals.withoutSlot(() => context.slots.archives.run(desired.partnerId, write));
         continue;
       }
       if (step === null) {
@@ -76,7 +76,7 @@ export async function reconcile(
       log.info({ because: step.because }, 'step');
       const began = now().getTime();
       const act = async (): Promise<StepResult> => (await actions[step.do](desired, signals)) ?? {};
-      const result = await (BRIEF.has(step.do) ? act() : signals.aside(act));
+      const result = await (BRIEF.has(step.do) ? act() : signals.withoutSlot(act));
       const { firstPart } = result;
       if (firstPart) recordDuration(firstPart.name, firstPart.ms);
       recordDuration(STEP_NAME[step.do], now().getTime() - began - (firstPart?.ms ?? 0));

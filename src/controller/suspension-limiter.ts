@@ -17,13 +17,13 @@ export class SuspensionLimiter {
    * Runs `suspend`, which counts as soon as it resolves, unless it would exceed the limit.
    * @returns whether it was run; if not, a person's approval has been requested
    */
-  pass(instanceId: number, suspend: () => Promise<void>): Promise<boolean> {
-    const passing = this.#last.then(() => this.#pass(instanceId, suspend));
+  run(instanceId: number, suspend: () => Promise<void>): Promise<boolean> {
+    const passing = this.#last.then(() => this.#run(instanceId, suspend));
     this.#last = passing.catch(() => {}); // the caller gets the error, the next one must not
     return passing;
   }
 
-  async #pass(instanceId: number, suspend: () => Promise<void>): Promise<boolean> {
+  async #run(instanceId: number, suspend: () => Promise<void>): Promise<boolean> {
     const recent = await this.#manager.recentSuspensions(instanceId);
     if (isTooMany(recent)) {
       await this.#manager.requestApproval(instanceId, recent);

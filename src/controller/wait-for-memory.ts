@@ -9,7 +9,7 @@ const CHECK_INTERVAL_MS = 250;
  * @param onWait called once when it has to wait
  * @throws RetryableError('NotEnoughMemory') after ten seconds without; the signal's reason when it aborts
  */
-export async function enoughMemory(
+export async function waitForMemory(
   hasMemory: () => boolean,
   onWait: () => void,
   signal: AbortSignal,

@@ -10,7 +10,7 @@ export interface WorkSignals {
   /**
    * Releases the worker slot during a long wait, so that other keys are worked on. The wait has a limit of its own.
    */
-  readonly aside: <T>(wait: () => Promise<T>) => Promise<T>;
+  readonly withoutSlot: <T>(wait: () => Promise<T>) => Promise<T>;
   /** How many times in a row this key has failed. */
   readonly failures: number;
 }
@@ -46,7 +46,7 @@ class WorkerSlot {
     this.#release();
   }
 
-  async aside<T>(wait: () => Promise<T>): Promise<T> {
+  async withoutSlot<T>(wait: () => Promise<T>): Promise<T> {
     this.release();
     try {
       return await wait();
@@ -151,7 +151,7 @@ export class WorkQueue<K> {
         markObserved: () => {
           if (!superseded.signal.aborted) this.#waiting.delete(key);
         },
-        aside: (wait) => slot.aside(wait),
+        withoutSlot: (wait) => slot.withoutSlot(wait),
         failures: this.#failures.get(key) ?? 0,
       });
       this.#failures.delete(key);

@@ -4,10 +4,10 @@ import { z } from 'zod';
 import { RetryableError } from '../errors.ts';
 
 /** How long one request to the daemon may take, in milliseconds. */
-const TIMEOUT = 15_000;
+const TIMEOUT_MS = 15_000;
 
 /** How long the daemon may take to stop a container, in milliseconds: the container's grace period, after which it is killed, and some more. */
-const STOP_TIMEOUT = 120_000;
+const STOP_TIMEOUT_MS = 120_000;
 
 /** The events after which a container may be in another state. */
 const EVENTS = ['start', 'kill', 'die', 'stop', 'pause', 'unpause', 'oom', 'destroy'];
@@ -102,7 +102,7 @@ export class DockerApi {
 
   /** Stops a container with the grace period it was made with. One that is stopped or gone already is no error. */
   async stop(id: string, signal: AbortSignal): Promise<void> {
-    const options = { timeoutMs: STOP_TIMEOUT, signal, accepted: [304, 404] };
+    const options = { timeoutMs: STOP_TIMEOUT_MS, signal, accepted: [304, 404] };
     await this.#call(`/containers/${id}/stop`, { method: 'POST', ...options });
   }
 
@@ -115,7 +115,7 @@ export class DockerApi {
   /** Removes a container, running or not; the volumes and folders that it mounts stay. */
   async remove(id: string): Promise<void> {
     // 409: it is being removed already.
-    const options = { timeoutMs: STOP_TIMEOUT, accepted: [404, 409] };
+    const options = { timeoutMs: STOP_TIMEOUT_MS, accepted: [404, 409] };
     await this.#call(`/containers/${id}?force=1`, { method: 'DELETE', ...options });
   }
 
@@ -204,7 +204,7 @@ export class DockerApi {
    * DockerFailed for one of 5xx
    */
   #call(path: string, options: Call = {}): Promise<Answer> {
-    const { method = 'GET', accepted = [], timeoutMs = TIMEOUT, signal } = options;
+    const { method = 'GET', accepted = [], timeoutMs = TIMEOUT_MS, signal } = options;
     this.#onCall();
     return new Promise((resolve, reject) => {
       const target = { socketPath: this.#socket, path, method, timeout: timeoutMs };

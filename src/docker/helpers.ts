@@ -2,27 +2,27 @@ import type { Command } from '../host/exec.ts';
 import type { DockerApi } from './docker-api.ts';
 import { LABELS } from './labels.ts';
 
-const MINUTE = 60;
+const MINUTE_SECONDS = 60;
 
 /**
  * The helpers: containers that do one thing for the sidecar and end. How long each may run, in seconds: longer than whoever started
  * it waits for it.
  */
 const LIMITS = {
-  'image-user': 5 * MINUTE,
-  firewall: 5 * MINUTE,
-  'resolv-conf': 5 * MINUTE,
-  compile: 5 * MINUTE,
-  'python-packages': 5 * MINUTE,
-  'apps-list': 5 * MINUTE,
-  'odoo-init': 65 * MINUTE,
-  'pg-tools': 65 * MINUTE,
+  'image-user': 5 * MINUTE_SECONDS,
+  firewall: 5 * MINUTE_SECONDS,
+  'resolv-conf': 5 * MINUTE_SECONDS,
+  compile: 5 * MINUTE_SECONDS,
+  'python-packages': 5 * MINUTE_SECONDS,
+  'apps-list': 5 * MINUTE_SECONDS,
+  'odoo-init': 65 * MINUTE_SECONDS,
+  'pg-tools': 65 * MINUTE_SECONDS,
 } as const;
 
 export type HelperKind = keyof typeof LIMITS;
 
 /** How long a helper may be there without running, in seconds: it is made, started and, at its end, removed. */
-const NOT_RUNNING = MINUTE;
+const NOT_RUNNING = MINUTE_SECONDS;
 
 /** A container that the sidecar runs for itself. */
 export interface HardenedRun {

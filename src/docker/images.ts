@@ -4,7 +4,7 @@ import { imagePull, imageUser, parseImageUser } from './commands.ts';
 import type { DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
 
-const PULL_TIMEOUT = 15 * 60_000;
+const PULL_TIMEOUT_MS = 15 * 60_000;
 
 /** The images of instances. */
 export class Images {
@@ -40,7 +40,7 @@ export class Images {
   async id(image: string): Promise<string> {
     const local = await this.localId(image);
     if (local) return local;
-    await this.#docker(imagePull(image), { timeoutMs: PULL_TIMEOUT }).catch((cause) => {
+    await this.#docker(imagePull(image), { timeoutMs: PULL_TIMEOUT_MS }).catch((cause) => {
       throw new RetryableError('StartFailed', `The image ${image} could not be pulled.`, {
         cause,
         detail: image,

@@ -12,7 +12,7 @@ import type { Repositories } from '../repositories/repositories.ts';
 import { commitsOf, type InstanceFiles } from './instance-files.ts';
 
 /** How long renewing the list of Apps may take, in milliseconds: it waits for locks that a customer may hold. */
-const APPS_LIST_TIMEOUT = 60_000;
+const APPS_LIST_TIMEOUT_MS = 60_000;
 
 /** What *Update Apps List* does; run apart from the customer's Odoo, which has its memory for itself. */
 const UPDATE_APPS_LIST = `
@@ -93,7 +93,7 @@ export class AddonModules {
     // Left behind by a sidecar that was killed, it would have the name.
     await docker(containersRemove([container])).catch(ignoreFailure);
     const failed = await docker(command, {
-      ...{ timeoutMs: APPS_LIST_TIMEOUT, signal, input: UPDATE_APPS_LIST },
+      ...{ timeoutMs: APPS_LIST_TIMEOUT_MS, signal, input: UPDATE_APPS_LIST },
     }).then(
       () => false,
       (error) => {

@@ -36,8 +36,8 @@ const DOWN = new Set(['created', 'exited', 'dead', 'removing']);
 /** Odoo's own port for HTTP, in its container. */
 const HTTP_PORT = 8069;
 
-const RECONNECT_DELAY = 1_000;
-const COMPOSE_TIMEOUT = 120_000;
+const RECONNECT_DELAY_MS = 1_000;
+const COMPOSE_TIMEOUT_MS = 120_000;
 
 const ADDRESS_IN_USE = /address already in use|port is already allocated|ports are not available/i;
 
@@ -169,7 +169,7 @@ export class ComposeEngine implements Engine {
     };
     while (!signal.aborted) {
       await this.#options.api.events(label, () => changed(null), happened, signal).catch(() => {}); // Docker is away: what is missed is found by the sweep after reconnecting
-      await sleep(RECONNECT_DELAY, undefined, { signal }).catch(() => {});
+      await sleep(RECONNECT_DELAY_MS, undefined, { signal }).catch(() => {});
     }
   }
 
@@ -262,7 +262,7 @@ export class ComposeEngine implements Engine {
       if (state === 'paused') await api.unpause(id);
     const project = projectName(install, desired.id);
     const command = composeUp(project, dirs.paths(desired.id).compose, services);
-    const up = () => docker(command, { timeoutMs: COMPOSE_TIMEOUT, signal });
+    const up = () => docker(command, { timeoutMs: COMPOSE_TIMEOUT_MS, signal });
     try {
       await up().catch(async (cause) => {
         if (!(cause instanceof CommandError) || !NETWORK_GONE.test(cause.stderr)) throw cause;

@@ -9,15 +9,15 @@ import { printable } from '../log.ts';
 import { containersOf } from './observe.ts';
 
 /** An instance that starts is asked this often, in milliseconds; one that takes long, less often. */
-const POLL_INTERVAL = 25;
-const PATIENT_AFTER = 10_000;
-const PATIENT_INTERVAL = 1_000;
+const POLL_INTERVAL_MS = 25;
+const SLOW_POLL_AFTER_MS = 10_000;
+const SLOW_POLL_INTERVAL_MS = 1_000;
 
 /** While it starts, the container itself is observed this often, in milliseconds: a crash should not wait for the deadline. */
-const CONTAINER_CHECK_INTERVAL = 1_000;
+const CONTAINER_CHECK_INTERVAL_MS = 1_000;
 
 /** So often in a row Docker has restarted a container that ends again and again, and will not stay up. */
-const CRASHES = 3;
+const CRASH_LOOP_RESTARTS = 3;
 
 /** How much of a container's log is kept, in characters. */
 const LOG_TAIL_LENGTH = 2_000;
@@ -45,7 +45,7 @@ export async function awaitAnswer(
 ): Promise<boolean> {
   const began = Date.now();
   const deadline = began + options.answerTimeoutMs;
-  let nextCheck = began + CONTAINER_CHECK_INTERVAL;
+  let nextCheck = began + CONTAINER_CHECK_INTERVAL_MS;
   while (!(await answers())) {
     signal.throwIfAborted();
     if (Date.now() > deadline)
@@ -62,9 +62,9 @@ export async function awaitAnswer(
           cause: new Error(await logTail(options, desired)),
         });
       }
-      nextCheck = Date.now() + CONTAINER_CHECK_INTERVAL;
+      nextCheck = Date.now() + CONTAINER_CHECK_INTERVAL_MS;
     }
-    await sleep(Date.now() - began > PATIENT_AFTER ? PATIENT_INTERVAL : POLL_INTERVAL);
+    await sleep(Date.now() - began > SLOW_POLL_AFTER_MS ? SLOW_POLL_INTERVAL_MS : POLL_INTERVAL_MS);
   }
   return true;
 }
@@ -75,7 +75,7 @@ async function refuseCrashLoop(
   containers: readonly Container[],
 ): Promise<void> {
   for (const { id, state } of containers) {
-    if (state !== 'restarting' || (await options.api.restarts(id)) < CRASHES) continue;
+    if (state !== 'restarting' || (await options.api.restarts(id)) < CRASH_LOOP_RESTARTS) continue;
     throw new RetryableError(
       'CrashLoop',
       'The instance ends again and again while it starts. The operator finds its last words in the log.',

@@ -1,5 +1,5 @@
 /** How long an Odoo may take for one answer, in milliseconds. */
-const REQUEST_TIMEOUT = 5_000;
+const REQUEST_TIMEOUT_MS = 5_000;
 
 /** How an Odoo is addressed at a port of the host. @param address as configured, IPv4 or IPv6 */
 export function originAt(address: string, port: number): string {
@@ -29,7 +29,7 @@ export async function isHealthy(origin: string): Promise<boolean> {
 /** The status of an answer, redirections not followed; null: there was none. */
 export async function statusOf(url: string): Promise<number | null> {
   try {
-    const signal = AbortSignal.timeout(REQUEST_TIMEOUT);
+    const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
     const response = await fetch(url, { redirect: 'manual', signal });
     await response.body?.cancel();
     return response.status;

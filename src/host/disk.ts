@@ -11,7 +11,7 @@ const COUNT_ONE_MS = 10_000;
 const COUNT_ALL_MS = 60_000;
 
 /** What is available on a file system to users other than root. */
-export interface Room {
+export interface FreeSpace {
   readonly bytes: number;
   readonly inodes: number;
   /** 0 … 1 of all bytes. */
@@ -32,9 +32,9 @@ export interface DiskLimits {
 export class Disk implements DiskGuard {
   readonly #dataDir: string;
   readonly #limits: DiskLimits;
-  readonly #measure: (path: string) => Promise<Room>;
+  readonly #measure: (path: string) => Promise<FreeSpace>;
 
-  constructor(dataDir: string, limits: DiskLimits, measure = measureRoom) {
+  constructor(dataDir: string, limits: DiskLimits, measure = measureFreeSpace) {
     this.#dataDir = dataDir;
     this.#limits = limits;
     this.#measure = measure;
@@ -83,7 +83,7 @@ async function occupied(directory: string): Promise<number> {
   return Number.parseFloat(output);
 }
 
-export async function measureRoom(path: string): Promise<Room> {
+export async function measureFreeSpace(path: string): Promise<FreeSpace> {
   const { bavail, blocks, bsize, ffree, files } = await statfs(path);
   return {
     bytes: bavail * bsize,

@@ -3,14 +3,14 @@ import { lstat, readdir } from 'node:fs/promises';
 import { finished } from 'node:stream/promises';
 
 /** The longest path that Linux takes, its closing zero not counted (limits.h, PATH_MAX). */
-const LONGEST_PATH = 4095;
+const MAX_PATH_LENGTH = 4095;
 
 /** What one member takes in a tar besides its content, in bytes: its header, and those of a long name and a long target. */
 const TAR_BLOCK = 512;
 const LONGEST_SHORT_NAME = 100;
 
 /** How many of the paths that are left out are named. */
-const NAMED = 20;
+const MAX_NAMED = 20;
 
 /** What of an instance's directory can be put into an archive. */
 export interface FileList {
@@ -48,9 +48,9 @@ export async function listFiles(
 
   const add = async (path: Buffer): Promise<Stats | null> => {
     const place = Buffer.concat([root, path]);
-    if (place.length > LONGEST_PATH) {
+    if (place.length > MAX_PATH_LENGTH) {
       leftOut.count += 1;
-      if (leftOut.paths.length < NAMED) leftOut.paths.push(beginningOf(path));
+      if (leftOut.paths.length < MAX_NAMED) leftOut.paths.push(beginningOf(path));
       return null;
     }
     const stats = await lstat(place);
@@ -96,7 +96,7 @@ function memberBytes(nameLength: number, stats: Stats): number {
   const long = (length: number) =>
     length > LONGEST_SHORT_NAME ? 2 * TAR_BLOCK + blocksOf(length) : 0;
   // A link's size is the length of its target; a hard link's target is a path that is listed too.
-  const target = stats.isSymbolicLink() ? stats.size : stats.nlink > 1 ? LONGEST_PATH : 0;
+  const target = stats.isSymbolicLink() ? stats.size : stats.nlink > 1 ? MAX_PATH_LENGTH : 0;
   return TAR_BLOCK + long(nameLength) + (stats.isDirectory() ? 0 : long(target));
 }
 

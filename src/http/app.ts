@@ -11,7 +11,7 @@ import type { Logger } from '../log.ts';
 import { RateLimit, RecentlySeen } from './limits.ts';
 import type { Verify } from './signature.ts';
 
-const LARGEST_BODY = 256 * 1024;
+const MAX_BODY_BYTES = 256 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** What the routes need from the rest of the sidecar. */
@@ -94,7 +94,7 @@ export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
     return { id, value: parsed.data };
   }
 
-  const rawBody = express.raw({ type: () => true, limit: LARGEST_BODY, inflate: false });
+  const rawBody = express.raw({ type: () => true, limit: MAX_BODY_BYTES, inflate: false });
   const invitations = makeInvitations(options, seen);
   return (app) => {
     const webhook = app.route('/webhooks/odoo');

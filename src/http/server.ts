@@ -6,7 +6,7 @@ import { addOperatorRoutes, type HttpOptions, makeApp, makeSignedRoutes } from '
 export type { HttpOptions } from './app.ts';
 
 /** Connections beyond these are refused at once, so a flood costs no memory. */
-const MOST_CONNECTIONS = 200;
+const MAX_CONNECTIONS = 200;
 /** How long answers under way may still take when closing, in milliseconds. */
 const CLOSING_GRACE_MS = 1_000;
 
@@ -68,7 +68,7 @@ function makeServer(address: ListenAddress, app: ReturnType<typeof makeApp>): Se
     },
     app,
   );
-  server.maxConnections = MOST_CONNECTIONS;
+  server.maxConnections = MAX_CONNECTIONS;
   if (address.allowFrom !== undefined) {
     const allowed = network(address.allowFrom);
     server.prependListener('connection', (socket) => {

@@ -3,8 +3,8 @@ import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 import { ConfigError } from '../errors.ts';
 
 const SHORTEST_SECRET_BYTES = 24;
-const LONGEST_ID = 256;
-const LONGEST_SIGNATURES = 4096;
+const MAX_ID_LENGTH = 256;
+const MAX_SIGNATURES_LENGTH = 4096;
 
 /** Gives the webhook's id when the body is truly from who holds the secret and not older than five minutes, else null. */
 export type Verify = (rawBody: Buffer, headers: IncomingHttpHeaders) => string | null;
@@ -21,9 +21,9 @@ export function makeVerify(secret: string): Verify {
     const id = headers['webhook-id'];
     const timestamp = headers['webhook-timestamp'];
     const signatures = headers['webhook-signature'];
-    if (typeof id !== 'string' || id === '' || id.length > LONGEST_ID) return null;
+    if (typeof id !== 'string' || id === '' || id.length > MAX_ID_LENGTH) return null;
     if (typeof timestamp !== 'string' || !/^\d{1,12}$/.test(timestamp)) return null;
-    if (typeof signatures !== 'string' || signatures.length > LONGEST_SIGNATURES) return null;
+    if (typeof signatures !== 'string' || signatures.length > MAX_SIGNATURES_LENGTH) return null;
     try {
       webhook.verify(
         rawBody,

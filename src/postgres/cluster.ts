@@ -35,13 +35,13 @@ const FIRST_DATABASE = 'template1';
  * How long a connection may take, a statement may run and wait for a lock, in milliseconds. A server that is not there says so at
  * once; one that takes its time is on a busy machine. Tenants can hold locks in the catalogs that all share.
  */
-const CONNECT_TIMEOUT = 30_000;
-const STATEMENT_TIMEOUT = 300_000;
-const LOCK_TIMEOUT = 5_000;
+const CONNECT_TIMEOUT_MS = 30_000;
+const STATEMENT_TIMEOUT_MS = 300_000;
+const LOCK_TIMEOUT_MS = 5_000;
 
 /** How long a server may take to come up, and how often it is tried meanwhile, in milliseconds. */
-const START_TIMEOUT = 60_000;
-const START_POLL = 50;
+const START_TIMEOUT_MS = 60_000;
+const START_POLL_MS = 50;
 
 /** Tenants' roles: enough for Odoo's own pool (db_maxconn in the templates) and some more, too few to starve the neighbours. */
 const CONNECTION_LIMIT = 56;
@@ -53,8 +53,8 @@ const AWAY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', '57P03', '57P01', 
 const STILL_MENTIONED = new Set(['2BP01', '55P03']);
 
 /** How many connections are kept, and for how long unused, in milliseconds. */
-const KEPT_CONNECTIONS = 8;
-const KEPT_FOR = 30_000;
+const MAX_IDLE_CONNECTIONS = 8;
+const IDLE_CONNECTION_MS = 30_000;
 
 /** How long a terminated connection is waited for, in milliseconds. */
 const TERMINATE_TIMEOUT = 5_000;
@@ -77,8 +77,8 @@ export class Cluster {
     this.#pool = options.keepConnections
       ? new Pool({
           ...this.#settings(ADMIN_DATABASE),
-          max: KEPT_CONNECTIONS,
-          idleTimeoutMillis: KEPT_FOR,
+          max: MAX_IDLE_CONNECTIONS,
+          idleTimeoutMillis: IDLE_CONNECTION_MS,
           allowExitOnIdle: true,
         })
       : null;
@@ -116,7 +116,7 @@ export class Cluster {
 
   /** Waits until the server takes connections: the first start of a new one takes some seconds. */
   async awaitAnswer(signal: AbortSignal): Promise<void> {
-    const deadline = Date.now() + START_TIMEOUT;
+    const deadline = Date.now() + START_TIMEOUT_MS;
     for (;;) {
       try {
         await this.administer((client) => client.query('SELECT 1'));
@@ -124,7 +124,7 @@ export class Cluster {
       } catch (error) {
         if (!(error instanceof RetryableError) || Date.now() > deadline) throw error;
       }
-      await sleep(START_POLL, undefined, { signal });
+      await sleep(START_POLL_MS, undefined, { signal });
     }
   }
 
@@ -208,9 +208,9 @@ export class Cluster {
       user: this.address.user,
       password: this.address.password,
       database,
-      connectionTimeoutMillis: CONNECT_TIMEOUT,
-      statement_timeout: STATEMENT_TIMEOUT,
-      lock_timeout: LOCK_TIMEOUT,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      lock_timeout: LOCK_TIMEOUT_MS,
       options: '-c search_path=pg_catalog,pg_temp',
       application_name: 'microsaas',
     };

@@ -5,7 +5,7 @@ import { ConfigError, RetryableError } from '../errors.ts';
 import { Cluster, type ClusterAddress } from './cluster.ts';
 
 /** How often an unavailable server is tried, in milliseconds. */
-const RETRY_INTERVAL = 2_000;
+const RETRY_INTERVAL_MS = 2_000;
 
 /**
  * One sidecar per install, wherever two of them meet on the customers' Postgres: in containers of their own, in other network
@@ -50,7 +50,7 @@ export class InstallLock {
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;
       }
-      await sleep(RETRY_INTERVAL, undefined, { signal });
+      await sleep(RETRY_INTERVAL_MS, undefined, { signal });
     }
   }
 

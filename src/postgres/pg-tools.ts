@@ -5,7 +5,7 @@ import { hardenedRun } from '../docker/helpers.ts';
 import type { TenantLogin } from './tenant-session.ts';
 
 /** How long one run may take, in milliseconds: a customer's database may be large. */
-const TIMEOUT = 60 * 60_000;
+const TIMEOUT_MS = 60 * 60_000;
 
 /** Both keep the list of all that is in a database in memory, some 1 kB a table: a tenant can make millions. */
 const MEMORY = '2g';
@@ -96,7 +96,7 @@ export class PgTools {
         ],
         ...{ entrypoint: program, args },
       }),
-      { timeoutMs: TIMEOUT, signal, ...(input === undefined ? {} : { input }) },
+      { timeoutMs: TIMEOUT_MS, signal, ...(input === undefined ? {} : { input }) },
     );
   }
 }

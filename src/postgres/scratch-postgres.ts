@@ -8,8 +8,8 @@ import type { UnixUser } from '../host/files.ts';
 /** How long Postgres may take to shut down, in seconds. */
 const STOP_SECONDS = 120;
 
-const FLUSH_TIMEOUT = 300_000;
-const INIT_TIMEOUT = 300_000;
+const FLUSH_TIMEOUT_MS = 300_000;
+const INIT_TIMEOUT_MS = 300_000;
 
 export interface ScratchPostgresRun {
   /** The container's name. */
@@ -33,7 +33,7 @@ export async function runServer(
   const remove = () => host.docker(containersRemove([container])).catch(ignoreFailure);
   await remove();
   if ((await readdir(run.pgdata)).length === 0)
-    await host.docker(initialise(host.install, run), { timeoutMs: INIT_TIMEOUT, signal });
+    await host.docker(initialise(host.install, run), { timeoutMs: INIT_TIMEOUT_MS, signal });
   await host.docker(serve(host.install, run), { signal });
   return {
     stop: async () => {
@@ -50,7 +50,7 @@ export async function runServer(
 
 /** Writes all cached data of a folder's file system to the disk. */
 export async function flushFileSystem(folder: string): Promise<void> {
-  await exec(['sync', '--file-system', '--', folder], { timeoutMs: FLUSH_TIMEOUT });
+  await exec(['sync', '--file-system', '--', folder], { timeoutMs: FLUSH_TIMEOUT_MS });
 }
 
 /**

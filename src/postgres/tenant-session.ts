@@ -25,10 +25,10 @@ export const TOUCH: SessionPurpose = { ...LOOK, access: 'write' };
 export const MAKING: SessionPurpose = { access: 'write', statementMs: 300_000, totalMs: 900_000 };
 
 /** How long a statement waits for a lock, in milliseconds. */
-const LOCK_TIMEOUT = 2_000;
+const LOCK_TIMEOUT_MS = 2_000;
 
 /** How much a session may receive, in bytes: errors and notices that a tenant's functions raise are part of it. */
-const MOST_RECEIVED = 1_000_000;
+const MAX_RECEIVED_BYTES = 1_000_000;
 
 /** Errors that say "the server is not there": those of its socket, and of its start and stop. */
 const SERVER_AWAY = new Set(['ENOENT', 'ECONNREFUSED', '57P03']);
@@ -71,7 +71,7 @@ export async function inTenantDatabase<T>(
   socket.on('connect', () =>
     socket.on('data', ({ length }) => {
       received += length;
-      if (received > MOST_RECEIVED) breakOff('it sent too much');
+      if (received > MAX_RECEIVED_BYTES) breakOff('it sent too much');
     }),
   );
   try {
@@ -101,7 +101,7 @@ function settings({ access, statementMs }: SessionPurpose): string {
     search_path: 'pg_catalog,pg_temp',
     default_transaction_read_only: access === 'read' ? 'on' : 'off',
     statement_timeout: statementMs,
-    lock_timeout: LOCK_TIMEOUT,
+    lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: statementMs,
     client_min_messages: 'error',
     local_preload_libraries: '',

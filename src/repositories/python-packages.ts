@@ -34,7 +34,7 @@ for name in sorted(wanted):
 
 /** The names that a package may have; anything else from a manifest is left out (packaging.python.org, "Names"). */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const MOST = 20;
+const MAX_NAMED = 20;
 const TIMEOUT_MS = 60_000;
 
 /** The Python packages that a checkout's modules need and an image does not have. */
@@ -51,7 +51,7 @@ export async function missingPackages(
   return output
     .split('\n')
     .filter((name) => NAME.test(name))
-    .slice(0, MOST);
+    .slice(0, MAX_NAMED);
 }
 
 function askForPackages(install: string, image: string, tree: string): Command {

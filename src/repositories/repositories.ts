@@ -27,7 +27,7 @@ import { credentialFor, type GitCredential, writeCredential } from './git-creden
 import { type PinnedHost, pinHost } from './git-host.ts';
 
 /** How often a download is looked at for having grown too large, in milliseconds. */
-const WATCH_INTERVAL = 250;
+const WATCH_INTERVAL_MS = 250;
 
 export interface RepositoriesOptions {
   readonly dataDir: string;
@@ -209,7 +209,7 @@ export class Repositories {
     const watch = async () => {
       while (!finished.signal.aborted) {
         if ((await sizeOf(draft)) > this.#maxBytes) tooLarge.abort(this.#tooLarge(repository));
-        await sleep(WATCH_INTERVAL, undefined, { signal: finished.signal }).catch(() => {});
+        await sleep(WATCH_INTERVAL_MS, undefined, { signal: finished.signal }).catch(() => {});
       }
     };
     const watching = watch();

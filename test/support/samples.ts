@@ -115,7 +115,7 @@ export function aRepository(over: Partial<Repository> = {}): Repository {
 }
 
 /** Observed: everything exists, runs and answers. */
-export function aWorld(over: Partial<ObservedInstance> = {}): ObservedInstance {
+export function anObservation(over: Partial<ObservedInstance> = {}): ObservedInstance {
   return {
     directory: 'own',
     containerOwner: 'own',

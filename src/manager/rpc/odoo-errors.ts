@@ -2,7 +2,7 @@ import { ManagerError, type ManagerErrorKind } from '../../errors.ts';
 import { redact } from '../../log.ts';
 
 /** How much of Odoo's own words an error keeps, in characters. */
-const LONGEST_MESSAGE = 500;
+const MAX_MESSAGE_LENGTH = 500;
 
 /** What is known about a call that failed: as much as its protocol lets through. */
 export interface OdooFailure {
@@ -64,7 +64,7 @@ function kindOf(failure: OdooFailure): ManagerErrorKind {
 
 /** The error for a call that Odoo, or whatever answered in its place, refused. */
 export function refused(what: string, failure: OdooFailure): ManagerError {
-  const words = redact(failure.message).trim().slice(0, LONGEST_MESSAGE);
+  const words = redact(failure.message).trim().slice(0, MAX_MESSAGE_LENGTH);
   return new ManagerError(kindOf(failure), `${what}: ${words}`);
 }
 

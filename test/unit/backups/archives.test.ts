@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { ArchiveStore } from '../../../src/backups/archives.ts';
 import { RetryableError, TerminalError } from '../../../src/errors.ts';
 import { InstanceDirs } from '../../../src/files/instance-dir.ts';
-import { Disk, type Room } from '../../../src/host/disk.ts';
+import { Disk, type FreeSpace } from '../../../src/host/disk.ts';
 import { listFiles } from '../../../src/host/file-list.ts';
 import { databaseName } from '../../../src/instance/name.ts';
 import { makeDeepTree, makeOddFiles, makeSparseFile } from '../../support/hostile-files.ts';
@@ -22,7 +22,7 @@ describe('ArchiveStore', () => {
   let dirs: InstanceDirs;
   let dumps: number;
   let contents: string;
-  let room: Room;
+  let room: FreeSpace;
   beforeEach(async () => {
     dataDir = folder();
     dirs = new InstanceDirs(dataDir);

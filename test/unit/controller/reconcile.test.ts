@@ -85,7 +85,7 @@ describe('reconcile', () => {
       stop: never,
       superseded: never,
       markObserved: () => {},
-      aside: atOnce,
+      withoutSlot: atOnce,
       failures: 0,
       ...change,
     };

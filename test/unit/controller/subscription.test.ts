@@ -47,7 +47,7 @@ describe('A subscription and its instance', function () {
       stop: never,
       superseded: never,
       markObserved: () => {},
-      aside: atOnce,
+      withoutSlot: atOnce,
       failures: 0,
     };
     void reconcile(id, context, signals)

@@ -57,7 +57,7 @@ describe('WorkQueue', () => {
     let comes = () => {};
     let isBack = false;
     const waiting = run(0)
-      .signals.aside(() => new Promise<void>((resolve) => (comes = resolve)))
+      .signals.withoutSlot(() => new Promise<void>((resolve) => (comes = resolve)))
       .then(() => (isBack = true));
     await time.pass(0);
     expect([keys(), queue.size]).to.deep.equal(['a b c', 4]);
@@ -75,7 +75,9 @@ describe('WorkQueue', () => {
   it('closes after a long wait has ended', async () => {
     queue.add('a');
     let comes = () => {};
-    const waiting = run(0).signals.aside(() => new Promise<void>((resolve) => (comes = resolve)));
+    const waiting = run(0).signals.withoutSlot(
+      () => new Promise<void>((resolve) => (comes = resolve)),
+    );
     let isClosed = false;
     const closed = queue.close().then(() => (isClosed = true));
     await time.pass(0);

@@ -2,7 +2,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { DockerApi } from '../../../src/docker/docker-api.ts';
-import { RetryableError, whoIsAway } from '../../../src/errors.ts';
+import { RetryableError, unavailableService } from '../../../src/errors.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
 const EVENT = `${JSON.stringify({ Actor: { Attributes: { 'microsaas.instance': '7' } } })}\n`;
@@ -94,13 +94,13 @@ describe('DockerApi', () => {
       const error = await api.containers([]).catch((thrown: unknown) => thrown);
       expect(error).to.be.instanceOf(RetryableError).with.property('reason', reason);
       expect((error as Error & { cause: Error }).cause.message).to.include('why');
-      expect(whoIsAway(error)).to.equal(away);
+      expect(unavailableService(error)).to.equal(away);
     });
 
   it('throws DockerUnavailable without an answer', async () => {
     daemon = (response) => response.socket?.destroy();
     const error = await api.ping().catch((thrown: unknown) => thrown);
-    expect(whoIsAway(error)).to.equal('Docker');
+    expect(unavailableService(error)).to.equal('Docker');
   });
 
   it('stops, unpauses and removes by id, and accepts what is done already', async () => {

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { RetryableError } from '../../../src/errors.ts';
-import { Disk, measureRoom } from '../../../src/host/disk.ts';
+import { Disk, measureFreeSpace } from '../../../src/host/disk.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
 const MB = 2 ** 20;
@@ -35,7 +35,7 @@ describe('Disk', () => {
   });
 
   it('measures the file system', async () => {
-    const room = await measureRoom(folder());
+    const room = await measureFreeSpace(folder());
     expect(room.bytes).to.be.greaterThan(0);
     expect(room.share).to.be.within(0, 1);
   });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { decide as decideFor, effectiveState } from '../../../src/instance/decide.ts';
 import type { DesiredInstance, ObservedInstance } from '../../../src/instance/types.ts';
-import { anInstance, aSubscription, aWorld } from '../../support/samples.ts';
+import { anInstance, anObservation, aSubscription } from '../../support/samples.ts';
 
 const decide = (desired: DesiredInstance, seen: ObservedInstance) =>
   decideFor(desired, effectiveState(desired), seen);
@@ -17,7 +17,7 @@ const purged = anInstance({
   desiredState: 'removed',
   subscription: aSubscription({ suspendedAt, dataRemovedAt: suspendedAt }),
 });
-const nothingLeft = aWorld({
+const nothingLeft = anObservation({
   directory: 'nobody',
   containerOwner: 'nobody',
   files: 'absent',
@@ -60,96 +60,131 @@ function stepFor(desired: DesiredInstance, seen: ObservedInstance): string | nul
 
 describe('decide', () => {
   const table = [
-    ['never started', anInstance({ desiredState: 'draft' }), aWorld(), null],
-    ['no ports yet', anInstance({ ports: null }), aWorld(), 'assignPorts'],
-    ['a checkout is missing', fresh, aWorld({ checkouts: 'missing' }), 'fetchRepositories'],
-    ['no files', fresh, aWorld({ files: 'absent' }), 'render'],
-    ['the plan or a port has changed', fresh, aWorld({ files: 'stale' }), 'render'],
-    ['its own Postgres is not up', fresh, aWorld({ database: 'offline' }), 'startDatabase'],
+    ['never started', anInstance({ desiredState: 'draft' }), anObservation(), null],
+    ['no ports yet', anInstance({ ports: null }), anObservation(), 'assignPorts'],
+    ['a checkout is missing', fresh, anObservation({ checkouts: 'missing' }), 'fetchRepositories'],
+    ['no files', fresh, anObservation({ files: 'absent' }), 'render'],
+    ['the plan or a port has changed', fresh, anObservation({ files: 'stale' }), 'render'],
+    ['its own Postgres is not up', fresh, anObservation({ database: 'offline' }), 'startDatabase'],
     [
       'no database yet',
       fresh,
-      aWorld({ database: 'absent', containers: 'none' }),
+      anObservation({ database: 'absent', containers: 'none' }),
       'createDatabase',
     ],
     [
       'its own Postgres is up, and nothing in it',
       fresh,
-      aWorld({ database: 'absent', containers: 'partial' }),
+      anObservation({ database: 'absent', containers: 'partial' }),
       'createDatabase',
     ],
-    ['up before its database', fresh, aWorld({ database: 'absent' }), 'stop'],
-    ['a database that has been there', anInstance(), aWorld({ database: 'absent' }), 'stall'],
-    ['files that have been there', anInstance(), aWorld({ data: 'absent' }), 'stall'],
-    ['a part of them', anInstance(), aWorld({ data: 'partial', containers: 'none' }), 'stall'],
-    ['a database whose files are gone', fresh, aWorld({ data: 'partial' }), 'stall'],
+    ['up before its database', fresh, anObservation({ database: 'absent' }), 'stop'],
+    [
+      'a database that has been there',
+      anInstance(),
+      anObservation({ database: 'absent' }),
+      'stall',
+    ],
+    ['files that have been there', anInstance(), anObservation({ data: 'absent' }), 'stall'],
+    [
+      'a part of them',
+      anInstance(),
+      anObservation({ data: 'partial', containers: 'none' }),
+      'stall',
+    ],
+    ['a database whose files are gone', fresh, anObservation({ data: 'partial' }), 'stall'],
     [
       'only what can be made again is gone',
       anInstance(),
-      aWorld({ files: 'absent', containers: 'none' }),
+      anObservation({ files: 'absent', containers: 'none' }),
       'render',
     ],
-    ['somebody has paused it', anInstance(), aWorld({ containers: 'paused' }), 'start'],
-    ['no containers', fresh, aWorld({ containers: 'none' }), 'start'],
-    ['a container died', fresh, aWorld({ containers: 'stopped' }), 'start'],
-    ['one of two died', fresh, aWorld({ containers: 'partial' }), 'start'],
-    ['made from older files', fresh, aWorld({ containers: 'outdated' }), 'start'],
-    ['up, silent', fresh, aWorld({ answering: false }), 'awaitAnswer'],
-    ['up, silent for long', anInstance(), aWorld({ answering: false, hung: true }), 'restart'],
-    ['up, answering', fresh, aWorld(), null],
-    ['it has other repositories', fresh, aWorld({ appsList: 'stale' }), 'updateAppsList'],
-    ['to be stopped, up', stopped, aWorld(), 'stop'],
-    ['to be stopped, half up', stopped, aWorld({ containers: 'partial' }), 'stop'],
-    ['to be stopped, up from old files', stopped, aWorld({ containers: 'outdated' }), 'stop'],
-    ['to be stopped, down', stopped, aWorld({ containers: 'stopped' }), null],
-    ['to be stopped, never made', stopped, aWorld({ containers: 'none' }), null],
-    ['to be stopped, paused', stopped, aWorld({ containers: 'paused' }), 'stop'],
-    ['to be stopped, its files gone', stopped, aWorld({ data: 'absent' }), 'stop'],
-    ['to be removed, paused', removed, aWorld({ containers: 'paused' }), 'removeContainers'],
-    ['to be removed, its files gone', removed, aWorld({ data: 'absent' }), 'removeContainers'],
-    ['suspended, up', suspended, aWorld(), 'stop'],
-    ['suspended, paused', suspended, aWorld({ containers: 'paused' }), 'stop'],
-    ['suspended, down', suspended, aWorld({ containers: 'stopped' }), null],
+    ['somebody has paused it', anInstance(), anObservation({ containers: 'paused' }), 'start'],
+    ['no containers', fresh, anObservation({ containers: 'none' }), 'start'],
+    ['a container died', fresh, anObservation({ containers: 'stopped' }), 'start'],
+    ['one of two died', fresh, anObservation({ containers: 'partial' }), 'start'],
+    ['made from older files', fresh, anObservation({ containers: 'outdated' }), 'start'],
+    ['up, silent', fresh, anObservation({ answering: false }), 'awaitAnswer'],
+    [
+      'up, silent for long',
+      anInstance(),
+      anObservation({ answering: false, hung: true }),
+      'restart',
+    ],
+    ['up, answering', fresh, anObservation(), null],
+    ['it has other repositories', fresh, anObservation({ appsList: 'stale' }), 'updateAppsList'],
+    ['to be stopped, up', stopped, anObservation(), 'stop'],
+    ['to be stopped, half up', stopped, anObservation({ containers: 'partial' }), 'stop'],
+    [
+      'to be stopped, up from old files',
+      stopped,
+      anObservation({ containers: 'outdated' }),
+      'stop',
+    ],
+    ['to be stopped, down', stopped, anObservation({ containers: 'stopped' }), null],
+    ['to be stopped, never made', stopped, anObservation({ containers: 'none' }), null],
+    ['to be stopped, paused', stopped, anObservation({ containers: 'paused' }), 'stop'],
+    ['to be stopped, its files gone', stopped, anObservation({ data: 'absent' }), 'stop'],
+    ['to be removed, paused', removed, anObservation({ containers: 'paused' }), 'removeContainers'],
+    [
+      'to be removed, its files gone',
+      removed,
+      anObservation({ data: 'absent' }),
+      'removeContainers',
+    ],
+    ['suspended, up', suspended, anObservation(), 'stop'],
+    ['suspended, paused', suspended, anObservation({ containers: 'paused' }), 'stop'],
+    ['suspended, down', suspended, anObservation({ containers: 'stopped' }), null],
     [
       'suspended, its database gone',
       suspended,
-      aWorld({ containers: 'none', database: 'absent' }),
+      anObservation({ containers: 'none', database: 'absent' }),
       null,
     ],
     [
       'suspended before it was made',
       suspended,
-      aWorld({ containers: 'none', files: 'absent' }),
+      anObservation({ containers: 'none', files: 'absent' }),
       null,
     ],
-    ['suspended, then removed by a person', removedWhileSuspended, aWorld(), 'removeContainers'],
-    ['retention over, up', purged, aWorld(), 'purge'],
+    [
+      'suspended, then removed by a person',
+      removedWhileSuspended,
+      anObservation(),
+      'removeContainers',
+    ],
+    ['retention over, up', purged, anObservation(), 'purge'],
     [
       'retention over, database left',
       purged,
-      aWorld({ containers: 'none', files: 'absent' }),
+      anObservation({ containers: 'none', files: 'absent' }),
       'purge',
     ],
     [
       'retention over, files left',
       purged,
-      aWorld({ containers: 'none', database: 'absent' }),
+      anObservation({ containers: 'none', database: 'absent' }),
       'purge',
     ],
     [
       'retention over, containers left',
       purged,
-      aWorld({ files: 'absent', database: 'absent' }),
+      anObservation({ files: 'absent', database: 'absent' }),
       'purge',
     ],
     ['purged', purged, nothingLeft, null],
-    ['to be removed, up', removed, aWorld(), 'removeContainers'],
-    ['to be removed, down', removed, aWorld({ containers: 'stopped' }), 'removeContainers'],
-    ['removed', removed, aWorld({ containers: 'none' }), null],
-    ['retention is over', purged, aWorld({ files: 'absent' }), 'purge'],
-    ['made before there were marks', legacy, aWorld(UNMARKED), 'adopt'],
-    ['made before, and another’s by now', legacy, aWorld({ database: 'foreign' }), 'stall'],
-    ['containers from files of before', anInstance(), aWorld({ containerOwner: 'unmarked' }), null],
+    ['to be removed, up', removed, anObservation(), 'removeContainers'],
+    ['to be removed, down', removed, anObservation({ containers: 'stopped' }), 'removeContainers'],
+    ['removed', removed, anObservation({ containers: 'none' }), null],
+    ['retention is over', purged, anObservation({ files: 'absent' }), 'purge'],
+    ['made before there were marks', legacy, anObservation(UNMARKED), 'adopt'],
+    ['made before, and another’s by now', legacy, anObservation({ database: 'foreign' }), 'stall'],
+    [
+      'containers from files of before',
+      anInstance(),
+      anObservation({ containerOwner: 'unmarked' }),
+      null,
+    ],
   ] as const;
   for (const [when, desired, seen, expected] of table)
     it(`${when} → ${expected ?? 'nothing'}`, () =>
@@ -175,19 +210,20 @@ describe('decide', () => {
             { ...desired, wasReady: false },
           ])
             for (const rest of WHATEVER_ELSE)
-              expect(stepFor(wish, aWorld({ containers, ...rest })), JSON.stringify(rest)).to.equal(
-                steps[index],
-              );
+              expect(
+                stepFor(wish, anObservation({ containers, ...rest })),
+                JSON.stringify(rest),
+              ).to.equal(steps[index]);
         });
 
     it('suspends nothing that people have not asked to run yet', () => {
       const draft = { ...suspended, desiredState: 'draft' } as const;
-      expect(stepFor(draft, aWorld())).to.equal(null);
+      expect(stepFor(draft, anObservation())).to.equal(null);
     });
 
     it('runs again once the suspension is over', () => {
       const resumed = anInstance({ subscription: aSubscription() });
-      expect(stepFor(resumed, aWorld({ containers: 'stopped' }))).to.equal('start');
+      expect(stepFor(resumed, anObservation({ containers: 'stopped' }))).to.equal('start');
     });
   });
 
@@ -205,7 +241,7 @@ describe('decide', () => {
               for (const data of ['whole', 'partial', 'absent'] as const) {
                 const seen = { containers, files, database, data };
                 const isGone = containers === 'none' && files === 'absent' && database === 'absent';
-                expect(stepFor(wish, aWorld(seen)), JSON.stringify(seen)).to.equal(
+                expect(stepFor(wish, anObservation(seen)), JSON.stringify(seen)).to.equal(
                   isGone ? null : 'purge',
                 );
               }
@@ -227,14 +263,16 @@ describe('decide', () => {
     ] as const) {
       const old = anInstance({ mayAdopt: true, ...desired });
       it(`is marked before anything else is done: ${what}`, () => {
-        expect(stepFor(old, aWorld(UNMARKED))).to.equal('adopt');
-        expect(stepFor(old, aWorld({ ...UNMARKED, containers: 'none', files: 'absent' }))).to.equal(
-          'adopt',
-        );
+        expect(stepFor(old, anObservation(UNMARKED))).to.equal('adopt');
+        expect(
+          stepFor(old, anObservation({ ...UNMARKED, containers: 'none', files: 'absent' })),
+        ).to.equal('adopt');
       });
       it(`is left alone where a part is another's: ${what}`, () => {
         for (const part of ['directory', 'database', 'containerOwner'] as const)
-          expect(stepFor(old, aWorld({ ...UNMARKED, [part]: 'foreign' })), part).to.equal('stall');
+          expect(stepFor(old, anObservation({ ...UNMARKED, [part]: 'foreign' })), part).to.equal(
+            'stall',
+          );
       });
     }
   });
@@ -257,16 +295,21 @@ describe('decide', () => {
       ['container', { directory: 'nobody', containerOwner: 'unmarked' }],
     ] as const)
       it(`does nothing to a ${part} that is not its own: ${JSON.stringify(seen)}, ${what}`, () => {
-        expect(decide(desired, aWorld(seen))).to.include({ stall: 'ForeignData', detail: part });
+        expect(decide(desired, anObservation(seen))).to.include({
+          stall: 'ForeignData',
+          detail: part,
+        });
       });
 
   it('asks nothing of what was never started', () => {
     const draft = anInstance({ desiredState: 'draft' });
-    expect(decide(draft, aWorld({ directory: 'foreign', database: 'foreign' }))).to.equal(null);
+    expect(decide(draft, anObservation({ directory: 'foreign', database: 'foreign' }))).to.equal(
+      null,
+    );
   });
 
   it('prepares everything before it starts anything', () => {
-    const nothing = aWorld({ checkouts: 'missing', files: 'absent', database: 'absent' });
+    const nothing = anObservation({ checkouts: 'missing', files: 'absent', database: 'absent' });
     expect(decide(fresh, { ...nothing, containers: 'none', answering: false })).to.include({
       do: 'fetchRepositories',
     });
