@@ -181,7 +181,12 @@ export class Cluster {
       await client.query(made).catch((error) => {
         if (error.code !== '42P04' && error.code !== '23505') throw error;
       });
-      await client.query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`);
+      await client
+        .query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`)
+        .catch((error) => {
+          // The other one has just taken the same rights away.
+          if (!isConcurrentUpdate(error)) throw error;
+        });
     });
   }
 
@@ -437,6 +442,12 @@ async function asUnavailable<T>(work: () => Promise<T>): Promise<T> {
 function isAdminDatabaseMissing(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   return code === '3D000' && message?.includes(ADMIN_DATABASE) === true;
+}
+
+/** Two statements changed one row of a system catalogue at the same moment: the first one's change stands, the second one's does not. */
+function isConcurrentUpdate(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === 'XX000' && message === 'tuple concurrently updated';
 }
 
 function isUnavailable(error: unknown): boolean {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { ConfigError } from '../../src/errors.ts';
+import { Cluster } from '../../src/postgres/cluster.ts';
 import { InstallLock } from '../../src/postgres/install-lock.ts';
 import { withSql } from '../../stack/sql.ts';
 import { eventually } from '../e2e/support/eventually.ts';
@@ -27,6 +28,20 @@ describe('the lock of an install on a real Postgres', function () {
   }
   const ignore = () => {};
   const refused = (lock: InstallLock) => lock.take(signal, ignore).catch((thrown) => thrown);
+
+  it('gets its database from whoever asks first, however many ask together', async () => {
+    for (let round = 0; round < 5; round++) {
+      await withSql(postgres.server, 'postgres', (sql) =>
+        sql('DROP DATABASE IF EXISTS microsaas_admin WITH (FORCE)'),
+      );
+      const clusters = Array.from({ length: 8 }, () => new Cluster(postgres.server));
+      await Promise.all(clusters.map((it) => it.administer((sql) => sql.query('SELECT 1'))));
+      const [database] = await withSql(postgres.server, 'postgres', (sql) =>
+        sql("SELECT datacl::text AS rights FROM pg_database WHERE datname = 'microsaas_admin'"),
+      );
+      expect(database?.['rights'], 'the owner, not everybody').to.match(/^\{microsaas=/);
+    }
+  });
 
   it('is held by one sidecar for as long as it runs', async () => {
     const first = aLock();
