@@ -79,12 +79,17 @@ export interface Manager {
   plans(ids: readonly number[]): Promise<Plan[]>;
   /** Says on a plan whether its template databases are ready. */
   reportPlan(id: number, report: PlanReport): Promise<void>;
-  /** The lowest pair of ports that no row has, leaving out those in `exclude`; null when a range is used up. */
-  suggestPorts(exclude: readonly number[]): Promise<PortPair | null>;
   /** What Odoo believes of every instance that is not removed: for the sweep. */
   states(): Promise<Map<number, InstanceState>>;
-  /** False when another row has one of the two ports. */
-  assignPorts(desired: DesiredInstance, ports: PortPair): Promise<boolean>;
+  /**
+   * Gives an instance the lowest pair of ports that no other has, in place of what it has.
+   * @param exclude ports that the host uses for something else
+   * @returns null when a range is used up: then nothing was written
+   */
+  assignPorts(
+    desired: Pick<DesiredInstance, 'id'>,
+    exclude: readonly number[],
+  ): Promise<PortPair | null>;
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
   /** How many instances have been suspended or removed by themselves within the last hour, before one more is. */
   recentSuspensions(instanceId: number): Promise<RecentSuspensions>;

@@ -79,8 +79,8 @@ async function withPorts(sidecar: Sidecar, id: number): Promise<DesiredInstance>
   const { manager } = sidecar;
   const desired = await existing(sidecar, id);
   if (desired.ports !== null) return desired;
-  const ports = await manager.suggestPorts([]);
-  if (ports === null || !(await manager.assignPorts(desired, ports)))
+  const ports = await manager.assignPorts(desired, []);
+  if (ports === null)
     throw new TerminalError('NoFreePorts', 'No free pair of ports is left: try again later.');
   return { ...desired, ports };
 }

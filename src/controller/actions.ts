@@ -5,7 +5,7 @@ import { logLine, progressReport } from './progress.ts';
 import { waitForMemory } from './wait-for-memory.ts';
 import type { WorkSignals } from './work-queue.ts';
 
-/** Two starts may want the same pair; more rounds than this mean that something else is wrong. */
+/** The host may use some ports of the range itself; more rounds than this mean that something else is wrong. */
 const MAX_PORT_ROUNDS = 100;
 
 /** How long the step that starts an instance waits for its first answer; a longer wait is a step of its own, which says so. */
@@ -160,23 +160,22 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
 
   // -- what several of them need ----------------------------------------------------------------------
 
-  /** One after the other: asked together, Odoo would name the same lowest pair to all. */
+  /** One after the other: asked together, Odoo would have to refuse the same lowest pair to all but one. */
   const withPorts = (desired: DesiredInstance, unusable: readonly number[]) =>
     context.withPortLock(() => choosePorts(desired, unusable));
 
-  /** Checked twice, as the seed asks: against the database, then by a bind on the host. @returns the wish with its ports */
+  /** Checked twice: against the database, then by a bind on the host. @returns the wish with its ports */
   async function choosePorts(
     desired: DesiredInstance,
     unusable: readonly number[],
   ): Promise<DesiredInstance> {
     const exclude = [...unusable];
     for (let round = 0; round < MAX_PORT_ROUNDS; round++) {
-      const ports = await manager.suggestPorts(exclude);
+      const ports = await manager.assignPorts(desired, exclude);
       if (ports === null) break;
-      const bound = await engine.occupiedPorts(ports);
-      if (bound.length === 0 && (await manager.assignPorts(desired, ports)))
-        return { ...desired, ports };
-      exclude.push(...bound);
+      const occupied = await engine.occupiedPorts(ports);
+      if (occupied.length === 0) return { ...desired, ports };
+      exclude.push(...occupied);
     }
     throw new RetryableError(
       'NoFreePorts',

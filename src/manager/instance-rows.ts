@@ -26,7 +26,7 @@ const instanceState = z.enum(['draft', 'running', 'stopped', 'error', 'removed']
 
 export const ids = z.array(id);
 export const done = z.literal(true);
-export const suggestedPorts = portRow.transform(portsOf);
+export const assignedPorts = portRow.transform(portsOf);
 export const instanceStates = z
   .array(z.object({ id, state: instanceState }))
   .transform((rows) => new Map<number, InstanceState>(rows.map((row) => [row.id, row.state])));

@@ -15,6 +15,7 @@ import type {
 import type { Manager, ManagerFacts } from '../interfaces.ts';
 import { BatchLoader } from './batch-loader.ts';
 import {
+  assignedPorts,
   desiredInstances,
   done,
   facts,
@@ -23,7 +24,6 @@ import {
   markedRow,
   plans,
   reportRow,
-  suggestedPorts,
 } from './instance-rows.ts';
 import { invoice } from './invoice-rows.ts';
 import { id } from './odoo-values.ts';
@@ -103,23 +103,21 @@ export class OdooManager implements Manager {
     await this.#odoo.call(API, 'microsaas_report', args, done);
   }
 
-  suggestPorts(exclude: readonly number[]): Promise<PortPair | null> {
-    return this.#odoo.call(API, 'microsaas_suggest_ports', { exclude }, suggestedPorts);
-  }
-
   states(): Promise<Map<number, InstanceState>> {
     return this.#odoo.call(API, 'microsaas_states', {}, instanceStates);
   }
 
-  async assignPorts({ id, revision }: DesiredInstance, ports: PortPair): Promise<boolean> {
-    try {
-      await this.report([{ id, revision, ports }]);
-      return true;
-    } catch (error) {
-      // The addon's only objection to a pair of ports is that another row has one of them.
-      if (error instanceof ManagerError && error.kind === 'validation') return false;
+  async assignPorts(
+    { id }: Pick<DesiredInstance, 'id'>,
+    exclude: readonly number[],
+  ): Promise<PortPair | null> {
+    const args = { instance_id: id, exclude };
+    const ask = () => this.#odoo.call(API, 'microsaas_assign_ports', args, assignedPorts);
+    return ask().catch((error) => {
+      // Somebody else was given one of the two in the same moment: the second answer knows of that.
+      if (error instanceof ManagerError && error.kind === 'validation') return ask();
       throw error;
-    }
+    });
   }
 
   plans(planIds: readonly number[]): Promise<Plan[]> {

@@ -178,27 +178,25 @@ export class FakeManager implements Manager {
     this.forSale.set(id, { ...plan, repositories });
   }
 
-  async suggestPorts(exclude: readonly number[]): Promise<PortPair | null> {
-    this.#checkHere();
-    const http = this.#http.lowest(exclude);
-    const longpolling = this.#longpolling.lowest(exclude);
-    return http === null || longpolling === null ? null : { http, longpolling };
-  }
-
   async states() {
     this.#checkHere();
     const live = [...this.rows.values()].filter((row) => row.state !== 'removed');
     return new Map(live.map((row) => [row.id, row.state]));
   }
 
-  async assignPorts({ id, revision }: DesiredInstance, ports: PortPair): Promise<boolean> {
-    try {
-      await this.report([{ id, revision, ports }]);
-      return true;
-    } catch (error) {
-      if (error instanceof ManagerError && error.kind === 'validation') return false;
-      throw error;
-    }
+  async assignPorts(
+    { id }: Pick<DesiredInstance, 'id'>,
+    exclude: readonly number[],
+  ): Promise<PortPair | null> {
+    this.#checkHere();
+    const row = this.rows.get(id);
+    const http = this.#http.lowest(exclude);
+    const longpolling = this.#longpolling.lowest(exclude);
+    if (!row || http === null || longpolling === null) return null;
+    this.#http.give(id, http);
+    this.#longpolling.give(id, longpolling);
+    row.ports = { http, longpolling };
+    return row.ports;
   }
 
   async syncTemplates(templates: readonly TemplateSummary[]): Promise<void> {

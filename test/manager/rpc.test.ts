@@ -75,8 +75,8 @@ describe('the three RPC protocols with the real Odoo 19', function () {
       expect(desired.requestedAt).to.be.closeTo(Date.now() / 1000, 60);
 
       const hostile = `á😀 ]]> ]]> <b>&amp;</b> \${x}`;
-      const ports = { http: 20_000 + id, longpolling: 25_000 + id };
-      expect(await manager.assignPorts(desired, ports)).to.equal(true);
+      const ports = await manager.assignPorts(desired, []);
+      if (ports === null) throw new Error('no ports are left');
       await manager.report([
         {
           id,
@@ -106,9 +106,11 @@ describe('the three RPC protocols with the real Odoo 19', function () {
       const [other = 0] = await manager.claim([await unitOf(manager, await sell())], 0);
       const [neighbour] = await manager.desired([other]);
       if (!neighbour) throw new Error('the second instance is not there');
-      expect(await manager.assignPorts(neighbour, ports)).to.equal(false);
-      const suggested = await manager.suggestPorts([20_000]);
-      expect(suggested?.http).to.be.greaterThan(20_000);
+      const taken = manager.report([{ id: other, revision: neighbour.revision, ports }]);
+      expect((await errorOf(taken)).kind).to.equal('validation');
+      const next = await manager.assignPorts(neighbour, [ports.http + 1]);
+      expect(next?.http).to.be.greaterThan(ports.http + 1);
+      expect((await manager.desired([other]))[0]?.ports).to.deep.equal(next);
       expect((await manager.states()).get(id)).to.equal('running');
     });
 

@@ -41,7 +41,7 @@ const SCENARIOS: readonly Scenario[] = [
       sim.engine.stolenPorts.add(20_000);
       sim.people.pay();
     },
-    through: ['manager.suggestPorts', 'engine.occupiedPorts', 'engine.start'],
+    through: ['manager.assignPorts', 'engine.occupiedPorts', 'engine.start'],
   },
   {
     name: 'a stop',

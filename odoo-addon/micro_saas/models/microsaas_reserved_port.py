@@ -57,12 +57,6 @@ class MicrosaasReservedPort(ByHand, models.Model):
     # -- giving ports ---------------------------------------------------------------------------
 
     @api.model
-    def _suggest(self, exclude):
-        """Return the lowest pair of ports that no instance has; see `microsaas_suggest_ports`."""
-        nobody = self.env["odoo.docker.instance"]
-        return {field: self._free(field, nobody, exclude) for field in PORT_RANGES}
-
-    @api.model
     def _free(self, field, instances, exclude=()):
         """Return the lowest free TCP port for `field`, 0 if there is none (the sidecar then says so).
 

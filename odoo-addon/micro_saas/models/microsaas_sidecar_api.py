@@ -218,13 +218,14 @@ class MicrosaasSidecarApi(models.AbstractModel):
         return True
 
     @api.model
-    def microsaas_suggest_ports(self, exclude):
-        """Suggest the lowest pair of TCP ports that no instance has.
+    def microsaas_assign_ports(self, instance_id, exclude):
+        """Give an instance the lowest pair of TCP ports that no other has, in place of its own.
 
         :param exclude: list of ports that the host uses for something else
-        :return: dict of `http_port` and `longpolling_port`, 0 where a range is used up
+        :return: dict of `http_port` and `longpolling_port`; 0 where a range is used up, and then nothing is written
+        :raise ValidationError: another instance was given one of them at the same moment; call again
         """
-        return self._for_sidecar("microsaas.reserved.port")._suggest(exclude)
+        return self._for_sidecar("odoo.docker.instance").browse(instance_id)._quiet()._assign_ports(exclude)
 
     @api.model
     def microsaas_restore(self, instance_id, template_code, stage):

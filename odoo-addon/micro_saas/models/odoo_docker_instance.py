@@ -651,6 +651,14 @@ class OdooDockerInstance(ByHand, models.Model):
             if vals.get(field) and ports._in_use(self, among=[vals[field]])
         }
 
+    def _assign_ports(self, exclude):
+        """Take the lowest pair of ports that no other instance has; see `microsaas_assign_ports`."""
+        reserved = self.env["microsaas.reserved.port"]
+        ports = {field: reserved._free(field, self, exclude) for field in PORT_RANGES}
+        if all(ports.values()):
+            write_changed(self, ports)
+        return ports
+
     def _ports_before(self):
         """Return the ports that this instance had last, as values to write, where nobody else has them."""
         return self._ports_still_free(self.env["microsaas.reserved.port"].sudo()._last_of(self))

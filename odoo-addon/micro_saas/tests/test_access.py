@@ -58,7 +58,7 @@ class TestAccess(MicroSaasCommon):
                 (api.microsaas_states,),
                 (api.microsaas_desired, []),
                 (api.microsaas_report, []),
-                (api.microsaas_suggest_ports, []),
+                (api.microsaas_assign_ports, 1, []),
                 (api.microsaas_restore, 1, "odoo", "begin"),
                 (api.microsaas_recent_suspensions, 1),
                 (api.microsaas_request_approval, 1, 1, 1),

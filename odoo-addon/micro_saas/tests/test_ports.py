@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo import fields
-from odoo.exceptions import ValidationError
+from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 
 from .common import MicroSaasCommon
@@ -22,13 +22,35 @@ class TestPorts(MicroSaasCommon):
         instance.action_remove()
         self._report(instance, state="removed", active=False, http_port=0, longpolling_port=0)
 
-    def _suggested(self):
-        ports = self._sidecar().microsaas_suggest_ports([])
+    def _next(self):
+        """Return the ports that the next instance would get, and leave them free."""
+        draft = self._instance()._quiet()
+        ports = self._sidecar().microsaas_assign_ports(draft.id, [])
+        draft.write({"http_port": 0, "longpolling_port": 0})
         return ports["http_port"], ports["longpolling_port"]
+
+    def test_an_instance_gets_the_lowest_pair_that_nobody_and_nothing_uses(self):
+        self._instance(http_port=20000, longpolling_port=25000)
+        instance = self._instance()
+        revision = instance.revision
+        self._sidecar().microsaas_assign_ports(instance.id, [20001, 25002])
+        self.assertEqual((instance.http_port, instance.longpolling_port), (20002, 25001))
+        self._sidecar().microsaas_assign_ports(instance.id, [20001, 20002, 25001, 25002])
+        self.assertEqual((instance.http_port, instance.longpolling_port), (20003, 25003))
+        self.assertEqual(instance.revision, revision, "no person wished for it")
+        with self.assertRaises(AccessError):
+            self.env["microsaas.sidecar.api"].microsaas_assign_ports(instance.id, [])
+
+    def test_where_a_range_is_used_up_nothing_is_assigned(self):
+        self._set_param("longpolling_port_last", "25000")
+        instance = self._instance()
+        ports = self._sidecar().microsaas_assign_ports(instance.id, [25000])
+        self.assertEqual(ports["longpolling_port"], 0)
+        self.assertEqual((instance.http_port, instance.longpolling_port), (0, 0))
 
     def test_a_removed_customers_ports_are_nobody_elses(self):
         self._remove(self._running(20000, 25000))
-        self.assertEqual(self._suggested(), (20001, 25001))
+        self.assertEqual(self._next(), (20001, 25001))
         with self.assertRaisesRegex(ValidationError, "20000"), self.cr.savepoint():
             self._instance().http_port = 20000
         self.assertNotEqual(self._instance(http_port=20000).http_port, 20000)
@@ -36,7 +58,7 @@ class TestPorts(MicroSaasCommon):
     def test_a_restored_instance_comes_back_where_it_was(self):
         instance = self._running(20000, 25000)
         self._remove(instance)
-        self._running(*self._suggested())
+        self._running(*self._next())
         instance.action_restaurar()
         self.assertEqual((instance.http_port, instance.longpolling_port), (20000, 25000))
         self._remove(instance)
@@ -51,19 +73,19 @@ class TestPorts(MicroSaasCommon):
         for _i in range(2):
             reserved.init()
         self._remove(instance)
-        self.assertEqual(self._suggested(), (20001, 25001))
+        self.assertEqual(self._next(), (20001, 25001))
 
     def test_ports_of_what_never_ran_are_free_again(self):
         draft = self._instance(http_port=20000, longpolling_port=25000)
         self._remove(draft)
-        self.assertEqual(self._suggested(), (20000, 25000))
+        self.assertEqual(self._next(), (20000, 25000))
 
     def test_an_address_that_a_person_changed_stays_its_customers(self):
         instance = self._running(20000, 25000)
         instance.write({"http_port": 20010})
-        self.assertEqual(self._suggested(), (20001, 25001))
+        self.assertEqual(self._next(), (20001, 25001))
         instance.write({"http_port": 20000})
-        self.assertEqual(self._suggested()[0], 20001)
+        self.assertEqual(self._next()[0], 20001)
 
     def test_the_customer_is_told_a_changed_address(self):
         instance = self._running(20000, 25000)
@@ -81,14 +103,14 @@ class TestPorts(MicroSaasCommon):
         self._remove(instance)
         subscription = instance.sudo().subscription_ids
         subscription.data_removed_at = fields.Datetime.now() - timedelta(days=364)
-        self.assertEqual(self._suggested(), (20001, 25001))
+        self.assertEqual(self._next(), (20001, 25001))
         subscription.data_removed_at = fields.Datetime.now() - timedelta(days=366)
-        self.assertEqual(self._suggested(), (20000, 25000))
+        self.assertEqual(self._next(), (20000, 25000))
         other = self._running(20000, 25000)
         self.assertEqual(other.http_port, 20000)
         self._set_param("reserved_port_days", "1000")
         self._remove(other)
-        self.assertEqual(self._suggested(), (20001, 25001))
+        self.assertEqual(self._next(), (20001, 25001))
 
     def test_when_the_range_is_used_up_the_oldest_purged_goes_first_and_it_is_said(self):
         for field, first in (("http_port", 20000), ("longpolling_port", 25000)):
@@ -97,9 +119,9 @@ class TestPorts(MicroSaasCommon):
         instances = [self._running(20000 + i, 25000 + i) for i in range(3)]
         for instance in instances:
             self._remove(instance)
-        self.assertEqual(self._suggested(), (0, 0))
+        self.assertEqual(self._next(), (0, 0))
         now = fields.Datetime.now()
         instances[0].sudo().subscription_ids.data_removed_at = now - timedelta(days=10)
         instances[2].sudo().subscription_ids.data_removed_at = now - timedelta(days=20)
-        self.assertEqual(self._suggested(), (20002, 25002))
+        self.assertEqual(self._next(), (20002, 25002))
         self.assertIn("20002", " ".join(instances[2].sudo().message_ids.mapped("body")))

@@ -107,7 +107,9 @@ describe('reconcile', () => {
     const steps: Record<Action, (desired: DesiredInstance) => Promise<unknown>> = {
       adopt: (desired) => sim.engine.adopt(desired),
       assignPorts: (desired) =>
-        sim.manager.assignPorts(desired, { http: 20_005, longpolling: 40_005 }),
+        sim.manager.report([
+          { id: ID, revision: desired.revision, ports: { http: 20_005, longpolling: 40_005 } },
+        ]),
       fetchRepositories: async (desired) => {
         const { commits } = await sim.engine.fetchRepositories(desired);
         await sim.manager.report([{ id: ID, revision: 1, commits }]);
@@ -387,12 +389,16 @@ describe('reconcile', () => {
     sim.people.press(ID, 'remove');
     await look();
     expect(row().ports).to.equal(null);
-    expect(await sim.manager.suggestPorts([])).to.deep.equal({ http: 20_001, longpolling: 40_001 });
+    const next = { id: sim.manager.insert({ desiredState: 'draft' }) };
+    expect(await sim.manager.assignPorts(next, [])).to.deep.equal({
+      http: 20_001,
+      longpolling: 40_001,
+    });
   });
 
   it('says that the ranges are used up, as something that may pass', async () => {
     sim.manager.insert({ desiredState: 'running' });
-    sim.manager.suggestPorts = async () => null;
+    sim.manager.assignPorts = async () => null;
     expect(await look())
       .to.be.instanceOf(RetryableError)
       .with.property('reason', 'NoFreePorts');

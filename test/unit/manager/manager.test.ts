@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import type { ZodType } from 'zod';
 import { ManagerError } from '../../../src/errors.ts';
-import type { DesiredInstance } from '../../../src/instance/types.ts';
 import { OdooManager } from '../../../src/manager/manager.ts';
 import type { OdooClient } from '../../../src/manager/rpc/odoo-client.ts';
 import { toOdoo } from '../../../src/manager/rpc/transport.ts';
@@ -200,21 +199,23 @@ describe('OdooManager', () => {
     expect(asked).to.deep.equal([]);
   });
 
-  it('takes a refused pair of ports for taken, and nothing else', async () => {
-    const desired = { id: 5, revision: 3 } as DesiredInstance;
-    const ports = { http: 20000, longpolling: 25000 };
-    expect(await answering(true).manager.assignPorts(desired, ports)).to.equal(true);
-    const taken = answering(new ManagerError('validation', 'taken'));
-    expect(await taken.manager.assignPorts(desired, ports)).to.equal(false);
-    const away = answering(new ManagerError('transport', 'away'));
-    expect((await errorOf(away.manager.assignPorts(desired, ports))).kind).to.equal('transport');
+  it('asks again for ports that somebody else was given in the same moment, and for nothing else', async () => {
+    for (const [kind, times] of [
+      ['validation', 2],
+      ['transport', 1],
+    ] as const) {
+      const { manager, asked } = answering(new ManagerError(kind, 'no'));
+      expect((await errorOf(manager.assignPorts({ id: 5 }, [20000]))).kind).to.equal(kind);
+      expect(asked).to.have.length(times);
+      expect(asked[0]?.[2]).to.deep.equal({ instance_id: 5, exclude: [20000] });
+    }
   });
 
-  it('reads suggested ports and what Odoo believes of its instances', async () => {
-    const suggest = (http_port: number) =>
-      answering({ http_port, longpolling_port: 25000 }).manager.suggestPorts([20000]);
-    expect(await suggest(20001)).to.deep.equal({ http: 20001, longpolling: 25000 });
-    expect(await suggest(0)).to.equal(null);
+  it('reads assigned ports and what Odoo believes of its instances', async () => {
+    const assign = (http_port: number) =>
+      answering({ http_port, longpolling_port: 25000 }).manager.assignPorts({ id: 5 }, [20000]);
+    expect(await assign(20001)).to.deep.equal({ http: 20001, longpolling: 25000 });
+    expect(await assign(0)).to.equal(null);
     const states = await answering([{ id: 5, state: 'running' }]).manager.states();
     expect([...states]).to.deep.equal([[5, 'running']]);
   });
