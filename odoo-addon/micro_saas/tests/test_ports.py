@@ -39,7 +39,7 @@ class TestPorts(MicroSaasCommon):
         self.assertEqual((instance.http_port, instance.longpolling_port), (20003, 25003))
         self.assertEqual(instance.revision, revision, "no person wished for it")
         with self.assertRaises(AccessError):
-            self.env["microsaas.sidecar.api"].microsaas_assign_ports(instance.id, [])
+            self.env["microsaas.sidecar.api"].with_user(self.seller).microsaas_assign_ports(instance.id, [])
 
     def test_where_a_range_is_used_up_nothing_is_assigned(self):
         self._set_param("longpolling_port_last", "25000")
