@@ -59,7 +59,7 @@ export function makeFleet(parallel = 2): Fleet {
     reporter: new Reporter(manager, () => {}),
     limits: { unitsPerLine: 20, claimsPerPlan: 20 },
     liveness: new Liveness({
-      probe: async (id) => engine.health(id),
+      probe: (id) => engine.probe(id),
       now: () => new Date(),
       onChange: (id) => controller.addNow([`instance:${id}`]),
     }),

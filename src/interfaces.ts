@@ -161,6 +161,8 @@ export interface Engine {
   removeContainers(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Removes containers and files for good, and the network when nobody else is on it. */
   purge(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Observes a running instance from outside. */
+  readonly probe: Probe;
   /** Where people reach the instance. */
   url(instance: Pick<DesiredInstance, 'id' | 'ports'>): string;
   /** Ids of instances that have containers, and what these are. */

@@ -141,7 +141,12 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   }
 
   async function restart(desired: DesiredInstance, { stop }: Signals): Promise<void> {
-    await engine.restart(desired, stop);
+    try {
+      await engine.restart(desired, stop);
+    } catch (error) {
+      if (!(error instanceof PortTakenError) || desired.ports === null) throw error;
+      throw await portTaken(desired.ports, error);
+    }
     liveness.restarted(desired.id);
   }
 

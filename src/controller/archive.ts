@@ -67,8 +67,8 @@ async function startOwnServer(
     stop.throwIfAborted();
     throw new TerminalError(
       'ArchiveFailed',
-      "The archive could not be written: the instance's own Postgres does not start. Its log (docker logs) says why. Nothing was removed.",
-      { cause },
+      "The archive could not be written: the instance's own Postgres does not start. Nothing was removed.",
+      { cause, detail: "the instance's own Postgres does not start" },
     );
   }
 }

@@ -135,7 +135,7 @@ export class NewDatabases {
     if (await cluster.has(login.database)) await cluster.ensureRole(login.role, login.password);
     else if (!(await new ClonePool(cluster).take(spareIn(this.#options.install, key), login)))
       throw new TerminalError(
-        'PostgresUnavailable',
+        'ServerNotPrepared',
         "The instance's own Postgres was not made from this plan's template. It has no data of the customer's: stop its containers and move its folder pgdata away, then press Start.",
       );
   }

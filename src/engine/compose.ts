@@ -273,7 +273,7 @@ export class ComposeEngine implements Engine {
     } catch (cause) {
       if (!(cause instanceof CommandError)) throw cause;
       if (ADDRESS_IN_USE.test(cause.stderr))
-        throw new PortTakenError('NoFreePorts', 'Another program has taken the port.', { cause });
+        throw new PortTakenError('PortTaken', 'Another program has taken the port.', { cause });
       throw new RetryableError('StartFailed', 'Docker could not start the instance.', { cause });
     }
   }

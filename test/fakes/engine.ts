@@ -147,7 +147,7 @@ export class FakeEngine implements Engine {
     if (project.files === null || ports === null)
       throw new RetryableError('StartFailed', 'There is no Compose file.');
     for (const port of [ports.http, ports.longpolling])
-      if (this.#isTaken(port, id)) throw new PortTakenError('NoFreePorts', `${port} is taken.`);
+      if (this.#isTaken(port, id)) throw new PortTakenError('PortTaken', `${port} is taken.`);
     this.changes += 1;
     this.#release(project);
     for (const port of [ports.http, ports.longpolling]) this.#portOwners.set(port, id);
@@ -265,8 +265,7 @@ export class FakeEngine implements Engine {
     this.#projectOf(id).isAnswering = false;
   }
 
-  /** What a probe from outside shows. */
-  health(id: number): Health {
+  async probe(id: number): Promise<Health> {
     const project = this.#projectOf(id);
     if (this.emptied.has(id)) return 'emptied';
     return project.containers === 'running' && project.isAnswering ? 'well' : 'silent';

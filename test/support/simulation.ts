@@ -78,7 +78,7 @@ export class Simulation {
       limits: LIMITS,
       slots: this.rooms,
       liveness: new Liveness({
-        probe: async (id) => this.engine.health(id),
+        probe: (id) => this.engine.probe(id),
         now: this.time.now,
         onChange: (id) => this.#controller?.addNow([`instance:${id}`]),
       }),

@@ -69,6 +69,10 @@ def instance_sentence(env, reason, detail):
         "DockerUnavailable": _("Docker does not answer."),
         "DockerRefused": _("Docker refused a request."),
         "DockerFailed": _("Docker reports an error of its own."),
+        "ServerNotPrepared": _(
+            "The instance's own Postgres was not made from this plan's template. It has no data of the customer's:"
+            " stop its containers and move its folder pgdata away, then press Start."
+        ),
         "PostgresUnavailable": _("The database server does not answer."),
         "TenantDatabase": _("The customer's own database did not do what was asked of it."),
         "StartFailed": _("Docker could not start the instance."),

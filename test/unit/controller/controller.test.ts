@@ -308,6 +308,22 @@ describe('Controller', () => {
     expect(restarts()).to.equal(1);
   });
 
+  it('reports which port another program took while a hung instance was restarted', async () => {
+    await sim.start();
+    sim.people.pay(3);
+    await sim.untilSettled();
+    await sim.time.pass(300_000, 1_000);
+    const before = row(2).ports;
+    const http = before?.http ?? 0;
+    sim.life.trap((call, moment) => {
+      if (call === 'engine.restart' && moment === 'before') sim.engine.foreignPorts.add(http);
+    });
+    sim.engine.hang(2);
+    await sim.time.until('the alarm', () => row(2).state === 'error', 800_000);
+    expect(row(2)).to.deep.include({ reason: 'PortTaken', ports: before });
+    expect(row(2).message).to.include(String(http));
+  });
+
   it('reports an error when a restart does not help, and clears it when the instance answers', async () => {
     await sim.start();
     sim.people.pay();
