@@ -5,7 +5,7 @@ import type { ControllerContext } from '../src/controller/controller-context.ts'
 import { Liveness } from '../src/controller/liveness.ts';
 import { ManagerCheck } from '../src/controller/manager-check.ts';
 import { Reporter } from '../src/controller/reporter.ts';
-import { makeSlots } from '../src/controller/start-slots.ts';
+import { makeSlots } from '../src/controller/slots.ts';
 import { SuspensionLimiter } from '../src/controller/suspension-limiter.ts';
 import { FakeArchives } from '../test/fakes/archives.ts';
 import { FakeDatabases } from '../test/fakes/databases.ts';
@@ -95,9 +95,9 @@ function limited(parallel: number): ControllerContext['withPortLock'] {
   };
 }
 
-/** Sells so many instances, each of a plan of its own, so that no limit holds them for approval. */
+/** Sells so many instances, each by an invoice of its own. */
 export function sellMany({ people }: Fleet, count: number): void {
-  for (let plan = 1; plan <= count; plan++) people.pay(1, { productTemplateId: plan });
+  for (let invoice = 1; invoice <= count; invoice++) people.pay();
 }
 
 /** Adds so many running instances whose desired, actual and reported state agree. */

@@ -7,7 +7,7 @@ import { Controller } from './controller/controller.ts';
 import { Liveness } from './controller/liveness.ts';
 import type { ManagerCheck } from './controller/manager-check.ts';
 import { Reporter } from './controller/reporter.ts';
-import { makeSlots } from './controller/start-slots.ts';
+import { makeSlots } from './controller/slots.ts';
 import { SuspensionLimiter } from './controller/suspension-limiter.ts';
 import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';

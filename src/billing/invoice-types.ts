@@ -10,7 +10,6 @@ export interface InvoiceLine {
   /** Odoo's display type; only `product` lines are sales. */
   readonly displayType: string;
   readonly quantity: number;
-  readonly productTemplateId: number;
   readonly priceSubtotal: number;
   readonly isPlan: boolean;
   readonly provision: 'automatic' | 'manual';

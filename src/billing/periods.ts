@@ -47,7 +47,7 @@ export function applyPeriods(subscription: Subscription, rules: PeriodRules): Ap
 function reverseMissing(
   ledger: Ledger,
   { startDay, terms }: Subscription,
-  { inPaymentIsPaid, mayReverse: mayTakeBack, now, timeZone }: PeriodRules,
+  { inPaymentIsPaid, mayReverse, now, timeZone }: PeriodRules,
 ): Pick<AppliedPeriods, 'unpaid' | 'reconsiderUntil'> {
   const unpaid: Period[] = [];
   const waits: number[] = [];
@@ -56,7 +56,7 @@ function reverseMissing(
       if (period.missingSince) ledger.periods[index] = { ...period, missingSince: null };
       continue;
     }
-    if (!mayTakeBack) continue;
+    if (!mayReverse) continue;
     const missingSince = period.missingSince ?? now;
     ledger.periods[index] = { ...period, missingSince };
     const until = missingSince.getTime() + terms.reconsider * HOUR_MS;
@@ -113,7 +113,7 @@ function applyPaid(
       // Else the correction waits until its original is reversed.
       applyPeriod(index, period, correctionOf(original.applied, period.months, ledger, today));
   }
-  return { hasAddedDays: hasAddedDays, renewed };
+  return { hasAddedDays, renewed };
 }
 
 interface Application {

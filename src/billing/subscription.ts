@@ -183,7 +183,7 @@ function takeStage(facts: Facts, { daysLeft, appliedPeriods, subscription }: Set
     },
     stage,
     nextStageDay: next?.day ?? '',
-    isAdvancing: isAdvancing,
+    isAdvancing,
   };
 }
 

@@ -5,7 +5,7 @@ import type { ClockGuard } from './clock-guard.ts';
 import type { Liveness } from './liveness.ts';
 import type { ManagerCheck } from './manager-check.ts';
 import type { Reporter } from './reporter.ts';
-import type { Slots } from './start-slots.ts';
+import type { Slots } from './slots.ts';
 import type { SuspensionLimiter } from './suspension-limiter.ts';
 
 /** Everything the controller works with: services through their interfaces, its own parts, clock and log. */

@@ -7,7 +7,7 @@ import { DiskWatch } from './disk-watch.ts';
 import { preparePlan } from './prepare-plan.ts';
 import { reconcile } from './reconcile.ts';
 import { poll, sweep, withoutDatabase } from './resync.ts';
-import { NO_CUSTOMER } from './start-slots.ts';
+import { NO_CUSTOMER } from './slots.ts';
 import { WorkQueue, type WorkSignals } from './work-queue.ts';
 
 /** How often Docker's containers are compared with Odoo's instances: finds what the event stream has missed. */

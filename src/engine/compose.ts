@@ -25,7 +25,7 @@ import type {
 import type { Engine, Health, Listed } from '../interfaces.ts';
 import type { Repositories } from '../repositories/repositories.ts';
 import { AddonModules } from './addon-modules.ts';
-import { awaitAnswer } from './first-answer.ts';
+import { awaitAnswer } from './await-answer.ts';
 import { commitsOf, InstanceFiles } from './instance-files.ts';
 import { containersOf, containersOwner, containersState } from './observe.ts';
 import { isHealthy, isServing, originAt, showsLogin } from './readiness-probe.ts';

@@ -137,7 +137,6 @@ export function aPlanLine(over: Partial<InvoiceLine> = {}): InvoiceLine {
     id: 31,
     displayType: 'product',
     quantity: 1,
-    productTemplateId: 5,
     priceSubtotal: 30,
     isPlan: true,
     provision: 'automatic',

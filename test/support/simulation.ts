@@ -5,7 +5,7 @@ import type { ControllerContext } from '../../src/controller/controller-context.
 import { Liveness } from '../../src/controller/liveness.ts';
 import { ManagerCheck } from '../../src/controller/manager-check.ts';
 import { Reporter } from '../../src/controller/reporter.ts';
-import { makeSlots } from '../../src/controller/start-slots.ts';
+import { makeSlots } from '../../src/controller/slots.ts';
 import { SuspensionLimiter } from '../../src/controller/suspension-limiter.ts';
 import { FakeArchives } from '../fakes/archives.ts';
 import { HeldTime } from '../fakes/clock.ts';

@@ -94,7 +94,6 @@ describe('OdooManager', () => {
       id: 11,
       displayType: 'product',
       quantity: 2.7,
-      productTemplateId: 6,
       priceSubtotal: 0,
       isPlan: true,
       provision: 'automatic',

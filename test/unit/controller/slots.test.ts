@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { SlotPool } from '../../../src/controller/start-slots.ts';
+import { SlotPool } from '../../../src/controller/slots.ts';
 import { HeldTime } from '../../fakes/clock.ts';
 
 describe('SlotPool', () => {
