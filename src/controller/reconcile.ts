@@ -94,10 +94,11 @@ export async function reconcile(
       await reportFailure(last.desired, last.state, error, context, { isNews, reviewAt });
     }
     if (!(error instanceof TerminalError)) throw error;
-    context.log.error(
-      { instance: id, name: last?.desired.name, reason: error.reason, err: error },
-      'stalled',
-    );
+    // Foreseen, so where it was thrown says nothing; what it came from may.
+    const { cause, detail, message, reason } = error;
+    const because = cause === undefined ? {} : { err: cause };
+    const name = last?.desired.name;
+    context.log.error({ instance: id, name, reason, detail, message, ...because }, 'stalled');
   }
 }
 
