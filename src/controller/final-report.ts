@@ -33,7 +33,7 @@ interface Settled {
 }
 
 /**
- * What is reported once reality is what was wished: in one report with the first answer, the beginning of its subscription.
+ * What is reported once the observed state is the desired one. The report of the first answer also begins the subscription.
  * @param state the effectiveState() of `desired`
  * @param durations what the steps were called and how long they took
  */

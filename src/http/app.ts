@@ -41,7 +41,7 @@ export type Invite = (
 
 /** How often the password of one instance may be set anew, and of all together. */
 const INVITATIONS = { perInstance: 5, ofAll: 200, withinMs: 15 * 60_000 };
-/** The customer waits for it in the browser, and the instance's database is the tenant's own. */
+/** How long making an invitation may take, in milliseconds: the customer waits in the browser, and a tenant can slow their database down. */
 const INVITATION_MS = 10_000;
 
 /** The models that Odoo sends notifications of, and the kind of key each becomes. */

@@ -81,12 +81,12 @@ function foreignPart(
     owner === 'foreign' || (owner === 'unmarked' && !mayBeUnmarked);
   if (isForeign(directory, mayAdopt)) return 'directory';
   if (isForeign(database, mayAdopt)) return 'database';
-  // Made from older files: whose these are says their directory.
+  // Unmarked containers were made before there were marks: the mark of the directory decides.
   if (isForeign(containerOwner, mayAdopt || directory === 'own')) return 'container';
   return null;
 }
 
-/** What people wish, unless the subscription stands in its way (billing/subscription.ts decides that). */
+/** The desired state, unless the subscription suspends or purges the instance (billing/subscription.ts decides that). */
 export function effectiveState({
   desiredState,
   subscription,

@@ -49,7 +49,7 @@ const CONNECTION_LIMIT = 56;
 /** Errors that say "Postgres is not there (yet)", as opposed to "Postgres refuses". */
 const AWAY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', '57P03', '57P01', '53300']);
 
-/** Something somewhere still mentions the role, or a tenant's open transaction does. */
+/** Another object still depends on the role (2BP01), or an open transaction of a tenant locks what it needs (55P03). */
 const STILL_MENTIONED = new Set(['2BP01', '55P03']);
 
 /** How many connections are kept, and for how long unused, in milliseconds. */
