@@ -48,7 +48,7 @@ export interface MemoryStore {
   write(memory: ManagerMemory): Promise<void>;
 }
 
-/** The manager Odoo: says what should be, is told what is. Every method throws ManagerError. */
+/** The manager Odoo: has the desired state, gets reports of the observed one. Every method throws ManagerError. */
 export interface Manager {
   /** Names the install and learns the settings. Stores the install id when Odoo has none yet. */
   handshake(installId: string): Promise<ManagerFacts>;
@@ -91,7 +91,7 @@ export interface Manager {
     exclude: readonly number[],
   ): Promise<PortPair | null>;
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
-  /** How many instances have been suspended or removed by themselves within the last hour, before one more is. */
+  /** How many instances were suspended or removed automatically within the last hour, before one more is. */
   recentSuspensions(instanceId: number): Promise<RecentSuspensions>;
   /** Asks people to approve that this instance, and all others that wait, are suspended or removed; recentSuspensions() says when they have. */
   requestApproval(instanceId: number, recent: RecentSuspensions): Promise<void>;
@@ -115,7 +115,7 @@ export type Health = 'well' | 'silent' | 'emptied';
 /** Observes an instance without asking Docker or the manager. Never throws. */
 export type Probe = (id: number, listed: Listed) => Promise<Health>;
 
-/** Whatever runs instances. `observe` changes nothing; every other method may be repeated. */
+/** What runs instances. `observe` changes nothing; every other method may be repeated. */
 export interface Engine {
   /** Marks the instance's directory as its own where it has no mark. */
   adopt(desired: DesiredInstance): Promise<void>;
@@ -168,13 +168,13 @@ export interface Engine {
   /** Removes what a killed sidecar has left behind of its own helpers; returns the names. */
   removeStaleHelpers(): Promise<string[]>;
   /**
-   * Calls back with the id of every instance whose containers changed, until the signal; reconnects by itself,
-   * and then calls back with null: something may have been missed.
+   * Calls back with the id of every instance whose containers changed, until the signal; reconnects automatically,
+   * and then calls back with null: events may have been missed.
    */
   watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void>;
 }
 
-/** A database that Databases.clone() has made, and that is nobody's yet. */
+/** A database that Databases.clone() has made, without its customer's identity yet. */
 export interface ClonedDatabase {
   /** Its name as long as it is unfinished. */
   readonly database: string;
@@ -208,7 +208,7 @@ export interface Databases {
   awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**
    * Clones the template database of the instance's module set, building it first if need be, under a name that no Odoo knows.
-   * @param progress is told how a long wait goes on
+   * @param progress is called with the reason of a long wait
    * @returns what personalise() goes on with; that takes no more than tenths of a second
    */
   clone(

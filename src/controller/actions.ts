@@ -97,8 +97,8 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   }
 
   /**
-   * Where a port was taken since it was tested, the instance gets the next pair, and its log says so; but an address that a
-   * customer has been told is never changed unasked. @returns whether it has started @throws RetryableError('PortTaken')
+   * Where a port was taken since it was tested, the instance gets the next pair, and its log says so; but an address that
+   * was sent to a customer is never changed unasked. @returns whether it has started @throws RetryableError('PortTaken')
    */
   async function startContainers(desired: DesiredInstance, stop: AbortSignal): Promise<boolean> {
     try {

@@ -115,7 +115,7 @@ const KEEPS_UP: ReadonlySet<Action> = new Set(['startDatabase', 'start', 'awaitA
 
 /**
  * All that is done while the manager's database is in doubt: what has run before, is wanted running and is the instance's own by
- * its marks runs on. Nothing is reported: what is written now may belong to somebody else.
+ * its marks runs on. Nothing is reported: the record may be another customer's.
  */
 async function keepUp(
   wanted: Wanted,
@@ -131,7 +131,7 @@ async function keepUp(
   await actions[step.do](desired, signals);
 }
 
-/** Stopping and removing containers must work whatever has become of Postgres, so it is not even asked. */
+/** Stopping and removing containers must work without Postgres, so then it is not even asked. */
 async function observe(
   { desired, state }: Wanted,
   { databases, engine, liveness }: ControllerContext,

@@ -56,7 +56,7 @@ export async function awaitAnswer(
       const containers = await containersOf(options.api, options.install, desired.id);
       await refuseCrashLoop(options, desired, containers);
       if (containers.length === 0 || containers.some(({ state }) => !ALIVE.has(state))) {
-        // One that ran before was stopped or removed by somebody: the next round starts it again.
+        // One that ran before was stopped or removed from outside: the next round starts it again.
         if (desired.wasReady) return false;
         throw new RetryableError('StartFailed', 'The instance ended while it was starting.', {
           cause: new Error(await logTail(options, desired)),

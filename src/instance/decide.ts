@@ -71,7 +71,7 @@ function hadData({ wasReady }: DesiredInstance, { database }: ObservedInstance):
 
 /**
  * What is here under the instance's number and is not its own, by the mark on it; null when there is nothing of the kind.
- * What has no mark is nobody's to take, except what was made before there were marks.
+ * What has no mark may not be used, except what was made before there were marks.
  */
 function foreignPart(
   { mayAdopt }: DesiredInstance,

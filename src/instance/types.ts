@@ -187,7 +187,7 @@ export interface FetchedCommit {
 
 /** What is written back to Odoo about one plan. */
 export interface PlanReport {
-  /** Of the plan that this is about: edited meanwhile, it is prepared anew. */
+  /** Of the plan that this is about: a plan that was edited meanwhile is prepared again. */
   readonly content: string;
   /** Whether all that its instances are made from is there. */
   readonly isReady: boolean;

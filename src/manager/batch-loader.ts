@@ -1,6 +1,6 @@
 import { ManagerError, type ManagerErrorKind } from '../errors.ts';
 
-/** What goes wrong with a call whatever it asks for. */
+/** Failures that concern every call, whatever ids it names. */
 const OF_ALL = new Set<ManagerErrorKind>(['transport', 'auth', 'access']);
 
 /** What a call says about one number; nothing at all where there is no such thing. */
