@@ -38,7 +38,7 @@ export async function run(
     onKeptImage: (instance, kept, current) =>
       log.warn(
         { instance, kept, current },
-        "stays with its database's image: the template's is another one now",
+        "keeps the image its database was made with; the template's tag now names another",
       ),
   });
   const { databases, install, manager } = sidecar;
