@@ -7,7 +7,7 @@ import { parseAllowedTarget } from './docker/egress-rules.ts';
 import { ConfigError } from './errors.ts';
 import { registerSecret } from './log.ts';
 
-/** The minimum size of a webhook secret (contract.md). */
+/** The minimum size of a webhook secret in bytes, as Standard Webhooks has it. */
 const MIN_SECRET_BYTES = 24;
 const SECRET_PREFIX = 'whsec_';
 

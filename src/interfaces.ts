@@ -42,13 +42,13 @@ export interface ManagerMemory {
   readonly distrust: Distrust | null;
 }
 
-/** Keeps a ManagerMemory where the instances' data lie. */
+/** Keeps a ManagerMemory beside the instances' data. */
 export interface MemoryStore {
   read(): Promise<ManagerMemory | null>;
   write(memory: ManagerMemory): Promise<void>;
 }
 
-/** The manager Odoo: says what should be, is told what is. Every method throws ManagerError. */
+/** The manager Odoo: has the desired state, gets reports of the observed one. Every method throws ManagerError. */
 export interface Manager {
   /** Names the install and learns the settings. Stores the install id when Odoo has none yet. */
   handshake(installId: string): Promise<ManagerFacts>;
@@ -91,7 +91,7 @@ export interface Manager {
     exclude: readonly number[],
   ): Promise<PortPair | null>;
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
-  /** How many instances have been suspended or removed by themselves within the last hour, before one more is. */
+  /** How many instances were suspended or removed automatically within the last hour, before one more is. */
   recentSuspensions(instanceId: number): Promise<RecentSuspensions>;
   /** Asks people to approve that this instance, and all others that wait, are suspended or removed; recentSuspensions() says when they have. */
   requestApproval(instanceId: number, recent: RecentSuspensions): Promise<void>;
@@ -109,13 +109,13 @@ export interface Listed {
   readonly hasOwnDatabase: boolean;
 }
 
-/** How an instance that should run does, seen from outside: `emptied`, its files are not what they were; `silent`, no answer in seconds, or none but errors. */
+/** How an instance that should run does, seen from outside. `emptied`: files are missing; `silent`: no answer within the timeout, or a status of 5xx. */
 export type Health = 'well' | 'silent' | 'emptied';
 
 /** Observes an instance without asking Docker or the manager. Never throws. */
 export type Probe = (id: number, listed: Listed) => Promise<Health>;
 
-/** Whatever runs instances. `observe` changes nothing; every other method may be repeated. */
+/** What runs instances. `observe` changes nothing; every other method may be repeated. */
 export interface Engine {
   /** Marks the instance's directory as its own where it has no mark. */
   adopt(desired: DesiredInstance): Promise<void>;
@@ -138,7 +138,7 @@ export interface Engine {
     wanted: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
     signal: AbortSignal,
   ): Promise<{ readonly commits: readonly FetchedCommit[]; readonly remarks: readonly string[] }>;
-  /** Writes what the instance's containers are made from: its template, filled in with what is wished. Starts nothing. */
+  /** Writes what the instance's containers are made from: its template, filled in for the desired state. Starts nothing. */
   render(desired: DesiredInstance): Promise<void>;
   /** Starts the instance's own Postgres, where its template has one. */
   startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
@@ -165,18 +165,18 @@ export interface Engine {
   readonly probe: Probe;
   /** Where people reach the instance. */
   url(instance: Pick<DesiredInstance, 'id' | 'ports'>): string;
-  /** Ids of instances that have containers, and what these are. */
+  /** The containers of each instance that has any, by the instance's id. */
   list(): Promise<Map<number, Listed>>;
   /** Removes what a killed sidecar has left behind of its own helpers; returns the names. */
   removeStaleHelpers(): Promise<string[]>;
   /**
-   * Calls back with the id of every instance whose containers changed, until the signal; reconnects by itself,
-   * and then calls back with null: something may have been missed.
+   * Calls back with the id of every instance whose containers changed, until the signal; reconnects automatically,
+   * and then calls back with null: events may have been missed.
    */
   watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void>;
 }
 
-/** A database that Databases.clone() has made, and that is nobody's yet. */
+/** A database that Databases.clone() has made, without its customer's identity yet. */
 export interface ClonedDatabase {
   /** Its name as long as it is unfinished. */
   readonly database: string;
@@ -191,13 +191,14 @@ export interface Databases {
   /** Resolves when the shared server answers; throws RetryableError('PostgresUnavailable'). */
   ping(): Promise<void>;
   /**
-   * Where we have given the instance another URL since it was last reported, makes that its own idea of it, for its next start.
-   * Throws TenantDatabaseError when the customer's database does not let us.
+   * Where the instance's URL has changed since it was last reported, writes the new one into its database; Odoo uses it from its
+   * next start.
+   * @throws TenantDatabaseError when the customer's database refuses it
    */
   setUrl(desired: DesiredInstance): Promise<void>;
   /** Builds what the plan's instances will be cloned from, where it is not there yet. */
   prepare(plan: Plan, signal: AbortSignal): Promise<void>;
-  /** Makes ready for the next customers what clone() has used up since; nothing to do costs nothing. */
+  /** Replaces the spare clones that clone() has used; does nothing when none was used. */
   restock(): Promise<void>;
   /** Drops what instances were cloned from and no plan wants, when it is stale or long unused; returns the names. */
   trim(plans: readonly Plan[]): Promise<string[]>;
@@ -209,7 +210,7 @@ export interface Databases {
   awaitServer(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /**
    * Clones the template database of the instance's module set, building it first if need be, under a name that no Odoo knows.
-   * @param progress is told how a long wait goes on
+   * @param progress is called with the reason of a long wait
    * @returns what personalise() goes on with; that takes no more than tenths of a second
    */
   clone(
@@ -254,11 +255,11 @@ export interface Archives {
 
 /** What keeps instances from the host and its networks. */
 export interface Firewall {
-  /** Lays the rules down anew, whatever has become of them. Throws where netfilter cannot be used. */
+  /** Installs the rules again, whether or not they are still loaded. Throws where netfilter cannot be used. */
   ensure(): Promise<void>;
 }
 
-/** The file system that all that is the customers' lies on. */
+/** The file system of dataDir, with all customers' data. */
 export interface Disk {
   /** What there is too little of, as a sentence; '' when there is enough. Costs one system call. */
   shortage(): Promise<string>;
@@ -266,5 +267,5 @@ export interface Disk {
   largest(): Promise<ReadonlyArray<{ readonly id: number; readonly bytes: number }>>;
 }
 
-/** The time, so that tests may hold it. */
+/** The current time; tests pass a clock of their own. */
 export type Clock = () => Date;

@@ -66,7 +66,7 @@ program
   .action(async (instance: string, { follow, tail }: { follow?: boolean; tail: number }) => {
     const settings = config();
     const sidecar = await assemble(settings);
-    // A number needs no call to Odoo, which may be what is down when somebody reads a log.
+    // A number needs no call to Odoo, which may be down when an operator reads a log.
     const id = /^\d+$/.test(instance)
       ? Number(instance)
       : (await resolveInstance(instance, sidecar)).id;

@@ -7,7 +7,7 @@ import { assemble, type Sidecar } from './wiring.ts';
 /**
  * Restores an archived instance, under its own id or that of another one that has never run. It is stopped afterwards.
  * An interrupted restore can be repeated, whichever buttons were pressed meanwhile: until it is complete the instance is a draft,
- * which the running sidecar leaves alone, and one that somebody starts stalls because its database is missing.
+ * which the running sidecar leaves alone, and one that a person starts stalls because its database is missing.
  * @param target the other instance's id, null for its own
  * @returns the instance's id
  * @throws ConfigError when that instance has data; TerminalError('ArchiveDamaged')

@@ -38,7 +38,7 @@ export async function run(
     onKeptImage: (instance, kept, current) =>
       log.warn(
         { instance, kept, current },
-        "stays with its database's image: the template's is another one now",
+        "keeps the image its database was made with; the template's tag now names another",
       ),
   });
   const { databases, install, manager } = sidecar;
@@ -48,6 +48,7 @@ export async function run(
 
   const server = await listen(await addresses(config, sidecar, log), {
     verify: makeVerify(config.webhookSecret),
+    // What comes before there is a controller is found by its first poll.
     onKeys: (keys) => controller?.addNow(keys),
     invite: (id, isFirst) => invite(sidecar, id, isFirst),
     ready: () => readiness(sidecar, controller !== null, check?.distrust ?? null),
@@ -96,7 +97,7 @@ async function addresses(config: Config, { api }: Sidecar, log: Logger): Promise
   return [loopback, gateway];
 }
 
-/** Waits until the manager answers, saying once that it does not. @throws ConfigError for somebody else's manager. */
+/** Waits until the manager answers, saying once that it does not. @throws ConfigError for the manager of another install. */
 async function waitForManager(
   { manager, install }: Sidecar,
   log: Logger,

@@ -156,8 +156,8 @@ export class ArchiveStore implements Archives {
   }
 
   /**
-   * Puts an archive's files where those of an instance lie. Of another number's secrets only the customer's first
-   * password is kept: the others are made anew, so that no two instances share one.
+   * Puts an archive's files into the directory of an instance. Of another number's secrets only the customer's first
+   * password is kept: new ones are made for the others, so that no two instances share one.
    */
   async unpack(archive: Archive, id: number, signal: AbortSignal): Promise<void> {
     const { dirs, install } = this.#options;
@@ -172,7 +172,7 @@ export class ArchiveStore implements Archives {
       if (name !== 'admin-password') await rm(join(paths.secrets, name));
   }
 
-  /** Marks an instance's directory: what lies in it is no customer's data until endRestore(). */
+  /** Marks an instance's directory: its content is no customer's data until endRestore(). */
   async beginRestore(id: number): Promise<void> {
     const { directory } = this.#options.dirs.paths(id);
     await mkdir(directory, { recursive: true, mode: 0o700 });

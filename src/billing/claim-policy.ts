@@ -40,7 +40,7 @@ export function decideClaim(invoice: Invoice, limits: ClaimLimits): ClaimDecisio
 export function isPaid(money: Money, inPaymentIsPaid: boolean): boolean {
   const { moveType, paymentState, reversedRatio, state } = money;
   const paid = paymentState === 'paid' || (inPaymentIsPaid && paymentState === 'in_payment');
-  // A credit note on a paid invoice leaves it `paid` (odoo.md §2.2), so the reversals are counted.
+  // A credit note on a paid invoice leaves it `paid` (account.move, `_compute_payment_state`), so the reversals are counted.
   return moveType === 'out_invoice' && state === 'posted' && paid && reversedRatio < 1;
 }
 

@@ -53,7 +53,7 @@ export interface AppliedPeriod {
   /** The last paid day before and after. */
   readonly before: string;
   readonly after: string;
-  /** The days the line adds when all of it is paid; fewer than lie between the two when the service had lapsed. */
+  /** The days the line adds when all of it is paid; fewer than there are between the two when the service had lapsed. */
   readonly days: number;
   /** How many of them were reversed. `after` does not include that. */
   readonly reversedDays: number;

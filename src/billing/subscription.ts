@@ -132,7 +132,7 @@ function begin({ isFirstAnswer, subscription, today }: Facts): Subscription {
   return { ...subscription, startDay, endDay: period.applied?.after ?? '', periods };
 }
 
-/** A free subscription is prolonged by itself where its plan says so, in terms that begin on its own day of the month. */
+/** A free subscription is prolonged automatically where its plan says so, in terms that begin on its own day of the month. */
 function prolongFree(subscription: Subscription, facts: Facts): Subscription {
   const { endDay, periods, startDay, terms } = subscription;
   const months = periods.find((period) => period.isFirst)?.months ?? 0;

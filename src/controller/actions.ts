@@ -97,8 +97,8 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   }
 
   /**
-   * Where a port was taken since it was tested, the instance gets the next pair, and its log says so; but an address that a
-   * customer has been told is never changed unasked. @returns whether it has started @throws RetryableError('PortTaken')
+   * Where a port was taken since it was tested, the instance gets the next pair, and its log says so; but an address that
+   * was sent to a customer is never changed unasked. @returns whether it has started @throws RetryableError('PortTaken')
    */
   async function startContainers(desired: DesiredInstance, stop: AbortSignal): Promise<boolean> {
     try {
@@ -133,7 +133,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     }
   }
 
-  /** Who waited for the instance before the sidecar did is served first: see isServing(). */
+  /** A visitor who is already waiting gets the first page before the sidecar asks for one: see isServing(). */
   async function awaitAnswer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     if (!(await engine.awaitListening(desired, signal))) return;
     await databases.awaitRequests(desired, signal);
@@ -169,7 +169,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   const withPorts = (desired: DesiredInstance, unusable: readonly number[]) =>
     context.withPortLock(() => choosePorts(desired, unusable));
 
-  /** Checked twice: against the database, then by a bind on the host. @returns the wish with its ports */
+  /** Checked twice: no other record has the pair, and this host can bind both ports. @returns `desired` with its ports */
   async function choosePorts(
     desired: DesiredInstance,
     unusable: readonly number[],
@@ -200,7 +200,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     if (shortage) throw notEnoughDisk(shortage);
   }
 
-  /** In the order asked: whoever waits for memory keeps their place before those who came later. */
+  /** First come, first served: a start that waits for memory keeps its place before later ones. */
   async function awaitMemory(desired: DesiredInstance, signals: Signals): Promise<void> {
     await waitForMemory(
       context.hasMemory,

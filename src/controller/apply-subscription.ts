@@ -85,5 +85,5 @@ async function report(
 const STAGE_NOTE: Record<Exclude<Stage, 'archive'>, string> = {
   suspend: 'The paid time is over: suspended.',
   finalNotice: 'The customer is told for the last time that the data will go.',
-  remove: 'Retention is over: the data go.',
+  remove: 'Retention is over: the data are being removed.',
 };

@@ -29,7 +29,7 @@ export async function archive(
   }
   reporter.progress(progressReport(desired, 'Archiving', now()));
   const write = async () => {
-    // What verifies as a whole copy of nothing would be the reason to remove the rest.
+    // An archive of missing files would verify, and would then permit the removal of what is left.
     if ((await engine.observe(desired, state)).data !== 'whole') throw filesMissing();
     const database = await databases.observe(desired, state);
     if (database === 'foreign' || database === 'unmarked') throw foreignData('database');
@@ -73,11 +73,11 @@ async function startOwnServer(
   }
 }
 
-/** A person has confirmed that the data may go without an archive, and the reason why there is none will not pass by itself. */
+/** Whether a person has confirmed that the data may be removed without an archive, and the failure is not a temporary one. */
 function isGivenUp({ endsWithoutArchive }: DesiredInstance, error: unknown): boolean {
   const isDockers = error instanceof RetryableError && error.reason.startsWith('Docker');
   const passes = error instanceof ManagerError || isDockers || unavailableService(error) !== null;
-  // What lies there is somebody else's: no word about this instance's data is about it.
+  // The data found are another instance's: the confirmation does not cover them.
   const isForeign = error instanceof TerminalError && error.reason === 'ForeignData';
   return endsWithoutArchive && !passes && !isForeign;
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../interfaces.ts';
 /** How far two clocks may differ and still count as agreeing. */
 const TOLERANCE_MS = 5 * 60_000;
 
-/** How long a clock that has jumped is not trusted: by then somebody has corrected it. */
+/** How long a clock that has jumped is not trusted: by then it has been corrected. */
 const SETTLE_AFTER_JUMP_MS = 24 * 60 * 60_000;
 
 /**

@@ -28,7 +28,7 @@ export async function reportFailure(
   { isNews, reviewAt }: { readonly isNews: boolean; readonly reviewAt: Date | null },
 ): Promise<void> {
   if (thrown instanceof ManagerError && thrown.retryable) return;
-  // Whoever ran into a full disk said so in words of their own.
+  // A full disk causes many different errors: all are reported as NotEnoughDisk.
   const isFull = !(thrown instanceof TerminalError) && isDiskFull(thrown);
   const error = isFull ? notEnoughDisk(await context.disk.shortage(), thrown) : thrown;
   const reasoned = error instanceof TerminalError || error instanceof RetryableError ? error : null;

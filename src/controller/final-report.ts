@@ -11,7 +11,7 @@ const DAY_MS = 24 * 60 * 60_000;
 const SPREAD_MS = 7_919_000;
 
 /**
- * When the sidecar reviews an instance by itself: on the day that its subscription names, and at least once a day, each
+ * When the sidecar reviews an instance without being asked: on the day that its subscription names, and at least once a day, each
  * instance at its own time. Null: never, for there is no subscription that could change.
  */
 export function nextReview(
@@ -33,7 +33,7 @@ interface Settled {
 }
 
 /**
- * What is reported once reality is what was wished: in one report with the first answer, the beginning of its subscription.
+ * What is reported once the observed state is the desired one. The report of the first answer also begins the subscription.
  * @param state the effectiveState() of `desired`
  * @param durations what the steps were called and how long they took
  */

@@ -101,7 +101,7 @@ export class Liveness {
     return this.#silent > Math.max(HOST_FAULT_MIN, this.#watched.size * HOST_FAULT_SHARE);
   }
 
-  /** The instance has just answered somebody else's probe. */
+  /** The instance has just answered another request of the sidecar. */
   answered(id: number): void {
     const watched = this.#watched.get(id);
     if (watched) this.#markResponsive(watched);

@@ -94,7 +94,7 @@ export class ManagerCheck {
     // On disk first: the alert moves Odoo's sequence on, after which the ids no longer show anything.
     if (JSON.stringify(next) !== JSON.stringify(before)) await memory.write(next);
     if (distrust && distrust !== wasDistrusted) await this.#alert(distrust, highestInstance);
-    if (!distrust && wasDistrusted) log.info('a person has confirmed: going on');
+    if (!distrust && wasDistrusted) log.info('confirmed by microsaas reconcile-host: resuming');
     this.#memory = next;
     return distrust === null;
   }
@@ -148,6 +148,6 @@ export async function instanceIdsOnHost(
 
 /** A line for the operator: id, name and address. */
 export function describeLost({ id, marked }: LostInstance, engine: Pick<Engine, 'url'>): string {
-  if (marked === null) return `${id}: nothing says what it was`;
+  if (marked === null) return `${id}: no identity mark, so its name is unknown`;
   return marked.ports ? `${id}: ${marked.name}, ${engine.url(marked)}` : `${id}: ${marked.name}`;
 }

@@ -15,7 +15,7 @@ import { finalReport } from './final-report.ts';
 import { stepReport } from './progress.ts';
 import type { WorkSignals } from './work-queue.ts';
 
-/** The longest way through decide() is eight steps, the subscription takes two; the rest is for what changes meanwhile. */
+/** Rounds of one reconcile. The longest way through decide() is eight steps, the subscription takes two; the rest is for what changes meanwhile. */
 const MAX_STEPS = 14;
 
 /**
@@ -34,7 +34,7 @@ export async function reconcile(
   const recordDuration = (what: string, ms: number) =>
     durations.push(`${what} ${(ms / 1000).toFixed(2)} s`);
   let last: Wanted | undefined;
-  /** What Odoo wants after a step, where it need not be asked: for one round only. */
+  /** The desired instance that a step has returned, so that the next round, and only that one, need not ask Odoo. */
   let nextDesired: DesiredInstance | undefined;
   let hasAdvanced = false;
   let reviewAt: Date | null = null;
@@ -70,7 +70,7 @@ export async function reconcile(
       if ('stall' in step) throw stalled(step.stall, step.because, step.detail);
 
       if (IRREVERSIBLE.has(step.do) && !(await context.managerCheck.isTrusted())) return;
-      // While it is tried again by itself, people go on reading what went wrong.
+      // During automatic retries Odoo keeps showing the last error, not the progress.
       if (signals.failures === 0) reporter.progress(stepReport(desired, step.do, now()));
       const log = context.log.child({ instance: id, name: desired.name, step: step.do });
       log.info({ because: step.because }, 'step');
@@ -102,7 +102,7 @@ export async function reconcile(
   }
 }
 
-/** What Odoo wants in one round, and what that comes to. */
+/** The desired instance of one round, and its effective state. */
 interface Wanted {
   readonly desired: DesiredInstance;
   readonly state: EffectiveState;
@@ -116,7 +116,7 @@ const KEEPS_UP: ReadonlySet<Action> = new Set(['startDatabase', 'start', 'awaitA
 
 /**
  * All that is done while the manager's database is in doubt: what has run before, is wanted running and is the instance's own by
- * its marks runs on. Nothing is reported: what is written now may belong to somebody else.
+ * its marks runs on. Nothing is reported: the record may be another customer's.
  */
 async function keepUp(
   wanted: Wanted,
@@ -132,7 +132,7 @@ async function keepUp(
   await actions[step.do](desired, signals);
 }
 
-/** Stopping and removing containers must work whatever has become of Postgres, so it is not even asked. */
+/** Stopping and removing containers must work without Postgres, so then it is not even asked. */
 async function observe(
   { desired, state }: Wanted,
   { databases, engine, liveness }: ControllerContext,
@@ -163,10 +163,13 @@ const STALLED: Readonly<Record<string, string>> = {
     'The database of this instance has disappeared. Nothing was created in its place: restore it from a backup.',
 };
 
-/** Steps that wait for nothing but this host's disk and Odoo. All others wait aside: a tenant may have a hand in how long. */
+/** Steps that wait for this host's disk and Odoo alone. All others release their worker slot: a tenant can influence how long they take. */
 const BRIEF: ReadonlySet<Action> = new Set(['assignPorts', 'render']);
 
-/** What a step, or its last part, is called among the seconds that an instance took. */
+/**
+ * What a step is called in the list of durations. `createDatabase` reports its first part under a name of its own (`firstPart`),
+ * so the rest of it, the start, has the name of `start`.
+ */
 const STEP_NAME: Record<Action, string> = {
   adopt: 'marks',
   assignPorts: 'ports',

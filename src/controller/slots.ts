@@ -7,7 +7,7 @@ export interface SlotPoolOptions {
   /** How many may run concurrently. */
   readonly slots: number;
   /**
-   * How long one keeps its slot, in milliseconds. Then the next begins, whatever this one waits for: a tenant can delay their
+   * How long one keeps its slot, in milliseconds. Then the next begins, even while this one still waits: a tenant can delay their
    * own start, nobody else's.
    */
   readonly turnMs: number;

@@ -9,7 +9,7 @@ import type { TemplateDatabase } from './template-database.ts';
 
 /**
  * SQLSTATEs that mean: clone the template instead. There is no spare database or role, a connection is still open on it, or the
- * instance's role exists already (an earlier attempt is continued).
+ * instance's role exists already (an earlier attempt was interrupted).
  */
 const SPARE_UNAVAILABLE = new Set(['3D000', '42704', '55006', '42710']);
 

@@ -66,7 +66,7 @@ export class DatabaseSpecs {
   async of(desired: DesiredInstance): Promise<DatabaseSpec> {
     const { dirs, marks, templates, urlPattern } = this.#options;
     const template = templates.get(desired.templateCode);
-    // A directory of another instance is not even read, whatever it is needed for.
+    // A directory of another instance is not even read, for any purpose.
     await marks.claim(desired);
     const { directory, filestore, pgdata, socket } = dirs.paths(desired.id);
     const { adminPassword, dbPassword, postgresPassword } = desired.wasReady

@@ -266,7 +266,7 @@ export class OdooDatabases implements Databases {
     return this.#access.loginForArchive(desired);
   }
 
-  /** A Postgres of its own lies in the instance's directory: the mark there speaks for what has none. */
+  /** An own Postgres is in the instance's directory, whose mark covers it: a database in it needs none. */
   async #stateOn(
     cluster: Cluster,
     desired: DesiredInstance,

@@ -67,7 +67,7 @@ export class NewDatabases {
     }
     await cluster.prepare();
     return templates.using(spec.image, key, onBuild, signal, async (template) => {
-      // Its role is somebody's, and would be made anew below.
+      // The role belongs to the instance's complete database, and newRole() would drop and recreate it.
       if (await cluster.has(role)) throw new Error(`the database ${role} exists already`);
       await cluster.drop(database);
       await this.#spareOrClone(cluster, template, login);
@@ -130,7 +130,7 @@ export class NewDatabases {
     await this.#complete(cluster, desired);
   }
 
-  /** Its server began as a copy, with a database and files that wait for their tenant. What was begun before is continued. */
+  /** Its server began as a copy, with a database and files that wait for their tenant. A spare that an interrupted attempt has taken is used. */
   async #takeOwn(cluster: Cluster, login: TenantLogin, key: TemplateKey): Promise<void> {
     if (await cluster.has(login.database)) await cluster.ensureRole(login.role, login.password);
     else if (!(await new ClonePool(cluster).take(spareIn(this.#options.install, key), login)))

@@ -29,8 +29,8 @@ const REMADE_BY_ODOO = [
 const REPORT_URL = 'http://127.0.0.1:8069';
 
 /**
- * Gives a fresh clone the customer's identity, in one transaction and before any Odoo has read it
- * (odoo.md §8.3: Odoo caches these values, and no two clones may share them).
+ * Gives a fresh clone the customer's identity, in one transaction and before any Odoo has read it: Odoo caches system parameters
+ * (`_get_param` in base/models/ir_config_parameter.py), and no two clones may share their UUID or secret.
  */
 export async function personalise(session: TenantSession, who: TenantIdentity): Promise<void> {
   const { admin, company } = await records(session);

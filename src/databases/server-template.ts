@@ -319,7 +319,7 @@ export function hasServer(pgdata: string): Promise<boolean> {
   return exists(join(pgdata, 'PG_VERSION'));
 }
 
-/** Writes pg_hba.conf. Before each start, since older releases left the file to the image. */
+/** Writes pg_hba.conf. Databases.prepareFor() rewrites it, since older releases left the file to the image. */
 export async function writeHba(pgdata: string, owner: UnixUser): Promise<void> {
   const file = join(pgdata, 'pg_hba.conf');
   await writeFile(`${file}_new`, PG_HBA, { mode: 0o600 });

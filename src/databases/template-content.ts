@@ -15,7 +15,8 @@ export async function createEmpty(cluster: Cluster, database: string): Promise<v
 }
 
 /**
- * Checks in the database which modules are installed: Odoo's exit code is not reliable (odoo.md §8.2).
+ * Checks in the database which modules are installed: Odoo only warns of a
+ * module that it does not know ("invalid module names, ignored", odoo/modules/loading.py) and exits with 0.
  * @throws TerminalError('ModulesFailed') naming the missing ones; RetryableError when the database is not initialised
  */
 export async function checkInstalled(

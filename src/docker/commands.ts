@@ -29,7 +29,7 @@ export function networkRemove(name: string): Command {
   return ['docker', 'network', 'rm', '--', name];
 }
 
-/** Removes containers, running or not; their data lies outside them. */
+/** Removes containers, running or not; their data are outside them. */
 export function containersRemove(names: readonly string[]): Command {
   return ['docker', 'rm', '--force', '--', ...names];
 }

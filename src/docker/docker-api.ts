@@ -71,7 +71,7 @@ interface Answer {
 
 /**
  * The Docker daemon over its socket: a request takes some milliseconds, where the CLI costs a process. It inspects, and it stops and
- * removes containers by their id, which needs no file; whatever starts a container goes through the CLI.
+ * removes containers by their id, which needs no file; all that starts a container goes through the CLI.
  */
 export class DockerApi {
   readonly #socket: string;
@@ -93,7 +93,7 @@ export class DockerApi {
     return z.array(containerSchema).parse(JSON.parse(body));
   }
 
-  /** How often the daemon has restarted a container by itself since it was started; 0 when it is gone. */
+  /** How often the daemon has restarted a container automatically since it was started; 0 when it is gone. */
   async restarts(id: string): Promise<number> {
     const answer = await this.#call(`/containers/${id}/json`, { accepted: [404] });
     if (answer.status === 404) return 0;

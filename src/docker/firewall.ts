@@ -26,7 +26,7 @@ export class Firewall {
     this.#options = options;
   }
 
-  /** Loads the rules again, whatever has become of them: a reboot loses them. @throws CommandError, RetryableError */
+  /** Loads the rules again, whether or not they are still there: a reboot loses them. @throws CommandError, RetryableError */
   async ensure(): Promise<void> {
     const { allow, docker, image, install } = this.#options;
     const [bridges, resolvers] = await Promise.all([this.#bridges(), this.#resolvers()]);

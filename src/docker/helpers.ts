@@ -27,7 +27,7 @@ const NOT_RUNNING = MINUTE_SECONDS;
 /** A container that the sidecar runs for itself. */
 export interface HardenedRun {
   readonly install: string;
-  /** null: it is no helper, and whoever runs it removes it by its name. */
+  /** null: it is no helper, and its caller removes it by its name. */
   readonly kind: HelperKind | null;
   readonly image: string;
   /** The image may not be here yet: then it is pulled. */
@@ -35,7 +35,7 @@ export interface HardenedRun {
   readonly network: 'none' | 'bridge' | 'host';
   /** How many processes and threads it may have. */
   readonly pids: number;
-  /** How much memory it may have, as Docker writes it: `512m`. What lies on a tmpfs counts. */
+  /** How much memory it may have, as Docker writes it: `512m`. The content of a tmpfs counts. */
   readonly memory: string;
   /** The only capability that it has. */
   readonly capability?: 'NET_ADMIN';

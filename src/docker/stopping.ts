@@ -18,7 +18,7 @@ export async function stopAll(
     );
 }
 
-/** Stops the containers and removes them. Their data lie outside of them. */
+/** Stops the containers and removes them. Their data are outside of them. */
 export async function removeAll(
   api: DockerApi,
   containers: readonly Container[],

@@ -102,7 +102,7 @@ export class AddonModules {
         return true;
       },
     );
-    // Whatever in the customer's database has prevented it would prevent it again.
+    // After a failure too: its cause is in the customer's database, and would fail it again (ADR 2).
     await dirs.writeAppsList(desired.id, commitsOf(desired));
     return failed
       ? 'The list of Apps could not be renewed: press Update Apps List in the customer’s Odoo.'

@@ -16,7 +16,7 @@ const SLOW_POLL_INTERVAL_MS = 1_000;
 /** While it starts, the container itself is observed this often, in milliseconds: a crash should not wait for the deadline. */
 const CONTAINER_CHECK_INTERVAL_MS = 1_000;
 
-/** So often in a row Docker has restarted a container that ends again and again, and will not stay up. */
+/** After this many restarts in a row by Docker, a container that is still `restarting` counts as crash-looping. */
 const CRASH_LOOP_RESTARTS = 3;
 
 /** How much of a container's log is kept, in characters. */
@@ -56,7 +56,7 @@ export async function awaitAnswer(
       const containers = await containersOf(options.api, options.install, desired.id);
       await refuseCrashLoop(options, desired, containers);
       if (containers.length === 0 || containers.some(({ state }) => !ALIVE.has(state))) {
-        // One that ran before was stopped or removed by somebody: the next round starts it again.
+        // One that ran before was stopped or removed from outside: the next round starts it again.
         if (desired.wasReady) return false;
         throw new RetryableError('StartFailed', 'The instance ended while it was starting.', {
           cause: new Error(await logTail(options, desired)),

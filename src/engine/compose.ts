@@ -90,7 +90,7 @@ export class ComposeEngine implements Engine {
       containerOwner: containersOwner(containers, desired.identity),
     };
     const data = await files.dataState(desired);
-    // Stopping and removing must work whatever has become of the template.
+    // Stopping and removing must work without the template too.
     if (effective !== 'running')
       return {
         ...owners,
@@ -249,7 +249,7 @@ export class ComposeEngine implements Engine {
     return removeStaleHelpers(this.#options.api, this.#options.install, new Date());
   }
 
-  /** @throws PortTakenError, or RetryableError('StartFailed') for whatever else Docker says */
+  /** @throws PortTakenError, or RetryableError('StartFailed') for any other failure of Docker */
   async #up(
     desired: DesiredInstance,
     services: readonly string[],
@@ -266,7 +266,7 @@ export class ComposeEngine implements Engine {
     try {
       await up().catch(async (cause) => {
         if (!(cause instanceof CommandError) || !NETWORK_GONE.test(cause.stderr)) throw cause;
-        // Compose starts the containers that it finds. New ones get the network of today; the data lie outside them.
+        // Compose starts the containers that it finds. New ones get the current network; the data are outside them.
         await this.removeContainers(desired, signal);
         await up();
       });

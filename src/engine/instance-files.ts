@@ -71,7 +71,7 @@ export class InstanceFiles {
   /** Whether what exists only once is there. Reads the disk alone. */
   async dataState({ id, templateCode }: DesiredInstance): Promise<ObservedInstance['data']> {
     const { dirs, install, templates } = this.#options;
-    // Stopping and removing must work whatever has become of the template.
+    // Stopping and removing must work without the template too.
     const hasOwnPostgres = templates.has(templateCode) && this.#hasOwnPostgres(templateCode);
     return dirs.dataState(id, databaseName(install, id), hasOwnPostgres);
   }

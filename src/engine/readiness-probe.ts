@@ -12,8 +12,8 @@ export async function showsLogin(origin: string): Promise<boolean> {
 }
 
 /**
- * Whether an Odoo has come up, asked by its cheapest page. Whoever asks for the first login page has Odoo compile it, on one core:
- * asked by two at once it comes later to both. A visitor who waits already has a small lead this way (docs/benchmarks.md).
+ * Whether an Odoo has come up, asked by its cheapest page. The first request for the login page has Odoo compile it, on
+ * one core: two at once delay each other. A visitor who is already waiting has a small lead this way (docs/benchmarks.md).
  * @param origin `http://host:port`
  */
 export async function isServing(origin: string): Promise<boolean> {

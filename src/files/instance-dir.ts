@@ -63,7 +63,7 @@ export class InstanceDirs {
     return instancePaths(instanceDirectory(this.#dataDir, id));
   }
 
-  /** Makes the directories, each owned by whoever writes in it. May be repeated; changes nothing inside them. */
+  /** Makes the directories, each owned by the user that writes in it. May be repeated; changes nothing inside them. */
   async prepare(id: number, { odoo, postgres, isNew }: Preparation): Promise<void> {
     const paths = this.paths(id);
     if (isNew) {
@@ -84,7 +84,7 @@ export class InstanceDirs {
   /**
    * Whether the data that cannot be made again is there. Configuration and sessions are not part of it.
    * @param database its database's name, which its folder in the filestore has too
-   * @param hasOwnPostgres its database's files lie here as well
+   * @param hasOwnPostgres its database's files are here as well
    */
   async dataState(
     id: number,
@@ -105,7 +105,7 @@ export class InstanceDirs {
 
   /**
    * The secrets of an instance that has run, registered for redaction.
-   * @throws TerminalError('FilesMissing'): a new password would lock out whoever has the old one
+   * @throws TerminalError('FilesMissing'): a new password would lock out the server or user that has the old one
    */
   async secrets(id: number): Promise<InstanceSecrets> {
     const { secrets } = this.paths(id);

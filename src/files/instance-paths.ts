@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-/** Where everything of one instance lies. All absolute. */
+/** The paths of one instance's files and directories. All absolute. */
 export interface InstancePaths {
   readonly directory: string;
   /** Whose directory it is: see directory-mark.ts. */

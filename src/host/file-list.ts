@@ -27,7 +27,7 @@ export interface FileList {
 }
 
 /**
- * Writes the paths of all that lies below `names` in a directory to a file, each ended by a zero byte, parents first; reads no file
+ * Writes the paths of all that is below `names` in a directory to a file, each ended by a zero byte, parents first; reads no file
  * and follows no link. Names are bytes: a customer's need not be text. Sockets are no data and left out.
  * @throws Error with code ENOENT when one of the names is missing
  */
@@ -100,7 +100,7 @@ function memberBytes(nameLength: number, stats: Stats): number {
   return TAR_BLOCK + long(nameLength) + (stats.isDirectory() ? 0 : long(target));
 }
 
-/** What a file's content takes in a tar, and what its holes would. A map says where the pieces of a file with holes lie. */
+/** What a file's content takes in a tar, and what its holes would. A map says where the pieces of a file with holes are. */
 function contentOf({ size, blocks }: Stats): { content: number; holes: number } {
   const allocated = blocks * 512;
   if (allocated >= size) return { content: blocksOf(size), holes: 0 };

@@ -22,7 +22,7 @@ export async function createFile(path: string, text: string): Promise<void> {
 /** Makes a directory where there is none, and gives it this owner and mode. */
 export async function makeDirectory(path: string, mode: number, owner?: UnixUser): Promise<void> {
   await mkdir(path, { mode }).catch(unless('EEXIST'));
-  // Following a link would hand somebody a directory elsewhere.
+  // Following a link would change the owner of a directory elsewhere.
   if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is not a directory`);
   if (owner) await chown(path, owner.uid, owner.gid);
   await chmod(path, mode);

@@ -34,9 +34,9 @@ export async function copyTree(from: string, to: string, owner: UnixUser): Promi
 }
 
 /**
- * Removes a directory of a customer's with all that is in it; none there is as good. Node's own `rm` names each file by its whole
- * path, which Linux refuses beyond 4,096 bytes; coreutils' goes from directory to directory (openat), however deep they lie. It
- * follows no link and enters no other file system that somebody has mounted below.
+ * Removes a customer's directory with all that is in it; succeeds when there is none. Node's own `rm` names each file by its whole
+ * path, which Linux refuses beyond 4,096 bytes; coreutils' goes from directory to directory (openat), however deep they are. It
+ * follows no link and enters no other file system that is mounted below.
  * @throws RetryableError('RemovalBlocked') naming the first thing that could not be removed
  */
 export async function removeTree(directory: string, signal?: AbortSignal): Promise<void> {

@@ -17,7 +17,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** What the routes need from the rest of the sidecar. */
 export interface HttpOptions {
   readonly verify: Verify;
-  /** Told which things to look at, after the sender has been answered. Must not throw nor block. */
+  /** Called with the keys to work on, after the response was sent. Must neither throw nor block. */
   readonly onKeys: (keys: readonly Key[]) => void;
   /** The links with which customers set their password, made when they ask for one. */
   readonly invite: Invite;
@@ -32,16 +32,16 @@ export interface HttpOptions {
 
 /**
  * Makes a one-time link to log in to an instance. @param isFirst only while nobody has logged in
- * @returns null when Odoo knows no such running instance, 'used' when somebody has logged in and `isFirst`
+ * @returns null when Odoo knows no such running instance, 'used' when `isFirst` and a user has logged in before
  */
 export type Invite = (
   instance: number,
   isFirst: boolean,
 ) => Promise<{ readonly url: string } | 'used' | null>;
 
-/** How often the password of one instance may be set anew, and of all together. */
+/** How often the password of one instance may be set again, and of all together. */
 const INVITATIONS = { perInstance: 5, ofAll: 200, withinMs: 15 * 60_000 };
-/** The customer waits for it in the browser, and the instance's database is the tenant's own. */
+/** How long making an invitation may take, in milliseconds: the customer waits in the browser, and a tenant can slow their database down. */
 const INVITATION_MS = 10_000;
 
 /** The models that Odoo sends notifications of, and the kind of key each becomes. */
@@ -51,13 +51,13 @@ const KINDS = {
   'product.template': 'plan',
 } as const;
 
-/** A webhook only names the records to look at; nothing else in it is trusted. */
+/** A webhook only names records to reconcile; nothing else in it is trusted. */
 const notification = z.object({
   model: z.enum(Object.keys(KINDS) as [keyof typeof KINDS]),
   ids: z.array(z.int().positive()).max(10_000),
 });
 
-/** The instance that somebody wants to log in to. Odoo is asked about it; nothing else is trusted. */
+/** The instance that a visitor wants to log in to. Odoo is asked about it; nothing else is trusted. */
 const invitation = z.object({ instance: z.int().positive(), is_first: z.boolean() });
 
 /** Answers with an RFC 9457 problem. */

@@ -12,7 +12,7 @@ export type Verify = (rawBody: Buffer, headers: IncomingHttpHeaders) => string |
 /**
  * Standard Webhooks verification (HMAC-SHA256 over id, timestamp and raw body; comparison in constant time).
  * The library accepts a secret of one byte, headers of any length and a timestamp with a tail; this does not.
- * A replay is as genuine as the first one: whoever acts on it has to remember the ids.
+ * A replay is as genuine as the first one: a caller for whom that matters has to remember the ids.
  * @param secret `whsec_` and base64. @throws ConfigError when it has under 24 bytes.
  */
 export function makeVerify(secret: string): Verify {

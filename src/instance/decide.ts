@@ -71,7 +71,7 @@ function hadData({ wasReady }: DesiredInstance, { database }: ObservedInstance):
 
 /**
  * What is here under the instance's number and is not its own, by the mark on it; null when there is nothing of the kind.
- * What has no mark is nobody's to take, except what was made before there were marks.
+ * What has no mark may not be used, except what was made before there were marks.
  */
 function foreignPart(
   { mayAdopt }: DesiredInstance,
@@ -81,12 +81,12 @@ function foreignPart(
     owner === 'foreign' || (owner === 'unmarked' && !mayBeUnmarked);
   if (isForeign(directory, mayAdopt)) return 'directory';
   if (isForeign(database, mayAdopt)) return 'database';
-  // Made from older files: whose these are says their directory.
+  // Unmarked containers were made before there were marks: the mark of the directory decides.
   if (isForeign(containerOwner, mayAdopt || directory === 'own')) return 'container';
   return null;
 }
 
-/** What people wish, unless the subscription stands in its way (billing/subscription.ts decides that). */
+/** The desired state, unless the subscription suspends or purges the instance (billing/subscription.ts decides that). */
 export function effectiveState({
   desiredState,
   subscription,

@@ -25,7 +25,7 @@ export function instanceOfDatabase(install: string, name: string): number | null
   return Number.isSafeInteger(id) && id > 0 && name === `${prefix}${id}` ? id : null;
 }
 
-/** A Linux bridge carries at most 1,024 ports (lab.md), so each network takes this many instances. */
+/** A Linux bridge has at most 1,024 ports (BR_MAX_PORTS in net/bridge/br_private.h), so each network takes this many instances. */
 const INSTANCES_PER_NETWORK = 500;
 
 /** The Docker network of an instance, `ms-<install>-net-<n>`, derived from its id alone. */

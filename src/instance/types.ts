@@ -1,11 +1,11 @@
 import type { Subscription, SubscriptionChange } from '../billing/subscription-types.ts';
 
-/** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: what is kept ready for the next. */
+/** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled. */
 export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}` | 'spares';
 
 export type InstanceState = 'draft' | 'running' | 'stopped' | 'error' | 'removed';
 export type DesiredState = 'draft' | 'running' | 'stopped' | 'removed';
-/** What is to be reached: what people wish, unless the subscription stands in its way. */
+/** What is to be reached: the desired state, unless the subscription suspends or purges the instance. */
 export type EffectiveState = DesiredState | 'suspended' | 'purged';
 
 /** The two TCP ports of an instance on the host. */
@@ -104,7 +104,7 @@ export interface ObservedInstance {
   readonly containerOwner: Owner;
   /** Whether every repository of the instance has its checkout on disk. */
   readonly checkouts: 'missing' | 'current';
-  /** What its containers are made from, held against what is wished now. Limits alone make nothing stale that is up. */
+  /** The files its containers are made from, compared with the desired state. Different limits alone do not make a running instance stale. */
   readonly files: 'absent' | 'stale' | 'current';
   /** What is made once and never again: its secrets, and the files that Odoo keeps beside its database. */
   readonly data: 'absent' | 'partial' | 'whole';
@@ -113,7 +113,7 @@ export interface ObservedInstance {
    * has no mark, or another instance's.
    */
   readonly database: 'offline' | 'absent' | 'ready' | 'unmarked' | 'foreign';
-  /** `outdated`: up, but made from older files. `paused`: there, but the kernel gives one of them no time. */
+  /** `outdated`: up, but made from older files. `paused`: one of them is frozen (`docker pause`). */
   readonly containers: 'none' | 'stopped' | 'paused' | 'partial' | 'outdated' | 'running';
   /** `/web/login` answered 200 just now. */
   readonly answering: boolean;
@@ -187,7 +187,7 @@ export interface FetchedCommit {
 
 /** What is written back to Odoo about one plan. */
 export interface PlanReport {
-  /** Of the plan that this is about: edited meanwhile, it is prepared anew. */
+  /** Of the plan that this is about: a plan that was edited meanwhile is prepared again. */
   readonly content: string;
   /** Whether all that its instances are made from is there. */
   readonly isReady: boolean;

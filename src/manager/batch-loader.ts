@@ -1,6 +1,6 @@
 import { ManagerError, type ManagerErrorKind } from '../errors.ts';
 
-/** What goes wrong with a call whatever it asks for. */
+/** Failures that concern every call, whatever ids it names. */
 const OF_ALL = new Set<ManagerErrorKind>(['transport', 'auth', 'access']);
 
 /** What a call says about one number; nothing at all where there is no such thing. */
@@ -40,11 +40,11 @@ export class BatchLoader<T extends { readonly id: number }> {
       this.#next = null;
       return this.#readTogether([...ids]);
     });
-    this.#underWay = answers.catch(() => {}); // whoever asked is told; the next call is another one's
+    this.#underWay = answers.catch(() => {}); // the callers get the error; the next batch does not
     return { ids, answers };
   }
 
-  /** What fails together is read singly: a row that Odoo cannot tell of, or nobody understands, concerns only who asked for it. */
+  /** After a failed batch each id is read alone, so that a row that cannot be read or parsed fails only its own callers. */
   async #readTogether(ids: readonly number[]): Promise<Map<number, Answer<T>>> {
     try {
       return new Map((await this.#read(ids)).map((one) => [one.id, { one }]));

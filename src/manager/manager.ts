@@ -114,7 +114,7 @@ export class OdooManager implements Manager {
     const args = { instance_id: id, exclude };
     const ask = () => this.#odoo.call(API, 'microsaas_assign_ports', args, assignedPorts);
     return ask().catch((error) => {
-      // Somebody else was given one of the two in the same moment: the second answer knows of that.
+      // Another instance got one of the two ports at the same moment: the second answer takes that into account.
       if (error instanceof ManagerError && error.kind === 'validation') return ask();
       throw error;
     });

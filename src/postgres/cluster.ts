@@ -22,7 +22,7 @@ export interface ClusterAddress {
  */
 const ADMIN_DATABASE = 'microsaas_admin';
 
-/** What a database begins as: without rows, with Odoo's extensions, and open to whoever may connect to it. */
+/** What a database begins as: without rows, with Odoo's extensions, and open to all roles that may connect to it. */
 const EMPTY = 'microsaas_empty';
 
 /** The database to which every tenant's role may connect: Odoo's cron and its bus listen there. */
@@ -49,7 +49,7 @@ const CONNECTION_LIMIT = 56;
 /** Errors that say "Postgres is not there (yet)", as opposed to "Postgres refuses". */
 const AWAY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', '57P03', '57P01', '53300']);
 
-/** Something somewhere still mentions the role, or a tenant's open transaction does. */
+/** Another object still depends on the role (2BP01), or an open transaction of a tenant locks what it needs (55P03). */
 const STILL_MENTIONED = new Set(['2BP01', '55P03']);
 
 /** How many connections are kept, and for how long unused, in milliseconds. */
@@ -82,7 +82,7 @@ export class Cluster {
           allowExitOnIdle: true,
         })
       : null;
-    // A server that goes away closes them; whoever asks next finds that out.
+    // A server that goes away closes them; the next caller connects again.
     this.#pool?.on('error', () => {});
     this.#pool?.on('connect', (client) => client.on('error', () => {}));
   }
@@ -153,7 +153,7 @@ export class Cluster {
     });
   }
 
-  /** Nobody has been in it before: whoever makes it has the only way in, and the name that others use comes last. */
+  /** Only the administrator can enter it while it is filled; it gets the name that others use last. */
   async #makeEmpty(): Promise<void> {
     const unfinished = `${EMPTY}_new`;
     await this.drop(unfinished);
@@ -331,7 +331,7 @@ export class Cluster {
     );
   }
 
-  /** Drops a database that is unfinished or archived, and whoever is still connected to it. */
+  /** Drops a database that is unfinished or archived, and closes the connections to it. */
   async drop(database: string): Promise<void> {
     await this.administer((client) =>
       client.query(`DROP DATABASE IF EXISTS ${escapeIdentifier(database)} WITH (FORCE)`),

@@ -10,7 +10,7 @@ const TIMEOUT_MS = 60 * 60_000;
 /** Both keep the list of all that is in a database in memory, some 1 kB a table: a tenant can make millions. */
 const MEMORY = '2g';
 
-/** How long a dump waits for a table that somebody has locked. */
+/** How long a dump waits for a locked table. */
 const LOCK_WAIT = '30s';
 
 /** The way into one tenant's database, as the tenant, through the server's socket. */
@@ -20,7 +20,7 @@ export interface PgLogin extends TenantLogin {
 
 /**
  * pg_dump and pg_restore, each run once in a container of the Postgres image: they must not be older than the server.
- * Without a network, as the sidecar's own user, and logged in as the tenant: functions that lie in a database or in an archive run with
+ * Without a network, as the sidecar's own user, and logged in as the tenant: functions that are stored in a database or in an archive run with
  * the tenant's rights. The password comes by standard input, so that no file and no argument ever holds it.
  */
 export class PgTools {

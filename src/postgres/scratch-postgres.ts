@@ -55,7 +55,7 @@ export async function flushFileSystem(folder: string): Promise<void> {
 
 /**
  * Makes an empty data directory a server's. Not by the image's entrypoint: that runs a first server on the same socket meanwhile, which
- * whoever waits for an answer would take for the real one.
+ * a caller that waits for an answer would take for the real one.
  */
 function initialise(install: string, run: ScratchPostgresRun): Command {
   return hardenedRun({

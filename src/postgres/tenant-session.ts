@@ -43,8 +43,8 @@ export interface TenantSession {
 
 /**
  * Runs `work` inside a tenant's database, logged in as the tenant: the only way into one (ADR 9). Triggers, views, operators and
- * functions that lie there may run, with the tenant's own rights, for a limited time, and send a limited amount of data.
- * @throws RetryableError('PostgresUnavailable') when no server is there; TenantDatabaseError for whatever the tenant may have caused
+ * functions that are stored there may run, with the tenant's own rights, for a limited time, and send a limited amount of data.
+ * @throws RetryableError('PostgresUnavailable') when no server is there; TenantDatabaseError for all that the tenant may have caused
  */
 export async function inTenantDatabase<T>(
   socketDir: string,

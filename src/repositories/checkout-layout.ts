@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Where the Odoo modules of a checkout lie. */
+/** Where the Odoo modules of a checkout are. */
 export interface CheckoutLayout {
   /** Whether the repository itself is one module. */
   readonly isModule: boolean;
@@ -25,7 +25,7 @@ const MAX_DEPTH = 4;
 /** A folder's name goes into the comma-separated `addons_path`; anything but these could end one path and begin another. */
 const FOLDER = /^[A-Za-z0-9_][\w.-]*$/;
 
-/** Finds a checkout's modules: what lies in a module is not looked at. A tree never changes, nor does the answer. */
+/** Finds a checkout's modules: the inside of a module is not searched. A tree never changes, nor does the answer. */
 export async function layoutOf(root: string): Promise<CheckoutLayout> {
   if (await isModule(root)) return { isModule: true, folders: [] };
   return { isModule: false, folders: await foldersBelow(root, '', 1) };
@@ -40,7 +40,7 @@ async function foldersBelow(root: string, folder: string, depth: number): Promis
     names.map(async (it) => ({ ...it, isModule: await isModule(join(root, it.path)) })),
   );
   const own = found.some((it) => it.isModule) ? [folder] : [];
-  // A link to a folder shows modules that are found where they really lie.
+  // A link to a folder shows modules that are found where they really are.
   const further = found.filter((it) => !it.isModule && !it.isLink && depth < MAX_DEPTH);
   const deeper = await Promise.all(
     further

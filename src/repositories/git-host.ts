@@ -23,7 +23,7 @@ export function isPrivate(address: string): boolean {
 }
 
 /**
- * Looks up the host of a repository: whoever writes an address into Odoo must not make the sidecar talk to what listens on
+ * Looks up the host of a repository: a person who writes an address into Odoo must not make the sidecar talk to what listens on
  * its own machine or network.
  * @param privateHosts names of hosts for which that is wanted all the same
  * @throws TerminalError RepositoryInvalid; RetryableError RepositoryUnreachable when the name has no address

@@ -33,7 +33,7 @@ export interface RepositoriesOptions {
   readonly dataDir: string;
   /** Default: `['https']`. */
   readonly allowedProtocols?: readonly GitProtocol[];
-  /** Hosts that may be asked though they lie on a private network. */
+  /** Hosts that may be asked though they are on a private network. */
   readonly privateHosts?: readonly string[];
   /** Access to private repositories. */
   readonly credentials?: readonly GitCredential[];

@@ -88,7 +88,7 @@ class AccountMoveLine(ByHand, models.Model):
 
     def init(self):
         super().init()
-        # The sweep looks for unclaimed units every few seconds: it must not read what was claimed long ago.
+        # The poll asks for unclaimed units twice a minute: it must not read what was claimed long ago.
         self.env.cr.execute(
             f"""DROP INDEX IF EXISTS account_move_line_microsaas_unclaimed_index;
                 CREATE INDEX IF NOT EXISTS account_move_line_microsaas_open_units_index

@@ -9,10 +9,11 @@ from .by_hand import ByHand
 
 ACTIVITY = "micro_saas.mail_activity_type_subscription"
 WINDOW = timedelta(hours=1)
-# So many in an hour, or such a share of all, need no approval: as the sidecar has it.
+# So many within WINDOW, or such a share of all, need no approval. The sidecar has the same limits in
+# src/billing/suspension-limit.ts: change both.
 MOST = 10
 LARGEST_SHARE = 0.1
-# So long ahead is it asked about many that end on one day.
+# How long in advance people are asked about many that end on one day.
 AHEAD = timedelta(days=7)
 # All that have data.
 FLEET = [("data_removed_at", "=", False), ("instancia_id.was_ready", "=", True)]

@@ -28,7 +28,7 @@ REPORTED = {"state", "reason", "message", "detail", "http_port", "longpolling_po
 TROUBLE_ACTIVITY = "micro_saas.mail_activity_type_trouble"
 # What is tried again by itself is often over by then: a server that restarts, a repository that is away.
 LASTING = timedelta(minutes=2)
-# A look that far ahead says that trying again cannot help.
+# A next review later than this means that the sidecar does not retry by itself.
 FAR_AHEAD = timedelta(minutes=10)
 # Reasons why an archive may never come about by itself.
 ARCHIVE_BLOCKED = {"ArchiveFailed", "ArchiveDamaged", "NotEnoughDisk", "DatabaseMissing", "Unexpected"}

@@ -62,7 +62,7 @@ function kindOf(failure: OdooFailure): ManagerErrorKind {
   return failure.status === undefined ? 'server' : kindOfStatus(failure.status);
 }
 
-/** The error for a call that Odoo, or whatever answered in its place, refused. */
+/** The error for a call that Odoo, or a proxy in its place, refused. */
 export function refused(what: string, failure: OdooFailure): ManagerError {
   const words = redact(failure.message).trim().slice(0, MAX_MESSAGE_LENGTH);
   return new ManagerError(kindOf(failure), `${what}: ${words}`);

@@ -2,7 +2,7 @@ import { ManagerError } from '../../errors.ts';
 
 /**
  * Keeps the user id that the older protocols want with every call. When Odoo denies a known one (the
- * database was restored, the user made anew) it is asked for once more; a denied call had no effect,
+ * database was restored, the user created again) it is asked for once more; a denied call had no effect,
  * so repeating it is safe.
  * @param authenticate asks Odoo for the user id; throws ManagerError `auth` when there is none.
  */

@@ -11,7 +11,7 @@ export interface OdooConnection {
   readonly apiKey: string;
   /** `auto` asks Odoo which one it has. */
   readonly rpc: RpcName | 'auto';
-  /** The longest a call may take, in milliseconds; 15,000 unless told. */
+  /** The longest a call may take, in milliseconds; 15,000 by default. */
   readonly timeoutMs?: number;
 }
 
