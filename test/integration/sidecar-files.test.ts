@@ -10,8 +10,8 @@ import { ensureSidecarImage } from '../../stack/sidecar-image.ts';
 const AN_INSTANCE = `
 import { randomBytes } from 'node:crypto';
 import { appendFile, chmod, chown, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { ArchiveStore } from '/opt/microsaas/dist/engine/archives.js';
-import { InstanceDirs } from '/opt/microsaas/dist/engine/instance-dir.js';
+import { ArchiveStore } from '/opt/microsaas/dist/backups/archives.js';
+import { InstanceDirs } from '/opt/microsaas/dist/files/instance-dir.js';
 import { isDiskFull } from '/opt/microsaas/dist/errors.js';
 
 const dirs = new InstanceDirs('/data');

@@ -115,13 +115,29 @@ async function auditTwice(env: TestEnvironment, rows: Row[]): Promise<void> {
   expect(await env.sidecar.webhook({ model: 'account.move', ids: invoices })).to.equal(202);
   await quiet(env);
   const after = await everything(env);
+  // Each instance is reviewed once a day at a time of its own: what that moved meanwhile is left out.
+  const now = utcNow();
+  const reviewed = new Set(
+    before.rows.filter((it) => it.next_review && it.next_review <= now).map(({ id }) => id),
+  );
+  const [then, since] = [before, after].map(({ rows: found, lines: rest }) => [
+    ...found.map((row) =>
+      JSON.stringify(reviewed.has(row.id) ? { ...row, next_review: '', write_date: '' } : row),
+    ),
+    ...rest,
+  ]) as [string[], string[]];
   // Only the differences: a list of all instances would make the failure unreadable.
-  expect(onlyIn(after, before), 'after doing everything twice').to.eql(onlyIn(before, after));
+  expect(onlyIn(since, then), 'after doing everything twice').to.eql(onlyIn(then, since));
+}
+
+/** The time as Odoo's database has it, in UTC, to the second. */
+function utcNow(): string {
+  return new Date().toISOString().slice(0, 19).replace('T', ' ');
 }
 
 /** Waits until the sidecar is idle, and nothing is due in Odoo. */
 async function quiet(env: TestEnvironment): Promise<void> {
-  const now = new Date().toISOString().slice(0, 19).replace('T', ' ');
+  const now = utcNow();
   await eventually(async () => {
     const due = await env.instances.find([['next_review', '<=', now]]);
     expect(
@@ -138,9 +154,14 @@ function onlyIn(some: readonly string[], others: readonly string[]): string[] {
   return some.filter((line) => !known.has(line));
 }
 
-/** Everything that must not change when it is reconciled again, one line each. */
-async function everything(env: TestEnvironment): Promise<string[]> {
-  const rows = await env.admin.read(
+interface InstanceRow {
+  readonly id: number;
+  readonly next_review: string | false;
+}
+
+/** Everything that must not change when it is reconciled again: the records, and a line for each container and file. */
+async function everything(env: TestEnvironment): Promise<{ rows: InstanceRow[]; lines: string[] }> {
+  const rows = await env.admin.read<InstanceRow>(
     INSTANCE,
     [['state', '!=', 'error']],
     ['write_date', 'state', 'log', 'http_port', 'revision', 'next_review'],
@@ -148,9 +169,11 @@ async function everything(env: TestEnvironment): Promise<string[]> {
   );
   const containers = await env.containers();
   const find = ['find', env.instancesDir, '-type', 'f', '-name', '*.yml'] as const;
-  return [
-    ...rows.map((row) => JSON.stringify(row)),
-    ...containers.map(({ Name, Id, State }) => `${Name} ${Id} ${State.StartedAt}`),
-    ...lines(await env.onHost(...find, '-printf', '%p %i %T@\n')),
-  ];
+  return {
+    rows,
+    lines: [
+      ...containers.map(({ Name, Id, State }) => `${Name} ${Id} ${State.StartedAt}`),
+      ...lines(await env.onHost(...find, '-printf', '%p %i %T@\n')),
+    ],
+  };
 }
