@@ -31,7 +31,7 @@ const archives = new ArchiveStore({
 const never = new AbortController().signal;
 const instance = {
   id: 7, name: 'a', templateCode: 'odoo', modules: [],
-  subscription: { hiddenAt: new Date('2026-11-24T10:15:00Z') },
+  subscription: { removedAt: new Date('2026-11-24T10:15:00Z') },
 };
 const outcome = (work) => work.then(() => 'done', (error) => (isDiskFull(error) ? 'full' : String(error)));
 const said = {};
