@@ -10,7 +10,7 @@ import { SuspensionLimiter } from '../src/controller/suspension-limiter.ts';
 import { FakeArchives } from '../test/fakes/archives.ts';
 import { FakeDatabases } from '../test/fakes/databases.ts';
 import { FakeDisk } from '../test/fakes/disk.ts';
-import { FakeEngine } from '../test/fakes/engine.ts';
+import { FakeEngine, filesFor } from '../test/fakes/engine.ts';
 import { Life } from '../test/fakes/life.ts';
 import { FakeManager } from '../test/fakes/manager.ts';
 import { FakeMemory } from '../test/fakes/memory.ts';
@@ -111,10 +111,10 @@ export function putAtRest({ manager, engine }: Fleet, count: number): void {
     engine.projects.set(id, {
       mark: { ...row, repositories: [] },
       containersMark: row.identity,
-      files: 'files',
+      files: filesFor(row),
       isDatabaseUp: false,
       containers: 'running',
-      madeFrom: 'files',
+      madeFrom: filesFor(row),
       ports,
       isAnswering: true,
       appsList: '',
