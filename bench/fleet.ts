@@ -20,6 +20,7 @@ import { FakePeople } from '../test/fakes/people.ts';
 export interface Fleet {
   readonly manager: FakeManager;
   readonly engine: FakeEngine;
+  readonly databases: FakeDatabases;
   readonly people: FakePeople;
   readonly controller: Controller;
   /** The names of all calls to the fakes so far, `adapter.method`. */
@@ -75,7 +76,7 @@ export function makeFleet(parallel = 2): Fleet {
   const controller = new Controller({ context, pollSeconds: 30 });
   people.nudge = (key) => controller.addNow([key]);
   const running = () => [...fake.rows.values()].filter(({ state }) => state === 'running').length;
-  return { manager: fake, engine, people, controller, calls: life.calls, running };
+  return { manager: fake, engine, databases, people, controller, calls: life.calls, running };
 }
 
 /** Limits concurrency, first come first served. */
@@ -101,13 +102,15 @@ export function sellMany({ people }: Fleet, count: number): void {
 }
 
 /** Adds so many running instances whose desired, actual and reported state agree. */
-export function putAtRest({ manager, engine }: Fleet, count: number): void {
+export function putAtRest({ manager, engine, databases }: Fleet, count: number): void {
   for (let i = 0; i < count; i++) {
     const ports = { http: 20_000 + i, longpolling: 40_000 + i };
     const id = manager.insert({ state: 'running', desiredState: 'running', wasReady: true, ports });
     manager.review(id, null);
     const row = manager.rows.get(id);
     if (!row) throw new Error(`no instance ${id}`);
+    databases.present.add(id);
+    databases.marks.set(id, row.identity);
     engine.projects.set(id, {
       mark: { ...row, repositories: [] },
       containersMark: row.identity,
