@@ -1,6 +1,7 @@
 import { lstat, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseError, escapeIdentifier } from 'pg';
+import { unlessAbsent } from '../host/files.ts';
 import { randomSecret } from '../host/password-hash.ts';
 import { copyTree } from '../host/trees.ts';
 import { admitted, type Cluster, inTransaction, loginRights } from '../postgres/cluster.ts';
@@ -110,11 +111,6 @@ async function stockFiles({ database, filestoreDir }: TemplateDatabase): Promise
   await rm(unfinished, { recursive: true, force: true });
   await copyTree(files, unfinished, owner);
   await rename(unfinished, spare);
-}
-
-function unlessAbsent(error: NodeJS.ErrnoException): false {
-  if (error.code === 'ENOENT') return false;
-  throw error;
 }
 
 /**

@@ -12,7 +12,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DockerCli } from '../docker/docker-cli.ts';
-import type { UnixUser } from '../host/files.ts';
+import { type UnixUser, unlessAbsent } from '../host/files.ts';
 import { randomSecret } from '../host/password-hash.ts';
 import { copyTree } from '../host/trees.ts';
 import { templateDatabaseName } from '../instance/name.ts';
@@ -335,11 +335,6 @@ export function isWrongPassword(error: unknown): boolean {
 
 function exists(path: string): Promise<boolean> {
   return access(path).then(() => true, unlessAbsent);
-}
-
-function unlessAbsent(error: NodeJS.ErrnoException): false {
-  if (error.code === 'ENOENT') return false;
-  throw error;
 }
 
 async function removeTree(path: string): Promise<void> {

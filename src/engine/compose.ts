@@ -3,14 +3,10 @@ import { composeUp } from '../docker/commands.ts';
 import type { DockerApi } from '../docker/docker-api.ts';
 import type { DockerCli } from '../docker/docker-cli.ts';
 import { removeStaleHelpers } from '../docker/helpers.ts';
-import type { Images } from '../docker/images.ts';
 import { LABELS } from '../docker/labels.ts';
 import { Networks } from '../docker/networks.ts';
 import { removeAll, stopAll } from '../docker/stopping.ts';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
-import type { DirectoryMarks } from '../files/directory-mark.ts';
-import type { InstanceDirs } from '../files/instance-dir.ts';
-import type { Templates } from '../files/templates.ts';
 import { isFree } from '../host/tcp-ports.ts';
 import { instanceUrl } from '../instance/instance-url.ts';
 import { databaseName, networkOf, projectName } from '../instance/name.ts';
@@ -23,10 +19,9 @@ import type {
   PortPair,
 } from '../instance/types.ts';
 import type { Engine, Health, Listed } from '../interfaces.ts';
-import type { Repositories } from '../repositories/repositories.ts';
 import { AddonModules } from './addon-modules.ts';
 import { awaitAnswer } from './await-answer.ts';
-import { commitsOf, InstanceFiles } from './instance-files.ts';
+import { commitsOf, InstanceFiles, type InstanceFilesOptions } from './instance-files.ts';
 import { containersOf, containersOwner, containersState } from './observe.ts';
 import { isHealthy, isServing, originAt, showsLogin } from './readiness-probe.ts';
 
@@ -44,22 +39,12 @@ const ADDRESS_IN_USE = /address already in use|port is already allocated|ports a
 /** A container keeps the id of its network, also when another of the same name takes its place. */
 const NETWORK_GONE = /network \S+ not found/i;
 
-export interface ComposeEngineOptions {
-  readonly install: string;
+export interface ComposeEngineOptions extends InstanceFilesOptions {
   readonly api: DockerApi;
   readonly docker: DockerCli;
-  readonly images: Images;
-  readonly templates: Templates;
-  readonly dirs: InstanceDirs;
-  readonly marks: DirectoryMarks;
-  readonly repositories: Repositories;
-  readonly sharedSocketDirectory: string;
-  readonly publishAddress: string;
   /** See instanceUrl(). */
   readonly urlPattern: string;
   readonly answerTimeoutMs: number;
-  /** Called for an instance that stays with its image though the template's tag is another one by now. */
-  readonly onKeptImage?: (instance: number, kept: string, current: string) => void;
 }
 
 /** Instances as Docker Compose projects, one each, on this host's Docker Engine. */

@@ -41,6 +41,9 @@ export function unless<T = void>(code: string, value?: T) {
   };
 }
 
+/** For `catch`: false for what is not there. */
+export const unlessAbsent = unless('ENOENT', false as const);
+
 async function writeDraft(path: string, text: string, owner?: UnixUser): Promise<string> {
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
   const file = await open(draft, 'wx', 0o600);
