@@ -14,6 +14,13 @@ const SECRET_PREFIX = 'whsec_';
 const port = z.coerce.number().int().min(1).max(65_535);
 const seconds = z.coerce.number().positive();
 const absolute = z.string().refine(isAbsolute, 'an absolute path');
+const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory';
+const label = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
+const hostLabel = z.string().regex(new RegExp(`^${label}$`), 'one label of a host name');
+const hostName = z
+  .string()
+  .max(200)
+  .regex(new RegExp(`^${label}(\\.${label})*$`), 'a domain in lower case, such as example.com');
 const optionalSecret = { file: z.string().default(''), value: z.string().default('') };
 
 const schema = z.strictObject({
@@ -48,14 +55,37 @@ const schema = z.strictObject({
     .strictObject({
       url: z
         .string()
-        .regex(/^https?:\/\/\S+$/, 'http:// or https:// with {port} or {id}')
-        .default('http://127.0.0.1:{port}'),
+        .regex(/^(https?:\/\/\S+)?$/, 'http:// or https:// with {name}, {port} or {id}')
+        .default(''),
       publishAddress: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
       parallel: z.coerce.number().int().min(0).default(0),
       freeMemoryMb: z.coerce.number().int().min(0).default(512),
       freeDiskMb: z.coerce.number().int().min(0).default(2048),
       freeInodes: z.coerce.number().int().min(0).default(20_000),
       answerSeconds: seconds.default(180),
+    })
+    .prefault({}),
+  door: z
+    .strictObject({
+      domain: z.union([z.literal(''), hostName]).default(''),
+      manager: z.union([z.literal(''), hostLabel]).default('manager'),
+      managerPort: port.default(8069),
+      https: z.stringbool().or(z.boolean()).default(true),
+      address: z.union([z.ipv4(), z.ipv6()]).default('0.0.0.0'),
+      httpPort: port.default(80),
+      httpsPort: port.default(443),
+      addresses: z.array(z.union([z.ipv4(), z.ipv6()])).default([]),
+      resolver: z.string().default(''),
+      certificateFile: z.union([z.literal(''), absolute]).default(''),
+      keyFile: z.union([z.literal(''), absolute]).default(''),
+      image: z.string().min(1).default('caddy:2'),
+      acme: z
+        .strictObject({
+          directory: z.url({ protocol: /^https$/ }).default(LETS_ENCRYPT),
+          email: z.union([z.literal(''), z.email()]).default(''),
+          rootFile: z.union([z.literal(''), absolute]).default(''),
+        })
+        .prefault({}),
     })
     .prefault({}),
   limits: z
@@ -122,7 +152,10 @@ export interface Config {
     readonly password: string;
     readonly image: string;
   };
+  /** `url` is never empty here. */
   readonly instances: Parsed['instances'];
+  /** No door without a `domain`. */
+  readonly door: Parsed['door'];
   readonly limits: Parsed['limits'];
   readonly repositories: Parsed['repositories'];
   readonly egress: Parsed['egress'];
@@ -165,7 +198,7 @@ function readYaml(file: string): Record<string, unknown> {
 }
 
 /** Keys whose environment variable is a comma-separated list. */
-const LISTS: ReadonlySet<string> = new Set(['protocols', 'privateHosts', 'allow']);
+const LISTS: ReadonlySet<string> = new Set(['protocols', 'privateHosts', 'allow', 'addresses']);
 
 /** Overrides the key a.b by MICROSAAS_A_B, for every key of the schema. */
 function withEnvironment(
@@ -229,6 +262,7 @@ function resolve(parsed: Parsed): Config {
     );
   return {
     ...parsed,
+    instances: { ...parsed.instances, url: parsed.instances.url || defaultUrl(parsed.door) },
     manager: { ...manager, apiKey: secret('manager.apiKey', manager.apiKey, apiKeyFile) },
     webhookSecret,
     postgres: {
@@ -238,6 +272,13 @@ function resolve(parsed: Parsed): Config {
       password: secret('postgres.password', parsed.postgres.password, parsed.postgres.passwordFile),
     },
   };
+}
+
+/** Where customers reach an instance unless `instances.url` says otherwise: behind the door where there is one. */
+function defaultUrl({ domain, https, httpPort, httpsPort }: Parsed['door']): string {
+  if (!domain) return 'http://127.0.0.1:{port}';
+  const [scheme, port, usual] = https ? ['https', httpsPort, 443] : ['http', httpPort, 80];
+  return `${scheme}://{name}.${domain}${port === usual ? '' : `:${port}`}`;
 }
 
 /** A secret given directly or by a file that only its owner may read. */

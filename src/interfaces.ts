@@ -1,7 +1,9 @@
 import type { Invoice, PlanUnit } from './billing/invoice-types.ts';
 import type { RecentSuspensions } from './billing/suspension-limit.ts';
+import type { Addressed } from './instance/instance-url.ts';
 import type { Distrust } from './instance/manager-history.ts';
 import type {
+  CustomerDomain,
   DesiredInstance,
   EffectiveState,
   FetchedCommit,
@@ -91,6 +93,8 @@ export interface Manager {
     exclude: readonly number[],
   ): Promise<PortPair | null>;
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
+  /** Names and ports of all instances whose data are not removed. */
+  routes(): Promise<DoorRoute[]>;
   /** How many instances were suspended or removed automatically within the last hour, before one more is. */
   recentSuspensions(instanceId: number): Promise<RecentSuspensions>;
   /** Asks people to approve that this instance, and all others that wait, are suspended or removed; recentSuspensions() says when they have. */
@@ -164,7 +168,7 @@ export interface Engine {
   /** Observes a running instance from outside. */
   readonly probe: Probe;
   /** Where people reach the instance. */
-  url(instance: Pick<DesiredInstance, 'id' | 'ports'>): string;
+  url(instance: Addressed): string;
   /** The containers of each instance that has any, by the instance's id. */
   list(): Promise<Map<number, Listed>>;
   /** Removes what a killed sidecar has left behind of its own helpers; returns the names. */
@@ -257,6 +261,26 @@ export interface Archives {
 export interface Firewall {
   /** Installs the rules again, whether or not they are still loaded. Throws where netfilter cannot be used. */
   ensure(): Promise<void>;
+}
+
+/** Where one instance's visitors go. */
+export interface DoorRoute {
+  readonly id: number;
+  /** '' where Odoo has given none: then it has no address. */
+  readonly subdomain: string;
+  /** Labels that redirect to the instance's address. */
+  readonly formerSubdomains: readonly string[];
+  readonly domains: readonly CustomerDomain[];
+  /** Null: it has none now, and its visitors get a page. */
+  readonly ports: PortPair | null;
+}
+
+/** The reverse proxy in front of all instances. */
+export interface Door {
+  /** Sees to it that the door runs and has exactly these routes. Asks Docker, and loads a configuration only where it differs. */
+  ensure(routes: readonly DoorRoute[]): Promise<void>;
+  /** Calls back whenever the door has ended, until the signal; reconnects automatically, and then calls back too. */
+  watch(onEnded: () => void, signal: AbortSignal): Promise<void>;
 }
 
 /** The file system of dataDir, with all customers' data. */

@@ -149,5 +149,7 @@ export async function instanceIdsOnHost(
 /** A line for the operator: id, name and address. */
 export function describeLost({ id, marked }: LostInstance, engine: Pick<Engine, 'url'>): string {
   if (marked === null) return `${id}: no identity mark, so its name is unknown`;
-  return marked.ports ? `${id}: ${marked.name}, ${engine.url(marked)}` : `${id}: ${marked.name}`;
+  return marked.ports
+    ? `${id}: ${marked.name}, ${engine.url({ ...marked, domains: [] })}`
+    : `${id}: ${marked.name}`;
 }

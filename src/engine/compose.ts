@@ -8,7 +8,7 @@ import { Networks } from '../docker/networks.ts';
 import { removeAll, stopAll } from '../docker/stopping.ts';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import { isFree } from '../host/tcp-ports.ts';
-import { instanceUrl } from '../instance/instance-url.ts';
+import { type Addressed, instanceUrl } from '../instance/instance-url.ts';
 import { databaseName, networkOf, projectName } from '../instance/name.ts';
 import type {
   DesiredInstance,
@@ -158,7 +158,7 @@ export class ComposeEngine implements Engine {
     }
   }
 
-  url(instance: Pick<DesiredInstance, 'id' | 'ports'>): string {
+  url(instance: Addressed): string {
     return instanceUrl(this.#options.urlPattern, instance);
   }
 

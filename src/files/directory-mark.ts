@@ -13,6 +13,7 @@ const markSchema = z.object({
   identity: z.uuid(),
   name: z.string(),
   templateCode: z.string(),
+  subdomain: z.string().default(''),
   ports: z.object({ http: z.int(), longpolling: z.int() }).nullable(),
   restartCount: z.int(),
   repositories: z.array(
@@ -93,10 +94,10 @@ export class DirectoryMarks {
   }
 
   #textFor(desired: DesiredInstance): string {
-    const { id, identity, name, ports, restartCount, soldAs, templateCode } = desired;
+    const { id, identity, name, ports, restartCount, soldAs, subdomain, templateCode } = desired;
     const repositories = desired.repositories.map(({ id: _, ...repository }) => repository);
     const mark = {
-      ...{ format: 1, install: this.#install, id, identity, name, templateCode, ports },
+      ...{ format: 1, install: this.#install, id, identity, name, templateCode, subdomain, ports },
       ...{ restartCount, repositories, soldAs },
     };
     return `${JSON.stringify(mark, null, 2)}\n`;

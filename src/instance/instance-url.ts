@@ -1,9 +1,18 @@
 import type { DesiredInstance } from './types.ts';
 
-/** Where people reach an instance. @param pattern the setting `instances.url`, with `{port}` and `{id}` to be filled in */
-export function instanceUrl(
-  pattern: string,
-  { id, ports }: Pick<DesiredInstance, 'id' | 'ports'>,
-): string {
-  return pattern.replaceAll('{port}', String(ports?.http ?? '')).replaceAll('{id}', String(id));
+/** What of an instance its address is made from. */
+export type Addressed = Pick<DesiredInstance, 'id' | 'ports' | 'subdomain' | 'domains'>;
+
+/**
+ * Where people reach an instance: the first of its own domains that is verified, else the pattern.
+ * @param pattern the setting `instances.url`, with `{name}`, `{port}` and `{id}` to be filled in
+ */
+export function instanceUrl(pattern: string, { id, ports, subdomain, domains }: Addressed): string {
+  const own = domains.find(({ isVerified }) => isVerified);
+  // A domain of the customer's own is served at the usual ports only.
+  if (own && pattern.includes('{name}')) return `${pattern.split('://')[0]}://${own.name}`;
+  return pattern
+    .replaceAll('{name}', subdomain)
+    .replaceAll('{port}', String(ports?.http ?? ''))
+    .replaceAll('{id}', String(id));
 }

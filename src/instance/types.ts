@@ -1,7 +1,7 @@
 import type { Subscription, SubscriptionChange } from '../billing/subscription-types.ts';
 
-/** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled. */
-export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}` | 'spares';
+/** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `door`: names or ports have changed. */
+export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}` | 'spares' | 'door';
 
 export type InstanceState = 'draft' | 'running' | 'stopped' | 'error' | 'removed';
 export type DesiredState = 'draft' | 'running' | 'stopped' | 'removed';
@@ -74,6 +74,12 @@ export interface DesiredInstance {
   readonly endsWithoutArchive: boolean;
   readonly ports: PortPair | null;
   readonly instanceUrl: string;
+  /** Its host name's label below the door's domain: unique, lower case. '' where Odoo has given none. */
+  readonly subdomain: string;
+  /** Labels that it had before and that nobody else gets for a while: they redirect to it. */
+  readonly formerSubdomains: readonly string[];
+  /** The customer's own domains, in the customer's order. */
+  readonly domains: readonly CustomerDomain[];
   readonly templateCode: string;
   /** 0 means the template's own default. */
   readonly memoryMb: number;
@@ -91,6 +97,17 @@ export interface DesiredInstance {
   readonly inPaymentIsPaid: boolean;
   /** What the manager's clock said when it answered. */
   readonly managerTime: Date;
+}
+
+/** A domain of the customer's own at which the instance is to answer. */
+export interface CustomerDomain {
+  readonly id: number;
+  /** In lower case, in ASCII. */
+  readonly name: string;
+  /** It led here when it was last looked at, or did so until some days ago. */
+  readonly isVerified: boolean;
+  /** What the door answers under that name alone: proves that the name leads to this host. */
+  readonly token: string;
 }
 
 /** Whose something is, by its mark. `unmarked`: it is there and has none. */
@@ -173,6 +190,8 @@ export interface MarkedInstance {
   readonly identity: string;
   readonly name: string;
   readonly templateCode: string;
+  /** '' in a mark that is older than the door. */
+  readonly subdomain: string;
   readonly ports: PortPair | null;
   readonly restartCount: number;
   readonly repositories: ReadonlyArray<Omit<Repository, 'id'>>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type {
+  CustomerDomain,
   DesiredInstance,
   InstanceState,
   MarkedInstance,
@@ -7,7 +8,7 @@ import type {
   Report,
   Repository,
 } from '../instance/types.ts';
-import type { ManagerFacts } from '../interfaces.ts';
+import type { DoorRoute, ManagerFacts } from '../interfaces.ts';
 import { id } from './odoo-values.ts';
 import { subscription, subscriptionRow } from './subscription-rows.ts';
 
@@ -81,6 +82,34 @@ export const facts = z
     }),
   );
 
+const domain = z
+  .object({ id, name: z.string(), verified: z.boolean(), token: z.string() })
+  .transform(
+    ({ verified: isVerified, ...row }): CustomerDomain => ({
+      ...row,
+      isVerified,
+    }),
+  );
+
+/** What makes up an instance's addresses. */
+const addressRow = z.object({
+  subdomain: z.string(),
+  former_subdomains: z.array(z.string()),
+  domains: z.array(domain),
+});
+
+export const routes = z.array(
+  z.object({ id, ...portRow.shape, ...addressRow.shape }).transform(
+    (row): DoorRoute => ({
+      id: row.id,
+      subdomain: row.subdomain,
+      formerSubdomains: row.former_subdomains,
+      domains: row.domains,
+      ports: portsOf(row),
+    }),
+  ),
+);
+
 const customer = z
   .object({
     name: z.string(),
@@ -116,6 +145,7 @@ const desired = z
     without_archive: z.boolean(),
     ...portRow.shape,
     instance_url: z.string(),
+    ...addressRow.shape,
     template_code: z.string(),
     memory_mb: z.number(),
     cpus: z.number(),
@@ -146,6 +176,9 @@ const desired = z
       endsWithoutArchive: row.without_archive,
       ports: portsOf(row),
       instanceUrl: row.instance_url,
+      subdomain: row.subdomain,
+      formerSubdomains: row.former_subdomains,
+      domains: row.domains,
       templateCode: row.template_code,
       memoryMb: row.memory_mb,
       cpus: row.cpus,
@@ -195,6 +228,7 @@ export function markedRow(
     identity: found.identity,
     name: found.name,
     template_code: found.templateCode,
+    subdomain: found.subdomain,
     http_port: found.ports?.http ?? 0,
     longpolling_port: found.ports?.longpolling ?? 0,
     restart_count: found.restartCount,

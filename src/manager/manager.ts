@@ -12,7 +12,7 @@ import type {
   Report,
   TemplateSummary,
 } from '../instance/types.ts';
-import type { Manager, ManagerFacts } from '../interfaces.ts';
+import type { DoorRoute, Manager, ManagerFacts } from '../interfaces.ts';
 import { BatchLoader } from './batch-loader.ts';
 import {
   assignedPorts,
@@ -24,6 +24,7 @@ import {
   markedRow,
   plans,
   reportRow,
+  routes,
 } from './instance-rows.ts';
 import { invoice } from './invoice-rows.ts';
 import { id } from './odoo-values.ts';
@@ -136,6 +137,10 @@ export class OdooManager implements Manager {
       odoo_version: odooVersion,
     }));
     await this.#odoo.call(API, 'microsaas_sync', { templates: rows }, done);
+  }
+
+  routes(): Promise<DoorRoute[]> {
+    return this.#odoo.call(API, 'microsaas_routes', {}, routes);
   }
 
   /** Says that an instance gets its data from an archive: it is a draft from the `begin` and stopped at the `end`. */

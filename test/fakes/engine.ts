@@ -346,9 +346,11 @@ function ownerOf(
 }
 
 function markOf(desired: DesiredInstance): MarkedInstance {
-  const { id, identity, name, ports, restartCount, soldAs, templateCode } = desired;
-  const repositories = desired.repositories.map(({ id: _, ...repository }) => repository);
-  return { id, identity, name, ports, restartCount, soldAs, templateCode, repositories };
+  const { repositories: all, ...rest } = desired;
+  const { id, identity, name, ports, restartCount, soldAs, subdomain, templateCode } = rest;
+  const repositories = all.map(({ id: _, ...repository }) => repository);
+  const sold = { restartCount, soldAs, templateCode, repositories };
+  return { id, identity, name, subdomain, ports, ...sold };
 }
 
 export function hasOwnDatabase({ templateCode }: DesiredInstance): boolean {

@@ -10,7 +10,7 @@ import type {
   Report,
   TemplateSummary,
 } from '../../src/instance/types.ts';
-import type { Clock, Manager, ManagerFacts, PortRange } from '../../src/interfaces.ts';
+import type { Clock, DoorRoute, Manager, ManagerFacts, PortRange } from '../../src/interfaces.ts';
 import { anInstance, anInvoice, aPlanLine, identityOf } from '../support/samples.ts';
 import { applyChange } from './apply-change.ts';
 import { FreePorts } from './free-ports.ts';
@@ -203,6 +203,11 @@ export class FakeManager implements Manager {
     this.#checkHere();
     this.templates.clear();
     for (const template of templates) this.templates.set(template.code, template);
+  }
+
+  async routes(): Promise<DoorRoute[]> {
+    this.#checkHere();
+    return [...this.rows.values()].filter(({ state }) => state !== 'removed');
   }
 
   async recentSuspensions(instanceId: number): Promise<RecentSuspensions> {

@@ -254,10 +254,11 @@ describe('the Compose engine, on a Docker in memory', () => {
 
   it('fills in the port and the number where an address has them', () => {
     const { engine } = host();
-    expect(engine.url({ id: 7, ports: { http: 20_001, longpolling: 1 } })).to.equal(
+    const unnamed = { id: 7, subdomain: '', domains: [] };
+    expect(engine.url({ ...unnamed, ports: { http: 20_001, longpolling: 1 } })).to.equal(
       'https://7.example.com:20001',
     );
-    expect(engine.url({ id: 7, ports: null })).to.equal('https://7.example.com:');
+    expect(engine.url({ ...unnamed, ports: null })).to.equal('https://7.example.com:');
   });
 
   it('marks a directory of before there were marks, and no other', async () => {

@@ -172,16 +172,24 @@ describe('OdooManager', () => {
 
   it('sends what a mark says, as the addon takes it', async () => {
     const { manager, asked } = answering([7]);
-    const { id, identity, name, ports, restartCount, templateCode } = anInstance();
+    const { id, identity, name, ports, restartCount, subdomain, templateCode } = anInstance();
     const soldAs = { lineId: 31, unit: 1, madeAt: '2026-11-22 09:30:00.123456' };
     const repositories = [{ url: 'https://x/y', branch: '', commit: 'abc', isOfPlan: true }];
-    const marked = { id, identity, name, ports, restartCount, templateCode, soldAs, repositories };
+    const made = { restartCount, templateCode, soldAs, repositories };
+    const marked = { id, identity, name, subdomain, ports, ...made };
     expect(await manager.adopt([{ ...marked, running: true, hasData: true }])).to.deep.equal([7]);
     expect(asked[0]?.[1]).to.equal('microsaas_adopt');
     expect(asked[0]?.[2]).to.deep.equal({
       found: [
         {
-          ...{ id, identity, name, template_code: templateCode, restart_count: restartCount },
+          ...{
+            id,
+            identity,
+            name,
+            subdomain,
+            template_code: templateCode,
+            restart_count: restartCount,
+          },
           ...{ http_port: 20_000, longpolling_port: 25_000, running: true, was_ready: true },
           repositories: [{ url: 'https://x/y', branch: '', commit: 'abc', of_plan: true }],
           sold_as: { line_id: 31, unit: 1, made_at: '2026-11-22 09:30:00.123456' },
