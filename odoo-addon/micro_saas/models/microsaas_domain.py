@@ -10,7 +10,7 @@ from odoo.tools import SQL
 
 from .by_hand import ByHand
 from .domain_names import checked_domain
-from .door import address_of, door_addresses, own_domains
+from .door import own_domains
 from .values import write_changed
 
 UNIQUE = "UNIQUE(name)"
@@ -44,9 +44,7 @@ class MicrosaasDomain(ByHand, models.Model):
     message = fields.Char("What is going on", compute="_compute_message")
     token = fields.Char(
         readonly=True,
-        required=True,
         copy=False,
-        default=lambda self: secrets.token_hex(16),
         groups="micro_saas.group_microsaas_manager",
         help="What the door answers under this name alone.",
     )
@@ -91,21 +89,23 @@ class MicrosaasDomain(ByHand, models.Model):
         :raise UserError: a sentence saying why this can be no domain of this instance
         """
         domains = super().create(vals_list)
+        for domain in domains.sudo():  # who enters a domain need not know it
+            domain.token = secrets.token_hex(16)
         domains.instance_id._check_not_removed()
         for instance in domains.instance_id:
             if len(instance.domain_ids) > MOST:
                 raise UserError(self.env._("An instance has at most %s domains of its own.", MOST))
-        domains._tell_instances()
+        domains.sudo().instance_id._wish_changed()
         return domains
 
     def _add_server_vals(self, vals):
-        """Add a token that nobody else knows, and the name as DNS has it."""
+        """Give the name as DNS has it."""
         vals = super()._add_server_vals(vals)
         instance = self.env["odoo.docker.instance"].browse(vals.get("instance_id") or [])
         instance.check_access("write")
         name = checked_domain(self.env, vals.get("name"), own_domains(self.env))
         self._check_free(name)
-        return {"name": name, "instance_id": instance.id, "token": secrets.token_hex(16), "state": "pending"}
+        return {"name": name, "instance_id": instance.id}
 
     @api.model
     def _check_free(self, name):
@@ -126,21 +126,7 @@ class MicrosaasDomain(ByHand, models.Model):
         instances.exists()._wish_changed()
         return result
 
-    def _tell_instances(self):
-        self.sudo().instance_id._wish_changed()
-
-    # -- what DNS must say -------------------------------------------------------------------------
-
-    def _dns_rows(self):
-        """Return what DNS must say for a domain, as one or the other: a list of dicts of `type` and `value`.
-
-        A domain without a label before it (`example.com`) can have no CNAME.
-        """
-        self.ensure_one()
-        target = address_of(self.env, self.sudo().instance_id.subdomain)
-        rows = [{"type": "CNAME", "value": target}] if target else []
-        addresses = door_addresses(self.env)
-        return rows + [{"type": "AAAA" if ":" in one else "A", "value": one} for one in addresses]
+    # -- what people read --------------------------------------------------------------------------
 
     def _shown(self):
         """Return the domain as its owner writes it, with its own letters."""

@@ -118,8 +118,10 @@ class MicrosaasSubdomain(ByHand, models.Model):
 
         :return: whether it is this instance's now
         """
+        self.env.flush_all()
         try:
-            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+            # A savepoint that flushes would also run what waits for the end of the transaction.
+            with mute_logger("odoo.sql_db"), self.env.cr.savepoint(flush=False):
                 row = self.search([("name", "=", name)])
                 if row.instance_id != instance:
                     row._give_up()
@@ -133,6 +135,7 @@ class MicrosaasSubdomain(ByHand, models.Model):
                 instance.sudo().with_context(microsaas_named=True).subdomain = name
                 self.env.flush_all()
         except (UniqueViolation, SerializationFailure):
+            self.env.transaction.clear()
             return False
         return True
 

@@ -9,6 +9,7 @@ from odoo.tools import SQL
 
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import ByHand
+from .door import address_of, door_addresses, door_domain
 from .nudge import nudge
 from .reason_sentences import instance_sentence
 from .settings import PORT_RANGES, in_payment_is_paid
@@ -127,6 +128,8 @@ class OdooDockerInstance(ByHand, models.Model):
         help="Its name below the domain of the door. A former one redirects to it for 90 days.",
     )
     domain_ids = fields.One2many("microsaas.domain", "instance_id", "Own domains")
+    door_suffix = fields.Char("Domain", compute="_compute_door_suffix", compute_sudo=True)
+    dns_target = fields.Char("Where DNS must lead", compute="_compute_dns_target", compute_sudo=True)
     http_port = fields.Integer("HTTP port", copy=False, aggregator=None)
     longpolling_port = fields.Integer("Longpolling port", copy=False, aggregator=None)
     without_archive = fields.Boolean(
@@ -267,6 +270,15 @@ class OdooDockerInstance(ByHand, models.Model):
             due = instance.next_review and instance.next_review <= now
             # Settled, an instance has no review to come, or one in the future.
             instance.microsaas_busy = due and instance.desired_state != "draft"
+
+    def _compute_door_suffix(self):
+        domain = door_domain(self.env)
+        self.door_suffix = domain and f".{domain}"
+
+    @api.depends("subdomain")
+    def _compute_dns_target(self):
+        for instance in self:
+            instance.dns_target = ", ".join(f"{row['type']} {row['value']}" for row in instance._dns_rows())
 
     def _compute_sidecar_silence(self):
         self.sidecar_silence = self.env["microsaas.sidecar"]._silence_sentence()
@@ -686,6 +698,16 @@ class OdooDockerInstance(ByHand, models.Model):
         book, name = self.env["microsaas.subdomain"].sudo(), str(name or "").strip()
         for instance in self.filtered(lambda one: one.subdomain != name):
             book._rename(instance, name)
+
+    def _dns_rows(self):
+        """Return what DNS must say for a domain of the customer's own, any one of them: dicts of `type` and `value`.
+
+        A domain without a label in front (`example.com`) can have no CNAME.
+        """
+        self.ensure_one()
+        target = address_of(self.env, self.subdomain)
+        rows = [{"type": "CNAME", "value": target}] if target else []
+        return rows + [{"type": "AAAA" if ":" in one else "A", "value": one} for one in door_addresses(self.env)]
 
     def _address_rows(self):
         """Return the names of these instances, `{id: values}` as in `microsaas_desired`."""

@@ -14,6 +14,7 @@ from . import (
     test_nudge,
     test_people,
     test_portal,
+    test_portal_address,
     test_ports,
     test_product,
     test_renewals,

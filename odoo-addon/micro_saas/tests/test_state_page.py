@@ -46,7 +46,7 @@ class TestStatePage(MicroSaasCommon):
         self.partner.lang = "es_ES"
         page, text = self._page()
         self.assertEqual(page["lang"], "es_ES")
-        self.assertIn("Su Odoo", text)
+        self.assertIn("su Odoo", text)
         self.partner.lang = False
         self.assertEqual(self._page()[0]["lang"], "en_US")
 

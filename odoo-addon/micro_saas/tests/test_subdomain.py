@@ -120,7 +120,7 @@ class TestSubdomain(MicroSaasCommon):
         instance.subdomain = "sol"
         self.env.flush_all()
         self.cr.precommit.run()
-        [tracked] = instance.message_ids.tracking_value_ids.filtered(lambda it: it.field_id.name == "subdomain")
+        [tracked] = instance.sudo().message_ids.tracking_value_ids.filtered(lambda it: it.field_id.name == "subdomain")
         self.assertEqual((tracked.old_value_char, tracked.new_value_char), ("luna", "sol"))
 
     def test_an_old_name_redirects_for_90_days_and_is_free_then(self):
