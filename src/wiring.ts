@@ -4,6 +4,7 @@ import { ArchiveStore } from './backups/archives.ts';
 import type { Config } from './config.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
 import { Controller } from './controller/controller.ts';
+import { DoorRoutes } from './controller/door-routes.ts';
 import { Liveness } from './controller/liveness.ts';
 import type { ManagerCheck } from './controller/manager-check.ts';
 import { Reporter } from './controller/reporter.ts';
@@ -23,6 +24,7 @@ import { InstanceDirs } from './files/instance-dir.ts';
 import { loadTemplates } from './files/templates.ts';
 import { Disk } from './host/disk.ts';
 import { readInstallId } from './install-id.ts';
+import type { Door } from './interfaces.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
@@ -90,7 +92,11 @@ export async function assemble(config: Config, observers: Observers = {}) {
     tools,
     loginOf: (desired) => databases.loginForArchive(desired),
   });
-  const manager = new OdooManager(connect(config.manager, observers.onRpc));
+  const { addresses, domain } = config.door;
+  const manager = new OdooManager(
+    connect(config.manager, observers.onRpc),
+    domain ? { domain, url: config.instances.url, addresses } : null,
+  );
   return {
     install,
     templates,
@@ -108,6 +114,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     tools,
     manager,
     repositories,
+    door: null as Door | null,
   };
 }
 
@@ -124,6 +131,12 @@ export function makeController(
   const { freeMemoryMb, parallel } = config.instances;
   const now = () => new Date();
   const portChoices = new PQueue({ concurrency: 1 });
+  const routes = new DoorRoutes(config.door.domain, () => controller.updateDoor());
+  const liveness = new Liveness({
+    probe: (id, listed) => engine.probe(id, listed),
+    now,
+    onChange: (id) => controller.addNow([`instance:${id}`]),
+  });
   const controller: Controller = new Controller({
     context: {
       ...{ managerCheck, manager, engine, databases, archives, disk, firewall, now, log },
@@ -140,11 +153,8 @@ export function makeController(
               ),
       ),
       reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
-      liveness: new Liveness({
-        probe: (id, listed) => engine.probe(id, listed),
-        now,
-        onChange: (id) => controller.addNow([`instance:${id}`]),
-      }),
+      liveness,
+      door: sidecar.door && { proxy: sidecar.door, routes },
       slots: makeSlots(parallel || Math.max(2, availableParallelism())),
       withPortLock: (work) => portChoices.add(work),
       hasMemory: () => freemem() >= freeMemoryMb * 2 ** 20,
