@@ -10,6 +10,7 @@ export const images = {
   odoo: 'odoo:19.0',
   postgres: 'postgres:17',
   base: 'microsaas-base:2',
+  caddy: 'caddy:2',
 } as const;
 
 /** How long a registry may take to begin answering; the download itself may take as long as it needs. */
