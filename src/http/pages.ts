@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { StatePage } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
@@ -22,6 +23,11 @@ const MANAGER_MS = 5_000;
 /** Requests at once; the door answers what comes beyond with its own page. */
 const MAX_CONNECTIONS = 2_000;
 
+export interface PagesServer {
+  /** Takes no more requests, and cuts those under way: the door has a page of its own for them. */
+  close(): Promise<void>;
+}
+
 /** A request that no instance has answered. */
 export interface Visit {
   /** The instance at that address. */
@@ -45,9 +51,10 @@ export interface PagesOptions {
 
 /**
  * The pages in place of an instance that does not answer. Only the door reaches them, over a unix socket: it sends a GET of `/page`
- * for a request without its body. The answer 204 means that the instance takes the request now; everything else is for the visitor.
+ * for a request without its body. Where the instance has ports and refused the connection (`X-Door-Refused`), the answer 204 means that
+ * it takes the request now; everything else is for the visitor.
  */
-export function makePagesServer(options: PagesOptions) {
+export async function servePages(socketPath: string, options: PagesOptions): Promise<PagesServer> {
   const pages = new PageCache(options.page);
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     const path = (req.url ?? '').split('?')[0];
@@ -57,7 +64,12 @@ export function makePagesServer(options: PagesOptions) {
     const id = options.instanceAt(host);
     if (id === undefined) return sendPage(UNAVAILABLE, 'GET', res);
     const method = header(req, 'x-door-method') || 'GET';
-    if (id !== null && (await options.takes({ id, method, uri: header(req, 'x-door-uri') })))
+    const isRefused = header(req, 'x-door-refused') === 'yes';
+    if (
+      id !== null &&
+      isRefused &&
+      (await options.takes({ id, method, uri: header(req, 'x-door-uri') }))
+    )
       return void res.writeHead(204).end();
     sendPage(await pages.read(host, id ?? 0), method, res);
   };
@@ -68,7 +80,14 @@ export function makePagesServer(options: PagesOptions) {
     });
   });
   server.maxConnections = MAX_CONNECTIONS;
-  return server;
+  server.listen(socketPath);
+  await once(server, 'listening');
+  return {
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }
 
 function header(req: IncomingMessage, name: string): string {
