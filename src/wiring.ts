@@ -94,6 +94,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     loginOf: (desired) => databases.loginForArchive(desired),
   });
   const { addresses, domain, resolver: _, ...doorSettings } = config.door;
+  const { manager: managerLabel } = doorSettings;
   const { publishAddress } = config.instances;
   const door = domain
     ? new CaddyDoor({
@@ -104,7 +105,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     : null;
   const manager = new OdooManager(
     connect(config.manager, observers.onRpc),
-    domain ? { domain, url: config.instances.url, addresses } : null,
+    domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
   return {
     install,

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { StatePage } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
+import { RateLimit } from './limits.ts';
 import { renderStatePage, UNAVAILABLE } from './state-page.ts';
 import { withinTime } from './within-time.ts';
 
@@ -14,8 +15,9 @@ const TOKEN_PATH = '/.well-known/microsaas-domain';
 /** How long a page may be shown again without asking the manager, in milliseconds: visitors reload, and floods repeat. */
 const PAGE_TTL_MS = 1_000;
 
-/** The same for names that belong to nobody. */
+/** The same for names that belong to nobody now, and how many of those the manager is asked about. */
 const UNKNOWN_TTL_MS = 60_000;
+const STRANGERS = { most: 30, withinMs: 10_000 };
 
 /** How long the manager may take to say what a page shows, in milliseconds. */
 const MANAGER_MS = 5_000;
@@ -126,23 +128,30 @@ function sendPage(page: StatePage, method: string, res: ServerResponse): void {
     .end(html);
 }
 
-/** Pages by instance, each kept for a moment; many visitors at once are one question to the manager. */
+/** Pages, each kept for a moment; many visitors at once are one question to the manager. */
 class PageCache {
   readonly #ask: PagesOptions['page'];
-  readonly #kept = new Map<number, { readonly until: number; readonly page: Promise<StatePage> }>();
+  readonly #strangers = new RateLimit(STRANGERS.most, STRANGERS.withinMs);
+  readonly #kept = new Map<string, { readonly until: number; readonly page: Promise<StatePage> }>();
+  /** What was said last of a name that is nobody's. */
+  #nobodys: StatePage = UNAVAILABLE;
 
   constructor(ask: PagesOptions['page']) {
     this.#ask = ask;
   }
 
-  read(host: string, id: number): Promise<StatePage> {
+  async read(host: string, id: number): Promise<StatePage> {
     const now = Date.now();
-    const kept = this.#kept.get(id);
+    const key = id === 0 ? host : String(id);
+    const kept = this.#kept.get(key);
     if (kept && now < kept.until) return kept.page;
     for (const [other, { until }] of this.#kept) if (until <= now) this.#kept.delete(other);
+    // Whoever invents names must not keep the manager busy.
+    if (id === 0 && !this.#strangers.take('all')) return this.#nobodys;
     const page = withinTime(this.#ask(host, id), MANAGER_MS).catch(() => UNAVAILABLE);
-    const until = now + (id === 0 ? UNKNOWN_TTL_MS : PAGE_TTL_MS);
-    this.#kept.set(id, { until, page });
-    return page;
+    this.#kept.set(key, { until: now + (id === 0 ? UNKNOWN_TTL_MS : PAGE_TTL_MS), page });
+    const answer = await page;
+    if (answer.status === 404) this.#nobodys = answer;
+    return answer;
   }
 }

@@ -108,12 +108,19 @@ describe('the pages in place of an instance that does not answer', () => {
     expect(answer.headers, 'what a program is told').to.include({ 'retry-after': '30' });
   });
 
-  it('never ask an instance for a name that is nobody’s, and the manager once for all of them', async () => {
-    page = async () => ({ ...SUSPENDED, status: 404 });
-    for (const host of ['a.example.com', 'b.example.com', '', '127.0.0.1'])
-      expect((await visit({ 'x-door-host': host })).status, host).to.equal(404);
+  it('never ask an instance for a name that is nobody’s: the manager knows who had it', async () => {
+    page = async () => ({ ...SUSPENDED, status: 410 });
+    for (const host of ['a.example.com', 'a.example.com', '', '127.0.0.1'])
+      expect((await visit({ 'x-door-host': host })).status, host).to.equal(410);
     expect(visits).to.deep.equal([]);
-    expect(questions).to.deep.equal(['a.example.com 0']);
+    expect(questions).to.deep.equal(['a.example.com 0', ' 0', '127.0.0.1 0']);
+  });
+
+  it('do not keep the manager busy for whoever invents names', async () => {
+    page = async () => ({ ...SUSPENDED, status: 404 });
+    for (let name = 0; name < 100; name++)
+      expect((await visit({ 'x-door-host': `n${name}.example.com` })).status).to.equal(404);
+    expect(questions).to.have.length(30);
   });
 
   it('ask the manager once for many visitors at the same time', async () => {
