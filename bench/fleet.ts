@@ -69,6 +69,7 @@ export function makeFleet(parallel = 2): Fleet {
     hasMemory: () => true,
     disk: new FakeDisk(),
     firewall: null,
+    door: null,
     now: () => new Date(),
     log,
   };

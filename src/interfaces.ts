@@ -95,6 +95,8 @@ export interface Manager {
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
   /** Names and ports of all instances whose data are not removed. */
   routes(): Promise<DoorRoute[]>;
+  /** What a visitor of this host reads. @param id the instance that has the host; 0: nobody has it */
+  page(host: string, id: number): Promise<StatePage>;
   /** How many instances were suspended or removed automatically within the last hour, before one more is. */
   recentSuspensions(instanceId: number): Promise<RecentSuspensions>;
   /** Asks people to approve that this instance, and all others that wait, are suspended or removed; recentSuspensions() says when they have. */
@@ -273,6 +275,22 @@ export interface DoorRoute {
   readonly domains: readonly CustomerDomain[];
   /** Null: it has none now, and its visitors get a page. */
   readonly ports: PortPair | null;
+}
+
+/** What a visitor reads in place of an instance that does not answer, in their language. */
+export interface StatePage {
+  /** Of HTTP. */
+  readonly status: number;
+  /** After how many seconds to look again; 0: it will not change by itself. */
+  readonly retryAfter: number;
+  /** An Odoo language code. */
+  readonly lang: string;
+  readonly title: string;
+  readonly lines: readonly string[];
+  readonly action: { readonly label: string; readonly url: string } | null;
+  /** The name and the logo of who sells; '' where there is none. */
+  readonly company: string;
+  readonly logoUrl: string;
 }
 
 /** The reverse proxy in front of all instances. */

@@ -4,11 +4,13 @@ import { ArchiveStore } from './backups/archives.ts';
 import type { Config } from './config.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
 import { Controller } from './controller/controller.ts';
+import { DoorRoutes } from './controller/door-routes.ts';
 import { Liveness } from './controller/liveness.ts';
 import type { ManagerCheck } from './controller/manager-check.ts';
 import { Reporter } from './controller/reporter.ts';
 import { makeSlots } from './controller/slots.ts';
 import { SuspensionLimiter } from './controller/suspension-limiter.ts';
+import { Visits } from './controller/visits.ts';
 import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';
 import { odooInit } from './databases/odoo-init.ts';
@@ -17,6 +19,7 @@ import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
 import { Images } from './docker/images.ts';
+import { CaddyDoor } from './door/door.ts';
 import { ComposeEngine } from './engine/compose.ts';
 import { DirectoryMarks } from './files/directory-mark.ts';
 import { InstanceDirs } from './files/instance-dir.ts';
@@ -90,7 +93,20 @@ export async function assemble(config: Config, observers: Observers = {}) {
     tools,
     loginOf: (desired) => databases.loginForArchive(desired),
   });
-  const manager = new OdooManager(connect(config.manager, observers.onRpc));
+  const { addresses, domain, resolver: _, ...doorSettings } = config.door;
+  const { manager: managerLabel } = doorSettings;
+  const { publishAddress } = config.instances;
+  const door = domain
+    ? new CaddyDoor({
+        ...{ install, api, docker },
+        dataDir: config.dataDir,
+        settings: { ...doorSettings, domain, publishAddress },
+      })
+    : null;
+  const manager = new OdooManager(
+    connect(config.manager, observers.onRpc),
+    domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
+  );
   return {
     install,
     templates,
@@ -108,22 +124,29 @@ export async function assemble(config: Config, observers: Observers = {}) {
     tools,
     manager,
     repositories,
+    door,
   };
 }
 
 export type Sidecar = Awaited<ReturnType<typeof assemble>>;
 
-/** Wires the loop to the adapters. Nothing is started yet. */
+/** Wires the loop, and what visitors ask it, to the adapters. Nothing is started yet. */
 export function makeController(
   config: Config,
   sidecar: Sidecar,
   managerCheck: ManagerCheck,
   log: Logger,
-): Controller {
+): { controller: Controller; routes: DoorRoutes; visits: Visits } {
   const { archives, databases, disk, engine, firewall, manager } = sidecar;
   const { freeMemoryMb, parallel } = config.instances;
   const now = () => new Date();
   const portChoices = new PQueue({ concurrency: 1 });
+  const routes = new DoorRoutes(config.door.domain, () => controller.updateDoor());
+  const liveness = new Liveness({
+    probe: (id, listed) => engine.probe(id, listed),
+    now,
+    onChange: (id) => controller.addNow([`instance:${id}`]),
+  });
   const controller: Controller = new Controller({
     context: {
       ...{ managerCheck, manager, engine, databases, archives, disk, firewall, now, log },
@@ -140,16 +163,17 @@ export function makeController(
               ),
       ),
       reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
-      liveness: new Liveness({
-        probe: (id, listed) => engine.probe(id, listed),
-        now,
-        onChange: (id) => controller.addNow([`instance:${id}`]),
-      }),
+      liveness,
+      door: sidecar.door && { proxy: sidecar.door, routes },
       slots: makeSlots(parallel || Math.max(2, availableParallelism())),
       withPortLock: (work) => portChoices.add(work),
       hasMemory: () => freemem() >= freeMemoryMb * 2 ** 20,
     },
     pollSeconds: config.manager.pollSeconds,
   });
-  return controller;
+  const visits = new Visits({
+    probe: (id, listed) => engine.probe(id, listed),
+    listed: (id) => liveness.listed(id),
+  });
+  return { controller, routes, visits };
 }

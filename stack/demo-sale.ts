@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { showsLogin } from '../src/engine/readiness-probe.ts';
+import { showsLoginAt } from './door.ts';
 import type { OdooRpc } from './odoo-rpc.ts';
 import type { Say } from './progress.ts';
 
@@ -8,6 +8,7 @@ export interface SoldInstance {
   id: number;
   name: string;
   instance_url: string | false;
+  http_port: number;
   state: string;
   phase_message: string | false;
 }
@@ -87,7 +88,7 @@ export class DemoSale {
       if (sentence !== '' && sentence !== said) say(sentence);
       said = sentence;
       if (instance?.state === 'error') throw new Error(`The instance failed: ${sentence}`);
-      if (instance?.state === 'running' && (await showsLogin(`${instance.instance_url}`))) {
+      if (instance?.state === 'running' && (await showsLoginAt(`${instance.instance_url}`))) {
         return instance;
       }
       await sleep(100);
@@ -96,7 +97,7 @@ export class DemoSale {
   }
 
   async #instanceOf(invoice: number): Promise<SoldInstance | undefined> {
-    const fields = ['name', 'instance_url', 'state', 'phase_message'];
+    const fields = ['name', 'instance_url', 'http_port', 'state', 'phase_message'];
     const domain = [['factura_id', '=', invoice]];
     const found = await this.#odoo.read<SoldInstance>('odoo.docker.instance', domain, fields);
     return found[0];

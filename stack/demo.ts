@@ -36,6 +36,7 @@ async function up(): Promise<void> {
     languages: ['es_ES'],
     databases: 'one',
     sidecarImage,
+    door: 'local',
     say: sayToTerminal,
   });
   await steps.step('The manager: Odoo with the addon', async () => stack.startManager());
@@ -65,6 +66,8 @@ async function up(): Promise<void> {
     install,
     manager: {
       url: stack.url,
+      publicUrl: stack.publicUrl,
+      directUrl: stack.url,
       db: manager.name,
       login: manager.login,
       password: manager.password,
@@ -75,14 +78,21 @@ async function up(): Promise<void> {
       container: sidecar,
     },
     images: { odoo: images.odoo, postgres: images.postgres },
-    instance: { id: instance.id, name: instance.name, url: instance.instance_url, login, password },
+    instance: {
+      id: instance.id,
+      name: instance.name,
+      url: instance.instance_url,
+      directUrl: `http://127.0.0.1:${instance.http_port}`,
+      login,
+      password,
+    },
     paidToUsableSeconds,
   };
   await rm(RESULT, { force: true });
   await writeFile(RESULT, `${JSON.stringify(result, null, 2)}\n`, { mode: 0o600 });
   sayToTerminal(`
-The web shop          ${stack.url}/shop
-The manager           ${stack.url}   ${manager.login} / ${manager.password}
+The web shop          ${stack.publicUrl}/shop
+The manager           ${stack.publicUrl}   ${manager.login} / ${manager.password}
 The customer's Odoo   ${instance.instance_url}   ${login} / ${password}
 From payment to usable: ${paidToUsableSeconds} s
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { showsLogin, statusOf } from '../src/engine/readiness-probe.ts';
 import { contentHash } from './content-hash.ts';
+import { addressBehind, type DoorSettings, localDoor, statusBehind } from './door.ts';
 import { freePort } from './free-port.ts';
 import { images } from './images.ts';
 import { ManagerDatabases } from './manager-database.ts';
@@ -28,6 +29,15 @@ export interface StackOptions {
   databases: 'one' | 'all';
   /** The image to run the sidecar from; undefined: no sidecar, the configuration is for one outside a container. */
   sidecarImage: string | undefined;
+  /**
+   * The sidecar's settings of the door, without the manager's port; 'local': names below `localhost`, which browsers resolve to this
+   * machine without DNS; undefined: no door.
+   */
+  door?: DoorSettings | 'local';
+  /** More settings of the sidecar, by section. */
+  sidecarSettings?: Record<string, object>;
+  /** More variables of docker-compose.yml. */
+  environment?: Record<string, string>;
   say: Say;
 }
 
@@ -44,6 +54,7 @@ export interface ManagerDatabase {
 interface Remembered {
   managerPort: number;
   sidecarPort: number;
+  doorPort: number;
   /** Hash of the addon the database `manager` was last installed or upgraded with; '' before that. */
   addon: string;
 }
@@ -60,7 +71,12 @@ export class ManagerStack {
   readonly #options: StackOptions;
   /** Found out once a run: the addon may be edited meanwhile. */
   #template: Promise<string> | undefined;
-  #remembered: Remembered = { managerPort: 8069, sidecarPort: 8471, addon: '' };
+  #remembered: Remembered = {
+    managerPort: 8069,
+    sidecarPort: 8471,
+    doorPort: 8080,
+    addon: '',
+  };
 
   constructor(options: StackOptions) {
     this.#options = options;
@@ -72,6 +88,12 @@ export class ManagerStack {
   /** The manager's address on this machine. */
   get url(): string {
     return `http://127.0.0.1:${this.#remembered.managerPort}`;
+  }
+
+  /** Where people open the manager: behind the door where there is one. */
+  get publicUrl(): string {
+    const door = this.#door;
+    return door === undefined ? this.url : addressBehind(door, door.manager ?? 'manager');
   }
 
   /** The sidecar's address on this machine. */
@@ -88,7 +110,7 @@ export class ManagerStack {
     await mkdir(dir, { recursive: true });
     const text = await this.files.read('stack.json');
     if (text === undefined) await this.#refuseForeignVolumes();
-    else this.#remembered = JSON.parse(text) as Remembered;
+    else this.#remembered = { ...this.#remembered, ...JSON.parse(text) } as Remembered;
     await this.files.prepare(install);
     await this.#choosePorts();
     await this.containers.ensureNetwork();
@@ -128,12 +150,17 @@ export class ManagerStack {
     // By RPC as well as by SQL: an Odoo that runs already keeps the old value in memory.
     const url = (await this.#parameters())['microsaas.sidecar_url'];
     await manager.rpc.call('ir.config_parameter', 'set_param', ['microsaas.sidecar_url', url]);
+    const door = this.#door;
     await this.files.writeSidecarConfig({
       inContainer: this.#options.sidecarImage !== undefined,
       managerUrl: this.url,
       database: DATABASE,
       port: this.#remembered.sidecarPort,
       network: this.containers.network,
+      more: {
+        ...this.#options.sidecarSettings,
+        ...(door ? { door: { managerPort: this.#remembered.managerPort, ...door } } : {}),
+      },
     });
   }
 
@@ -145,15 +172,29 @@ export class ManagerStack {
       // An answer alone proves nothing: another stack's sidecar may have taken the port.
       const answers = async () => (await statusOf(`${this.sidecarUrl}/readyz`)) === 200;
       const isReady = (await this.#sidecarListens(30)) && (await until(answers, 30));
-      if (isReady) return;
+      if (isReady && (await this.#doorIsOpen())) return;
       const log = await this.containers.log(sidecar);
-      if (attempt === PORT_ATTEMPTS || !log.includes('EADDRINUSE')) {
+      if (attempt === PORT_ATTEMPTS || !/EADDRINUSE|address already in use/.test(log)) {
         throw new Error(`The sidecar is not ready:\n${log.split('\n').slice(-20).join('\n')}`);
       }
       await run('docker', ['container', 'rm', '--force', '--', sidecar]);
       this.#remembered.sidecarPort += 1;
+      this.#remembered.doorPort += 1;
       await this.connectSidecar();
     }
+  }
+
+  get #door(): DoorSettings | undefined {
+    const { door } = this.#options;
+    return door === 'local' ? localDoor(this.#remembered.doorPort) : door;
+  }
+
+  /** Whether the manager answers through the door of this machine. One on the internet may still wait for DNS and a certificate. */
+  async #doorIsOpen(): Promise<boolean> {
+    const door = this.#door;
+    if (door === undefined || this.#options.door !== 'local') return true;
+    const url = `${this.publicUrl}/web/login`;
+    return until(async () => (await statusBehind(door, url)) === 200, 60);
   }
 
   async #sidecarListens(seconds: number): Promise<boolean> {
@@ -266,7 +307,8 @@ export class ManagerStack {
 
   async #parameters(): Promise<Record<string, string>> {
     return {
-      'web.base.url': this.url,
+      // The demo's stays direct: only browsers find names below localhost.
+      'web.base.url': this.#options.door === 'local' ? this.url : this.publicUrl,
       // Where Odoo's own printing finds the styles: the port that people use is not open inside the container.
       'report.url': 'http://127.0.0.1:8069',
       'microsaas.sidecar_url': `http://sidecar:${this.#remembered.sidecarPort}/webhooks/odoo`,
@@ -279,12 +321,14 @@ export class ManagerStack {
 
   /** Keeps the ports of last time unless somebody else has taken them meanwhile. */
   async #choosePorts(): Promise<void> {
-    const { manager, sidecar } = this.containers.names;
+    const { door, manager, sidecar } = this.containers.names;
     const remembered = this.#remembered;
     if (!(await this.containers.isRunning(manager)))
       remembered.managerPort = await freePort(remembered.managerPort);
     if (!(await this.containers.isRunning(sidecar)))
       remembered.sidecarPort = await freePort(remembered.sidecarPort);
+    if (!(await this.containers.isRunning(door)))
+      remembered.doorPort = await freePort(remembered.doorPort);
     await this.#remember();
   }
 
@@ -317,6 +361,7 @@ export class ManagerStack {
       ODOO_IMAGE: images.odoo,
       POSTGRES_IMAGE: images.postgres,
       SIDECAR_IMAGE: sidecarImage ?? images.base,
+      ...this.#options.environment,
     });
     const database = databases === 'one' ? DATABASE : undefined;
     await this.files.writeOdooConf({ database, image: images.odoo });

@@ -5,7 +5,7 @@ import { type RunOptions, run, succeeds } from './run.ts';
 
 /** The containers of one manager stack and their network, by `deploy/docker-compose.yml`. */
 export class StackContainers {
-  readonly names: { manager: string; managerDb: string; tenantDb: string; sidecar: string };
+  readonly names: Record<'manager' | 'managerDb' | 'tenantDb' | 'sidecar' | 'door', string>;
   readonly network: string;
   readonly #install: string;
   readonly #dir: string;
@@ -21,6 +21,7 @@ export class StackContainers {
       managerDb: `${project}-manager-db`,
       tenantDb: `${project}-tenant-db`,
       sidecar: `${project}-sidecar`,
+      door: `${project}-door`,
     };
   }
 

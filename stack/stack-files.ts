@@ -151,9 +151,11 @@ export class StackFiles {
     database: string;
     port: number;
     network: string;
+    /** More sections of the configuration, and keys that replace those of the sections here. */
+    more: Record<string, object>;
   }): Promise<void> {
     const folder = settings.inContainer ? '/etc/microsaas' : join(this.dir, 'sidecar');
-    const config = {
+    const config: Record<string, unknown> = {
       dataDir: this.dataDir,
       manager: {
         url: settings.managerUrl,
@@ -164,6 +166,8 @@ export class StackFiles {
       http: { port: settings.port, managerNetwork: settings.network },
       postgres: { passwordFile: join(folder, 'postgres-password') },
     };
+    for (const [section, keys] of Object.entries(settings.more))
+      config[section] = { ...(config[section] as object | undefined), ...keys };
     await this.write('sidecar/microsaas.yaml', stringify(config));
   }
 }

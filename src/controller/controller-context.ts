@@ -1,7 +1,17 @@
 import type { ClaimLimits } from '../billing/claim-policy.ts';
-import type { Archives, Clock, Databases, Disk, Engine, Firewall, Manager } from '../interfaces.ts';
+import type {
+  Archives,
+  Clock,
+  Databases,
+  Disk,
+  Door,
+  Engine,
+  Firewall,
+  Manager,
+} from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import type { ClockGuard } from './clock-guard.ts';
+import type { DoorRoutes } from './door-routes.ts';
 import type { Liveness } from './liveness.ts';
 import type { ManagerCheck } from './manager-check.ts';
 import type { Reporter } from './reporter.ts';
@@ -26,6 +36,8 @@ export interface ControllerContext {
   readonly disk: Disk;
   /** Null: switched off by the configuration. */
   readonly firewall: Firewall | null;
+  /** The reverse proxy and what it was given last. Null: no domain is configured. */
+  readonly door: { readonly proxy: Door; readonly routes: DoorRoutes } | null;
   readonly suspensionLimiter: SuspensionLimiter;
   readonly liveness: Liveness;
   readonly clockGuard: ClockGuard;

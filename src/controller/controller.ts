@@ -23,6 +23,9 @@ const MAX_RETRY_MS = 300_000;
 /** How long after a sale the clone pool is refilled: until then the new instance's first login has the processors. */
 const RESTOCK_DELAY_MS = 2_000;
 
+/** How long changes of names and ports are gathered before the door gets them: a sale makes two. */
+const DOOR_DELAY_MS = 200;
+
 /** How often the liveness probes that are due are begun. */
 const LIVENESS_INTERVAL_MS = 1_000;
 
@@ -42,8 +45,9 @@ export class Controller {
   #pollTimer: NodeJS.Timeout | undefined;
   #livenessTimer: NodeJS.Timeout | undefined;
   #restockTimer: NodeJS.Timeout | undefined;
+  #doorTimer: NodeJS.Timeout | undefined;
   #sweepTask: ScheduledTask | undefined;
-  #watching: Promise<void> = Promise.resolve();
+  #watching: Promise<unknown> = Promise.resolve();
   /** Dependencies that do not answer at present: logged once when they fail and once when they are back. */
   readonly #unavailable = new Set<'Odoo' | 'Docker' | 'Postgres'>();
   #isHostSilent = false;
@@ -52,6 +56,8 @@ export class Controller {
   #states: readonly InstanceState[] | null = null;
   /** The firewall rules could not be installed, and that was logged. */
   #isFirewallMissing = false;
+  /** The door could not be opened, and that was logged. */
+  #isDoorShut = false;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
@@ -77,10 +83,14 @@ export class Controller {
   }
 
   async start(): Promise<void> {
-    this.#watching = this.#context.engine.watch(
-      (id) => (id === null ? void this.#sweep() : this.#add([`instance:${id}`])),
-      this.#stop.signal,
-    );
+    const { door, engine } = this.#context;
+    this.#watching = Promise.all([
+      engine.watch(
+        (id) => (id === null ? void this.#sweep() : this.#add([`instance:${id}`])),
+        this.#stop.signal,
+      ),
+      door?.proxy.watch(() => this.#add(['door']), this.#stop.signal),
+    ]);
     this.#sweepTask = cron.schedule(SWEEP_SCHEDULE, () => this.#sweep(), { noOverlap: true });
     this.#probeAndRepeat();
     await Promise.all([this.#sweep(), this.#pollAndRepeat()]);
@@ -97,6 +107,7 @@ export class Controller {
     clearTimeout(this.#pollTimer);
     clearTimeout(this.#livenessTimer);
     clearTimeout(this.#restockTimer);
+    clearTimeout(this.#doorTimer);
     await this.#sweepTask?.destroy();
     await Promise.all([this.#queue.close(), this.#plans.close()]);
     await this.#watching;
@@ -131,6 +142,7 @@ export class Controller {
       const { databases, slots } = this.#context;
       return slots.starts.run(NO_CUSTOMER, () => databases.restock());
     }
+    if (kind === 'door') return this.#openDoor();
     if (kind === 'plan') return preparePlan(Number(id), this.#context, signals.stop);
     const instances = await claim(Number(id), this.#context);
     this.addNow(instances.map((instance): Key => `instance:${instance}`));
@@ -144,8 +156,37 @@ export class Controller {
     }, RESTOCK_DELAY_MS);
   }
 
+  /** To be called when names or ports have changed: the door gets them a moment later, all at once. */
+  updateDoor(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#doorTimer ??= setTimeout(() => {
+      this.#doorTimer = undefined;
+      this.#add(['door']);
+    }, DOOR_DELAY_MS);
+  }
+
+  /** Gives the door the present routes. While the manager's database is in doubt, names in it may be others': the door stays as it is. */
+  async #openDoor(): Promise<void> {
+    const { door, log, manager, managerCheck } = this.#context;
+    if (!door || managerCheck.distrust) return;
+    const routes = await manager.routes();
+    door.routes.replace(routes);
+    await door.proxy.ensure(routes);
+    if (this.#isDoorShut) log.info('the door is open again');
+    this.#isDoorShut = false;
+  }
+
   #failed(key: Key, error: unknown, retryInMs: number): void {
     if (this.#markUnavailable(error)) return;
+    if (key === 'door') {
+      if (!this.#isDoorShut)
+        this.#context.log.error(
+          { err: error },
+          'the door is not open as it should be; will be tried again',
+        );
+      this.#isDoorShut = true;
+      return;
+    }
     this.#context.log.warn({ key, err: error, retryInMs }, 'failed, will be tried again');
   }
 
@@ -207,6 +248,7 @@ export class Controller {
 
   async #sweep(): Promise<void> {
     await this.#guarded(() => this.#ensureFirewall());
+    if (this.#context.door) this.#add(['door']);
     // Guarded separately: while Postgres is unavailable, containers are still compared.
     await this.#guarded(async () => {
       await this.#context.managerCheck.sweep();

@@ -76,6 +76,11 @@ export class Liveness {
     }
   }
 
+  /** The containers of an instance that is probed; undefined for one that should not run. */
+  listed(id: number): Listed | undefined {
+    return this.#watched.get(id)?.listed;
+  }
+
   /** Begins the probes that are due: to be called every second. Resolves when they have ended. */
   async tick(): Promise<void> {
     const now = this.#now();

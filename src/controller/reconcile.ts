@@ -53,6 +53,7 @@ export async function reconcile(
         await keepUp(last, context, actions, signals);
         return;
       }
+      context.door?.routes.compare(desired);
       const applied = await applySubscription(desired, context, !hasAdvanced);
       reviewAt = applied.reviewAt;
       hasAdvanced ||= applied.stage !== null;

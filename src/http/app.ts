@@ -10,6 +10,7 @@ import type { Key } from '../instance/types.ts';
 import type { Logger } from '../log.ts';
 import { RateLimit, RecentlySeen } from './limits.ts';
 import type { Verify } from './signature.ts';
+import { withinTime } from './within-time.ts';
 
 const MAX_BODY_BYTES = 256 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -142,19 +143,6 @@ function makeInvitations({ invite, log }: HttpOptions, seen: RecentlySeen) {
       problem(res, 503);
     }
   };
-}
-
-/** @throws Error when the promise is not settled in time; its result is ignored then */
-async function withinTime<T>(promise: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** A body's content; undefined when it is no JSON. */

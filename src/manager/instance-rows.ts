@@ -8,7 +8,7 @@ import type {
   Report,
   Repository,
 } from '../instance/types.ts';
-import type { DoorRoute, ManagerFacts } from '../interfaces.ts';
+import type { DoorRoute, ManagerFacts, StatePage } from '../interfaces.ts';
 import { id } from './odoo-values.ts';
 import { subscription, subscriptionRow } from './subscription-rows.ts';
 
@@ -109,6 +109,28 @@ export const routes = z.array(
     }),
   ),
 );
+
+const webUrl = z.url({ protocol: /^https?$/ });
+
+export const statePage = z
+  .object({
+    status: z.int().min(400).max(599),
+    retry_after: z.int().min(0),
+    lang: z.string(),
+    title: z.string(),
+    lines: z.array(z.string()),
+    action: z.union([z.literal(false), z.object({ label: z.string(), url: webUrl })]),
+    company: z.string(),
+    logo_url: z.union([z.literal(''), webUrl]),
+  })
+  .transform(
+    ({ retry_after: retryAfter, logo_url: logoUrl, ...row }): StatePage => ({
+      ...row,
+      action: row.action || null,
+      retryAfter,
+      logoUrl,
+    }),
+  );
 
 const customer = z
   .object({

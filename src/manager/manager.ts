@@ -12,7 +12,7 @@ import type {
   Report,
   TemplateSummary,
 } from '../instance/types.ts';
-import type { DoorRoute, Manager, ManagerFacts } from '../interfaces.ts';
+import type { DoorRoute, Manager, ManagerFacts, StatePage } from '../interfaces.ts';
 import { BatchLoader } from './batch-loader.ts';
 import {
   assignedPorts,
@@ -25,6 +25,7 @@ import {
   plans,
   reportRow,
   routes,
+  statePage,
 } from './instance-rows.ts';
 import { invoice } from './invoice-rows.ts';
 import { id } from './odoo-values.ts';
@@ -34,20 +35,35 @@ import { recentSuspensions } from './subscription-rows.ts';
 /** The addon's model with everything that is called here: `odoo-addon/micro_saas/models/microsaas_sidecar_api.py`. */
 const API = 'microsaas.sidecar.api';
 
+/** The door as the manager shows it to people. */
+export interface DoorFacts {
+  readonly domain: string;
+  /** The pattern of instances' addresses. */
+  readonly url: string;
+  /** Where customers' own domains must lead; empty: where the domain itself leads. */
+  readonly addresses: readonly string[];
+  /** The manager's own label below the domain; '' where it is not behind the door. */
+  readonly manager: string;
+}
+
 /** The manager Odoo with the addon `micro_saas`: what a method writes is one call, so one transaction there. */
 export class OdooManager implements Manager {
   readonly #odoo: OdooClient;
+  readonly #door: DoorFacts | null;
   readonly #desired: BatchLoader<DesiredInstance>;
 
-  constructor(odoo: OdooClient) {
+  /** @param door null: there is none */
+  constructor(odoo: OdooClient, door: DoorFacts | null = null) {
     this.#odoo = odoo;
+    this.#door = door;
     this.#desired = new BatchLoader((ids) =>
       odoo.call(API, 'microsaas_desired', { instance_ids: ids }, desiredInstances),
     );
   }
 
   handshake(installId: string): Promise<ManagerFacts> {
-    return this.#odoo.call(API, 'microsaas_hello', { install_id: installId }, facts);
+    const args = { install_id: installId, door: this.#door ?? false };
+    return this.#odoo.call(API, 'microsaas_hello', args, facts);
   }
 
   due(limit: number): Promise<number[]> {
@@ -141,6 +157,10 @@ export class OdooManager implements Manager {
 
   routes(): Promise<DoorRoute[]> {
     return this.#odoo.call(API, 'microsaas_routes', {}, routes);
+  }
+
+  page(host: string, id: number): Promise<StatePage> {
+    return this.#odoo.call(API, 'microsaas_page', { host, instance_id: id }, statePage);
   }
 
   /** Says that an instance gets its data from an archive: it is a draft from the `begin` and stopped at the `end`. */

@@ -10,7 +10,14 @@ import type {
   Report,
   TemplateSummary,
 } from '../../src/instance/types.ts';
-import type { Clock, DoorRoute, Manager, ManagerFacts, PortRange } from '../../src/interfaces.ts';
+import type {
+  Clock,
+  DoorRoute,
+  Manager,
+  ManagerFacts,
+  PortRange,
+  StatePage,
+} from '../../src/interfaces.ts';
 import { anInstance, anInvoice, aPlanLine, identityOf } from '../support/samples.ts';
 import { applyChange } from './apply-change.ts';
 import { FreePorts } from './free-ports.ts';
@@ -207,7 +214,18 @@ export class FakeManager implements Manager {
 
   async routes(): Promise<DoorRoute[]> {
     this.#checkHere();
-    return [...this.rows.values()].filter(({ state }) => state !== 'removed');
+    const live = [...this.rows.values()].filter(({ state }) => state !== 'removed');
+    return live.map(({ id, subdomain, formerSubdomains, domains, ports }) =>
+      structuredClone({ id, subdomain, formerSubdomains, domains, ports }),
+    );
+  }
+
+  async page(_host: string, id: number): Promise<StatePage> {
+    this.#checkHere();
+    const row = this.rows.get(id);
+    const [status, title] = row ? [503, row.state] : [404, 'unknown'];
+    const rest = { retryAfter: 0, lang: 'en_US', lines: [], action: null, logoUrl: '' };
+    return { status, title, company: 'Hosting', ...rest };
   }
 
   async recentSuspensions(instanceId: number): Promise<RecentSuspensions> {

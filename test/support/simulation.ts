@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { ClockGuard } from '../../src/controller/clock-guard.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import type { ControllerContext } from '../../src/controller/controller-context.ts';
+import { DoorRoutes } from '../../src/controller/door-routes.ts';
 import { Liveness } from '../../src/controller/liveness.ts';
 import { ManagerCheck } from '../../src/controller/manager-check.ts';
 import { Reporter } from '../../src/controller/reporter.ts';
@@ -11,6 +12,7 @@ import { FakeArchives } from '../fakes/archives.ts';
 import { HeldTime } from '../fakes/clock.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeDisk } from '../fakes/disk.ts';
+import type { FakeDoor } from '../fakes/door.ts';
 import { FakeEngine } from '../fakes/engine.ts';
 import { FakeFirewall } from '../fakes/firewall.ts';
 import { Life } from '../fakes/life.ts';
@@ -34,6 +36,8 @@ export class Simulation {
   readonly rooms = makeSlots(2);
   readonly disk = new FakeDisk();
   readonly firewall = new FakeFirewall();
+  /** Set before the start for a sidecar with a door. */
+  door: FakeDoor | null = null;
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
   /** The sidecar's log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
@@ -86,6 +90,10 @@ export class Simulation {
       hasMemory: () => this.hasMemory,
       disk: this.disk,
       firewall: this.firewall,
+      door: this.door && {
+        proxy: life.around('door', this.door),
+        routes: new DoorRoutes('example.com', () => this.#controller?.updateDoor()),
+      },
       now: this.time.now,
       log,
     };

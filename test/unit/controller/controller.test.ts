@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { ManagerError, RetryableError } from '../../../src/errors.ts';
+import { FakeDoor } from '../../fakes/door.ts';
 import { anInstance, aPlan, aRepository } from '../../support/samples.ts';
 import { Simulation } from '../../support/simulation.ts';
 
@@ -37,6 +38,79 @@ describe('Controller', () => {
     await sim.untilSettled();
     expect(sim.manager.rows.size).to.equal(1);
     expect(sim.databases.changes).to.equal(1);
+  });
+
+  describe('with a door', () => {
+    let door: FakeDoor;
+    beforeEach(() => {
+      door = new FakeDoor();
+      sim.door = door;
+    });
+    const hosts = () => door.routes?.map(({ subdomain, ports }) => [subdomain, ports?.http ?? 0]);
+
+    it('gives it the names and ports of a sale at once, and again only when they change', async () => {
+      await sim.start();
+      sim.people.pay();
+      await sim.untilSettled();
+      await sim.time.pass(1_000);
+      expect(hosts()).to.deep.equal([['nandu', 20_000]]);
+      const { loads } = door;
+      await sim.time.pass(3_600_000, 1_000);
+      expect(door.loads).to.equal(loads);
+      row().subdomain = 'panaderia';
+      sim.people.nudge('instance:1');
+      await sim.time.pass(1_000);
+      expect(hosts()).to.deep.equal([['panaderia', 20_000]]);
+    });
+
+    it('does not touch it when an instance stops, is suspended or fails', async () => {
+      await sim.start();
+      sim.people.pay();
+      await sim.untilSettled();
+      await sim.time.pass(1_000);
+      const { loads } = door;
+      sim.people.press(1, 'stop');
+      await sim.untilSettled();
+      await sim.time.pass(1_000);
+      expect(door.loads).to.equal(loads);
+    });
+
+    it('opens it again when it has ended', async () => {
+      await sim.start();
+      sim.people.pay();
+      await sim.untilSettled();
+      await sim.time.pass(1_000);
+      door.kill();
+      await sim.time.pass(1_000);
+      expect(hosts()).to.deep.equal([['nandu', 20_000]]);
+    });
+
+    it('says once that it cannot be opened and once that it is open again, and sells meanwhile', async () => {
+      door.isUsable = false;
+      await sim.start();
+      sim.people.pay();
+      await sim.untilSettled();
+      await sim.time.pass(600_000, 1_000);
+      expect(row().state).to.equal('running');
+      expect(says('the door is not open as it should be; will be tried again')).to.have.length(1);
+      door.isUsable = true;
+      await sim.time.pass(600_000, 1_000);
+      expect(says('the door is open again')).to.have.length(1);
+      expect(hosts()).to.deep.equal([['nandu', 20_000]]);
+    });
+
+    it('leaves it as it is while the manager’s database is in doubt: names in it may be others’', async () => {
+      await sim.start();
+      sim.people.pay();
+      await sim.untilSettled();
+      await sim.time.pass(1_000);
+      sim.manager.databaseUuid = 'ffffffff-0000-4000-8000-000000000001';
+      await sim.time.pass(600_000, 1_000);
+      row().subdomain = 'another';
+      sim.people.nudge('instance:1');
+      await sim.time.pass(600_000, 1_000);
+      expect(hosts()).to.deep.equal([['nandu', 20_000]]);
+    });
   });
 
   it('finds by the poll what no webhook announced', async () => {

@@ -1,0 +1,68 @@
+import type { CustomerDomain, DesiredInstance } from '../instance/types.ts';
+import type { DoorRoute } from '../interfaces.ts';
+
+/** The routes that the door was given last, by instance and by host name. */
+export class DoorRoutes {
+  readonly #domain: string;
+  readonly #onChange: () => void;
+  #byId = new Map<number, DoorRoute>();
+  #byHost: ReadonlyMap<string, number> | null = null;
+  #domainByName = new Map<string, CustomerDomain>();
+
+  /**
+   * @param domain below which instances have their names
+   * @param onChange called when an instance's names or ports are no longer those of the routes
+   */
+  constructor(domain: string, onChange: () => void) {
+    this.#domain = domain;
+    this.#onChange = onChange;
+  }
+
+  replace(routes: readonly DoorRoute[]): void {
+    this.#byId = new Map(routes.map((route) => [route.id, route]));
+    this.#byHost = new Map(
+      routes.flatMap(({ id, subdomain, formerSubdomains, domains }) => [
+        ...[subdomain, ...formerSubdomains]
+          .filter((label) => label !== '')
+          .map((label): [string, number] => [`${label}.${this.#domain}`, id]),
+        ...domains.filter(isVerified).map(({ name }): [string, number] => [name, id]),
+      ]),
+    );
+    this.#domainByName = new Map(
+      routes.flatMap(({ domains }) => domains.map((domain) => [domain.name, domain])),
+    );
+  }
+
+  /** Compares an instance, as Odoo has it now, with its route. */
+  compare(desired: DesiredInstance): void {
+    const route = this.#byId.get(desired.id);
+    const isGone = desired.state === 'removed' && desired.subscription?.dataRemovedAt != null;
+    if (isGone ? route !== undefined : signature(desired) !== signature(route)) this.#onChange();
+  }
+
+  /** The instance that has this host name; null: nobody's; undefined: the names are not known yet. */
+  instanceAt(host: string): number | null | undefined {
+    return this.#byHost === null ? undefined : (this.#byHost.get(host) ?? null);
+  }
+
+  /** What proves that a customer's domain, verified or not, leads to this host; null: it is nobody's. */
+  domainToken(host: string): string | null {
+    return this.#domainByName.get(host)?.token ?? null;
+  }
+}
+
+function isVerified(domain: CustomerDomain): boolean {
+  return domain.isVerified;
+}
+
+/** Equal for the same names, domains and ports. */
+function signature(route: Omit<DoorRoute, 'id'> | undefined): string {
+  if (!route) return '';
+  const { subdomain, formerSubdomains, domains, ports } = route;
+  return JSON.stringify([
+    subdomain,
+    [...formerSubdomains].sort(),
+    domains.map((it) => [it.id, it.name, it.isVerified, it.token]),
+    ports && [ports.http, ports.longpolling],
+  ]);
+}

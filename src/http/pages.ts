@@ -1,0 +1,157 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { StatePage } from '../interfaces.ts';
+import type { Logger } from '../log.ts';
+import { RateLimit } from './limits.ts';
+import { renderStatePage, UNAVAILABLE } from './state-page.ts';
+import { withinTime } from './within-time.ts';
+
+/** The path of what the door asks for every request that no instance has answered. */
+const PAGE_PATH = '/page';
+
+/** Where the sidecar proves that a domain leads to this host. */
+const TOKEN_PATH = '/.well-known/microsaas-domain';
+
+/** How long a page may be shown again without asking the manager, in milliseconds: visitors reload, and floods repeat. */
+const PAGE_TTL_MS = 1_000;
+
+/** The same for names that belong to nobody now, and how many of those the manager is asked about. */
+const UNKNOWN_TTL_MS = 60_000;
+const STRANGERS = { most: 30, withinMs: 10_000 };
+
+/** How long the manager may take to say what a page shows, in milliseconds. */
+const MANAGER_MS = 5_000;
+
+/** Requests at once; the door answers what comes beyond with its own page. */
+const MAX_CONNECTIONS = 2_000;
+
+export interface PagesServer {
+  /** Takes no more requests, and cuts those under way: the door has a page of its own for them. */
+  close(): Promise<void>;
+}
+
+/** A request that no instance has answered. */
+export interface Visit {
+  /** The instance at that address. */
+  readonly id: number;
+  readonly method: string;
+  /** Path and query. */
+  readonly uri: string;
+}
+
+export interface PagesOptions {
+  /** The instance that has this host name; null: nobody's; undefined: the names are not known yet. */
+  readonly instanceAt: (host: string) => number | null | undefined;
+  /** What proves that this customer's domain leads to this host; null: it is nobody's. */
+  readonly domainToken: (host: string) => string | null;
+  /** Whether the instance takes the request now, or within the moment that this waits for it. */
+  readonly takes: (visit: Visit) => Promise<boolean>;
+  /** What the visitor reads. @param id 0 for a host that is nobody's */
+  readonly page: (host: string, id: number) => Promise<StatePage>;
+  readonly log: Logger;
+}
+
+/**
+ * The pages in place of an instance that does not answer. Only the door reaches them, over a unix socket: it sends a GET of `/page`
+ * for a request without its body. Where the instance has ports and refused the connection (`X-Door-Refused`), the answer 204 means that
+ * it takes the request now; everything else is for the visitor.
+ */
+export async function servePages(socketPath: string, options: PagesOptions): Promise<PagesServer> {
+  const pages = new PageCache(options.page);
+  const answer = async (req: IncomingMessage, res: ServerResponse) => {
+    const path = (req.url ?? '').split('?')[0];
+    if (path === TOKEN_PATH) return sendToken(options.domainToken(hostOf(req, 'host')), res);
+    if (path !== PAGE_PATH) return void res.writeHead(404).end();
+    const host = hostOf(req, 'x-door-host');
+    const id = options.instanceAt(host);
+    if (id === undefined) return sendPage(UNAVAILABLE, 'GET', res);
+    const method = header(req, 'x-door-method') || 'GET';
+    const isRefused = header(req, 'x-door-refused') === 'yes';
+    if (
+      id !== null &&
+      isRefused &&
+      (await options.takes({ id, method, uri: header(req, 'x-door-uri') }))
+    )
+      return void res.writeHead(204).end();
+    sendPage(await pages.read(host, id ?? 0), method, res);
+  };
+  const server = createServer({ requestTimeout: 60_000 }, (req, res) => {
+    answer(req, res).catch((err) => {
+      options.log.warn({ err }, 'no page for a visitor');
+      if (!res.headersSent) sendPage(UNAVAILABLE, 'GET', res);
+    });
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.listen(socketPath);
+  await once(server, 'listening');
+  return {
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function header(req: IncomingMessage, name: string): string {
+  const value = req.headers[name];
+  return typeof value === 'string' ? value : '';
+}
+
+/** A host name as names are compared: lower case, without port and closing dot. */
+function hostOf(req: IncomingMessage, name: string): string {
+  return header(req, name).toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
+}
+
+function sendToken(token: string | null, res: ServerResponse): void {
+  const headers = { 'Content-Type': 'text/plain', 'Cache-Control': 'no-store' };
+  if (token === null) res.writeHead(404, headers).end();
+  else res.writeHead(200, headers).end(token);
+}
+
+function sendPage(page: StatePage, method: string, res: ServerResponse): void {
+  // A page that was the answer to a form must not be loaded again by itself: the browser would ask to send the form twice.
+  const isReloadable = method === 'GET' || method === 'HEAD';
+  const html = renderStatePage(isReloadable ? page : { ...page, retryAfter: 0 });
+  const images = page.logoUrl ? ` ${new URL(page.logoUrl).origin}` : '';
+  res
+    .writeHead(page.status, {
+      'Content-Type': 'text/html; charset=utf-8',
+      'Content-Language': page.lang.replace('_', '-'),
+      'Content-Length': Buffer.byteLength(html),
+      'Cache-Control': 'no-store',
+      'X-Robots-Tag': 'noindex',
+      'Referrer-Policy': 'no-referrer',
+      'X-Content-Type-Options': 'nosniff',
+      'Content-Security-Policy': `default-src 'none'; style-src 'unsafe-inline'; img-src${images || " 'none'"}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+      ...(page.retryAfter > 0 ? { 'Retry-After': String(page.retryAfter) } : {}),
+    })
+    .end(html);
+}
+
+/** Pages, each kept for a moment; many visitors at once are one question to the manager. */
+class PageCache {
+  readonly #ask: PagesOptions['page'];
+  readonly #strangers = new RateLimit(STRANGERS.most, STRANGERS.withinMs);
+  readonly #kept = new Map<string, { readonly until: number; readonly page: Promise<StatePage> }>();
+  /** What was said last of a name that is nobody's. */
+  #nobodys: StatePage = UNAVAILABLE;
+
+  constructor(ask: PagesOptions['page']) {
+    this.#ask = ask;
+  }
+
+  async read(host: string, id: number): Promise<StatePage> {
+    const now = Date.now();
+    const key = id === 0 ? host : String(id);
+    const kept = this.#kept.get(key);
+    if (kept && now < kept.until) return kept.page;
+    for (const [other, { until }] of this.#kept) if (until <= now) this.#kept.delete(other);
+    // Whoever invents names must not keep the manager busy.
+    if (id === 0 && !this.#strangers.take('all')) return this.#nobodys;
+    const page = withinTime(this.#ask(host, id), MANAGER_MS).catch(() => UNAVAILABLE);
+    this.#kept.set(key, { until: now + (id === 0 ? UNKNOWN_TTL_MS : PAGE_TTL_MS), page });
+    const answer = await page;
+    if (answer.status === 404) this.#nobodys = answer;
+    return answer;
+  }
+}

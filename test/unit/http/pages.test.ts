@@ -1,0 +1,157 @@
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { type PagesServer, servePages, type Visit } from '../../../src/http/pages.ts';
+import type { StatePage } from '../../../src/interfaces.ts';
+import { temporaryFolder } from '../../support/temporary.ts';
+import { ask } from './server-suite.ts';
+
+const SUSPENDED: StatePage = {
+  status: 402,
+  retryAfter: 30,
+  lang: 'es_ES',
+  title: 'Suspendido',
+  lines: ['Debe <b>30</b> € & más.'],
+  action: { label: 'Pagar ahora', url: 'https://manager.example.com/my/invoices/7?a=1&b=2' },
+  company: 'Hosting "Ñandú"',
+  logoUrl: 'https://manager.example.com/web/image/logo',
+};
+
+describe('the pages in place of an instance that does not answer', () => {
+  const folder = temporaryFolder();
+  let server: PagesServer;
+  let socketPath: string;
+  let visits: Visit[];
+  let questions: string[];
+  let instanceAt: (host: string) => number | null | undefined;
+  let takes: boolean;
+  let page: () => Promise<StatePage>;
+
+  beforeEach(async () => {
+    visits = [];
+    questions = [];
+    takes = false;
+    instanceAt = (host) => (host === 'acme.example.com' ? 7 : null);
+    page = async () => SUSPENDED;
+    socketPath = join(folder(), 'pages.sock');
+    server = await servePages(socketPath, {
+      instanceAt: (host) => instanceAt(host),
+      domainToken: (host) => (host === 'www.acme.com' ? 'the-token' : null),
+      takes: async (visit) => {
+        visits.push(visit);
+        return takes;
+      },
+      page: async (host, id) => {
+        questions.push(`${host} ${id}`);
+        return page();
+      },
+      log: pino({ level: 'silent' }),
+    });
+  });
+  afterEach(() => server.close());
+
+  const visit = (headers: Record<string, string> = {}) =>
+    ask({
+      ...{ socketPath, path: '/page' },
+      headers: { 'x-door-host': 'acme.example.com', 'x-door-refused': 'yes', ...headers },
+    });
+
+  it('show what the manager says, with its status, in its language, and every value escaped', async () => {
+    const answer = await visit();
+    expect(answer.status).to.equal(402);
+    expect(answer.headers).to.include({
+      'content-type': 'text/html; charset=utf-8',
+      'content-language': 'es-ES',
+      'cache-control': 'no-store',
+      'retry-after': '30',
+    });
+    expect(answer.text).to.include('Debe &lt;b&gt;30&lt;/b&gt; € &amp; más.');
+    expect(answer.text).to.include('content="30"');
+    expect(answer.text).to.include('Hosting &quot;Ñandú&quot;');
+    expect(answer.text).not.to.include('<script').and.not.to.include('<b>');
+  });
+
+  it('let nothing run and load nothing but the logo', async () => {
+    const { headers } = await visit();
+    expect(headers['content-security-policy'])
+      .to.include("default-src 'none'")
+      .and.to.include('img-src https://manager.example.com;');
+    page = async () => ({ ...SUSPENDED, logoUrl: '' });
+    const without = await visit({ 'x-door-host': 'nobody.example.com' });
+    expect(without.headers['content-security-policy']).to.include("img-src 'none'");
+    expect(without.text).not.to.include('<img');
+  });
+
+  it('give way to the instance when it takes the request now', async () => {
+    takes = true;
+    const answer = await visit({ 'x-door-method': 'POST', 'x-door-uri': '/web/session?a=1' });
+    expect([answer.status, answer.text]).to.deep.equal([204, '']);
+    expect(visits).to.deep.equal([{ id: 7, method: 'POST', uri: '/web/session?a=1' }]);
+    expect(questions).to.deep.equal([]);
+  });
+
+  it('never give way where the door knows no port: it could not send the request on', async () => {
+    takes = true;
+    expect((await visit({ 'x-door-refused': 'no' })).status).to.equal(402);
+    expect(visits).to.deep.equal([]);
+  });
+
+  it('find the instance whatever the case, the port and a closing dot', async () => {
+    takes = true;
+    for (const host of ['ACME.example.com', 'acme.example.com:8443', 'acme.example.com.'])
+      expect((await visit({ 'x-door-host': host })).status, host).to.equal(204);
+  });
+
+  it('are not loaded again by themselves when they answer a form', async () => {
+    const answer = await visit({ 'x-door-method': 'POST' });
+    expect(answer.text).not.to.include('http-equiv="refresh"');
+    expect(answer.headers, 'what a program is told').to.include({ 'retry-after': '30' });
+  });
+
+  it('never ask an instance for a name that is nobody’s: the manager knows who had it', async () => {
+    page = async () => ({ ...SUSPENDED, status: 410 });
+    for (const host of ['a.example.com', 'a.example.com', '', '127.0.0.1'])
+      expect((await visit({ 'x-door-host': host })).status, host).to.equal(410);
+    expect(visits).to.deep.equal([]);
+    expect(questions).to.deep.equal(['a.example.com 0', ' 0', '127.0.0.1 0']);
+  });
+
+  it('do not keep the manager busy for whoever invents names', async () => {
+    page = async () => ({ ...SUSPENDED, status: 404 });
+    for (let name = 0; name < 100; name++)
+      expect((await visit({ 'x-door-host': `n${name}.example.com` })).status).to.equal(404);
+    expect(questions).to.have.length(30);
+  });
+
+  it('ask the manager once for many visitors at the same time', async () => {
+    const answers = await Promise.all(Array.from({ length: 50 }, () => visit()));
+    expect(new Set(answers.map(({ status }) => status))).to.deep.equal(new Set([402]));
+    expect(questions).to.have.length(1);
+  });
+
+  it('say in two languages that nothing is known while the manager is away', async () => {
+    page = () => Promise.reject(new Error('ECONNREFUSED'));
+    const answer = await visit();
+    expect(answer.status).to.equal(503);
+    expect(answer.headers['retry-after']).to.equal('10');
+    expect(answer.text).to.include('Not available').and.to.include('No disponible');
+    expect(answer.text).not.to.include('ECONNREFUSED');
+  });
+
+  it('say so too, and not that there is no such address, before the names are known', async () => {
+    instanceAt = () => undefined;
+    expect((await visit()).status).to.equal(503);
+    expect(questions).to.deep.equal([]);
+  });
+
+  it('prove that a customer’s domain leads here, and no other', async () => {
+    const token = (host: string) =>
+      ask({ socketPath, path: '/.well-known/microsaas-domain', headers: { host } });
+    expect(await token('WWW.acme.com')).to.include({ status: 200, text: 'the-token' });
+    expect(await token('www.other.com')).to.include({ status: 404, text: '' });
+  });
+
+  it('have no other address', async () => {
+    expect((await ask({ socketPath, path: '/metrics' })).status).to.equal(404);
+  });
+});
