@@ -98,6 +98,7 @@ export interface Manager {
   routes(): Promise<DoorRoute[]>;
   /** The customers' own domains of all instances whose data are not removed, in every state. */
   domains(): Promise<WatchedDomain[]>;
+  /** Odoo makes the instance due where its addresses change by it. */
   reportDomain(id: number, report: DomainReport): Promise<void>;
   /** What a visitor of this host reads. @param id the instance that has the host; 0: nobody has it */
   page(host: string, id: number): Promise<StatePage>;

@@ -119,6 +119,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     manager,
     repositories,
     door: null as Door | null,
+    verifier: new DomainVerifier(config.door),
     certificates: config.door.https ? makeCertificates(config) : null,
   };
 }
@@ -127,7 +128,8 @@ export async function assemble(config: Config, observers: Observers = {}) {
 function makeCertificates({ dataDir, door }: Config): StoredCertificates {
   const { certificateFile, keyFile } = door;
   const given = certificateFile ? { certificateFile, keyFile } : null;
-  return new StoredCertificates({ dataDir: join(dataDir, 'door', 'data'), given });
+  const always = door.manager ? [`${door.manager}.${door.domain}`] : [];
+  return new StoredCertificates({ dataDir: join(dataDir, 'door', 'data'), given, always });
 }
 
 export type Sidecar = Awaited<ReturnType<typeof assemble>>;
@@ -144,12 +146,10 @@ export function makeController(
   const now = () => new Date();
   const portChoices = new PQueue({ concurrency: 1 });
   const routes = new DoorRoutes(config.door.domain, () => controller.updateDoor());
-  const verifier = new DomainVerifier(config.door);
   const domains = new DomainWatch({
     ...{ manager, certificates, now },
-    verify: (domain) => verifier.verify(domain),
+    verify: (domain) => sidecar.verifier.verify(domain),
     onDue: () => controller.lookAtDomains(),
-    onChange: (id) => controller.addNow([`instance:${id}`]),
     onError: (err, name) => log.warn({ err, name }, "a customer's domain not reported"),
   });
   const liveness = new Liveness({

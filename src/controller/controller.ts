@@ -298,11 +298,9 @@ export class Controller {
     });
   }
 
-  /** Before the first routes no names are known, and so none is missed. */
   async #checkCertificates(): Promise<void> {
     const { certificates, routes } = this.#context.door ?? {};
-    const names = routes?.hosts ?? [];
-    this.#certificates = (names.length > 0 && (await certificates?.state(names))) || null;
+    this.#certificates = (routes && (await certificates?.state(routes.hosts))) || null;
   }
 
   /** Installs the firewall rules again: a reboot, Docker or a person may have removed them. Instances run without them too. */

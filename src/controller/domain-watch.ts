@@ -1,9 +1,4 @@
-import {
-  type DomainReport,
-  judgeDomain,
-  nextLookMs,
-  type WatchedDomain,
-} from '../instance/domain.ts';
+import { judgeDomain, nextLookMs, type WatchedDomain } from '../instance/domain.ts';
 import type { CustomerDomain } from '../instance/types.ts';
 import type { Certificates, Clock, Manager, VerifyDomain } from '../interfaces.ts';
 import { SlotPool } from './slots.ts';
@@ -19,8 +14,6 @@ export interface DomainWatchOptions {
   readonly now: Clock;
   /** Called when a domain is due: look() shall be called. */
   readonly onDue: () => void;
-  /** Called with the instance whose addresses have changed: a domain of it is, or is no longer, verified. */
-  readonly onChange: (instanceId: number) => void;
   readonly onError: (error: unknown, name: string) => void;
 }
 
@@ -33,8 +26,6 @@ interface Look {
   lookedAt: number;
   /** How many times in a row something was missing. */
   attempts: number;
-  /** What Odoo was told last. */
-  reported: string;
 }
 
 /**
@@ -61,7 +52,7 @@ export class DomainWatch {
       const known = this.#looks.get(id);
       if (known?.name === name && known.token === token) continue;
       const dueAt = this.#now();
-      this.#looks.set(id, { name, token, dueAt, lookedAt: 0, attempts: 0, reported: '' });
+      this.#looks.set(id, { name, token, dueAt, lookedAt: 0, attempts: 0 });
     }
     this.#arm();
   }
@@ -106,18 +97,14 @@ export class DomainWatch {
 
   async #check(row: WatchedDomain, look: Look): Promise<void> {
     if (this.#isStopped) return;
-    const { certificates, manager, now, onChange, verify } = this.#options;
+    const { certificates, manager, now, verify } = this.#options;
     const found = judgeDomain(row, await verify(row), now());
     const isServed = found.state === 'verified';
     const certificateUntil = (isServed && (await certificates?.until(row.name))) || null;
-    const report: DomainReport = { ...found, certificateUntil };
-    const text = JSON.stringify(report);
     if (this.#isStopped || this.#looks.get(row.id) !== look) return;
-    if (text !== look.reported) await manager.reportDomain(row.id, report);
-    look.reported = text;
+    await manager.reportDomain(row.id, { ...found, certificateUntil });
     const isMissing = found.fault !== null || (certificates !== null && certificateUntil === null);
     this.#postpone(look, isMissing ? look.attempts + 1 : 0);
-    if (found.state !== row.state) onChange(row.instanceId);
   }
 
   #postpone(look: Look, attempts: number): void {

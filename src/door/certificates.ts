@@ -9,7 +9,7 @@ const MAX_CHAIN_BYTES = 64 * 1024;
 /** How long one reading of all certificates is good for, in milliseconds: they change every two months. */
 const READING_TTL_MS = 60_000;
 
-/** The certificate in the files that the operator gives. */
+/** The wildcard certificate in the files that the operator gives. */
 export interface GivenCertificate {
   readonly certificateFile: string;
   readonly keyFile: string;
@@ -20,6 +20,8 @@ export interface StoredCertificatesOptions {
   readonly dataDir: string;
   /** Null: Caddy gets all of them by itself. */
   readonly given: GivenCertificate | null;
+  /** Names that need one beside those of the instances. */
+  readonly always: readonly string[];
 }
 
 /**
@@ -30,11 +32,13 @@ export interface StoredCertificatesOptions {
 export class StoredCertificates implements Certificates {
   readonly #root: string;
   readonly #given: GivenCertificate | null;
+  readonly #always: readonly string[];
   /** By path and name, with the time of change: thousands are not read again. */
   readonly #kept = new Map<string, { readonly changed: number; readonly until: Date | null }>();
   #reading: { readonly until: number; readonly all: Promise<Map<string, Date>> } | null = null;
 
-  constructor({ dataDir, given }: StoredCertificatesOptions) {
+  constructor({ always, dataDir, given }: StoredCertificatesOptions) {
+    this.#always = always;
     this.#root = join(dataDir, 'caddy', 'certificates');
     this.#given = given;
   }
@@ -54,12 +58,17 @@ export class StoredCertificates implements Certificates {
     const all = await this.#all();
     let soonest: CertificateState['soonest'] = null;
     const missing: string[] = [];
-    for (const name of names) {
+    for (const name of [...this.#always, ...names]) {
       const until = latest([all.get(name) ?? null, await this.#givenUntil(name)]);
       if (until === null) missing.push(name);
       else if (soonest === null || until < soonest.until) soonest = { name, until };
     }
     return { soonest, missing };
+  }
+
+  /** @throws saying what is wrong with the certificate that the operator gives for names below the domain, if any */
+  async checkGiven(domain: string): Promise<void> {
+    if (this.#given) await checkGivenCertificate(this.#given, domain);
   }
 
   #all(): Promise<Map<string, Date>> {
@@ -99,17 +108,16 @@ export class StoredCertificates implements Certificates {
 }
 
 /** Whether a certificate and its key can be read, belong together and are for names below the domain. @throws saying what is wrong */
-export async function checkGivenCertificate(
+async function checkGivenCertificate(
   { certificateFile, keyFile }: GivenCertificate,
   domain: string,
-): Promise<Date> {
+): Promise<void> {
   const [pem, key] = await Promise.all([readBounded(certificateFile), readBounded(keyFile)]);
   const certificate = new X509Certificate(pem);
   if (!certificate.checkPrivateKey(createPrivateKey(key)))
     throw new Error(`${keyFile} is not the key of ${certificateFile}`);
   if (!certificate.checkHost(`any.${domain}`))
     throw new Error(`${certificateFile} is not for *.${domain}`);
-  return new Date(certificate.validTo);
 }
 
 async function readBounded(path: string): Promise<Buffer> {

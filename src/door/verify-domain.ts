@@ -55,13 +55,9 @@ export class DomainVerifier {
   }: Pick<WatchedDomain, 'name' | 'token'>): Promise<DomainFault | null> {
     const fault = (reason: DomainFault['reason'], detail: string) => ({ reason, detail });
     if (!isForeignName(name, this.#options.domain)) return fault('DomainNotFound', shortened(name));
-    const found = await this.#resolve(name);
-    if (typeof found === 'string') return fault('DomainNotFound', `${shortened(name)} (${found})`);
-    if (found.length === 0) return fault('DomainNotFound', shortened(name));
-    const ours = await this.#ourAddresses();
-    const others = found.filter((address) => !ours.check(address, family(address)));
-    if (others.length > 0) return fault('DomainElsewhere', listed(others));
-    for (const address of found) {
+    const located = await this.locate(name, await this.#ourAddresses());
+    if ('reason' in located) return located;
+    for (const address of located.addresses) {
       const answer = await this.#ask(address, name);
       if ('body' in answer) {
         if (!isSame(answer.body, token)) return fault('DomainAnswersWrong', address);
@@ -70,19 +66,31 @@ export class DomainVerifier {
     return null;
   }
 
-  async #ourAddresses(): Promise<BlockList> {
+  /** @returns the addresses of a name, if they all are among ours; else why not. Never throws. */
+  async locate(
+    name: string,
+    ours: readonly string[],
+  ): Promise<{ readonly addresses: readonly string[] } | DomainFault> {
+    const found = await this.#resolve(name);
+    if (typeof found === 'string')
+      return { reason: 'DomainNotFound', detail: `${shortened(name)} (${found})` };
+    if (found.length === 0) return { reason: 'DomainNotFound', detail: shortened(name) };
+    // Compares addresses and not their texts: IPv6 has several for one.
+    const list = new BlockList();
+    for (const address of ours) list.addAddress(address, family(address));
+    const others = found.filter((address) => !list.check(address, family(address)));
+    if (others.length > 0) return { reason: 'DomainElsewhere', detail: listed(others) };
+    return { addresses: found };
+  }
+
+  async #ourAddresses(): Promise<readonly string[]> {
     const { addresses, domain, manager } = this.#options;
-    const ours = new BlockList();
-    const add = (all: readonly string[]) => {
-      for (const address of all) ours.addAddress(address, family(address));
-      return all.length > 0;
-    };
-    if (add(addresses)) return ours;
+    if (addresses.length > 0) return addresses;
     for (const name of manager ? [`${manager}.${domain}`, domain] : [domain]) {
       const found = await this.#resolve(name);
-      if (typeof found !== 'string' && add(found)) break;
+      if (typeof found !== 'string' && found.length > 0) return found;
     }
-    return ours;
+    return [];
   }
 
   /** @returns the addresses of a name, CNAMEs followed; or, where they could not be found out, the error's code */

@@ -245,10 +245,13 @@ export class FakeManager implements Manager {
     const isFailing = state === 'verified' && fault !== null;
     const since = this.#domainStates.get(id)?.failingSince ?? this.now();
     this.#domainStates.set(id, { state, failingSince: isFailing ? since : null });
-    for (const row of this.rows.values())
-      row.domains = row.domains.map((domain) =>
-        domain.id === id ? { ...domain, isVerified: state === 'verified' } : domain,
-      );
+    const isVerified = state === 'verified';
+    for (const row of this.rows.values()) {
+      const domain = row.domains.find((it) => it.id === id);
+      if (!domain || domain.isVerified === isVerified) continue;
+      row.domains = row.domains.map((it) => (it.id === id ? { ...it, isVerified } : it));
+      this.review(row.id, this.now());
+    }
   }
 
   async page(_host: string, id: number): Promise<StatePage> {

@@ -104,7 +104,6 @@ export class Simulation {
           ...{ manager, certificates: this.certificates, now: this.time.now },
           verify: async ({ name }) => this.domainFaults.get(name) ?? null,
           onDue: () => this.#controller?.lookAtDomains(),
-          onChange: (id) => this.#controller?.addNow([`instance:${id}`]),
           onError: (err) => log.warn({ err }, 'domain not reported'),
         }),
       },

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { checkGivenCertificate, StoredCertificates } from '../../../src/door/certificates.ts';
+import { StoredCertificates } from '../../../src/door/certificates.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
 /** A self-signed certificate and its key, by a real OpenSSL. */
@@ -20,7 +20,7 @@ describe('the certificates of the door', () => {
   const folder = temporaryFolder();
   const at = (days: number) => Date.now() + days * 86_400_000;
   const stored = (given = null as { certificateFile: string; keyFile: string } | null) =>
-    new StoredCertificates({ dataDir: folder(), given });
+    new StoredCertificates({ dataDir: folder(), given, always: [] });
   /** Puts a certificate where Caddy has it. @param name what it is for */
   const store = (authority: string, place: string, days: number, name = place) => {
     const made = issue(join(folder(), 'made', authority + place), name, days);
@@ -62,6 +62,12 @@ describe('the certificates of the door', () => {
     expect(soonest?.name).to.equal('a.host.example');
   });
 
+  it('are missed too for names that always need one', async () => {
+    const always = ['manager.host.example'];
+    const certificates = new StoredCertificates({ dataDir: folder(), given: null, always });
+    expect((await certificates.state([])).missing).to.deep.equal(always);
+  });
+
   it('are not what is damaged, huge or for another name', async () => {
     writeFileSync(store('acme.example-directory', 'a.com', 10), 'half a certif');
     writeFileSync(store('acme.example-directory', 'b.com', 10), 'x'.repeat(100_000));
@@ -86,12 +92,13 @@ describe('the certificates of the door', () => {
   it('that are given must be for the domain and fit their key', async () => {
     const given = issue(join(folder(), 'one'), '*.host.example', 30);
     const other = issue(join(folder(), 'other'), '*.host.example', 30);
-    const until = await checkGivenCertificate(given, 'host.example');
-    expect(until.getTime()).to.be.closeTo(at(30), 60_000);
     const refusal = async (files: typeof given, domain: string) => {
-      const said = await checkGivenCertificate(files, domain).catch((error: Error) => error);
+      const said = await stored(files)
+        .checkGiven(domain)
+        .catch((error: Error) => error);
       return said instanceof Error ? said.message : 'taken';
     };
+    expect(await refusal(given, 'host.example')).to.equal('taken');
     const { certificateFile } = given;
     expect(await refusal({ certificateFile, keyFile: other.keyFile }, 'host.example')).to.match(
       /not the key/,
