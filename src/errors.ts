@@ -44,6 +44,11 @@ export class RetryableError extends ReasonedError {
   override readonly name: string = 'RetryableError';
 }
 
+/** The door is not as it should be. For the operator's log alone: instances go on without it. */
+export class DoorError extends Error {
+  override readonly name = 'DoorError';
+}
+
 /** Another process has bound the port since it was found free: the next pair is used. */
 export class PortTakenError extends ReasonedError {
   override readonly name = 'PortTakenError';

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from './config.ts';
-import type { Controller } from './controller/controller.ts';
 import { ManagerCheck } from './controller/manager-check.ts';
 import { ConfigError, ManagerError } from './errors.ts';
+import { servePages } from './http/pages.ts';
 import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
@@ -26,11 +26,11 @@ export async function run(
   asked: AbortSignal,
   wire: typeof assemble = assemble,
 ): Promise<void> {
-  let controller: Controller | null = null;
+  let parts: ReturnType<typeof makeController> | null = null;
   const stolen = new AbortController();
   const stop = AbortSignal.any([asked, stolen.signal]);
   let check: ManagerCheck | null = null;
-  const metrics = makeMetrics(() => controller);
+  const metrics = makeMetrics(() => parts?.controller ?? null);
   const sidecar = await wire(config, {
     onRpc: ({ method, outcome, seconds }) =>
       metrics.rpcSeconds.observe({ method, outcome }, seconds),
@@ -49,13 +49,23 @@ export async function run(
   const server = await listen(await addresses(config, sidecar, log), {
     verify: makeVerify(config.webhookSecret),
     // What comes before there is a controller is found by its first poll.
-    onKeys: (keys) => controller?.addNow(keys),
+    onKeys: (keys) => parts?.controller.addNow(keys),
     invite: (id, isFirst) => invite(sidecar, id, isFirst),
-    ready: () => readiness(sidecar, controller !== null, check?.distrust ?? null),
-    instances: () => controller?.states && countedByState(controller.states),
+    ready: () => readiness(sidecar, parts !== null, check?.distrust ?? null),
+    instances: () => parts?.controller.states && countedByState(parts.controller.states),
     metrics: metrics.render,
     log,
   });
+  // From the first moment on: while nothing is known, visitors of what does not answer read that.
+  const pages =
+    sidecar.door &&
+    (await servePages(await sidecar.door.pagesSocket(), {
+      instanceAt: (host) => parts?.routes.instanceAt(host),
+      domainToken: (host) => parts?.routes.domainToken(host) ?? null,
+      takes: async ({ id }) => (await parts?.visits.takes(id)) ?? false,
+      page: (host, id) => manager.page(host, id),
+      log,
+    }));
   log.info({ install, listening: server.addresses }, 'sidecar is up');
 
   let lock: Awaited<ReturnType<typeof databases.lockInstall>> | null = null;
@@ -67,8 +77,8 @@ export async function run(
     // What is away now is found by the sweeps.
     await check.sweep().catch((err) => log.warn({ err }, 'the host could not be observed yet'));
     await manager.syncTemplates(sidecar.templates.all);
-    controller = makeController(config, sidecar, check, log);
-    await controller.start();
+    parts = makeController(config, sidecar, check, log);
+    await parts.controller.start();
     await aborted(stop);
     stolen.signal.throwIfAborted();
   } catch (error) {
@@ -76,7 +86,8 @@ export async function run(
   } finally {
     log.info('stopping');
     await server.close();
-    await controller?.stop();
+    await pages?.close();
+    await parts?.controller.stop();
     await lock?.release();
     unlock();
   }

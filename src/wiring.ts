@@ -12,6 +12,7 @@ import type { ManagerCheck } from './controller/manager-check.ts';
 import { Reporter } from './controller/reporter.ts';
 import { makeSlots } from './controller/slots.ts';
 import { SuspensionLimiter } from './controller/suspension-limiter.ts';
+import { Visits } from './controller/visits.ts';
 import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';
 import { odooInit } from './databases/odoo-init.ts';
@@ -21,6 +22,7 @@ import { dockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
 import { Images } from './docker/images.ts';
 import { StoredCertificates } from './door/certificates.ts';
+import { CaddyDoor } from './door/door.ts';
 import { DomainVerifier } from './door/verify-domain.ts';
 import { ComposeEngine } from './engine/compose.ts';
 import { DirectoryMarks } from './files/directory-mark.ts';
@@ -28,7 +30,6 @@ import { InstanceDirs } from './files/instance-dir.ts';
 import { loadTemplates } from './files/templates.ts';
 import { Disk } from './host/disk.ts';
 import { readInstallId } from './install-id.ts';
-import type { Door } from './interfaces.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
@@ -96,10 +97,19 @@ export async function assemble(config: Config, observers: Observers = {}) {
     tools,
     loginOf: (desired) => databases.loginForArchive(desired),
   });
-  const { addresses, domain } = config.door;
+  const { addresses, domain, resolver: _, ...doorSettings } = config.door;
+  const { manager: managerLabel } = doorSettings;
+  const { publishAddress } = config.instances;
+  const door = domain
+    ? new CaddyDoor({
+        ...{ install, api, docker },
+        dataDir: config.dataDir,
+        settings: { ...doorSettings, domain, publishAddress },
+      })
+    : null;
   const manager = new OdooManager(
     connect(config.manager, observers.onRpc),
-    domain ? { domain, url: config.instances.url, addresses } : null,
+    domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
   return {
     install,
@@ -118,7 +128,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     tools,
     manager,
     repositories,
-    door: null as Door | null,
+    door,
     verifier: new DomainVerifier(config.door),
     certificates: config.door.https ? makeCertificates(config) : null,
   };
@@ -134,13 +144,13 @@ function makeCertificates({ dataDir, door }: Config): StoredCertificates {
 
 export type Sidecar = Awaited<ReturnType<typeof assemble>>;
 
-/** Wires the loop to the adapters. Nothing is started yet. */
+/** Wires the loop, and what visitors ask it, to the adapters. Nothing is started yet. */
 export function makeController(
   config: Config,
   sidecar: Sidecar,
   managerCheck: ManagerCheck,
   log: Logger,
-): Controller {
+): { controller: Controller; routes: DoorRoutes; visits: Visits } {
   const { archives, certificates, databases, disk, engine, firewall, manager } = sidecar;
   const { freeMemoryMb, parallel } = config.instances;
   const now = () => new Date();
@@ -181,5 +191,9 @@ export function makeController(
     },
     pollSeconds: config.manager.pollSeconds,
   });
-  return controller;
+  const visits = new Visits({
+    probe: (id, listed) => engine.probe(id, listed),
+    listed: (id) => liveness.listed(id),
+  });
+  return { controller, routes, visits };
 }

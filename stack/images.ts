@@ -17,13 +17,14 @@ export const images = {
 const REGISTRY_ANSWER_MS = 20_000;
 
 /**
- * Sees to it that the three images exist: kept when present, else pulled, else built from Debian's packages. One that was
+ * Sees to it that the images exist: kept when present, else pulled, else built from Debian's packages. One that was
  * built here is built again when its recipe has changed.
  * @throws Error naming what is missing when none of the ways works
  */
 export async function ensureImages(say: Say): Promise<void> {
-  const [postgres, odoo, base] = await Promise.all([
+  const [postgres, caddy, odoo, base] = await Promise.all([
     isWanted('postgres', images.postgres),
+    isWanted('caddy', images.caddy),
     isWanted('odoo', images.odoo),
     isWanted('sidecar-base', images.base),
   ]);
@@ -31,6 +32,7 @@ export async function ensureImages(say: Say): Promise<void> {
   if (postgres) {
     ways.push({ name: 'postgres', tag: images.postgres, get: () => pull(say, images.postgres) });
   }
+  if (caddy) ways.push({ name: 'caddy', tag: images.caddy, get: () => pull(say, images.caddy) });
   if (odoo) ways.push({ name: 'odoo', tag: images.odoo, get: () => pull(say, images.odoo) });
   if (base) ways.push({ name: 'sidecar-base', tag: images.base, get: () => buildBase(say) });
 

@@ -30,6 +30,7 @@
         "views/menus.xml",
         "views/portal_templates.xml",
         "views/portal_renewal_templates.xml",
+        "views/portal_address_templates.xml",
     ],
     "assets": {
         "web.assets_backend": ["micro_saas/static/src/backend/**/*"],

@@ -42,6 +42,39 @@ export function nft(install: string, image: string, args: readonly string[]): Co
   });
 }
 
+/**
+ * Starts the door: Caddy on the host's network, which may bind ports below 1024 and nothing else. It begins with what it had loaded
+ * last (`--resume`), so that it serves while the sidecar is away.
+ * @param digest changes with everything here that a running container would not have
+ */
+export function doorRun(door: DoorContainer): Command {
+  const { install, name, image, runDirectory, dataDirectory, digest } = door;
+  return hardenedRun({
+    ...{ install, kind: null, image, mayPull: true, network: 'host', pids: 256, memory: '1g' },
+    ...{ capability: 'NET_BIND_SERVICE', isDetached: true },
+    options: [
+      ...[`--name=${name}`, '--restart=unless-stopped', '--user=0:0', '--cpu-shares=4096'],
+      ...[`--label=${LABELS.part}=door`, `--label=${LABELS.digest}=${digest}`],
+      ...['--log-opt=max-size=10m', '--log-opt=max-file=3'],
+      ...['--env=XDG_CONFIG_HOME=/data/config', '--env=XDG_DATA_HOME=/data', '--tmpfs=/tmp'],
+      ...[`--volume=${runDirectory}:/run/door`, `--volume=${dataDirectory}:/data`],
+    ],
+    entrypoint: 'caddy',
+    args: ['run', '--resume', '--config', '/run/door/begin.json'],
+  });
+}
+
+/** What the door's container is made from. */
+export interface DoorContainer {
+  readonly install: string;
+  readonly name: string;
+  readonly image: string;
+  /** On the host: shared with the sidecar, and the door's own, with its certificates. */
+  readonly runDirectory: string;
+  readonly dataDirectory: string;
+  readonly digest: string;
+}
+
 /** The resolv.conf of a container on Docker's default bridge. */
 export function resolvConf(install: string, image: string): Command {
   return hardenedRun({

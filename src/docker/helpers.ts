@@ -38,7 +38,7 @@ export interface HardenedRun {
   /** How much memory it may have, as Docker writes it: `512m`. The content of a tmpfs counts. */
   readonly memory: string;
   /** The only capability that it has. */
-  readonly capability?: 'NET_ADMIN';
+  readonly capability?: 'NET_ADMIN' | 'NET_BIND_SERVICE';
   /** It reads what the sidecar writes to its standard input. */
   readonly isInteractive?: boolean;
   /** It runs on when the command has ended, and its container stays when it ends itself. */

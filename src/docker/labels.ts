@@ -4,6 +4,8 @@ export const LABELS = {
   instance: 'microsaas.instance',
   identity: 'microsaas.identity',
   restart: 'microsaas.restart',
+  /** On what belongs to the stack and not to an instance: which part. */
+  part: 'microsaas.part',
   digest: 'microsaas.digest',
   /** On a container that does one thing for the sidecar and ends: which thing. */
   helper: 'microsaas.helper',

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { StatePage } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
+import { RateLimit } from './limits.ts';
 import { renderStatePage, UNAVAILABLE } from './state-page.ts';
 import { withinTime } from './within-time.ts';
 
@@ -13,14 +15,20 @@ const TOKEN_PATH = '/.well-known/microsaas-domain';
 /** How long a page may be shown again without asking the manager, in milliseconds: visitors reload, and floods repeat. */
 const PAGE_TTL_MS = 1_000;
 
-/** The same for names that belong to nobody. */
+/** The same for names that belong to nobody now, and how many of those the manager is asked about. */
 const UNKNOWN_TTL_MS = 60_000;
+const STRANGERS = { most: 30, withinMs: 10_000 };
 
 /** How long the manager may take to say what a page shows, in milliseconds. */
 const MANAGER_MS = 5_000;
 
 /** Requests at once; the door answers what comes beyond with its own page. */
 const MAX_CONNECTIONS = 2_000;
+
+export interface PagesServer {
+  /** Takes no more requests, and cuts those under way: the door has a page of its own for them. */
+  close(): Promise<void>;
+}
 
 /** A request that no instance has answered. */
 export interface Visit {
@@ -45,9 +53,10 @@ export interface PagesOptions {
 
 /**
  * The pages in place of an instance that does not answer. Only the door reaches them, over a unix socket: it sends a GET of `/page`
- * for a request without its body. The answer 204 means that the instance takes the request now; everything else is for the visitor.
+ * for a request without its body. Where the instance has ports and refused the connection (`X-Door-Refused`), the answer 204 means that
+ * it takes the request now; everything else is for the visitor.
  */
-export function makePagesServer(options: PagesOptions) {
+export async function servePages(socketPath: string, options: PagesOptions): Promise<PagesServer> {
   const pages = new PageCache(options.page);
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     const path = (req.url ?? '').split('?')[0];
@@ -57,7 +66,12 @@ export function makePagesServer(options: PagesOptions) {
     const id = options.instanceAt(host);
     if (id === undefined) return sendPage(UNAVAILABLE, 'GET', res);
     const method = header(req, 'x-door-method') || 'GET';
-    if (id !== null && (await options.takes({ id, method, uri: header(req, 'x-door-uri') })))
+    const isRefused = header(req, 'x-door-refused') === 'yes';
+    if (
+      id !== null &&
+      isRefused &&
+      (await options.takes({ id, method, uri: header(req, 'x-door-uri') }))
+    )
       return void res.writeHead(204).end();
     sendPage(await pages.read(host, id ?? 0), method, res);
   };
@@ -68,7 +82,14 @@ export function makePagesServer(options: PagesOptions) {
     });
   });
   server.maxConnections = MAX_CONNECTIONS;
-  return server;
+  server.listen(socketPath);
+  await once(server, 'listening');
+  return {
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }
 
 function header(req: IncomingMessage, name: string): string {
@@ -107,23 +128,30 @@ function sendPage(page: StatePage, method: string, res: ServerResponse): void {
     .end(html);
 }
 
-/** Pages by instance, each kept for a moment; many visitors at once are one question to the manager. */
+/** Pages, each kept for a moment; many visitors at once are one question to the manager. */
 class PageCache {
   readonly #ask: PagesOptions['page'];
-  readonly #kept = new Map<number, { readonly until: number; readonly page: Promise<StatePage> }>();
+  readonly #strangers = new RateLimit(STRANGERS.most, STRANGERS.withinMs);
+  readonly #kept = new Map<string, { readonly until: number; readonly page: Promise<StatePage> }>();
+  /** What was said last of a name that is nobody's. */
+  #nobodys: StatePage = UNAVAILABLE;
 
   constructor(ask: PagesOptions['page']) {
     this.#ask = ask;
   }
 
-  read(host: string, id: number): Promise<StatePage> {
+  async read(host: string, id: number): Promise<StatePage> {
     const now = Date.now();
-    const kept = this.#kept.get(id);
+    const key = id === 0 ? host : String(id);
+    const kept = this.#kept.get(key);
     if (kept && now < kept.until) return kept.page;
     for (const [other, { until }] of this.#kept) if (until <= now) this.#kept.delete(other);
+    // Whoever invents names must not keep the manager busy.
+    if (id === 0 && !this.#strangers.take('all')) return this.#nobodys;
     const page = withinTime(this.#ask(host, id), MANAGER_MS).catch(() => UNAVAILABLE);
-    const until = now + (id === 0 ? UNKNOWN_TTL_MS : PAGE_TTL_MS);
-    this.#kept.set(id, { until, page });
-    return page;
+    this.#kept.set(key, { until: now + (id === 0 ? UNKNOWN_TTL_MS : PAGE_TTL_MS), page });
+    const answer = await page;
+    if (answer.status === 404) this.#nobodys = answer;
+    return answer;
   }
 }

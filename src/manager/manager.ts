@@ -44,6 +44,8 @@ export interface DoorFacts {
   readonly url: string;
   /** Where customers' own domains must lead; empty: where the domain itself leads. */
   readonly addresses: readonly string[];
+  /** The manager's own label below the domain; '' where it is not behind the door. */
+  readonly manager: string;
 }
 
 /** The manager Odoo with the addon `micro_saas`: what a method writes is one call, so one transaction there. */

@@ -56,14 +56,7 @@ class InstancePortal(CustomerPortal):
     )
     def my_instance_restart(self, instance_id):
         """Restart it, then show its page again."""
-        instance = self._my_instance(instance_id)
-        try:
-            if instance:
-                self._check_may_manage(instance)
-                instance._restart_by_customer()
-        except UserError as error:
-            return self._render(instance, str(error))
-        return self._back(instance)
+        return self._do(instance_id, lambda instance: instance._restart_by_customer())
 
     @route(
         "/my/instances/<int:instance_id>/renew",
@@ -82,6 +75,51 @@ class InstancePortal(CustomerPortal):
         except UserError as error:
             return self._render(instance, str(error))
         return self._back(instance)
+
+    @route("/my/instances/<int:instance_id>/pay", type="http", auth="user", website=True, sitemap=False)
+    def my_instance_pay(self, instance_id):
+        """Where *Pay now* of a suspended one's page leads: to the payment of what is owed, else to its page.
+
+        It writes nothing: without an invoice, that page has the button that makes it.
+        """
+        instance = self._my_instance(instance_id)
+        move = instance and instance._may_be_managed_by(request.env.user) and instance._suspension_invoice()
+        return request.redirect(move.get_portal_url()) if move else self._back(instance)
+
+    @route(
+        "/my/instances/<int:instance_id>/rename",
+        type="http", auth="user", website=True, methods=["POST"],
+    )
+    def my_instance_rename(self, instance_id, subdomain=""):
+        """Give it another address, then show its page again."""
+        return self._do(instance_id, lambda instance: instance._rename_by_customer(subdomain))
+
+    @route("/my/instances/<int:instance_id>/domains", type="http", auth="user", website=True, methods=["GET"])
+    def my_instance_domains(self, instance_id):
+        """The list of its own domains as an HTML fragment; the page asks for it while one is being checked."""
+        instance = self._my_instance(instance_id)
+        if not instance:
+            raise request.not_found()
+        return self._fragment("micro_saas.portal_instance_domains", self._address_values(instance))
+
+    @route(
+        "/my/instances/<int:instance_id>/domains/add",
+        type="http", auth="user", website=True, methods=["POST"],
+    )
+    def my_instance_add_domain(self, instance_id, domain=""):
+        """Enter a domain of their own, then show the page again, with what DNS must say for it."""
+        return self._do(instance_id, lambda instance: instance._add_domain(domain))
+
+    @route(
+        "/my/instances/<int:instance_id>/domains/<int:domain_id>/remove",
+        type="http", auth="user", website=True, methods=["POST"],
+    )
+    def my_instance_remove_domain(self, instance_id, domain_id):
+        """Take a domain of their own away, then show the page again."""
+        return self._do(
+            instance_id,
+            lambda instance: instance.domain_ids.filtered(lambda domain: domain.id == domain_id).unlink(),
+        )
 
     @route(
         "/my/instances/<int:instance_id>/password",
@@ -158,6 +196,25 @@ class InstancePortal(CustomerPortal):
         is_held = not is_coming and moves._microsaas_is_held_for(customer)
         return {"statuses": statuses, "is_coming": is_coming, "is_held": is_held, "poll": int(is_moving)}
 
+    def _do(self, instance_id, act):
+        """Do something to an instance for whoever may manage it, and show its page again, with what was refused."""
+        instance = self._my_instance(instance_id)
+        try:
+            if instance:
+                self._check_may_manage(instance)
+                with request.env.cr.savepoint():
+                    act(instance)
+        except UserError as error:
+            return self._render(instance, str(error))
+        return self._back(instance)
+
+    def _address_values(self, instance):
+        return {
+            "instance": instance,
+            "domains": instance.domain_ids,
+            "may_manage": instance._may_be_managed_by(request.env.user),
+        }
+
     def _fragment(self, template, values):
         response = request.render(template, values)
         response.headers["Cache-Control"] = "no-store"
@@ -181,7 +238,7 @@ class InstancePortal(CustomerPortal):
         if not instance._may_be_managed_by(request.env.user):
             raise UserError(
                 request.env._(
-                    "Only who ordered this Odoo and your company's contacts for invoices may restart or renew it. Ask %s.",
+                    "Only who ordered this Odoo and your company's contacts for invoices may change it. Ask %s.",
                     instance._administrator().name or instance.partner_id.display_name,
                 )
             )
@@ -194,9 +251,9 @@ class InstancePortal(CustomerPortal):
             "page_name": "instances",
             "instance": instance,
             "status": instance._portal_status(),
-            "may_manage": instance._may_be_managed_by(request.env.user),
             "problem": problem,
             "may_set_password": instance._may_set_password(request.env.user),
+            **self._address_values(instance),
         }
         return request.render("micro_saas.portal_my_instance", values)
 

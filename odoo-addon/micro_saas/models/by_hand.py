@@ -18,6 +18,7 @@ BY_HAND = {
     "odoo.docker.instance": {
         USERS: {
             *("name", "partner_id", "ordered_by_id", "template_id", "repository_ids", "http_port", "longpolling_port"),
+            *("subdomain", "domain_ids"),
         },
         AT_CREATION: {"factura_id", "company_id"},
     },
@@ -32,6 +33,8 @@ BY_HAND = {
     "microsaas.brake": {},
     "microsaas.sidecar": {},
     "microsaas.reserved.port": {},
+    "microsaas.subdomain": {},
+    "microsaas.domain": {AT_CREATION: {"instance_id", "name"}},
     # Of Odoo's own models only the fields that we have added are looked at.
     "account.move": {},
     "account.move.line": {USERS: {"suscripcion_id", "microsaas_names"}},

@@ -137,6 +137,7 @@ class MicrosaasManagerHistory(models.AbstractModel):
                 **instance._ports_still_free(ports),
             }
         )
+        self._name_as_before(instance, row.get("subdomain") or "")
         instance._take_up_repositories()
         instance._create_subscriptions()
         if row["was_ready"]:
@@ -150,6 +151,13 @@ class MicrosaasManagerHistory(models.AbstractModel):
             )
         )
         return True
+
+    @api.model
+    def _name_as_before(self, instance, subdomain):
+        """Give an instance the subdomain that the host knows it by, or another where somebody else has that by now."""
+        book = self.env["microsaas.subdomain"]
+        if book._problem(subdomain, instance) or not book._take(instance._quiet(), subdomain):
+            instance._name_first_time()
 
     @api.model
     def _line_sold(self, sold_as):

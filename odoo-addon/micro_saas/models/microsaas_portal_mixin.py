@@ -41,6 +41,8 @@ PERCENT = {
 # How often a customer may restart their Odoo: each restart takes a start slot that others wait for.
 RESTARTS = 5
 MINUTES = 10
+# How many former addresses a customer may keep from everybody else.
+RENAMES = 5
 # How long the page of the welcome mail is open.
 VALID_FOR = timedelta(days=7)
 # Seconds to connect, seconds to answer: the sidecar asks us about the instance, then the instance's database.
@@ -208,6 +210,34 @@ class MicrosaasPortalMixin(models.AbstractModel):
             )
         self.restart_instance()
         self._quiet().portal_restarts = [*recent, now]
+
+    # -- addresses ---------------------------------------------------------------------------------
+
+    def _rename_by_customer(self, name):
+        """Give an instance another subdomain for its customer. Call it with sudo.
+
+        :raise UserError: the rule that the name breaks, that it was removed, or too often
+        """
+        self.ensure_one()
+        self._check_not_removed()
+        former = self.env["microsaas.subdomain"]._redirecting(self.ids).get(self.id, [])
+        if len(former) >= RENAMES and name not in former:
+            raise UserError(
+                self.env._(
+                    "Its address was changed %s times lately. The old ones lead to it for 90 days, and others cannot"
+                    " have them: take one of them again, or wait.",
+                    RENAMES,
+                )
+            )
+        self.subdomain = name
+
+    def _add_domain(self, name):
+        """Enter a domain of the customer's own. Call it with sudo.
+
+        :raise UserError: a sentence saying why it can be none
+        """
+        self.ensure_one()
+        self.env["microsaas.domain"].create({"name": name, "instance_id": self.id})
 
     # -- passwords ---------------------------------------------------------------------------------
 

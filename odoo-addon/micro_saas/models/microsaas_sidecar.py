@@ -7,6 +7,7 @@ from odoo.tools import SQL, format_datetime
 
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import ByHand
+from .door import keep_door
 from .settings import port_range
 
 ACTIVITY = "micro_saas.mail_activity_type_trouble"
@@ -27,9 +28,12 @@ class MicrosaasSidecar(ByHand, models.Model):
     alerted_at = fields.Datetime("Told people", readonly=True, help="That nothing is heard of it.")
 
     @api.model
-    def _introduce(self, install_id):
+    def _introduce(self, install_id, door):
         """Keep the first sidecar's install id, and return what each one learns of this database; see `microsaas_hello`."""
         params = self.env["ir.config_parameter"].sudo()
+        # A sidecar that works for another database says nothing about this one's door.
+        if door is not None and params.get_param("microsaas.install_id", install_id) == install_id:
+            keep_door(self.env, door)
         if not params.get_param("microsaas.install_id"):
             params.set_param("microsaas.install_id", install_id)
         addon = self.env["ir.module.module"].sudo().search([("name", "=", "micro_saas")])

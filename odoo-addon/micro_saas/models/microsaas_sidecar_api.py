@@ -31,14 +31,17 @@ class MicrosaasSidecarApi(models.AbstractModel):
     # -- who is there, and since when ----------------------------------------------------------
 
     @api.model
-    def microsaas_hello(self, install_id):
+    def microsaas_hello(self, install_id, door=None):
         """Introduce a sidecar. The first one's install id is kept; the caller compares.
 
+        :param door: False: the sidecar has no door; or a dict of `domain`, `url` (the pattern of addresses), `addresses`
+            (a list of the public IP addresses, to which customers' domains lead) and `manager` (this Odoo's own label
+            below the domain, maybe ""). Not given: what was said before stays.
         :return: dict of `install_id`, `addon_version`, `http_ports` and `longpolling_ports` ([first, last]),
             `database_uuid`, `checkpoint` and `highest_instance` (the last number given out), of which both only ever
             grow, except when the database is restored from an older copy
         """
-        return self._for_sidecar("microsaas.sidecar")._introduce(install_id)
+        return self._for_sidecar("microsaas.sidecar")._introduce(install_id, door)
 
     @api.model
     def microsaas_checkpoint(self):
@@ -68,7 +71,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
 
         :param found: list of dicts with `id`, `identity`, `name`, `template_code`, `http_port`, `longpolling_port`,
             `restart_count`, `running`, `was_ready` (it has data), `repositories` (`url`, `branch`, `commit`,
-            `of_plan`), `sold_as` (as in `microsaas_desired`)
+            `of_plan`), `sold_as` (as in `microsaas_desired`), maybe `subdomain` ("" for none; it gets another where
+            somebody else has that by now)
         :return: list of the ids that have their record now
         """
         return self._for_sidecar("microsaas.manager.history")._adopt(found)
@@ -180,6 +184,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
             - wanted: `desired_state`, `restart_count`, `http_port` and `longpolling_port` (0: none yet), `template_code`,
               `memory_mb` and `cpus` (0: what the template gives), `modules`, `repositories` (as in `microsaas_plans`),
               `without_archive` (its data may go without one)
+            - names: `subdomain` (below the domain of the door), `former_subdomains` (they redirect to it; nobody else
+              has them), `domains` (the customer's own, dicts of `id`, `name`, `verified`, `token`)
             - reported: `state`, `reason`, `instance_url`, `was_ready` (it has answered once)
             - people: `customer` (`name`, `company_name`, `email`, `lang`, `country_code` of who administers it and of their
               company), `partner_id` (the company, 0 for none)
@@ -236,6 +242,55 @@ class MicrosaasSidecarApi(models.AbstractModel):
         :return: True
         """
         self._for_sidecar("odoo.docker.instance").browse(instance_id)._restore(template_code, stage)
+        return True
+
+    # -- the door: who is where, and what is said where nobody answers --------------------------
+
+    @api.model
+    def microsaas_routes(self):
+        """Return names and ports of every instance whose data are not removed, for the door.
+
+        :return: list of dicts of `id`, `http_port` and `longpolling_port` (0: none), `subdomain`, `former_subdomains` and
+            `domains` (as in `microsaas_desired`)
+        """
+        return self._for_sidecar("odoo.docker.instance")._routes()
+
+    @api.model
+    def microsaas_page(self, host, instance_id):
+        """Return what the visitor of an instance that does not answer is to read, in the customer's language.
+
+        :param host: the host name that was asked for, any text
+        :param instance_id: whose the sidecar takes it to be; 0: nobody's, and then it is looked for by its name
+        :return: dict of `status` (HTTP: 503 it is prepared, starts, is stopped or in error; 402 suspended; 410 removed;
+            404 nobody's), `retry_after` (seconds, 0: nothing changes by itself), `lang` (as `es_ES`), `title`, `lines`
+            (list of sentences), `action` (False, or `label` and `url`), `company` (its name), `logo_url` ("" for none)
+        """
+        return self._for_sidecar("microsaas.state.page")._page(host, instance_id)
+
+    @api.model
+    def microsaas_domains(self):
+        """Return the customers' own domains that are to be checked, those not checked for longest first.
+
+        :return: list of dicts of `id`, `instance_id`, `name`, `token`, `state` (pending, verified, failed), `reason` (""
+            for none), the moments `created_at`, `checked_at`, `failing_since` (since when each report had a reason) and
+            `certificate_until`; "" for none
+        """
+        return self._for_sidecar("microsaas.domain")._to_check()
+
+    @api.model
+    def microsaas_report_domain(self, domain_id, state, reason="", detail="", certificate_until=False):
+        """Write what was found out about a customer's own domain; one that is gone meanwhile is ignored.
+
+        :param state: "pending"; "verified": it leads here, or did so until some days ago; "failed": it has stopped
+        :param reason: one CamelCase word, "" for none: DomainNotFound, DomainElsewhere, DomainUnreachable,
+            DomainAnswersWrong, DomainStoppedLeadingHere
+        :param detail: what it is about: for DomainElsewhere the addresses that were found
+        :param certificate_until: when its certificate ends, in UTC; False for none
+        :return: True
+        """
+        domain = self._for_sidecar("microsaas.domain").browse(domain_id).exists()
+        if domain:
+            domain._apply_report(state, reason, detail, certificate_until)
         return True
 
     # -- the suspension limit ------------------------------------------------------------------

@@ -9,6 +9,7 @@ from odoo.tools import SQL
 
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import ByHand
+from .door import address_of, door_addresses, door_domain
 from .nudge import nudge
 from .reason_sentences import instance_sentence
 from .settings import PORT_RANGES, in_payment_is_paid
@@ -18,6 +19,7 @@ NAME_LENGTH = 300
 LOG_LENGTH = 10_000
 # What people may wish for; a change of any of these makes the sidecar look at the instance at once.
 WISHES = {"name", "partner_id", "template_id", "http_port", "longpolling_port"} | {
+    "subdomain",
     "desired_state",
     "restart_count",
     "active",
@@ -35,6 +37,8 @@ ARCHIVE_BLOCKED = {"ArchiveFailed", "ArchiveDamaged", "NotEnoughDisk", "Database
 
 UNIT_UNIQUE = "UNIQUE(linea_factura_id, unidad)"
 UNIT_UNIQUE_MESSAGE = "This unit of the invoice has an instance already."
+SUBDOMAIN_UNIQUE = "UNIQUE(subdomain)"
+SUBDOMAIN_UNIQUE_MESSAGE = "Another instance has this subdomain."
 IDENTITY_UNIQUE = "UNIQUE(identity)"
 IDENTITY_UNIQUE_MESSAGE = "Another instance has this identity."
 
@@ -117,6 +121,15 @@ class OdooDockerInstance(ByHand, models.Model):
         tracking=True,
     )
     restart_count = fields.Integer("Restarts", readonly=True, copy=False, aggregator=None)
+    subdomain = fields.Char(
+        copy=False,
+        index=True,
+        tracking=True,
+        help="Its name below the domain of the door. A former one redirects to it for 90 days.",
+    )
+    domain_ids = fields.One2many("microsaas.domain", "instance_id", "Own domains")
+    door_suffix = fields.Char("Domain", compute="_compute_door_suffix", compute_sudo=True)
+    dns_target = fields.Char("Where DNS must lead", compute="_compute_dns_target", compute_sudo=True)
     http_port = fields.Integer("HTTP port", copy=False, aggregator=None)
     longpolling_port = fields.Integer("Longpolling port", copy=False, aggregator=None)
     without_archive = fields.Boolean(
@@ -195,10 +208,12 @@ class OdooDockerInstance(ByHand, models.Model):
     if version_info[0] >= 19:
         _unit_uniq = models.Constraint(UNIT_UNIQUE, UNIT_UNIQUE_MESSAGE)
         _identity_uniq = models.Constraint(IDENTITY_UNIQUE, IDENTITY_UNIQUE_MESSAGE)
+        _subdomain_uniq = models.Constraint(SUBDOMAIN_UNIQUE, SUBDOMAIN_UNIQUE_MESSAGE)
     else:
         _sql_constraints = [
             ("unit_uniq", UNIT_UNIQUE, UNIT_UNIQUE_MESSAGE),
             ("identity_uniq", IDENTITY_UNIQUE, IDENTITY_UNIQUE_MESSAGE),
+            ("subdomain_uniq", SUBDOMAIN_UNIQUE, SUBDOMAIN_UNIQUE_MESSAGE),
         ]
 
     def init(self):
@@ -256,6 +271,15 @@ class OdooDockerInstance(ByHand, models.Model):
             # Settled, an instance has no review to come, or one in the future.
             instance.microsaas_busy = due and instance.desired_state != "draft"
 
+    def _compute_door_suffix(self):
+        domain = door_domain(self.env)
+        self.door_suffix = domain and f".{domain}"
+
+    @api.depends("subdomain")
+    def _compute_dns_target(self):
+        for instance in self:
+            instance.dns_target = ", ".join(f"{row['type']} {row['value']}" for row in instance._dns_rows())
+
     def _compute_sidecar_silence(self):
         self.sidecar_silence = self.env["microsaas.sidecar"]._silence_sentence()
 
@@ -307,10 +331,13 @@ class OdooDockerInstance(ByHand, models.Model):
 
         :raise UserError: an invoice that is not paid, or whose units are all taken
         :raise AccessError: no invoice, and the user is not a MicroSaaS manager
+        :raise ValidationError: a subdomain that it cannot have; without one, it gets a free one
         """
         instances = self.browse()
         for vals in vals_list:  # one by one: each may take the next unit of the same invoice
-            instances |= super().create([vals])
+            instance = super().create([vals])
+            instance._name_first_time(vals.get("subdomain"))
+            instances |= instance
         instances._create_subscriptions()
         self.env["odoo.docker.repository"].sudo()._copy_from_plans(instances)
         instances.filtered(lambda one: one.desired_state == "running")._take_up_repositories()
@@ -341,7 +368,8 @@ class OdooDockerInstance(ByHand, models.Model):
         partner = self.env["res.partner"].browse(vals.get("partner_id") or [])
         chosen = line and line._microsaas_name(vals.get("unidad") or 0)
         vals["name"] = vals["name"] or chosen or self._default_name(partner)
-        vals["identity"] = self._new_identity()  # whatever a context gives as the default
+        # Whatever a context gives as the default; the subdomain is given once the instance has its number.
+        vals.update(identity=self._new_identity(), subdomain=False)
         return {**vals, **self._replace_taken_ports(vals)}
 
     def _create_subscriptions(self):
@@ -366,6 +394,10 @@ class OdooDockerInstance(ByHand, models.Model):
             )
 
     def write(self, vals):
+        if "subdomain" in vals and not self._is_being_named():
+            self.check_access("write")
+            self._rename(vals["subdomain"])
+            vals = {name: value for name, value in vals.items() if name != "subdomain"}
         if vals.get("state") == "running":
             # Whoever runs again has data worth an archive again.
             vals = {**vals, "without_archive": False}
@@ -640,6 +672,84 @@ class OdooDockerInstance(ByHand, models.Model):
         if not self._is_quiet():
             nudge(self.env, self._name, self.ids)
 
+    # -- subdomains: the table of all of them says whose a name is -------------------------------------
+
+    def _is_being_named(self):
+        # As for _is_quiet(): the context alone proves nothing.
+        return self.env.su and self.env.context.get("microsaas_named")
+
+    def _name_first_time(self, wanted=""):
+        """Give a new instance its subdomain: the one that was asked for, else a free one.
+
+        :raise ValidationError: it cannot have what was asked for
+        """
+        self.ensure_one()
+        book = self.env["microsaas.subdomain"].sudo()
+        if wanted:
+            book._rename(self._quiet(), str(wanted).strip())
+        else:
+            book._give(self._quiet(), book._wish_of(self.name, self.partner_id.commercial_partner_id.name))
+
+    def _rename(self, name):
+        """Change subdomains. The one before redirects for a while, and belongs to nobody else as long.
+
+        :raise ValidationError: a sentence naming the rule that it breaks, with a free name
+        """
+        book, name = self.env["microsaas.subdomain"].sudo(), str(name or "").strip()
+        for instance in self.filtered(lambda one: one.subdomain != name):
+            book._rename(instance, name)
+
+    def _dns_rows(self):
+        """Return what DNS must say for a domain of the customer's own, any one of them: dicts of `type` and `value`.
+
+        A domain without a label in front (`example.com`) can have no CNAME.
+        """
+        self.ensure_one()
+        target = address_of(self.env, self.subdomain)
+        rows = [{"type": "CNAME", "value": target}] if target else []
+        return rows + [{"type": "AAAA" if ":" in one else "A", "value": one} for one in door_addresses(self.env)]
+
+    def _address_rows(self):
+        """Return the names of these instances, `{id: values}` as in `microsaas_desired`."""
+        former = self.env["microsaas.subdomain"].sudo()._redirecting(self.ids)
+        domains = self.env["microsaas.domain"].sudo()._of_instances(self.ids)
+        return {
+            instance.id: {
+                "subdomain": instance.subdomain or "",
+                "former_subdomains": former.get(instance.id, []),
+                "domains": domains.get(instance.id, []),
+            }
+            for instance in self
+        }
+
+    @api.model
+    def _routes(self):
+        """Return names and ports of every instance whose data are not removed; see `microsaas_routes`."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """SELECT id, coalesce(http_port, 0), coalesce(longpolling_port, 0), coalesce(subdomain, '')
+                     FROM odoo_docker_instance AS instance
+                    WHERE NOT EXISTS (SELECT FROM microsaas_subscription
+                                       WHERE instancia_id = instance.id AND data_removed_at IS NOT NULL)
+                    ORDER BY id"""
+            )
+        )
+        ids = [row[0] for row in rows]
+        former = self.env["microsaas.subdomain"]._redirecting(ids)
+        domains = self.env["microsaas.domain"]._of_instances(ids)
+        return [
+            {
+                "id": number,
+                "http_port": http_port,
+                "longpolling_port": longpolling_port,
+                "subdomain": subdomain,
+                "former_subdomains": former.get(number, []),
+                "domains": domains.get(number, []),
+            }
+            for number, http_port, longpolling_port, subdomain in rows
+        ]
+
     # -- ports: unique, replaced when somebody was faster, a customer's for good -------------------
 
     def _replace_taken_ports(self, vals):
@@ -712,7 +822,9 @@ class OdooDockerInstance(ByHand, models.Model):
 
     def _desired_rows(self):
         """Return what is wanted of these instances, ids that are gone left out."""
-        return [finite(instance._desired()) for instance in self.exists()]
+        found = self.exists()
+        addresses = found._address_rows()
+        return [finite({**instance._desired(), **addresses[instance.id]}) for instance in found]
 
     def _desired(self):
         """Return the instance as `microsaas_desired` gives it."""
@@ -852,6 +964,8 @@ class OdooDockerInstance(ByHand, models.Model):
         template = self.env["docker.compose.template"].search([("code", "=", template_code)])
         self.subscription_ids._reset_dunning()
         self._quiet().was_ready = True
+        if not self.subdomain:  # its data were gone for so long that somebody else got it
+            self._name_first_time()
         self.write(
             {
                 "active": True,

@@ -1,5 +1,6 @@
 from . import (
     microsaas_instance_name,
+    microsaas_subdomain,
     microsaas_subscription,
     account_move_line,
     product_template,

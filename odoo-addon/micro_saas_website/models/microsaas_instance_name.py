@@ -1,7 +1,5 @@
 """The names that customers choose for the instances they are about to buy."""
 
-import re
-import unicodedata
 from datetime import timedelta
 
 from psycopg2.errors import UniqueViolation
@@ -10,17 +8,10 @@ from odoo import api, fields, models
 from odoo.tools import mute_logger
 
 from odoo.addons.micro_saas.models.by_hand import BY_HAND, ByHand
+from odoo.addons.micro_saas.models.subdomain import broken_rule, candidates
 
 BY_HAND["microsaas.instance.name"] = {}
 
-SHORTEST, LONGEST = 3, 40
-# Letters, digits and single dashes inside: what a host name may be, should it become one.
-ALLOWED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-RESERVED = frozenset(
-    """admin administrator api app assets autodiscover backup blog cdn demo dev dns ftp git help imap localhost
-    login mail manager master mx ns ns1 ns2 odoo pop portal postgres proxy root shop sidecar smtp ssh ssl staging
-    static status support system test vpn web webmail webmaster www""".split()
-)
 # How long a name chosen in a cart is kept for that cart, once somebody else asks for it.
 KEPT_IN_CART = timedelta(hours=1)
 
@@ -41,10 +32,22 @@ class MicrosaasInstanceName(ByHand, models.Model):
     unit = fields.Integer(required=True, help="Which unit of the order line this is, from 1.")
     name = fields.Char(required=True)
     reserved = fields.Boolean(help="Nobody else can have it.")
+    is_given = fields.Boolean(help="Its instance has it as its subdomain: from then on that says whose it is.")
     chosen_at = fields.Datetime(required=True, default=fields.Datetime.now)
 
     _unit_uniq = models.Constraint("UNIQUE(order_line_id, unit)", "This unit has a name already.")
     _reserved_uniq = models.UniqueIndex("(name) WHERE reserved")
+
+    def init(self):
+        """Mark the names that instances of an earlier version have got."""
+        super().init()
+        self.env.cr.execute(
+            """UPDATE microsaas_instance_name AS chosen SET is_given = TRUE
+                 FROM microsaas_subdomain AS subdomain
+                 JOIN odoo_docker_instance AS instance ON instance.id = subdomain.instance_id
+                 JOIN sale_order_line_invoice_rel AS sold ON sold.invoice_line_id = instance.linea_factura_id
+                WHERE subdomain.name = chosen.name AND sold.order_line_id = chosen.order_line_id AND chosen.reserved"""
+        )
 
     @api.model
     def _choose(self, line, unit, name):
@@ -97,7 +100,7 @@ class MicrosaasInstanceName(ByHand, models.Model):
     def _counts(self):
         """Tell whether a reservation still keeps others off: not that of a cancelled order or a forgotten cart."""
         order = self.order_line_id.order_id
-        if order.state == "cancel":
+        if self.is_given or order.state == "cancel":
             return False
         if order.state != "draft" or not order.website_id:
             return True
@@ -114,16 +117,8 @@ class MicrosaasInstanceName(ByHand, models.Model):
     @api.model
     def _problem(self, name, line, unit):
         """Return why this unit cannot be called so, as a sentence for the customer; empty if it can."""
-        _ = self.env._
-        if len(name) < SHORTEST or len(name) > LONGEST:
-            return _("A name has %(shortest)s to %(longest)s characters.", shortest=SHORTEST, longest=LONGEST)
-        if not ALLOWED.fullmatch(name):
-            return _("Use small letters without accents, digits and dashes only.")
-        if name in RESERVED:
-            return _("“%s” is reserved.", name)
-        if self._is_taken(name, line, unit):
-            return self._taken_sentence(name)
-        return ""
+        is_taken = self._is_taken(name, line, unit)
+        return broken_rule(self.env, name) or (is_taken and self._taken_sentence(name)) or ""
 
     def _taken_sentence(self, name):
         return self.env._("“%s” is taken.", name)
@@ -133,23 +128,14 @@ class MicrosaasInstanceName(ByHand, models.Model):
         holder = self._holder(name, line, unit)
         if holder and holder._counts():
             return True
-        instances = self.env["odoo.docker.instance"].with_context(active_test=False)
-        return bool(instances.search_count([("name", "=ilike", name)], limit=1))
-
-    @api.model
-    def _as_name(self, text):
-        """Return any text in the letters that a name may have; never empty, with room for a number behind it."""
-        plain = unicodedata.normalize("NFKD", text or "").encode("ascii", "ignore").decode().lower()
-        name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[: LONGEST - 5].rstrip("-")
-        return name if len(name) >= SHORTEST else f"odoo-{name}".strip("-")
+        subdomains = self.env["microsaas.subdomain"].sudo()
+        return subdomains._is_taken(name, self.env["odoo.docker.instance"])
 
     @api.model
     def _suggestion(self, wish, line, unit, but=()):
         """Return the free name that is nearest to what was wished (any text), and is none of `but`."""
-        base = self._as_name(wish)
-        if base in RESERVED:
-            base = self._as_name(line.order_id._microsaas_default_wish())
-        candidates = (base if number == 1 else f"{base}-{number}" for number in range(1, 10_000))
+        if broken_rule(self.env, next(candidates(wish))):
+            wish = line.order_id._microsaas_default_wish()
         return next(
-            name for name in candidates if name not in but and not self._problem(name, line, unit)
+            name for name in candidates(wish) if name not in but and not self._problem(name, line, unit)
         )

@@ -1,5 +1,7 @@
 from odoo import models
 
+from odoo.addons.micro_saas.models.door import door_domain
+
 
 class ProductTemplate(models.Model):
     _inherit = "product.template"
@@ -28,3 +30,7 @@ class ProductTemplate(models.Model):
             listed = ", ".join(titles.get(name) or name for name in names)
             facts.append(("fa-cubes", _("Installed: %s", listed)))
         return facts
+
+    def _microsaas_door_domain(self):
+        """Return the domain below which an instance's name becomes its address; empty without a door."""
+        return door_domain(self.env)

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from odoo import fields
+from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
 from .common import ShopCommon
@@ -16,7 +17,7 @@ class TestInstanceName(ShopCommon):
         order = self._order()
         for name in ("luna", "a1b", "panaderia-luna-2", "x" * 40):
             self.assertFalse(self._choose(order, name), name)
-        for name in ("ab", "x" * 41, "Luna", "luna!", "-luna", "luna-", "lu--na", "panadería", "luna.es", "www"):
+        for name in ("ab", "x" * 41, "Luna", "luna!", "-luna", "luna-", "lu--na", "panadería", "luna.es", "www", "123"):
             self.assertTrue(self._choose(order, name), name)
 
     def test_spaces_around_a_name_are_nobodys_wish(self):
@@ -68,6 +69,57 @@ class TestInstanceName(ShopCommon):
         self.assertTrue(self._choose(self._order(), "luna"))
         instance.sudo().active = False
         self.assertTrue(self._choose(self._order(), "luna"))
+
+    def test_the_chosen_name_becomes_the_subdomain(self):
+        order = self._order(quantity=2)
+        self._choose(order, "luna", unit=2)
+        line = self._invoice_of(order).invoice_line_ids[:1]
+        self._pay(line.move_id)
+        first, second = self.env["odoo.docker.instance"].browse(
+            self._sidecar().microsaas_claim([{"line_id": line.id, "unit": unit} for unit in (1, 2)])
+        )
+        self.assertEqual((first.subdomain, second.subdomain), ("panaderia-luna", "luna"))
+        self.assertEqual((first.name, second.name), ("panaderia-luna", "luna"))
+
+    def test_a_name_reserved_in_an_order_is_given_to_no_other_instance(self):
+        self._choose(self._order(), "luna")
+        self.assertNotEqual(self._instance(name="luna").subdomain, "luna")
+        with self.assertRaisesRegex(ValidationError, "taken"):
+            self._instance().subdomain = "luna"
+
+    def test_an_order_keeps_a_name_only_until_its_instance_has_it(self):
+        order = self._order()
+        self._choose(order, "luna")
+        line = self._invoice_of(order).invoice_line_ids[:1]
+        self._pay(line.move_id)
+        [claimed] = self._sidecar().microsaas_claim([{"line_id": line.id, "unit": 1}])
+        instance = self.env["odoo.docker.instance"].sudo().browse(claimed)
+        self.assertIn("taken", self._choose(self._order(), "luna"))
+        instance.subdomain = "sol"
+        self.assertIn("taken", self._choose(self._order(), "luna"), "it redirects")
+        former = self.env["microsaas.subdomain"].sudo().search([("name", "=", "luna")])
+        former.former_since = fields.Datetime.now() - timedelta(days=91)
+        self.assertFalse(self._choose(self._order(), "luna"))
+
+    def test_names_that_instances_of_an_earlier_version_have(self):
+        order = self._order()
+        self._choose(order, "luna")
+        line = self._invoice_of(order).invoice_line_ids[:1]
+        self._pay(line.move_id)
+        self._sidecar().microsaas_claim([{"line_id": line.id, "unit": 1}])
+        row = order.order_line.microsaas_name_ids
+        self.assertTrue(row.is_given)
+        row.is_given = False
+        self.env.flush_all()
+        self.names.init()
+        self.env.invalidate_all()
+        self.assertTrue(row.is_given)
+
+    def test_the_shop_shows_what_the_address_will_be(self):
+        line = self._order().order_line
+        self.assertEqual(line._microsaas_door_domain(), "")
+        self._sidecar().microsaas_hello("abc123", {"domain": "tenants.example.net"})
+        self.assertEqual(line._microsaas_door_domain(), "tenants.example.net")
 
     def test_suggestions(self):
         line = self._order().order_line

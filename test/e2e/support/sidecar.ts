@@ -36,6 +36,15 @@ export class Sidecar {
     await run('docker', ['start', '--', this.name]);
   }
 
+  /** Starts it anew, with the configuration that is there now, and waits until it is ready. */
+  async restartReady(): Promise<void> {
+    await run('docker', ['restart', '--', this.name]);
+    await eventually(async () => {
+      const { status } = await this.ready().catch(() => ({ status: 0 }));
+      if (status !== 200) throw new Error(`/readyz answers ${status}`);
+    }, 60);
+  }
+
   /** Its whole log, over all its starts. */
   async output(): Promise<string> {
     const logs = await execa('docker', ['logs', '--', this.name], { all: true });

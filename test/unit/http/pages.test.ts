@@ -1,9 +1,7 @@
-import { once } from 'node:events';
-import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { makePagesServer, type Visit } from '../../../src/http/pages.ts';
+import { type PagesServer, servePages, type Visit } from '../../../src/http/pages.ts';
 import type { StatePage } from '../../../src/interfaces.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 import { ask } from './server-suite.ts';
@@ -21,7 +19,7 @@ const SUSPENDED: StatePage = {
 
 describe('the pages in place of an instance that does not answer', () => {
   const folder = temporaryFolder();
-  let server: Server;
+  let server: PagesServer;
   let socketPath: string;
   let visits: Visit[];
   let questions: string[];
@@ -35,7 +33,8 @@ describe('the pages in place of an instance that does not answer', () => {
     takes = false;
     instanceAt = (host) => (host === 'acme.example.com' ? 7 : null);
     page = async () => SUSPENDED;
-    server = makePagesServer({
+    socketPath = join(folder(), 'pages.sock');
+    server = await servePages(socketPath, {
       instanceAt: (host) => instanceAt(host),
       domainToken: (host) => (host === 'www.acme.com' ? 'the-token' : null),
       takes: async (visit) => {
@@ -48,14 +47,14 @@ describe('the pages in place of an instance that does not answer', () => {
       },
       log: pino({ level: 'silent' }),
     });
-    socketPath = join(folder(), 'pages.sock');
-    server.listen(socketPath);
-    await once(server, 'listening');
   });
   afterEach(() => server.close());
 
   const visit = (headers: Record<string, string> = {}) =>
-    ask({ socketPath, path: '/page', headers: { 'x-door-host': 'acme.example.com', ...headers } });
+    ask({
+      ...{ socketPath, path: '/page' },
+      headers: { 'x-door-host': 'acme.example.com', 'x-door-refused': 'yes', ...headers },
+    });
 
   it('show what the manager says, with its status, in its language, and every value escaped', async () => {
     const answer = await visit();
@@ -91,6 +90,12 @@ describe('the pages in place of an instance that does not answer', () => {
     expect(questions).to.deep.equal([]);
   });
 
+  it('never give way where the door knows no port: it could not send the request on', async () => {
+    takes = true;
+    expect((await visit({ 'x-door-refused': 'no' })).status).to.equal(402);
+    expect(visits).to.deep.equal([]);
+  });
+
   it('find the instance whatever the case, the port and a closing dot', async () => {
     takes = true;
     for (const host of ['ACME.example.com', 'acme.example.com:8443', 'acme.example.com.'])
@@ -103,12 +108,19 @@ describe('the pages in place of an instance that does not answer', () => {
     expect(answer.headers, 'what a program is told').to.include({ 'retry-after': '30' });
   });
 
-  it('never ask an instance for a name that is nobody’s, and the manager once for all of them', async () => {
-    page = async () => ({ ...SUSPENDED, status: 404 });
-    for (const host of ['a.example.com', 'b.example.com', '', '127.0.0.1'])
-      expect((await visit({ 'x-door-host': host })).status, host).to.equal(404);
+  it('never ask an instance for a name that is nobody’s: the manager knows who had it', async () => {
+    page = async () => ({ ...SUSPENDED, status: 410 });
+    for (const host of ['a.example.com', 'a.example.com', '', '127.0.0.1'])
+      expect((await visit({ 'x-door-host': host })).status, host).to.equal(410);
     expect(visits).to.deep.equal([]);
-    expect(questions).to.deep.equal(['a.example.com 0']);
+    expect(questions).to.deep.equal(['a.example.com 0', ' 0', '127.0.0.1 0']);
+  });
+
+  it('do not keep the manager busy for whoever invents names', async () => {
+    page = async () => ({ ...SUSPENDED, status: 404 });
+    for (let name = 0; name < 100; name++)
+      expect((await visit({ 'x-door-host': `n${name}.example.com` })).status).to.equal(404);
+    expect(questions).to.have.length(30);
   });
 
   it('ask the manager once for many visitors at the same time', async () => {

@@ -1,0 +1,124 @@
+from odoo import fields
+from odoo.exceptions import AccessError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .test_domain import DOOR
+from .test_portal import LOGGER, PortalCase
+
+
+@tagged("post_install", "-at_install")
+class TestPortalAddress(PortalCase):
+    """The customer changes the address of their Odoo and enters domains of their own."""
+
+    def setUp(self):
+        super().setUp()
+        self._sidecar().microsaas_hello("abc123", DOOR)
+        self.path = f"/my/instances/{self.instance.id}"
+        self.before = self.instance.subdomain
+        self._settle()
+        self.authenticate("customer", "customer" * 2)
+
+    def _send(self, path, **data):
+        token = self.url_open("/my/account").text.partition('csrf_token: "')[2].partition('"')[0]
+        self.env.flush_all()
+        response = self.url_open(f"{self.path}/{path}", data={"csrf_token": token, **data})
+        self.env.invalidate_all()
+        return response
+
+    def test_she_renames_it(self):
+        page = self.url_open(self.path).text
+        self.assertIn(self.before, page)
+        self.assertIn(".tenants.example.net", page)
+        self.assertIn("90 days", page)
+        self.assertEqual(self._send("rename", subdomain="sol").status_code, 200)
+        self.assertEqual(self.instance.subdomain, "sol")
+        refused = self._send("rename", subdomain="www").text
+        self.assertIn("reserved", refused)
+        self.assertEqual(self.instance.subdomain, "sol")
+        self._send("rename", subdomain=self.before)
+        self.assertEqual(self.instance.subdomain, self.before)
+
+    def test_she_hoards_no_names(self):
+        for number in range(6):
+            self._send("rename", subdomain=f"luna-{number}")
+        self.assertEqual(self.instance.subdomain, "luna-4")
+        self.assertIn("90 days", self._send("rename", subdomain="luna-6").text)
+        self._send("rename", subdomain="luna-1")
+        self.assertEqual(self.instance.subdomain, "luna-1")
+
+    def test_without_a_door_there_is_no_address_to_change(self):
+        self._sidecar().microsaas_hello("abc123", False)
+        self.env.flush_all()
+        self.assertNotIn("/rename", self.url_open(self.path).text)
+
+    def test_she_enters_a_domain_and_reads_what_dns_must_say(self):
+        self.assertIn("/domains/add", self.url_open(self.path).text)
+        page = self._send("domains/add", domain="panadería.es").text
+        domain = self.instance.domain_ids
+        self.assertEqual((domain.name, domain.state), ("xn--panadera-i2a.es", "pending"))
+        for text in ("panadería.es", f"{self.before}.tenants.example.net", "198.51.100.7", "Pending", 'data-poll="5"'):
+            self.assertIn(text, page)
+        self.assertNotIn(domain.token, page)
+        self._sidecar().microsaas_report_domain(domain.id, "pending", "DomainElsewhere", "203.0.113.9")
+        self.env.flush_all()
+        self.assertIn("203.0.113.9", self.url_open(f"{self.path}/domains").text)
+        self._sidecar().microsaas_report_domain(domain.id, "verified", "", "", "2027-02-01 10:00:00")
+        self.env.flush_all()
+        verified = self.url_open(f"{self.path}/domains").text
+        for text in ("Verified", "Certificate until", "2027", 'data-poll="0"'):
+            self.assertIn(text, verified)
+        self.assertIn("IP address", self._send("domains/add", domain="203.0.113.9").text)
+        self._send(f"domains/{domain.id}/remove")
+        self.assertFalse(domain.exists())
+
+    def test_a_stranger_changes_nothing(self):
+        domain = self.env["microsaas.domain"].sudo().create({"name": "luna.es", "instance_id": self.instance.id})
+        self.env.flush_all()
+        self.authenticate("stranger", "strangerstranger")
+        for path in ("rename", "domains/add", f"domains/{domain.id}/remove"):
+            with mute_logger(LOGGER):
+                self.assertEqual(self._send(path, subdomain="sol", domain="sol.es").status_code, 404)
+        for path in ("domains", "pay"):
+            with mute_logger(LOGGER):
+                self.assertEqual(self.url_open(f"{self.path}/{path}").status_code, 404)
+        self.assertEqual((self.instance.subdomain, self.instance.domain_ids), (self.before, domain))
+
+    def test_a_colleague_who_only_sees_it_changes_nothing(self):
+        self.instance.ordered_by_id = self.partner
+        self.env.flush_all()
+        for path in ("rename", "domains/add"):
+            self.assertIn("Only who ordered", self._send(path, subdomain="sol", domain="sol.es").text)
+        self.assertEqual(self.instance.subdomain, self.before)
+        self.assertNotIn("/rename", self.url_open(self.path).text)
+
+    def test_domains_of_others_are_closed_to_rpc_too(self):
+        domain = self.env["microsaas.domain"].sudo().create({"name": "luna.es", "instance_id": self.instance.id})
+        other = self._instance()
+        other.sudo().partner_id = self.stranger.partner_id
+        foreign = self.env["microsaas.domain"].sudo().create({"name": "mar.es", "instance_id": other.id})
+        own = domain.with_user(self.customer)
+        self.assertTrue(own.read(["name", "state", "message", "certificate_until"]))
+        for forbidden in (
+            lambda: own.read(["token"]),
+            lambda: foreign.with_user(self.customer).read(["name"]),
+            lambda: own.write({"name": "x.es"}),
+            lambda: own.unlink(),
+            lambda: own.create({"name": "x.es", "instance_id": self.instance.id}),
+            lambda: self.instance.with_user(self.customer).write({"subdomain": "sol"}),
+            lambda: self.env["microsaas.subdomain"].with_user(self.customer).search([]).read(["name"]),
+        ):
+            with self.assertRaises(AccessError):
+                forbidden()
+
+    def test_pay_now_leads_to_what_is_owed_and_writes_nothing(self):
+        subscription = self.instance.subscription_ids
+        subscription.write({"state": "expired", "suspended_at": fields.Datetime.now()})
+        self.env.flush_all()
+        self.assertTrue(self.url_open(f"{self.path}/pay").url.endswith(self.path))
+        self.assertFalse(subscription.renewal_line_ids)
+        move = subscription._issue_renewal_invoice()
+        self.env.flush_all()
+        self.assertIn(f"/my/invoices/{move.id}", self.url_open(f"{self.path}/pay").url)
+        self.logout()
+        self.assertIn("/web/login", self.url_open(f"{self.path}/pay").url)

@@ -1,0 +1,97 @@
+from odoo import fields
+from odoo.tests import tagged
+
+from .common import MicroSaasCommon
+from .test_domain import DOOR
+
+KEYS = {"status", "retry_after", "lang", "title", "lines", "action", "company", "logo_url"}
+
+
+@tagged("post_install", "-at_install")
+class TestStatePage(MicroSaasCommon):
+    """What a visitor reads where an Odoo does not answer."""
+
+    def setUp(self):
+        super().setUp()
+        self._sidecar().microsaas_hello("abc123", DOOR)
+        self.instance = self._instance(subdomain="luna").sudo()
+        self.instance.start_instance()
+        self.subscription = self.instance.subscription_ids
+
+    def _page(self, host="luna.tenants.example.net", instance=None):
+        self.env.flush_all()
+        self.env.invalidate_all()
+        page = self._sidecar().microsaas_page(host, instance.id if instance else 0)
+        self.assertEqual(set(page), KEYS)
+        text = " ".join([page["title"], *page["lines"]])
+        self.assertNotIn("Panadería", text, "whoever opens it may be anybody")
+        return page, text
+
+    def _suspend(self):
+        self._report(self.instance, state="stopped", reason="Expired", next_review=False)
+        self.subscription.write({"state": "expired", "suspended_at": fields.Datetime.now(), "reason": "Expired"})
+
+    def test_a_prepared_one_says_how_far_it_is(self):
+        self._report(self.instance, reason="CreatingDatabase", message="secret cause", detail="secret")
+        page, text = self._page()
+        self.assertEqual((page["status"], page["retry_after"], page["action"]), (503, 3, False))
+        self.assertIn("Creating the database.", text)
+        self.assertIn("50 %", text)
+        self.assertNotIn("secret", text)
+        self.assertEqual((page["lang"], page["company"]), ("en_US", self.env.company.name))
+
+    def test_it_is_in_the_customers_language(self):
+        self.env["res.lang"].sudo()._activate_lang("es_ES")
+        self.env["ir.module.module"].sudo().search([("name", "=", "micro_saas")])._update_translations(["es_ES"])
+        self.partner.lang = "es_ES"
+        page, text = self._page()
+        self.assertEqual(page["lang"], "es_ES")
+        self.assertIn("su Odoo", text)
+        self.partner.lang = False
+        self.assertEqual(self._page()[0]["lang"], "en_US")
+
+    def test_a_suspended_one_says_what_is_owed_and_leads_to_the_payment_by_the_login(self):
+        self._suspend()
+        page, text = self._page()
+        self.assertEqual((page["status"], page["retry_after"]), (402, 0))
+        self.assertRegex(text, r"30[.,]00")
+        self.assertEqual(page["action"]["url"].partition("/my/")[2], f"instances/{self.instance.id}/pay")
+        move = self.subscription.sudo()._issue_renewal_invoice()
+        text = self._page()[1]
+        self.assertIn(move.name, text)
+        self.assertNotIn(move.access_token or "no token", str(self._page()[0]))
+
+    def test_the_others(self):
+        self._report(self.instance, state="running", reason="Running", next_review=False, seconds_to_ready=1.0)
+        self.assertEqual(self._page()[0]["status"], 503)
+        self.assertIn("does not answer", self._page()[1])
+        self._report(self.instance, state="error", reason="StartFailed", message="secret", next_review="2020-01-01 00:00:00")
+        page, text = self._page()
+        self.assertEqual((page["status"], page["retry_after"]), (503, 30))
+        self.assertNotIn("secret", text)
+        self.assertNotIn("have been told", text)
+        self._report(self.instance, state="error", reason="StartFailed", message="secret", next_review=False)
+        self.assertIn("have been told", self._page()[1])
+        self.assertTrue(self.instance.activity_ids)
+        self.instance.stop_instance()
+        self._report(self.instance, state="stopped", reason="Stopped", next_review=False)
+        page, text = self._page()
+        self.assertEqual((page["status"], page["retry_after"]), (503, 0))
+        self.assertIn("stopped", text)
+        self.instance.action_remove()
+        self.assertEqual(self._page()[0]["status"], 410)
+
+    def test_whose_page_it_is(self):
+        self._report(self.instance, state="running", reason="Running", next_review=False)
+        domain = self.env["microsaas.domain"].sudo().create({"name": "www.luna.es", "instance_id": self.instance.id})
+        self.assertEqual(self._page("www.luna.es")[0]["status"], 404, "not verified: it is anybody's")
+        domain.state = "verified"
+        self.instance.subdomain = "sol"
+        hosts = ("sol.tenants.example.net", "luna.tenants.example.net", "WWW.luna.es", "www.luna.es:8443", "sol.tenants.example.net.")
+        for host in hosts:
+            self.assertEqual(self._page(host)[0]["status"], 503, host)
+        for host in ("", "tenants.example.net", "mar.tenants.example.net", "x.sol.tenants.example.net", "<script>", "sol", "x" * 500):
+            page, text = self._page(host)
+            self.assertEqual((page["status"], page["action"]), (404, False), host)
+            self.assertNotIn("<script>", text)
+        self.assertEqual(self._page("whatever", self.instance)[0]["status"], 503)
