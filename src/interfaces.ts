@@ -1,5 +1,6 @@
 import type { Invoice, PlanUnit } from './billing/invoice-types.ts';
 import type { RecentSuspensions } from './billing/suspension-limit.ts';
+import type { DomainFault, DomainReport, WatchedDomain } from './instance/domain.ts';
 import type { Addressed } from './instance/instance-url.ts';
 import type { Distrust } from './instance/manager-history.ts';
 import type {
@@ -95,6 +96,10 @@ export interface Manager {
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
   /** Names and ports of all instances whose data are not removed. */
   routes(): Promise<DoorRoute[]>;
+  /** The customers' own domains of all instances whose data are not removed, in every state. */
+  domains(): Promise<WatchedDomain[]>;
+  /** Odoo makes the instance due where its addresses change by it. */
+  reportDomain(id: number, report: DomainReport): Promise<void>;
   /** What a visitor of this host reads. @param id the instance that has the host; 0: nobody has it */
   page(host: string, id: number): Promise<StatePage>;
   /** How many instances were suspended or removed automatically within the last hour, before one more is. */
@@ -299,6 +304,25 @@ export interface Door {
   ensure(routes: readonly DoorRoute[]): Promise<void>;
   /** Calls back whenever the door has ended, until the signal; reconnects automatically, and then calls back too. */
   watch(onEnded: () => void, signal: AbortSignal): Promise<void>;
+}
+
+/** Whether a domain leads to this host: null, or why it does not. Takes some seconds at most and never throws. */
+export type VerifyDomain = (
+  domain: Pick<WatchedDomain, 'name' | 'token'>,
+) => Promise<DomainFault | null>;
+
+/** The certificates that the door has. */
+export interface Certificates {
+  /** When the certificate of this name ends; null: there is none. */
+  until(name: string): Promise<Date | null>;
+  /** When the first certificate of any of these names ends, and which of them have none. */
+  state(names: readonly string[]): Promise<CertificateState>;
+}
+
+export interface CertificateState {
+  /** The name whose certificate ends first; null: none has one. */
+  readonly soonest: { readonly name: string; readonly until: Date } | null;
+  readonly missing: readonly string[];
 }
 
 /** The file system of dataDir, with all customers' data. */

@@ -54,6 +54,7 @@ export async function reconcile(
         return;
       }
       context.door?.routes.compare(desired);
+      context.door?.domains.hurry(desired.domains);
       const applied = await applySubscription(desired, context, !hasAdvanced);
       reviewAt = applied.reviewAt;
       hasAdvanced ||= applied.stage !== null;

@@ -1,7 +1,13 @@
 import type { Subscription, SubscriptionChange } from '../billing/subscription-types.ts';
 
 /** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `door`: names or ports have changed. */
-export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}` | 'spares' | 'door';
+export type Key =
+  | `invoice:${number}`
+  | `instance:${number}`
+  | `plan:${number}`
+  | 'spares'
+  | 'door'
+  | 'domains';
 
 export type InstanceState = 'draft' | 'running' | 'stopped' | 'error' | 'removed';
 export type DesiredState = 'draft' | 'running' | 'stopped' | 'removed';
