@@ -2,6 +2,7 @@ import { availableParallelism, freemem } from 'node:os';
 import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
 import type { Config } from './config.ts';
+import { Activity } from './controller/activity.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
 import { Controller } from './controller/controller.ts';
 import { DoorRoutes } from './controller/door-routes.ts';
@@ -11,6 +12,7 @@ import { Reporter } from './controller/reporter.ts';
 import { makeSlots } from './controller/slots.ts';
 import { SuspensionLimiter } from './controller/suspension-limiter.ts';
 import { Visits } from './controller/visits.ts';
+import { Wakes } from './controller/wakes.ts';
 import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';
 import { odooInit } from './databases/odoo-init.ts';
@@ -164,6 +166,8 @@ export function makeController(
       ),
       reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
       liveness,
+      activity: sidecar.door && new Activity(now),
+      wakes: new Wakes(now),
       door: sidecar.door && { proxy: sidecar.door, routes },
       slots: makeSlots(parallel || Math.max(2, availableParallelism())),
       withPortLock: (work) => portChoices.add(work),

@@ -10,6 +10,7 @@ import type {
   Manager,
 } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
+import type { Activity } from './activity.ts';
 import type { ClockGuard } from './clock-guard.ts';
 import type { DoorRoutes } from './door-routes.ts';
 import type { Liveness } from './liveness.ts';
@@ -17,6 +18,7 @@ import type { ManagerCheck } from './manager-check.ts';
 import type { Reporter } from './reporter.ts';
 import type { Slots } from './slots.ts';
 import type { SuspensionLimiter } from './suspension-limiter.ts';
+import type { Wakes } from './wakes.ts';
 
 /** Everything the controller works with: services through their interfaces, its own parts, clock and log. */
 export interface ControllerContext {
@@ -38,6 +40,9 @@ export interface ControllerContext {
   readonly firewall: Firewall | null;
   /** The reverse proxy and what it was given last. Null: no domain is configured. */
   readonly door: { readonly proxy: Door; readonly routes: DoorRoutes } | null;
+  /** Null: without a door nobody sees visitors, so nothing sleeps. */
+  readonly activity: Activity | null;
+  readonly wakes: Wakes;
   readonly suspensionLimiter: SuspensionLimiter;
   readonly liveness: Liveness;
   readonly clockGuard: ClockGuard;

@@ -4,7 +4,7 @@ import { ManagerError } from '../errors.ts';
 import type { Distrust } from '../instance/manager-history.ts';
 import type {
   DesiredInstance,
-  InstanceState,
+  KnownInstance,
   MarkedInstance,
   Plan,
   PlanReport,
@@ -120,7 +120,7 @@ export class OdooManager implements Manager {
     await this.#odoo.call(API, 'microsaas_report', args, done);
   }
 
-  states(): Promise<Map<number, InstanceState>> {
+  states(): Promise<Map<number, KnownInstance>> {
     return this.#odoo.call(API, 'microsaas_states', {}, instanceStates);
   }
 

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { Activity } from '../../src/controller/activity.ts';
 import { ClockGuard } from '../../src/controller/clock-guard.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import type { ControllerContext } from '../../src/controller/controller-context.ts';
@@ -8,6 +9,7 @@ import { ManagerCheck } from '../../src/controller/manager-check.ts';
 import { Reporter } from '../../src/controller/reporter.ts';
 import { makeSlots } from '../../src/controller/slots.ts';
 import { SuspensionLimiter } from '../../src/controller/suspension-limiter.ts';
+import { Wakes } from '../../src/controller/wakes.ts';
 import { FakeArchives } from '../fakes/archives.ts';
 import { HeldTime } from '../fakes/clock.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
@@ -78,6 +80,8 @@ export class Simulation {
         () => this.time.now().getTime(),
         () => {},
       ),
+      activity: this.door && new Activity(this.time.now),
+      wakes: new Wakes(this.time.now),
       reporter: new Reporter(manager, () => {}),
       limits: LIMITS,
       slots: this.rooms,
