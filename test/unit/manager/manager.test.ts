@@ -264,8 +264,19 @@ describe('OdooManager', () => {
       answering({ http_port, longpolling_port: 25000 }).manager.assignPorts({ id: 5 }, [20000]);
     expect(await assign(20001)).to.deep.equal({ http: 20001, longpolling: 25000 });
     expect(await assign(0)).to.equal(null);
-    const states = await answering([{ id: 5, state: 'running' }]).manager.states();
-    expect([...states]).to.deep.equal([[5, 'running']]);
+    const states = await answering([
+      {
+        id: 5,
+        state: 'running',
+        revision: 3,
+        sleep_hours: 2,
+        asleep: true,
+        last_request_at: 7,
+        wake_at: 9,
+      },
+    ]).manager.states();
+    const sleep = { sleepHours: 2, isAsleep: true, lastRequestAt: 7, wakeAt: 9 };
+    expect([...states]).to.deep.equal([[5, { state: 'running', revision: 3, ...sleep }]]);
   });
 
   it("reads customers' domains, and reports what was found out about one", async () => {
