@@ -44,9 +44,11 @@ export async function personalise(session: TenantSession, who: TenantIdentity): 
   await session.run(
     `UPDATE public.ir_config_parameter SET value = 'b2b' WHERE key = 'auth_signup.invitation_scope'`,
   );
-  // Otherwise the crons of all clones would run in the same second.
+  // Otherwise the crons of all clones would run in the same second. The daily ones of one clone have the same moment: while it is
+  // asleep, it is woken once a day for all of them.
   await session.run(
-    `UPDATE public.ir_cron SET nextcall = (now() AT TIME ZONE 'UTC') + interval '10 minutes' + random() * interval '50 minutes'`,
+    `UPDATE public.ir_cron SET nextcall = (now() AT TIME ZONE 'UTC') + interval '10 minutes' + interval '50 minutes'
+       * CASE WHEN interval_type IN ('minutes', 'hours') THEN random() ELSE (SELECT random()) END`,
   );
   await session.run('COMMIT');
 }

@@ -25,6 +25,7 @@ def instance_sentence(env, reason, detail):
         "Stopping": _("Stopping the instance."),
         "TakingDown": _("Taking the instance down. Its data is kept."),
         "Running": _("Running."),
+        "Asleep": _("Asleep. The next visit wakes it."),
         "Stopped": _("Stopped. Its data is kept."),
         "Removed": (
             _("Removed. Its data is kept until %s.", detail) if detail else _("Removed. Its data is kept.")
