@@ -128,7 +128,7 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
     {
       name: 'Instances',
       probe: async () => {
-        const states = [...(await manager.states()).values()];
+        const states = [...(await manager.states()).values()].map(({ state }) => state);
         const counted = countedByState(states);
         if (states.includes('error')) throw new Warning(counted);
         return counted;

@@ -8,7 +8,7 @@ import type {
   DesiredInstance,
   EffectiveState,
   FetchedCommit,
-  InstanceState,
+  KnownInstance,
   MarkedInstance,
   ObservedInstance,
   Plan,
@@ -83,7 +83,7 @@ export interface Manager {
   /** Says on a plan whether its template databases are ready. */
   reportPlan(id: number, report: PlanReport): Promise<void>;
   /** What Odoo believes of every instance that is not removed: for the sweep. */
-  states(): Promise<Map<number, InstanceState>>;
+  states(): Promise<Map<number, KnownInstance>>;
   /**
    * Gives an instance the lowest pair of ports that no other has, in place of what it has.
    * @param exclude ports that the host uses for something else
@@ -246,6 +246,11 @@ export interface Databases {
   invitation(
     desired: DesiredInstance,
   ): Promise<{ readonly link: string; readonly isFirst: boolean }>;
+  /**
+   * When work that the instance's Odoo has planned is due, as its own database says: its administrator can make that any moment.
+   * `always`: it fetches mail every few minutes. Null: nothing is planned, or nobody can tell.
+   */
+  nextWork(desired: DesiredInstance): Promise<Date | 'always' | null>;
   /** Removes the instance's database and role for good. */
   drop(desired: DesiredInstance): Promise<void>;
 }
@@ -298,12 +303,25 @@ export interface StatePage {
   readonly logoUrl: string;
 }
 
+/** A request that the door has passed on, from its access log. */
+export interface LoggedRequest {
+  /** As the visitor's browser named it, with its port if it did. */
+  readonly host: string;
+  /** Without its query. */
+  readonly path: string;
+  readonly status: number;
+  /** When it came, in milliseconds since the epoch. */
+  readonly at: number;
+}
+
 /** The reverse proxy in front of all instances. */
 export interface Door {
   /** Sees to it that the door runs and has exactly these routes. Asks Docker, and loads a configuration only where it differs. */
   ensure(routes: readonly DoorRoute[]): Promise<void>;
   /** Calls back whenever the door has ended, until the signal; reconnects automatically, and then calls back too. */
   watch(onEnded: () => void, signal: AbortSignal): Promise<void>;
+  /** Calls back with each request, those before the sidecar's start too as far as the log still has them, until the signal. */
+  requests(onRequest: (request: LoggedRequest) => void, signal: AbortSignal): Promise<void>;
 }
 
 /** Whether a domain leads to this host: null, or why it does not. Takes some seconds at most and never throws. */

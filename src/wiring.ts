@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
 import type { Config } from './config.ts';
+import { Activity } from './controller/activity.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
 import { Controller } from './controller/controller.ts';
 import { DomainWatch } from './controller/domain-watch.ts';
@@ -13,6 +14,7 @@ import { Reporter } from './controller/reporter.ts';
 import { makeSlots } from './controller/slots.ts';
 import { SuspensionLimiter } from './controller/suspension-limiter.ts';
 import { Visits } from './controller/visits.ts';
+import { Wakes } from './controller/wakes.ts';
 import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';
 import { odooInit } from './databases/odoo-init.ts';
@@ -185,6 +187,8 @@ export function makeController(
       reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
       liveness,
       door: sidecar.door && { proxy: sidecar.door, routes, domains, certificates },
+      activity: sidecar.door && new Activity(now),
+      wakes: new Wakes(now),
       slots: makeSlots(parallel || Math.max(2, availableParallelism())),
       withPortLock: (work) => portChoices.add(work),
       hasMemory: () => freemem() >= freeMemoryMb * 2 ** 20,

@@ -11,6 +11,7 @@ import type {
   Manager,
 } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
+import type { Activity } from './activity.ts';
 import type { ClockGuard } from './clock-guard.ts';
 import type { DomainWatch } from './domain-watch.ts';
 import type { DoorRoutes } from './door-routes.ts';
@@ -19,6 +20,7 @@ import type { ManagerCheck } from './manager-check.ts';
 import type { Reporter } from './reporter.ts';
 import type { Slots } from './slots.ts';
 import type { SuspensionLimiter } from './suspension-limiter.ts';
+import type { Wakes } from './wakes.ts';
 
 /** The reverse proxy, what it was given last, and the customers' own domains. */
 export interface DoorContext {
@@ -49,6 +51,9 @@ export interface ControllerContext {
   readonly firewall: Firewall | null;
   /** Null: no domain is configured. */
   readonly door: DoorContext | null;
+  /** Null: without a door nobody sees visitors, so nothing sleeps. */
+  readonly activity: Activity | null;
+  readonly wakes: Wakes;
   readonly suspensionLimiter: SuspensionLimiter;
   readonly liveness: Liveness;
   readonly clockGuard: ClockGuard;

@@ -5,7 +5,7 @@ import type { DomainReport, WatchedDomain } from '../instance/domain.ts';
 import type { Distrust } from '../instance/manager-history.ts';
 import type {
   DesiredInstance,
-  InstanceState,
+  KnownInstance,
   MarkedInstance,
   Plan,
   PlanReport,
@@ -122,7 +122,7 @@ export class OdooManager implements Manager {
     await this.#odoo.call(API, 'microsaas_report', args, done);
   }
 
-  states(): Promise<Map<number, InstanceState>> {
+  states(): Promise<Map<number, KnownInstance>> {
     return this.#odoo.call(API, 'microsaas_states', {}, instanceStates);
   }
 

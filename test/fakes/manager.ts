@@ -195,7 +195,12 @@ export class FakeManager implements Manager {
   async states() {
     this.#checkHere();
     const live = [...this.rows.values()].filter((row) => row.state !== 'removed');
-    return new Map(live.map((row) => [row.id, row.state]));
+    return new Map(
+      live.map(({ id, state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt }) => [
+        id,
+        { state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt },
+      ]),
+    );
   }
 
   async assignPorts(

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { Activity } from '../../src/controller/activity.ts';
 import { ClockGuard } from '../../src/controller/clock-guard.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import type { ControllerContext } from '../../src/controller/controller-context.ts';
@@ -9,6 +10,7 @@ import { ManagerCheck } from '../../src/controller/manager-check.ts';
 import { Reporter } from '../../src/controller/reporter.ts';
 import { makeSlots } from '../../src/controller/slots.ts';
 import { SuspensionLimiter } from '../../src/controller/suspension-limiter.ts';
+import { Wakes } from '../../src/controller/wakes.ts';
 import type { DomainFault } from '../../src/instance/domain.ts';
 import { FakeArchives } from '../fakes/archives.ts';
 import { FakeCertificates } from '../fakes/certificates.ts';
@@ -84,6 +86,8 @@ export class Simulation {
         () => this.time.now().getTime(),
         () => {},
       ),
+      activity: this.door && new Activity(this.time.now),
+      wakes: new Wakes(this.time.now),
       reporter: new Reporter(manager, () => {}),
       limits: LIMITS,
       slots: this.rooms,
