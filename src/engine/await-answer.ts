@@ -58,9 +58,13 @@ export async function awaitAnswer(
       if (containers.length === 0 || containers.some(({ state }) => !ALIVE.has(state))) {
         // One that ran before was stopped or removed from outside: the next round starts it again.
         if (desired.wasReady) return false;
-        throw new RetryableError('StartFailed', 'The instance ended while it was starting.', {
-          cause: new Error(await logTail(options, desired)),
-        });
+        throw new RetryableError(
+          'EndedWhileStarting',
+          'The instance ended while it was starting.',
+          {
+            cause: new Error(await logTail(options, desired)),
+          },
+        );
       }
       nextCheck = Date.now() + CONTAINER_CHECK_INTERVAL_MS;
     }

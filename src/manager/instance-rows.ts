@@ -225,7 +225,6 @@ export function reportRow(report: Report): Record<string, unknown> {
     revision: report.revision,
     state: report.state,
     reason: report.reason,
-    message: report.message,
     detail: report.detail,
     http_port: report.ports?.http,
     longpolling_port: report.ports?.longpolling,
