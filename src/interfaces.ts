@@ -19,16 +19,11 @@ import type {
   TemplateSummary,
 } from './instance/types.ts';
 
-/** The range of TCP ports, both ends included. */
-export type PortRange = readonly [first: number, last: number];
-
 /** What the manager tells the sidecar about itself at start. */
 export interface ManagerFacts {
   /** The install id kept in Odoo; the sidecar refuses to run when its own differs. */
   readonly installId: string;
   readonly addonVersion: string;
-  readonly httpPorts: PortRange;
-  readonly longpollingPorts: PortRange;
   /** Of the manager's database; a copy of it has another one. */
   readonly databaseUuid: string;
   /** The last checkpoint and the highest number of an instance: they only grow, except in a database restored from a copy. */

@@ -5,7 +5,7 @@ import type { DockerCli } from '../docker/docker-cli.ts';
 import { RetryableError } from '../errors.ts';
 import { projectName } from '../instance/name.ts';
 import type { DesiredInstance } from '../instance/types.ts';
-import { printable } from '../log.ts';
+import { forLog } from '../log.ts';
 import { containersOf } from './observe.ts';
 
 /** An instance that starts is asked this often, in milliseconds; one that takes long, less often. */
@@ -97,5 +97,5 @@ async function logTail(
   const text = await docker(containerLogs(container, { tail: 20, follow: false }), {
     mixed: true,
   }).catch(String);
-  return printable(text).slice(-LOG_TAIL_LENGTH);
+  return forLog(text).slice(-LOG_TAIL_LENGTH);
 }

@@ -4,12 +4,13 @@ import type { DockerApi } from '../docker/docker-api.ts';
 import type { DockerCli } from '../docker/docker-cli.ts';
 import { removeStaleHelpers } from '../docker/helpers.ts';
 import { LABELS } from '../docker/labels.ts';
+import { networkOf } from '../docker/names.ts';
 import { Networks } from '../docker/networks.ts';
 import { removeAll, stopAll } from '../docker/stopping.ts';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import { isFree } from '../host/tcp-ports.ts';
 import { type Addressed, instanceUrl } from '../instance/instance-url.ts';
-import { databaseName, networkOf, projectName } from '../instance/name.ts';
+import { databaseName, projectName } from '../instance/name.ts';
 import type { Remark } from '../instance/reasons.ts';
 import type {
   DesiredInstance,

@@ -19,7 +19,7 @@ export function checkUrl(url: string, allowed: readonly GitProtocol[]): void {
   const [, protocol] = REPOSITORY_URL.exec(url) ?? [];
   if (allowed.some((it) => it === protocol)) return;
   // Cut out: what follows repeats the address.
-  const shown = printable(url.replace(CREDENTIALS, '//'));
+  const shown = forSentence(url.replace(CREDENTIALS, '//'));
   if (CREDENTIALS.test(url))
     throw new TerminalError(
       'RepositoryWithPassword',
@@ -103,7 +103,7 @@ export function readTree(output: string): {
   for (const entry of output.split('\0')) {
     const [type, size, ...path] = entry.split(' ');
     bytes += Number(size) || 0;
-    if (type === 'commit') submodules.push(printable(path.join(' ')));
+    if (type === 'commit') submodules.push(forSentence(path.join(' ')));
   }
   return { bytes, submodules };
 }
@@ -176,7 +176,7 @@ function branchMissing({ url, branch }: Source, cause?: unknown): TerminalError 
       detail: url,
       cause,
     });
-  const name = printable(branch);
+  const name = forSentence(branch);
   return new TerminalError(
     'BranchMissing',
     `The repository ${url} has neither a branch nor a tag "${name}".`,
@@ -185,7 +185,7 @@ function branchMissing({ url, branch }: Source, cause?: unknown): TerminalError 
 }
 
 /** For a sentence: no control characters, not endless. */
-function printable(text: string): string {
+function forSentence(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?').slice(0, 200);
 }
 

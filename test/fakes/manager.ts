@@ -12,17 +12,10 @@ import type {
   Report,
   TemplateSummary,
 } from '../../src/instance/types.ts';
-import type {
-  Clock,
-  DoorRoute,
-  Manager,
-  ManagerFacts,
-  PortRange,
-  StatePage,
-} from '../../src/interfaces.ts';
+import type { Clock, DoorRoute, Manager, ManagerFacts, StatePage } from '../../src/interfaces.ts';
 import { anInstance, anInvoice, aPlanLine, identityOf } from '../support/samples.ts';
 import { applyChange } from './apply-change.ts';
-import { FreePorts } from './free-ports.ts';
+import { FreePorts, type PortRange } from './free-ports.ts';
 
 /** An instance as the manager's database has it. */
 export type Row = { -readonly [K in keyof DesiredInstance]: DesiredInstance[K] } & {
@@ -65,7 +58,7 @@ export class FakeManager implements Manager {
   isAway = false;
 
   readonly now: Clock;
-  readonly #facts: Pick<ManagerFacts, 'addonVersion' | 'httpPorts' | 'longpollingPorts'>;
+  readonly #ranges: { readonly httpPorts: PortRange; readonly longpollingPorts: PortRange };
   #checkpoint = 0;
   #lastId = 0;
   /** Tells the identities of one number apart that comes again after a restore. */
@@ -83,20 +76,19 @@ export class FakeManager implements Manager {
 
   constructor({ now, httpPorts, longpollingPorts }: FakeManagerOptions) {
     this.now = now;
-    const ranges = {
+    this.#ranges = {
       httpPorts: httpPorts ?? ([20_000, 39_999] as const),
       longpollingPorts: longpollingPorts ?? ([40_000, 59_999] as const),
     };
-    this.#facts = { addonVersion: '19.0.1.0.0', ...ranges };
-    this.#http = new FreePorts(ranges.httpPorts);
-    this.#longpolling = new FreePorts(ranges.longpollingPorts);
+    this.#http = new FreePorts(this.#ranges.httpPorts);
+    this.#longpolling = new FreePorts(this.#ranges.longpollingPorts);
   }
 
   async handshake(installId: string): Promise<ManagerFacts> {
     this.#checkHere();
     this.#installId ||= installId;
     return {
-      ...this.#facts,
+      addonVersion: '19.0.1.0.0',
       installId: this.#installId,
       databaseUuid: this.databaseUuid,
       checkpoint: this.#checkpoint,
@@ -327,8 +319,8 @@ export class FakeManager implements Manager {
       }
       this.#checkpoint = checkpoint;
       this.#lastId = lastId;
-      this.#http = new FreePorts(this.#facts.httpPorts);
-      this.#longpolling = new FreePorts(this.#facts.longpollingPorts);
+      this.#http = new FreePorts(this.#ranges.httpPorts);
+      this.#longpolling = new FreePorts(this.#ranges.longpollingPorts);
       for (const { id, ports } of this.rows.values())
         if (ports) {
           this.#http.give(id, ports.http);
