@@ -9,6 +9,7 @@ import { BenchStack } from './bench-stack.ts';
 import type { Benchmark } from './benchmark.ts';
 import { burst } from './burst.ts';
 import { claims } from './claims.ts';
+import { door } from './door.ts';
 import { type Figure, isMet, table } from './figure.ts';
 import { idle } from './idle.ts';
 import { memory } from './memory.ts';
@@ -21,6 +22,7 @@ import { webhook } from './webhook.ts';
 const BENCHMARKS: readonly Benchmark[] = [
   idle,
   claims,
+  door,
   saleOfBase,
   saleOfLarge,
   burst,

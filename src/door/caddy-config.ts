@@ -43,6 +43,9 @@ const MAX_BODY_BYTES = 256 * 1024 * 1024;
 /** How long an open websocket outlives a reload. */
 const STREAMS_STAY = '24h';
 
+/** How long a request under way outlives a reload, such as a large report. */
+const REQUESTS_STAY = '10m';
+
 /** How long the door tries to reach an instance that has just begun to answer. */
 const RETRY = '5s';
 
@@ -92,7 +95,7 @@ export function caddyConfig(settings: CaddySettings, routes: readonly DoorRoute[
       http: {
         http_port: settings.httpPort,
         https_port: settings.httpsPort,
-        grace_period: '3s',
+        grace_period: REQUESTS_STAY,
         servers: { door: main, ...plain },
       },
       ...(https ? { tls: tls(settings, routes) } : {}),

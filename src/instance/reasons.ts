@@ -27,6 +27,7 @@ export type ProgressReason = (typeof PROGRESS_REASONS)[number];
 /** What is said once nothing is left to do. */
 export const SETTLED_REASONS = [
   'Running',
+  'Asleep',
   'Stopped',
   'Removed',
   'Purged',

@@ -26,6 +26,13 @@ def door_domain(env):
     return env["ir.config_parameter"].sudo().get_param(DOMAIN) or ""
 
 
+def door_suffix(env):
+    """Return what follows a subdomain in an address, with a port that is not the usual one; empty without a door."""
+    domain = door_domain(env)
+    _scheme, name, after = (env["ir.config_parameter"].sudo().get_param(URL) or "").partition("{name}")
+    return domain and (after.rstrip("/") if name else f".{domain}")
+
+
 def door_addresses(env):
     """Return the public IP addresses to which a customer's own domain must lead: a list of texts, maybe empty."""
     return json.loads(env["ir.config_parameter"].sudo().get_param(ADDRESSES) or "[]")

@@ -17,7 +17,7 @@ UNIQUE = "UNIQUE(name)"
 UNIQUE_MESSAGE = "This domain is in use already."
 # Each is looked at by the sidecar again and again, and each verified one gets a certificate.
 MOST = 10
-# So long a domain that never led here keeps off another customer, whose it may be.
+# So long a domain that does not lead here keeps off another customer, whose it may be.
 KEPT_UNVERIFIED = timedelta(days=3)
 
 
@@ -50,7 +50,6 @@ class MicrosaasDomain(ByHand, models.Model):
     )
     checked_at = fields.Datetime("Last checked", readonly=True, copy=False)
     failing_since = fields.Datetime("Not in order since", readonly=True, copy=False)
-    verified_at = fields.Datetime("First verified", readonly=True, copy=False, groups="base.group_user")
     certificate_until = fields.Datetime("Certificate until", readonly=True, copy=False)
 
     if version_info[0] >= 19:
@@ -109,16 +108,21 @@ class MicrosaasDomain(ByHand, models.Model):
 
     @api.model
     def _check_free(self, name):
-        """Refuse a domain that is another's, unless it never led here: entering a name proves nothing.
+        """Refuse a domain that is another's, unless it does not lead here: entering a name proves nothing.
 
         :raise UserError: it is in use
         """
         known = self.sudo().search([("name", "=", name)])
-        if known and not known.verified_at and known.create_date <= fields.Datetime.now() - KEPT_UNVERIFIED:
-            known.unlink()
-            self.env.flush_all()
-        elif known:
+        if known and not known._is_over():
             raise UserError(self.env._("“%s” is in use already.", name))
+        known.unlink()
+        self.env.flush_all()
+
+    def _is_over(self):
+        """Tell whether somebody else may enter this domain, who has it by now: it does not lead here, or to nothing."""
+        if self.instance_id.subscription_ids.filtered("data_removed_at"):
+            return True
+        return self.state != "verified" and self.create_date <= fields.Datetime.now() - KEPT_UNVERIFIED
 
     def unlink(self):
         instances = self.sudo().instance_id
@@ -186,8 +190,6 @@ class MicrosaasDomain(ByHand, models.Model):
             "failing_since": (self.failing_since or now) if reason else False,
             "certificate_until": fields.Datetime.to_datetime(certificate_until or False),
         }
-        if state == "verified" and not self.verified_at:
-            values["verified_at"] = now
         write_changed(self, values)
         # The address of the instance is the first verified one.
         if "verified" in (before, state) and before != state:

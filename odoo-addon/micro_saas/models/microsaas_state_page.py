@@ -104,7 +104,7 @@ class MicrosaasStatePage(models.AbstractModel):
         if move:
             lines.append(
                 _(
-                    "Invoice %(invoice)s of %(amount)s is to be paid; it was due on %(day)s.",
+                    "Invoice %(invoice)s of %(amount)s, due on %(day)s, is not paid.",
                     invoice=move.name,
                     amount=format_amount(self.env, move.amount_residual, move.currency_id),
                     day=format_date(self.env, move.invoice_date_due or move.invoice_date),

@@ -9,7 +9,7 @@ from odoo.tools import SQL
 
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import ByHand
-from .door import address_of, door_addresses, door_domain
+from .door import address_of, door_addresses, door_suffix
 from .nudge import nudge
 from .reason_sentences import instance_sentence
 from .settings import PORT_RANGES, in_payment_is_paid
@@ -284,8 +284,7 @@ class OdooDockerInstance(ByHand, models.Model):
             instance.microsaas_busy = due and instance.desired_state != "draft"
 
     def _compute_door_suffix(self):
-        domain = door_domain(self.env)
-        self.door_suffix = domain and f".{domain}"
+        self.door_suffix = door_suffix(self.env)
 
     @api.depends("subdomain")
     def _compute_dns_target(self):

@@ -31,6 +31,7 @@ def instance_sentence(env, reason, detail):
         "Stopping": lambda: _("Stopping the instance."),
         "TakingDown": lambda: _("Taking the instance down. Its data is kept."),
         "Running": lambda: _("Running."),
+        "Asleep": lambda: _("Asleep. The next visit wakes it."),
         "Stopped": lambda: _("Stopped. Its data is kept."),
         "Removed": lambda: (
             _("Removed. Its data is kept until %s.", detail) if detail else _("Removed. Its data is kept.")

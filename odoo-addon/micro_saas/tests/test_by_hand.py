@@ -42,6 +42,8 @@ class ByHandCase(MicroSaasCommon, HttpCase):
             self.env["microsaas.reserved.port"].sudo().create(
                 {"port": 20123, "purpose": "http_port", "instance_id": instance.id}
             ),
+            self.env["microsaas.subdomain"].sudo().search([("instance_id", "=", instance.id)]),
+            self.env["microsaas.domain"].sudo().create({"name": "www.luna.es", "instance_id": instance.id}),
             instance.factura_id.sudo(),
             instance.linea_factura_id.sudo(),
             self.plan.product_tmpl_id.sudo(),

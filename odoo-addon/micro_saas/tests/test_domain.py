@@ -29,8 +29,8 @@ class TestDomain(MicroSaasCommon):
     def test_what_is_typed_becomes_what_dns_has(self):
         for typed, name in (
             (" WWW.Luna.es. ", "www.luna.es"),
-            ("panadería-luna.es", "xn--panadera-luna-pmb.es"),
-            ("tienda.straße.de", "tienda.strasse.de"),
+            ("panadería-luna.es", "xn--panadera-luna-2ib.es"),
+            ("tienda.straße.de", "tienda.xn--strae-oqa.de"),
         ):
             domain = self._domain(typed)
             self.assertEqual((domain.name, domain.state), (name, "pending"))
@@ -75,11 +75,10 @@ class TestDomain(MicroSaasCommon):
         with self.assertRaisesRegex(UserError, "in use"):
             self._domain("www.luna.es")
 
-    def test_who_entered_a_domain_that_never_led_here_keeps_nobody_off_for_long(self):
+    def test_who_entered_a_domain_that_does_not_lead_here_keeps_nobody_off_for_long(self):
         other, days_ago = self._instance(), fields.Datetime.now() - timedelta(days=4)
         squatted, served = self._domain("www.luna.es"), self._domain("luna.es")
-        self._saw(served, "verified")
-        self._saw(served, "pending", "DomainNotFound")
+        self._saw(served, "verified", "DomainNotFound")
         self.env.flush_all()
         self.cr.execute("UPDATE microsaas_domain SET create_date = %s", [days_ago])
         self.env.invalidate_all()
@@ -87,6 +86,15 @@ class TestDomain(MicroSaasCommon):
         self.assertFalse(squatted.exists())
         with self.assertRaisesRegex(UserError, "in use"):
             self._domain("luna.es", other)
+        self._saw(served, "failed", "DomainStoppedLeadingHere")
+        self._domain("luna.es", other)
+
+    def test_the_domain_of_removed_data_is_free(self):
+        domain = self._domain("www.luna.es")
+        self._saw(domain, "verified")
+        self.instance.sudo().subscription_ids.data_removed_at = fields.Datetime.now()
+        self._domain("www.luna.es", self._instance())
+        self.assertFalse(domain.exists())
 
     def test_an_instance_has_ten_at_most(self):
         for number in range(10):

@@ -114,12 +114,10 @@ class TestSubdomain(MicroSaasCommon):
         self.assertEqual(self.book.search_count([("instance_id", "=", instance.id)]), 2)
 
     def test_a_rename_is_said_in_the_chatter(self):
-        instance = self._instance(subdomain="luna")
-        self.env.flush_all()
-        self.cr.precommit.run()
+        instance = self._instance(subdomain="luna").with_context(tracking_disable=False, mail_notrack=False)
+        self.cr.flush()
         instance.subdomain = "sol"
-        self.env.flush_all()
-        self.cr.precommit.run()
+        self.cr.flush()
         [tracked] = instance.sudo().message_ids.tracking_value_ids.filtered(lambda it: it.field_id.name == "subdomain")
         self.assertEqual((tracked.old_value_char, tracked.new_value_char), ("luna", "sol"))
 

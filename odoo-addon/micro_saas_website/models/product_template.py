@@ -1,6 +1,6 @@
 from odoo import models
 
-from odoo.addons.micro_saas.models.door import door_domain
+from odoo.addons.micro_saas.models.door import door_suffix
 
 
 class ProductTemplate(models.Model):
@@ -31,6 +31,6 @@ class ProductTemplate(models.Model):
             facts.append(("fa-cubes", _("Installed: %s", listed)))
         return facts
 
-    def _microsaas_door_domain(self):
-        """Return the domain below which an instance's name becomes its address; empty without a door."""
-        return door_domain(self.env)
+    def _microsaas_door_suffix(self):
+        """Return what makes an address of an instance's name; empty without a door."""
+        return door_suffix(self.env)

@@ -1,7 +1,7 @@
 from odoo import fields, models
 
 from odoo.addons.micro_saas.models.by_hand import BY_HAND, ByHand
-from odoo.addons.micro_saas.models.door import door_domain
+from odoo.addons.micro_saas.models.door import door_suffix
 from odoo.addons.micro_saas.models.values import whole_units
 
 BY_HAND["sale.order.line"] = {}
@@ -33,9 +33,9 @@ class SaleOrderLine(ByHand, models.Model):
         is_plan = not self.display_type and self.product_id.es_plan_microsaas
         return whole_units(self.product_uom_qty) if is_plan else 0
 
-    def _microsaas_door_domain(self):
-        """Return the domain below which the chosen name becomes the address; empty without a door."""
-        return door_domain(self.env)
+    def _microsaas_door_suffix(self):
+        """Return what makes an address of the chosen name; empty without a door."""
+        return door_suffix(self.env)
 
     def _microsaas_named_units(self):
         return range(1, min(self._microsaas_units(), NAMED_UNITS) + 1)

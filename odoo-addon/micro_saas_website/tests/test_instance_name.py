@@ -4,6 +4,8 @@ from odoo import fields
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
+from odoo.addons.http_routing.tests.common import MockRequest
+
 from .common import ShopCommon
 
 
@@ -116,10 +118,14 @@ class TestInstanceName(ShopCommon):
         self.assertTrue(row.is_given)
 
     def test_the_shop_shows_what_the_address_will_be(self):
-        line = self._order().order_line
-        self.assertEqual(line._microsaas_door_domain(), "")
-        self._sidecar().microsaas_hello("abc123", {"domain": "tenants.example.net"})
-        self.assertEqual(line._microsaas_door_domain(), "tenants.example.net")
+        line, product = self._order().order_line, self.plan.product_tmpl_id
+        self.assertFalse(line._microsaas_door_suffix() or product._microsaas_door_suffix())
+        self._sidecar().microsaas_hello("abc123", {"domain": "localhost", "url": "http://{name}.localhost:8080"})
+        self.assertEqual((line._microsaas_door_suffix(), product._microsaas_door_suffix()), (".localhost:8080",) * 2)
+        values = {"line": line, "fields": line._microsaas_name_fields(), "suffix": line._microsaas_door_suffix()}
+        with MockRequest(self.env, website=self.website):
+            html = self.env["ir.qweb"]._render("micro_saas_website.cart_line_names", values)
+        self.assertIn(".localhost:8080</span>", html)
 
     def test_suggestions(self):
         line = self._order().order_line

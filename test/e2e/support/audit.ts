@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { showsLoginAt } from '../../../stack/door.ts';
 import { instanceOf, lines } from './docker.ts';
 import { POLL_SECONDS, type TestEnvironment } from './environment.ts';
 import { eventually } from './eventually.ts';
@@ -89,9 +90,8 @@ async function auditReality(env: TestEnvironment): Promise<void> {
     expect(row.active, `${row.id} is active`).to.equal(row.state !== 'removed');
     if (row.state === 'running') {
       expect(up, what).to.equal(found.length).and.to.be.greaterThan(0);
-      const response = await fetch(`${row.instance_url}/web/login`);
-      await response.body?.cancel();
-      expect(response.status, `${row.instance_url}/web/login`).to.equal(200);
+      const isShown = await showsLoginAt(String(row.instance_url));
+      expect(isShown, `${row.instance_url}/web/login`).to.equal(true);
     } else expect(up, what).to.equal(0);
     if (row.state === 'removed' || row.state === 'draft') expect(found, what).to.be.empty;
     if (row.state === 'removed') expect([row.http_port, row.longpolling_port]).to.eql([0, 0]);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { ZodType } from 'zod';
 import { ManagerError } from '../../../src/errors.ts';
-import { OdooManager } from '../../../src/manager/manager.ts';
+import { type DoorFacts, OdooManager } from '../../../src/manager/manager.ts';
 import type { OdooClient } from '../../../src/manager/rpc/odoo-client.ts';
 import { toOdoo } from '../../../src/manager/rpc/transport.ts';
 import { anInstance, aRepository } from '../../support/samples.ts';
@@ -9,7 +9,7 @@ import { errorOf, OdooSuite } from './every-rpc.ts';
 import { INSTANCE_ROW, INVOICE_ROW, SUBSCRIPTION_ROW } from './sample-rows.ts';
 
 /** An OdooClient that gives one answer and keeps what it was asked, as it would be sent. */
-function answering(answer: unknown) {
+function answering(answer: unknown, door: DoorFacts | null = null) {
   const asked: Array<[model: string, method: string, args: unknown]> = [];
   const client: OdooClient = {
     async call<T>(model: string, method: string, args: object, schema: ZodType<T>) {
@@ -18,7 +18,7 @@ function answering(answer: unknown) {
       return schema.parse(answer);
     },
   };
-  return { manager: new OdooManager(client), asked };
+  return { manager: new OdooManager(client, door), asked };
 }
 
 describe('OdooManager', () => {
@@ -40,8 +40,49 @@ describe('OdooManager', () => {
       highestInstance: 7,
     });
     expect(asked).to.deep.equal([
-      ['microsaas.sidecar.api', 'microsaas_hello', { install_id: 'abc123' }],
+      ['microsaas.sidecar.api', 'microsaas_hello', { install_id: 'abc123', door: false }],
     ]);
+  });
+
+  it('reads the names of the door, the domains and the ports, and what a visitor is to read', async () => {
+    const addresses = { subdomain: 'acme', former_subdomains: ['old'], domains: [] };
+    const row = { id: 7, http_port: 0, longpolling_port: 0, ...addresses };
+    const domain = { id: 3, name: 'www.acme.com', verified: true, token: 't' };
+    const named = { ...row, http_port: 20_000, longpolling_port: 25_000, domains: [domain] };
+    const shared = { id: 7, subdomain: 'acme', formerSubdomains: ['old'] };
+    expect(await answering([row, named]).manager.routes()).to.deep.equal([
+      { ...shared, domains: [], ports: null },
+      {
+        ...shared,
+        domains: [{ id: 3, name: 'www.acme.com', isVerified: true, token: 't' }],
+        ports: { http: 20_000, longpolling: 25_000 },
+      },
+    ]);
+    const said = { status: 404, retry_after: 0, lang: 'en_US', title: 'None', lines: ['x'] };
+    const rest = { action: false, company: 'Hosting', logo_url: '' };
+    const { manager, asked } = answering({ ...said, ...rest });
+    expect(await manager.page('acme.example.com', 7)).to.deep.equal({
+      ...{ status: 404, retryAfter: 0, lang: 'en_US', title: 'None', lines: ['x'] },
+      ...{ action: null, company: 'Hosting', logoUrl: '' },
+    });
+    expect(asked[0]?.[2]).to.deep.equal({ host: 'acme.example.com', instance_id: 7 });
+    const evil = answering({
+      ...said,
+      ...rest,
+      action: { label: 'x', url: 'javascript:alert(1)' },
+    });
+    const refused = await evil.manager.page('a', 7).then(
+      () => 'read',
+      () => 'refused',
+    );
+    expect(refused).to.equal('refused');
+  });
+
+  it('says of a door what people are shown of it', async () => {
+    const door = { domain: 'x.com', url: 'https://{name}.x.com', addresses: [], manager: 'm' };
+    const { manager, asked } = answering(new ManagerError('server', 'away'), door);
+    await errorOf(manager.handshake('abc123'));
+    expect(asked[0]?.[2]).to.deep.equal({ install_id: 'abc123', door });
   });
 
   it('reads a desired instance that has nothing yet', async () => {
@@ -221,8 +262,45 @@ describe('OdooManager', () => {
       answering({ http_port, longpolling_port: 25000 }).manager.assignPorts({ id: 5 }, [20000]);
     expect(await assign(20001)).to.deep.equal({ http: 20001, longpolling: 25000 });
     expect(await assign(0)).to.equal(null);
-    const states = await answering([{ id: 5, state: 'running' }]).manager.states();
-    expect([...states]).to.deep.equal([[5, 'running']]);
+    const states = await answering([
+      {
+        id: 5,
+        state: 'running',
+        revision: 3,
+        sleep_hours: 2,
+        asleep: true,
+        last_request_at: 7,
+        wake_at: 9,
+      },
+    ]).manager.states();
+    const sleep = { sleepHours: 2, isAsleep: true, lastRequestAt: 7, wakeAt: 9 };
+    expect([...states]).to.deep.equal([[5, { state: 'running', revision: 3, ...sleep }]]);
+  });
+
+  it("reads customers' domains, and reports what was found out about one", async () => {
+    const row = { id: 3, instance_id: 5, name: 'www.acme.com', token: 't', state: 'verified' };
+    const { asked, manager } = answering([row, { ...row, failing_since: '2026-11-22 10:00:05' }]);
+    const domain = { id: 3, instanceId: 5, name: 'www.acme.com', token: 't', state: 'verified' };
+    expect(await manager.domains()).to.deep.equal([
+      { ...domain, failingSince: null },
+      { ...domain, failingSince: new Date('2026-11-22T10:00:05Z') },
+    ]);
+    expect(asked).to.deep.equal([['microsaas.sidecar.api', 'microsaas_domains', {}]]);
+    const told = answering(true);
+    const certificateUntil = new Date('2027-02-01T10:00:00Z');
+    await told.manager.reportDomain(3, { state: 'verified', fault: null, certificateUntil });
+    const fault = { reason: 'DomainElsewhere', detail: '192.0.2.7' } as const;
+    await told.manager.reportDomain(3, { state: 'pending', fault, certificateUntil: null });
+    expect(told.asked.map(([, , args]) => args)).to.deep.equal([
+      {
+        domain_id: 3,
+        state: 'verified',
+        reason: '',
+        detail: '',
+        certificate_until: '2027-02-01 10:00:00',
+      },
+      { domain_id: 3, state: 'pending', ...fault, certificate_until: false },
+    ]);
   });
 
   describe('over a real connection', () => {

@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import {
+  type CaddySettings,
+  caddyConfig,
+  certificateNames,
+} from '../../../src/door/caddy-config.ts';
+import type { DoorRoute } from '../../../src/interfaces.ts';
+
+const GOLDEN = join(import.meta.dirname, '..', '..', 'golden', 'door');
+
+const SETTINGS: CaddySettings = {
+  domain: 'example.com',
+  manager: 'manager',
+  managerPort: 8069,
+  https: true,
+  address: '0.0.0.0',
+  httpPort: 80,
+  httpsPort: 443,
+  wildcard: null,
+  acme: { directory: 'https://acme.example.net/directory', email: 'ops@example.com', root: '' },
+  publishAddress: '127.0.0.1',
+};
+
+const route = (id: number, subdomain: string, over: Partial<DoorRoute> = {}): DoorRoute => ({
+  ...{ id, subdomain, formerSubdomains: [], domains: [] },
+  ports: { http: 20_000 + id, longpolling: 25_000 + id },
+  ...over,
+});
+const own = (name: string, isVerified = true) => ({ id: 1, name, isVerified, token: 't' });
+
+/** One of each kind: plain, renamed, with a domain of its own, with one that is not verified, without ports, without a name. */
+const ROUTES = [
+  route(3, 'acme'),
+  route(1, 'new', { formerSubdomains: ['old', 'older'] }),
+  route(2, 'shop', { domains: [own('www.shop.com'), own('shop.org')] }),
+  route(4, 'pending', { domains: [own('not-yet.com', false)] }),
+  route(5, 'removed', { ports: null }),
+  route(6, ''),
+];
+
+describe('the configuration of Caddy', () => {
+  const cases: Record<string, CaddySettings> = {
+    https: SETTINGS,
+    http: { ...SETTINGS, domain: 'localhost', https: false, address: '127.0.0.1', httpPort: 8080 },
+    wildcard: {
+      ...SETTINGS,
+      manager: '',
+      address: '::',
+      httpsPort: 8443,
+      wildcard: { certificate: '/run/door/a.pem', key: '/run/door/b.pem' },
+      acme: { ...SETTINGS.acme, email: '', root: '/run/door/c.pem' },
+      publishAddress: '::1',
+    },
+  };
+  for (const [name, settings] of Object.entries(cases))
+    it(`is what it was: ${name}`, () => {
+      const text = `${JSON.stringify(caddyConfig(settings, ROUTES), null, 2)}\n`;
+      expect(text).to.equal(readFileSync(join(GOLDEN, `${name}.json`), 'utf8'));
+    });
+
+  it('is the same whatever the order of the routes: it is compared with what is loaded', () => {
+    const turned = [...ROUTES].reverse();
+    expect(caddyConfig(SETTINGS, turned)).to.deep.equal(caddyConfig(SETTINGS, ROUTES));
+  });
+
+  it('orders certificates for the names that are ours and the domains that are verified, and no other', () => {
+    expect(certificateNames(SETTINGS, ROUTES)).to.deep.equal([
+      ...['acme.example.com', 'manager.example.com', 'new.example.com', 'old.example.com'],
+      ...['older.example.com', 'pending.example.com', 'removed.example.com', 'shop.example.com'],
+      ...['shop.org', 'www.shop.com'],
+    ]);
+    const wildcard = { certificate: 'a', key: 'b' };
+    expect(certificateNames({ ...SETTINGS, wildcard }, ROUTES)).to.deep.equal([
+      'shop.org',
+      'www.shop.com',
+    ]);
+  });
+
+  it('has nothing in it that is not a name, a domain, a port or a setting', () => {
+    const text = JSON.stringify(caddyConfig(SETTINGS, ROUTES));
+    expect(text).not.to.include('not-yet.com');
+    for (const { domains } of ROUTES)
+      for (const { token } of domains) expect(text).not.to.include(`"${token}"`);
+  });
+});
