@@ -1,7 +1,8 @@
 import { notEnoughDisk, PortTakenError, RetryableError, TenantDatabaseError } from '../errors.ts';
+import type { ProgressReason } from '../instance/reasons.ts';
 import type { Action, DesiredInstance, PortPair } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
-import { logLine, progressReport } from './progress.ts';
+import { logLine, logReason, progressReport } from './progress.ts';
 import { waitForMemory } from './wait-for-memory.ts';
 import type { WorkSignals } from './work-queue.ts';
 
@@ -45,7 +46,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     await requireDisk();
     const fetch = () => engine.fetchRepositories(desired, stop);
     const { commits, remarks } = await slots.fetches.run(desired.partnerId, fetch);
-    const log = remarks.map((remark) => logLine(context.now(), remark));
+    const log = remarks.map(({ detail, reason }) => logReason(context.now(), reason, detail));
     await reporter.report({ id: desired.id, revision: desired.revision, commits, log });
   }
 
@@ -151,9 +152,9 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   }
 
   async function updateAppsList(desired: DesiredInstance, { stop }: Signals): Promise<void> {
-    const remark = await engine.updateAppsList(desired, stop);
-    const { id, revision } = desired;
-    if (remark) await reporter.report({ id, revision, log: [logLine(context.now(), remark)] });
+    if (await engine.updateAppsList(desired, stop)) return;
+    const log = [logReason(context.now(), 'AppsListFailed')];
+    await reporter.report({ id: desired.id, revision: desired.revision, log });
   }
 
   /** The files go last: they hold what is needed to go on after a crash. */
@@ -190,7 +191,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
 
   async function portTaken(ports: PortPair, cause: PortTakenError): Promise<RetryableError> {
     const [port = ports.http] = await engine.occupiedPorts(ports);
-    const message = `Another program on the server uses port ${port} of this instance. Free the port, or give the instance another one in its form: the customer is then told.`;
+    const message = `Another program on the server uses port ${port} of this instance.`;
     return new RetryableError('PortTaken', message, { cause, detail: String(port) });
   }
 
@@ -221,7 +222,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   const prepareFor = (desired: DesiredInstance, stop: AbortSignal) =>
     databases.prepareFor(desired, progressOf(desired), stop);
 
-  const progressOf = (desired: DesiredInstance) => (reason: string) =>
+  const progressOf = (desired: DesiredInstance) => (reason: ProgressReason) =>
     reporter.progress(progressReport(desired, reason, context.now()));
 
   /** A button that was pressed while it waited for its turn ends it before it begins. */

@@ -5,6 +5,7 @@ import type {
   DesiredInstance,
   EffectiveState,
   ObservedInstance,
+  Step,
 } from '../instance/types.ts';
 import { makeActions, type StepResult } from './actions.ts';
 import { applySubscription } from './apply-subscription.ts';
@@ -77,7 +78,7 @@ export async function reconcile(
         context.activity?.reported(desired, report);
         return;
       }
-      if ('stall' in step) throw stalled(step.stall, step.because, step.detail);
+      if ('stall' in step) throw stalled(step);
 
       if (IRREVERSIBLE.has(step.do) && !(await context.managerCheck.isTrusted())) return;
       // During automatic retries Odoo keeps showing the last error, not the progress.
@@ -166,16 +167,14 @@ async function observe(
   return { ...seen, database };
 }
 
-function stalled(reason: string, because: string, detail = ''): TerminalError {
-  if (reason === 'ForeignData') return foreignData(detail);
-  return new TerminalError(reason, STALLED[reason] ?? because, { detail });
+function stalled({
+  because,
+  detail = '',
+  stall,
+}: Extract<Step, { stall: unknown }>): TerminalError {
+  if (stall === 'ForeignData') return foreignData(detail);
+  return stall === 'FilesMissing' ? filesMissing() : new TerminalError(stall, because);
 }
-
-const STALLED: Readonly<Record<string, string>> = {
-  FilesMissing: filesMissing().message,
-  DatabaseMissing:
-    'The database of this instance has disappeared. Nothing was created in its place: restore it from a backup.',
-};
 
 /** Steps that wait for this host's disk and Odoo alone. All others release their worker slot: a tenant can influence how long they take. */
 const BRIEF: ReadonlySet<Action> = new Set(['assignPorts', 'render']);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { DockerCli } from '../docker/docker-cli.ts';
 import { type ConfigError, foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { instanceOfDatabase } from '../instance/name.ts';
+import type { ProgressReason } from '../instance/reasons.ts';
 import type {
   DesiredInstance,
   EffectiveState,
@@ -183,7 +184,7 @@ export class OdooDatabases implements Databases {
 
   async prepareFor(
     desired: DesiredInstance,
-    progress: (reason: string) => void,
+    progress: (reason: ProgressReason) => void,
     signal: AbortSignal,
   ): Promise<void> {
     const spec = await this.#options.specs.of(desired);
@@ -206,7 +207,7 @@ export class OdooDatabases implements Databases {
 
   clone(
     desired: DesiredInstance,
-    progress: (reason: string) => void,
+    progress: (reason: ProgressReason) => void,
     signal: AbortSignal,
   ): Promise<InstanceClone> {
     return this.#new.clone(desired, () => progress('PreparingTemplate'), signal);

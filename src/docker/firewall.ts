@@ -1,10 +1,10 @@
 import { CommandError } from '../errors.ts';
-import { bridgeOf, bridgesOf, firewallTable, isInstanceNetwork } from '../instance/name.ts';
 import { nft, resolvConf } from './commands.ts';
 import type { DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
 import { type AllowedTarget, egressScript, resolversIn } from './egress-rules.ts';
 import { LABELS } from './labels.ts';
+import { bridgeOf, bridgesOf, firewallTable, isInstanceNetwork } from './names.ts';
 
 export interface FirewallOptions {
   readonly install: string;
