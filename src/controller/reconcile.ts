@@ -13,6 +13,7 @@ import type { ControllerContext } from './controller-context.ts';
 import { reportFailure } from './failure-report.ts';
 import { finalReport } from './final-report.ts';
 import { stepReport } from './progress.ts';
+import { renewUrl } from './renew-url.ts';
 import type { WorkSignals } from './work-queue.ts';
 
 /** Rounds of one reconcile. The longest way through decide() is eight steps, the subscription takes two; the rest is for what changes meanwhile. */
@@ -65,6 +66,7 @@ export async function reconcile(
         continue;
       }
       if (step === null) {
+        if (isRenamed(last, context)) await renewUrl(desired, context);
         await reporter.report(finalReport(desired, state, applied, durations, context));
         return;
       }
@@ -107,6 +109,12 @@ export async function reconcile(
 interface Wanted {
   readonly desired: DesiredInstance;
   readonly state: EffectiveState;
+}
+
+/** Whether it runs at another address than was last reported: after this report nobody would know the one that its database has. */
+function isRenamed({ desired, state }: Wanted, { engine }: ControllerContext): boolean {
+  const { instanceUrl } = desired;
+  return state === 'running' && instanceUrl !== '' && instanceUrl !== engine.url(desired);
 }
 
 /** What is not done for a manager's database that may be older than the host. */
