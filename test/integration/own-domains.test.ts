@@ -57,7 +57,7 @@ describe("a customer's own domain, with a real authority", function () {
     ...{ id: name.length, name, isVerified, token },
   });
   const open = async (...domains: DoorRoute['domains']) => {
-    const { port } = odoo?.address() as AddressInfo;
+    const { port } = (odoo as Server).address() as AddressInfo;
     const ports = { http: port, longpolling: port };
     const route = { id: 7, subdomain: 'acme', formerSubdomains: [], domains, ports };
     routes.replace([route]);
