@@ -44,6 +44,7 @@ describe("a customer's own domain, with a real authority", function () {
   const dns = new FakeDns();
   let authority: AcmeAuthority;
   let odoo: Server | undefined;
+  let odooPort: number;
   let pages: Awaited<ReturnType<typeof servePages>> | undefined;
   let door: CaddyDoor;
   let verifier: DomainVerifier;
@@ -57,8 +58,7 @@ describe("a customer's own domain, with a real authority", function () {
     ...{ id: name.length, name, isVerified, token },
   });
   const open = async (...domains: DoorRoute['domains']) => {
-    const { port } = (odoo as Server).address() as AddressInfo;
-    const ports = { http: port, longpolling: port };
+    const ports = { http: odooPort, longpolling: odooPort };
     const route = { id: 7, subdomain: 'acme', formerSubdomains: [], domains, ports };
     routes.replace([route]);
     await door.ensure([route]);
@@ -101,6 +101,7 @@ describe("a customer's own domain, with a real authority", function () {
     await authority.start();
     odoo = createServer((req, res) => void res.end(`Odoo for ${req.headers.host}`));
     await new Promise<void>((done) => odoo?.listen(0, '127.0.0.1', done));
+    odooPort = (odoo.address() as AddressInfo).port;
     const acme = { directory: authority.directory, email: '', rootFile: authority.rootFile };
     const http = { https: true, address: DOOR, httpPort: 80, httpsPort: 443 };
     const below = { domain: 'host.test', manager: 'manager' };
@@ -108,7 +109,7 @@ describe("a customer's own domain, with a real authority", function () {
       ...{ install, dataDir: folder, api: new DockerApi(SOCKET), docker: dockerCli(SOCKET) },
       settings: {
         ...{ ...below, ...http, acme, image: images.caddy, certificateFile: '', keyFile: '' },
-        ...{ managerPort: (odoo.address() as AddressInfo).port, publishAddress: '127.0.0.1' },
+        ...{ managerPort: odooPort, publishAddress: '127.0.0.1' },
       },
     });
     pages = await servePages(await door.pagesSocket(), {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { StoredCertificates } from '../../../src/door/certificates.ts';
@@ -70,7 +70,7 @@ describe('the certificates of the door', () => {
 
   it('are not what is damaged, huge or for another name', async () => {
     writeFileSync(store('acme.example-directory', 'a.com', 10), 'half a certif');
-    writeFileSync(store('acme.example-directory', 'b.com', 10), 'x'.repeat(100_000));
+    appendFileSync(store('acme.example-directory', 'b.com', 10), 'x'.repeat(100_000));
     store('acme.example-directory', 'c.com', 10, 'elsewhere.com');
     expect((await stored().state(['a.com', 'b.com', 'c.com'])).missing).to.have.length(3);
   });
