@@ -7,6 +7,7 @@ import { ManagerCheck } from '../src/controller/manager-check.ts';
 import { Reporter } from '../src/controller/reporter.ts';
 import { makeSlots } from '../src/controller/slots.ts';
 import { SuspensionLimiter } from '../src/controller/suspension-limiter.ts';
+import { Wakes } from '../src/controller/wakes.ts';
 import { FakeArchives } from '../test/fakes/archives.ts';
 import { FakeDatabases } from '../test/fakes/databases.ts';
 import { FakeDisk } from '../test/fakes/disk.ts';
@@ -57,6 +58,8 @@ export function makeFleet(parallel = 2): Fleet {
       () => performance.now(),
       () => {},
     ),
+    activity: null,
+    wakes: new Wakes(() => new Date()),
     reporter: new Reporter(manager, () => {}),
     limits: { unitsPerLine: 20, claimsPerPlan: 20 },
     liveness: new Liveness({

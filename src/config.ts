@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, YAMLParseError } from 'yaml';
@@ -22,6 +23,11 @@ const hostName = z
   .string()
   .max(200)
   .regex(new RegExp(`^${label}(\\.${label})*$`), 'a domain in lower case, such as example.com');
+/** `192.0.2.1`, `192.0.2.1:53`, `[2001:db8::1]:53`, or ''. */
+function isNameServer(text: string): boolean {
+  const [, address = ''] = /^\[?(.*?)\]?(?::(\d{1,5}))?$/.exec(text) ?? [];
+  return text === '' || isIP(text) !== 0 || isIP(address) !== 0;
+}
 const optionalSecret = { file: z.string().default(''), value: z.string().default('') };
 const isLoopback = (host: string) => /^(localhost|127\..*|::1)$/.test(host);
 const isSender = (pattern: string) =>
@@ -80,7 +86,7 @@ const schema = z.strictObject({
       httpPort: port.default(80),
       httpsPort: port.default(443),
       addresses: z.array(z.union([z.ipv4(), z.ipv6()])).default([]),
-      resolver: z.string().default(''),
+      resolver: z.string().refine(isNameServer, 'address:port of a name server').default(''),
       certificateFile: z.union([z.literal(''), absolute]).default(''),
       keyFile: z.union([z.literal(''), absolute]).default(''),
       image: z.string().min(1).default('caddy:2'),

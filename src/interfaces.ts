@@ -1,5 +1,6 @@
 import type { Invoice, PlanUnit } from './billing/invoice-types.ts';
 import type { RecentSuspensions } from './billing/suspension-limit.ts';
+import type { DomainFault, DomainReport, WatchedDomain } from './instance/domain.ts';
 import type { Addressed } from './instance/instance-url.ts';
 import type { Distrust } from './instance/manager-history.ts';
 import type {
@@ -7,7 +8,7 @@ import type {
   DesiredInstance,
   EffectiveState,
   FetchedCommit,
-  InstanceState,
+  KnownInstance,
   MarkedInstance,
   ObservedInstance,
   Plan,
@@ -82,7 +83,7 @@ export interface Manager {
   /** Says on a plan whether its template databases are ready. */
   reportPlan(id: number, report: PlanReport): Promise<void>;
   /** What Odoo believes of every instance that is not removed: for the sweep. */
-  states(): Promise<Map<number, InstanceState>>;
+  states(): Promise<Map<number, KnownInstance>>;
   /**
    * Gives an instance the lowest pair of ports that no other has, in place of what it has.
    * @param exclude ports that the host uses for something else
@@ -95,6 +96,10 @@ export interface Manager {
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
   /** Names and ports of all instances whose data are not removed. */
   routes(): Promise<DoorRoute[]>;
+  /** The customers' own domains of all instances whose data are not removed, in every state. */
+  domains(): Promise<WatchedDomain[]>;
+  /** Odoo makes the instance due where its addresses change by it. */
+  reportDomain(id: number, report: DomainReport): Promise<void>;
   /** What a visitor of this host reads. @param id the instance that has the host; 0: nobody has it */
   page(host: string, id: number): Promise<StatePage>;
   /** How many instances were suspended or removed automatically within the last hour, before one more is. */
@@ -241,6 +246,11 @@ export interface Databases {
   invitation(
     desired: DesiredInstance,
   ): Promise<{ readonly link: string; readonly isFirst: boolean }>;
+  /**
+   * When work that the instance's Odoo has planned is due, as its own database says: its administrator can make that any moment.
+   * `always`: it fetches mail every few minutes. Null: nothing is planned, or nobody can tell.
+   */
+  nextWork(desired: DesiredInstance): Promise<Date | 'always' | null>;
   /** Removes the instance's database and role for good. */
   drop(desired: DesiredInstance): Promise<void>;
 }
@@ -293,12 +303,44 @@ export interface StatePage {
   readonly logoUrl: string;
 }
 
+/** A request that the door has passed on, from its access log. */
+export interface LoggedRequest {
+  /** As the visitor's browser named it, with its port if it did. */
+  readonly host: string;
+  /** Without its query. */
+  readonly path: string;
+  readonly status: number;
+  /** When it came, in milliseconds since the epoch. */
+  readonly at: number;
+}
+
 /** The reverse proxy in front of all instances. */
 export interface Door {
   /** Sees to it that the door runs and has exactly these routes. Asks Docker, and loads a configuration only where it differs. */
   ensure(routes: readonly DoorRoute[]): Promise<void>;
   /** Calls back whenever the door has ended, until the signal; reconnects automatically, and then calls back too. */
   watch(onEnded: () => void, signal: AbortSignal): Promise<void>;
+  /** Calls back with each request, those before the sidecar's start too as far as the log still has them, until the signal. */
+  requests(onRequest: (request: LoggedRequest) => void, signal: AbortSignal): Promise<void>;
+}
+
+/** Whether a domain leads to this host: null, or why it does not. Takes some seconds at most and never throws. */
+export type VerifyDomain = (
+  domain: Pick<WatchedDomain, 'name' | 'token'>,
+) => Promise<DomainFault | null>;
+
+/** The certificates that the door has. */
+export interface Certificates {
+  /** When the certificate of this name ends; null: there is none. */
+  until(name: string): Promise<Date | null>;
+  /** When the first certificate of any of these names ends, and which of them have none. */
+  state(names: readonly string[]): Promise<CertificateState>;
+}
+
+export interface CertificateState {
+  /** The name whose certificate ends first; null: none has one. */
+  readonly soonest: { readonly name: string; readonly until: Date } | null;
+  readonly missing: readonly string[];
 }
 
 /** The file system of dataDir, with all customers' data. */

@@ -23,7 +23,7 @@ export async function restore(
   const archive = await archives.read(name);
   const id = target ?? archive.instance;
   const found = await existing(sidecar, id);
-  const state = effectiveState(found);
+  const state = effectiveState(found, null);
   // After a restore of Odoo's own database the id may be another customer's.
   if (target === null && archive.identity && archive.identity !== found.identity)
     throw new ConfigError(

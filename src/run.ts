@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from './config.ts';
+import { isVisit } from './controller/activity.ts';
 import { ManagerCheck } from './controller/manager-check.ts';
 import { ConfigError, ManagerError } from './errors.ts';
-import { servePages } from './http/pages.ts';
+import { servePages, type Visit } from './http/pages.ts';
 import { type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
@@ -62,7 +63,7 @@ export async function run(
     (await servePages(await sidecar.door.pagesSocket(), {
       instanceAt: (host) => parts?.routes.instanceAt(host),
       domainToken: (host) => parts?.routes.domainToken(host) ?? null,
-      takes: async ({ id }) => (await parts?.visits.takes(id)) ?? false,
+      takes: async (visit) => parts !== null && takes(visit, parts),
       page: (host, id) => manager.page(host, id),
       log,
     }));
@@ -140,10 +141,25 @@ function foreignInstall(theirs: string, ours: string): string {
   ].join(' ');
 }
 
+/** How long a visitor is held while an instance wakes, in milliseconds; one who sends something, and would have to send it again, longer. */
+const HOLD_MS = 1_000;
+const HOLD_SENDER_MS = 30_000;
+
+/** Whether an instance that did not answer takes the request now. One that is asleep is woken by it, unless nobody is behind it. */
+async function takes(
+  { id, method, uri }: Visit,
+  { controller, visits }: ReturnType<typeof makeController>,
+): Promise<boolean> {
+  if (!controller.isAsleep(id)) return visits.takes(id);
+  if (!isVisit(uri.split('?')[0] ?? '')) return false;
+  const isReading = method === 'GET' || method === 'HEAD';
+  return (await controller.wake(id, isReading ? HOLD_MS : HOLD_SENDER_MS)) === 'answers';
+}
+
 /** A link to log in to an instance that Odoo says runs. @param isFirst only while nobody has logged in */
 async function invite({ manager, databases }: Sidecar, id: number, isFirst: boolean) {
   const [desired] = await manager.desired([id]);
-  if (!desired?.wasReady || effectiveState(desired) !== 'running') return null;
+  if (!desired?.wasReady || effectiveState(desired, null) !== 'running') return null;
   const made = await databases.invitation(desired);
   return isFirst && !made.isFirst ? 'used' : { url: made.link };
 }

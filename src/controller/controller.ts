@@ -1,6 +1,8 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import { unavailableService } from '../errors.ts';
 import type { InstanceState, Key } from '../instance/types.ts';
+import type { CertificateState, LoggedRequest } from '../interfaces.ts';
+import { isVisit } from './activity.ts';
 import { claim } from './claim.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { DiskWatch } from './disk-watch.ts';
@@ -8,6 +10,7 @@ import { preparePlan } from './prepare-plan.ts';
 import { reconcile } from './reconcile.ts';
 import { poll, sweep, withoutDatabase } from './resync.ts';
 import { NO_CUSTOMER } from './slots.ts';
+import type { WakeOutcome } from './wakes.ts';
 import { WorkQueue, type WorkSignals } from './work-queue.ts';
 
 /** How often Docker's containers are compared with Odoo's instances: finds what the event stream has missed. */
@@ -25,6 +28,9 @@ const RESTOCK_DELAY_MS = 2_000;
 
 /** How long changes of names and ports are gathered before the door gets them: a sale makes two. */
 const DOOR_DELAY_MS = 200;
+
+/** How often it is looked for instances that are to fall asleep or to wake, in milliseconds. */
+const SLEEP_INTERVAL_MS = 30_000;
 
 /** How often the liveness probes that are due are begun. */
 const LIVENESS_INTERVAL_MS = 1_000;
@@ -44,6 +50,7 @@ export class Controller {
   readonly #stop = new AbortController();
   #pollTimer: NodeJS.Timeout | undefined;
   #livenessTimer: NodeJS.Timeout | undefined;
+  #sleepTimer: NodeJS.Timeout | undefined;
   #restockTimer: NodeJS.Timeout | undefined;
   #doorTimer: NodeJS.Timeout | undefined;
   #sweepTask: ScheduledTask | undefined;
@@ -54,6 +61,7 @@ export class Controller {
   readonly #knownOrphans = new Set<number>();
   readonly #diskWatch: DiskWatch;
   #states: readonly InstanceState[] | null = null;
+  #certificates: CertificateState | null = null;
   /** The firewall rules could not be installed, and that was logged. */
   #isFirewallMissing = false;
   /** The door could not be opened, and that was logged. */
@@ -82,6 +90,11 @@ export class Controller {
     return this.#states;
   }
 
+  /** The certificates of all names at the last sweep; null before the first, and where no name needs one. */
+  get certificates(): CertificateState | null {
+    return this.#certificates;
+  }
+
   async start(): Promise<void> {
     const { door, engine } = this.#context;
     this.#watching = Promise.all([
@@ -90,9 +103,11 @@ export class Controller {
         this.#stop.signal,
       ),
       door?.proxy.watch(() => this.#add(['door']), this.#stop.signal),
+      door?.proxy.requests((request) => this.#visited(request), this.#stop.signal),
     ]);
     this.#sweepTask = cron.schedule(SWEEP_SCHEDULE, () => this.#sweep(), { noOverlap: true });
     this.#probeAndRepeat();
+    this.#sleepSoon();
     await Promise.all([this.#sweep(), this.#pollAndRepeat()]);
   }
 
@@ -101,11 +116,29 @@ export class Controller {
     for (const key of keys) this.#queueOf(key).addNow(key);
   }
 
+  /** Whether Odoo shows it asleep, as far as is known without asking. */
+  isAsleep(id: number): boolean {
+    return this.#context.activity?.isAsleep(id) ?? false;
+  }
+
+  /**
+   * A visitor has come for an instance that is asleep: it is started, once for any number of visitors.
+   * @param holdMs how long this visitor may be held
+   */
+  wake(id: number, holdMs: number): Promise<WakeOutcome> {
+    const { activity, wakes } = this.#context;
+    activity?.visited(id);
+    // A key that backs off keeps its backoff: visitors do not make a start that fails more frequent.
+    return wakes.wake(id, holdMs, () => this.#add([`instance:${id}`]));
+  }
+
   /** Stops the loop and waits for the steps under way. Idempotent. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.#context.door?.domains.stop();
     clearTimeout(this.#pollTimer);
     clearTimeout(this.#livenessTimer);
+    clearTimeout(this.#sleepTimer);
     clearTimeout(this.#restockTimer);
     clearTimeout(this.#doorTimer);
     await this.#sweepTask?.destroy();
@@ -133,7 +166,9 @@ export class Controller {
   async #work(key: Key, signals: WorkSignals): Promise<void> {
     const [kind, id] = key.split(':');
     if (kind === 'instance') {
-      await reconcile(Number(id), this.#context, signals);
+      await reconcile(Number(id), this.#context, signals).finally(() =>
+        this.#context.wakes.ended(Number(id)),
+      );
       this.#restockSoon();
       await this.#checkPostgres();
       return;
@@ -143,6 +178,7 @@ export class Controller {
       return slots.starts.run(NO_CUSTOMER, () => databases.restock());
     }
     if (kind === 'door') return this.#openDoor();
+    if (kind === 'domains') return this.#lookAtDomains();
     if (kind === 'plan') return preparePlan(Number(id), this.#context, signals.stop);
     const instances = await claim(Number(id), this.#context);
     this.addNow(instances.map((instance): Key => `instance:${instance}`));
@@ -172,8 +208,20 @@ export class Controller {
     const routes = await manager.routes();
     door.routes.replace(routes);
     await door.proxy.ensure(routes);
+    door.domains.follow(routes.flatMap(({ domains }) => domains));
     if (this.#isDoorShut) log.info('the door is open again');
     this.#isDoorShut = false;
+  }
+
+  /** While the manager's database is in doubt, what it says of domains may be old: the next routes make them due again. */
+  async #lookAtDomains(): Promise<void> {
+    const { door, managerCheck } = this.#context;
+    if (door && !managerCheck.distrust) await door.domains.look();
+  }
+
+  /** To be called when customers' own domains are due. */
+  lookAtDomains(): void {
+    this.#add(['domains']);
   }
 
   #failed(key: Key, error: unknown, retryInMs: number): void {
@@ -231,6 +279,29 @@ export class Controller {
     );
   }
 
+  #visited({ at, host, path, status }: LoggedRequest): void {
+    const { activity, door } = this.#context;
+    // What was refused or not found was no use to anybody: the internet is full of programs that try addresses.
+    if (status >= 400 || !isVisit(path)) return;
+    const id = door?.routes.instanceAt(host.toLowerCase().replace(/:\d+$/, ''));
+    if (id) activity?.visited(id, at);
+  }
+
+  #sleepSoon(): void {
+    if (this.#stop.signal.aborted || !this.#context.activity) return;
+    this.#sleepTimer = setTimeout(() => {
+      void this.#guarded(() => this.#fallAsleepAndWake());
+      this.#sleepSoon();
+    }, SLEEP_INTERVAL_MS);
+  }
+
+  async #fallAsleepAndWake(): Promise<void> {
+    const { activity, reporter } = this.#context;
+    if (!activity) return;
+    this.#add(activity.due().map((id): Key => `instance:${id}`));
+    await Promise.all(activity.unreported().map((report) => reporter.report(report)));
+  }
+
   #probeAndRepeat(): void {
     if (this.#stop.signal.aborted) return;
     const { liveness, log } = this.#context;
@@ -249,13 +320,15 @@ export class Controller {
   async #sweep(): Promise<void> {
     await this.#guarded(() => this.#ensureFirewall());
     if (this.#context.door) this.#add(['door']);
+    await this.#guarded(() => this.#checkCertificates());
     // Guarded separately: while Postgres is unavailable, containers are still compared.
     await this.#guarded(async () => {
       await this.#context.managerCheck.sweep();
     });
     await this.#guarded(async () => {
       const { keys, plans, orphans, states, watched } = await sweep(this.#context);
-      this.#states = [...states.values()];
+      this.#states = [...states.values()].map(({ state }) => state);
+      this.#context.activity?.replace(states);
       this.#context.liveness.watch(watched);
       this.#markAvailable('Odoo', 'Docker');
       this.#add([...keys, ...plans.map(({ id }): Key => `plan:${id}`)]);
@@ -274,6 +347,11 @@ export class Controller {
       const dropped = await this.#context.databases.trim(plans);
       if (dropped.length > 0) this.#context.log.info({ dropped }, 'template databases dropped');
     });
+  }
+
+  async #checkCertificates(): Promise<void> {
+    const { certificates, routes } = this.#context.door ?? {};
+    this.#certificates = (routes && (await certificates?.state(routes.hosts))) || null;
   }
 
   /** Installs the firewall rules again: a reboot, Docker or a person may have removed them. Instances run without them too. */

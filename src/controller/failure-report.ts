@@ -5,7 +5,7 @@ import {
   RetryableError,
   TerminalError,
 } from '../errors.ts';
-import type { DesiredInstance, EffectiveState } from '../instance/types.ts';
+import type { DesiredInstance, EffectiveState, Report } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { nextReview } from './final-report.ts';
 import { logLine } from './progress.ts';
@@ -44,19 +44,22 @@ export async function reportFailure(
       ? 'Press Start to try again.'
       : 'It is tried again by itself.';
   const retryAt = new Date(context.now().getTime() + RETRY_AFTER_RESTART_MS);
-  const delivered = context.reporter.report({
+  const report: Report = {
     id: desired.id,
     revision: desired.revision,
     state: 'error',
     reason: reasoned?.reason ?? 'Unexpected',
     message,
     detail: reasoned?.detail ?? '',
+    ...(state === 'running' && desired.isAsleep ? { isAsleep: false } : {}),
     // A sidecar that starts afresh finds it by the poll; until then the work queue brings it back.
     nextReview: isTerminal
       ? nextReview(desired, reviewAt ?? (isLeaving ? tomorrow : null), context.now())
       : retryAt,
     ...(isNews ? { log: [logLine(context.now(), `${message} ${again}`)] } : {}),
-  });
+  };
+  const delivered = context.reporter.report(report);
+  context.activity?.reported(desired, report);
   // A terminal failure that was not delivered is tried again; the others come up again anyway.
   if (isTerminal) await delivered;
   else

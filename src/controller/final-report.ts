@@ -42,7 +42,7 @@ export function finalReport(
   state: EffectiveState,
   applied: AppliedSubscription,
   durations: readonly string[],
-  context: Pick<ControllerContext, 'engine' | 'now'>,
+  context: Pick<ControllerContext, 'activity' | 'engine' | 'now'>,
 ): Report {
   const now = context.now();
   const settled = settledAs(desired, state);
@@ -56,6 +56,8 @@ export function finalReport(
     const answering = `Answering ${secondsToReady.toFixed(2)} s after the request`;
     log.push(logLine(now, `${[answering, ...durations].join(', ')}.`));
   }
+  const { activity } = context;
+  const lastRequestAt = activity?.lastRequestSeconds(desired) ?? 0;
   const begun = isRunning ? applied.onFirstAnswer : null;
   return {
     id: desired.id,
@@ -66,6 +68,8 @@ export function finalReport(
     ...(log.length > 0 ? { log } : {}),
     ...(isRunning ? { instanceUrl: context.engine.url(desired) } : {}),
     ...(isFirstAnswer ? { secondsToReady } : {}),
+    ...(desired.isAsleep !== (state === 'asleep') ? { isAsleep: state === 'asleep' } : {}),
+    ...(lastRequestAt > desired.lastRequestAt ? { lastRequestAt } : {}),
     ...(begun ? { subscription: begun.change } : {}),
     ...(settled.state === 'removed' ? { active: false, ports: { http: 0, longpolling: 0 } } : {}),
   };
@@ -80,6 +84,8 @@ function settledAs(
       return { state: 'draft', reason: '', message: '' };
     case 'running':
       return { state: 'running', reason: 'Running', message: 'Running.' };
+    case 'asleep':
+      return { state: 'running', reason: 'Asleep', message: 'Asleep. The next visit wakes it.' };
     case 'stopped':
       return { state: 'stopped', reason: 'Stopped', message: 'Stopped. Its data is kept.' };
     case 'removed': {

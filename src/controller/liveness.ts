@@ -76,6 +76,12 @@ export class Liveness {
     }
   }
 
+  /** The instance is to be silent from now on: it is stopped. */
+  stopWatching(id: number): void {
+    const watched = this.#watched.get(id);
+    if (watched) this.#forget(id, watched.silentSince);
+  }
+
   /** The containers of an instance that is probed; undefined for one that should not run. */
   listed(id: number): Listed | undefined {
     return this.#watched.get(id)?.listed;

@@ -11,6 +11,7 @@ import { applySubscription } from './apply-subscription.ts';
 import { archive } from './archive.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { reportFailure } from './failure-report.ts';
+import { fallAsleep } from './fall-asleep.ts';
 import { finalReport } from './final-report.ts';
 import { stepReport } from './progress.ts';
 import { renewUrl } from './renew-url.ts';
@@ -47,7 +48,8 @@ export async function reconcile(
       const desired: DesiredInstance | undefined = nextDesired ?? (await manager.desired([id]))[0];
       nextDesired = undefined;
       if (!desired) return; // an orphan: the sweep names it, nothing touches it
-      const state = effectiveState(desired);
+      context.activity?.learn(id, desired);
+      const state = effectiveState(desired, context.activity?.of(id) ?? null);
       last = { desired, state };
 
       if (context.managerCheck.distrust) {
@@ -55,10 +57,15 @@ export async function reconcile(
         return;
       }
       context.door?.routes.compare(desired);
+      context.door?.domains.hurry(desired.domains);
       const applied = await applySubscription(desired, context, !hasAdvanced);
       reviewAt = applied.reviewAt;
       hasAdvanced ||= applied.stage !== null;
       if (applied.isWritten) continue;
+      if (state === 'asleep' && !desired.isAsleep && context.activity) {
+        await fallAsleep(desired, context.activity, context);
+        continue;
+      }
       const step = decide(desired, state, await observe(last, context));
       if (step === null && applied.stage === 'archive') {
         const write = () => archive(desired, state, applied.change, context, signals.stop);
@@ -67,7 +74,9 @@ export async function reconcile(
       }
       if (step === null) {
         if (isRenamed(last, context)) await renewUrl(desired, context);
-        await reporter.report(finalReport(desired, state, applied, durations, context));
+        const report = finalReport(desired, state, applied, durations, context);
+        await reporter.report(report);
+        context.activity?.reported(desired, report);
         return;
       }
       if ('stall' in step) throw stalled(step.stall, step.because, step.detail);
@@ -92,6 +101,7 @@ export async function reconcile(
     );
   } catch (error) {
     if (signals.stop.aborted || signals.superseded.aborted) return;
+    context.wakes.failed(id);
     if (last) {
       const isNews = signals.failures === 0;
       await reportFailure(last.desired, last.state, error, context, { isNews, reviewAt });
@@ -144,11 +154,14 @@ async function keepUp(
 /** Stopping and removing containers must work without Postgres, so then it is not even asked. */
 async function observe(
   { desired, state }: Wanted,
-  { databases, engine, liveness }: ControllerContext,
+  { databases, engine, liveness, wakes }: ControllerContext,
 ): Promise<ObservedInstance> {
   const needsDatabase = state === 'purged' || (state === 'running' && desired.ports !== null);
   const observed = await engine.observe(desired, state);
-  if (observed.answering) liveness.answered(desired.id);
+  if (observed.answering) {
+    liveness.answered(desired.id);
+    wakes.answers(desired.id);
+  }
   const hung = !observed.answering && liveness.isHung(desired.id);
   const seen = { ...observed, hung };
   // Without its secrets nobody gets into a Postgres of its own; and decide() goes no further anyway.

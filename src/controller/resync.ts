@@ -1,4 +1,5 @@
-import type { InstanceState, Key, Plan } from '../instance/types.ts';
+import { isToSleep } from '../instance/sleep.ts';
+import type { InstanceState, Key, KnownInstance, Plan } from '../instance/types.ts';
 import type { Listed } from '../interfaces.ts';
 import type { ControllerContext } from './controller-context.ts';
 
@@ -27,21 +28,23 @@ export interface SweepResult {
   /** Instance ids of containers of this install that Odoo does not know. They are left alone. */
   readonly orphans: number[];
   /** The state of every instance in Odoo. */
-  readonly states: ReadonlyMap<number, InstanceState>;
+  readonly states: ReadonlyMap<number, KnownInstance>;
 }
 
 /** Compares the state of every instance in Odoo with Docker's containers: finds what the events have missed. */
 export async function sweep(
-  context: Pick<ControllerContext, 'manager' | 'engine'>,
+  context: Pick<ControllerContext, 'activity' | 'manager' | 'engine'>,
 ): Promise<SweepResult> {
   // Containers first: one that is created between the two calls must not look like an orphan.
   const containers = await context.engine.list();
   const [states, plans] = await Promise.all([context.manager.states(), context.manager.plans([])]);
   const keys: Key[] = [];
   const watched = new Map<number, { listed: Listed; state: InstanceState }>();
-  for (const [id, state] of states) {
+  for (const [id, known] of states) {
+    const { state } = known;
     const listed = containers.get(id);
-    if (disagrees(state, listed)) keys.push(`instance:${id}`);
+    const isAsleep = isToSleep(known, context.activity?.of(id) ?? null);
+    if (disagrees(known, isAsleep, listed)) keys.push(`instance:${id}`);
     else if (listed?.running && (state === 'running' || state === 'error'))
       watched.set(id, { listed, state });
   }
@@ -49,7 +52,12 @@ export async function sweep(
   return { keys, plans, watched, orphans, states };
 }
 
-function disagrees(state: InstanceState, containers: Listed | undefined): boolean {
+function disagrees(
+  { state, isAsleep }: KnownInstance,
+  isToSleep: boolean,
+  containers: Listed | undefined,
+): boolean {
+  if (isToSleep) return !isAsleep || containers?.up === true;
   if (state === 'running') return !containers?.running;
   return (
     containers?.up === true && (state === 'stopped' || state === 'draft' || state === 'removed')

@@ -259,6 +259,10 @@ export class OdooDatabases implements Databases {
     return this.#access.invitation(desired);
   }
 
+  nextWork(desired: DesiredInstance): Promise<Date | 'always' | null> {
+    return this.#access.nextWork(desired);
+  }
+
   /** See TenantAccess. */
   adminLogin(desired: DesiredInstance): Promise<string> {
     return this.#access.adminLogin(desired);

@@ -13,6 +13,7 @@ import { renewUrl } from './base-url.ts';
 import { markDatabase } from './database-mark.ts';
 import type { DatabaseSpec, Specs } from './database-spec.ts';
 import { type Invitation, invitationLink } from './invitation.ts';
+import { nextWork } from './next-work.ts';
 import { makeReadable } from './readable.ts';
 
 export interface TenantAccessOptions {
@@ -60,6 +61,11 @@ export class TenantAccess {
   /** The login of the instance's administrator, as it is now. */
   adminLogin(desired: DesiredInstance): Promise<string> {
     return this.#enter(desired, LOOK, adminLogin);
+  }
+
+  /** See Databases.nextWork(). */
+  nextWork(desired: DesiredInstance): Promise<Date | 'always' | null> {
+    return this.#enter(desired, LOOK, (session) => nextWork(session, desired.id));
   }
 
   /** The way in for who copies all of an instance's database while the instance does not run. */

@@ -9,7 +9,9 @@ import type { DockerCli } from '../docker/docker-cli.ts';
 import { LABELS } from '../docker/labels.ts';
 import { DoorError } from '../errors.ts';
 import { makeDirectory, replaceFile } from '../host/files.ts';
-import type { Door, DoorRoute } from '../interfaces.ts';
+import { tailLines } from '../host/log-tail.ts';
+import type { Door, DoorRoute, LoggedRequest } from '../interfaces.ts';
+import { loggedRequest } from './access-log.ts';
 import { CaddyAdmin } from './caddy-admin.ts';
 import { type CaddySettings, caddyConfig, INSIDE, RUN_DIRECTORY } from './caddy-config.ts';
 
@@ -81,6 +83,14 @@ export class CaddyDoor implements Door {
       await api.events(label, onEnded, happened, signal).catch(() => {}); // Docker is away: after reconnecting everything is asked
       await sleep(RECONNECT_DELAY_MS, undefined, { signal }).catch(() => {});
     }
+  }
+
+  async requests(onRequest: (request: LoggedRequest) => void, signal: AbortSignal): Promise<void> {
+    const onLine = (line: string) => {
+      const request = loggedRequest(line);
+      if (request) onRequest(request);
+    };
+    await tailLines(this.#onHost(INSIDE.accessLog), { onLine }, signal);
   }
 
   get #runDirectory(): string {

@@ -1,3 +1,4 @@
+import { type Attention, isToSleep } from './sleep.ts';
 import type { DesiredInstance, EffectiveState, ObservedInstance, Step } from './types.ts';
 
 /**
@@ -48,6 +49,9 @@ export function decide(
     case 'stopped':
       return isUp ? { do: 'stop', because: 'should be stopped' } : null;
 
+    case 'asleep':
+      return isUp ? { do: 'stop', because: 'nobody uses it' } : null;
+
     case 'removed':
       return seen.containers === 'none' ? null : { do: 'removeContainers', because: 'removed' };
 
@@ -86,11 +90,18 @@ function foreignPart(
   return null;
 }
 
-/** The desired state, unless the subscription suspends or purges the instance (billing/subscription.ts decides that). */
-export function effectiveState({
-  desiredState,
-  subscription,
-}: Pick<DesiredInstance, 'desiredState' | 'subscription'>): EffectiveState {
+/**
+ * The desired state, unless the subscription suspends or purges the instance (billing/subscription.ts decides that), or it runs for
+ * nobody.
+ * @param attention null: whether it is used does not matter
+ */
+export function effectiveState(
+  desired: DesiredInstance,
+  attention: Attention | null,
+): EffectiveState {
+  const { desiredState, subscription } = desired;
   if (subscription?.dataRemovedAt) return 'purged';
-  return desiredState === 'running' && subscription?.suspendedAt ? 'suspended' : desiredState;
+  if (desiredState !== 'running') return desiredState;
+  if (subscription?.suspendedAt) return 'suspended';
+  return isToSleep(desired, attention) ? 'asleep' : 'running';
 }

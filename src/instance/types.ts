@@ -1,12 +1,18 @@
 import type { Subscription, SubscriptionChange } from '../billing/subscription-types.ts';
 
 /** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `door`: names or ports have changed. */
-export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}` | 'spares' | 'door';
+export type Key =
+  | `invoice:${number}`
+  | `instance:${number}`
+  | `plan:${number}`
+  | 'spares'
+  | 'door'
+  | 'domains';
 
 export type InstanceState = 'draft' | 'running' | 'stopped' | 'error' | 'removed';
 export type DesiredState = 'draft' | 'running' | 'stopped' | 'removed';
-/** What is to be reached: the desired state, unless the subscription suspends or purges the instance. */
-export type EffectiveState = DesiredState | 'suspended' | 'purged';
+/** What is to be reached: the desired state, unless the subscription suspends or purges the instance, or nobody uses it. */
+export type EffectiveState = DesiredState | 'asleep' | 'suspended' | 'purged';
 
 /** The two TCP ports of an instance on the host. */
 export interface PortPair {
@@ -48,8 +54,26 @@ export interface SoldAs {
   readonly madeAt: string;
 }
 
+/** What Odoo knows of an instance's sleep (ADR 14). Moments are seconds since the epoch; 0: none. */
+export interface Sleep {
+  /** After how many hours without a visitor it is put to sleep; 0: never. */
+  readonly sleepHours: number;
+  /** As last reported. Written before it is stopped, and after it answers again. */
+  readonly isAsleep: boolean;
+  /** As last reported: may be an hour old. */
+  readonly lastRequestAt: number;
+  /** When its own scheduled work is due, as last reported: it sleeps until then at most. */
+  readonly wakeAt: number;
+}
+
+/** What Odoo believes of an instance: enough for a sweep. */
+export interface KnownInstance extends Sleep {
+  readonly state: InstanceState;
+  readonly revision: number;
+}
+
 /** What the manager says one instance should be. */
-export interface DesiredInstance {
+export interface DesiredInstance extends Sleep {
   readonly id: number;
   /** A UUID that Odoo made with the row. Data belong to an instance only if their mark says so: numbers may come again. */
   readonly identity: string;
@@ -182,6 +206,10 @@ export interface Report {
   readonly active?: boolean;
   /** All that it has is marked now. */
   readonly adopted?: true;
+  /** See Sleep; moments are seconds since the epoch. */
+  readonly isAsleep?: boolean;
+  readonly lastRequestAt?: number;
+  readonly wakeAt?: number;
 }
 
 /** What is on the host of one instance, as its mark says: enough for Odoo to have its record again. */

@@ -2,11 +2,12 @@ import { z } from 'zod';
 import type {
   CustomerDomain,
   DesiredInstance,
-  InstanceState,
+  KnownInstance,
   MarkedInstance,
   Plan,
   Report,
   Repository,
+  Sleep,
 } from '../instance/types.ts';
 import type { DoorRoute, ManagerFacts, StatePage } from '../interfaces.ts';
 import { id } from './odoo-values.ts';
@@ -28,9 +29,29 @@ const instanceState = z.enum(['draft', 'running', 'stopped', 'error', 'removed']
 export const ids = z.array(id);
 export const done = z.literal(true);
 export const assignedPorts = portRow.transform(portsOf);
+
+/** Moments are seconds since 1970, 0 for none. */
+const sleepRow = z.object({
+  sleep_hours: z.number(),
+  asleep: z.boolean(),
+  last_request_at: z.number(),
+  wake_at: z.number(),
+});
+const sleepOf = (row: z.infer<typeof sleepRow>): Sleep => ({
+  sleepHours: row.sleep_hours,
+  isAsleep: row.asleep,
+  lastRequestAt: row.last_request_at,
+  wakeAt: row.wake_at,
+});
+
 export const instanceStates = z
-  .array(z.object({ id, state: instanceState }))
-  .transform((rows) => new Map<number, InstanceState>(rows.map((row) => [row.id, row.state])));
+  .array(z.object({ id, state: instanceState, revision: z.int(), ...sleepRow.shape }))
+  .transform(
+    (rows) =>
+      new Map<number, KnownInstance>(
+        rows.map((row) => [row.id, { state: row.state, revision: row.revision, ...sleepOf(row) }]),
+      ),
+  );
 
 const repository = z
   .object({ id, url: z.string(), branch: z.string(), commit: z.string(), of_plan: z.boolean() })
@@ -169,6 +190,7 @@ const desired = z
     instance_url: z.string(),
     ...addressRow.shape,
     template_code: z.string(),
+    ...sleepRow.shape,
     memory_mb: z.number(),
     cpus: z.number(),
     modules: z.array(z.string()),
@@ -202,6 +224,7 @@ const desired = z
       formerSubdomains: row.former_subdomains,
       domains: row.domains,
       templateCode: row.template_code,
+      ...sleepOf(row),
       memoryMb: row.memory_mb,
       cpus: row.cpus,
       modules: row.modules,
@@ -237,6 +260,9 @@ export function reportRow(report: Report): Record<string, unknown> {
     subscription: report.subscription && subscriptionRow(report.subscription),
     active: report.active,
     adopted: report.adopted,
+    asleep: report.isAsleep,
+    last_request_at: report.lastRequestAt,
+    wake_at: report.wakeAt,
   };
 }
 

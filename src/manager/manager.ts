@@ -1,10 +1,11 @@
 import type { Invoice, PlanUnit } from '../billing/invoice-types.ts';
 import type { RecentSuspensions } from '../billing/suspension-limit.ts';
 import { ManagerError } from '../errors.ts';
+import type { DomainReport, WatchedDomain } from '../instance/domain.ts';
 import type { Distrust } from '../instance/manager-history.ts';
 import type {
   DesiredInstance,
-  InstanceState,
+  KnownInstance,
   MarkedInstance,
   Plan,
   PlanReport,
@@ -14,6 +15,7 @@ import type {
 } from '../instance/types.ts';
 import type { DoorRoute, Manager, ManagerFacts, StatePage } from '../interfaces.ts';
 import { BatchLoader } from './batch-loader.ts';
+import { domainReportRow, watchedDomains } from './domain-rows.ts';
 import {
   assignedPorts,
   desiredInstances,
@@ -120,7 +122,7 @@ export class OdooManager implements Manager {
     await this.#odoo.call(API, 'microsaas_report', args, done);
   }
 
-  states(): Promise<Map<number, InstanceState>> {
+  states(): Promise<Map<number, KnownInstance>> {
     return this.#odoo.call(API, 'microsaas_states', {}, instanceStates);
   }
 
@@ -157,6 +159,15 @@ export class OdooManager implements Manager {
 
   routes(): Promise<DoorRoute[]> {
     return this.#odoo.call(API, 'microsaas_routes', {}, routes);
+  }
+
+  domains(): Promise<WatchedDomain[]> {
+    return this.#odoo.call(API, 'microsaas_domains', {}, watchedDomains);
+  }
+
+  async reportDomain(id: number, report: DomainReport): Promise<void> {
+    const args = { domain_id: id, ...domainReportRow(report) };
+    await this.#odoo.call(API, 'microsaas_report_domain', args, done);
   }
 
   page(host: string, id: number): Promise<StatePage> {

@@ -27,6 +27,8 @@ export class FakeDatabases implements Databases {
   /** Instances whose administrator has logged in. */
   readonly loggedIn = new Set<number>();
   isAway = false;
+  /** What each instance's scheduler has planned. */
+  readonly work = new Map<number, Date | 'always'>();
 
   readonly #isDatabaseUp: (id: number) => boolean;
 
@@ -62,6 +64,11 @@ export class FakeDatabases implements Databases {
     this.invitations += 1;
     const link = `https://${id}.example.com/web/reset_password?token=${this.invitations}`;
     return { link, isFirst: !this.loggedIn.has(id) };
+  }
+
+  async nextWork({ id }: DesiredInstance): Promise<Date | 'always' | null> {
+    if (!this.present.has(id)) throw new Error(`database ${id} does not exist`);
+    return this.work.get(id) ?? null;
   }
 
   async drop({ id, identity }: DesiredInstance): Promise<void> {

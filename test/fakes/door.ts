@@ -1,4 +1,4 @@
-import type { Door, DoorRoute } from '../../src/interfaces.ts';
+import type { Door, DoorRoute, LoggedRequest } from '../../src/interfaces.ts';
 
 /** A reverse proxy in memory, which a test can end, or make impossible to start. */
 export class FakeDoor implements Door {
@@ -18,9 +18,24 @@ export class FakeDoor implements Door {
 
   async watch(onEnded: () => void, signal: AbortSignal): Promise<void> {
     this.#onEnded = onEnded;
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener('abort', () => resolve(), { once: true });
+    await aborted(signal);
+  }
+
+  #onRequest: (request: LoggedRequest) => void = () => {};
+
+  async requests(onRequest: (request: LoggedRequest) => void, signal: AbortSignal): Promise<void> {
+    this.#onRequest = onRequest;
+    await aborted(signal);
+  }
+
+  /** Somebody has asked for something, and an instance has answered. */
+  visit(request: Partial<LoggedRequest>): void {
+    this.#onRequest({
+      host: 'nandu.example.com',
+      path: '/odoo',
+      status: 200,
+      at: Date.now(),
+      ...request,
     });
   }
 
@@ -29,4 +44,11 @@ export class FakeDoor implements Door {
     this.routes = null;
     this.#onEnded();
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -54,7 +54,8 @@ export class Life {
       get: (target, property) => {
         const member: unknown = Reflect.get(target, property, target);
         if (typeof member !== 'function') return member;
-        if (property === 'url' || property === 'watch') return member.bind(target);
+        if (property === 'url' || property === 'watch' || property === 'requests')
+          return member.bind(target);
         return (...args: unknown[]) =>
           this.#call(`${name}.${String(property)}`, () => member.apply(target, args));
       },

@@ -1,6 +1,7 @@
 import type { Invoice, InvoiceLine, PlanUnit } from '../../src/billing/invoice-types.ts';
 import type { RecentSuspensions } from '../../src/billing/suspension-limit.ts';
 import { ManagerError } from '../../src/errors.ts';
+import type { DomainReport, DomainState, WatchedDomain } from '../../src/instance/domain.ts';
 import type { Distrust } from '../../src/instance/manager-history.ts';
 import type {
   DesiredInstance,
@@ -53,6 +54,8 @@ export class FakeManager implements Manager {
   readonly forSale = new Map<number, Plan>();
   /** What the sidecar said last about each plan. */
   readonly planReports = new Map<number, { readonly isReady: boolean; readonly message: string }>();
+  /** What the sidecar said of each customer's domain, in order. */
+  readonly domainReports: Array<DomainReport & { readonly id: number }> = [];
   /** The instances that wait for people's word, and those that people have let go down. */
   readonly waiting = new Set<number>();
   readonly approved = new Set<number>();
@@ -64,6 +67,10 @@ export class FakeManager implements Manager {
 
   readonly now: Clock;
   readonly #facts: Pick<ManagerFacts, 'addonVersion' | 'httpPorts' | 'longpollingPorts'>;
+  readonly #domainStates = new Map<
+    number,
+    { readonly state: DomainState; readonly failingSince: Date | null }
+  >();
   #checkpoint = 0;
   #lastId = 0;
   /** Tells the identities of one number apart that comes again after a restore. */
@@ -188,7 +195,12 @@ export class FakeManager implements Manager {
   async states() {
     this.#checkHere();
     const live = [...this.rows.values()].filter((row) => row.state !== 'removed');
-    return new Map(live.map((row) => [row.id, row.state]));
+    return new Map(
+      live.map(({ id, state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt }) => [
+        id,
+        { state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt },
+      ]),
+    );
   }
 
   async assignPorts(
@@ -218,6 +230,33 @@ export class FakeManager implements Manager {
     return live.map(({ id, subdomain, formerSubdomains, domains, ports }) =>
       structuredClone({ id, subdomain, formerSubdomains, domains, ports }),
     );
+  }
+
+  async domains(): Promise<WatchedDomain[]> {
+    this.#checkHere();
+    return [...this.rows.values()].flatMap(({ id: instanceId, domains }) =>
+      domains.map(({ id, name, token, isVerified }) => {
+        const known = this.#domainStates.get(id);
+        const state = isVerified ? 'verified' : (known?.state ?? 'pending');
+        return { id, instanceId, name, token, state, failingSince: known?.failingSince ?? null };
+      }),
+    );
+  }
+
+  async reportDomain(id: number, report: DomainReport): Promise<void> {
+    this.#checkHere();
+    this.domainReports.push({ id, ...report });
+    const { fault, state } = report;
+    const isFailing = state === 'verified' && fault !== null;
+    const since = this.#domainStates.get(id)?.failingSince ?? this.now();
+    this.#domainStates.set(id, { state, failingSince: isFailing ? since : null });
+    const isVerified = state === 'verified';
+    for (const row of this.rows.values()) {
+      const domain = row.domains.find((it) => it.id === id);
+      if (!domain || domain.isVerified === isVerified) continue;
+      row.domains = row.domains.map((it) => (it.id === id ? { ...it, isVerified } : it));
+      this.review(row.id, this.now());
+    }
   }
 
   async page(_host: string, id: number): Promise<StatePage> {

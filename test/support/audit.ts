@@ -65,6 +65,7 @@ function reality(engine: Fakes['engine'], row: Row): string {
   const containers = project?.containers ?? 'none';
   if (row.desiredState === 'draft' && containers === 'none') return 'draft';
   if (row.desiredState === 'removed') return containers === 'none' ? 'removed' : containers;
+  if (row.isAsleep && containers === 'stopped') return 'running';
   if (containers !== 'running') return containers === 'paused' ? 'paused' : 'stopped';
   // A requested restart that is still pending will recreate the containers.
   const isCurrent =

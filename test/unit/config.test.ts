@@ -99,6 +99,7 @@ describe('the configuration', () => {
     ['a port that is none', 'http', { port: 70_000 }, /http\.port: .*65535.*; found 70000/],
     ['an address without http', 'instances', { url: 'x:{port}' }, /instances\.url: http:\/\/ or/],
     ['an unknown protocol', 'repositories', { protocols: ['ext'] }, /protocols\.0: .*found "ext"/],
+    ['a name server by name', 'door', { resolver: 'dns.example' }, /door\.resolver: address:port/],
     ['a short secret', 'webhook', { secret: 'whsec_c2hvcnQ=' }, /at least 24 bytes.*found 5/],
     ['no secret', 'webhook', {}, /webhook\.secret: .*or webhook\.secretFile.*found neither/],
     ['an absent file', 'webhook', { secretFile: '/nowhere/x' }, /secretFile: .*ENOENT.*nowhere/],

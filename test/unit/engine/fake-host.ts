@@ -73,7 +73,7 @@ export class FakeHost {
   }
 
   observe(desired: DesiredInstance) {
-    return this.engine.observe(desired, effectiveState(desired));
+    return this.engine.observe(desired, effectiveState(desired, null));
   }
 
   start(desired: DesiredInstance) {

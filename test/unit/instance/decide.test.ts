@@ -4,10 +4,20 @@ import type { DesiredInstance, ObservedInstance } from '../../../src/instance/ty
 import { anInstance, anObservation, aSubscription } from '../../support/samples.ts';
 
 const decide = (desired: DesiredInstance, seen: ObservedInstance) =>
-  decideFor(desired, effectiveState(desired), seen);
+  decideFor(desired, effectiveState(desired, ATTENTION), seen);
+
+/** Nobody has visited for two hours. */
+const NOW = Date.parse('2026-11-22T12:00:00Z');
+const ATTENTION = { now: NOW, lastRequestAt: NOW - 7_200_000, awakeUntil: 0, since: 0 };
 
 const fresh = anInstance({ wasReady: false });
 const stopped = anInstance({ desiredState: 'stopped' });
+const idle = anInstance({ sleepHours: 1 });
+const suspendedAsleep = anInstance({
+  sleepHours: 1,
+  isAsleep: true,
+  subscription: aSubscription({ suspendedAt: new Date(0) }),
+});
 const removed = anInstance({ desiredState: 'removed' });
 const suspendedAt = new Date('2026-11-20T12:00:00Z');
 const suspension = aSubscription({ suspendedAt });
@@ -132,6 +142,9 @@ describe('decide', () => {
       anObservation({ data: 'absent' }),
       'removeContainers',
     ],
+    ['nobody uses it, up', idle, anObservation(), 'stop'],
+    ['nobody uses it, down', idle, anObservation({ containers: 'stopped' }), null],
+    ['asleep, then suspended', suspendedAsleep, anObservation({ containers: 'stopped' }), null],
     ['suspended, up', suspended, anObservation(), 'stop'],
     ['suspended, paused', suspended, anObservation({ containers: 'paused' }), 'stop'],
     ['suspended, down', suspended, anObservation({ containers: 'stopped' }), null],
@@ -199,6 +212,7 @@ describe('decide', () => {
       ['stopped', stopped, STOPS],
       ['stopped while suspended', { ...stopped, subscription: suspension }, STOPS],
       ['suspended', suspended, STOPS],
+      ['idle', { ...idle, isAsleep: true }, STOPS],
       ['removed', removed, REMOVES],
       ['removed while suspended', removedWhileSuspended, REMOVES],
     ] as const)
