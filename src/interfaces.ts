@@ -199,8 +199,8 @@ export interface Databases {
   /** Resolves when the shared server answers; throws RetryableError('PostgresUnavailable'). */
   ping(): Promise<void>;
   /**
-   * Where the instance's URL has changed since it was last reported, writes the new one into its database; Odoo uses it from its
-   * next start.
+   * Where the instance's URL has changed since it was last reported, writes the new one into its database; a running
+   * Odoo uses it from its next request.
    * @throws TenantDatabaseError when the customer's database refuses it
    */
   setUrl(desired: DesiredInstance): Promise<void>;

@@ -1,8 +1,9 @@
-import { notEnoughDisk, PortTakenError, RetryableError, TenantDatabaseError } from '../errors.ts';
+import { notEnoughDisk, PortTakenError, RetryableError } from '../errors.ts';
 import type { ProgressReason } from '../instance/reasons.ts';
 import type { Action, DesiredInstance, PortPair } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { logLine, logReason, progressReport } from './progress.ts';
+import { renewUrl } from './renew-url.ts';
 import { waitForMemory } from './wait-for-memory.ts';
 import type { WorkSignals } from './work-queue.ts';
 
@@ -93,7 +94,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
     await requireDisk();
     await awaitMemory(desired, signals);
-    await renewUrl(desired);
+    await renewUrl(desired, context);
     if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
   }
 
@@ -208,14 +209,6 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
       () => reporter.progress(progressReport(desired, 'WaitingForMemory', context.now())),
       AbortSignal.any([signals.stop, signals.superseded]),
     );
-  }
-
-  /** The ports may have changed since the address was last reported, or the pattern of the URLs. A customer's database may refuse it. */
-  async function renewUrl(desired: DesiredInstance): Promise<void> {
-    await databases.setUrl(desired).catch((error) => {
-      if (!(error instanceof TenantDatabaseError)) throw error;
-      context.log.warn({ instance: desired.id, name: desired.name, err: error }, 'URL not renewed');
-    });
   }
 
   /** Done before a start slot is taken: building a template takes minutes, and others start meanwhile. */

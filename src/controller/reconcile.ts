@@ -15,6 +15,7 @@ import { reportFailure } from './failure-report.ts';
 import { fallAsleep } from './fall-asleep.ts';
 import { finalReport } from './final-report.ts';
 import { stepReport } from './progress.ts';
+import { renewUrl } from './renew-url.ts';
 import type { WorkSignals } from './work-queue.ts';
 
 /** Rounds of one reconcile. The longest way through decide() is eight steps, the subscription takes two; the rest is for what changes meanwhile. */
@@ -73,6 +74,7 @@ export async function reconcile(
         continue;
       }
       if (step === null) {
+        if (isRenamed(last, context)) await renewUrl(desired, context);
         const report = finalReport(desired, state, applied, durations, context);
         await reporter.report(report);
         context.activity?.reported(desired, report);
@@ -118,6 +120,12 @@ export async function reconcile(
 interface Wanted {
   readonly desired: DesiredInstance;
   readonly state: EffectiveState;
+}
+
+/** Whether it runs at another address than was last reported: after this report nobody would know the one that its database has. */
+function isRenamed({ desired, state }: Wanted, { engine }: ControllerContext): boolean {
+  const { instanceUrl } = desired;
+  return state === 'running' && instanceUrl !== '' && instanceUrl !== engine.url(desired);
 }
 
 /** What is not done for a manager's database that may be older than the host. */

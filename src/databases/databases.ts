@@ -21,6 +21,7 @@ import type { Specs } from './database-spec.ts';
 import type { Invitation } from './invitation.ts';
 import { type InstanceClone, NewDatabases, unfinished } from './new-database.ts';
 import type { OdooInit } from './odoo-init.ts';
+import type { OutgoingMail } from './outgoing-mail.ts';
 import type { PasswordPool } from './password-pool.ts';
 import {
   hasServer,
@@ -44,6 +45,8 @@ export interface OdooDatabasesOptions {
   readonly specs: Specs;
   readonly init: OdooInit;
   readonly passwords: PasswordPool;
+  /** See NewDatabasesOptions. */
+  readonly relay: OutgoingMail | null;
 }
 
 /** The customers' databases: cloned from template databases, on the shared Postgres or on an instance's own. */
@@ -58,7 +61,7 @@ export class OdooDatabases implements Databases {
 
   constructor(options: OdooDatabasesOptions) {
     this.#options = options;
-    const { dataDir, docker, init, install, passwords, specs } = options;
+    const { dataDir, docker, init, install, passwords, relay, specs } = options;
     this.#shared = new Cluster(options.shared, { keepConnections: true });
     this.#spares = new ClonePool(this.#shared);
     this.#templates = new TemplateDatabases({
@@ -74,7 +77,7 @@ export class OdooDatabases implements Databases {
     });
     this.#access = new TenantAccess({ install, shared: this.#shared, specs });
     this.#new = new NewDatabases({
-      ...{ install, specs, passwords },
+      ...{ install, specs, passwords, relay },
       ...{ access: this.#access, templates: this.#templates, spares: this.#spares },
     });
   }

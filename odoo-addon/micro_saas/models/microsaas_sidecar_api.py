@@ -171,7 +171,11 @@ class MicrosaasSidecarApi(models.AbstractModel):
 
     @api.model
     def microsaas_states(self):
-        """Return what is believed of every instance, removed ones too: a list of dicts of `id` and `state`."""
+        """Return what is believed of every instance, removed ones too.
+
+        :return: list of dicts of `id`, `state`, `revision`, `sleep_hours`, `asleep`, `last_request_at`, `wake_at` (as in
+            `microsaas_desired`)
+        """
         return self._for_sidecar("odoo.docker.instance")._states()
 
     @api.model
@@ -185,10 +189,11 @@ class MicrosaasSidecarApi(models.AbstractModel):
               number shares)
             - wanted: `desired_state`, `restart_count`, `http_port` and `longpolling_port` (0: none yet), `template_code`,
               `memory_mb` and `cpus` (0: what the template gives), `modules`, `repositories` (as in `microsaas_plans`),
-              `without_archive` (its data may go without one)
+              `without_archive` (its data may go without one), `sleep_hours` (without a visitor; 0: it never sleeps)
             - names: `subdomain` (below the domain of the door), `former_subdomains` (they redirect to it; nobody else
               has them), `domains` (the customer's own, dicts of `id`, `name`, `verified`, `token`)
-            - reported: `state`, `reason`, `instance_url`, `was_ready` (it has answered once)
+            - reported: `state`, `reason`, `instance_url`, `was_ready` (it has answered once), `asleep` (the state is then
+              running), `last_request_at`, `wake_at` (when its own work is due)
             - people: `customer` (`name`, `company_name`, `email`, `lang`, `country_code` of who administers it and of their
               company), `partner_id` (the company, 0 for none)
             - time and money: `requested_at`, `now`, `company_tz`, `in_payment_is_paid`, `subscription` (False for none)
@@ -212,7 +217,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
             values that the reason's sentence names, a line each: see `instance_sentence`), `http_port`, `longpolling_port`, `instance_url`, `active`, `log` (list of lines, oldest first:
             texts for operators, or dicts of `at`, `reason` and `detail`, whose sentence is written),
             `next_review` (UTC text or False), `seconds_to_ready`, `commits` ([{"id", "commit"}]),
-            `subscription` (a change), `adopted` (its data are marked now). Only given keys are written.
+            `asleep`, `last_request_at`, `wake_at`, `subscription` (a change), `adopted` (its data are marked now). Only given keys are written.
 
             A change has any of `state`, `fecha_inicio`, `fecha_fin`, `reason`, `archive`, the moments, `periods` (`line_id`,
             `is_first`, `before`, `after`, `days`, `taken`, `taken_back_on`, `missing_since`) and `notices` (`kind`,

@@ -13,7 +13,7 @@ from .door import address_of, door_addresses, door_suffix
 from .nudge import nudge
 from .reason_sentences import instance_sentence
 from .settings import PORT_RANGES, in_payment_is_paid
-from .values import finite, write_changed
+from .values import finite, moment_of, seconds_of, write_changed
 
 NAME_LENGTH = 300
 LOG_LENGTH = 10_000
@@ -195,6 +195,15 @@ class OdooDockerInstance(ByHand, models.Model):
         help="From the payment, or from Start, to the first answer of the login page.",
     )
     was_ready = fields.Boolean("Has run", readonly=True, copy=False, help="It has answered at least once.")
+    # What makes it sleep, and wakes it, is in the sidecar (src/instance/sleep.ts); people only read it here.
+    is_asleep = fields.Boolean(
+        "Asleep", readonly=True, copy=False, help="It is stopped for want of visitors; the next one wakes it."
+    )
+    last_request_at = fields.Datetime("Last request", readonly=True, copy=False, help="It may be an hour old.")
+    microsaas_sleep_hours = fields.Float(related="plan_id.microsaas_sleep_hours")
+    microsaas_wake_at = fields.Datetime(
+        "Wakes at", readonly=True, copy=False, help="When its own scheduled work is due, if nobody wakes it before."
+    )
     next_review = fields.Datetime(
         readonly=True,
         copy=False,
@@ -448,7 +457,7 @@ class OdooDockerInstance(ByHand, models.Model):
         for instance in self:
             instance._check_not_removed()
             instance._check_not_suspended()
-            wish = {"desired_state": "running"}
+            wish = {"desired_state": "running", "last_request_at": fields.Datetime.now()}
             if not instance.was_ready:
                 if instance.factura_id:
                     instance.factura_id.sudo()._check_can_provision()
@@ -484,7 +493,9 @@ class OdooDockerInstance(ByHand, models.Model):
         self._check_started()
         for instance in self:
             count = instance.restart_count + 1
-            instance._wish({"restart_count": count, "desired_state": "running"})
+            # Who presses it wants to see it run: that is a visit.
+            now = fields.Datetime.now()
+            instance._wish({"restart_count": count, "desired_state": "running", "last_request_at": now})
         return True
 
     def action_remove(self):
@@ -828,8 +839,21 @@ class OdooDockerInstance(ByHand, models.Model):
 
     @api.model
     def _states(self):
-        """Return `{"id", "state"}` of every instance, removed ones too."""
-        return self.with_context(active_test=False).search_read([], ["state"], order="id", load=None)
+        """Return what is believed of every instance, removed ones too; see `microsaas_states`."""
+        everything = self.with_context(active_test=False).search([], order="id")
+        return [
+            {"id": one.id, "state": one.state, "revision": one.revision, **finite(one._sleep_row())}
+            for one in everything
+        ]
+
+    def _sleep_row(self):
+        """Return what the sidecar reads of an instance's sleep."""
+        return {
+            "sleep_hours": self.microsaas_sleep_hours,
+            "asleep": self.is_asleep,
+            "last_request_at": seconds_of(self.last_request_at),
+            "wake_at": seconds_of(self.microsaas_wake_at),
+        }
 
     def _desired_rows(self):
         """Return what is wanted of these instances, ids that are gone left out."""
@@ -858,6 +882,7 @@ class OdooDockerInstance(ByHand, models.Model):
             "longpolling_port": self.longpolling_port,
             "instance_url": self.instance_url or "",
             "template_code": self.template_id.code or "",
+            **self._sleep_row(),
             "memory_mb": plan.microsaas_memory_mb,
             "cpus": plan.microsaas_cpus,
             "modules": plan._microsaas_module_list(),
@@ -930,6 +955,11 @@ class OdooDockerInstance(ByHand, models.Model):
 
     def _write_report(self, report):
         vals = {field: report[field] for field in REPORTED & report.keys()}
+        if "asleep" in report:
+            vals["is_asleep"] = report["asleep"]
+        for field, key in {"last_request_at": "last_request_at", "microsaas_wake_at": "wake_at"}.items():
+            if key in report:
+                vals[field] = moment_of(report[key])
         if "reason" in report:
             vals["message"] = False
         if report.get("log"):

@@ -50,6 +50,11 @@ class ProductTemplate(ByHand, models.Model):
     )
     microsaas_memory_mb = fields.Integer("Memory (MB)", help="0: what the template gives.")
     microsaas_cpus = fields.Float("Processors", help="0: what the template gives.")
+    microsaas_sleep_hours = fields.Float(
+        "Sleeps after (hours)",
+        help="After so many hours without a visitor an instance is stopped, and frees its memory. The next visitor, or"
+        " its own scheduled work, starts it again within seconds. 0: never. It needs a door (the sidecar's door.domain).",
+    )
     microsaas_modules = fields.Char(
         "Installed modules",
         help="Technical names separated by commas, for example: account,website_sale",
@@ -151,6 +156,11 @@ class ProductTemplate(ByHand, models.Model):
                 )
             if product.microsaas_cpus < 0:
                 raise ValidationError(self.env._("Processors cannot be negative."))
+
+    @api.constrains("microsaas_sleep_hours")
+    def _check_microsaas_sleep_hours(self):
+        if any(product.microsaas_sleep_hours < 0 for product in self):
+            raise ValidationError(self.env._("The hours until an instance sleeps cannot be negative (0: never)."))
 
     @api.constrains("microsaas_modules")
     def _check_microsaas_modules(self):

@@ -327,6 +327,21 @@ describe('reconcile', () => {
     expect(row().state).to.equal('running');
   });
 
+  it('writes a new address into the database of a running instance before it is reported, and no other time', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    expect(await look()).to.equal(null);
+    life.calls.length = 0;
+    expect(await look()).to.equal(null);
+    expect(life.calls, 'nothing has changed').not.to.include('databases.setUrl');
+    row().instanceUrl = 'http://before.example.com';
+    expect(await look()).to.equal(null);
+    expect(life.calls).to.include('databases.setUrl');
+    expect(life.calls.indexOf('databases.setUrl')).to.be.below(
+      life.calls.lastIndexOf('manager.report'),
+    );
+    expect(row().instanceUrl).to.equal(sim.engine.url(row()));
+  });
+
   it('makes no new database where there has been one', async () => {
     sim.manager.insert({ desiredState: 'running', wasReady: true });
     expect(await look()).to.equal(null);
