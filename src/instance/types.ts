@@ -84,7 +84,6 @@ export interface DesiredInstance extends Sleep {
   readonly soldAs: SoldAs | null;
   /** A label for people. Never part of a name, a path, an argument or a file's syntax. */
   readonly name: string;
-  readonly active: boolean;
   /** What Odoo shows now: the sidecar's own last report. */
   readonly state: InstanceState;
   /** Of the last report, one word; '' before the first. */

@@ -25,6 +25,7 @@ export type Row = { -readonly [K in keyof DesiredInstance]: DesiredInstance[K] }
   reason: string;
   detail: string;
   log: readonly string[];
+  active: boolean;
   /** What the customer was sent. */
   mails: readonly string[];
   nextReview: Date | null;
@@ -296,7 +297,7 @@ export class FakeManager implements Manager {
       id,
     });
     const subscription = row.subscription && { ...row.subscription, id };
-    const empty = { reason: '', detail: '', log: [], mails: [], nextReview: null };
+    const empty = { active: true, reason: '', detail: '', log: [], mails: [], nextReview: null };
     this.rows.set(id, { ...row, subscription, unit, ...empty });
     this.review(id, this.now());
     return id;
