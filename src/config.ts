@@ -6,6 +6,7 @@ import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { parseAllowedTarget } from './docker/egress-rules.ts';
 import { ConfigError } from './errors.ts';
+import { senderOf } from './instance/sender.ts';
 import { registerSecret } from './log.ts';
 
 /** The minimum size of a webhook secret in bytes, as Standard Webhooks has it. */
@@ -28,6 +29,10 @@ function isNameServer(text: string): boolean {
   return text === '' || isIP(text) !== 0 || isIP(address) !== 0;
 }
 const optionalSecret = { file: z.string().default(''), value: z.string().default('') };
+const isLoopback = (host: string) => /^(localhost|127\..*|::1)$/.test(host);
+const isSender = (pattern: string) =>
+  /\{(name|id)\}/.test(pattern) &&
+  z.email().safeParse(senderOf(pattern, { id: 1, subdomain: 'a1' })).success;
 
 const schema = z.strictObject({
   dataDir: absolute,
@@ -94,6 +99,30 @@ const schema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
+  mail: z
+    .strictObject({
+      relay: z
+        .strictObject({
+          host: z
+            .union([z.literal(''), hostName, z.ipv4(), z.ipv6()])
+            .refine((host) => !isLoopback(host), 'one that containers reach: loopback is their own')
+            .default(''),
+          port: port.default(587),
+          encryption: z.enum(['none', 'starttls', 'ssl']).default('starttls'),
+          user: z.string().default(''),
+          password: optionalSecret.value,
+          passwordFile: optionalSecret.file,
+          sender: z
+            .string()
+            .refine(
+              (sender) => sender === '' || isSender(sender),
+              'an address with {name} or {id}, such as {name}@example.com',
+            )
+            .default(''),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       unitsPerLine: z.coerce.number().int().positive().default(20),
@@ -144,6 +173,9 @@ const schema = z.strictObject({
 
 type Parsed = z.infer<typeof schema>;
 
+/** The SMTP server through which new instances send. */
+export type MailRelay = Omit<Parsed['mail']['relay'], 'passwordFile'>;
+
 /** The complete configuration: every default filled in, every secret read. */
 export interface Config {
   readonly dataDir: string;
@@ -162,6 +194,8 @@ export interface Config {
   readonly instances: Parsed['instances'];
   /** No door without a `domain`. */
   readonly door: Parsed['door'];
+  /** Null: no relay is configured. */
+  readonly mailRelay: MailRelay | null;
   readonly limits: Parsed['limits'];
   readonly repositories: Parsed['repositories'];
   readonly egress: Parsed['egress'];
@@ -258,6 +292,7 @@ function explain(file: string, found: unknown, error: z.ZodError): string {
 }
 
 function resolve(parsed: Parsed): Config {
+  const { mail, ...rest } = parsed;
   const { apiKeyFile, ...manager } = parsed.manager;
   const { webhook } = parsed;
   const webhookSecret = secret('webhook.secret', webhook.secret, webhook.secretFile);
@@ -267,7 +302,8 @@ function resolve(parsed: Parsed): Config {
       `webhook.secret: expected at least ${MIN_SECRET_BYTES} bytes as ${SECRET_PREFIX}<base64>, found ${bytes}. Settings > MicroSaaS > Make a new secret in Odoo shows one, once.`,
     );
   return {
-    ...parsed,
+    ...rest,
+    mailRelay: relayOf(mail.relay),
     instances: { ...parsed.instances, url: parsed.instances.url || defaultUrl(parsed.door) },
     manager: { ...manager, apiKey: secret('manager.apiKey', manager.apiKey, apiKeyFile) },
     webhookSecret,
@@ -285,6 +321,23 @@ function defaultUrl({ domain, https, httpPort, httpsPort }: Parsed['door']): str
   if (!domain) return 'http://127.0.0.1:{port}';
   const [scheme, port, usual] = https ? ['https', httpsPort, 443] : ['http', httpPort, 80];
   return `${scheme}://{name}.${domain}${port === usual ? '' : `:${port}`}`;
+}
+
+function relayOf({ passwordFile, ...relay }: Parsed['mail']['relay']): MailRelay | null {
+  if (!relay.host) return null;
+  if (!relay.sender)
+    throw new ConfigError(
+      'mail.relay.sender: expected the address that each instance sends from, such as {name}@example.com; found nothing',
+    );
+  const hasPassword = relay.password !== '' || passwordFile !== '';
+  if (!relay.user && !hasPassword) return relay;
+  if (!relay.user)
+    throw new ConfigError('mail.relay.user: expected the user of the password; found nothing');
+  if (relay.encryption === 'none')
+    throw new ConfigError(
+      'mail.relay.encryption: expected starttls or ssl, since there is a password; found none',
+    );
+  return { ...relay, password: secret('mail.relay.password', relay.password, passwordFile) };
 }
 
 /** A secret given directly or by a file that only its owner may read. */

@@ -149,7 +149,7 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       probe: async () => {
         await access(config.dataDir, constants.W_OK);
         const shortage = await disk.shortage();
-        if (shortage) throw new Error(`${config.dataDir}: ${shortage}`);
+        if (shortage) throw new Error(`${config.dataDir}: ${shortage.message}`);
         const { bytes, inodes, share } = await measureFreeSpace(config.dataDir);
         const gigabytes = (bytes / 1024 ** 3).toFixed(0);
         const found = `${gigabytes} GB and ${inodes} inodes free in ${config.dataDir}`;

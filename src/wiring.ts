@@ -85,10 +85,13 @@ export async function assemble(config: Config, observers: Observers = {}) {
     ...{ install, docker, specs, passwords },
     shared: config.postgres,
     dataDir: config.dataDir,
+    relay: config.mailRelay,
     init: odooInit({ install, docker, images, repositories }),
   });
   const { enforce, ...egress } = config.egress;
-  const firewall = enforce ? new Firewall({ install, api, docker, ...egress }) : null;
+  const firewall = enforce
+    ? new Firewall({ install, api, docker, ...egress, relay: config.mailRelay })
+    : null;
   const disk = new Disk(config.dataDir, config.instances);
   const tools = new PgTools(install, config.postgres.image, docker);
   const archives = new ArchiveStore({

@@ -11,12 +11,8 @@ const WORK: Readonly<Record<string, string>> = {
   mail_mail: `SELECT pg_catalog.min(coalesce(scheduled_date, write_date)) AS at FROM public.mail_mail WHERE state = 'outgoing'`,
   mail_message_schedule: `SELECT pg_catalog.min(scheduled_datetime) AS at FROM public.mail_message_schedule`,
   payment_transaction: `SELECT pg_catalog.min(last_state_change) AS at FROM public.payment_transaction
-    WHERE state = 'done' AND NOT is_post_processed AND last_state_change > pg_catalog.now() AT TIME ZONE 'UTC' - interval '4 days'`,
+    WHERE state = 'done' AND is_post_processed IS NOT TRUE AND last_state_change > pg_catalog.now() AT TIME ZONE 'UTC' - interval '4 days'`,
 };
-
-/** Some minutes apart for neighbours: databases cloned from one template have their daily work planned for the same second. */
-const SPREAD_SECONDS = 7_919;
-const SPREAD_WITHIN_SECONDS = 60 * 60;
 
 /** The last second that an Odoo could mean, in the year 9999. */
 const MAX_SECONDS = 253_402_300_799;
@@ -24,12 +20,8 @@ const MAX_SECONDS = 253_402_300_799;
 /**
  * When the next work is due that an instance's Odoo has planned: Odoo 19's scheduler and the queues that it empties. Whether there is mail
  * at a server outside cannot be seen here, so who fetches mail is always at work.
- * @param id the instance's: its daily work is spread by it, over an hour
  */
-export async function nextWork(
-  session: TenantSession,
-  id: number,
-): Promise<Date | 'always' | null> {
+export async function nextWork(session: TenantSession): Promise<Date | 'always' | null> {
   if (await hasTable(session, 'fetchmail_server')) {
     const [fetches] = await session.rows(
       z.object({ found: z.boolean() }),
@@ -44,13 +36,9 @@ export async function nextWork(
       z.object({ at: z.number().min(0).max(MAX_SECONDS).nullable() }),
       `SELECT (pg_catalog.date_part('epoch', at::timestamp))::float8 AS at FROM (${query}) AS planned`,
     );
-    if (at !== null) due.push(table === 'ir_cron' ? at + spread(id) : at);
+    if (at !== null) due.push(at);
   }
   return due.length === 0 ? null : new Date(Math.min(...due) * 1000);
-}
-
-function spread(id: number): number {
-  return (id * SPREAD_SECONDS) % SPREAD_WITHIN_SECONDS;
 }
 
 /** Not every Odoo has every module. */

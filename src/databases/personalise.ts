@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { TenantSession } from '../postgres/tenant-session.ts';
+import { type OutgoingMail, setUpMail } from './outgoing-mail.ts';
 
 /** What is individual about a clone of a template database. */
 export interface TenantIdentity {
@@ -12,6 +13,8 @@ export interface TenantIdentity {
   readonly email: string;
   readonly lang: string;
   readonly countryCode: string;
+  /** Null: it gets no mail server. */
+  readonly mail: OutgoingMail | null;
 }
 
 /** Tables whose rows no two clones may share; they are emptied where the module set has them. */
@@ -38,15 +41,18 @@ export async function personalise(session: TenantSession, who: TenantIdentity): 
   await renewParameters(session, who.url);
   await renewAdministrator(session, admin, who);
   await renewCompany(session, company, who);
+  if (who.mail) await setUpMail(session, company, who.mail);
   for (const table of await presentOf(session, NOT_SHARED))
     await session.run(`DELETE FROM public.${table}`);
   // Odoo's own default is free sign-up; the customer may allow it again.
   await session.run(
     `UPDATE public.ir_config_parameter SET value = 'b2b' WHERE key = 'auth_signup.invitation_scope'`,
   );
-  // Otherwise the crons of all clones would run in the same second.
+  // Otherwise the crons of all clones would run in the same second. The daily ones of one clone have the same moment: while it is
+  // asleep, it is woken once a day for all of them.
   await session.run(
-    `UPDATE public.ir_cron SET nextcall = (now() AT TIME ZONE 'UTC') + interval '10 minutes' + random() * interval '50 minutes'`,
+    `UPDATE public.ir_cron SET nextcall = (now() AT TIME ZONE 'UTC') + interval '10 minutes' + interval '50 minutes'
+       * CASE WHEN interval_type IN ('minutes', 'hours') THEN random() ELSE (SELECT random()) END`,
   );
   await session.run('COMMIT');
 }

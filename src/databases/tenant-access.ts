@@ -65,7 +65,7 @@ export class TenantAccess {
 
   /** See Databases.nextWork(). */
   nextWork(desired: DesiredInstance): Promise<Date | 'always' | null> {
-    return this.#enter(desired, LOOK, (session) => nextWork(session, desired.id));
+    return this.#enter(desired, LOOK, nextWork);
   }
 
   /** The way in for who copies all of an instance's database while the instance does not run. */

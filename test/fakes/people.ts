@@ -49,6 +49,8 @@ export class FakePeople {
     if (row.desiredState === 'draft' && button !== 'start' && button !== 'remove') return false;
     if (button === 'start' && !row.wasReady) row.requestedAt = this.#manager.now().getTime() / 1000;
     if (button === 'restart') row.restartCount += 1;
+    // Who presses it wants to see it run, as a visitor does.
+    if (WISH[button] === 'running') row.lastRequestAt = this.#manager.now().getTime() / 1000;
     row.desiredState = WISH[button];
     row.revision += 1;
     this.#manager.review(id, this.#manager.now());

@@ -109,7 +109,8 @@ class MicrosaasPortalMixin(models.AbstractModel):
             if self.env["microsaas.sidecar"]._people_know_of_silence():
                 text = _("It takes longer than usual. We have been told and look after it. You need not do anything.")
             return self._status("preparing", title, text, percent=percent, poll=1)
-        return self._status("running", _("Your Odoo is ready"), self.instance_url or "")
+        title = _("Your Odoo is asleep: it wakes when you open it") if self.is_asleep else _("Your Odoo is ready")
+        return self._status("running", title, self.instance_url or "")
 
     def _trouble_text(self, somebody_knows):
         """Return what the customer reads of a trouble: that somebody was told, only once somebody was."""

@@ -13,7 +13,7 @@ from .reason_sentences import instance_sentence
 
 PAYMENT_REQUIRED, NOT_FOUND, GONE, UNAVAILABLE = 402, 404, 410, 503
 # Seconds after which a browser may ask again, where things change by themselves.
-SOON, LATER = 3, 30
+AT_ONCE, SOON, LATER = 1, 3, 30
 
 
 class MicrosaasStatePage(models.AbstractModel):
@@ -84,16 +84,19 @@ class MicrosaasStatePage(models.AbstractModel):
         }
 
     def _said_of_preparing(self, instance, status):
-        # The portal shows an English reader the sidecar's own words; strangers get the general sentence in any language.
+        # Whatever the portal shows besides, strangers get the general sentence.
         is_known = instance.reason in PERCENT and status["text"] == instance.phase_message
         text = instance_sentence(self.env, instance.reason, "") if is_known else status["text"]
         progress = self.env._("%s %% done. This page goes on to your Odoo by itself.", status["percent"])
         lines = [text, progress]
         return {"status": UNAVAILABLE, "retry_after": SOON, "title": status["title"], "lines": lines}
 
-    def _said_of_running(self, _instance, _status):
-        """It should answer and does not: it starts again by itself, or the sidecar has not seen yet what is wrong."""
+    def _said_of_running(self, instance, _status):
+        """It should answer and does not: it wakes or starts again, or the sidecar has not seen yet what is wrong."""
         _ = self.env._
+        if instance.is_asleep:
+            lines = [_("Nobody has used it for a while. It starts now; this page goes on to it by itself.")]
+            return {"status": UNAVAILABLE, "retry_after": AT_ONCE, "title": _("Your Odoo is waking up"), "lines": lines}
         lines = [_("It is tried again by itself. This page goes on to your Odoo as soon as it answers.")]
         return {"status": UNAVAILABLE, "retry_after": SOON, "title": _("Your Odoo does not answer at the moment"), "lines": lines}
 

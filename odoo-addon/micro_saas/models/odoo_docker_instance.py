@@ -13,7 +13,7 @@ from .door import address_of, door_addresses, door_suffix
 from .nudge import nudge
 from .reason_sentences import instance_sentence
 from .settings import PORT_RANGES, in_payment_is_paid
-from .values import finite, write_changed
+from .values import finite, moment_of, seconds_of, write_changed
 
 NAME_LENGTH = 300
 LOG_LENGTH = 10_000
@@ -25,7 +25,7 @@ WISHES = {"name", "partner_id", "template_id", "http_port", "longpolling_port"} 
     "active",
 }
 # The fields that the sidecar's report gives as they are stored.
-REPORTED = {"state", "reason", "message", "detail", "http_port", "longpolling_port", "instance_url", "active"}
+REPORTED = {"state", "reason", "detail", "http_port", "longpolling_port", "instance_url", "active"}
 
 TROUBLE_ACTIVITY = "micro_saas.mail_activity_type_trouble"
 # What is tried again by itself is often over by then: a server that restarts, a repository that is away.
@@ -33,7 +33,18 @@ LASTING = timedelta(minutes=2)
 # A next review later than this means that the sidecar does not retry by itself.
 FAR_AHEAD = timedelta(minutes=10)
 # Reasons why an archive may never come about by itself.
-ARCHIVE_BLOCKED = {"ArchiveFailed", "ArchiveDamaged", "NotEnoughDisk", "DatabaseMissing", "Unexpected"}
+ARCHIVE_BLOCKED = {
+    "ArchiveDamaged",
+    "ArchiveEmpty",
+    "ArchiveFailed",
+    "ArchiveServerDown",
+    "ArchiveTooSparse",
+    "ArchiveUnreadable",
+    "DatabaseMissing",
+    "NotEnoughDisk",
+    "NotEnoughInodes",
+    "Unexpected",
+}
 
 UNIT_UNIQUE = "UNIQUE(linea_factura_id, unidad)"
 UNIT_UNIQUE_MESSAGE = "This unit of the invoice has an instance already."
@@ -165,7 +176,7 @@ class OdooDockerInstance(ByHand, models.Model):
     )
     reason = fields.Char(readonly=True, copy=False, help="One word for what is going on.")
     message = fields.Char(
-        readonly=True, copy=False, groups="base.group_user", help="The sidecar's own words, in English."
+        readonly=True, copy=False, groups="base.group_user", help="What an earlier version said, in English."
     )
     detail = fields.Char(
         readonly=True, copy=False, groups="base.group_user", help="What it is about: an address, a name."
@@ -184,6 +195,15 @@ class OdooDockerInstance(ByHand, models.Model):
         help="From the payment, or from Start, to the first answer of the login page.",
     )
     was_ready = fields.Boolean("Has run", readonly=True, copy=False, help="It has answered at least once.")
+    # What makes it sleep, and wakes it, is in the sidecar (src/instance/sleep.ts); people only read it here.
+    is_asleep = fields.Boolean(
+        "Asleep", readonly=True, copy=False, help="It is stopped for want of visitors; the next one wakes it."
+    )
+    last_request_at = fields.Datetime("Last request", readonly=True, copy=False, help="It may be an hour old.")
+    microsaas_sleep_hours = fields.Float(related="plan_id.microsaas_sleep_hours")
+    microsaas_wake_at = fields.Datetime(
+        "Wakes at", readonly=True, copy=False, help="When its own scheduled work is due, if nobody wakes it before."
+    )
     next_review = fields.Datetime(
         readonly=True,
         copy=False,
@@ -260,8 +280,9 @@ class OdooDockerInstance(ByHand, models.Model):
     def _compute_phase_message(self):
         is_english = (self.env.lang or "en_US").startswith("en")
         for instance in self:
-            translated = "" if is_english else instance_sentence(self.env, instance.reason, instance.detail)
-            instance.phase_message = translated or instance.message
+            earlier = is_english and instance.message
+            said = earlier or instance_sentence(self.env, instance.reason, instance.detail)
+            instance.phase_message = said or instance.message
 
     @api.depends("desired_state", "next_review")
     def _compute_microsaas_busy(self):
@@ -436,7 +457,7 @@ class OdooDockerInstance(ByHand, models.Model):
         for instance in self:
             instance._check_not_removed()
             instance._check_not_suspended()
-            wish = {"desired_state": "running"}
+            wish = {"desired_state": "running", "last_request_at": fields.Datetime.now()}
             if not instance.was_ready:
                 if instance.factura_id:
                     instance.factura_id.sudo()._check_can_provision()
@@ -472,7 +493,9 @@ class OdooDockerInstance(ByHand, models.Model):
         self._check_started()
         for instance in self:
             count = instance.restart_count + 1
-            instance._wish({"restart_count": count, "desired_state": "running"})
+            # Who presses it wants to see it run: that is a visit.
+            now = fields.Datetime.now()
+            instance._wish({"restart_count": count, "desired_state": "running", "last_request_at": now})
         return True
 
     def action_remove(self):
@@ -816,8 +839,21 @@ class OdooDockerInstance(ByHand, models.Model):
 
     @api.model
     def _states(self):
-        """Return `{"id", "state"}` of every instance, removed ones too."""
-        return self.with_context(active_test=False).search_read([], ["state"], order="id", load=None)
+        """Return what is believed of every instance, removed ones too; see `microsaas_states`."""
+        everything = self.with_context(active_test=False).search([], order="id")
+        return [
+            {"id": one.id, "state": one.state, "revision": one.revision, **finite(one._sleep_row())}
+            for one in everything
+        ]
+
+    def _sleep_row(self):
+        """Return what the sidecar reads of an instance's sleep."""
+        return {
+            "sleep_hours": self.microsaas_sleep_hours,
+            "asleep": self.is_asleep,
+            "last_request_at": seconds_of(self.last_request_at),
+            "wake_at": seconds_of(self.microsaas_wake_at),
+        }
 
     def _desired_rows(self):
         """Return what is wanted of these instances, ids that are gone left out."""
@@ -846,6 +882,7 @@ class OdooDockerInstance(ByHand, models.Model):
             "longpolling_port": self.longpolling_port,
             "instance_url": self.instance_url or "",
             "template_code": self.template_id.code or "",
+            **self._sleep_row(),
             "memory_mb": plan.microsaas_memory_mb,
             "cpus": plan.microsaas_cpus,
             "modules": plan._microsaas_module_list(),
@@ -918,6 +955,13 @@ class OdooDockerInstance(ByHand, models.Model):
 
     def _write_report(self, report):
         vals = {field: report[field] for field in REPORTED & report.keys()}
+        if "asleep" in report:
+            vals["is_asleep"] = report["asleep"]
+        for field, key in {"last_request_at": "last_request_at", "microsaas_wake_at": "wake_at"}.items():
+            if key in report:
+                vals[field] = moment_of(report[key])
+        if "reason" in report:
+            vals["message"] = False
         if report.get("log"):
             vals["log"] = self._log_with(report["log"])
         if "seconds_to_ready" in report:
@@ -949,11 +993,17 @@ class OdooDockerInstance(ByHand, models.Model):
 
     def _log_with(self, lines):
         """Return the log with `lines` (oldest first) on top; whole old lines fall off the end."""
+        lines = [line if isinstance(line, str) else self._log_line(line) for line in lines]
         text = "\n".join([*reversed(lines), self.log or ""]).rstrip("\n")
         if len(text) <= LOG_LENGTH:
             return text
         kept, newline, _cut = text[: LOG_LENGTH + 1].rpartition("\n")
         return kept if newline else text[:LOG_LENGTH]
+
+    def _log_line(self, line):
+        """Return a line of the log, which operators read, in English, from its time, reason and detail."""
+        operators = self.with_context(lang="en_US").env
+        return f"{line['at']} {instance_sentence(operators, line['reason'], line['detail'])}"
 
     def _restore(self, template_code, stage):
         """Note that this instance gets its data from an archive; see `microsaas_restore`."""

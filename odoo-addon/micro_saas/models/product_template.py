@@ -7,6 +7,7 @@ from odoo.exceptions import ValidationError
 
 from .by_hand import ByHand
 from .nudge import nudge
+from .reason_sentences import plan_sentence
 from .settings import RECONSIDER_HOURS, TERMS, check_terms
 from .values import write_changed
 
@@ -49,6 +50,11 @@ class ProductTemplate(ByHand, models.Model):
     )
     microsaas_memory_mb = fields.Integer("Memory (MB)", help="0: what the template gives.")
     microsaas_cpus = fields.Float("Processors", help="0: what the template gives.")
+    microsaas_sleep_hours = fields.Float(
+        "Sleeps after (hours)",
+        help="After so many hours without a visitor an instance is stopped, and frees its memory. The next visitor, or"
+        " its own scheduled work, starts it again within seconds. 0: never. It needs a door (the sidecar's door.domain).",
+    )
     microsaas_modules = fields.Char(
         "Installed modules",
         help="Technical names separated by commas, for example: account,website_sale",
@@ -69,7 +75,9 @@ class ProductTemplate(ByHand, models.Model):
         copy=False,
         help="Its modules are installed in advance, so that an instance is ready in seconds.",
     )
-    microsaas_listo_message = fields.Char("Why it is not prepared", readonly=True, copy=False)
+    microsaas_listo_reason = fields.Char("Why not, in one word", readonly=True, copy=False)
+    microsaas_listo_detail = fields.Char("What that is about", readonly=True, copy=False)
+    microsaas_listo_message = fields.Char("Why it is not prepared", compute="_compute_microsaas_listo_message")
 
     # -- fields: the terms of its subscriptions ----------------------------------------------------
 
@@ -123,6 +131,15 @@ class ProductTemplate(ByHand, models.Model):
         help="Agreed: price, discount, taxes and currency of the first invoice. Today's: of the customer's pricelist.",
     )
 
+    # -- computed fields ---------------------------------------------------------------------------
+
+    @api.depends("microsaas_listo_reason", "microsaas_listo_detail")
+    @api.depends_context("lang")
+    def _compute_microsaas_listo_message(self):
+        for plan in self:
+            said = plan_sentence(self.env, plan.microsaas_listo_reason, plan.microsaas_listo_detail)
+            plan.microsaas_listo_message = said or False
+
     # -- constraints and onchange ------------------------------------------------------------------
 
     @api.constrains("microsaas_reconsider_hours", *(f"microsaas_{name}_days" for name in TERMS))
@@ -139,6 +156,11 @@ class ProductTemplate(ByHand, models.Model):
                 )
             if product.microsaas_cpus < 0:
                 raise ValidationError(self.env._("Processors cannot be negative."))
+
+    @api.constrains("microsaas_sleep_hours")
+    def _check_microsaas_sleep_hours(self):
+        if any(product.microsaas_sleep_hours < 0 for product in self):
+            raise ValidationError(self.env._("The hours until an instance sleeps cannot be negative (0: never)."))
 
     @api.constrains("microsaas_modules")
     def _check_microsaas_modules(self):
@@ -223,7 +245,7 @@ class ProductTemplate(ByHand, models.Model):
     def _microsaas_content_changed(self):
         if not self:
             return
-        self.sudo().write({"microsaas_listo": False, "microsaas_listo_message": False})
+        self.sudo().write({"microsaas_listo": False, "microsaas_listo_reason": False, "microsaas_listo_detail": False})
         nudge(self.env, self._name, self.ids)
 
     def _microsaas_content(self):
@@ -252,11 +274,12 @@ class ProductTemplate(ByHand, models.Model):
             for plan in plans
         ]
 
-    def _microsaas_apply_report(self, is_ready, message, commits, content):
+    def _microsaas_apply_report(self, is_ready, reason, detail, commits, content):
         """Write whether this plan's modules are prepared; see `microsaas_report_plan`."""
         if content and content != self._microsaas_content():
             return  # edited meanwhile: it is prepared anew
         fetched = {row["id"]: row["commit"] for row in commits}
         for repository in self.microsaas_repository_ids.filtered(lambda row: row.id in fetched):
             write_changed(repository, {"commit": fetched[repository.id]})
-        write_changed(self, {"microsaas_listo": is_ready, "microsaas_listo_message": message})
+        said = {"microsaas_listo_reason": reason, "microsaas_listo_detail": detail}
+        write_changed(self, {"microsaas_listo": is_ready, **said})

@@ -1,6 +1,7 @@
 """Numbers as they are sold, and values as they travel between Odoo and the sidecar."""
 
 import math
+from datetime import datetime, timezone
 
 
 def whole_units(quantity):
@@ -20,6 +21,16 @@ def finite(value):
     if isinstance(value, list):
         return [finite(part) for part in value]
     return value
+
+
+def seconds_of(moment):
+    """Return a moment of Odoo's, which is in UTC, as seconds since 1970; 0 where there is none."""
+    return moment.replace(tzinfo=timezone.utc).timestamp() if moment else 0
+
+
+def moment_of(seconds):
+    """Return seconds since 1970 as a moment of Odoo's; False where there are none."""
+    return datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None, microsecond=0) if seconds else False
 
 
 def is_finite(value):

@@ -21,6 +21,7 @@ from . import (
     test_repositories,
     test_settings,
     test_sidecar_methods,
+    test_sleep,
     test_state_page,
     test_subdomain,
     test_subscription,

@@ -237,6 +237,14 @@ describe('sleep and wake', () => {
         expect(row()).to.include({ state, isAsleep: false });
       });
 
+    it('restart while it is asleep wakes it', async () => {
+      await fallAsleep();
+      sim.people.press(1, 'restart');
+      await sim.time.pass(5_000);
+      expect(row()).to.include({ state: 'running', isAsleep: false });
+      expect(containers()).to.equal('running');
+    });
+
     it('a plan that does not sleep any more wakes it', async () => {
       await fallAsleep();
       row().sleepHours = 0;

@@ -35,8 +35,6 @@ describe('OdooManager', () => {
     expect(await manager.handshake('abc123')).to.deep.equal({
       installId: 'abc123',
       addonVersion: '19.0.1.0.0',
-      httpPorts: [20000, 24999],
-      longpollingPorts: [25000, 29999],
       databaseUuid: 'made-up',
       checkpoint: 3,
       highestInstance: 7,
