@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { showsLoginAt } from '../../../stack/door.ts';
+import { showsLogin } from '../../../src/engine/readiness-probe.ts';
 import { instanceOf, lines } from './docker.ts';
 import { POLL_SECONDS, type TestEnvironment } from './environment.ts';
 import { eventually } from './eventually.ts';
@@ -90,7 +90,8 @@ async function auditReality(env: TestEnvironment): Promise<void> {
     expect(row.active, `${row.id} is active`).to.equal(row.state !== 'removed');
     if (row.state === 'running') {
       expect(up, what).to.equal(found.length).and.to.be.greaterThan(0);
-      const isShown = await showsLoginAt(String(row.instance_url));
+      const url = String(row.instance_url);
+      const isShown = await (env.door ? env.door.showsLogin(url) : showsLogin(url));
       expect(isShown, `${row.instance_url}/web/login`).to.equal(true);
     } else expect(up, what).to.equal(0);
     if (row.state === 'removed' || row.state === 'draft') expect(found, what).to.be.empty;

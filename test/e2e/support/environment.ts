@@ -10,6 +10,7 @@ import { GitServer } from '../../unit/repositories/git-server.ts';
 import { CommandLines } from './command-lines.ts';
 import { Decoys } from './decoys.ts';
 import { type Container, containersWith, inContainer } from './docker.ts';
+import type { TestDoor } from './door.ts';
 import { Instances, type Row } from './instances.ts';
 import { discardInstances } from './leftovers.ts';
 import { Shop } from './shop.ts';
@@ -28,6 +29,8 @@ export class TestEnvironment {
   readonly stack: ManagerStack;
   readonly sidecar: Sidecar;
   readonly decoys: Decoys;
+  /** While the sidecar has one. */
+  door: TestDoor | null = null;
   readonly git: GitServer;
   /** The administrator. */
   readonly admin: OdooRpc;
