@@ -111,7 +111,7 @@ describe('the three RPC protocols with the real Odoo 19', function () {
       const next = await manager.assignPorts(neighbour, [ports.http + 1]);
       expect(next?.http).to.be.greaterThan(ports.http + 1);
       expect((await manager.desired([other]))[0]?.ports).to.deep.equal(next);
-      expect((await manager.states()).get(id)).to.equal('running');
+      expect((await manager.states()).get(id)?.state).to.equal('running');
     });
 
     it(`holds an invoice over ${rpc}`, async () => {
