@@ -1,10 +1,12 @@
 import { readFileSync, statSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { parseAllowedTarget } from './docker/egress-rules.ts';
 import { ConfigError } from './errors.ts';
+import { senderOf } from './instance/sender.ts';
 import { registerSecret } from './log.ts';
 
 /** The minimum size of a webhook secret in bytes, as Standard Webhooks has it. */
@@ -21,7 +23,16 @@ const hostName = z
   .string()
   .max(200)
   .regex(new RegExp(`^${label}(\\.${label})*$`), 'a domain in lower case, such as example.com');
+/** `192.0.2.1`, `192.0.2.1:53`, `[2001:db8::1]:53`, or ''. */
+function isNameServer(text: string): boolean {
+  const [, address = ''] = /^\[?(.*?)\]?(?::(\d{1,5}))?$/.exec(text) ?? [];
+  return text === '' || isIP(text) !== 0 || isIP(address) !== 0;
+}
 const optionalSecret = { file: z.string().default(''), value: z.string().default('') };
+const isLoopback = (host: string) => /^(localhost|127\..*|::1)$/.test(host);
+const isSender = (pattern: string) =>
+  /\{(name|id)\}/.test(pattern) &&
+  z.email().safeParse(senderOf(pattern, { id: 1, subdomain: 'a1' })).success;
 
 const schema = z.strictObject({
   dataDir: absolute,
@@ -75,7 +86,7 @@ const schema = z.strictObject({
       httpPort: port.default(80),
       httpsPort: port.default(443),
       addresses: z.array(z.union([z.ipv4(), z.ipv6()])).default([]),
-      resolver: z.string().default(''),
+      resolver: z.string().refine(isNameServer, 'address:port of a name server').default(''),
       certificateFile: z.union([z.literal(''), absolute]).default(''),
       keyFile: z.union([z.literal(''), absolute]).default(''),
       image: z.string().min(1).default('caddy:2'),
@@ -84,6 +95,30 @@ const schema = z.strictObject({
           directory: z.url({ protocol: /^https$/ }).default(LETS_ENCRYPT),
           email: z.union([z.literal(''), z.email()]).default(''),
           rootFile: z.union([z.literal(''), absolute]).default(''),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+  mail: z
+    .strictObject({
+      relay: z
+        .strictObject({
+          host: z
+            .union([z.literal(''), hostName, z.ipv4(), z.ipv6()])
+            .refine((host) => !isLoopback(host), 'one that containers reach: loopback is their own')
+            .default(''),
+          port: port.default(587),
+          encryption: z.enum(['none', 'starttls', 'ssl']).default('starttls'),
+          user: z.string().default(''),
+          password: optionalSecret.value,
+          passwordFile: optionalSecret.file,
+          sender: z
+            .string()
+            .refine(
+              (sender) => sender === '' || isSender(sender),
+              'an address with {name} or {id}, such as {name}@example.com',
+            )
+            .default(''),
         })
         .prefault({}),
     })
@@ -138,6 +173,9 @@ const schema = z.strictObject({
 
 type Parsed = z.infer<typeof schema>;
 
+/** The SMTP server through which new instances send. */
+export type MailRelay = Omit<Parsed['mail']['relay'], 'passwordFile'>;
+
 /** The complete configuration: every default filled in, every secret read. */
 export interface Config {
   readonly dataDir: string;
@@ -156,6 +194,8 @@ export interface Config {
   readonly instances: Parsed['instances'];
   /** No door without a `domain`. */
   readonly door: Parsed['door'];
+  /** Null: no relay is configured. */
+  readonly mailRelay: MailRelay | null;
   readonly limits: Parsed['limits'];
   readonly repositories: Parsed['repositories'];
   readonly egress: Parsed['egress'];
@@ -252,6 +292,7 @@ function explain(file: string, found: unknown, error: z.ZodError): string {
 }
 
 function resolve(parsed: Parsed): Config {
+  const { mail, ...rest } = parsed;
   const { apiKeyFile, ...manager } = parsed.manager;
   const { webhook } = parsed;
   const webhookSecret = secret('webhook.secret', webhook.secret, webhook.secretFile);
@@ -261,7 +302,8 @@ function resolve(parsed: Parsed): Config {
       `webhook.secret: expected at least ${MIN_SECRET_BYTES} bytes as ${SECRET_PREFIX}<base64>, found ${bytes}. Settings > MicroSaaS > Make a new secret in Odoo shows one, once.`,
     );
   return {
-    ...parsed,
+    ...rest,
+    mailRelay: relayOf(mail.relay),
     instances: { ...parsed.instances, url: parsed.instances.url || defaultUrl(parsed.door) },
     manager: { ...manager, apiKey: secret('manager.apiKey', manager.apiKey, apiKeyFile) },
     webhookSecret,
@@ -279,6 +321,23 @@ function defaultUrl({ domain, https, httpPort, httpsPort }: Parsed['door']): str
   if (!domain) return 'http://127.0.0.1:{port}';
   const [scheme, port, usual] = https ? ['https', httpsPort, 443] : ['http', httpPort, 80];
   return `${scheme}://{name}.${domain}${port === usual ? '' : `:${port}`}`;
+}
+
+function relayOf({ passwordFile, ...relay }: Parsed['mail']['relay']): MailRelay | null {
+  if (!relay.host) return null;
+  if (!relay.sender)
+    throw new ConfigError(
+      'mail.relay.sender: expected the address that each instance sends from, such as {name}@example.com; found nothing',
+    );
+  const hasPassword = relay.password !== '' || passwordFile !== '';
+  if (!relay.user && !hasPassword) return relay;
+  if (!relay.user)
+    throw new ConfigError('mail.relay.user: expected the user of the password; found nothing');
+  if (relay.encryption === 'none')
+    throw new ConfigError(
+      'mail.relay.encryption: expected starttls or ssl, since there is a password; found none',
+    );
+  return { ...relay, password: secret('mail.relay.password', relay.password, passwordFile) };
 }
 
 /** A secret given directly or by a file that only its owner may read. */

@@ -1,22 +1,14 @@
 import { access, constants } from 'node:fs/promises';
+import { type Check, Warning } from './check.ts';
 import type { Config } from './config.ts';
 import { instanceIdsOnHost } from './controller/manager-check.ts';
+import { doorChecks } from './door-checks.ts';
 import { measureFreeSpace } from './host/disk.ts';
 import { checkManagerHistory, DISTRUST_MESSAGES } from './instance/manager-history.ts';
 import { countedByState } from './instance-table.ts';
 import { redact } from './log.ts';
 import { printable } from './printable.ts';
 import { assemble, type Sidecar } from './wiring.ts';
-
-interface Check {
-  readonly name: string;
-  /** Resolves with what was found. */
-  readonly probe: () => Promise<string>;
-  readonly fix: string;
-}
-
-/** Should be fixed, though everything works as it is. */
-class Warning extends Error {}
 
 /** Older ones are insecure: Docker gets no more fixes, runc has container escapes (CVE-2024-21626, CVE-2025-31133). */
 const OLDEST_DOCKER = [25, 0, 6];
@@ -157,7 +149,7 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       probe: async () => {
         await access(config.dataDir, constants.W_OK);
         const shortage = await disk.shortage();
-        if (shortage) throw new Error(`${config.dataDir}: ${shortage}`);
+        if (shortage) throw new Error(`${config.dataDir}: ${shortage.message}`);
         const { bytes, inodes, share } = await measureFreeSpace(config.dataDir);
         const gigabytes = (bytes / 1024 ** 3).toFixed(0);
         const found = `${gigabytes} GB and ${inodes} inodes free in ${config.dataDir}`;
@@ -166,6 +158,7 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       },
       fix: 'free at least a tenth of the disk of dataDir, and 5 GB',
     },
+    ...doorChecks(config, sidecar),
   ];
 }
 

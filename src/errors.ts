@@ -1,18 +1,21 @@
+import { detailOf, type FailureReason } from './instance/reasons.ts';
+import type { Shortage } from './interfaces.ts';
+
 /**
- * Whether a retry can help is expressed by the class, not by a flag.
- * `reason` is one CamelCase word that the addon translates; `detail` is what it is about (a URL, a branch, a port).
+ * Whether a retry can help is expressed by the class, not by a flag. The message is for the operator's log; people read the addon's
+ * sentence for the reason, filled with the detail: what it is about (a URL, a branch, a port), maybe several values.
  */
 abstract class ReasonedError extends Error {
-  readonly reason: string;
+  readonly reason: FailureReason;
   readonly detail: string;
   constructor(
-    reason: string,
+    reason: FailureReason,
     message: string,
-    options: ErrorOptions & { readonly detail?: string } = {},
+    options: ErrorOptions & { readonly detail?: string | readonly string[] } = {},
   ) {
     super(message, options);
     this.reason = reason;
-    this.detail = options.detail ?? '';
+    this.detail = detailOf(...[options.detail ?? ''].flat());
   }
 }
 
@@ -121,15 +124,13 @@ export class CommandError extends Error {
   }
 }
 
-/** @param detail what is short, as a sentence */
-export function notEnoughDisk(detail: string, cause?: unknown): RetryableError {
-  const sentences = [
-    "The server's disk has too little room.",
+/** @param shortage null: a write failed, though there is enough now */
+export function notEnoughDisk(shortage: Shortage | null, cause?: unknown): RetryableError {
+  const { detail = [], message = 'A write failed.', reason = 'NotEnoughDisk' } = shortage ?? {};
+  return new RetryableError(reason, `The server's disk has too little room. ${message}`, {
+    cause,
     detail,
-    'Free some: it goes on by itself then.',
-  ];
-  const message = sentences.filter(Boolean).join(' ');
-  return new RetryableError('NotEnoughDisk', message, { cause, detail });
+  });
 }
 
 /** The last alternative is tar's message when part of a block still fitted. */

@@ -1,12 +1,15 @@
-import type { Invoice, PlanUnit } from './billing/invoice-types.ts';
+import type { Hold, Invoice, PlanUnit } from './billing/invoice-types.ts';
 import type { RecentSuspensions } from './billing/suspension-limit.ts';
+import type { DomainFault, DomainReport, WatchedDomain } from './instance/domain.ts';
 import type { Addressed } from './instance/instance-url.ts';
 import type { Distrust } from './instance/manager-history.ts';
+import type { ProgressReason, Remark } from './instance/reasons.ts';
 import type {
   CustomerDomain,
   DesiredInstance,
   EffectiveState,
   FetchedCommit,
+  FoundInstance,
   KnownInstance,
   MarkedInstance,
   ObservedInstance,
@@ -17,16 +20,11 @@ import type {
   TemplateSummary,
 } from './instance/types.ts';
 
-/** The range of TCP ports, both ends included. */
-export type PortRange = readonly [first: number, last: number];
-
 /** What the manager tells the sidecar about itself at start. */
 export interface ManagerFacts {
   /** The install id kept in Odoo; the sidecar refuses to run when its own differs. */
   readonly installId: string;
   readonly addonVersion: string;
-  readonly httpPorts: PortRange;
-  readonly longpollingPorts: PortRange;
   /** Of the manager's database; a copy of it has another one. */
   readonly databaseUuid: string;
   /** The last checkpoint and the highest number of an instance: they only grow, except in a database restored from a copy. */
@@ -71,11 +69,11 @@ export interface Manager {
   /**
    * Tells people, once, that nothing is done for this database until a person confirms.
    * @param above new rows get higher numbers than this
-   * @param found a sentence for each instance here that it does not know
+   * @param found the instances here that it does not know
    */
-  distrust(kind: Distrust, above: number, found: readonly string[]): Promise<void>;
+  distrust(kind: Distrust, above: number, found: readonly FoundInstance[]): Promise<void>;
   /** Puts an invoice on hold until a person approves, saying why. */
-  hold(invoiceId: number, reason: string, message: string): Promise<void>;
+  hold(invoiceId: number, hold: Hold): Promise<void>;
   report(reports: readonly Report[]): Promise<void>;
   /** The plans among `ids`, or all when none is given. */
   plans(ids: readonly number[]): Promise<Plan[]>;
@@ -95,6 +93,10 @@ export interface Manager {
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
   /** Names and ports of all instances whose data are not removed. */
   routes(): Promise<DoorRoute[]>;
+  /** The customers' own domains of all instances whose data are not removed, in every state. */
+  domains(): Promise<WatchedDomain[]>;
+  /** Odoo makes the instance due where its addresses change by it. */
+  reportDomain(id: number, report: DomainReport): Promise<void>;
   /** What a visitor of this host reads. @param id the instance that has the host; 0: nobody has it */
   page(host: string, id: number): Promise<StatePage>;
   /** How many instances were suspended or removed automatically within the last hour, before one more is. */
@@ -138,12 +140,12 @@ export interface Engine {
   occupiedPorts(ports: PortPair): Promise<number[]>;
   /**
    * Fetches what is missing.
-   * @returns the commit of each repository, in order, and sentences for the seller on what of them cannot be used
+   * @returns the commit of each repository, in order, and what of them cannot be used
    */
   fetchRepositories(
     wanted: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
     signal: AbortSignal,
-  ): Promise<{ readonly commits: readonly FetchedCommit[]; readonly remarks: readonly string[] }>;
+  ): Promise<{ readonly commits: readonly FetchedCommit[]; readonly remarks: readonly Remark[] }>;
   /** Writes what the instance's containers are made from: its template, filled in for the desired state. Starts nothing. */
   render(desired: DesiredInstance): Promise<void>;
   /** Starts the instance's own Postgres, where its template has one. */
@@ -158,8 +160,8 @@ export interface Engine {
   awaitListening(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;
   /** Waits until `/web/login` answers 200. Otherwise as awaitListening(). */
   awaitLogin(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;
-  /** Makes the Apps of an instance list the modules of its repositories. @returns a sentence for the seller where it failed, '' else */
-  updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<string>;
+  /** Makes the Apps of an instance list the modules of its repositories. @returns false where it failed */
+  updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;
   stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Stops what is up and starts it again, as it is. */
   restart(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
@@ -197,8 +199,8 @@ export interface Databases {
   /** Resolves when the shared server answers; throws RetryableError('PostgresUnavailable'). */
   ping(): Promise<void>;
   /**
-   * Where the instance's URL has changed since it was last reported, writes the new one into its database; Odoo uses it from its
-   * next start.
+   * Where the instance's URL has changed since it was last reported, writes the new one into its database; a running
+   * Odoo uses it from its next request.
    * @throws TenantDatabaseError when the customer's database refuses it
    */
   setUrl(desired: DesiredInstance): Promise<void>;
@@ -221,7 +223,7 @@ export interface Databases {
    */
   clone(
     desired: DesiredInstance,
-    progress: (reason: string) => void,
+    progress: (reason: ProgressReason) => void,
     signal: AbortSignal,
   ): Promise<ClonedDatabase>;
   /** Gives a clone the customer's identity and its files, and then the instance's own name: what has that is complete. */
@@ -232,7 +234,7 @@ export interface Databases {
    */
   prepareFor(
     desired: DesiredInstance,
-    progress: (reason: string) => void,
+    progress: (reason: ProgressReason) => void,
     signal: AbortSignal,
   ): Promise<void>;
   /** Waits until the requests that the instance's Odoo answers at this moment have their answers, some seconds at most. */
@@ -319,10 +321,38 @@ export interface Door {
   requests(onRequest: (request: LoggedRequest) => void, signal: AbortSignal): Promise<void>;
 }
 
+/** Whether a domain leads to this host: null, or why it does not. Takes some seconds at most and never throws. */
+export type VerifyDomain = (
+  domain: Pick<WatchedDomain, 'name' | 'token'>,
+) => Promise<DomainFault | null>;
+
+/** The certificates that the door has. */
+export interface Certificates {
+  /** When the certificate of this name ends; null: there is none. */
+  until(name: string): Promise<Date | null>;
+  /** When the first certificate of any of these names ends, and which of them have none. */
+  state(names: readonly string[]): Promise<CertificateState>;
+}
+
+export interface CertificateState {
+  /** The name whose certificate ends first; null: none has one. */
+  readonly soonest: { readonly name: string; readonly until: Date } | null;
+  readonly missing: readonly string[];
+}
+
+/** What the disk has too little of. */
+export interface Shortage {
+  readonly reason: 'NotEnoughDisk' | 'NotEnoughInodes';
+  /** What is free, what is kept, and what is needed where that is known. */
+  readonly detail: readonly string[];
+  /** All of it, for the log. */
+  readonly message: string;
+}
+
 /** The file system of dataDir, with all customers' data. */
 export interface Disk {
-  /** What there is too little of, as a sentence; '' when there is enough. Costs one system call. */
-  shortage(): Promise<string>;
+  /** What there is too little of; null when there is enough. Costs one system call. */
+  shortage(): Promise<Shortage | null>;
   /** The instances with the largest files, largest first; what takes longer than a minute is not counted. */
   largest(): Promise<ReadonlyArray<{ readonly id: number; readonly bytes: number }>>;
 }

@@ -23,7 +23,7 @@ export function redact(text: string): string {
 }
 
 /** Untrusted text for a log: control and format characters replaced, except line feeds. */
-export function printable(text: string): string {
+export function forLog(text: string): string {
   return text.replace(/[^\P{C}\n]/gu, '\uFFFD');
 }
 

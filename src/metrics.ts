@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { InstanceState } from './instance/types.ts';
+import type { CertificateState } from './interfaces.ts';
 
 const STATES: readonly InstanceState[] = ['draft', 'running', 'stopped', 'error', 'removed'];
 
@@ -8,6 +9,7 @@ export interface Measured {
   readonly backlog: number;
   readonly backlogSeconds: number;
   readonly states: readonly InstanceState[] | null;
+  readonly certificates: CertificateState | null;
 }
 
 /** The Prometheus metrics of `GET /metrics`. @param measured returns null until the controller has started */
@@ -40,6 +42,25 @@ export function makeMetrics(measured: () => Measured | null) {
       const states = measured()?.states;
       if (!states) return;
       for (const state of STATES) this.set({ state }, states.filter((it) => it === state).length);
+    },
+  });
+  new Gauge({
+    name: 'microsaas_certificate_expiry_seconds',
+    help: 'Until the first certificate of a host name ends, as of the last sweep; no value while there is none.',
+    registers,
+    collect() {
+      const soonest = measured()?.certificates?.soonest;
+      this.reset();
+      if (soonest) this.set((soonest.until.getTime() - Date.now()) / 1000);
+      else this.remove();
+    },
+  });
+  new Gauge({
+    name: 'microsaas_certificates_missing',
+    help: 'Host names without a certificate, as of the last sweep.',
+    registers,
+    collect() {
+      this.set(measured()?.certificates?.missing.length ?? 0);
     },
   });
   return {

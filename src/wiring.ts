@@ -1,10 +1,12 @@
 import { availableParallelism, freemem } from 'node:os';
+import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
 import { Controller } from './controller/controller.ts';
+import { DomainWatch } from './controller/domain-watch.ts';
 import { DoorRoutes } from './controller/door-routes.ts';
 import { Liveness } from './controller/liveness.ts';
 import type { ManagerCheck } from './controller/manager-check.ts';
@@ -21,7 +23,9 @@ import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
 import { Images } from './docker/images.ts';
+import { StoredCertificates } from './door/certificates.ts';
 import { CaddyDoor } from './door/door.ts';
+import { DomainVerifier } from './door/verify-domain.ts';
 import { ComposeEngine } from './engine/compose.ts';
 import { DirectoryMarks } from './files/directory-mark.ts';
 import { InstanceDirs } from './files/instance-dir.ts';
@@ -81,10 +85,13 @@ export async function assemble(config: Config, observers: Observers = {}) {
     ...{ install, docker, specs, passwords },
     shared: config.postgres,
     dataDir: config.dataDir,
+    relay: config.mailRelay,
     init: odooInit({ install, docker, images, repositories }),
   });
   const { enforce, ...egress } = config.egress;
-  const firewall = enforce ? new Firewall({ install, api, docker, ...egress }) : null;
+  const firewall = enforce
+    ? new Firewall({ install, api, docker, ...egress, relay: config.mailRelay })
+    : null;
   const disk = new Disk(config.dataDir, config.instances);
   const tools = new PgTools(install, config.postgres.image, docker);
   const archives = new ArchiveStore({
@@ -127,7 +134,17 @@ export async function assemble(config: Config, observers: Observers = {}) {
     manager,
     repositories,
     door,
+    verifier: new DomainVerifier(config.door),
+    certificates: config.door.https ? makeCertificates(config) : null,
   };
+}
+
+/** What the door has stored, and the wildcard that the operator gives. */
+function makeCertificates({ dataDir, door }: Config): StoredCertificates {
+  const { certificateFile, keyFile } = door;
+  const given = certificateFile ? { certificateFile, keyFile } : null;
+  const always = door.manager ? [`${door.manager}.${door.domain}`] : [];
+  return new StoredCertificates({ dataDir: join(dataDir, 'door', 'data'), given, always });
 }
 
 export type Sidecar = Awaited<ReturnType<typeof assemble>>;
@@ -139,11 +156,17 @@ export function makeController(
   managerCheck: ManagerCheck,
   log: Logger,
 ): { controller: Controller; routes: DoorRoutes; visits: Visits } {
-  const { archives, databases, disk, engine, firewall, manager } = sidecar;
+  const { archives, certificates, databases, disk, engine, firewall, manager } = sidecar;
   const { freeMemoryMb, parallel } = config.instances;
   const now = () => new Date();
   const portChoices = new PQueue({ concurrency: 1 });
   const routes = new DoorRoutes(config.door.domain, () => controller.updateDoor());
+  const domains = new DomainWatch({
+    ...{ manager, certificates, now },
+    verify: (domain) => sidecar.verifier.verify(domain),
+    onDue: () => controller.lookAtDomains(),
+    onError: (err, name) => log.warn({ err, name }, "a customer's domain not reported"),
+  });
   const liveness = new Liveness({
     probe: (id, listed) => engine.probe(id, listed),
     now,
@@ -166,9 +189,9 @@ export function makeController(
       ),
       reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
       liveness,
+      door: sidecar.door && { proxy: sidecar.door, routes, domains, certificates },
       activity: sidecar.door && new Activity(now),
       wakes: new Wakes(now),
-      door: sidecar.door && { proxy: sidecar.door, routes },
       slots: makeSlots(parallel || Math.max(2, availableParallelism())),
       withPortLock: (work) => portChoices.add(work),
       hasMemory: () => freemem() >= freeMemoryMb * 2 ** 20,

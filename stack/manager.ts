@@ -321,13 +321,13 @@ export class ManagerStack {
 
   /** Keeps the ports of last time unless somebody else has taken them meanwhile. */
   async #choosePorts(): Promise<void> {
-    const { door, manager, sidecar } = this.containers.names;
+    const { manager, sidecar } = this.containers.names;
     const remembered = this.#remembered;
     if (!(await this.containers.isRunning(manager)))
       remembered.managerPort = await freePort(remembered.managerPort);
     if (!(await this.containers.isRunning(sidecar)))
       remembered.sidecarPort = await freePort(remembered.sidecarPort);
-    if (!(await this.containers.isRunning(door)))
+    if (!(await this.containers.isRunning(this.containers.door)))
       remembered.doorPort = await freePort(remembered.doorPort);
     await this.#remember();
   }

@@ -5,7 +5,9 @@ import { type RunOptions, run, succeeds } from './run.ts';
 
 /** The containers of one manager stack and their network, by `deploy/docker-compose.yml`. */
 export class StackContainers {
-  readonly names: Record<'manager' | 'managerDb' | 'tenantDb' | 'sidecar' | 'door', string>;
+  readonly names: Record<'manager' | 'managerDb' | 'tenantDb' | 'sidecar', string>;
+  /** The sidecar makes it, where it has a door. */
+  readonly door: string;
   readonly network: string;
   readonly #install: string;
   readonly #dir: string;
@@ -21,8 +23,8 @@ export class StackContainers {
       managerDb: `${project}-manager-db`,
       tenantDb: `${project}-tenant-db`,
       sidecar: `${project}-sidecar`,
-      door: `${project}-door`,
     };
+    this.door = `${project}-door`;
   }
 
   /** `docker compose` on this stack. @returns its standard output */

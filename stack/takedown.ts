@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { nft } from '../src/docker/commands.ts';
 import { LABELS } from '../src/docker/labels.ts';
-import { firewallTable } from '../src/instance/name.ts';
+import { firewallTable } from '../src/docker/names.ts';
 import { images } from './images.ts';
 import { run, succeeds } from './run.ts';
 

@@ -111,7 +111,8 @@ export class ArchiveStore implements Archives {
     const { directory } = dirs.paths(desired.id);
     const list = join(folder, 'files.list');
     const { leftOut, holeBytes, tarBytes } = await listFiles(directory, KEPT, list);
-    if (holeBytes > MAX_HOLE_BYTES) throw failed('its files have holes of more than 500 GB');
+    if (holeBytes > MAX_HOLE_BYTES)
+      throw new TerminalError('ArchiveTooSparse', 'The files have holes of more than 500 GB.');
     await disk.checkRoom(tarBytes);
     // With this mode before anything is in them: both hold all of the customer's data.
     for (const file of [dump, files]) await writeFile(file, '', { mode: 0o600 });
@@ -141,7 +142,7 @@ export class ArchiveStore implements Archives {
     const { dirs, tools } = this.#options;
     const { dump, files } = await this.#read(folder);
     const contents = await tools.check(dump, signal);
-    if (!/TABLE DATA \S+ res_users /.test(contents)) throw damaged(folder, 'it has no users');
+    if (!/TABLE DATA \S+ res_users /.test(contents)) throw unusable(folder, 'ArchiveEmpty');
     await tar('--compare', files, dirs.paths(desired.id).directory, signal);
   }
 
@@ -149,9 +150,9 @@ export class ArchiveStore implements Archives {
     await this.read(nameOf(desired));
   }
 
-  /** An archive by its name. @throws TerminalError('ArchiveDamaged') when it is not what was written */
+  /** An archive by its name. @throws TerminalError when it is not what was written */
   read(name: string): Promise<Archive> {
-    if (!/^\d+-\d{8}T\d{6}Z$/.test(name)) throw damaged(name, 'that is not the name of an archive');
+    if (!/^\d+-\d{8}T\d{6}Z$/.test(name)) throw unusable(name, 'ArchiveNameInvalid');
     return this.#read(join(this.#root, name));
   }
 
@@ -202,9 +203,9 @@ export class ArchiveStore implements Archives {
         archive.sha256.files === (await sha256(files));
       if (isWhole) return { ...archive, dump, files };
     } catch (cause) {
-      throw damaged(folder, 'it cannot be read', cause);
+      throw unusable(folder, 'ArchiveUnreadable', cause);
     }
-    throw damaged(folder, 'its checksums differ');
+    throw unusable(folder, 'ArchiveDamaged');
   }
 }
 
@@ -227,14 +228,16 @@ function pathsIn(folder: string) {
   };
 }
 
-function damaged(archive: string, why: string, cause?: unknown): TerminalError {
-  const message = `The archive ${archive} cannot be used: ${why}. Nothing was removed.`;
-  return new TerminalError('ArchiveDamaged', message, { cause, detail: archive });
-}
+const UNUSABLE = {
+  ArchiveDamaged: 'its checksums differ',
+  ArchiveEmpty: 'it has no users',
+  ArchiveNameInvalid: 'that is not the name of an archive',
+  ArchiveUnreadable: 'it cannot be read',
+} as const;
 
-function failed(why: string, cause?: unknown): TerminalError {
-  const message = `The archive could not be written: ${why}. Nothing was removed.`;
-  return new TerminalError('ArchiveFailed', message, { cause, detail: why });
+function unusable(archive: string, reason: keyof typeof UNUSABLE, cause?: unknown): TerminalError {
+  const message = `The archive ${archive} cannot be used: ${UNUSABLE[reason]}. Nothing was removed.`;
+  return new TerminalError(reason, message, { cause, detail: archive });
 }
 
 /** Only what the list names: it has each directory's content too. Holes stay holes. */
@@ -266,7 +269,11 @@ async function tar(
     signal.throwIfAborted();
     if (action === '--extract' || !(cause instanceof CommandError) || isDiskFull(cause))
       throw cause;
-    throw failed(`tar ${action.slice(2)} ended with ${cause.exitCode ?? 'a timeout'}`, cause);
+    const detail = `tar ${action.slice(2)}: ${cause.exitCode ?? 'timeout'}`;
+    throw new TerminalError('ArchiveFailed', `The archive could not be written: ${detail}.`, {
+      cause,
+      detail,
+    });
   }
 }
 

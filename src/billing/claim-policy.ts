@@ -1,4 +1,4 @@
-import type { Invoice, InvoiceLine, PlanUnit } from './invoice-types.ts';
+import type { Hold, Invoice, InvoiceLine, PlanUnit } from './invoice-types.ts';
 import type { Money } from './subscription-types.ts';
 
 export interface ClaimLimits {
@@ -12,7 +12,7 @@ export interface ClaimDecision {
   /** The units that are owed an instance now, in line and unit order. */
   readonly units: readonly PlanUnit[];
   /** Why the rest is held for a person's approval, or null. */
-  readonly hold: { readonly reason: string; readonly message: string } | null;
+  readonly hold: Hold | null;
 }
 
 const NOTHING: ClaimDecision = { units: [], hold: null };
@@ -63,51 +63,28 @@ export function wholeUnits(quantity: number): number {
 }
 
 /** A credit note that names no invoice is reconciled with this one: it may reverse the sale, or pay for it. */
-function unlinkedCreditHold(invoice: Invoice): ClaimDecision['hold'] {
+function unlinkedCreditHold(invoice: Invoice): Hold | null {
   const sells = invoice.lines.some((line) => isSellable(line) && unclaimedUnits(line).length > 0);
   if (invoice.unlinkedCredit === '' || invoice.approved || !sells) return null;
-  return {
-    reason: 'UnlinkedCredit',
-    message: `Credit note ${invoice.unlinkedCredit} settles this invoice and does not say which invoice it credits. Approve if it pays for this one.`,
-  };
+  return { reason: 'UnlinkedCredit', detail: [invoice.unlinkedCredit] };
 }
 
-function reasonToHold(
-  line: InvoiceLine,
-  invoice: Invoice,
-  limits: ClaimLimits,
-): ClaimDecision['hold'] {
+function reasonToHold(line: InvoiceLine, invoice: Invoice, limits: ClaimLimits): Hold | null {
   if (line.quantity > 0 && line.quantity < 1)
-    return {
-      reason: 'PartOfAUnit',
-      message: `One line sells ${line.quantity} of a plan, which is no whole instance: none is created for it. Sell whole units, at a lower price if need be.`,
-    };
+    return { reason: 'PartOfAUnit', detail: [line.quantity] };
   if (unclaimedUnits(line).length === 0) return null;
   if (!line.isSincePlan) return olderThanPlan(line, invoice);
   const units = wholeUnits(line.quantity);
   if (units > limits.unitsPerLine)
-    return {
-      reason: 'TooManyUnits',
-      message: `One line asks for ${units} instances; more than ${limits.unitsPerLine} need a person's approval.`,
-    };
-  if (line.mayRenew.length > 0)
-    return {
-      reason: 'Duplicate',
-      message: `This invoice is a copy of one that sold ${line.mayRenew.join(', ')}: does it renew that, or sell a second instance?`,
-    };
+    return { reason: 'TooManyUnits', detail: [units, limits.unitsPerLine] };
+  if (line.mayRenew.length > 0) return { reason: 'Duplicate', detail: [line.mayRenew.join(', ')] };
   if (line.backlog > limits.claimsPerPlan)
-    return {
-      reason: 'TooManyClaims',
-      message: `${line.backlog} paid units of this plan are waiting at once; more than ${limits.claimsPerPlan} need a person's approval.`,
-    };
+    return { reason: 'TooManyClaims', detail: [line.backlog, limits.claimsPerPlan] };
   return null;
 }
 
 /** Invoiced and paid before the product became a plan: sells nothing. Paid since: a person decides whether it was meant as a sale. */
-function olderThanPlan(line: InvoiceLine, invoice: Invoice): ClaimDecision['hold'] {
+function olderThanPlan(line: InvoiceLine, invoice: Invoice): Hold | null {
   if (invoice.paidDay < line.planSince) return null;
-  return {
-    reason: 'PlanSince',
-    message: `The invoice is of ${invoice.invoiceDay} and the product is a plan since ${line.planSince}. Approve if it sells an instance.`,
-  };
+  return { reason: 'PlanSince', detail: [invoice.invoiceDay, line.planSince] };
 }

@@ -1,3 +1,19 @@
+/** Why an invoice is held for a person's approval; the addon has a sentence for each (`models/reason_sentences.py`). */
+export const HOLD_REASONS = [
+  'UnlinkedCredit',
+  'PartOfAUnit',
+  'TooManyUnits',
+  'Duplicate',
+  'TooManyClaims',
+  'PlanSince',
+] as const;
+
+export interface Hold {
+  readonly reason: (typeof HOLD_REASONS)[number];
+  /** What the sentence names, in its order. */
+  readonly detail: ReadonlyArray<string | number>;
+}
+
 /** One whole unit of a paid plan line, for which one instance is owed. */
 export interface PlanUnit {
   readonly lineId: number;

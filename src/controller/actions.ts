@@ -1,7 +1,9 @@
-import { notEnoughDisk, PortTakenError, RetryableError, TenantDatabaseError } from '../errors.ts';
+import { notEnoughDisk, PortTakenError, RetryableError } from '../errors.ts';
+import type { ProgressReason } from '../instance/reasons.ts';
 import type { Action, DesiredInstance, PortPair } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
-import { logLine, progressReport } from './progress.ts';
+import { logLine, logReason, progressReport } from './progress.ts';
+import { renewUrl } from './renew-url.ts';
 import { waitForMemory } from './wait-for-memory.ts';
 import type { WorkSignals } from './work-queue.ts';
 
@@ -45,7 +47,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     await requireDisk();
     const fetch = () => engine.fetchRepositories(desired, stop);
     const { commits, remarks } = await slots.fetches.run(desired.partnerId, fetch);
-    const log = remarks.map((remark) => logLine(context.now(), remark));
+    const log = remarks.map(({ detail, reason }) => logReason(context.now(), reason, detail));
     await reporter.report({ id: desired.id, revision: desired.revision, commits, log });
   }
 
@@ -92,7 +94,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
     await requireDisk();
     await awaitMemory(desired, signals);
-    await renewUrl(desired);
+    await renewUrl(desired, context);
     if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
   }
 
@@ -151,9 +153,9 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   }
 
   async function updateAppsList(desired: DesiredInstance, { stop }: Signals): Promise<void> {
-    const remark = await engine.updateAppsList(desired, stop);
-    const { id, revision } = desired;
-    if (remark) await reporter.report({ id, revision, log: [logLine(context.now(), remark)] });
+    if (await engine.updateAppsList(desired, stop)) return;
+    const log = [logReason(context.now(), 'AppsListFailed')];
+    await reporter.report({ id: desired.id, revision: desired.revision, log });
   }
 
   /** The files go last: they hold what is needed to go on after a crash. */
@@ -190,7 +192,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
 
   async function portTaken(ports: PortPair, cause: PortTakenError): Promise<RetryableError> {
     const [port = ports.http] = await engine.occupiedPorts(ports);
-    const message = `Another program on the server uses port ${port} of this instance. Free the port, or give the instance another one in its form: the customer is then told.`;
+    const message = `Another program on the server uses port ${port} of this instance.`;
     return new RetryableError('PortTaken', message, { cause, detail: String(port) });
   }
 
@@ -209,19 +211,11 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     );
   }
 
-  /** The ports may have changed since the address was last reported, or the pattern of the URLs. A customer's database may refuse it. */
-  async function renewUrl(desired: DesiredInstance): Promise<void> {
-    await databases.setUrl(desired).catch((error) => {
-      if (!(error instanceof TenantDatabaseError)) throw error;
-      context.log.warn({ instance: desired.id, name: desired.name, err: error }, 'URL not renewed');
-    });
-  }
-
   /** Done before a start slot is taken: building a template takes minutes, and others start meanwhile. */
   const prepareFor = (desired: DesiredInstance, stop: AbortSignal) =>
     databases.prepareFor(desired, progressOf(desired), stop);
 
-  const progressOf = (desired: DesiredInstance) => (reason: string) =>
+  const progressOf = (desired: DesiredInstance) => (reason: ProgressReason) =>
     reporter.progress(progressReport(desired, reason, context.now()));
 
   /** A button that was pressed while it waited for its turn ends it before it begins. */

@@ -66,9 +66,9 @@ async function startOwnServer(
   } catch (cause) {
     stop.throwIfAborted();
     throw new TerminalError(
-      'ArchiveFailed',
+      'ArchiveServerDown',
       "The archive could not be written: the instance's own Postgres does not start. Nothing was removed.",
-      { cause, detail: "the instance's own Postgres does not start" },
+      { cause },
     );
   }
 }

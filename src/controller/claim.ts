@@ -16,7 +16,7 @@ export async function claim(invoiceId: number, context: ControllerContext): Prom
   const { units, hold } = decideClaim(invoice, limits);
   if (hold) {
     log.warn({ invoice: invoice.name, reason: hold.reason }, 'waits for a person');
-    await manager.hold(invoiceId, hold.reason, hold.message);
+    await manager.hold(invoiceId, hold);
   }
   if (units.length === 0) return [...invoice.instanceIds];
   const ids = await manager.claim(units, managerCheck.highestInstance);

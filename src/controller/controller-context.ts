@@ -1,6 +1,7 @@
 import type { ClaimLimits } from '../billing/claim-policy.ts';
 import type {
   Archives,
+  Certificates,
   Clock,
   Databases,
   Disk,
@@ -12,6 +13,7 @@ import type {
 import type { Logger } from '../log.ts';
 import type { Activity } from './activity.ts';
 import type { ClockGuard } from './clock-guard.ts';
+import type { DomainWatch } from './domain-watch.ts';
 import type { DoorRoutes } from './door-routes.ts';
 import type { Liveness } from './liveness.ts';
 import type { ManagerCheck } from './manager-check.ts';
@@ -19,6 +21,15 @@ import type { Reporter } from './reporter.ts';
 import type { Slots } from './slots.ts';
 import type { SuspensionLimiter } from './suspension-limiter.ts';
 import type { Wakes } from './wakes.ts';
+
+/** The reverse proxy, what it was given last, and the customers' own domains. */
+export interface DoorContext {
+  readonly proxy: Door;
+  readonly routes: DoorRoutes;
+  readonly domains: DomainWatch;
+  /** Null: no name needs one. */
+  readonly certificates: Certificates | null;
+}
 
 /** Everything the controller works with: services through their interfaces, its own parts, clock and log. */
 export interface ControllerContext {
@@ -38,8 +49,8 @@ export interface ControllerContext {
   readonly disk: Disk;
   /** Null: switched off by the configuration. */
   readonly firewall: Firewall | null;
-  /** The reverse proxy and what it was given last. Null: no domain is configured. */
-  readonly door: { readonly proxy: Door; readonly routes: DoorRoutes } | null;
+  /** Null: no domain is configured. */
+  readonly door: DoorContext | null;
   /** Null: without a door nobody sees visitors, so nothing sleeps. */
   readonly activity: Activity | null;
   readonly wakes: Wakes;

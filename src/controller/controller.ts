@@ -1,7 +1,7 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import { unavailableService } from '../errors.ts';
 import type { InstanceState, Key } from '../instance/types.ts';
-import type { LoggedRequest } from '../interfaces.ts';
+import type { CertificateState, LoggedRequest } from '../interfaces.ts';
 import { isVisit } from './activity.ts';
 import { claim } from './claim.ts';
 import type { ControllerContext } from './controller-context.ts';
@@ -61,6 +61,7 @@ export class Controller {
   readonly #knownOrphans = new Set<number>();
   readonly #diskWatch: DiskWatch;
   #states: readonly InstanceState[] | null = null;
+  #certificates: CertificateState | null = null;
   /** The firewall rules could not be installed, and that was logged. */
   #isFirewallMissing = false;
   /** The door could not be opened, and that was logged. */
@@ -87,6 +88,11 @@ export class Controller {
   /** The state of each instance at the last sweep; null before the first. */
   get states(): readonly InstanceState[] | null {
     return this.#states;
+  }
+
+  /** The certificates of all names at the last sweep; null before the first, and where no name needs one. */
+  get certificates(): CertificateState | null {
+    return this.#certificates;
   }
 
   async start(): Promise<void> {
@@ -129,6 +135,7 @@ export class Controller {
   /** Stops the loop and waits for the steps under way. Idempotent. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.#context.door?.domains.stop();
     clearTimeout(this.#pollTimer);
     clearTimeout(this.#livenessTimer);
     clearTimeout(this.#sleepTimer);
@@ -171,6 +178,7 @@ export class Controller {
       return slots.starts.run(NO_CUSTOMER, () => databases.restock());
     }
     if (kind === 'door') return this.#openDoor();
+    if (kind === 'domains') return this.#lookAtDomains();
     if (kind === 'plan') return preparePlan(Number(id), this.#context, signals.stop);
     const instances = await claim(Number(id), this.#context);
     this.addNow(instances.map((instance): Key => `instance:${instance}`));
@@ -200,8 +208,20 @@ export class Controller {
     const routes = await manager.routes();
     door.routes.replace(routes);
     await door.proxy.ensure(routes);
+    door.domains.follow(routes.flatMap(({ domains }) => domains));
     if (this.#isDoorShut) log.info('the door is open again');
     this.#isDoorShut = false;
+  }
+
+  /** While the manager's database is in doubt, what it says of domains may be old: the next routes make them due again. */
+  async #lookAtDomains(): Promise<void> {
+    const { door, managerCheck } = this.#context;
+    if (door && !managerCheck.distrust) await door.domains.look();
+  }
+
+  /** To be called when customers' own domains are due. */
+  lookAtDomains(): void {
+    this.#add(['domains']);
   }
 
   #failed(key: Key, error: unknown, retryInMs: number): void {
@@ -300,6 +320,7 @@ export class Controller {
   async #sweep(): Promise<void> {
     await this.#guarded(() => this.#ensureFirewall());
     if (this.#context.door) this.#add(['door']);
+    await this.#guarded(() => this.#checkCertificates());
     // Guarded separately: while Postgres is unavailable, containers are still compared.
     await this.#guarded(async () => {
       await this.#context.managerCheck.sweep();
@@ -326,6 +347,11 @@ export class Controller {
       const dropped = await this.#context.databases.trim(plans);
       if (dropped.length > 0) this.#context.log.info({ dropped }, 'template databases dropped');
     });
+  }
+
+  async #checkCertificates(): Promise<void> {
+    const { certificates, routes } = this.#context.door ?? {};
+    this.#certificates = (routes && (await certificates?.state(routes.hosts))) || null;
   }
 
   /** Installs the firewall rules again: a reboot, Docker or a person may have removed them. Instances run without them too. */

@@ -1,3 +1,4 @@
+import type { Shortage } from '../interfaces.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { logLine } from './progress.ts';
 
@@ -35,7 +36,7 @@ export class DiskWatch {
     await this.#alert(shortage);
   }
 
-  async #alert(shortage: string): Promise<void> {
+  async #alert({ message: shortage }: Shortage): Promise<void> {
     const { disk, log, manager, now, reporter } = this.#context;
     const all = await disk.largest();
     const largest = all.slice(0, MAX_NAMED).map(({ id, bytes }) => {

@@ -45,6 +45,11 @@ export class DoorRoutes {
     return this.#byHost === null ? undefined : (this.#byHost.get(host) ?? null);
   }
 
+  /** Every host name of an instance, the customers' verified domains included; none before the routes are known. */
+  get hosts(): string[] {
+    return [...(this.#byHost?.keys() ?? [])];
+  }
+
   /** What proves that a customer's domain, verified or not, leads to this host; null: it is nobody's. */
   domainToken(host: string): string | null {
     return this.#domainByName.get(host)?.token ?? null;

@@ -49,7 +49,6 @@ export async function reportFailure(
     revision: desired.revision,
     state: 'error',
     reason: reasoned?.reason ?? 'Unexpected',
-    message,
     detail: reasoned?.detail ?? '',
     ...(state === 'running' && desired.isAsleep ? { isAsleep: false } : {}),
     // A sidecar that starts afresh finds it by the poll; until then the work queue brings it back.

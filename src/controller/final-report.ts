@@ -1,9 +1,16 @@
 import { removedDataKeptUntil } from '../billing/dunning.ts';
 import { paidSinceRemoval } from '../billing/subscription.ts';
-import type { DesiredInstance, EffectiveState, InstanceState, Report } from '../instance/types.ts';
+import type { SettledReason } from '../instance/reasons.ts';
+import type {
+  DesiredInstance,
+  EffectiveState,
+  InstanceState,
+  LogLine,
+  Report,
+} from '../instance/types.ts';
 import type { AppliedSubscription } from './apply-subscription.ts';
 import type { ControllerContext } from './controller-context.ts';
-import { logLine } from './progress.ts';
+import { logLine, logReason } from './progress.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 
@@ -27,8 +34,7 @@ export function nextReview(
 
 interface Settled {
   readonly state: InstanceState;
-  readonly reason: string;
-  readonly message: string;
+  readonly reason: SettledReason | '';
   readonly detail?: string;
 }
 
@@ -46,12 +52,12 @@ export function finalReport(
 ): Report {
   const now = context.now();
   const settled = settledAs(desired, state);
-  const { message } = settled;
   const isRunning = state === 'running';
   const isFirstAnswer = isRunning && !desired.wasReady;
   const secondsToReady = Math.max(0.01, now.getTime() / 1000 - desired.requestedAt);
-  const log = [];
-  if (desired.state !== settled.state && message) log.push(logLine(now, message));
+  const log: LogLine[] = [];
+  if (desired.state !== settled.state && settled.reason)
+    log.push(logReason(now, settled.reason, settled.detail));
   if (isFirstAnswer) {
     const answering = `Answering ${secondsToReady.toFixed(2)} s after the request`;
     log.push(logLine(now, `${[answering, ...durations].join(', ')}.`));
@@ -81,49 +87,30 @@ function settledAs(
 ): Settled {
   switch (state) {
     case 'draft':
-      return { state: 'draft', reason: '', message: '' };
+      return { state: 'draft', reason: '' };
     case 'running':
-      return { state: 'running', reason: 'Running', message: 'Running.' };
+      return { state: 'running', reason: 'Running' };
     case 'asleep':
-      return { state: 'running', reason: 'Asleep', message: 'Asleep. The next visit wakes it.' };
+      return { state: 'running', reason: 'Asleep' };
     case 'stopped':
-      return { state: 'stopped', reason: 'Stopped', message: 'Stopped. Its data is kept.' };
+      return { state: 'stopped', reason: 'Stopped' };
     case 'removed': {
-      if (!subscription?.removedAt)
-        return { state: 'removed', reason: 'Removed', message: 'Removed. Its data is kept.' };
+      if (!subscription?.removedAt) return { state: 'removed', reason: 'Removed' };
       const { terms } = subscription;
       const paidUntil = paidSinceRemoval(subscription);
       const until = removedDataKeptUntil(subscription, terms, companyTimeZone, paidUntil);
-      const message = `Removed. Its data is kept until ${until}.`;
-      return { state: 'removed', reason: 'Removed', message, detail: until };
+      return { state: 'removed', reason: 'Removed', detail: until };
     }
     case 'suspended':
       return { state: 'stopped', ...suspendedBecause(subscription?.reason, subscription?.endDay) };
     case 'purged':
-      return {
-        state: 'removed',
-        reason: 'Purged',
-        message: 'Removed with its data when retention was over. An archive is kept.',
-      };
+      return { state: 'removed', reason: 'Purged' };
     default:
       return state satisfies never;
   }
 }
 
 function suspendedBecause(reason = 'Expired', endDay = ''): Omit<Settled, 'state'> {
-  if (reason === 'Refunded')
-    return {
-      reason,
-      message: 'Suspended: its payment was given back. It runs again once it is paid.',
-    };
-  if (reason === 'Cancelled')
-    return {
-      reason,
-      message: 'Stopped: its subscription was cancelled and the paid time is over.',
-    };
-  return {
-    reason: 'Expired',
-    message: `Suspended: it was paid until ${endDay}. It runs again once the renewal is paid.`,
-    detail: endDay,
-  };
+  if (reason === 'Refunded' || reason === 'Cancelled') return { reason };
+  return { reason: 'Expired', detail: endDay };
 }

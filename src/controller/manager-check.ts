@@ -3,7 +3,7 @@ import {
   DISTRUST_MESSAGES,
   type Distrust,
 } from '../instance/manager-history.ts';
-import type { MarkedInstance } from '../instance/types.ts';
+import type { FoundInstance, MarkedInstance } from '../instance/types.ts';
 import type { Databases, Engine, Manager, ManagerMemory, MemoryStore } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 
@@ -106,7 +106,7 @@ export class ManagerCheck {
     await manager.distrust(
       kind,
       above,
-      found.map((it) => describeLost(it, engine)),
+      found.map((it) => foundInstance(it, engine)),
     );
   }
 
@@ -146,10 +146,14 @@ export async function instanceIdsOnHost(
   return [...new Set(ids)].sort((one, other) => one - other);
 }
 
-/** A line for the operator: id, name and address. */
-export function describeLost({ id, marked }: LostInstance, engine: Pick<Engine, 'url'>): string {
-  if (marked === null) return `${id}: no identity mark, so its name is unknown`;
-  return marked.ports
-    ? `${id}: ${marked.name}, ${engine.url({ ...marked, domains: [] })}`
-    : `${id}: ${marked.name}`;
+function foundInstance({ id, marked }: LostInstance, engine: Pick<Engine, 'url'>): FoundInstance {
+  const url = marked?.ports ? engine.url({ ...marked, domains: [] }) : '';
+  return { id, name: marked?.name ?? '', url };
+}
+
+/** A line for the operator at a terminal: id, name and address. */
+export function describeLost(lost: LostInstance, engine: Pick<Engine, 'url'>): string {
+  const { id, name, url } = foundInstance(lost, engine);
+  if (lost.marked === null) return `${id}: no identity mark, so its name is unknown`;
+  return `${id}: ${[name, url].filter(Boolean).join(', ')}`;
 }

@@ -1,4 +1,5 @@
 import { TerminalError } from '../errors.ts';
+import { detailOf } from '../instance/reasons.ts';
 import type { ControllerContext } from './controller-context.ts';
 
 /**
@@ -23,7 +24,8 @@ export async function preparePlan(
     await databases.prepare({ ...plan, repositories }, signal);
     await manager.reportPlan(planId, {
       isReady: true,
-      message: remarks.join(' '),
+      reason: remarks.length > 0 ? 'Remarks' : '',
+      detail: detailOf(...remarks.map(({ reason, detail }) => `${reason} ${detail}`)),
       commits,
       content,
     });
@@ -32,7 +34,8 @@ export async function preparePlan(
     log.error({ plan: planId, reason: error.reason, err: error }, 'plan cannot be prepared');
     await manager.reportPlan(planId, {
       isReady: false,
-      message: error.message,
+      reason: error.reason,
+      detail: error.detail,
       commits: [],
       content,
     });

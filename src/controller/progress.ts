@@ -1,27 +1,5 @@
-import type { Action, DesiredInstance, Report } from '../instance/types.ts';
-
-/** What people read while a step is under way. The addon translates by the reason; this is the English. */
-const SENTENCES = {
-  Marking: 'Marking the data as those of this instance.',
-  AssigningPorts: 'Choosing free ports.',
-  FetchingRepositories: 'Fetching the addon repositories.',
-  Rendering: 'Writing the configuration.',
-  StartingDatabase: 'Starting the database server.',
-  PreparingTemplate:
-    'Preparing the modules of this plan for the first time. This takes some minutes.',
-  CreatingDatabase: 'Creating the database.',
-  WaitingForMemory: 'Waiting for free memory on the server.',
-  Starting: 'Starting the instance.',
-  WaitingForAnswer: 'Waiting for the first answer.',
-  Restarting: 'It has not answered for some minutes: restarting it.',
-  UpdatingApps: 'Listing the new modules among the Apps.',
-  Stopping: 'Stopping the instance.',
-  TakingDown: 'Taking the instance down. Its data is kept.',
-  Archiving: 'Writing the last copy of the data.',
-  Purging: 'Removing the data. An archive is kept.',
-} as const;
-
-type ProgressReason = keyof typeof SENTENCES;
+import type { ProgressReason, Reason } from '../instance/reasons.ts';
+import type { Action, DesiredInstance, LogLine, Report } from '../instance/types.ts';
 
 const REASON: Record<Action, ProgressReason> = {
   adopt: 'Marking',
@@ -44,19 +22,24 @@ export function stepReport(desired: DesiredInstance, action: Action, now: Date):
   return progressReport(desired, REASON[action], now);
 }
 
-export function progressReport(desired: DesiredInstance, reason: string, now: Date): Report {
-  const message = SENTENCES[reason as ProgressReason] ?? reason;
-  return {
-    id: desired.id,
-    revision: desired.revision,
-    reason,
-    message,
-    detail: '',
-    log: [logLine(now, message)],
-  };
+export function progressReport(
+  { id, revision }: DesiredInstance,
+  reason: ProgressReason,
+  now: Date,
+): Report {
+  return { id, revision, reason, detail: '', log: [logReason(now, reason)] };
 }
 
-/** One line of an instance's log in Odoo, with its time in UTC. */
+/** A line of an instance's log in Odoo for which the addon has the sentence. */
+export function logReason(now: Date, reason: Reason, detail = ''): LogLine {
+  return { at: momentOf(now), reason, detail };
+}
+
+/** A line of an instance's log in Odoo that only operators read, in English, with its time in UTC. */
 export function logLine(now: Date, text: string): string {
-  return `${now.toISOString().slice(0, 19).replace('T', ' ')} ${text}`;
+  return `${momentOf(now)} ${text}`;
+}
+
+function momentOf(now: Date): string {
+  return now.toISOString().slice(0, 19).replace('T', ' ');
 }

@@ -5,6 +5,7 @@ import type {
   DesiredInstance,
   EffectiveState,
   ObservedInstance,
+  Step,
 } from '../instance/types.ts';
 import { makeActions, type StepResult } from './actions.ts';
 import { applySubscription } from './apply-subscription.ts';
@@ -14,6 +15,7 @@ import { reportFailure } from './failure-report.ts';
 import { fallAsleep } from './fall-asleep.ts';
 import { finalReport } from './final-report.ts';
 import { stepReport } from './progress.ts';
+import { renewUrl } from './renew-url.ts';
 import type { WorkSignals } from './work-queue.ts';
 
 /** Rounds of one reconcile. The longest way through decide() is eight steps, the subscription takes two; the rest is for what changes meanwhile. */
@@ -56,6 +58,7 @@ export async function reconcile(
         return;
       }
       context.door?.routes.compare(desired);
+      context.door?.domains.hurry(desired.domains);
       const applied = await applySubscription(desired, context, !hasAdvanced);
       reviewAt = applied.reviewAt;
       hasAdvanced ||= applied.stage !== null;
@@ -71,12 +74,13 @@ export async function reconcile(
         continue;
       }
       if (step === null) {
+        if (isRenamed(last, context)) await renewUrl(desired, context);
         const report = finalReport(desired, state, applied, durations, context);
         await reporter.report(report);
         context.activity?.reported(desired, report);
         return;
       }
-      if ('stall' in step) throw stalled(step.stall, step.because, step.detail);
+      if ('stall' in step) throw stalled(step);
 
       if (IRREVERSIBLE.has(step.do) && !(await context.managerCheck.isTrusted())) return;
       // During automatic retries Odoo keeps showing the last error, not the progress.
@@ -116,6 +120,12 @@ export async function reconcile(
 interface Wanted {
   readonly desired: DesiredInstance;
   readonly state: EffectiveState;
+}
+
+/** Whether it runs at another address than was last reported: after this report nobody would know the one that its database has. */
+function isRenamed({ desired, state }: Wanted, { engine }: ControllerContext): boolean {
+  const { instanceUrl } = desired;
+  return state === 'running' && instanceUrl !== '' && instanceUrl !== engine.url(desired);
 }
 
 /** What is not done for a manager's database that may be older than the host. */
@@ -165,16 +175,14 @@ async function observe(
   return { ...seen, database };
 }
 
-function stalled(reason: string, because: string, detail = ''): TerminalError {
-  if (reason === 'ForeignData') return foreignData(detail);
-  return new TerminalError(reason, STALLED[reason] ?? because, { detail });
+function stalled({
+  because,
+  detail = '',
+  stall,
+}: Extract<Step, { stall: unknown }>): TerminalError {
+  if (stall === 'ForeignData') return foreignData(detail);
+  return stall === 'FilesMissing' ? filesMissing() : new TerminalError(stall, because);
 }
-
-const STALLED: Readonly<Record<string, string>> = {
-  FilesMissing: filesMissing().message,
-  DatabaseMissing:
-    'The database of this instance has disappeared. Nothing was created in its place: restore it from a backup.',
-};
 
 /** Steps that wait for this host's disk and Odoo alone. All others release their worker slot: a tenant can influence how long they take. */
 const BRIEF: ReadonlySet<Action> = new Set(['assignPorts', 'render']);

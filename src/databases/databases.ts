@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { DockerCli } from '../docker/docker-cli.ts';
 import { type ConfigError, foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { instanceOfDatabase } from '../instance/name.ts';
+import type { ProgressReason } from '../instance/reasons.ts';
 import type {
   DesiredInstance,
   EffectiveState,
@@ -20,6 +21,7 @@ import type { Specs } from './database-spec.ts';
 import type { Invitation } from './invitation.ts';
 import { type InstanceClone, NewDatabases, unfinished } from './new-database.ts';
 import type { OdooInit } from './odoo-init.ts';
+import type { OutgoingMail } from './outgoing-mail.ts';
 import type { PasswordPool } from './password-pool.ts';
 import {
   hasServer,
@@ -43,6 +45,8 @@ export interface OdooDatabasesOptions {
   readonly specs: Specs;
   readonly init: OdooInit;
   readonly passwords: PasswordPool;
+  /** See NewDatabasesOptions. */
+  readonly relay: OutgoingMail | null;
 }
 
 /** The customers' databases: cloned from template databases, on the shared Postgres or on an instance's own. */
@@ -57,7 +61,7 @@ export class OdooDatabases implements Databases {
 
   constructor(options: OdooDatabasesOptions) {
     this.#options = options;
-    const { dataDir, docker, init, install, passwords, specs } = options;
+    const { dataDir, docker, init, install, passwords, relay, specs } = options;
     this.#shared = new Cluster(options.shared, { keepConnections: true });
     this.#spares = new ClonePool(this.#shared);
     this.#templates = new TemplateDatabases({
@@ -73,7 +77,7 @@ export class OdooDatabases implements Databases {
     });
     this.#access = new TenantAccess({ install, shared: this.#shared, specs });
     this.#new = new NewDatabases({
-      ...{ install, specs, passwords },
+      ...{ install, specs, passwords, relay },
       ...{ access: this.#access, templates: this.#templates, spares: this.#spares },
     });
   }
@@ -183,7 +187,7 @@ export class OdooDatabases implements Databases {
 
   async prepareFor(
     desired: DesiredInstance,
-    progress: (reason: string) => void,
+    progress: (reason: ProgressReason) => void,
     signal: AbortSignal,
   ): Promise<void> {
     const spec = await this.#options.specs.of(desired);
@@ -206,7 +210,7 @@ export class OdooDatabases implements Databases {
 
   clone(
     desired: DesiredInstance,
-    progress: (reason: string) => void,
+    progress: (reason: ProgressReason) => void,
     signal: AbortSignal,
   ): Promise<InstanceClone> {
     return this.#new.clone(desired, () => progress('PreparingTemplate'), signal);

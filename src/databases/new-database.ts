@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TerminalError } from '../errors.ts';
 import { copyTree } from '../host/trees.ts';
+import { senderOf } from '../instance/sender.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import type { ClonedDatabase } from '../interfaces.ts';
 import { admitted, type Cluster } from '../postgres/cluster.ts';
@@ -9,6 +10,7 @@ import { MAKING, type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
 import { ClonePool, cloneDatabase } from './clone-pool.ts';
 import { markDatabase } from './database-mark.ts';
 import type { DatabaseSpec, Specs } from './database-spec.ts';
+import type { OutgoingMail } from './outgoing-mail.ts';
 import type { PasswordPool } from './password-pool.ts';
 import { personalise, renewParameters } from './personalise.ts';
 import { spareIn } from './server-template.ts';
@@ -34,6 +36,8 @@ export interface NewDatabasesOptions {
   readonly templates: TemplateDatabases;
   readonly spares: ClonePool;
   readonly passwords: PasswordPool;
+  /** Through which new instances send; `sender` is a pattern, see senderOf(). Null: they get no mail server. */
+  readonly relay: OutgoingMail | null;
 }
 
 /**
@@ -80,7 +84,7 @@ export class NewDatabases {
     desired: DesiredInstance,
     { cluster, key, login, spec, template }: InstanceClone,
   ): Promise<void> {
-    const { passwords, templates } = this.#options;
+    const { passwords, relay, templates } = this.#options;
     const copyFiles = async () => {
       if (template) await this.#copyFiles(template, desired, spec);
     };
@@ -94,6 +98,7 @@ export class NewDatabases {
         url: spec.url,
         login: spec.adminLogin,
         passwordHash,
+        mail: relay && { ...relay, sender: senderOf(relay.sender, desired) },
       }),
     );
     await this.#complete(cluster, desired);

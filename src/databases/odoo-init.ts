@@ -138,10 +138,14 @@ async function fill(host: OdooInitHost, run: OdooInitRun): Promise<void> {
     if (!(cause instanceof CommandError) || signal.aborted) throw cause;
     const detail = run.modules.join(', ');
     if (!ODOO_FAILED.has(cause.exitCode ?? 0))
-      throw new RetryableError('ModulesFailed', 'The installation of the modules was cut short.', {
-        cause,
-        detail,
-      });
+      throw new RetryableError(
+        'ModulesInterrupted',
+        'The installation of the modules was cut short.',
+        {
+          cause,
+          detail,
+        },
+      );
     throw new TerminalError('ModulesFailed', 'Odoo could not install the modules of this plan.', {
       cause,
       detail,

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { TenantSession } from '../postgres/tenant-session.ts';
+import { type OutgoingMail, setUpMail } from './outgoing-mail.ts';
 
 /** What is individual about a clone of a template database. */
 export interface TenantIdentity {
@@ -12,6 +13,8 @@ export interface TenantIdentity {
   readonly email: string;
   readonly lang: string;
   readonly countryCode: string;
+  /** Null: it gets no mail server. */
+  readonly mail: OutgoingMail | null;
 }
 
 /** Tables whose rows no two clones may share; they are emptied where the module set has them. */
@@ -38,6 +41,7 @@ export async function personalise(session: TenantSession, who: TenantIdentity): 
   await renewParameters(session, who.url);
   await renewAdministrator(session, admin, who);
   await renewCompany(session, company, who);
+  if (who.mail) await setUpMail(session, company, who.mail);
   for (const table of await presentOf(session, NOT_SHARED))
     await session.run(`DELETE FROM public.${table}`);
   // Odoo's own default is free sign-up; the customer may allow it again.

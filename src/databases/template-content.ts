@@ -33,15 +33,18 @@ export async function checkInstalled(
         [modules],
       )
       .catch(() => {
-        throw new RetryableError('ModulesFailed', 'Odoo did not initialise the template database.');
+        throw new RetryableError(
+          'DatabaseNotInitialised',
+          'Odoo did not initialise the template database.',
+        );
       }),
   );
   const found = new Set(installed.map(({ name }) => name));
   const missing = modules.filter((module) => !found.has(module));
   if (missing.length > 0)
     throw new TerminalError(
-      'ModulesFailed',
-      `These modules could not be installed: ${missing.join(', ')}. Check the plan's module list.`,
+      'ModulesMissing',
+      `These modules could not be installed: ${missing.join(', ')}.`,
       { detail: missing.join(', ') },
     );
 }

@@ -43,9 +43,13 @@ export function countryOf({ countryCode, modules }: TemplateKey): string {
 export function moduleSet(modules: readonly string[]): string[] {
   for (const module of modules)
     if (!MODULE_NAME.test(module))
-      throw new TerminalError('ModulesFailed', `"${module}" is not the name of an Odoo module.`, {
-        detail: module,
-      });
+      throw new TerminalError(
+        'ModuleNameInvalid',
+        `"${module}" is not the name of an Odoo module.`,
+        {
+          detail: module,
+        },
+      );
   return [...new Set([...BASE_MODULES, ...modules])].sort();
 }
 

@@ -1,8 +1,8 @@
 import type { Command } from '../host/exec.ts';
 import type { UnixUser } from '../host/files.ts';
-import { bridgeOf } from '../instance/name.ts';
 import { hardenedRun } from './helpers.ts';
 import { LABELS } from './labels.ts';
+import { bridgeOf } from './names.ts';
 
 /** Makes the containers of `services` (all when none is given) match the file. Does not wait until they answer. */
 export function composeUp(

@@ -1,10 +1,11 @@
+import { lookup } from 'node:dns/promises';
 import { CommandError } from '../errors.ts';
-import { bridgeOf, bridgesOf, firewallTable, isInstanceNetwork } from '../instance/name.ts';
 import { nft, resolvConf } from './commands.ts';
 import type { DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
 import { type AllowedTarget, egressScript, resolversIn } from './egress-rules.ts';
 import { LABELS } from './labels.ts';
+import { bridgeOf, bridgesOf, firewallTable, isInstanceNetwork } from './names.ts';
 
 export interface FirewallOptions {
   readonly install: string;
@@ -13,6 +14,8 @@ export interface FirewallOptions {
   /** Has `nft`; never pulled. */
   readonly image: string;
   readonly allow: readonly AllowedTarget[];
+  /** The mail relay: instances reach it wherever it is, at this port. Null: none is configured. */
+  readonly relay: { readonly host: string; readonly port: number } | null;
 }
 
 /**
@@ -21,6 +24,8 @@ export interface FirewallOptions {
  */
 export class Firewall {
   readonly #options: FirewallOptions;
+  /** Where the relay was found last: a name server that fails for a moment does not close it. */
+  #relay: readonly AllowedTarget[] = [];
 
   constructor(options: FirewallOptions) {
     this.#options = options;
@@ -29,8 +34,15 @@ export class Firewall {
   /** Loads the rules again, whether or not they are still there: a reboot loses them. @throws CommandError, RetryableError */
   async ensure(): Promise<void> {
     const { allow, docker, image, install } = this.#options;
-    const [bridges, resolvers] = await Promise.all([this.#bridges(), this.#resolvers()]);
-    const script = egressScript({ table: firewallTable(install), bridges, resolvers, allow });
+    const [bridges, resolvers] = await Promise.all([
+      this.#bridges(),
+      this.#resolvers(),
+      this.#findRelay(),
+    ]);
+    const script = egressScript({
+      ...{ table: firewallTable(install), bridges, resolvers },
+      allow: [...allow, ...this.#relay],
+    });
     await docker(nft(install, image, ['--file', '-']), { input: script });
   }
 
@@ -47,6 +59,14 @@ export class Firewall {
       for (const chain of ['to_host', 'to_outside'])
         if (!table.includes(`iifname "${bridge}" jump ${chain}`))
           throw new Error(`there is no rule ${chain} for ${bridge}`);
+  }
+
+  /** The relay's addresses as they are now: its name may lead to others than at the last time. */
+  async #findRelay(): Promise<void> {
+    const { relay } = this.#options;
+    if (!relay) return;
+    const found = await lookup(relay.host, { all: true }).catch(() => null);
+    if (found) this.#relay = found.map(({ address }) => ({ network: address, port: relay.port }));
   }
 
   /** The bridges of the instances' networks: by a pattern those that we name, one by one those of earlier releases, which Docker named. */

@@ -41,7 +41,7 @@ export class Images {
     const local = await this.localId(image);
     if (local) return local;
     await this.#docker(imagePull(image), { timeoutMs: PULL_TIMEOUT_MS }).catch((cause) => {
-      throw new RetryableError('StartFailed', `The image ${image} could not be pulled.`, {
+      throw new RetryableError('ImageMissing', `The image ${image} could not be pulled.`, {
         cause,
         detail: image,
       });

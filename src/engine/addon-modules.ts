@@ -5,6 +5,7 @@ import { odooOnce } from '../docker/odoo-once.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Templates } from '../files/templates.ts';
 import { databaseName, projectName } from '../instance/name.ts';
+import { detailOf, type Remark } from '../instance/reasons.ts';
 import type { DesiredInstance, FetchedCommit, Repository } from '../instance/types.ts';
 import { mountsOf } from '../repositories/checkout-layout.ts';
 import { missingPackages } from '../repositories/python-packages.ts';
@@ -42,7 +43,7 @@ export class AddonModules {
   async fetch(
     wanted: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
     signal: AbortSignal,
-  ): Promise<{ readonly commits: FetchedCommit[]; readonly remarks: string[] }> {
+  ): Promise<{ readonly commits: FetchedCommit[]; readonly remarks: Remark[] }> {
     const { docker, images, install, repositories, templates } = this.#options;
     const { image } = templates.get(wanted.templateCode);
     const compile = async (tree: string) => {
@@ -52,7 +53,7 @@ export class AddonModules {
       signal.throwIfAborted();
     };
     const commits: FetchedCommit[] = [];
-    const remarks: string[] = [];
+    const remarks: Remark[] = [];
     for (const repository of wanted.repositories) {
       const fetched = await repositories.fetch(repository, signal, compile);
       commits.push({ id: repository.id, commit: fetched.commit });
@@ -71,7 +72,7 @@ export class AddonModules {
   }
 
   /** See Engine.updateAppsList(). */
-  async updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<string> {
+  async updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<boolean> {
     const { dirs, docker, files, images, install, repositories } = this.#options;
     const image = await files.imageOf(desired);
     const container = `${projectName(install, desired.id)}-apps`;
@@ -92,24 +93,22 @@ export class AddonModules {
     );
     // Left behind by a sidecar that was killed, it would have the name.
     await docker(containersRemove([container])).catch(ignoreFailure);
-    const failed = await docker(command, {
+    const renewed = await docker(command, {
       ...{ timeoutMs: APPS_LIST_TIMEOUT_MS, signal, input: UPDATE_APPS_LIST },
     }).then(
-      () => false,
+      () => true,
       (error) => {
         ignoreFailure(error);
         signal.throwIfAborted();
-        return true;
+        return false;
       },
     );
     // After a failure too: its cause is in the customer's database, and would fail it again (ADR 2).
     await dirs.writeAppsList(desired.id, commitsOf(desired));
-    return failed
-      ? 'The list of Apps could not be renewed: press Update Apps List in the customer’s Odoo.'
-      : '';
+    return renewed;
   }
 }
 
-function withoutPackages({ url }: Repository, packages: readonly string[]): string {
-  return `Modules of ${url} need Python packages that the image does not have: ${packages.join(', ')}. They cannot be installed.`;
+function withoutPackages({ url }: Repository, packages: readonly string[]): Remark {
+  return { reason: 'PackagesMissing', detail: detailOf(url, packages.join(', ')) };
 }

@@ -5,7 +5,7 @@ import type { DockerCli } from '../docker/docker-cli.ts';
 import { RetryableError } from '../errors.ts';
 import { projectName } from '../instance/name.ts';
 import type { DesiredInstance } from '../instance/types.ts';
-import { printable } from '../log.ts';
+import { forLog } from '../log.ts';
 import { containersOf } from './observe.ts';
 
 /** An instance that starts is asked this often, in milliseconds; one that takes long, less often. */
@@ -58,9 +58,13 @@ export async function awaitAnswer(
       if (containers.length === 0 || containers.some(({ state }) => !ALIVE.has(state))) {
         // One that ran before was stopped or removed from outside: the next round starts it again.
         if (desired.wasReady) return false;
-        throw new RetryableError('StartFailed', 'The instance ended while it was starting.', {
-          cause: new Error(await logTail(options, desired)),
-        });
+        throw new RetryableError(
+          'EndedWhileStarting',
+          'The instance ended while it was starting.',
+          {
+            cause: new Error(await logTail(options, desired)),
+          },
+        );
       }
       nextCheck = Date.now() + CONTAINER_CHECK_INTERVAL_MS;
     }
@@ -93,5 +97,5 @@ async function logTail(
   const text = await docker(containerLogs(container, { tail: 20, follow: false }), {
     mixed: true,
   }).catch(String);
-  return printable(text).slice(-LOG_TAIL_LENGTH);
+  return forLog(text).slice(-LOG_TAIL_LENGTH);
 }

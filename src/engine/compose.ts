@@ -4,12 +4,14 @@ import type { DockerApi } from '../docker/docker-api.ts';
 import type { DockerCli } from '../docker/docker-cli.ts';
 import { removeStaleHelpers } from '../docker/helpers.ts';
 import { LABELS } from '../docker/labels.ts';
+import { networkOf } from '../docker/names.ts';
 import { Networks } from '../docker/networks.ts';
 import { removeAll, stopAll } from '../docker/stopping.ts';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import { isFree } from '../host/tcp-ports.ts';
 import { type Addressed, instanceUrl } from '../instance/instance-url.ts';
-import { databaseName, networkOf, projectName } from '../instance/name.ts';
+import { databaseName, projectName } from '../instance/name.ts';
+import type { Remark } from '../instance/reasons.ts';
 import type {
   DesiredInstance,
   EffectiveState,
@@ -175,7 +177,7 @@ export class ComposeEngine implements Engine {
   fetchRepositories(
     wanted: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
     signal: AbortSignal,
-  ): Promise<{ readonly commits: readonly FetchedCommit[]; readonly remarks: readonly string[] }> {
+  ): Promise<{ readonly commits: readonly FetchedCommit[]; readonly remarks: readonly Remark[] }> {
     return this.#modules.fetch(wanted, signal);
   }
 
@@ -201,7 +203,7 @@ export class ComposeEngine implements Engine {
     return awaitAnswer(this.#options, desired, () => showsLogin(origin), signal);
   }
 
-  updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<string> {
+  updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<boolean> {
     return this.#modules.updateAppsList(desired, signal);
   }
 

@@ -1,9 +1,10 @@
 import type { Images } from '../docker/images.ts';
+import { networkOf } from '../docker/names.ts';
 import type { DirectoryMarks } from '../files/directory-mark.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import { digestOf, type RenderInput, renderInstance } from '../files/render.ts';
 import type { Templates } from '../files/templates.ts';
-import { databaseName, networkOf } from '../instance/name.ts';
+import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance } from '../instance/types.ts';
 import type { Repositories } from '../repositories/repositories.ts';
 

@@ -60,7 +60,7 @@ function broken(facts: ComposeFacts, path: readonly string[], why: string): Term
   return new TerminalError(
     'TemplateBreaksPolicy',
     `The template "${facts.template}" breaks the policy: ${where} ${why}.`,
-    { detail: path.join('.') },
+    { detail: [facts.template, path.join('.'), why] },
   );
 }
 

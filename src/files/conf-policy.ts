@@ -23,11 +23,11 @@ export function checkConf(
 ): void {
   const lines = conf.split('\n').filter((line) => line.trim() && !/^[#;]/.test(line));
   const names = optionNames(lines);
-  const fail = (reason: string, why: string): never => {
+  const fail = (reason: 'TemplateInvalid' | 'TemplateBreaksPolicy', why: string): never => {
     throw new TerminalError(
       reason,
       `The template "${template.code}" cannot be used: odoo.conf: ${why}`,
-      { detail: template.code },
+      { detail: [template.code, 'odoo.conf', why] },
     );
   };
   // Python takes an indented line for more of the value above; the parser here takes it for an option.

@@ -168,7 +168,7 @@ function invalid(template: Template, file: string, why: string, cause: unknown):
   return new TerminalError(
     'TemplateInvalid',
     `The template "${template.code}" cannot be used: ${file}: ${why}`,
-    { detail: template.code, cause },
+    { detail: [template.code, file, why], cause },
   );
 }
 

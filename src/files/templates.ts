@@ -154,6 +154,6 @@ function asTerminal(code: string, error: unknown): TerminalError {
   return new TerminalError(
     'TemplateInvalid',
     `The template "${code}" cannot be used: ${(error as Error).message}`,
-    { detail: code, cause: error },
+    { detail: [code, '', (error as Error).message], cause: error },
   );
 }

@@ -1,7 +1,7 @@
 import { readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CommandError, notEnoughDisk } from '../errors.ts';
-import type { Disk as DiskGuard } from '../interfaces.ts';
+import type { Disk as DiskGuard, Shortage } from '../interfaces.ts';
 import { exec } from './exec.ts';
 
 const MB = 2 ** 20;
@@ -40,18 +40,29 @@ export class Disk implements DiskGuard {
     this.#measure = measure;
   }
 
-  /** What there is too little of, as a sentence; '' when there is enough. @param bytes are about to be written */
-  async shortage(bytes = 0): Promise<string> {
+  /** What there is too little of; null when there is enough. @param bytes are about to be written */
+  async shortage(bytes = 0): Promise<Shortage | null> {
     const { freeDiskMb, freeInodes } = this.#limits;
     const room = await this.#measure(this.#dataDir);
     const left = Math.max(0, room.bytes - bytes);
-    if (freeDiskMb > 0 && left < freeDiskMb * MB)
+    if (freeDiskMb > 0 && left < freeDiskMb * MB) {
+      const [free, kept, needed] = [megabytes(room.bytes), `${freeDiskMb} MB`, megabytes(bytes)];
+      const reason = 'NotEnoughDisk';
       return bytes > 0
-        ? `About ${megabytes(bytes)} are needed and ${megabytes(room.bytes)} are free, of which ${freeDiskMb} MB are kept.`
-        : `Only ${megabytes(room.bytes)} are free; ${freeDiskMb} MB are kept.`;
+        ? {
+            reason,
+            detail: [free, kept, needed],
+            message: `About ${needed} are needed and ${free} are free, of which ${kept} are kept.`,
+          }
+        : { reason, detail: [free, kept], message: `Only ${free} are free; ${kept} are kept.` };
+    }
     if (freeInodes > 0 && room.inodes < freeInodes)
-      return `Only ${room.inodes} more files can be made; ${freeInodes} are kept.`;
-    return '';
+      return {
+        reason: 'NotEnoughInodes',
+        detail: [String(room.inodes), String(freeInodes)],
+        message: `Only ${room.inodes} more files can be made; ${freeInodes} are kept.`,
+      };
+    return null;
   }
 
   async largest(): Promise<{ id: number; bytes: number }[]> {

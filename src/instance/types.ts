@@ -1,7 +1,14 @@
 import type { Subscription, SubscriptionChange } from '../billing/subscription-types.ts';
+import type { FailureReason, Reason } from './reasons.ts';
 
 /** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `door`: names or ports have changed. */
-export type Key = `invoice:${number}` | `instance:${number}` | `plan:${number}` | 'spares' | 'door';
+export type Key =
+  | `invoice:${number}`
+  | `instance:${number}`
+  | `plan:${number}`
+  | 'spares'
+  | 'door'
+  | 'domains';
 
 export type InstanceState = 'draft' | 'running' | 'stopped' | 'error' | 'removed';
 export type DesiredState = 'draft' | 'running' | 'stopped' | 'removed';
@@ -77,7 +84,6 @@ export interface DesiredInstance extends Sleep {
   readonly soldAs: SoldAs | null;
   /** A label for people. Never part of a name, a path, an argument or a file's syntax. */
   readonly name: string;
-  readonly active: boolean;
   /** What Odoo shows now: the sidecar's own last report. */
   readonly state: InstanceState;
   /** Of the last report, one word; '' before the first. */
@@ -174,10 +180,17 @@ export type Action =
   | 'removeContainers'
   | 'purge';
 
+type StallReason = Extract<FailureReason, 'DatabaseMissing' | 'FilesMissing' | 'ForeignData'>;
+
 /** What to do next and why; `stall` means that only a person can help. */
 export type Step =
   | { readonly do: Action; readonly because: string }
-  | { readonly stall: string; readonly because: string; readonly detail?: string };
+  | { readonly stall: StallReason; readonly because: string; readonly detail?: string };
+
+/** A line of an instance's log: English text, or a reason whose sentence the addon writes there. `at`: `YYYY-MM-DD HH:MM:SS`, UTC. */
+export type LogLine =
+  | string
+  | { readonly at: string; readonly reason: Reason; readonly detail: string };
 
 /** What is written back to Odoo about one instance. Only the given keys are written. */
 export interface Report {
@@ -185,13 +198,12 @@ export interface Report {
   /** The revision this report is about; an older one never postpones the next review. */
   readonly revision: number;
   readonly state?: InstanceState;
-  readonly reason?: string;
-  readonly message?: string;
+  readonly reason?: Reason;
   readonly detail?: string;
   readonly ports?: PortPair;
   readonly instanceUrl?: string;
   /** New log lines, oldest first, each with its time. */
-  readonly log?: readonly string[];
+  readonly log?: readonly LogLine[];
   /** When to reconcile it again without being asked; null: only when something changes. */
   readonly nextReview?: Date | null;
   readonly secondsToReady?: number;
@@ -220,6 +232,13 @@ export interface MarkedInstance {
   readonly soldAs: SoldAs | null;
 }
 
+/** An instance on the host that the manager does not know; '' for what is not known of it. */
+export interface FoundInstance {
+  readonly id: number;
+  readonly name: string;
+  readonly url: string;
+}
+
 /** A commit that was fetched for a repository. */
 export interface FetchedCommit {
   readonly id: number;
@@ -232,8 +251,9 @@ export interface PlanReport {
   readonly content: string;
   /** Whether all that its instances are made from is there. */
   readonly isReady: boolean;
-  /** Why it is not, as a sentence; '' while it is being made. */
-  readonly message: string;
+  /** Why it is not; or `Remarks`: it is, and each line of the detail is a remark on a repository. '': nothing is to be said. */
+  readonly reason: FailureReason | 'Remarks' | '';
+  readonly detail: string;
   readonly commits: readonly FetchedCommit[];
 }
 

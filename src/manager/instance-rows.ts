@@ -18,8 +18,6 @@ import { subscription, subscriptionRow } from './subscription-rows.ts';
  * it says false, '' or 0. Unknown members are ignored, so that a newer addon may say more.
  */
 
-const portRange = z.tuple([z.int(), z.int()]);
-
 /** 0 stands for a port that is not assigned. */
 const portRow = z.object({ http_port: z.int(), longpolling_port: z.int() });
 const portsOf = ({ http_port: http, longpolling_port: longpolling }: z.infer<typeof portRow>) =>
@@ -85,8 +83,6 @@ export const facts = z
   .object({
     install_id: z.string(),
     addon_version: z.string(),
-    http_ports: portRange,
-    longpolling_ports: portRange,
     database_uuid: z.string(),
     checkpoint: z.int(),
     highest_instance: z.int(),
@@ -95,8 +91,6 @@ export const facts = z
     (row): ManagerFacts => ({
       installId: row.install_id,
       addonVersion: row.addon_version,
-      httpPorts: row.http_ports,
-      longpollingPorts: row.longpolling_ports,
       databaseUuid: row.database_uuid,
       checkpoint: row.checkpoint,
       highestInstance: row.highest_instance,
@@ -178,7 +172,6 @@ const desired = z
     may_adopt: z.boolean(),
     sold_as: z.union([z.literal(false), soldAs]),
     name: z.string(),
-    active: z.boolean(),
     state: instanceState,
     reason: z.string(),
     desired_state: z.enum(['draft', 'running', 'stopped', 'removed']),
@@ -210,7 +203,6 @@ const desired = z
       mayAdopt: row.may_adopt,
       soldAs: row.sold_as || null,
       name: row.name,
-      active: row.active,
       state: row.state,
       reason: row.reason,
       desiredState: row.desired_state,
@@ -248,7 +240,6 @@ export function reportRow(report: Report): Record<string, unknown> {
     revision: report.revision,
     state: report.state,
     reason: report.reason,
-    message: report.message,
     detail: report.detail,
     http_port: report.ports?.http,
     longpolling_port: report.ports?.longpolling,

@@ -1,9 +1,12 @@
-import type { Invoice, PlanUnit } from '../billing/invoice-types.ts';
+import type { Hold, Invoice, PlanUnit } from '../billing/invoice-types.ts';
 import type { RecentSuspensions } from '../billing/suspension-limit.ts';
 import { ManagerError } from '../errors.ts';
+import type { DomainReport, WatchedDomain } from '../instance/domain.ts';
 import type { Distrust } from '../instance/manager-history.ts';
+import { detailOf } from '../instance/reasons.ts';
 import type {
   DesiredInstance,
+  FoundInstance,
   KnownInstance,
   MarkedInstance,
   Plan,
@@ -14,6 +17,7 @@ import type {
 } from '../instance/types.ts';
 import type { DoorRoute, Manager, ManagerFacts, StatePage } from '../interfaces.ts';
 import { BatchLoader } from './batch-loader.ts';
+import { domainReportRow, watchedDomains } from './domain-rows.ts';
 import {
   assignedPorts,
   desiredInstances,
@@ -98,7 +102,7 @@ export class OdooManager implements Manager {
     return this.#odoo.call(API, 'microsaas_checkpoint', {}, id);
   }
 
-  async distrust(kind: Distrust, above: number, found: readonly string[]): Promise<void> {
+  async distrust(kind: Distrust, above: number, found: readonly FoundInstance[]): Promise<void> {
     await this.#odoo.call(API, 'microsaas_distrust', { kind, above, found }, done);
   }
 
@@ -109,8 +113,8 @@ export class OdooManager implements Manager {
     return this.#odoo.call(API, 'microsaas_adopt', { found: found.map(markedRow) }, ids);
   }
 
-  async hold(invoiceId: number, reason: string, message: string): Promise<void> {
-    const args = { invoice_id: invoiceId, reason, message };
+  async hold(invoiceId: number, { reason, detail }: Hold): Promise<void> {
+    const args = { invoice_id: invoiceId, reason, detail: detailOf(...detail) };
     await this.#odoo.call(API, 'microsaas_hold_invoice', args, done);
   }
 
@@ -157,6 +161,15 @@ export class OdooManager implements Manager {
 
   routes(): Promise<DoorRoute[]> {
     return this.#odoo.call(API, 'microsaas_routes', {}, routes);
+  }
+
+  domains(): Promise<WatchedDomain[]> {
+    return this.#odoo.call(API, 'microsaas_domains', {}, watchedDomains);
+  }
+
+  async reportDomain(id: number, report: DomainReport): Promise<void> {
+    const args = { domain_id: id, ...domainReportRow(report) };
+    await this.#odoo.call(API, 'microsaas_report_domain', args, done);
   }
 
   page(host: string, id: number): Promise<StatePage> {

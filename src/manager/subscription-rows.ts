@@ -1,17 +1,11 @@
 import { z } from 'zod';
 import type { Period, Subscription, SubscriptionChange } from '../billing/subscription-types.ts';
 import type { RecentSuspensions } from '../billing/suspension-limit.ts';
-import { day, id } from './odoo-values.ts';
+import { day, id, moment } from './odoo-values.ts';
 
 /* The shapes that the addon's methods give and take for subscriptions, and what they mean here. */
 
 const count = z.int().nonnegative();
-
-/** UTC, as Odoo writes it; '' while not set. */
-const moment = z
-  .string()
-  .regex(/^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)?$/)
-  .transform((text) => (text ? new Date(`${text.replace(' ', 'T')}Z`) : null));
 
 const money = z
   .object({

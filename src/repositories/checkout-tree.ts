@@ -13,7 +13,7 @@ export async function checkTree(root: string, url: string): Promise<void> {
     if (kind === 'link') {
       if (!(await leadsInside(path, inside)))
         throw new TerminalError(
-          'RepositoryInvalid',
+          'RepositoryLinksOut',
           `The repository ${url} has a link that leads out of it.`,
           { detail: url },
         );

@@ -36,7 +36,7 @@ export async function pinHost(
   const addresses = await addressesOf(hostname, url);
   if (!privateHosts.includes(hostname) && addresses.some(isPrivate))
     throw new TerminalError(
-      'RepositoryInvalid',
+      'RepositoryPrivateHost',
       `The repository ${url} lies on a private network. The operator can allow its host (repositories.privateHosts).`,
       { detail: url },
     );

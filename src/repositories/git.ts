@@ -1,5 +1,6 @@
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { Command } from '../host/exec.ts';
+import type { FailureReason } from '../instance/reasons.ts';
 import type { Repository } from '../instance/types.ts';
 import type { PinnedHost } from './git-host.ts';
 
@@ -13,18 +14,24 @@ const REPOSITORY_URL =
   /^([a-z]+):\/\/[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?\/[A-Za-z0-9/._~%+@-]{1,2000}$/;
 const CREDENTIALS = /\/\/[^/]*@/;
 
-/** @throws TerminalError RepositoryInvalid unless it is a plain URL, without a password, of a protocol that is allowed. */
+/** @throws TerminalError RepositoryAddressInvalid or RepositoryWithPassword unless it is a plain URL, without a password, of a protocol that is allowed. */
 export function checkUrl(url: string, allowed: readonly GitProtocol[]): void {
-  const expected = allowed.map((it) => `${it}://`).join(' or ');
-  // Checked first, and cut out: what follows repeats the address.
-  const why = CREDENTIALS.test(url)
-    ? 'must not contain a user name or a password'
-    : `is not one beginning with ${expected}`;
   const [, protocol] = REPOSITORY_URL.exec(url) ?? [];
   if (allowed.some((it) => it === protocol)) return;
-  throw new TerminalError('RepositoryInvalid', `The address of the repository ${why}.`, {
-    detail: printable(url.replace(CREDENTIALS, '//')),
-  });
+  // Cut out: what follows repeats the address.
+  const shown = forSentence(url.replace(CREDENTIALS, '//'));
+  if (CREDENTIALS.test(url))
+    throw new TerminalError(
+      'RepositoryWithPassword',
+      'The address of the repository must not contain a user name or a password.',
+      { detail: shown },
+    );
+  const expected = allowed.map((it) => `${it}://`).join(', ');
+  throw new TerminalError(
+    'RepositoryAddressInvalid',
+    `The address of the repository does not begin with ${expected}, or is none.`,
+    { detail: [shown, expected] },
+  );
 }
 
 /** Whether a text names a commit in full: SHA-1 or SHA-256, in small hexadecimal digits. */
@@ -96,7 +103,7 @@ export function readTree(output: string): {
   for (const entry of output.split('\0')) {
     const [type, size, ...path] = entry.split(' ');
     bytes += Number(size) || 0;
-    if (type === 'commit') submodules.push(printable(path.join(' ')));
+    if (type === 'commit') submodules.push(forSentence(path.join(' ')));
   }
   return { bytes, submodules };
 }
@@ -132,12 +139,12 @@ export function gitEnvironment(
 }
 
 /** What git writes when it fails, and what that means to people. */
-const FAILURES: ReadonlyArray<readonly [stderr: RegExp, reason: string, why: string]> = [
-  [/not our ref|unadvertised object/i, 'RepositoryInvalid', 'does not have the commit'],
-  [/error: 30[12378]/, 'RepositoryInvalid', 'has moved: enter its new address'],
+const FAILURES: ReadonlyArray<readonly [stderr: RegExp, reason: FailureReason, why: string]> = [
+  [/not our ref|unadvertised object/i, 'CommitMissing', 'does not have the commit'],
+  [/error: 30[12378]/, 'RepositoryMoved', 'has moved: enter its new address'],
   [
     /fsck error|invalid path|unable to checkout|bad tree/i,
-    'RepositoryInvalid',
+    'RepositoryDamaged',
     'is damaged or malicious',
   ],
   [
@@ -165,11 +172,11 @@ export function gitFailure(error: unknown, { url, branch }: Source): unknown {
 
 function branchMissing({ url, branch }: Source, cause?: unknown): TerminalError {
   if (branch === '')
-    return new TerminalError('RepositoryInvalid', `The repository ${url} is empty.`, {
+    return new TerminalError('RepositoryEmpty', `The repository ${url} is empty.`, {
       detail: url,
       cause,
     });
-  const name = printable(branch);
+  const name = forSentence(branch);
   return new TerminalError(
     'BranchMissing',
     `The repository ${url} has neither a branch nor a tag "${name}".`,
@@ -178,7 +185,7 @@ function branchMissing({ url, branch }: Source, cause?: unknown): TerminalError 
 }
 
 /** For a sentence: no control characters, not endless. */
-function printable(text: string): string {
+function forSentence(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?').slice(0, 200);
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TerminalError } from '../errors.ts';
 import { type Command, exec } from '../host/exec.ts';
+import { detailOf, type Remark } from '../instance/reasons.ts';
 import type { Repository, RepositoryCommit } from '../instance/types.ts';
 import { type Checkout, type CheckoutLayout, layoutOf, moduleNameIn } from './checkout-layout.ts';
 import { checkTree, isDirectory, sizeOf } from './checkout-tree.ts';
@@ -76,10 +77,10 @@ export class Repositories {
     this.#timeoutMs = options.timeoutMs ?? 300_000;
   }
 
-  /** @param commit 40 or 64 hexadecimal digits. @throws TerminalError RepositoryInvalid on anything else. */
+  /** @param commit 40 or 64 hexadecimal digits. @throws TerminalError CommitInvalid on anything else. */
   path(commit: string): string {
     if (!isCommit(commit))
-      throw new TerminalError('RepositoryInvalid', 'The recorded commit is none.', {
+      throw new TerminalError('CommitInvalid', 'The recorded commit is none.', {
         detail: commit.slice(0, 64),
       });
     return join(this.#root, commit);
@@ -105,14 +106,14 @@ export class Repositories {
   /**
    * Makes sure that there is a checkout: of the recorded commit where there is one, else of what the seller named.
    * @param compile adds compiled files to a fresh tree, before anybody else sees it
-   * @returns the commit, and what of the repository was left out, as sentences for the seller.
-   * @throws TerminalError RepositoryInvalid, RepositoryForbidden or BranchMissing; RetryableError RepositoryUnreachable.
+   * @returns the commit, and what of the repository was left out.
+   * @throws TerminalError Repository…, BranchMissing or CommitMissing; RetryableError RepositoryUnreachable.
    */
   async fetch(
     repository: Repository,
     signal: AbortSignal,
     compile: (tree: string) => Promise<void> = async () => {},
-  ): Promise<{ readonly commit: string; readonly remarks: readonly string[] }> {
+  ): Promise<{ readonly commit: string; readonly remarks: readonly Remark[] }> {
     const { branch, url } = repository;
     if (await this.has(repository)) return { commit: repository.commit, remarks: [] };
     checkUrl(url, this.#protocols);
@@ -167,7 +168,7 @@ export class Repositories {
     download: Download,
     commit: string,
     compile: (tree: string) => Promise<void>,
-  ): Promise<string[]> {
+  ): Promise<Remark[]> {
     const { draft, repository } = download;
     const gitDir = join(draft, 'git');
     const tree = join(draft, 'tree');
@@ -222,44 +223,48 @@ export class Repositories {
   }
 
   #tooLarge({ url }: Repository): TerminalError {
+    const megabytes = String(this.#maxBytes / 1024 / 1024);
     return new TerminalError(
-      'RepositoryInvalid',
-      `The repository ${url} is larger than ${this.#maxBytes / 1024 / 1024} MB.`,
-      { detail: url },
+      'RepositoryTooLarge',
+      `The repository ${url} is larger than ${megabytes} MB.`,
+      { detail: [url, megabytes] },
     );
   }
 }
 
-/** @throws TerminalError RepositoryInvalid when an instance could load nothing of it, saying why */
+/** @throws TerminalError when an instance could load nothing of it, saying why */
 async function checkLayout(
   tree: string,
   { url }: Repository,
   submodules: readonly string[],
 ): Promise<void> {
   const { folders, isModule } = await layoutOf(tree);
-  const refuse = (why: string): never => {
-    throw new TerminalError('RepositoryInvalid', `The repository ${url} ${why}.`, { detail: url });
-  };
   if (isModule && moduleNameIn(url) === null)
-    refuse(
-      "is one Odoo module, and its address does not end with the module's name, such as …/my_module",
+    throw new TerminalError(
+      'RepositoryModuleUnnamed',
+      `The repository ${url} is one Odoo module, and its address does not end with the module's name.`,
+      { detail: url },
     );
   if (isModule || folders.length > 0) return;
   if (submodules.length > 0)
-    refuse(
-      `holds no Odoo module but git submodules, which are not fetched (${listed(submodules)}): add the repository of each instead`,
+    throw new TerminalError(
+      'RepositoryOnlySubmodules',
+      `The repository ${url} holds no Odoo module but git submodules: ${listed(submodules)}.`,
+      { detail: [url, listed(submodules)] },
     );
-  refuse('has no Odoo module in its first four levels of folders');
+  throw new TerminalError('RepositoryWithoutModules', `The repository ${url} has no Odoo module.`, {
+    detail: url,
+  });
 }
 
-function leftOut({ url }: Repository, submodules: readonly string[]): string {
-  return `The git submodules of ${url} are not fetched: ${listed(submodules)}. Add the repository of each where its modules are needed.`;
+function leftOut({ url }: Repository, submodules: readonly string[]): Remark {
+  return { reason: 'SubmodulesLeftOut', detail: detailOf(url, listed(submodules)) };
 }
 
-/** For a sentence: some names, and how many there are besides. */
+/** For a sentence in any language: some names, and how many there are besides. */
 function listed(names: readonly string[]): string {
   const more = names.length - 5;
-  return `${names.slice(0, 5).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  return `${names.slice(0, 5).join(', ')}${more > 0 ? `, … (+${more})` : ''}`;
 }
 
 function unlessThere(error: NodeJS.ErrnoException): void {

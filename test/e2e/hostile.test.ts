@@ -36,10 +36,10 @@ chapter('hostile names, repositories, templates and webhooks', () => {
     [({ git }) => git.url('private'), '19.0', 'RepositoryForbidden'],
     [({ git }) => git.url('addons'), 'no-such-branch', 'BranchMissing'],
     [({ git }) => git.url('addons'), `--upload-pack=touch ${MARK}`, 'BranchMissing'],
-    [() => `ext::sh -c touch% ${MARK}`, '19.0', 'RepositoryInvalid'],
-    [() => 'file:///etc', '19.0', 'RepositoryInvalid'],
-    [() => `--upload-pack=touch ${MARK}`, '19.0', 'RepositoryInvalid'],
-    [() => 'https://user:secret@example.com/a', '19.0', 'RepositoryInvalid'],
+    [() => `ext::sh -c touch% ${MARK}`, '19.0', 'RepositoryAddressInvalid'],
+    [() => 'file:///etc', '19.0', 'RepositoryAddressInvalid'],
+    [() => `--upload-pack=touch ${MARK}`, '19.0', 'RepositoryAddressInvalid'],
+    [() => 'https://user:secret@example.com/a', '19.0', 'RepositoryWithPassword'],
   ];
   scenario(
     'a bad repository is an error with a reason; other instances are not affected',

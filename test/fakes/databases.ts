@@ -1,4 +1,5 @@
 import { foreignData, RetryableError, TerminalError } from '../../src/errors.ts';
+import type { ProgressReason } from '../../src/instance/reasons.ts';
 import type {
   DesiredInstance,
   EffectiveState,
@@ -109,7 +110,7 @@ export class FakeDatabases implements Databases {
 
   async clone(
     desired: DesiredInstance,
-    progress: (reason: string) => void,
+    progress: (reason: ProgressReason) => void,
   ): Promise<ClonedDatabase> {
     this.#checkHere();
     if (!this.templates.has(templateOf(desired.modules, desired.customer.lang)))
@@ -130,7 +131,10 @@ export class FakeDatabases implements Databases {
     this.changes += 1;
   }
 
-  async prepareFor(desired: DesiredInstance, progress: (reason: string) => void): Promise<void> {
+  async prepareFor(
+    desired: DesiredInstance,
+    progress: (reason: ProgressReason) => void,
+  ): Promise<void> {
     this.#checkHere();
     const isBuilt = this.#buildTemplate(desired.modules, desired.customer.lang);
     if (isBuilt) progress('PreparingTemplate');
@@ -153,7 +157,9 @@ export class FakeDatabases implements Databases {
   /** @returns whether it was not there yet. */
   #buildTemplate(modules: readonly string[], lang: string): boolean {
     if (modules.includes('no_such_module'))
-      throw new TerminalError('ModulesFailed', 'These modules could not be installed.');
+      throw new TerminalError('ModulesMissing', 'These modules could not be installed.', {
+        detail: 'no_such_module',
+      });
     const template = templateOf(modules, lang);
     const isNew = !this.templates.has(template);
     this.templates.add(template);

@@ -1,11 +1,11 @@
-import type { Disk } from '../../src/interfaces.ts';
+import type { Disk, Shortage } from '../../src/interfaces.ts';
 
 /** A disk with enough space, until the test says what is short. */
 export class FakeDisk implements Disk {
-  tooLittle = '';
+  tooLittle: Shortage | null = null;
   readonly sizes = new Map<number, number>();
 
-  async shortage(): Promise<string> {
+  async shortage(): Promise<Shortage | null> {
     return this.tooLittle;
   }
 

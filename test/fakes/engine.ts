@@ -1,4 +1,5 @@
 import { foreignData, PortTakenError, RetryableError, TerminalError } from '../../src/errors.ts';
+import type { Remark } from '../../src/instance/reasons.ts';
 import type {
   DesiredInstance,
   EffectiveState,
@@ -120,7 +121,7 @@ export class FakeEngine implements Engine {
       this.checkouts.add(fetched);
       return { id, commit: fetched };
     });
-    return { commits, remarks: [] };
+    return { commits, remarks: [] as Remark[] };
   }
 
   async render(desired: DesiredInstance): Promise<void> {
@@ -173,11 +174,11 @@ export class FakeEngine implements Engine {
     return true;
   }
 
-  async updateAppsList(desired: DesiredInstance): Promise<string> {
+  async updateAppsList(desired: DesiredInstance): Promise<boolean> {
     this.#checkHere();
     this.changes += 1;
     this.#projectOf(desired.id).appsList = commitsOf(desired);
-    return '';
+    return true;
   }
 
   async stop({ id }: DesiredInstance): Promise<void> {

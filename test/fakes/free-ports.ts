@@ -1,4 +1,5 @@
-import type { PortRange } from '../../src/interfaces.ts';
+/** The range of TCP ports, both ends included. */
+export type PortRange = readonly [first: number, last: number];
 
 /** The owners of the ports of a range. The lowest free one is found without iterating over all taken ones. */
 export class FreePorts {

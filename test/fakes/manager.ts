@@ -1,34 +1,31 @@
-import type { Invoice, InvoiceLine, PlanUnit } from '../../src/billing/invoice-types.ts';
+import type { Hold, Invoice, InvoiceLine, PlanUnit } from '../../src/billing/invoice-types.ts';
 import type { RecentSuspensions } from '../../src/billing/suspension-limit.ts';
 import { ManagerError } from '../../src/errors.ts';
+import type { DomainReport, DomainState, WatchedDomain } from '../../src/instance/domain.ts';
 import type { Distrust } from '../../src/instance/manager-history.ts';
 import type {
   DesiredInstance,
+  FoundInstance,
+  LogLine,
   Plan,
   PlanReport,
   PortPair,
   Report,
   TemplateSummary,
 } from '../../src/instance/types.ts';
-import type {
-  Clock,
-  DoorRoute,
-  Manager,
-  ManagerFacts,
-  PortRange,
-  StatePage,
-} from '../../src/interfaces.ts';
+import type { Clock, DoorRoute, Manager, ManagerFacts, StatePage } from '../../src/interfaces.ts';
 import { anInstance, anInvoice, aPlanLine, identityOf } from '../support/samples.ts';
 import { applyChange } from './apply-change.ts';
-import { FreePorts } from './free-ports.ts';
+import { FreePorts, type PortRange } from './free-ports.ts';
 
 /** An instance as the manager's database has it. */
 export type Row = { -readonly [K in keyof DesiredInstance]: DesiredInstance[K] } & {
   /** The paid unit it was claimed for; null when a person made it by hand. */
   readonly unit: PlanUnit | null;
   reason: string;
-  message: string;
+  detail: string;
   log: readonly string[];
+  active: boolean;
   /** What the customer was sent. */
   mails: readonly string[];
   nextReview: Date | null;
@@ -52,18 +49,24 @@ export class FakeManager implements Manager {
   readonly templates = new Map<string, TemplateSummary>();
   readonly forSale = new Map<number, Plan>();
   /** What the sidecar said last about each plan. */
-  readonly planReports = new Map<number, { readonly isReady: boolean; readonly message: string }>();
+  readonly planReports = new Map<number, Pick<PlanReport, 'isReady' | 'reason' | 'detail'>>();
+  /** What the sidecar said of each customer's domain, in order. */
+  readonly domainReports: Array<DomainReport & { readonly id: number }> = [];
   /** The instances that wait for people's word, and those that people have let go down. */
   readonly waiting = new Set<number>();
   readonly approved = new Set<number>();
   /** What people were told about the database being in doubt. */
-  distrusted: { readonly kind: Distrust; readonly found: readonly string[] } | null = null;
+  distrusted: { readonly kind: Distrust; readonly found: readonly FoundInstance[] } | null = null;
   databaseUuid = '0a1b2c3d-0000-4000-8000-000000000001';
   /** True: every call fails as it does when Odoo is down. */
   isAway = false;
 
   readonly now: Clock;
-  readonly #facts: Pick<ManagerFacts, 'addonVersion' | 'httpPorts' | 'longpollingPorts'>;
+  readonly #ranges: { readonly httpPorts: PortRange; readonly longpollingPorts: PortRange };
+  readonly #domainStates = new Map<
+    number,
+    { readonly state: DomainState; readonly failingSince: Date | null }
+  >();
   #checkpoint = 0;
   #lastId = 0;
   /** Tells the identities of one number apart that comes again after a restore. */
@@ -81,20 +84,19 @@ export class FakeManager implements Manager {
 
   constructor({ now, httpPorts, longpollingPorts }: FakeManagerOptions) {
     this.now = now;
-    const ranges = {
+    this.#ranges = {
       httpPorts: httpPorts ?? ([20_000, 39_999] as const),
       longpollingPorts: longpollingPorts ?? ([40_000, 59_999] as const),
     };
-    this.#facts = { addonVersion: '19.0.1.0.0', ...ranges };
-    this.#http = new FreePorts(ranges.httpPorts);
-    this.#longpolling = new FreePorts(ranges.longpollingPorts);
+    this.#http = new FreePorts(this.#ranges.httpPorts);
+    this.#longpolling = new FreePorts(this.#ranges.longpollingPorts);
   }
 
   async handshake(installId: string): Promise<ManagerFacts> {
     this.#checkHere();
     this.#installId ||= installId;
     return {
-      ...this.#facts,
+      addonVersion: '19.0.1.0.0',
       installId: this.#installId,
       databaseUuid: this.databaseUuid,
       checkpoint: this.#checkpoint,
@@ -132,7 +134,7 @@ export class FakeManager implements Manager {
     return this.#checkpoint;
   }
 
-  async distrust(kind: Distrust, above: number, found: readonly string[]): Promise<void> {
+  async distrust(kind: Distrust, above: number, found: readonly FoundInstance[]): Promise<void> {
     this.#checkHere();
     this.#lastId = Math.max(this.#lastId, above);
     this.distrusted ??= { kind, found };
@@ -156,7 +158,7 @@ export class FakeManager implements Manager {
     });
   }
 
-  async hold(invoiceId: number, reason: string): Promise<void> {
+  async hold(invoiceId: number, { reason }: Hold): Promise<void> {
     this.#checkHere();
     this.changeInvoice(invoiceId, { hold: reason });
   }
@@ -173,9 +175,9 @@ export class FakeManager implements Manager {
     return ids.length === 0 ? all : all.filter(({ id }) => ids.includes(id));
   }
 
-  async reportPlan(id: number, { commits, isReady, message }: PlanReport): Promise<void> {
+  async reportPlan(id: number, { commits, detail, isReady, reason }: PlanReport): Promise<void> {
     this.#checkHere();
-    this.planReports.set(id, { isReady, message });
+    this.planReports.set(id, { isReady, reason, detail });
     const plan = this.forSale.get(id);
     if (!plan) return;
     const repositories = plan.repositories.map((repository) => ({
@@ -225,6 +227,33 @@ export class FakeManager implements Manager {
     );
   }
 
+  async domains(): Promise<WatchedDomain[]> {
+    this.#checkHere();
+    return [...this.rows.values()].flatMap(({ id: instanceId, domains }) =>
+      domains.map(({ id, name, token, isVerified }) => {
+        const known = this.#domainStates.get(id);
+        const state = isVerified ? 'verified' : (known?.state ?? 'pending');
+        return { id, instanceId, name, token, state, failingSince: known?.failingSince ?? null };
+      }),
+    );
+  }
+
+  async reportDomain(id: number, report: DomainReport): Promise<void> {
+    this.#checkHere();
+    this.domainReports.push({ id, ...report });
+    const { fault, state } = report;
+    const isFailing = state === 'verified' && fault !== null;
+    const since = this.#domainStates.get(id)?.failingSince ?? this.now();
+    this.#domainStates.set(id, { state, failingSince: isFailing ? since : null });
+    const isVerified = state === 'verified';
+    for (const row of this.rows.values()) {
+      const domain = row.domains.find((it) => it.id === id);
+      if (!domain || domain.isVerified === isVerified) continue;
+      row.domains = row.domains.map((it) => (it.id === id ? { ...it, isVerified } : it));
+      this.review(row.id, this.now());
+    }
+  }
+
   async page(_host: string, id: number): Promise<StatePage> {
     this.#checkHere();
     const row = this.rows.get(id);
@@ -268,7 +297,7 @@ export class FakeManager implements Manager {
       id,
     });
     const subscription = row.subscription && { ...row.subscription, id };
-    const empty = { reason: '', message: '', log: [], mails: [], nextReview: null };
+    const empty = { active: true, reason: '', detail: '', log: [], mails: [], nextReview: null };
     this.rows.set(id, { ...row, subscription, unit, ...empty });
     this.review(id, this.now());
     return id;
@@ -330,8 +359,8 @@ export class FakeManager implements Manager {
       }
       this.#checkpoint = checkpoint;
       this.#lastId = lastId;
-      this.#http = new FreePorts(this.#facts.httpPorts);
-      this.#longpolling = new FreePorts(this.#facts.longpollingPorts);
+      this.#http = new FreePorts(this.#ranges.httpPorts);
+      this.#longpolling = new FreePorts(this.#ranges.longpollingPorts);
       for (const { id, ports } of this.rows.values())
         if (ports) {
           this.#http.give(id, ports.http);
@@ -356,7 +385,7 @@ export class FakeManager implements Manager {
     const row = this.rows.get(report.id);
     if (!row) return;
     const { ports, log, nextReview, commits, subscription, secondsToReady, ...plain } = report;
-    const { revision, detail, adopted, ...written } = plain;
+    const { revision, adopted, ...written } = plain;
     Object.assign(row, written);
     if (adopted) row.mayAdopt = false;
     if (secondsToReady !== undefined || report.state === 'running') row.wasReady = true;
@@ -367,7 +396,7 @@ export class FakeManager implements Manager {
       this.#longpolling.give(row.id, ports.longpolling);
     }
     if (ports) row.ports = ports.http > 0 ? ports : null;
-    if (log) row.log = [...row.log, ...log].slice(-100);
+    if (log) row.log = [...row.log, ...log.map(asText)].slice(-100);
     if (commits)
       row.repositories = row.repositories.map((repository) => ({
         ...repository,
@@ -404,4 +433,9 @@ function first(set: ReadonlySet<number>, count: number): number[] {
 function refill<K, V>(map: Map<K, V>, entries: ReadonlyMap<K, V>): void {
   map.clear();
   for (const [key, value] of entries) map.set(key, value);
+}
+
+/** A line of the log; in place of the addon's sentence its reason and what that is about. */
+function asText(line: LogLine): string {
+  return typeof line === 'string' ? line : `${line.at} ${line.reason} ${line.detail}`.trimEnd();
 }

@@ -1,8 +1,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { expect } from 'chai';
 import { helperLabels, removeStaleHelpers } from '../../src/docker/helpers.ts';
+import { networkOf } from '../../src/docker/names.ts';
 import { RetryableError } from '../../src/errors.ts';
-import { networkOf } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';

@@ -8,8 +8,8 @@ import { DockerApi } from '../../src/docker/docker-api.ts';
 import { dockerCli } from '../../src/docker/docker-cli.ts';
 import type { AllowedTarget } from '../../src/docker/egress-rules.ts';
 import { Firewall } from '../../src/docker/firewall.ts';
+import { firewallTable, networkOf } from '../../src/docker/names.ts';
 import { Networks } from '../../src/docker/networks.ts';
-import { firewallTable, networkOf } from '../../src/instance/name.ts';
 import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';
 import { eventually } from '../e2e/support/eventually.ts';
@@ -49,8 +49,10 @@ describe('the instances’ firewall', function () {
   let hostPort: number;
   let office: string;
 
-  const firewall = (allow: readonly AllowedTarget[] = []) =>
-    new Firewall({ install, api, docker, image, allow });
+  const firewall = (
+    allow: readonly AllowedTarget[] = [],
+    relay: { host: string; port: number } | null = null,
+  ) => new Firewall({ install, api, docker, image, allow, relay });
   const open = (...args: string[]) => docker(nft(install, image, args));
 
   before(async () => {
@@ -165,6 +167,17 @@ describe('the instances’ firewall', function () {
     expect((await reached()).slice(0, 2)).to.deep.equal(['closed', 'answers']);
     await firewall([{ network: office, port: 8081 }]).ensure();
     expect((await reached())[1]).to.equal('closed');
+  });
+
+  it('opens the mail relay at its port, on a private network, on the host and for SMTP, and nothing else there', async () => {
+    await firewall([], { host: office, port: 8080 }).ensure();
+    expect((await reached())[1], 'private').to.equal('answers');
+    await firewall([], { host: gateway, port: hostPort }).ensure();
+    expect((await reached()).slice(0, 2), 'the host').to.deep.equal(['answers', 'closed']);
+    await firewall([], { host: INTERNET.address, port: 25 }).ensure();
+    expect((await reached())[4], 'port 25').to.equal('answers');
+    await firewall([], { host: office, port: 8081 }).ensure();
+    expect(await reached()).to.deep.equal(WALLED_IN);
   });
 
   it('covers a network that is older than the bridges’ names', async () => {

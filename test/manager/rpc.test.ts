@@ -82,9 +82,9 @@ describe('the three RPC protocols with the real Odoo 19', function () {
           id,
           revision: desired.revision,
           state: 'running',
-          reason: 'Running',
-          message: hostile,
-          log: ['first', 'second'],
+          reason: 'UnknownTemplate',
+          detail: hostile,
+          log: ['first', { at: '2026-11-22 10:00:00', reason: 'TenantDatabase', detail: '' }],
           nextReview: null,
           secondsToReady: 1.25,
           subscription: { state: 'active', startDay: '2026-11-22', endDay: '' },
@@ -97,8 +97,8 @@ describe('the three RPC protocols with the real Odoo 19', function () {
       const fields = ['phase_message', 'log', 'segundos_hasta_listo', 'next_review'];
       const [row] = await database.rpc.read(INSTANCE, [['id', '=', id]], fields);
       expect(row).to.deep.include({
-        phase_message: rpc === 'xmlrpc' ? hostile.replaceAll(']]>', ']] >') : hostile,
-        log: 'second\nfirst',
+        phase_message: `There is no template “${rpc === 'xmlrpc' ? hostile.replaceAll(']]>', ']] >') : hostile}”.`,
+        log: "2026-11-22 10:00:00 The customer's own database did not do what was asked of it.\nfirst",
         segundos_hasta_listo: 1.25,
         next_review: false,
       });
@@ -117,7 +117,7 @@ describe('the three RPC protocols with the real Odoo 19', function () {
     it(`holds an invoice over ${rpc}`, async () => {
       const manager = new OdooManager(connect({ ...bot, rpc }));
       const id = await sell();
-      await manager.hold(id, 'TooManyUnits', 'More than 20 units.');
+      await manager.hold(id, { reason: 'TooManyUnits', detail: [21, 20] });
       expect(await manager.invoice(id)).to.include({ hold: 'TooManyUnits' });
       expect(await manager.unclaimed(100)).not.to.include(id);
       expect(await manager.invoice(999_999)).to.equal(null);

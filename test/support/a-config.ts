@@ -47,6 +47,7 @@ export function aConfig(folder: string, over: Partial<Config> = {}): Config {
       image: 'caddy:2',
       acme: { directory: 'https://acme.example.com/directory', email: '', rootFile: '' },
     },
+    mailRelay: null,
     limits: { unitsPerLine: 20, claimsPerPlan: 20 },
     repositories: { protocols: ['https'], privateHosts: [], credentials: [] },
     egress: { enforce: false, allow: [], image: 'microsaas-base:2' },

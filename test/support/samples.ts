@@ -71,7 +71,6 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     mayAdopt: false,
     soldAs: null,
     name: 'Odoo Panadería Ñandú',
-    active: true,
     state: 'running',
     reason: 'Running',
     desiredState: 'running',

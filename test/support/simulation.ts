@@ -3,6 +3,7 @@ import { Activity } from '../../src/controller/activity.ts';
 import { ClockGuard } from '../../src/controller/clock-guard.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import type { ControllerContext } from '../../src/controller/controller-context.ts';
+import { DomainWatch } from '../../src/controller/domain-watch.ts';
 import { DoorRoutes } from '../../src/controller/door-routes.ts';
 import { Liveness } from '../../src/controller/liveness.ts';
 import { ManagerCheck } from '../../src/controller/manager-check.ts';
@@ -10,7 +11,9 @@ import { Reporter } from '../../src/controller/reporter.ts';
 import { makeSlots } from '../../src/controller/slots.ts';
 import { SuspensionLimiter } from '../../src/controller/suspension-limiter.ts';
 import { Wakes } from '../../src/controller/wakes.ts';
+import type { DomainFault } from '../../src/instance/domain.ts';
 import { FakeArchives } from '../fakes/archives.ts';
+import { FakeCertificates } from '../fakes/certificates.ts';
 import { HeldTime } from '../fakes/clock.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeDisk } from '../fakes/disk.ts';
@@ -40,6 +43,9 @@ export class Simulation {
   readonly firewall = new FakeFirewall();
   /** Set before the start for a sidecar with a door. */
   door: FakeDoor | null = null;
+  readonly certificates = new FakeCertificates();
+  /** Why a customer's domain does not lead here, by name; all others do. */
+  readonly domainFaults = new Map<string, DomainFault>();
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
   /** The sidecar's log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
@@ -97,6 +103,13 @@ export class Simulation {
       door: this.door && {
         proxy: life.around('door', this.door),
         routes: new DoorRoutes('example.com', () => this.#controller?.updateDoor()),
+        certificates: this.certificates,
+        domains: new DomainWatch({
+          ...{ manager, certificates: this.certificates, now: this.time.now },
+          verify: async ({ name }) => this.domainFaults.get(name) ?? null,
+          onDue: () => this.#controller?.lookAtDomains(),
+          onError: (err) => log.warn({ err }, 'domain not reported'),
+        }),
       },
       now: this.time.now,
       log,

@@ -51,6 +51,7 @@ export async function tenantDatabases(
   const usual: OdooDatabasesOptions = {
     ...{ install, dataDir, docker, specs, passwords },
     shared: server,
+    relay: null,
     init: odooInit({ install, docker, images: here, repositories }),
   };
   const databases = new OdooDatabases({ ...usual, ...change(usual) });

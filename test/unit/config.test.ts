@@ -12,6 +12,9 @@ const SECRET = `whsec_${Buffer.from('0123456789abcdefghijklmn').toString('base64
 /** The keys of the example that name a file of a secret, and those that hold it instead. */
 const SECRETS = ['manager.apiKey', 'webhook.secret', 'postgres.password'];
 
+/** The same, where there need be none. */
+const OPTIONAL_SECRETS = ['mail.relay.password'];
+
 describe('the configuration', () => {
   const folder = temporaryFolder();
 
@@ -45,7 +48,9 @@ describe('the configuration', () => {
         : [path.join('.')];
     const known = keyPaths().map((path) => path.join('.'));
     const exampled = leaves(parse(readFileSync(EXAMPLE, 'utf8')));
-    expect(exampled).to.have.members(known.filter((key) => !SECRETS.includes(key)));
+    expect(exampled).to.have.members(
+      known.filter((key) => ![...SECRETS, ...OPTIONAL_SECRETS].includes(key)),
+    );
   });
 
   it('loads the example, and its values are the defaults it says they are', () => {
@@ -94,6 +99,7 @@ describe('the configuration', () => {
     ['a port that is none', 'http', { port: 70_000 }, /http\.port: .*65535.*; found 70000/],
     ['an address without http', 'instances', { url: 'x:{port}' }, /instances\.url: http:\/\/ or/],
     ['an unknown protocol', 'repositories', { protocols: ['ext'] }, /protocols\.0: .*found "ext"/],
+    ['a name server by name', 'door', { resolver: 'dns.example' }, /door\.resolver: address:port/],
     ['a short secret', 'webhook', { secret: 'whsec_c2hvcnQ=' }, /at least 24 bytes.*found 5/],
     ['no secret', 'webhook', {}, /webhook\.secret: .*or webhook\.secretFile.*found neither/],
     ['an absent file', 'webhook', { secretFile: '/nowhere/x' }, /secretFile: .*ENOENT.*nowhere/],
@@ -102,6 +108,57 @@ describe('the configuration', () => {
     it(`refuses ${what}, naming key, expected and found`, () => {
       expect(complaint({ ...least(), [section]: value })).to.match(says);
     });
+
+  describe('of the mail relay', () => {
+    const relay = { host: 'smtp.example.com', sender: '{name}@example.com' };
+    const withRelay = (over: Record<string, unknown>) => ({
+      ...least(),
+      mail: { relay: { ...relay, ...over } },
+    });
+
+    it('needs a host and a sender, and no password', () => {
+      expect(load(least()).mailRelay).to.equal(null);
+      expect(load(withRelay({})).mailRelay).to.deep.equal({
+        ...relay,
+        ...{ port: 587, encryption: 'starttls', user: '', password: '' },
+      });
+    });
+
+    it('has a password by its file, or by the environment', () => {
+      const passwordFile = join(folder(), 'relay-password');
+      writeFileSync(passwordFile, 'of the relay\n', { mode: 0o600 });
+      const read = load(withRelay({ user: 'us', passwordFile }));
+      expect(read.mailRelay).to.include({ user: 'us', password: 'of the relay' });
+      const given = { MICROSAAS_MAIL_RELAY_PASSWORD: 'other' };
+      expect(load(withRelay({ user: 'us' }), given).mailRelay).to.include({ password: 'other' });
+    });
+
+    for (const [what, over, says] of [
+      ['no sender', { sender: '' }, /mail\.relay\.sender: expected .*found nothing/],
+      ['one sender for all', { sender: 'us@example.com' }, /relay\.sender: .*\{name\} or \{id\}/],
+      ['a sender that is no address', { sender: '{name}' }, /relay\.sender: an address/],
+      [
+        'a sender of two lines',
+        { sender: '{name}@example.com\nBcc: x' },
+        /relay\.sender: an address/,
+      ],
+      ['a container’s own loopback', { host: 'localhost' }, /relay\.host: .*loopback/],
+      ['its address', { host: '127.0.0.1' }, /relay\.host: .*loopback/],
+      ['a host that is none', { host: 'a b' }, /mail\.relay\.host: /],
+      ['an unknown encryption', { encryption: 'tls' }, /relay\.encryption: .*found "tls"/],
+      ['a user without a password', { user: 'us' }, /relay\.password: .*found neither/],
+      ['a password without a user', { password: 'secret-1' }, /relay\.user: .*found nothing/],
+      [
+        'a password in clear text',
+        { user: 'us', password: 'secret-1', encryption: 'none' },
+        /relay\.encryption: expected starttls or ssl/,
+      ],
+    ] as const)
+      it(`refuses ${what}`, () => {
+        const said = complaint(withRelay(over));
+        expect(said).to.match(says).and.not.include('secret-1');
+      });
+  });
 
   it('names all errors at once', () => {
     const lines = complaint({ ...least(), dataDir: 'x', log: { level: 'loud' } });

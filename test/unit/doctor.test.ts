@@ -242,7 +242,8 @@ describe('doctor', () => {
     [
       'a disk that is full',
       () => {
-        patient.disk.tooLittle = '12 MB are free.';
+        const message = '12 MB are free.';
+        patient.disk.tooLittle = { reason: 'NotEnoughDisk', detail: [], message };
       },
       ...(['Disk', 'FAIL', /12 MB are free\./, /free at least a tenth/] as const),
     ],

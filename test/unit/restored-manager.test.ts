@@ -46,10 +46,7 @@ describe('A manager’s database restored from an older backup', function () {
     expect([...sim.manager.rows.keys()]).to.deep.equal([1]);
     expect(sim.changes).to.equal(changes);
     expect(sim.manager.distrusted?.kind).to.equal('older');
-    expect(sim.manager.distrusted?.found.map((line) => line.split(':')[0])).to.deep.equal([
-      '2',
-      '3',
-    ]);
+    expect(sim.manager.distrusted?.found.map(({ id }) => String(id))).to.deep.equal(['2', '3']);
     expect([...sim.engine.projects.values()].map((it) => it.containers)).to.deep.equal(
       Array(3).fill('running'),
     );

@@ -3,11 +3,13 @@ from datetime import UTC, datetime
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL, float_compare
+from odoo.tools.sql import column_exists
 
 from .account_move_line import OPEN_UNITS, SELLABLE_LINES, WHOLE_UNITS
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import ByHand
 from .nudge import nudge
+from .reason_sentences import hold_sentence
 from .settings import in_payment_is_paid
 from .values import finite
 
@@ -36,7 +38,11 @@ class AccountMove(ByHand, models.Model):
     microsaas_hold = fields.Char(
         "Reason of the hold", readonly=True, copy=False, help="No instance is created by itself."
     )
-    microsaas_hold_message = fields.Char("Hold", readonly=True, copy=False)
+    microsaas_hold_detail = fields.Char("Detail of the hold", readonly=True, copy=False)
+    microsaas_hold_text = fields.Char(
+        "Earlier words", readonly=True, copy=False, help="What an earlier version said, in English."
+    )
+    microsaas_hold_message = fields.Char("Hold", compute="_compute_microsaas_hold_message")
     microsaas_approved = fields.Boolean("Approved for MicroSaaS", readonly=True, copy=False)
     microsaas_progress = fields.Selection(
         [
@@ -48,7 +54,20 @@ class AccountMove(ByHand, models.Model):
         compute_sudo=True,
     )
 
+    def _init_column(self, column_name):
+        """Keep what an earlier version has said of a hold, for which it has no detail."""
+        super()._init_column(column_name)
+        if column_name == "microsaas_hold_text" and column_exists(self.env.cr, self._table, "microsaas_hold_message"):
+            self.env.cr.execute("UPDATE account_move SET microsaas_hold_text = microsaas_hold_message")
+
     # -- computed fields ---------------------------------------------------------------------------
+
+    @api.depends("microsaas_hold", "microsaas_hold_detail", "microsaas_hold_text")
+    @api.depends_context("lang")
+    def _compute_microsaas_hold_message(self):
+        for move in self:
+            said = hold_sentence(self.env, move.microsaas_hold, move.microsaas_hold_detail)
+            move.microsaas_hold_message = move.microsaas_hold and (move.microsaas_hold_text or said)
 
     @api.depends("instancia_ids.active")
     def _compute_instancia_count(self):
@@ -640,17 +659,19 @@ class AccountMove(ByHand, models.Model):
 
     # -- holds, and what its customer waits for ----------------------------------------------------
 
-    def _microsaas_hold(self, reason, message):
+    def _microsaas_hold(self, reason, detail):
         """Hold this invoice for a person to decide; see `microsaas_hold_invoice`."""
         if self and (self.microsaas_hold or "") != reason:
-            self._microsaas_set_hold(reason, message)
+            self._microsaas_set_hold(reason, detail)
 
-    def _microsaas_set_hold(self, reason, message):
-        self.write({"microsaas_hold": reason, "microsaas_hold_message": message})
+    def _microsaas_set_hold(self, reason, detail):
+        self.write({"microsaas_hold": reason, "microsaas_hold_detail": detail, "microsaas_hold_text": False})
         close_activities(self, HOLD_ACTIVITY, self.env._("The hold is over."))
         for move in self.filtered("microsaas_hold"):
             person = person_for(self.env, move.invoice_user_id)
-            raise_activity(move, HOLD_ACTIVITY, person, self.env._("Approve this invoice"), message)
+            office = move.with_context(lang=move.company_id.partner_id.lang)
+            summary = office.env._("Approve this invoice")
+            raise_activity(office, HOLD_ACTIVITY, person, summary, office.microsaas_hold_message)
 
     @api.model
     def _microsaas_is_held_for(self, customer):

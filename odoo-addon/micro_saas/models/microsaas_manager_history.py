@@ -76,13 +76,19 @@ class MicrosaasManagerHistory(models.AbstractModel):
         }[kind]
         what = _("Customers' Odoos go on running. Nothing is sold, suspended, removed or mailed until a person confirms.")
         how = _("On the sidecar's host: microsaas reconcile-host shows what was found, and with --confirm goes on.")
-        lines = "".join(f"<li>{html_escape(line)}</li>" for line in found)
+        lines = "".join(f"<li>{html_escape(self._found_line(row))}</li>" for row in found)
         partner.activity_schedule(
             ACTIVITY,
             summary=_("MicroSaaS waits: the database was restored or copied"),
             note=f"<p>{html_escape(why)}</p><p>{html_escape(what)}</p><ul>{lines}</ul><p>{html_escape(how)}</p>",
             user_id=self.env.ref("base.user_admin").id,
         )
+
+    @api.model
+    def _found_line(self, row):
+        if not row["name"]:
+            return self.env._("%s: no identity mark, so its name is unknown", row["id"])
+        return f"{row['id']}: {', '.join(filter(None, [row['name'], row['url']]))}"
 
     # -- records of what the host has and this database has lost -------------------------------
 

@@ -57,7 +57,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
 
         :param kind: "older": it was restored from an older copy; "other": it is another database than before
         :param above: the highest number that the sidecar's host has seen; new instances get higher ones
-        :param found: list of sentences, one for each instance on the host that this database does not know
+        :param found: list of dicts of `id`, `name` and `url`, one for each instance on the host that this database does
+            not know; "" where its mark does not say
         :return: True
         """
         self._for_sidecar("microsaas.manager.history")._distrust(kind, above, found)
@@ -102,16 +103,17 @@ class MicrosaasSidecarApi(models.AbstractModel):
         return self._for_sidecar("product.template")._microsaas_plans(plan_ids)
 
     @api.model
-    def microsaas_report_plan(self, plan_id, is_ready, message, commits=(), content=""):
+    def microsaas_report_plan(self, plan_id, is_ready, reason, detail, commits=(), content=""):
         """Say on a plan whether its modules are prepared.
 
-        :param message: a sentence saying why not; empty while they are being prepared
+        :param reason: why not, as of an instance; "Remarks": what of its repositories cannot be used; "": nothing to say
+        :param detail: what the reason is about, see `plan_sentence`
         :param commits: what was fetched of its repositories: a list of dicts of `id` and `commit`
         :param content: what `microsaas_plans` said that it is made of; edited meanwhile, the plan is prepared anew
         :return: True
         """
         plan = self._for_sidecar("product.template").browse(plan_id).exists()
-        plan._microsaas_apply_report(is_ready, message, commits, content)
+        plan._microsaas_apply_report(is_ready, reason, detail, commits, content)
         return True
 
     # -- invoices ------------------------------------------------------------------------------
@@ -135,14 +137,14 @@ class MicrosaasSidecarApi(models.AbstractModel):
         return self._for_sidecar("account.move").browse(invoice_id).exists()._microsaas_as_read()
 
     @api.model
-    def microsaas_hold_invoice(self, invoice_id, reason, message):
+    def microsaas_hold_invoice(self, invoice_id, reason, detail):
         """Keep an invoice for a person to decide, and tell people; an empty `reason` ends the hold.
 
-        :param reason: one CamelCase word
-        :param message: a sentence for a bookkeeper
+        :param reason: one CamelCase word, see `hold_sentence`
+        :param detail: the values that its sentence names, a line each
         :return: True
         """
-        self._for_sidecar("account.move").browse(invoice_id).exists()._microsaas_hold(reason, message)
+        self._for_sidecar("account.move").browse(invoice_id).exists()._microsaas_hold(reason, detail)
         return True
 
     @api.model
@@ -211,8 +213,9 @@ class MicrosaasSidecarApi(models.AbstractModel):
     def microsaas_report(self, reports):
         """Write what the sidecar saw and did: all of it or nothing.
 
-        :param reports: list of dicts with `id`, `revision` and any of `state`, `reason`, `message`, `detail`,
-            `http_port`, `longpolling_port`, `instance_url`, `active`, `log` (list of lines, oldest first),
+        :param reports: list of dicts with `id`, `revision` and any of `state`, `reason`, `detail` (the
+            values that the reason's sentence names, a line each: see `instance_sentence`), `http_port`, `longpolling_port`, `instance_url`, `active`, `log` (list of lines, oldest first:
+            texts for operators, or dicts of `at`, `reason` and `detail`, whose sentence is written),
             `next_review` (UTC text or False), `seconds_to_ready`, `commits` ([{"id", "commit"}]),
             `asleep`, `last_request_at`, `wake_at`, `subscription` (a change), `adopted` (its data are marked now). Only given keys are written.
 

@@ -84,7 +84,7 @@ class MicrosaasStatePage(models.AbstractModel):
         }
 
     def _said_of_preparing(self, instance, status):
-        # The portal shows an English reader the sidecar's own words; strangers get the general sentence in any language.
+        # Whatever the portal shows besides, strangers get the general sentence.
         is_known = instance.reason in PERCENT and status["text"] == instance.phase_message
         text = instance_sentence(self.env, instance.reason, "") if is_known else status["text"]
         progress = self.env._("%s %% done. This page goes on to your Odoo by itself.", status["percent"])

@@ -25,7 +25,7 @@ WISHES = {"name", "partner_id", "template_id", "http_port", "longpolling_port"} 
     "active",
 }
 # The fields that the sidecar's report gives as they are stored.
-REPORTED = {"state", "reason", "message", "detail", "http_port", "longpolling_port", "instance_url", "active"}
+REPORTED = {"state", "reason", "detail", "http_port", "longpolling_port", "instance_url", "active"}
 
 TROUBLE_ACTIVITY = "micro_saas.mail_activity_type_trouble"
 # What is tried again by itself is often over by then: a server that restarts, a repository that is away.
@@ -33,7 +33,18 @@ LASTING = timedelta(minutes=2)
 # A next review later than this means that the sidecar does not retry by itself.
 FAR_AHEAD = timedelta(minutes=10)
 # Reasons why an archive may never come about by itself.
-ARCHIVE_BLOCKED = {"ArchiveFailed", "ArchiveDamaged", "NotEnoughDisk", "DatabaseMissing", "Unexpected"}
+ARCHIVE_BLOCKED = {
+    "ArchiveDamaged",
+    "ArchiveEmpty",
+    "ArchiveFailed",
+    "ArchiveServerDown",
+    "ArchiveTooSparse",
+    "ArchiveUnreadable",
+    "DatabaseMissing",
+    "NotEnoughDisk",
+    "NotEnoughInodes",
+    "Unexpected",
+}
 
 UNIT_UNIQUE = "UNIQUE(linea_factura_id, unidad)"
 UNIT_UNIQUE_MESSAGE = "This unit of the invoice has an instance already."
@@ -165,7 +176,7 @@ class OdooDockerInstance(ByHand, models.Model):
     )
     reason = fields.Char(readonly=True, copy=False, help="One word for what is going on.")
     message = fields.Char(
-        readonly=True, copy=False, groups="base.group_user", help="The sidecar's own words, in English."
+        readonly=True, copy=False, groups="base.group_user", help="What an earlier version said, in English."
     )
     detail = fields.Char(
         readonly=True, copy=False, groups="base.group_user", help="What it is about: an address, a name."
@@ -269,8 +280,9 @@ class OdooDockerInstance(ByHand, models.Model):
     def _compute_phase_message(self):
         is_english = (self.env.lang or "en_US").startswith("en")
         for instance in self:
-            translated = "" if is_english else instance_sentence(self.env, instance.reason, instance.detail)
-            instance.phase_message = translated or instance.message
+            earlier = is_english and instance.message
+            said = earlier or instance_sentence(self.env, instance.reason, instance.detail)
+            instance.phase_message = said or instance.message
 
     @api.depends("desired_state", "next_review")
     def _compute_microsaas_busy(self):
@@ -948,6 +960,8 @@ class OdooDockerInstance(ByHand, models.Model):
         for field, key in {"last_request_at": "last_request_at", "microsaas_wake_at": "wake_at"}.items():
             if key in report:
                 vals[field] = moment_of(report[key])
+        if "reason" in report:
+            vals["message"] = False
         if report.get("log"):
             vals["log"] = self._log_with(report["log"])
         if "seconds_to_ready" in report:
@@ -979,11 +993,17 @@ class OdooDockerInstance(ByHand, models.Model):
 
     def _log_with(self, lines):
         """Return the log with `lines` (oldest first) on top; whole old lines fall off the end."""
+        lines = [line if isinstance(line, str) else self._log_line(line) for line in lines]
         text = "\n".join([*reversed(lines), self.log or ""]).rstrip("\n")
         if len(text) <= LOG_LENGTH:
             return text
         kept, newline, _cut = text[: LOG_LENGTH + 1].rpartition("\n")
         return kept if newline else text[:LOG_LENGTH]
+
+    def _log_line(self, line):
+        """Return a line of the log, which operators read, in English, from its time, reason and detail."""
+        operators = self.with_context(lang="en_US").env
+        return f"{line['at']} {instance_sentence(operators, line['reason'], line['detail'])}"
 
     def _restore(self, template_code, stage):
         """Note that this instance gets its data from an archive; see `microsaas_restore`."""

@@ -7,6 +7,7 @@ from odoo.exceptions import ValidationError
 
 from .by_hand import ByHand
 from .nudge import nudge
+from .reason_sentences import plan_sentence
 from .settings import RECONSIDER_HOURS, TERMS, check_terms
 from .values import write_changed
 
@@ -74,7 +75,9 @@ class ProductTemplate(ByHand, models.Model):
         copy=False,
         help="Its modules are installed in advance, so that an instance is ready in seconds.",
     )
-    microsaas_listo_message = fields.Char("Why it is not prepared", readonly=True, copy=False)
+    microsaas_listo_reason = fields.Char("Why not, in one word", readonly=True, copy=False)
+    microsaas_listo_detail = fields.Char("What that is about", readonly=True, copy=False)
+    microsaas_listo_message = fields.Char("Why it is not prepared", compute="_compute_microsaas_listo_message")
 
     # -- fields: the terms of its subscriptions ----------------------------------------------------
 
@@ -127,6 +130,15 @@ class ProductTemplate(ByHand, models.Model):
         required=True,
         help="Agreed: price, discount, taxes and currency of the first invoice. Today's: of the customer's pricelist.",
     )
+
+    # -- computed fields ---------------------------------------------------------------------------
+
+    @api.depends("microsaas_listo_reason", "microsaas_listo_detail")
+    @api.depends_context("lang")
+    def _compute_microsaas_listo_message(self):
+        for plan in self:
+            said = plan_sentence(self.env, plan.microsaas_listo_reason, plan.microsaas_listo_detail)
+            plan.microsaas_listo_message = said or False
 
     # -- constraints and onchange ------------------------------------------------------------------
 
@@ -233,7 +245,7 @@ class ProductTemplate(ByHand, models.Model):
     def _microsaas_content_changed(self):
         if not self:
             return
-        self.sudo().write({"microsaas_listo": False, "microsaas_listo_message": False})
+        self.sudo().write({"microsaas_listo": False, "microsaas_listo_reason": False, "microsaas_listo_detail": False})
         nudge(self.env, self._name, self.ids)
 
     def _microsaas_content(self):
@@ -262,11 +274,12 @@ class ProductTemplate(ByHand, models.Model):
             for plan in plans
         ]
 
-    def _microsaas_apply_report(self, is_ready, message, commits, content):
+    def _microsaas_apply_report(self, is_ready, reason, detail, commits, content):
         """Write whether this plan's modules are prepared; see `microsaas_report_plan`."""
         if content and content != self._microsaas_content():
             return  # edited meanwhile: it is prepared anew
         fetched = {row["id"]: row["commit"] for row in commits}
         for repository in self.microsaas_repository_ids.filtered(lambda row: row.id in fetched):
             write_changed(repository, {"commit": fetched[repository.id]})
-        write_changed(self, {"microsaas_listo": is_ready, "microsaas_listo_message": message})
+        said = {"microsaas_listo_reason": reason, "microsaas_listo_detail": detail}
+        write_changed(self, {"microsaas_listo": is_ready, **said})

@@ -49,7 +49,7 @@ class TestAccess(MicroSaasCommon):
                 (api.microsaas_adopt, []),
                 (api.microsaas_sync, []),
                 (api.microsaas_plans, []),
-                (api.microsaas_report_plan, 1, True, ""),
+                (api.microsaas_report_plan, 1, True, "", ""),
                 (api.microsaas_unclaimed, 1),
                 (api.microsaas_invoice, 1),
                 (api.microsaas_hold_invoice, 1, "", ""),

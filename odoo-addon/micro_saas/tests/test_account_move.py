@@ -118,9 +118,10 @@ class TestAccountMove(MicroSaasCommon):
 
     def test_approve_releases_the_hold(self):
         move = self._invoice()
-        self._sidecar().microsaas_hold_invoice(move.id, "TooMany", "21 units on a line.")
-        self.assertEqual(move.microsaas_hold, "TooMany")
-        self.assertEqual(move.activity_ids.mapped("note"), ["<p>21 units on a line.</p>"])
+        self._sidecar().microsaas_hold_invoice(move.id, "TooManyUnits", "21\n20")
+        self.assertEqual(move.microsaas_hold, "TooManyUnits")
+        self.assertEqual(len(move.activity_ids), 1)
+        self.assertIn("asks for 21 instances; more than 20 need", move.activity_ids.note)
         self.assertTrue(move.with_user(self.seller).action_microsaas_approve())
         self.assertTrue(move.microsaas_approved)
         self.assertFalse(move.microsaas_hold or move.activity_ids)

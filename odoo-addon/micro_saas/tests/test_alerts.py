@@ -51,7 +51,7 @@ class TestAlerts(MicroSaasCommon):
 
     def _fail(self, **report):
         self.env.cr.flush()
-        report = {"state": "error", "reason": "StartFailed", "message": "No.", "next_review": False, **report}
+        report = {"state": "error", "reason": "StartFailed", "next_review": False, **report}
         self._report(self.instance, **report)
 
     # -- an instance in error --------------------------------------------------------------------
@@ -66,10 +66,10 @@ class TestAlerts(MicroSaasCommon):
         activity.sudo().action_feedback()
         self._fail()
         self.assertFalse(self._activities(self.instance), "one for one outage, also when a person has closed it")
-        self._report(self.instance, state="running", reason="Running", message="Running.")
+        self._report(self.instance, state="running", reason="Running")
         self._fail()
         self.assertEqual(len(self._activities(self.instance)), 1, "another outage")
-        self._report(self.instance, state="running", reason="Running", message="Running.")
+        self._report(self.instance, state="running", reason="Running")
         self.assertFalse(self._activities(self.instance))
         self.assertIn("in order again", str(self.instance.message_ids.mapped("body")))
 
@@ -134,7 +134,7 @@ class TestAlerts(MicroSaasCommon):
 
     def test_a_hold_ends_with_a_note(self):
         move = self._invoice()
-        self._sidecar().microsaas_hold_invoice(move.id, "TooMany", "Too many.")
+        self._sidecar().microsaas_hold_invoice(move.id, "TooManyUnits", "21\n20")
         moves = self.env["account.move"].sudo()
         self.assertTrue(moves._microsaas_is_held_for(self.partner))
         move.with_user(self.seller).action_microsaas_approve()

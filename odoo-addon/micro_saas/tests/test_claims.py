@@ -18,7 +18,7 @@ class TestClaims(MicroSaasCommon):
         return self._sidecar().microsaas_unclaimed(1000)
 
     def _hold(self, move, reason):
-        self._sidecar().microsaas_hold_invoice(move.id, reason, "A question.")
+        self._sidecar().microsaas_hold_invoice(move.id, reason, "")
 
     def test_older_than_the_plan_but_paid_since_is_asked_about(self):
         today = fields.Date.today()

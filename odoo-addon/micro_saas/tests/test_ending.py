@@ -18,7 +18,7 @@ class TestEnding(MicroSaasCommon):
         self.instance.subscription_ids.hidden_at = fields.Datetime.now()
 
     def _block(self, **report):
-        self._report(self.instance, **{"state": "error", "reason": "ArchiveFailed", "message": "No.", **report})
+        self._report(self.instance, **{"state": "error", "reason": "ArchiveFailed", "detail": "No", **report})
 
     def _confirm(self, user, is_understood=True):
         wizard = self.env["microsaas.without.archive"].with_user(user)

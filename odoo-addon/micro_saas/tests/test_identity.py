@@ -100,10 +100,14 @@ class TestIdentity(MicroSaasCommon):
         company = self.env["res.company"].search([], order="id", limit=1).partner_id
         seen = self._instance().id + 7
         for _i in range(2):
-            self._sidecar().microsaas_distrust("older", seen, ["9: <Luna>, http://127.0.0.1:20001"])
+            self._sidecar().microsaas_distrust("older", seen, [
+                {"id": 9, "name": "<Luna>", "url": "http://127.0.0.1:20001"},
+                {"id": 10, "name": "", "url": ""},
+            ])
         activity = company.activity_search([ACTIVITY])
         self.assertEqual(len(activity), 1)
-        self.assertIn("9: &lt;Luna&gt;", activity.note)
+        self.assertIn("9: &lt;Luna&gt;, http://127.0.0.1:20001", activity.note)
+        self.assertIn("10: no identity mark", activity.note)
         self.assertIn("microsaas reconcile-host", activity.note)
         self.assertGreater(self._instance().id, seen)
         self._sidecar().microsaas_adopt([])

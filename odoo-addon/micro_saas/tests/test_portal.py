@@ -29,7 +29,7 @@ class PortalCase(MicroSaasCommon, HttpCase):
 
     def _settle(self, **report):
         self.env.cr.flush()  # what the invoice makes due at the end of its transaction comes before the sidecar's report
-        report = {"state": "running", "reason": "Running", "message": "Running.", "next_review": False, **report}
+        report = {"state": "running", "reason": "Running", "next_review": False, **report}
         self._report(self.instance, instance_url="http://127.0.0.1:20000", **report)
 
     def _post(self, path):
@@ -190,14 +190,14 @@ class TestPortal(PortalCase):
     def test_what_she_is_told(self):
         instance = self.instance
         self.assertEqual(instance._portal_status()["code"], "preparing")
-        self._report(instance, reason="CreatingDatabase", message="Creating the database.")
+        self._report(instance, reason="CreatingDatabase")
         self.assertEqual(instance._portal_status()["percent"], 50)
         self._settle()
         ready = instance._portal_status()
         self.assertEqual((ready["code"], ready["poll"]), ("running", 0))
         instance.restart_instance()
         self.assertEqual(instance._portal_status()["code"], "preparing")
-        self._report(instance, state="error", reason="StartFailed", message="secret cause", next_review=False)
+        self._report(instance, state="error", reason="StartFailed", detail="secret cause", next_review=False)
         told = instance._portal_status()
         self.assertEqual(told["code"], "error")
         self.assertNotIn("secret", told["text"])

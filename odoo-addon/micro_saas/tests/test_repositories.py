@@ -77,7 +77,7 @@ class TestRepositories(MicroSaasCommon):
             [{"id": row.id, "url": URL, "branch": "19.0", "commit": "", "of_plan": True}],
         )
         commits = [{"id": row.id, "commit": "a" * 40}]
-        self._sidecar().microsaas_report_plan(plan.id, True, "", commits)
+        self._sidecar().microsaas_report_plan(plan.id, True, "", "", commits)
         self.assertEqual(row.commit, "a" * 40)
         line = self._invoice().invoice_line_ids
         [instance_id] = self._sidecar().microsaas_claim([{"line_id": line.id, "unit": 1}])
@@ -94,7 +94,7 @@ class TestRepositories(MicroSaasCommon):
             lambda: plan.microsaas_repository_ids.action_fetch_newest(),
             lambda: plan.microsaas_repository_ids.unlink(),
         ):
-            self._sidecar().microsaas_report_plan(plan.id, True, "")
+            self._sidecar().microsaas_report_plan(plan.id, True, "", "")
             self.assertTrue(plan.microsaas_listo)
             change()
             self.assertFalse(plan.microsaas_listo)
@@ -104,10 +104,10 @@ class TestRepositories(MicroSaasCommon):
         plans = self._sidecar()
         [before] = plans.microsaas_plans(plan.ids)
         plan.microsaas_modules = "sale"
-        plans.microsaas_report_plan(plan.id, True, "", [], before["content"])
+        plans.microsaas_report_plan(plan.id, True, "", "", [], before["content"])
         self.assertFalse(plan.microsaas_listo)
         [now] = plans.microsaas_plans(plan.ids)
-        plans.microsaas_report_plan(plan.id, True, "", [], now["content"])
+        plans.microsaas_report_plan(plan.id, True, "", "", [], now["content"])
         self.assertTrue(plan.microsaas_listo)
 
     def test_who_only_invoices_changes_none(self):

@@ -80,32 +80,32 @@ class TestInstanceMethods(MicroSaasCommon):
         self._report(
             instance,
             state="running",
-            reason="Ready",
-            message="It runs.",
+            reason="UnknownTemplate",
+            detail="moon",
             http_port=20005,
             longpolling_port=25005,
             instance_url="http://localhost:20005",
-            log=["10:00 started", "10:01 ready"],
+            log=["10:00 started", {"at": "10:01", "reason": "Running", "detail": ""}],
             next_review=fields.Datetime.to_string(review),
             seconds_to_ready=1.25,
             subscription={"state": "active", "fecha_inicio": "2026-01-01", "fecha_fin": "2026-01-31"},
         )
         self.assertEqual(instance.state, "running")
-        self.assertEqual(instance.phase_message, "It runs.")
-        self.assertEqual(instance.log, "10:01 ready\n10:00 started")
+        self.assertEqual(instance.phase_message, "There is no template “moon”.")
+        self.assertEqual(instance.log, "10:01 Running.\n10:00 started")
         self.assertEqual(instance.next_review, review)
         self.assertEqual(instance.segundos_hasta_listo, 1.25)
         self.assertTrue(instance.was_ready)
         self.assertEqual(instance.revision, 0)
         self.assertEqual(fields.Date.to_string(instance.subscription_ids.fecha_fin), "2026-01-31")
-        self._report(instance, message="", next_review=False, subscription={"fecha_fin": ""})
+        self._report(instance, reason="", detail="", next_review=False, subscription={"fecha_fin": ""})
         self.assertFalse(instance.phase_message or instance.next_review)
         self.assertFalse(instance.subscription_ids.fecha_fin)
         self.assertEqual((instance.state, instance.http_port), ("running", 20005))
 
     def test_a_report_without_news_writes_nothing(self):
         instance = self._instance()
-        report = {"state": "running", "message": "It runs.", "next_review": "2040-01-01 00:00:00"}
+        report = {"state": "running", "reason": "Running", "next_review": "2040-01-01 00:00:00"}
         self._report(instance, **report)
         self.env.flush_all()
         self.cr.execute("UPDATE odoo_docker_instance SET write_date = '2000-01-01'")
@@ -190,7 +190,7 @@ class TestInvoiceMethods(MicroSaasCommon):
         credited = self._invoice()
         self._credit(credited)
         held = self._invoice()
-        self._sidecar().microsaas_hold_invoice(held.id, "TooMany", "Too many.")
+        self._sidecar().microsaas_hold_invoice(held.id, "TooManyUnits", "21\n20")
         free, paid = self._invoice(self._line(discount=100)), self._invoice(self._line(quantity=2))
         unclaimed = self._unclaimed()
         for move in [*unwanted, credited, held]:
@@ -249,7 +249,7 @@ class TestInvoiceMethods(MicroSaasCommon):
         move = self._invoice()
         invoices = self._sidecar()
         for _time in range(2):
-            self.assertIs(invoices.microsaas_hold_invoice(move.id, "TooMany", "Too many."), True)
+            self.assertIs(invoices.microsaas_hold_invoice(move.id, "TooManyUnits", "21\n20"), True)
         self.assertEqual(len(move.activity_ids), 1)
         invoices.microsaas_hold_invoice(move.id, "", "")
         self.assertFalse(move.activity_ids or move.microsaas_hold)

@@ -32,7 +32,7 @@ class TestStatePage(MicroSaasCommon):
         self.subscription.write({"state": "expired", "suspended_at": fields.Datetime.now(), "reason": "Expired"})
 
     def test_a_prepared_one_says_how_far_it_is(self):
-        self._report(self.instance, reason="CreatingDatabase", message="secret cause", detail="secret")
+        self._report(self.instance, reason="CreatingDatabase", detail="secret")
         page, text = self._page()
         self.assertEqual((page["status"], page["retry_after"], page["action"]), (503, 3, False))
         self.assertIn("Creating the database.", text)
@@ -65,12 +65,12 @@ class TestStatePage(MicroSaasCommon):
         self._report(self.instance, state="running", reason="Running", next_review=False, seconds_to_ready=1.0)
         self.assertEqual(self._page()[0]["status"], 503)
         self.assertIn("does not answer", self._page()[1])
-        self._report(self.instance, state="error", reason="StartFailed", message="secret", next_review="2020-01-01 00:00:00")
+        self._report(self.instance, state="error", reason="StartFailed", detail="secret", next_review="2020-01-01 00:00:00")
         page, text = self._page()
         self.assertEqual((page["status"], page["retry_after"]), (503, 30))
         self.assertNotIn("secret", text)
         self.assertNotIn("have been told", text)
-        self._report(self.instance, state="error", reason="StartFailed", message="secret", next_review=False)
+        self._report(self.instance, state="error", reason="StartFailed", detail="secret", next_review=False)
         self.assertIn("have been told", self._page()[1])
         self.assertTrue(self.instance.activity_ids)
         self.instance.stop_instance()

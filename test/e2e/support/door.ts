@@ -31,7 +31,7 @@ export class TestDoor {
     this.#env = env;
     this.port = port;
     this.#before = before;
-    this.container = env.stack.containers.names.door;
+    this.container = env.stack.containers.door;
   }
 
   /** Gives the running sidecar a door. */

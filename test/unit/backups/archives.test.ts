@@ -92,8 +92,8 @@ describe('ArchiveStore', () => {
 
   it('does not exist until it is complete', async () => {
     contents = 'nothing';
-    expect(await reasonOf(store.write(removed(), never))).to.equal('ArchiveDamaged');
-    expect(await reasonOf(store.verify(removed()))).to.equal('ArchiveDamaged');
+    expect(await reasonOf(store.write(removed(), never))).to.equal('ArchiveEmpty');
+    expect(await reasonOf(store.verify(removed()))).to.equal('ArchiveUnreadable');
     contents = 'TABLE DATA public res_users ';
     await store.write(removed(), never);
     expect(await readdir(join(dataDir, 'archives'))).to.deep.equal([NAME]);
@@ -103,7 +103,7 @@ describe('ArchiveStore', () => {
     expect(await reasonOf(store.write(removed(null), never))).to.match(/TypeError/);
     for (const name of ['../7', '7', `${NAME}.unfinished`, ''])
       expect(await reasonOf(Promise.resolve().then(() => store.read(name)))).to.equal(
-        'ArchiveDamaged',
+        'ArchiveNameInvalid',
       );
   });
 
@@ -176,7 +176,7 @@ describe('ArchiveStore', () => {
 
     it('fails with a reason when its files cannot be read, and leaves nothing behind', async () => {
       await makeSparseFile(join(filestore(), 'endless'), 501 * 2 ** 30);
-      expect(await reasonOf(store.write(removed(), never))).to.equal('ArchiveFailed');
+      expect(await reasonOf(store.write(removed(), never))).to.equal('ArchiveTooSparse');
       expect(await readdir(join(dataDir, 'archives'))).to.deep.equal([]);
     });
 

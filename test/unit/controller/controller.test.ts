@@ -200,7 +200,8 @@ describe('Controller', () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
-    sim.disk.tooLittle = 'Only 12 MB are free; 2048 MB are kept.';
+    const message = 'Only 12 MB are free; 2048 MB are kept.';
+    sim.disk.tooLittle = { reason: 'NotEnoughDisk', detail: ['12 MB', '2048 MB'], message };
     sim.disk.sizes.set(1, 3 * 2 ** 30).set(2, 1);
     sim.people.pay();
     await sim.time.until('failed', () => row(2).state === 'error');
@@ -224,7 +225,7 @@ describe('Controller', () => {
       bytes: 4 * 2 ** 30,
       grownBy: 2 ** 30,
     });
-    sim.disk.tooLittle = '';
+    sim.disk.tooLittle = null;
     await sim.untilSettled(400_000);
     await sim.time.pass(300_000, 1_000);
     expect(says('the disk has enough free space again')).to.have.length(1);
@@ -375,9 +376,7 @@ describe('Controller', () => {
     expect(passed).to.be.within(180_000, 330_000);
     await sim.untilSettled();
     await sim.time.pass(1_000);
-    expect(row(2).log.join('\n')).to.include(
-      'It has not answered for some minutes: restarting it.',
-    );
+    expect(row(2).log.join('\n')).to.include(' Restarting');
     await sim.time.pass(600_000, 1_000);
     expect(restarts()).to.equal(1);
   });
@@ -395,7 +394,7 @@ describe('Controller', () => {
     sim.engine.hang(2);
     await sim.time.until('the alarm', () => row(2).state === 'error', 800_000);
     expect(row(2)).to.deep.include({ reason: 'PortTaken', ports: before });
-    expect(row(2).message).to.include(String(http));
+    expect(row(2).detail).to.equal(String(http));
   });
 
   it('reports an error when a restart does not help, and clears it when the instance answers', async () => {
@@ -496,7 +495,7 @@ describe('Controller', () => {
     sim.engine.isAway = true;
     sim.people.pay();
     await sim.time.until('error', () => row().state === 'error', 5_000);
-    expect(row()).to.include({ reason: 'DockerUnavailable', message: 'Docker does not answer.' });
+    expect(row()).to.include({ reason: 'DockerUnavailable', detail: '' });
     sim.engine.comeBack();
     await sim.untilSettled(60_000);
   });
@@ -533,8 +532,34 @@ describe('Controller', () => {
     sim.manager.forSale.set(plan.id, plan);
     sim.people.nudge(`plan:${plan.id}`);
     await sim.time.until('ready', () => sim.manager.planReports.has(plan.id), 1_000);
-    expect(sim.manager.planReports.get(plan.id)).to.deep.equal({ isReady: true, message: '' });
+    expect(sim.manager.planReports.get(plan.id)).to.deep.equal({
+      isReady: true,
+      reason: '',
+      detail: '',
+    });
     expect(sim.databases.templates.size).to.equal(plan.languages.length);
+  });
+
+  it('reports on the plan what of its repositories cannot be used, each on a line', async () => {
+    const plan = aPlan();
+    const fetch = sim.engine.fetchRepositories.bind(sim.engine);
+    sim.engine.fetchRepositories = async (...args) => ({
+      ...(await fetch(...args)),
+      remarks: [
+        { reason: 'SubmodulesLeftOut', detail: 'https://example.com/a\nsub, other' },
+        { reason: 'PackagesMissing', detail: 'https://example.com/a\nnumpy' },
+      ],
+    });
+    await sim.start();
+    sim.manager.forSale.set(plan.id, plan);
+    sim.people.nudge(`plan:${plan.id}`);
+    await sim.time.until('ready', () => sim.manager.planReports.has(plan.id), 1_000);
+    expect(sim.manager.planReports.get(plan.id)).to.deep.equal({
+      isReady: true,
+      reason: 'Remarks',
+      detail:
+        'SubmodulesLeftOut https://example.com/a sub, other\nPackagesMissing https://example.com/a numpy',
+    });
   });
 
   it('reports on the plan what only a person can fix, and continues', async () => {
@@ -543,7 +568,8 @@ describe('Controller', () => {
     await sim.time.until('said', () => sim.manager.planReports.has(5), 1_000);
     expect(sim.manager.planReports.get(5)).to.deep.equal({
       isReady: false,
-      message: 'These modules could not be installed.',
+      reason: 'ModulesMissing',
+      detail: 'no_such_module',
     });
     expect(says('failed, will be tried again')).to.deep.equal([]);
   });

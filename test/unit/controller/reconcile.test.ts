@@ -251,6 +251,24 @@ describe('reconcile', () => {
     );
   });
 
+  it('logs what of its addons could not be used, and that their list could not be renewed', async () => {
+    const fetch = sim.engine.fetchRepositories.bind(sim.engine);
+    sim.engine.fetchRepositories = async (desired) => ({
+      ...(await fetch(desired)),
+      remarks: [{ reason: 'PackagesMissing', detail: 'https://example.com/a\nnumpy' }],
+    });
+    const renew = sim.engine.updateAppsList.bind(sim.engine);
+    sim.engine.updateAppsList = async (desired) => {
+      await renew(desired);
+      return false;
+    };
+    sim.manager.insert({ desiredState: 'running', repositories: [aRepository({ commit: '' })] });
+    expect(await look()).to.equal(null);
+    expect(row()).to.include({ state: 'running', reason: 'Running' });
+    expect(row().log.join()).to.include(' PackagesMissing https://example.com/a\nnumpy');
+    expect(row().log.join()).to.include(' AppsListFailed');
+  });
+
   it('says what helps itself and throws it, for the queue to back off', async () => {
     sim.manager.insert({ desiredState: 'running' });
     sim.databases.isAway = true;
@@ -264,7 +282,7 @@ describe('reconcile', () => {
     life.failOnce('engine.render', 'before', new Error('EACCES /var/lib/x hunter2'));
     expect(await look()).to.be.instanceOf(Error);
     expect(row().reason).to.equal('Unexpected');
-    expect(row().log.join() + row().message).not.to.include('hunter2');
+    expect(row().log.join() + row().detail).not.to.include('hunter2');
   });
 
   it('starts the containers while the database gets its last touches, and says what took how long', async () => {
@@ -307,6 +325,21 @@ describe('reconcile', () => {
     expect(await look()).to.equal(null);
     expect(life.calls).to.include('databases.setUrl');
     expect(row().state).to.equal('running');
+  });
+
+  it('writes a new address into the database of a running instance before it is reported, and no other time', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    expect(await look()).to.equal(null);
+    life.calls.length = 0;
+    expect(await look()).to.equal(null);
+    expect(life.calls, 'nothing has changed').not.to.include('databases.setUrl');
+    row().instanceUrl = 'http://before.example.com';
+    expect(await look()).to.equal(null);
+    expect(life.calls).to.include('databases.setUrl');
+    expect(life.calls.indexOf('databases.setUrl')).to.be.below(
+      life.calls.lastIndexOf('manager.report'),
+    );
+    expect(row().instanceUrl).to.equal(sim.engine.url(row()));
   });
 
   it('makes no new database where there has been one', async () => {
@@ -377,7 +410,7 @@ describe('reconcile', () => {
       .to.be.instanceOf(RetryableError)
       .with.property('reason', 'PortTaken');
     expect(row()).to.deep.include({ state: 'error', ports: { http: 20_000, longpolling: 40_000 } });
-    expect(row().message).to.include('20000');
+    expect(row().detail).to.equal('20000');
     sim.engine.foreignPorts.clear();
     expect(await look()).to.equal(null);
     expect(row()).to.include({ state: 'running' });

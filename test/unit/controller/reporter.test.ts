@@ -43,13 +43,13 @@ describe('Reporter', () => {
   });
 
   it('merges reports about one instance: later values win, no log line is lost', async () => {
-    reporter.progress(report(1, { reason: 'Starting', message: 'Starting.', log: ['one'] }));
+    reporter.progress(report(1, { reason: 'Starting', detail: 'a', log: ['one'] }));
     await time.pass(100);
-    reporter.progress(report(1, { reason: 'Waiting', log: ['two'] }));
+    reporter.progress(report(1, { reason: 'WaitingForAnswer', log: ['two'] }));
     void reporter.report(report(1, { revision: 2, state: 'running', log: ['three'] }));
     await time.pass(20);
     const log = ['one', 'two', 'three'];
-    const all = { revision: 2, state: 'running', reason: 'Waiting', message: 'Starting.' } as const;
+    const all = { revision: 2, state: 'running', reason: 'WaitingForAnswer', detail: 'a' } as const;
     expect(sent).to.deep.equal([[report(1, { ...all, log })]]);
     answer.ok();
     await time.pass(1_000);
@@ -59,35 +59,35 @@ describe('Reporter', () => {
   it('drops the next review of an earlier revision', async () => {
     void reporter.report(report(1, { state: 'running', nextReview: new Date(86_400_000) }));
     reporter.progress(report(1, { revision: 2, reason: 'Starting' }));
-    void reporter.report(report(1, { revision: 2, message: 'Starting.' }));
+    void reporter.report(report(1, { revision: 2, detail: 'a' }));
     await time.pass(20);
     const all = {
       revision: 2,
       state: 'running',
       reason: 'Starting',
-      message: 'Starting.',
+      detail: 'a',
     } as const;
     expect(sent).to.deep.equal([[report(1, all)]]);
     answer.ok();
   });
 
   it('sends progress after a quarter of a second, only the latest', async () => {
-    for (const message of ['first', 'second', 'third']) {
-      reporter.progress(report(1, { message }));
+    for (const detail of ['first', 'second', 'third']) {
+      reporter.progress(report(1, { detail }));
       await time.pass(100);
     }
-    expect(sent).to.deep.equal([[report(1, { message: 'third' })]]);
+    expect(sent).to.deep.equal([[report(1, { detail: 'third' })]]);
   });
 
   it('sends one call after the other, in order', async () => {
-    void reporter.report(report(1, { message: 'first' }));
+    void reporter.report(report(1, { detail: 'first' }));
     await time.pass(20);
-    void reporter.report(report(1, { message: 'second' }));
+    void reporter.report(report(1, { detail: 'second' }));
     await time.pass(10_000);
     expect(sent, 'while the first is under way').to.have.length(1);
     answer.ok();
     await time.pass(0);
-    expect(sent.flat().map(({ message }) => message)).to.deep.equal(['first', 'second']);
+    expect(sent.flat().map(({ detail }) => detail)).to.deep.equal(['first', 'second']);
   });
 
   it('sends a refused batch one by one, so that one bad report does not block the others', async () => {

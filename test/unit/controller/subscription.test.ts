@@ -184,11 +184,12 @@ describe('A subscription and its instance', function () {
     await sell();
     press('removed');
     await poll();
-    const { message } = row();
+    const { detail } = row();
     renew();
     await poll();
-    expect(message).to.match(/kept until \d{4}-\d\d-\d\d\.$/);
-    expect(row().message > message, `${row().message} is later`).to.equal(true);
+    expect(row().reason).to.equal('Removed');
+    expect(detail).to.match(/^\d{4}-\d\d-\d\d$/);
+    expect(row().detail > detail, `${row().detail} is later`).to.equal(true);
     expect(mails()).to.deep.equal(['welcome', 'removed', 'paidThoughRemoved']);
     expect(row().state).to.equal('removed');
     await days(40);
@@ -300,7 +301,7 @@ describe('A subscription and its instance', function () {
       throw new RetryableError('PostgresUnavailable', 'The database server does not answer.');
     };
     await days(70);
-    expect(row()).to.include({ state: 'error', reason: 'ArchiveFailed' });
+    expect(row()).to.include({ state: 'error', reason: 'ArchiveServerDown' });
     expect(row().log.join()).to.include('own Postgres does not start');
     const attempts = () => life.calls.filter((call) => call === 'engine.startDatabase').length;
     const before = attempts();

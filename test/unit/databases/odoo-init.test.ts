@@ -190,7 +190,7 @@ describe('Odoo, run once to fill a template database', () => {
       odoo = failing(code);
       expect(await init())
         .to.be.instanceOf(RetryableError)
-        .with.property('reason', 'ModulesFailed');
+        .with.property('reason', 'ModulesInterrupted');
     });
 
   it('calls it no fault of the modules when the sidecar stops', async () => {

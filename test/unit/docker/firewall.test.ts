@@ -31,6 +31,7 @@ describe('Firewall', () => {
     firewall = new Firewall({
       ...{ install: 'k3x9ab', api: docker.api, docker: docker.cli, image: 'microsaas-base:2' },
       allow: [{ network: '192.0.2.7', port: 25 }],
+      relay: null,
     });
   });
   const network = (name: string, options = {}) =>
@@ -61,6 +62,27 @@ describe('Firewall', () => {
     for (const server of ['ip daddr 10.0.0.53', 'ip6 daddr fd00::53'])
       expect(rules).to.include(`${server} meta l4proto { tcp, udp } th dport 53 accept`);
     expect(rules).to.include('ip daddr 192.0.2.7 tcp dport 25 accept');
+  });
+
+  const withRelay = (host: string) =>
+    new Firewall({
+      ...{ install: 'k3x9ab', api: docker.api, docker: docker.cli, image: 'microsaas-base:2' },
+      ...{ allow: [], relay: { host, port: 25 } },
+    });
+
+  it('lets instances reach the mail relay at every address of its name, and only at its port', async () => {
+    await withRelay('192.0.2.25').ensure();
+    expect(
+      rules?.match(/ip daddr 192\.0\.2\.25 tcp dport 25 accept/g),
+      'both chains',
+    ).to.have.length(2);
+    await withRelay('localhost').ensure();
+    expect(rules).to.match(/daddr (127\.0\.0\.1|::1) tcp dport 25 accept/);
+  });
+
+  it('lays down the other rules where the mail relay’s name leads nowhere', async () => {
+    await withRelay('relay.invalid').ensure();
+    expect(rules).to.include('jump to_outside').and.not.include('dport 25 accept');
   });
 
   it('goes on without name servers where Docker’s own bridge is switched off', async () => {

@@ -42,7 +42,7 @@ describe('Images', () => {
     const error = await images.id(ODOO).catch((thrown: unknown) => thrown);
     expect(error)
       .to.be.instanceOf(RetryableError)
-      .and.include({ reason: 'StartFailed', detail: ODOO });
+      .and.include({ reason: 'ImageMissing', detail: ODOO });
     expect((error as Error).cause).to.be.instanceOf(CommandError);
     docker.registry.set(ODOO, ID);
     expect(await images.id(ODOO)).to.equal(ID);

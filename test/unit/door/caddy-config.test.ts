@@ -8,7 +8,7 @@ import {
 } from '../../../src/door/caddy-config.ts';
 import type { DoorRoute } from '../../../src/interfaces.ts';
 
-const GOLDEN = join(import.meta.dirname, '..', '..', 'golden', 'door');
+const GOLDEN = join(import.meta.dirname, 'golden');
 
 const SETTINGS: CaddySettings = {
   domain: 'example.com',

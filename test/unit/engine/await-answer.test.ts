@@ -53,17 +53,22 @@ describe('waiting for the first answer of an instance', () => {
   }> = [
     { when: 'it runs', wasReady: false, container: { state: 'running' }, reason: 'NotAnswering' },
     { when: 'it runs', wasReady: true, container: { state: 'running' }, reason: 'NotAnswering' },
-    { when: 'it ended', wasReady: false, container: { state: 'exited' }, reason: 'StartFailed' },
+    {
+      when: 'it ended',
+      wasReady: false,
+      container: { state: 'exited' },
+      reason: 'EndedWhileStarting',
+    },
     {
       ...{ when: 'it ended after many words', wasReady: false, container: { state: 'exited' } },
-      ...{ reason: 'StartFailed', log: `${'x'.repeat(5_000)}\u001b[31mred` },
+      ...{ reason: 'EndedWhileStarting', log: `${'x'.repeat(5_000)}\u001b[31mred` },
       tail: /^x{1992}\ufffd\[31mred$/,
     },
     {
       ...{ when: 'nobody has its log', wasReady: false, container: { state: 'exited' } },
-      ...{ reason: 'StartFailed', log: null, tail: /No such container/ },
+      ...{ reason: 'EndedWhileStarting', log: null, tail: /No such container/ },
     },
-    { when: 'it is gone', wasReady: false, container: null, reason: 'StartFailed' },
+    { when: 'it is gone', wasReady: false, container: null, reason: 'EndedWhileStarting' },
     { when: 'somebody stopped it', wasReady: true, container: { state: 'exited' }, reason: null },
     { when: 'somebody removed it', wasReady: true, container: null, reason: null },
     ...[false, true].flatMap((wasReady) => [

@@ -14,14 +14,18 @@ describe('Disk', () => {
     new Disk(folder(), limits, async () => ({ bytes, inodes, share: 1 }));
 
   it('has enough down to both limits, and names what is short below either', async () => {
-    expect(await withRoom(1000 * MB, 500).shortage()).to.equal('');
-    expect(await withRoom(1000 * MB - 1).shortage()).to.equal(
-      'Only 999 MB are free; 1000 MB are kept.',
-    );
-    expect(await withRoom(5000 * MB, 499).shortage()).to.equal(
-      'Only 499 more files can be made; 500 are kept.',
-    );
-    expect(await withRoom(0, 0, { freeDiskMb: 0, freeInodes: 0 }).shortage()).to.equal('');
+    expect(await withRoom(1000 * MB, 500).shortage()).to.equal(null);
+    expect(await withRoom(1000 * MB - 1).shortage()).to.deep.equal({
+      reason: 'NotEnoughDisk',
+      detail: ['999 MB', '1000 MB'],
+      message: 'Only 999 MB are free; 1000 MB are kept.',
+    });
+    expect(await withRoom(5000 * MB, 499).shortage()).to.deep.equal({
+      reason: 'NotEnoughInodes',
+      detail: ['499', '500'],
+      message: 'Only 499 more files can be made; 500 are kept.',
+    });
+    expect(await withRoom(0, 0, { freeDiskMb: 0, freeInodes: 0 }).shortage()).to.equal(null);
   });
 
   it('refuses a write that would leave too little', async () => {
@@ -30,7 +34,7 @@ describe('Disk', () => {
     const error = await disk.checkRoom(3001 * MB).catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(RetryableError).with.property('reason', 'NotEnoughDisk');
     expect((error as Error).message).to.equal(
-      "The server's disk has too little room. About 3001 MB are needed and 4000 MB are free, of which 1000 MB are kept. Free some: it goes on by itself then.",
+      "The server's disk has too little room. About 3001 MB are needed and 4000 MB are free, of which 1000 MB are kept.",
     );
   });
 

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { networkOf } from '../../../src/docker/names.ts';
 import {
   databaseName,
   instanceOfDatabase,
   isInstallId,
-  networkOf,
   projectName,
   templateDatabaseName,
 } from '../../../src/instance/name.ts';

@@ -35,8 +35,6 @@ describe('OdooManager', () => {
     expect(await manager.handshake('abc123')).to.deep.equal({
       installId: 'abc123',
       addonVersion: '19.0.1.0.0',
-      httpPorts: [20000, 24999],
-      longpollingPorts: [25000, 29999],
       databaseUuid: 'made-up',
       checkpoint: 3,
       highestInstance: 7,
@@ -277,6 +275,32 @@ describe('OdooManager', () => {
     ]).manager.states();
     const sleep = { sleepHours: 2, isAsleep: true, lastRequestAt: 7, wakeAt: 9 };
     expect([...states]).to.deep.equal([[5, { state: 'running', revision: 3, ...sleep }]]);
+  });
+
+  it("reads customers' domains, and reports what was found out about one", async () => {
+    const row = { id: 3, instance_id: 5, name: 'www.acme.com', token: 't', state: 'verified' };
+    const { asked, manager } = answering([row, { ...row, failing_since: '2026-11-22 10:00:05' }]);
+    const domain = { id: 3, instanceId: 5, name: 'www.acme.com', token: 't', state: 'verified' };
+    expect(await manager.domains()).to.deep.equal([
+      { ...domain, failingSince: null },
+      { ...domain, failingSince: new Date('2026-11-22T10:00:05Z') },
+    ]);
+    expect(asked).to.deep.equal([['microsaas.sidecar.api', 'microsaas_domains', {}]]);
+    const told = answering(true);
+    const certificateUntil = new Date('2027-02-01T10:00:00Z');
+    await told.manager.reportDomain(3, { state: 'verified', fault: null, certificateUntil });
+    const fault = { reason: 'DomainElsewhere', detail: '192.0.2.7' } as const;
+    await told.manager.reportDomain(3, { state: 'pending', fault, certificateUntil: null });
+    expect(told.asked.map(([, , args]) => args)).to.deep.equal([
+      {
+        domain_id: 3,
+        state: 'verified',
+        reason: '',
+        detail: '',
+        certificate_until: '2027-02-01 10:00:00',
+      },
+      { domain_id: 3, state: 'pending', ...fault, certificate_until: false },
+    ]);
   });
 
   describe('over a real connection', () => {

@@ -129,14 +129,14 @@ describe('repositories', function () {
     await mkdir(join(root, 'served/nothing'), { recursive: true });
     server.git('nothing', 'init', '--quiet');
     const error = await failure(repository('nothing', { branch: '' }));
-    expect(error).to.include({ reason: 'RepositoryInvalid' });
+    expect(error).to.include({ reason: 'RepositoryEmpty' });
     expect(error.message).to.contain('is empty');
   });
 
   it('follows no redirection', async () => {
     await server.commit('addons', MODULE);
     const error = await failure(repository('moved'));
-    expect(error).to.include({ name: 'TerminalError', reason: 'RepositoryInvalid' });
+    expect(error).to.include({ name: 'TerminalError', reason: 'RepositoryMoved' });
     expect(error.message).to.contain('has moved: enter its new address');
   });
 
@@ -203,7 +203,7 @@ describe('repositories', function () {
         const { port } = new URL(server.url('addons'));
         const url = `http://${host}:${port}/addons`;
         const error = await failure({ ...repository('addons'), url });
-        expect(error).to.include({ name: 'TerminalError', reason: 'RepositoryInvalid' });
+        expect(error).to.include({ name: 'TerminalError', reason: 'RepositoryPrivateHost' });
         expect(error.message).to.contain('lies on a private network');
         expect(server.requests).to.equal(0);
       });
@@ -244,17 +244,18 @@ describe('repositories', function () {
 
   it('reports a missing and an invalid recorded commit', async () => {
     await server.commit('addons', MODULE);
-    for (const commit of ['0'.repeat(39).concat('1'), 'HEAD', '../../etc', '--help'])
+    const missing = '0'.repeat(39).concat('1');
+    for (const commit of [missing, 'HEAD', '../../etc', '--help'])
       expect(await failure(repository('addons', { commit }))).to.include({
         name: 'TerminalError',
-        reason: 'RepositoryInvalid',
+        reason: commit === missing ? 'CommitMissing' : 'CommitInvalid',
       });
   });
 
   it('refuses what is too large, downloaded or unpacked', async () => {
     await server.commit('large', { ...MODULE, large: 'x'.repeat(1024 * 1024) });
     const error = await failure(repository('large'));
-    expect(error).to.include({ name: 'TerminalError', reason: 'RepositoryInvalid' });
+    expect(error).to.include({ name: 'TerminalError', reason: 'RepositoryTooLarge' });
     expect(error.message).to.contain('is larger than 1 MB');
   });
 
@@ -303,8 +304,9 @@ describe('repositories', function () {
     server.git('addons', 'update-index', '--add', '--cacheinfo', `160000,${inner},vendor/sub`);
     server.git('addons', 'commit', '--quiet', '--message=x');
     const error = await failure(repository('addons'));
-    expect(error).to.include({ reason: 'RepositoryInvalid' });
-    expect(error.message).to.contain('git submodules').and.to.contain('(vendor/sub)');
+    expect(error).to.include({ reason: 'RepositoryOnlySubmodules' });
+    expect(error.message).to.contain('git submodules').and.to.contain(': vendor/sub');
+    expect(error.detail).to.equal(`${server.url('addons')}\nvendor/sub`);
   });
 
   it('refuses a repository without a module', async () => {
@@ -318,7 +320,7 @@ describe('repositories', function () {
       await symlink(target, join(root, 'served/links/link'));
       server.commitAll('links');
       const error = await failure(repository('links'));
-      expect(error).to.include({ name: 'TerminalError', reason: 'RepositoryInvalid' });
+      expect(error).to.include({ name: 'TerminalError', reason: 'RepositoryLinksOut' });
       expect(error.message).to.contain('leads out of it');
       expect(await checkouts()).to.deep.equal([]);
     });
@@ -346,8 +348,9 @@ describe('repositories', function () {
     server.git('addons', 'update-index', '--add', '--cacheinfo', `160000,${inner},sub`);
     server.git('addons', 'commit', '--quiet', '--message=x');
     const { commit, remarks } = await repositories.fetch(repository('addons'), never);
-    expect(remarks).to.have.length(1);
-    expect(remarks[0]).to.contain('submodules').and.to.contain(': sub.');
+    expect(remarks).to.deep.equal([
+      { reason: 'SubmodulesLeftOut', detail: `${server.url('addons')}\nsub` },
+    ]);
     expect(await readdir(join(repositories.path(commit), 'sub'))).to.deep.equal([]);
     expect(existsSync(pwned)).to.equal(false);
   });
@@ -386,7 +389,7 @@ describe('repositories', function () {
       it(`the address ${JSON.stringify(url.slice(0, 60))}`, async () => {
         repositories = new Repositories({ dataDir });
         const error = await failure({ ...repository('x'), url });
-        expect(error).to.include({ name: 'TerminalError', reason: 'RepositoryInvalid' });
+        expect(error).to.include({ name: 'TerminalError', reason: 'RepositoryAddressInvalid' });
         expect(await checkouts()).to.deep.equal([]);
       });
 

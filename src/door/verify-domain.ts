@@ -1,0 +1,181 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { Resolver } from 'node:dns/promises';
+import { type ClientRequest, request } from 'node:http';
+import { BlockList, isIP, isIPv6 } from 'node:net';
+import type { DomainFault, WatchedDomain } from '../instance/domain.ts';
+
+/** Where the sidecar answers a domain's token, and nothing else does. */
+const TOKEN_PATH = '/.well-known/microsaas-domain';
+
+/** One query to one name server, and all queries for one name, in milliseconds. */
+const QUERY_MS = 2_000;
+const RESOLVE_MS = 8_000;
+const QUERY_TRIES = 2;
+
+/** From the connection to the last byte of the token, in milliseconds. */
+const ANSWER_MS = 5_000;
+const MAX_ANSWER_BYTES = 1_024;
+
+/** How many foreign addresses are named: a name may have thousands. */
+const MAX_NAMED = 5;
+
+/** A host name of two labels or more (RFC 1123), in lower case. The last one begins with a letter, so an IP address is none. */
+const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+const HOST_NAME = new RegExp(`^(?:${LABEL}\\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$`);
+const MAX_NAME = 253;
+
+export interface VerifierOptions {
+  /** Below which instances have their names: never a customer's own. */
+  readonly domain: string;
+  /** The manager's label below it; '' for none. */
+  readonly manager: string;
+  /** The port of plain HTTP, on the public addresses. */
+  readonly httpPort: number;
+  /** The public addresses of this host; empty: those of the manager's name, or of the domain. */
+  readonly addresses: readonly string[];
+  /** A name server as `address` or `address:port`; '': the system's. */
+  readonly resolver: string;
+}
+
+/**
+ * Finds out whether a customer's domain leads to this host: all its addresses are ours, and what answers there knows its token.
+ * Name, DNS and answer are strangers': every connection goes to one of our own addresses, is bounded and follows no redirect.
+ */
+export class DomainVerifier {
+  readonly #options: VerifierOptions;
+
+  constructor(options: VerifierOptions) {
+    this.#options = options;
+  }
+
+  /** @returns null when it leads here, else why not. Never throws. */
+  async verify({
+    name,
+    token,
+  }: Pick<WatchedDomain, 'name' | 'token'>): Promise<DomainFault | null> {
+    const fault = (reason: DomainFault['reason'], detail: string) => ({ reason, detail });
+    if (!isForeignName(name, this.#options.domain)) return fault('DomainNotFound', shortened(name));
+    const located = await this.locate(name, await this.#ourAddresses());
+    if ('reason' in located) return located;
+    for (const address of located.addresses) {
+      const answer = await this.#ask(address, name);
+      if ('body' in answer) {
+        if (!isSame(answer.body, token)) return fault('DomainAnswersWrong', address);
+      } else return answer;
+    }
+    return null;
+  }
+
+  /** @returns the addresses of a name, if they all are among ours; else why not. Never throws. */
+  async locate(
+    name: string,
+    ours: readonly string[],
+  ): Promise<{ readonly addresses: readonly string[] } | DomainFault> {
+    const found = await this.#resolve(name);
+    if (typeof found === 'string')
+      return { reason: 'DomainNotFound', detail: `${shortened(name)} (${found})` };
+    if (found.length === 0) return { reason: 'DomainNotFound', detail: shortened(name) };
+    // Compares addresses and not their texts: IPv6 has several for one.
+    const list = new BlockList();
+    for (const address of ours) list.addAddress(address, family(address));
+    const others = found.filter((address) => !list.check(address, family(address)));
+    if (others.length > 0) return { reason: 'DomainElsewhere', detail: listed(others) };
+    return { addresses: found };
+  }
+
+  async #ourAddresses(): Promise<readonly string[]> {
+    const { addresses, domain, manager } = this.#options;
+    if (addresses.length > 0) return addresses;
+    for (const name of manager ? [`${manager}.${domain}`, domain] : [domain]) {
+      const found = await this.#resolve(name);
+      if (typeof found !== 'string' && found.length > 0) return found;
+    }
+    return [];
+  }
+
+  /** @returns the addresses of a name, CNAMEs followed; or, where they could not be found out, the error's code */
+  async #resolve(name: string): Promise<string[] | string> {
+    const resolver = new Resolver({ timeout: QUERY_MS, tries: QUERY_TRIES });
+    const timer = setTimeout(() => resolver.cancel(), RESOLVE_MS);
+    const none = (error: NodeJS.ErrnoException): string[] => {
+      if (error.code === 'ENOTFOUND' || error.code === 'ENODATA') return [];
+      throw error;
+    };
+    try {
+      if (this.#options.resolver) resolver.setServers([this.#options.resolver]);
+      const all = await Promise.all([
+        resolver.resolve4(name).catch(none),
+        resolver.resolve6(name).catch(none),
+      ]);
+      return [...new Set(all.flat())].filter((address) => isIP(address) !== 0);
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code ?? 'no answer';
+    } finally {
+      clearTimeout(timer);
+      resolver.cancel();
+    }
+  }
+
+  /** Asks one of our own addresses for the token of a name. */
+  #ask(address: string, name: string): Promise<{ readonly body: Buffer } | DomainFault> {
+    const { httpPort } = this.#options;
+    const shown = isIPv6(address) ? `[${address}]` : address;
+    const where = { reason: 'DomainUnreachable', detail: `${shown}:${httpPort}` } as const;
+    return new Promise((resolve) => {
+      const end = (answer: { readonly body: Buffer } | DomainFault, asked?: ClientRequest) => {
+        resolve(answer);
+        asked?.destroy();
+      };
+      const wrong = (detail: string): DomainFault => ({ reason: 'DomainAnswersWrong', detail });
+      const asked = request({
+        host: address,
+        port: httpPort,
+        path: TOKEN_PATH,
+        headers: { Host: name, Connection: 'close' },
+        agent: false,
+        signal: AbortSignal.timeout(ANSWER_MS),
+      });
+      asked.on('error', () => end(where));
+      asked.on('response', (answer) => {
+        answer.on('error', () => end(where));
+        if (answer.statusCode !== 200)
+          return end(wrong(`${address}, status ${answer.statusCode}`), asked);
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        answer.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          chunks.push(chunk);
+          if (bytes > MAX_ANSWER_BYTES) end(wrong(address), asked);
+        });
+        answer.on('end', () => end({ body: Buffer.concat(chunks) }));
+      });
+      asked.end();
+    });
+  }
+}
+
+/** Whether it is a host name outside the domain of the instances. */
+function isForeignName(name: string, domain: string): boolean {
+  if (name.length > MAX_NAME || !HOST_NAME.test(name)) return false;
+  return name !== domain && !name.endsWith(`.${domain}`);
+}
+
+/** In the same time wherever the two differ; never for an empty token. */
+function isSame(answer: Buffer, token: string): boolean {
+  const digest = (value: Buffer | string) => createHash('sha256').update(value).digest();
+  return token !== '' && timingSafeEqual(digest(answer), digest(token));
+}
+
+function family(address: string): 'ipv4' | 'ipv6' {
+  return isIPv6(address) ? 'ipv6' : 'ipv4';
+}
+
+function listed(addresses: readonly string[]): string {
+  const named = addresses.slice(0, MAX_NAMED).join(', ');
+  return addresses.length > MAX_NAMED ? `${named}, …` : named;
+}
+
+/** A name that is possibly none, as a detail. */
+function shortened(name: string): string {
+  return name.replace(/[^\x20-\x7e]/g, '?').slice(0, 100);
+}

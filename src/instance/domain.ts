@@ -1,0 +1,61 @@
+/** `failed`: it was verified, and has not led here for days. */
+export type DomainState = 'pending' | 'verified' | 'failed';
+
+/** Why a name is not, or soon will not be, served as a customer's own domain; the addon has the sentences. */
+export interface DomainFault {
+  readonly reason:
+    | 'DomainNotFound'
+    | 'DomainElsewhere'
+    | 'DomainUnreachable'
+    | 'DomainAnswersWrong'
+    | 'DomainStoppedLeadingHere';
+  /** What was found instead: an address, a status. In ASCII. */
+  readonly detail: string;
+}
+
+/** A customer's domain as Odoo has it, to be verified. */
+export interface WatchedDomain {
+  readonly id: number;
+  readonly instanceId: number;
+  readonly name: string;
+  readonly token: string;
+  readonly state: DomainState;
+  /** Since when a verified one has not led here; null: it does, or Odoo does not know. */
+  readonly failingSince: Date | null;
+}
+
+/** What was found out about a customer's domain. A verified one with a fault is on its way to fail. */
+export interface DomainReport {
+  readonly state: DomainState;
+  readonly fault: DomainFault | null;
+  /** When its certificate ends; null: it has none. */
+  readonly certificateUntil: Date | null;
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** How long a verified domain may lead elsewhere: moving a zone, or a name server that is down, must not cost a customer their address. */
+const PATIENCE_MS = 3 * DAY_MS;
+
+/** @param fault what its verification has just found; null: it leads here */
+export function judgeDomain(
+  { state, failingSince }: Pick<WatchedDomain, 'state' | 'failingSince'>,
+  fault: DomainFault | null,
+  now: Date,
+): Pick<DomainReport, 'state' | 'fault'> {
+  if (fault === null) return { state: 'verified', fault };
+  if (state === 'pending') return { state, fault };
+  const failedMs = now.getTime() - (failingSince ?? now).getTime();
+  if (state === 'verified' && failedMs < PATIENCE_MS) return { state, fault };
+  return { state: 'failed', fault: { ...fault, reason: 'DomainStoppedLeadingHere' } };
+}
+
+/**
+ * When a domain is to be looked at again, in milliseconds: daily when all is well, else after 1, 2, 4 … minutes, at most an hour.
+ * @param attempts how many times in a row something was missing, this time included; 0: nothing is
+ */
+export function nextLookMs(attempts: number): number {
+  return attempts === 0 ? DAY_MS : Math.min(HOUR_MS, MINUTE_MS * 2 ** (attempts - 1));
+}

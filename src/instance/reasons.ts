@@ -1,0 +1,112 @@
+/**
+ * Why an instance or a plan is as it is: one word each, sent to Odoo with a *detail*. The sentences that people read are in the
+ * addon alone, `models/reason_sentences.py`, one for each word below; test/unit/reasons.test.ts compares the two.
+ */
+
+/** What is said while a step is under way. */
+export const PROGRESS_REASONS = [
+  'Marking',
+  'AssigningPorts',
+  'FetchingRepositories',
+  'Rendering',
+  'StartingDatabase',
+  'PreparingTemplate',
+  'CreatingDatabase',
+  'WaitingForMemory',
+  'Starting',
+  'WaitingForAnswer',
+  'Restarting',
+  'UpdatingApps',
+  'Stopping',
+  'TakingDown',
+  'Archiving',
+  'Purging',
+] as const;
+export type ProgressReason = (typeof PROGRESS_REASONS)[number];
+
+/** What is said once nothing is left to do. */
+export const SETTLED_REASONS = [
+  'Running',
+  'Asleep',
+  'Stopped',
+  'Removed',
+  'Purged',
+  'Expired',
+  'Refunded',
+  'Cancelled',
+] as const;
+export type SettledReason = (typeof SETTLED_REASONS)[number];
+
+/** What is said of something that could not be used or done, while all the rest was. */
+export const REMARK_REASONS = ['SubmodulesLeftOut', 'PackagesMissing', 'AppsListFailed'] as const;
+export interface Remark {
+  readonly reason: (typeof REMARK_REASONS)[number];
+  readonly detail: string;
+}
+
+/** Why a step failed. The class of the error says whether a retry can help. */
+export const FAILURE_REASONS = [
+  'ArchiveDamaged',
+  'ArchiveEmpty',
+  'ArchiveFailed',
+  'ArchiveNameInvalid',
+  'ArchiveServerDown',
+  'ArchiveTooSparse',
+  'ArchiveUnreadable',
+  'BranchMissing',
+  'CommitInvalid',
+  'CommitMissing',
+  'CrashLoop',
+  'DatabaseMissing',
+  'DatabaseNotInitialised',
+  'DockerFailed',
+  'DockerRefused',
+  'DockerUnavailable',
+  'EndedWhileStarting',
+  'FilesMissing',
+  'ForeignData',
+  'ImageMissing',
+  'ModuleNameInvalid',
+  'ModulesFailed',
+  'ModulesInterrupted',
+  'ModulesMissing',
+  'NoFreePorts',
+  'NotAnswering',
+  'NotConverging',
+  'NotEnoughDisk',
+  'NotEnoughInodes',
+  'NotEnoughMemory',
+  'PortTaken',
+  'PostgresUnavailable',
+  'RemovalBlocked',
+  'RepositoryAddressInvalid',
+  'RepositoryDamaged',
+  'RepositoryEmpty',
+  'RepositoryForbidden',
+  'RepositoryLinksOut',
+  'RepositoryModuleUnnamed',
+  'RepositoryMoved',
+  'RepositoryOnlySubmodules',
+  'RepositoryPrivateHost',
+  'RepositoryTooLarge',
+  'RepositoryUnreachable',
+  'RepositoryWithPassword',
+  'RepositoryWithoutModules',
+  'ServerNotPrepared',
+  'StartFailed',
+  'TemplateBreaksPolicy',
+  'TemplateInvalid',
+  'TenantDatabase',
+  'Unexpected',
+  'UnknownTemplate',
+] as const;
+/** The last is of a command: read at a terminal alone, where there is no other language. */
+export type FailureReason = (typeof FAILURE_REASONS)[number] | 'DatabaseExists';
+
+/** Every reason that is written on an instance; '' for a draft. */
+export type Reason = ProgressReason | SettledReason | Remark['reason'] | FailureReason | '';
+
+/** What a reason is about, as it is sent: values in the order in which the sentence has them, a line each. */
+export function detailOf(...values: ReadonlyArray<string | number>): string {
+  return values.map((value) => String(value).replace(/\s*[\r\n]+\s*/g, ' ')).join('\n');
+}
