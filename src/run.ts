@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from './config.ts';
 import { isVisit } from './controller/activity.ts';
+import type { Controller } from './controller/controller.ts';
 import { ManagerCheck } from './controller/manager-check.ts';
 import { ConfigError, ManagerError } from './errors.ts';
 import { servePages, type Visit } from './http/pages.ts';
@@ -51,7 +52,7 @@ export async function run(
     verify: makeVerify(config.webhookSecret),
     // What comes before there is a controller is found by its first poll.
     onKeys: (keys) => parts?.controller.addNow(keys),
-    invite: (id, isFirst) => invite(sidecar, id, isFirst),
+    invite: (id, isFirst) => invite(sidecar, parts?.controller ?? null, id, isFirst),
     ready: () => readiness(sidecar, parts !== null, check?.distrust ?? null),
     instances: () => parts?.controller.states && countedByState(parts.controller.states),
     metrics: metrics.render,
@@ -145,6 +146,9 @@ function foreignInstall(theirs: string, ours: string): string {
 const HOLD_MS = 1_000;
 const HOLD_SENDER_MS = 30_000;
 
+/** How long a link to log in waits for an instance that is asleep, in milliseconds: the addon waits 15 s for it. */
+const HOLD_INVITED_MS = 6_000;
+
 /** Whether an instance that did not answer takes the request now. One that is asleep is woken by it, unless nobody is behind it. */
 async function takes(
   { id, method, uri }: Visit,
@@ -157,9 +161,16 @@ async function takes(
 }
 
 /** A link to log in to an instance that Odoo says runs. @param isFirst only while nobody has logged in */
-async function invite({ manager, databases }: Sidecar, id: number, isFirst: boolean) {
+async function invite(
+  { manager, databases }: Sidecar,
+  controller: Controller | null,
+  id: number,
+  isFirst: boolean,
+) {
   const [desired] = await manager.desired([id]);
   if (!desired?.wasReady || effectiveState(desired, null) !== 'running') return null;
+  // Who asks for the link opens it a moment later; and its own Postgres, where it has one, sleeps too.
+  if (desired.isAsleep) await controller?.wake(id, HOLD_INVITED_MS);
   const made = await databases.invitation(desired);
   return isFirst && !made.isFirst ? 'used' : { url: made.link };
 }

@@ -193,10 +193,10 @@ describe('sleep and wake', () => {
       sim.databases.work.set(1, new Date(sim.time.now().getTime() + 3 * HOUR));
       await sim.time.pass(HOUR + 2 * MINUTE, 1_000);
       expect(row().isAsleep).to.equal(true);
+      sim.databases.work.delete(1);
       await sim.time.pass(2 * HOUR, 1_000);
       expect(containers()).to.equal('running');
       expect(row().isAsleep).to.equal(false);
-      sim.databases.work.delete(1);
       await sim.time.pass(5 * MINUTE, 1_000);
       expect(containers()).to.equal('running');
       await sim.time.pass(8 * MINUTE, 1_000);

@@ -30,7 +30,9 @@ describe('tailLines', () => {
     );
   };
   const until = async (condition: () => boolean) => {
-    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (let tries = 0; !condition() && tries < 400; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(condition(), 'it has come to that').to.equal(true);
   };
 
   it('reads what is there and what comes, each line once it is whole', async () => {
