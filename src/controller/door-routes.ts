@@ -67,7 +67,7 @@ function signature(route: Omit<DoorRoute, 'id'> | undefined): string {
   return JSON.stringify([
     subdomain,
     [...formerSubdomains].sort(),
-    domains.map((it) => [it.id, it.name, it.isVerified, it.token]),
+    domains.map((it) => [it.id, it.name, it.isVerified, it.hasCertificate, it.token]),
     ports && [ports.http, ports.longpolling],
   ]);
 }

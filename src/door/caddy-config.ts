@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import { addressDomain } from '../instance/instance-url.ts';
 import type { DoorRoute } from '../interfaces.ts';
 
 /** The directory that the door's container and the sidecar share, as the container sees it. */
@@ -122,7 +123,10 @@ interface Mapping {
   readonly redirect: string;
 }
 
-/** Every host of an instance with its upstreams, sorted; former names, and the own name beside a verified domain, redirect. */
+/**
+ * Every host of an instance with its upstreams, sorted; former names, and all others beside a domain that is the address, redirect. A
+ * verified domain without a certificate is served already, and does not redirect anybody yet.
+ */
 function mapped(settings: CaddySettings, routes: readonly DoorRoute[]): Mapping[] {
   const { domain, https, publishAddress } = settings;
   const at = isIPv6(publishAddress) ? `[${publishAddress}]` : publishAddress;
@@ -133,7 +137,8 @@ function mapped(settings: CaddySettings, routes: readonly DoorRoute[]): Mapping[
       : ['', ''];
     const own = domains.filter(verified).map(({ name }) => name);
     const below = [subdomain, ...formerSubdomains].filter((label) => label !== '');
-    const address = own[0] ?? (subdomain === '' ? '' : `${subdomain}.${domain}`);
+    const address =
+      addressDomain(domains, https)?.name ?? (subdomain === '' ? '' : `${subdomain}.${domain}`);
     return [...own, ...below.map((label) => `${label}.${domain}`)].map((host) => ({
       ...{ host, http, longpolling },
       redirect:

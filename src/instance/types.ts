@@ -130,6 +130,8 @@ export interface CustomerDomain {
   readonly name: string;
   /** It led here when it was last looked at, or did so until some days ago. */
   readonly isVerified: boolean;
+  /** The door has a certificate for it. Without one it is no https address: it is ordered once the domain is verified, and may be refused. */
+  readonly hasCertificate: boolean;
   /** What the door answers under that name alone: proves that the name leads to this host. */
   readonly token: string;
 }

@@ -98,11 +98,18 @@ export const facts = z
   );
 
 const domain = z
-  .object({ id, name: z.string(), verified: z.boolean(), token: z.string() })
+  .object({
+    id,
+    name: z.string(),
+    verified: z.boolean(),
+    certified: z.boolean(),
+    token: z.string(),
+  })
   .transform(
-    ({ verified: isVerified, ...row }): CustomerDomain => ({
+    ({ verified: isVerified, certified: hasCertificate, ...row }): CustomerDomain => ({
       ...row,
       isVerified,
+      hasCertificate,
     }),
   );
 

@@ -55,7 +55,7 @@ describe("a customer's own domain, with a real authority", function () {
   });
 
   const domain = (name: string, isVerified: boolean, token = `token-of-${name}`) => ({
-    ...{ id: name.length, name, isVerified, token },
+    ...{ id: name.length, name, isVerified, hasCertificate: isVerified, token },
   });
   const open = async (...domains: DoorRoute['domains']) => {
     const ports = { http: odooPort, longpolling: odooPort };

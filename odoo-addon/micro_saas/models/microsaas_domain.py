@@ -147,14 +147,15 @@ class MicrosaasDomain(ByHand, models.Model):
         self.flush_model()
         rows = self.env.execute_query(
             SQL(
-                """SELECT instance_id, id, name, state = 'verified', token FROM microsaas_domain
-                    WHERE instance_id = ANY(%s) ORDER BY id""",
+                """SELECT instance_id, id, name, state = 'verified', COALESCE(certificate_until > %s, FALSE), token
+                     FROM microsaas_domain WHERE instance_id = ANY(%s) ORDER BY id""",
+                fields.Datetime.now(),
                 list(instance_ids),
             )
         )
         found = {}
-        for instance_id, number, name, verified, token in rows:
-            domain = {"id": number, "name": name, "verified": verified, "token": token}
+        for instance_id, number, name, verified, certified, token in rows:
+            domain = {"id": number, "name": name, "verified": verified, "certified": certified, "token": token}
             found.setdefault(instance_id, []).append(domain)
         return found
 
@@ -181,7 +182,7 @@ class MicrosaasDomain(ByHand, models.Model):
 
     def _apply_report(self, state, reason, detail, certificate_until):
         """Write what the sidecar saw of a domain; see `microsaas_report_domain`."""
-        now, before = fields.Datetime.now(), self.state
+        now, before = fields.Datetime.now(), (self.state == "verified", bool(self.certificate_until))
         values = {
             "state": state,
             "reason": reason,
@@ -191,7 +192,7 @@ class MicrosaasDomain(ByHand, models.Model):
             "certificate_until": fields.Datetime.to_datetime(certificate_until or False),
         }
         write_changed(self, values)
-        # The address of the instance is the first verified one.
-        if "verified" in (before, state) and before != state:
+        # The address of the instance is the first verified one that has a certificate.
+        if before != (self.state == "verified", bool(self.certificate_until)):
             self.instance_id._make_due()
             self.instance_id._nudge()

@@ -191,7 +191,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
               `memory_mb` and `cpus` (0: what the template gives), `modules`, `repositories` (as in `microsaas_plans`),
               `without_archive` (its data may go without one), `sleep_hours` (without a visitor; 0: it never sleeps)
             - names: `subdomain` (below the domain of the door), `former_subdomains` (they redirect to it; nobody else
-              has them), `domains` (the customer's own, dicts of `id`, `name`, `verified`, `token`)
+              has them), `domains` (the customer's own, dicts of `id`, `name`, `verified`, `certified`: it has a
+              certificate, `token`)
             - reported: `state`, `reason`, `instance_url`, `was_ready` (it has answered once), `asleep` (the state is then
               running), `last_request_at`, `wake_at` (when its own work is due)
             - people: `customer` (`name`, `company_name`, `email`, `lang`, `country_code` of who administers it and of their

@@ -119,17 +119,22 @@ class TestDomain(MicroSaasCommon):
         token = domain.sudo().token
         self.assertRegex(token, "^[0-9a-f]{32}$")
         [desired] = self._sidecar().microsaas_desired(self.instance.ids)
-        expected = {"id": domain.id, "name": "www.luna.es", "verified": False, "token": token}
+        expected = {"id": domain.id, "name": "www.luna.es", "verified": False, "certified": False, "token": token}
         self.assertEqual(desired["domains"], [expected])
         [row] = [row for row in self._sidecar().microsaas_domains() if row["id"] == domain.id]
         self.assertEqual((row["instance_id"], row["token"], row["checked_at"]), (self.instance.id, token, ""))
         self.assertEqual((row["failing_since"], row["certificate_until"], row["state"]), ("", "", "pending"))
         revision = self.instance.revision
+        self._saw(domain, "verified")
+        self.assertEqual(self.instance.revision, revision + 1, "the door orders a certificate for it")
+        [route] = [row for row in self._sidecar().microsaas_routes() if row["id"] == self.instance.id]
+        self.assertEqual(route["domains"], [{**expected, "verified": True}])
+        revision = self.instance.revision
         self._saw(domain, "verified", until="2027-02-01 10:00:00")
         self.assertEqual(domain.certificate_until, fields.Datetime.to_datetime("2027-02-01 10:00:00"))
         self.assertEqual(self.instance.revision, revision + 1, "its address is another now")
         [route] = [row for row in self._sidecar().microsaas_routes() if row["id"] == self.instance.id]
-        self.assertEqual(route["domains"], [{**expected, "verified": True}])
+        self.assertEqual(route["domains"], [{**expected, "verified": True, "certified": True}])
         self._saw(domain, "verified", "DomainNotFound", until="2027-02-01 10:00:00")
         [row] = [row for row in self._sidecar().microsaas_domains() if row["id"] == domain.id]
         self.assertTrue(row["failing_since"])

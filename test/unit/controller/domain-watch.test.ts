@@ -18,6 +18,7 @@ const aDomain = (over: Partial<CustomerDomain> = {}): CustomerDomain => ({
   id: 3,
   name: NAME,
   isVerified: false,
+  hasCertificate: false,
   token: 'the-token',
   ...over,
 });

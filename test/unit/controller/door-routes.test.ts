@@ -7,6 +7,7 @@ const domain = (over: Partial<CustomerDomain> = {}): CustomerDomain => ({
   id: 3,
   name: 'www.acme.com',
   isVerified: true,
+  hasCertificate: true,
   token: 'the-token',
   ...over,
 });
@@ -57,6 +58,7 @@ describe('the routes of the door', () => {
       { formerSubdomains: [] },
       { domains: [] },
       { domains: [domain({ isVerified: false })] },
+      { domains: [domain({ hasCertificate: false })] },
       { ports: null },
       { ports: { http: 20_009, longpolling: 25_000 } },
     ];

@@ -28,7 +28,9 @@ const route = (id: number, subdomain: string, over: Partial<DoorRoute> = {}): Do
   ports: { http: 20_000 + id, longpolling: 25_000 + id },
   ...over,
 });
-const own = (name: string, isVerified = true) => ({ id: 1, name, isVerified, token: 't' });
+const own = (name: string, isVerified = true, hasCertificate = isVerified) => ({
+  ...{ id: 1, name, isVerified, hasCertificate, token: 't' },
+});
 
 /** One of each kind: plain, renamed, with a domain of its own, with one that is not verified, without ports, without a name. */
 const ROUTES = [
@@ -63,6 +65,15 @@ describe('the configuration of Caddy', () => {
   it('is the same whatever the order of the routes: it is compared with what is loaded', () => {
     const turned = [...ROUTES].reverse();
     expect(caddyConfig(SETTINGS, turned)).to.deep.equal(caddyConfig(SETTINGS, ROUTES));
+  });
+
+  it('redirects nobody to a domain that has no certificate yet, and orders one', () => {
+    const waiting = [route(2, 'shop', { domains: [own('www.shop.com', true, false)] })];
+    const text = JSON.stringify(caddyConfig(SETTINGS, waiting));
+    expect(text).not.to.include('https://www.shop.com');
+    expect(certificateNames(SETTINGS, waiting)).to.include('www.shop.com');
+    const plain = { ...SETTINGS, https: false };
+    expect(JSON.stringify(caddyConfig(plain, waiting))).to.include('"http://www.shop.com"');
   });
 
   it('orders certificates for the names that are ours and the domains that are verified, and no other', () => {

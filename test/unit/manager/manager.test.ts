@@ -47,14 +47,16 @@ describe('OdooManager', () => {
   it('reads the names of the door, the domains and the ports, and what a visitor is to read', async () => {
     const addresses = { subdomain: 'acme', former_subdomains: ['old'], domains: [] };
     const row = { id: 7, http_port: 0, longpolling_port: 0, ...addresses };
-    const domain = { id: 3, name: 'www.acme.com', verified: true, token: 't' };
+    const domain = { id: 3, name: 'www.acme.com', verified: true, certified: false, token: 't' };
     const named = { ...row, http_port: 20_000, longpolling_port: 25_000, domains: [domain] };
     const shared = { id: 7, subdomain: 'acme', formerSubdomains: ['old'] };
     expect(await answering([row, named]).manager.routes()).to.deep.equal([
       { ...shared, domains: [], ports: null },
       {
         ...shared,
-        domains: [{ id: 3, name: 'www.acme.com', isVerified: true, token: 't' }],
+        domains: [
+          { id: 3, name: 'www.acme.com', isVerified: true, hasCertificate: false, token: 't' },
+        ],
         ports: { http: 20_000, longpolling: 25_000 },
       },
     ]);
