@@ -116,6 +116,7 @@ class TestDomain(MicroSaasCommon):
 
     def test_the_sidecar_reads_and_reports(self):
         domain = self._domain("www.luna.es")
+        until = fields.Datetime.to_string(fields.Datetime.now() + timedelta(days=60))
         token = domain.sudo().token
         self.assertRegex(token, "^[0-9a-f]{32}$")
         [desired] = self._sidecar().microsaas_desired(self.instance.ids)
@@ -130,12 +131,12 @@ class TestDomain(MicroSaasCommon):
         [route] = [row for row in self._sidecar().microsaas_routes() if row["id"] == self.instance.id]
         self.assertEqual(route["domains"], [{**expected, "verified": True}])
         revision = self.instance.revision
-        self._saw(domain, "verified", until="2027-02-01 10:00:00")
-        self.assertEqual(domain.certificate_until, fields.Datetime.to_datetime("2027-02-01 10:00:00"))
+        self._saw(domain, "verified", until=until)
+        self.assertEqual(domain.certificate_until, fields.Datetime.to_datetime(until))
         self.assertEqual(self.instance.revision, revision + 1, "its address is another now")
         [route] = [row for row in self._sidecar().microsaas_routes() if row["id"] == self.instance.id]
         self.assertEqual(route["domains"], [{**expected, "verified": True, "certified": True}])
-        self._saw(domain, "verified", "DomainNotFound", until="2027-02-01 10:00:00")
+        self._saw(domain, "verified", "DomainNotFound", until=until)
         [row] = [row for row in self._sidecar().microsaas_domains() if row["id"] == domain.id]
         self.assertTrue(row["failing_since"])
         self.assertEqual(self.instance.revision, revision + 1, "nothing is another")
