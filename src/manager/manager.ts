@@ -54,6 +54,7 @@ export interface DoorFacts {
 export class OdooManager implements Manager {
   readonly #odoo: OdooClient;
   readonly #door: DoorFacts | null;
+  #handshake: Promise<ManagerFacts> | null = null;
   readonly #desired: BatchLoader<DesiredInstance>;
 
   /** @param door null: there is none */
@@ -65,9 +66,13 @@ export class OdooManager implements Manager {
     );
   }
 
+  /** Any number at the same moment are one call: the first ever writes in Odoo, and two would be in each other's way. */
   handshake(installId: string): Promise<ManagerFacts> {
     const args = { install_id: installId, door: this.#door ?? false };
-    return this.#odoo.call(API, 'microsaas_hello', args, facts);
+    this.#handshake ??= this.#odoo.call(API, 'microsaas_hello', args, facts).finally(() => {
+      this.#handshake = null;
+    });
+    return this.#handshake;
   }
 
   due(limit: number): Promise<number[]> {

@@ -44,6 +44,16 @@ describe('OdooManager', () => {
     ]);
   });
 
+  it('says hello once where several ask at the same moment: the first hello of all writes in Odoo', async () => {
+    const { manager, asked } = answering(new ManagerError('server', 'away'));
+    const both = [manager.handshake('abc123'), manager.handshake('abc123')];
+    const errors = await Promise.all(both.map(errorOf));
+    expect(errors.map(({ message }) => message)).to.deep.equal(['away', 'away']);
+    expect(asked).to.have.length(1);
+    await errorOf(manager.handshake('abc123'));
+    expect(asked).to.have.length(2);
+  });
+
   it('reads the names of the door, the domains and the ports, and what a visitor is to read', async () => {
     const addresses = { subdomain: 'acme', former_subdomains: ['old'], domains: [] };
     const row = { id: 7, http_port: 0, longpolling_port: 0, ...addresses };
