@@ -1,9 +1,7 @@
 import { type Attention, AWAKE_MS, isToSleep, lastRequestOf } from '../instance/sleep.ts';
 import type { DesiredInstance, KnownInstance, Report } from '../instance/types.ts';
 import type { Clock } from '../interfaces.ts';
-
-/** How much newer than in Odoo a last request is before it is reported by itself. */
-const REPORT_AFTER_MS = 60 * 60_000;
+import { LAST_REQUEST_SECONDS } from './final-report.ts';
 
 /** What a browser fetches by itself, or keeps asking for from a tab that nobody looks at, and what machines ask for. */
 const NO_VISIT =
@@ -91,7 +89,7 @@ export class Activity {
     const reports: Report[] = [];
     for (const [id, known] of this.#known) {
       const lastRequestAt = this.#requests.get(id) ?? 0;
-      if (lastRequestAt - known.lastRequestAt * 1000 < REPORT_AFTER_MS) continue;
+      if (lastRequestAt / 1000 - known.lastRequestAt < LAST_REQUEST_SECONDS) continue;
       const seconds = Math.floor(lastRequestAt / 1000);
       reports.push({ id, revision: known.revision, lastRequestAt: seconds });
       this.#known.set(id, { ...known, lastRequestAt: seconds });

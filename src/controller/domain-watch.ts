@@ -103,14 +103,16 @@ export class DomainWatch {
     const certificateUntil = (isServed && (await certificates?.until(row.name))) || null;
     if (this.#isStopped || this.#looks.get(row.id) !== look) return;
     await manager.reportDomain(row.id, { ...found, certificateUntil });
-    const isMissing = found.fault !== null || (certificates !== null && certificateUntil === null);
-    this.#postpone(look, isMissing ? look.attempts + 1 : 0);
+    const lacksCertificate = certificates !== null && certificateUntil === null;
+    const isMissing = found.fault !== null || lacksCertificate;
+    const missing = found.fault === null ? 'certificate' : 'domain';
+    this.#postpone(look, isMissing ? look.attempts + 1 : 0, missing);
   }
 
-  #postpone(look: Look, attempts: number): void {
+  #postpone(look: Look, attempts: number, missing: 'domain' | 'certificate' = 'domain'): void {
     look.attempts = attempts;
     look.lookedAt = this.#now();
-    look.dueAt = look.lookedAt + nextLookMs(attempts);
+    look.dueAt = look.lookedAt + nextLookMs(attempts, missing);
   }
 
   /** A domain that was deleted after the door got its name is not due for ever. */

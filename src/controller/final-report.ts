@@ -14,6 +14,9 @@ import { logLine, logReason } from './progress.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 
+/** How much newer than in Odoo a last request is before it is reported by itself, in seconds. */
+export const LAST_REQUEST_SECONDS = 60 * 60;
+
 /** Spreads the daily reviews over the day: neighbours are some minutes apart. */
 const SPREAD_MS = 7_919_000;
 
@@ -64,6 +67,9 @@ export function finalReport(
   }
   const { activity } = context;
   const lastRequestAt = activity?.lastRequestSeconds(desired) ?? 0;
+  const isChange = desired.isAsleep !== (state === 'asleep') || desired.state !== settled.state;
+  // Visits alone are no news, or each look at a busy instance would be a write in Odoo.
+  const isNews = lastRequestAt - desired.lastRequestAt >= (isChange ? 1 : LAST_REQUEST_SECONDS);
   const begun = isRunning ? applied.onFirstAnswer : null;
   return {
     id: desired.id,
@@ -75,7 +81,7 @@ export function finalReport(
     ...(isRunning ? { instanceUrl: context.engine.url(desired) } : {}),
     ...(isFirstAnswer ? { secondsToReady } : {}),
     ...(desired.isAsleep !== (state === 'asleep') ? { isAsleep: state === 'asleep' } : {}),
-    ...(lastRequestAt > desired.lastRequestAt ? { lastRequestAt } : {}),
+    ...(isNews ? { lastRequestAt } : {}),
     ...(begun ? { subscription: begun.change } : {}),
     ...(settled.state === 'removed' ? { active: false, ports: { http: 0, longpolling: 0 } } : {}),
   };

@@ -217,27 +217,23 @@ function instanceRoutes(settings: CaddySettings): Json[] {
 
 /** What every request to an Odoo passes. */
 function guards({ https }: CaddySettings): Json[] {
-  const secure: Json[] = https
-    ? [
-        {
-          handler: 'headers',
-          response: {
-            deferred: true,
-            set: { 'Strict-Transport-Security': ['max-age=31536000'] },
-            // Odoo's own cookie has HttpOnly but never Secure. No SameSite: customers come back from payment providers.
-            replace: {
-              'Set-Cookie': [{ search_regexp: '^(session_id=.*)$', replace: '$1; Secure' }],
-            },
-          },
-        },
-      ]
-    : [];
+  const secure = {
+    set: { 'Strict-Transport-Security': ['max-age=31536000'] },
+    // Odoo's own cookie has HttpOnly but never Secure. No SameSite: customers come back from payment providers.
+    replace: { 'Set-Cookie': [{ search_regexp: '^(session_id=.*)$', replace: '$1; Secure' }] },
+  };
+  const response = {
+    deferred: true,
+    // The versions of Python and of its web server are of use to nobody but attackers.
+    delete: ['Server'],
+    ...(https ? secure : {}),
+  };
   const isDatabase = [{ path: DATABASE_PATHS }];
   return [
     subroute([{ match: isDatabase, handle: [{ handler: 'static_response', status_code: 404 }] }]),
     { handler: 'request_body', max_size: MAX_BODY_BYTES },
     { handler: 'encode', encodings: { gzip: {}, zstd: {} }, prefer: ['zstd', 'gzip'] },
-    ...secure,
+    { handler: 'headers', response },
   ];
 }
 

@@ -31,7 +31,15 @@ describe("a customer's domain", () => {
   });
 
   it('is looked at daily when all is well, else after a minute, two, four … and at least once an hour', () => {
-    const minutes = [0, 1, 2, 3, 6, 7, 8, 5_000].map((attempts) => nextLookMs(attempts) / 60_000);
+    const minutes = [0, 1, 2, 3, 6, 7, 8, 5_000].map(
+      (attempts) => nextLookMs(attempts, 'domain') / 60_000,
+    );
     expect(minutes).to.deep.equal([1_440, 1, 2, 4, 32, 60, 60, 60]);
+  });
+
+  it('is looked at again within seconds when only its certificate is missing', () => {
+    expect([1, 2, 3].map((attempts) => nextLookMs(attempts, 'certificate'))).to.deep.equal([
+      10_000, 20_000, 40_000,
+    ]);
   });
 });
