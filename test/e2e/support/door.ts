@@ -1,8 +1,10 @@
 import { randomInt } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request as plainly } from 'node:http';
 import { request } from 'node:https';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { images } from '../../../stack/images.ts';
@@ -41,6 +43,7 @@ export class TestDoor {
   readonly container: string;
   readonly #env: TestEnvironment;
   readonly #before: string;
+  readonly #authorityFolder = mkdtempSync(join(tmpdir(), 'ms-authority-'));
   readonly #dns = new FakeDns();
   readonly #authority: AcmeAuthority;
   #root = '';
@@ -51,7 +54,7 @@ export class TestDoor {
     this.container = env.stack.containers.door;
     this.#authority = new AcmeAuthority({
       name: `ms-${env.stack.install}-authority`,
-      folder: join(env.stack.files.dir, `authority-${randomInt(1e6)}`),
+      folder: this.#authorityFolder,
       ...{ address: AUTHORITY, port: 9_443 },
       hosts: new Map(names.map((name) => [name, DOOR])),
     });
@@ -86,6 +89,7 @@ export class TestDoor {
       managerPort: Number(new URL(stack.url).port),
       acme: { directory: this.#authority.directory, rootFile: '/etc/microsaas/acme-root.crt' },
     };
+    await this.#forget();
     await stack.files.write(FILE, stringify({ ...parse(this.#before), door: settings }));
     this.#env.door = this;
     await sidecar.restartReady();
@@ -97,9 +101,16 @@ export class TestDoor {
     await this.#env.stack.files.write(FILE, `${this.#before}\n`);
     await this.#env.sidecar.restartReady();
     this.#env.door = null;
-    await run('docker', ['rm', '--force', '--', this.container]);
+    await this.#forget();
     await this.#authority.stop();
     await this.#dns.close();
+    await rm(this.#authorityFolder, { recursive: true, force: true });
+  }
+
+  /** Removes the door and its certificates: those of an earlier run are of an authority that is no more. */
+  async #forget(): Promise<void> {
+    await run('docker', ['rm', '--force', '--', this.container]);
+    await this.#env.onHost('rm', '-rf', '--', join(this.#env.stack.files.dataDir, 'door'));
   }
 
   /** Waits until the manager answers through it. */
