@@ -74,7 +74,13 @@ export class TestDoor {
     const before = (await env.stack.files.read(FILE)) ?? '';
     const names = ['manager', ...labels].map((label) => `${label}.${DOMAIN}`);
     const door = new TestDoor(env, before, [...names, ...domains]);
-    await door.#open();
+    try {
+      await door.#open();
+    } catch (error) {
+      // Its sockets would keep the test process from its end.
+      await door.close();
+      throw error;
+    }
     return door;
   }
 
