@@ -157,10 +157,11 @@ chapter('the front door', () => {
       // What this run of the sidecar knows of visitors is gone with it: the ten seconds begin with the next one.
       await sidecar.restartReady();
       await eventually(async () => expect((await named()).is_asleep, 'asleep').to.equal(true), 150);
-      const asleep = await named();
-      expect(asleep.state).to.equal('running');
-      const [container] = await env.containersOf(id);
-      expect(container?.State.Running).to.equal(false);
+      expect((await named()).state).to.equal('running');
+      await eventually(async () => {
+        const [container] = await env.containersOf(id);
+        expect(container?.State.Running, 'its container runs').to.equal(false);
+      }, 30);
       const values = { name: 'x'.repeat(1_000_000) };
       const params = { model: 'res.partner', method: 'create', args: [values], kwargs: {} };
       const body = JSON.stringify({ jsonrpc: '2.0', method: 'call', id: 1, params });
