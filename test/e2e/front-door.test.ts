@@ -162,7 +162,7 @@ chapter('the front door', () => {
         const [container] = await env.containersOf(id);
         expect(container?.State.Running, 'its container runs').to.equal(false);
       }, 30);
-      const values = { name: 'x'.repeat(1_000_000) };
+      const values = { name: 'Woken', comment: 'x'.repeat(1_000_000) };
       const params = { model: 'res.partner', method: 'create', args: [values], kwargs: {} };
       const body = JSON.stringify({ jsonrpc: '2.0', method: 'call', id: 1, params });
       const headers = { 'content-type': 'application/json', cookie };
