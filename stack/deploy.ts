@@ -9,7 +9,7 @@ import { installId } from './install-id.ts';
 import { ManagerStack } from './manager.ts';
 import { repository } from './paths.ts';
 import { Steps, sayToTerminal } from './progress.ts';
-import { run } from './run.ts';
+import { RunError, run } from './run.ts';
 import { ensureSidecarImage } from './sidecar-image.ts';
 
 const HELP = `npm run deploy -- FOLDER     set up what FOLDER/deploy.yaml describes: Docker, images, the manager, the door, the sidecar
@@ -80,7 +80,10 @@ The operator   docker exec ${stack.containers.names.sidecar} microsaas --help`);
 /** What `microsaas doctor` finds; its failures are for the operator to mend, and no reason to stop. */
 async function doctorSays(stack: ManagerStack): Promise<string> {
   const command = ['exec', '--', stack.containers.names.sidecar, 'microsaas', 'doctor'];
-  return run('docker', command, { both: true }).catch((error: unknown) => String(error));
+  return run('docker', command, { both: true }).catch((error: unknown) => {
+    if (error instanceof RunError) return error.output.trim();
+    throw error;
+  });
 }
 
 async function main(): Promise<void> {
