@@ -151,6 +151,7 @@ export class ManagerStack {
     const url = (await this.#parameters())['microsaas.sidecar_url'];
     await manager.rpc.call('ir.config_parameter', 'set_param', ['microsaas.sidecar_url', url]);
     const door = this.#door;
+    const before = await this.files.read('sidecar/microsaas.yaml');
     await this.files.writeSidecarConfig({
       inContainer: this.#options.sidecarImage !== undefined,
       managerUrl: this.url,
@@ -162,6 +163,11 @@ export class ManagerStack {
         ...(door ? { door: { managerPort: this.#remembered.managerPort, ...door } } : {}),
       },
     });
+    // Compose sees no change in a file that it mounts.
+    const { sidecar } = this.containers.names;
+    const isChanged = before !== (await this.files.read('sidecar/microsaas.yaml'));
+    if (isChanged && (await this.containers.isRunning(sidecar)))
+      await run('docker', ['container', 'restart', '--', sidecar]);
   }
 
   /** Starts the sidecar's container and waits until it reaches everything it needs. @throws Error with its log */
