@@ -43,14 +43,31 @@ export class BenchStack {
     this.#rpc = rpc;
   }
 
-  /** Starts it in `var/bench/stack`. @param keep true: continue with what an earlier run has left; false: a new one */
-  static async start(keep: boolean, say: Say): Promise<BenchStack> {
-    const dir = varPath('bench', 'stack');
-    const install = await installId(varPath('bench', 'install-id'));
+  /**
+   * Starts it in `var/bench/<name>`.
+   * @param keep true: continue with what an earlier run has left; false: a new one
+   */
+  static async start(
+    keep: boolean,
+    say: Say,
+    { door, name = 'stack' }: { readonly door?: 'local'; readonly name?: string } = {},
+  ): Promise<BenchStack> {
+    const dir = varPath('bench', name);
+    const install = await installId(
+      varPath('bench', name === 'stack' ? 'install-id' : `${name}-id`),
+    );
     const sidecarImage = await ensureSidecarImage();
     if (!keep) await takeDown(install, dir);
     const modules = ['account', 'micro_saas'];
-    const options = { dir, install, modules, languages: [], sidecarImage, say };
+    const options = {
+      dir,
+      install,
+      modules,
+      languages: [],
+      sidecarImage,
+      say,
+      ...(door && { door }),
+    };
     const stack = new ManagerStack({ ...options, databases: 'one' });
     await stack.startManager();
     await stack.connectSidecar();
@@ -115,6 +132,30 @@ export class BenchStack {
       }
       throw new Error(`the instance of invoice ${invoice} did not get there`);
     });
+  }
+
+  /** Makes the instances of a plan sleep after so many hours without a visitor. */
+  async sleepAfter(plan: PlanName, hours: number): Promise<void> {
+    const domain = [['name', '=', `Bench ${plan}`]];
+    const ids = await this.#rpc.call<number[]>('product.product', 'search', [domain]);
+    await this.#rpc.call('product.product', 'write', [ids, { microsaas_sleep_hours: hours }]);
+  }
+
+  async isAsleep(id: number): Promise<boolean> {
+    const domain = [['id', '=', id]];
+    const [row] = await this.#rpc.read<{ is_asleep: boolean }>('odoo.docker.instance', domain, [
+      'is_asleep',
+    ]);
+    return row?.is_asleep === true;
+  }
+
+  /** Where people reach an instance. */
+  async urlOf(id: number): Promise<string> {
+    const domain = [['id', '=', id]];
+    const [row] = await this.#rpc.read<{ instance_url: string }>('odoo.docker.instance', domain, [
+      'instance_url',
+    ]);
+    return row?.instance_url ?? '';
   }
 
   /** Presses a button on instances. */

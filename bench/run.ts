@@ -16,6 +16,7 @@ import { memory } from './memory.ts';
 import { neighbours } from './neighbours.ts';
 import { restart } from './restart.ts';
 import { saleOfBase, saleOfLarge } from './sale.ts';
+import { wake } from './wake.ts';
 import { webhook } from './webhook.ts';
 
 /** Those without Docker first. */
@@ -27,6 +28,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   saleOfLarge,
   burst,
   restart,
+  wake,
   webhook,
   memory,
   neighbours,
