@@ -180,7 +180,12 @@ def instance_sentence(env, reason, detail):
         "NotConverging": lambda: _("The instance does not settle."),
         "Unexpected": lambda: _("Something unexpected happened. The operator finds it in the log."),
     }
-    return sentences.get(reason, lambda: _of_newer_sidecar(reason, detail))()
+    return _closed(sentences.get(reason, lambda: _of_newer_sidecar(reason, detail))())
+
+
+def _closed(sentence):
+    """Return a sentence with its full stop: what it ends with may be a name, or another program's words."""
+    return f"{sentence}." if sentence and sentence[-1] not in ".!?…" else sentence
 
 
 def _disk_sentence(env, free, kept, needed):

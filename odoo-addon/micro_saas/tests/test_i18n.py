@@ -91,6 +91,11 @@ class TestI18n(MicroSaasCommon):
         self.assertEqual(english, "One line asks for 21 instances; more than 20 need a person's approval.")
         self.assertEqual(spanish, "Una línea pide 21 instancias; más de 20 requieren la aprobación de una persona.")
 
+    def test_a_sentence_has_its_full_stop_whatever_it_ends_with(self):
+        for reason in ("BranchMissing", "ModulesFailed", "TemplateBreaksPolicy", "SomethingNewer"):
+            self.assertRegex(instance_sentence(self.env, reason, "later"), r"later\.$")
+        self.assertEqual(instance_sentence(self.env, False, ""), "")
+
     def test_what_is_wrong_with_a_plan_is_said_in_the_readers_language(self):
         sidecar, plan = self._sidecar(), self.plan.sudo()
         sidecar.microsaas_report_plan(plan.id, False, "ModulesMissing", "moon, sun")
