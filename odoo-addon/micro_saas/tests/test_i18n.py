@@ -1,6 +1,7 @@
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
+from ..models.reason_sentences import instance_sentence
 from .common import MicroSaasCommon
 from .translations import untranslated
 
