@@ -59,8 +59,8 @@ class TestI18n(MicroSaasCommon):
             (
                 "TemplateInvalid",
                 "moon\nodoo.conf\nno [options]",
-                "The template “moon” cannot be used: odoo.conf no [options]",
-                "La plantilla «moon» no se puede usar: odoo.conf no [options]",
+                "The template “moon” cannot be used: odoo.conf no [options].",
+                "La plantilla «moon» no se puede usar: odoo.conf no [options].",
             ),
         ):
             self._report(instance, reason=reason, detail=detail, log=[{"at": "10:00", "reason": reason, "detail": detail}])
