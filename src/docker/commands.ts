@@ -56,6 +56,8 @@ export function doorRun(door: DoorContainer): Command {
       ...[`--name=${name}`, '--restart=unless-stopped', '--user=0:0', '--cpu-shares=4096'],
       ...[`--label=${LABELS.part}=door`, `--label=${LABELS.digest}=${digest}`],
       ...['--log-opt=max-size=10m', '--log-opt=max-file=3'],
+      // Where Caddy listens when it has lost its configuration; its own default is a TCP port that anybody may use.
+      '--env=CADDY_ADMIN=unix//run/door/admin.sock|0600',
       ...['--env=XDG_CONFIG_HOME=/data/config', '--env=XDG_DATA_HOME=/data', '--tmpfs=/tmp'],
       ...[`--volume=${runDirectory}:/run/door`, `--volume=${dataDirectory}:/data`],
     ],

@@ -14,10 +14,10 @@ export class CaddyAdmin {
     this.#socket = socket;
   }
 
-  /** The configuration that is loaded, as JSON; null when nobody answers. */
+  /** The configuration that is loaded, as JSON: null for none; undefined when nobody answers. */
   async config(): Promise<unknown> {
-    const answer = await this.#ask('GET', '/config/', READ_MS).catch(() => null);
-    return answer === null || answer.status !== 200 ? null : JSON.parse(answer.body);
+    const answer = await this.#ask('GET', '/config/', READ_MS).catch(() => undefined);
+    return answer?.status === 200 ? JSON.parse(answer.body) : undefined;
   }
 
   /** Loads a whole configuration: all of it or, with what is wrong, nothing. @throws DoorError */

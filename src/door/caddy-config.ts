@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
-import { addressDomain } from '../instance/instance-url.ts';
 import type { DoorRoute } from '../interfaces.ts';
+import { certificateNames, type HostMapping, hostMappings, portOf } from './host-names.ts';
 
 /** The directory that the door's container and the sidecar share, as the container sees it. */
 export const RUN_DIRECTORY = '/run/door';
@@ -56,6 +56,8 @@ const DATABASE_PATHS = ['/web/database*', '/xmlrpc/db*', '/xmlrpc/2/db*'];
 /** Programs that call a renamed instance do not follow redirects. */
 const API_PATHS = ['/xmlrpc*', '/json/*', '/jsonrpc*'];
 
+const CAPITALS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
+
 const TOKEN_PATH = '/.well-known/microsaas-domain';
 
 /** The placeholders that the map fills: the two upstreams of a host, and where it redirects to. '' where there is none. */
@@ -66,16 +68,15 @@ const REDIRECT = '{door.redirect}';
 const KNOWN = '{door.known}';
 
 /** The only sentences for people that are neither in the addon nor in the sidecar: nobody else is there to say anything. */
-const SORRY: Json = {
-  handler: 'static_response',
-  status_code: 503,
-  headers: {
-    'Retry-After': ['5'],
-    'Cache-Control': ['no-store'],
-    'Content-Type': ['text/plain; charset=utf-8'],
-  },
-  body: 'Not available at the moment; please try again. / No disponible en este momento; vuelva a intentarlo.\n',
-};
+const SORRY: Json = sentence(
+  503,
+  'Not available at the moment; please try again. / No disponible en este momento; vuelva a intentarlo.',
+  { 'Retry-After': ['5'] },
+);
+const TOO_LARGE: Json = sentence(
+  413,
+  `More than ${MAX_BODY_BYTES / 1024 ** 2} MiB at once are not accepted. / No se aceptan más de ${MAX_BODY_BYTES / 1024 ** 2} MiB de una vez.`,
+);
 
 /** A part of Caddy's configuration: JSON. */
 type Json = string | number | boolean | readonly Json[] | { readonly [key: string]: Json };
@@ -86,7 +87,7 @@ type Json = string | number | boolean | readonly Json[] | { readonly [key: strin
  */
 export function caddyConfig(settings: CaddySettings, routes: readonly DoorRoute[]): Json {
   const { https } = settings;
-  const hosts = mapped(settings, routes);
+  const hosts = hostMappings(settings, routes);
   const main = server(settings, hosts);
   const plain = https ? { plain: redirectingServer(settings, hosts) } : {};
   return {
@@ -102,60 +103,6 @@ export function caddyConfig(settings: CaddySettings, routes: readonly DoorRoute[
       ...(https ? { tls: tls(settings, routes) } : {}),
     },
   };
-}
-
-/** The host names for which certificates are ordered, sorted. */
-export function certificateNames(
-  { domain, manager, wildcard }: CaddySettings,
-  routes: readonly DoorRoute[],
-): string[] {
-  const own = routes.flatMap(({ domains }) => domains.filter(verified).map(({ name }) => name));
-  const below = routes.flatMap((route) => [route.subdomain, ...route.formerSubdomains]);
-  const labels = [manager, ...below].filter((label) => label !== '');
-  const names = wildcard ? own : [...own, ...labels.map((label) => `${label}.${domain}`)];
-  return [...new Set(names)].sort();
-}
-
-interface Mapping {
-  readonly host: string;
-  readonly http: string;
-  readonly longpolling: string;
-  readonly redirect: string;
-}
-
-/**
- * Every host of an instance with its upstreams, sorted; former names, and all others beside a domain that is the address, redirect. A
- * verified domain without a certificate is served already, and does not redirect anybody yet.
- */
-function mapped(settings: CaddySettings, routes: readonly DoorRoute[]): Mapping[] {
-  const { domain, https, publishAddress } = settings;
-  const at = isIPv6(publishAddress) ? `[${publishAddress}]` : publishAddress;
-  const scheme = https ? 'https' : 'http';
-  const mappings = routes.flatMap(({ subdomain, formerSubdomains, domains, ports }) => {
-    const [http, longpolling] = ports
-      ? [`${at}:${ports.http}`, `${at}:${ports.longpolling}`]
-      : ['', ''];
-    const own = domains.filter(verified).map(({ name }) => name);
-    const below = [subdomain, ...formerSubdomains].filter((label) => label !== '');
-    const address =
-      addressDomain(domains, https)?.name ?? (subdomain === '' ? '' : `${subdomain}.${domain}`);
-    return [...own, ...below.map((label) => `${label}.${domain}`)].map((host) => ({
-      ...{ host, http, longpolling },
-      redirect:
-        host === address || address === '' ? '' : `${scheme}://${address}${portOf(settings)}`,
-    }));
-  });
-  return mappings.sort((one, other) => (one.host < other.host ? -1 : 1));
-}
-
-function verified({ isVerified }: DoorRoute['domains'][number]): boolean {
-  return isVerified;
-}
-
-/** `:8080` where the port is not the usual one. */
-function portOf({ https, httpPort, httpsPort }: CaddySettings): string {
-  if (https) return httpsPort === 443 ? '' : `:${httpsPort}`;
-  return httpPort === 80 ? '' : `:${httpPort}`;
 }
 
 function listeners(address: string, port: number): string[] {
@@ -176,7 +123,7 @@ function basics(): { readonly [key: string]: Json } {
 }
 
 /** The server of all instances and of the manager. */
-function server(settings: CaddySettings, hosts: readonly Mapping[]): Json {
+function server(settings: CaddySettings, hosts: readonly HostMapping[]): Json {
   const { address, domain, https, httpPort, httpsPort, manager, managerPort } = settings;
   const managerHost = manager === '' ? [] : [`${manager}.${domain}`];
   const toManager = managerHost.map(
@@ -191,6 +138,7 @@ function server(settings: CaddySettings, hosts: readonly Mapping[]): Json {
     listen: listeners(address, https ? httpsPort : httpPort),
     ...(https ? { tls_connection_policies: [{}] } : {}),
     routes: [
+      smallLettersInHost(),
       { match: [{ path: [TOKEN_PATH] }], handle: [pages()], terminal: true },
       ...toManager,
       { handle: [hostMap(hosts)] },
@@ -238,7 +186,7 @@ function guards({ https }: CaddySettings): Json[] {
 }
 
 /** Plain HTTP beside HTTPS: the proof of a domain, and a redirect for what has a certificate. */
-function redirectingServer(settings: CaddySettings, hosts: readonly Mapping[]): Json {
+function redirectingServer(settings: CaddySettings, hosts: readonly HostMapping[]): Json {
   const { address, domain, httpPort, manager } = settings;
   const toHttps = redirect(`https://{http.request.host}${portOf(settings)}{http.request.uri}`);
   const somebody: Json[] = [{ vars: { [KNOWN]: ['yes'] } }];
@@ -247,6 +195,7 @@ function redirectingServer(settings: CaddySettings, hosts: readonly Mapping[]): 
     ...basics(),
     listen: listeners(address, httpPort),
     routes: [
+      smallLettersInHost(),
       { match: [{ path: [TOKEN_PATH] }], handle: [pages()], terminal: true },
       { handle: [hostMap(hosts)] },
       { match: [...somebody, ...managerHost], handle: [toHttps], terminal: true },
@@ -256,7 +205,19 @@ function redirectingServer(settings: CaddySettings, hosts: readonly Mapping[]): 
   };
 }
 
-function hostMap(hosts: readonly Mapping[]): Json {
+/** Host names are the same in capitals (RFC 4343), but a map compares bytes, and Caddy has no function for it: letter by letter. */
+function smallLettersInHost(): Json {
+  const replace = [...CAPITALS].map((capital) => ({
+    search: capital,
+    replace: capital.toLowerCase(),
+  }));
+  return {
+    match: [{ header_regexp: { Host: { pattern: '[A-Z]' } } }],
+    handle: [{ handler: 'headers', request: { replace: { Host: replace } } }],
+  };
+}
+
+function hostMap(hosts: readonly HostMapping[]): Json {
   return {
     handler: 'map',
     source: '{http.request.host}',
@@ -335,6 +296,12 @@ function errorRoutes(managerHost: readonly string[]): Json[] {
       ? [{ match: [{ host: managerHost }], handle: [SORRY], terminal: true }]
       : [];
   return [
+    // The same request again would be as large.
+    {
+      match: [{ expression: '{http.error.status_code} == 413' }],
+      handle: [TOO_LARGE],
+      terminal: true,
+    },
     ...isManager,
     // A browser's open tab comes back again and again: that is no visitor.
     { match: [{ path: ['/websocket'] }], handle: [SORRY], terminal: true },
@@ -345,6 +312,23 @@ function errorRoutes(managerHost: readonly string[]): Json[] {
 
 function redirect(location: string): Json {
   return { handler: 'static_response', status_code: 308, headers: { Location: [location] } };
+}
+
+function sentence(
+  status: number,
+  text: string,
+  headers: { readonly [key: string]: Json } = {},
+): Json {
+  return {
+    handler: 'static_response',
+    status_code: status,
+    headers: {
+      ...headers,
+      'Cache-Control': ['no-store'],
+      'Content-Type': ['text/plain; charset=utf-8'],
+    },
+    body: `${text}\n`,
+  };
 }
 
 function subroute(routes: readonly Json[]): Json {

@@ -27,6 +27,8 @@ export interface CaddyDoorOptions {
   readonly dataDir: string;
   readonly api: Pick<DockerApi, 'containers' | 'events' | 'remove'>;
   readonly docker: DockerCli;
+  /** By default START_MS. */
+  readonly startMs?: number;
   /** Files are paths of this host. */
   readonly settings: Omit<CaddySettings, 'wildcard' | 'acme'> & {
     readonly image: string;
@@ -45,18 +47,33 @@ export interface CaddyDoorOptions {
 export class CaddyDoor implements Door {
   readonly #options: CaddyDoorOptions;
   readonly #admin: CaddyAdmin;
+  /** What is under way; calls take turns, since two would make one container. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: CaddyDoorOptions) {
     this.#options = options;
     this.#admin = new CaddyAdmin(this.#onHost(INSIDE.admin));
   }
 
-  async ensure(routes: readonly DoorRoute[]): Promise<void> {
+  ensure(routes: readonly DoorRoute[]): Promise<void> {
+    const done = this.#turn.then(() => this.#ensure(routes));
+    this.#turn = done.catch(() => {}); // told to its own caller
+    return done;
+  }
+
+  async #ensure(routes: readonly DoorRoute[]): Promise<void> {
     await this.#makeDirectories();
     const settings = await this.#settings();
-    await this.#ensureContainer(settings.image);
+    const isNew = await this.#ensureContainer(settings.image);
     const wanted = caddyConfig(settings, routes);
-    const loaded = await this.#awaitConfig();
+    let loaded = await this.#awaitConfig();
+    if (loaded === undefined && !isNew) {
+      // It runs and cannot be told anything: it hangs, or its socket was removed.
+      await this.#removeContainer();
+      await this.#ensureContainer(settings.image);
+      loaded = await this.#awaitConfig();
+    }
+    if (loaded === undefined) throw new DoorError(`The door does not start: ${await this.#log()}`);
     // Caddy keeps the JSON it was given, so what was written here compares equal.
     if (!isDeepStrictEqual(loaded, JSON.parse(JSON.stringify(wanted))))
       await this.#admin.load(wanted);
@@ -133,22 +150,28 @@ export class CaddyDoor implements Door {
     return `${RUN_DIRECTORY}/${name}`;
   }
 
-  /** Makes the container where it does not run, and again where it was made differently. */
-  async #ensureContainer(image: string): Promise<void> {
-    const { api, docker, install } = this.#options;
+  /** Makes the container where it does not run, and again where it was made differently. @returns whether it was made */
+  async #ensureContainer(image: string): Promise<boolean> {
+    const { docker, install } = this.#options;
     const name = `ms-${install}-door`;
     const place = { runDirectory: this.#runDirectory, dataDirectory: this.#dataDirectory };
     const parts = { install, name, image, ...place };
     const plan = doorRun({ ...parts, digest: '' });
     const digest = createHash('sha256').update(JSON.stringify(plan)).digest('hex').slice(0, 16);
     const found = await this.#container();
-    if (found?.state === 'running' && found.labels[LABELS.digest] === digest) return;
-    if (found) await api.remove(found.id);
+    if (found?.state === 'running' && found.labels[LABELS.digest] === digest) return false;
+    await this.#removeContainer();
     await rm(this.#onHost(INSIDE.admin), { force: true });
     // Before it is told anything else: no port is open, and nobody but the sidecar can tell it.
     const begin = { admin: { listen: `unix/${INSIDE.admin}|0600` } };
     await replaceFile(join(this.#runDirectory, 'begin.json'), JSON.stringify(begin));
     await docker(doorRun({ ...parts, digest }));
+    return true;
+  }
+
+  async #removeContainer(): Promise<void> {
+    const found = await this.#container();
+    if (found) await this.#options.api.remove(found.id);
   }
 
   async #container(): Promise<Container | undefined> {
@@ -156,13 +179,12 @@ export class CaddyDoor implements Door {
     return (await api.containers([`${LABELS.install}=${install}`, `${LABELS.part}=door`]))[0];
   }
 
-  /** What Caddy has loaded. @throws DoorError with the end of its log when it does not answer */
+  /** What Caddy has loaded; undefined when it has not answered in time. */
   async #awaitConfig(): Promise<unknown> {
-    const until = Date.now() + START_MS;
+    const until = Date.now() + (this.#options.startMs ?? START_MS);
     for (;;) {
       const config = await this.#admin.config();
-      if (config !== null) return config;
-      if (Date.now() > until) throw new DoorError(`The door does not start: ${await this.#log()}`);
+      if (config !== undefined || Date.now() > until) return config;
       await sleep(START_INTERVAL_MS);
     }
   }

@@ -1,11 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import {
-  type CaddySettings,
-  caddyConfig,
-  certificateNames,
-} from '../../../src/door/caddy-config.ts';
+import { type CaddySettings, caddyConfig } from '../../../src/door/caddy-config.ts';
+import { certificateNames, hostMappings } from '../../../src/door/host-names.ts';
 import type { DoorRoute } from '../../../src/interfaces.ts';
 
 const GOLDEN = join(import.meta.dirname, 'golden');
@@ -29,7 +26,7 @@ const route = (id: number, subdomain: string, over: Partial<DoorRoute> = {}): Do
   ...over,
 });
 const own = (name: string, isVerified = true, hasCertificate = isVerified) => ({
-  ...{ id: 1, name, isVerified, hasCertificate, token: 't' },
+  ...{ id: 1, name, isVerified, hasCertificate, token: 'proof-of-the-domain' },
 });
 
 /** One of each kind: plain, renamed, with a domain of its own, with one that is not verified, without ports, without a name. */
@@ -87,6 +84,25 @@ describe('the configuration of Caddy', () => {
       'shop.org',
       'www.shop.com',
     ]);
+  });
+
+  it('has each host once, whoever else says that it is theirs: Caddy would refuse it for everybody', () => {
+    const claims = [
+      route(1, 'one', { formerSubdomains: ['acme', 'was'] }),
+      route(2, 'two', { domains: [own('acme.example.com'), own('was.example.com')] }),
+      route(3, 'acme', { formerSubdomains: ['acme'] }),
+      route(4, 'four', { domains: [own('www.shop.com')] }),
+      route(5, 'five', { domains: [own('www.shop.com')] }),
+    ];
+    for (const routes of [claims, [...claims].reverse()]) {
+      const hosts = hostMappings(SETTINGS, routes).map(({ host, http }) => [host, http]);
+      expect(Object.fromEntries(hosts)).to.include({
+        'acme.example.com': '127.0.0.1:20003', // the present name of 3, a domain of 2, a former name of 1
+        'was.example.com': '127.0.0.1:20002', // a domain of 2, a former name of 1
+        'www.shop.com': '127.0.0.1:20004', // 4 is older than 5
+      });
+      expect(new Set(hosts.map(([host]) => host)).size).to.equal(hosts.length);
+    }
   });
 
   it('has nothing in it that is not a name, a domain, a port or a setting', () => {
