@@ -315,6 +315,8 @@ export interface LoggedRequest {
 export interface Door {
   /** Sees to it that the door runs and has exactly these routes. Asks Docker, and loads a configuration only where it differs. */
   ensure(routes: readonly DoorRoute[]): Promise<void>;
+  /** Sees to it that the door runs, with the routes that it had last: all that can be done while nobody says which they are. */
+  ensureRunning(): Promise<void>;
   /** Calls back whenever the door has ended, until the signal; reconnects automatically, and then calls back too. */
   watch(onEnded: () => void, signal: AbortSignal): Promise<void>;
   /** Calls back with each request, those before the sidecar's start too as far as the log still has them, until the signal. */

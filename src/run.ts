@@ -74,6 +74,8 @@ export async function run(
   try {
     lock = await databases.lockInstall(stop, (error) => stolen.abort(error));
     await sidecar.repositories.sweep();
+    // Before the manager answers: what the door served last goes on being served.
+    await sidecar.door?.ensureRunning().catch((err) => log.warn({ err }, 'the door does not run'));
     await waitForManager(sidecar, log, stop);
     check = new ManagerCheck({ ...sidecar, memory: sidecar.managerMemory, log });
     // What is away now is found by the sweeps.

@@ -204,7 +204,9 @@ export class Controller {
   /** Gives the door the present routes. While the manager's database is in doubt, names in it may be others': the door stays as it is. */
   async #openDoor(): Promise<void> {
     const { door, log, manager, managerCheck } = this.#context;
-    if (!door || managerCheck.distrust) return;
+    if (!door) return;
+    await door.proxy.ensureRunning();
+    if (managerCheck.distrust) return;
     const routes = await manager.routes();
     door.routes.replace(routes);
     await door.proxy.ensure(routes);

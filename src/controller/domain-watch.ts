@@ -6,6 +6,9 @@ import { SlotPool } from './slots.ts';
 /** How often the people of an instance can have its unverified domains looked at, in milliseconds. */
 const HURRY_MS = 60_000;
 
+/** The longest a timer is set for, in milliseconds. */
+const MAX_DELAY_MS = 24 * 60 * 60_000;
+
 export interface DomainWatchOptions {
   readonly manager: Pick<Manager, 'domains' | 'reportDomain'>;
   readonly verify: VerifyDomain;
@@ -128,7 +131,8 @@ export class DomainWatch {
     const times = [...this.#looks.values()].flatMap(({ dueAt }) => dueAt ?? []);
     if (this.#isStopped || times.length === 0) return;
     const next = times.reduce((one, other) => Math.min(one, other));
-    const delay = Math.max(0, next - this.#now());
+    // Node takes a longer time than 2^31 ms for none at all; a clock that was corrected may ask for one.
+    const delay = Math.min(MAX_DELAY_MS, Math.max(0, next - this.#now()));
     this.#timer = setTimeout(this.#options.onDue, delay);
   }
 

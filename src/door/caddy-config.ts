@@ -51,7 +51,11 @@ const REQUESTS_STAY = '10m';
 const RETRY = '5s';
 
 /** What nobody manages databases by, whatever Odoo's own settings: its paths of 17, 18 and 19. */
-const DATABASE_PATHS = ['/web/database*', '/xmlrpc/db*', '/xmlrpc/2/db*'];
+const DATABASE_PATHS = [
+  ...['/web/database*', '/xmlrpc/db*', '/xmlrpc/2/db*'],
+  // Odoo's websites cut off a language in front, even one that they do not have.
+  ...['/*/web/database', '/*/web/database/*', '/*/xmlrpc/db', '/*/xmlrpc/2/db'],
+];
 
 /** Programs that call a renamed instance do not follow redirects. */
 const API_PATHS = ['/xmlrpc*', '/json/*', '/jsonrpc*'];
@@ -77,6 +81,13 @@ const TOO_LARGE: Json = sentence(
   413,
   `More than ${MAX_BODY_BYTES / 1024 ** 2} MiB at once are not accepted. / No se aceptan más de ${MAX_BODY_BYTES / 1024 ** 2} MiB de una vez.`,
 );
+
+/** A request target that is no path, as in `GET x:web/database HTTP/1.1`: no rule about paths would meet it, and Odoo takes it for one. */
+const ODD_TARGET: Json = {
+  match: [{ not: [{ path: ['/*'] }] }],
+  handle: [{ handler: 'static_response', status_code: 400 }],
+  terminal: true,
+};
 
 /** A part of Caddy's configuration: JSON. */
 type Json = string | number | boolean | readonly Json[] | { readonly [key: string]: Json };
@@ -138,6 +149,7 @@ function server(settings: CaddySettings, hosts: readonly HostMapping[]): Json {
     listen: listeners(address, https ? httpsPort : httpPort),
     ...(https ? { tls_connection_policies: [{}] } : {}),
     routes: [
+      ODD_TARGET,
       smallLettersInHost(),
       { match: [{ path: [TOKEN_PATH] }], handle: [pages()], terminal: true },
       ...toManager,
@@ -149,7 +161,7 @@ function server(settings: CaddySettings, hosts: readonly HostMapping[]): Json {
       },
       { handle: [redirect(`${REDIRECT}{http.request.uri}`)], terminal: true },
     ],
-    errors: { routes: errorRoutes(managerHost) },
+    errors: { routes: errorRoutes(settings, managerHost) },
   };
 }
 
@@ -195,13 +207,14 @@ function redirectingServer(settings: CaddySettings, hosts: readonly HostMapping[
     ...basics(),
     listen: listeners(address, httpPort),
     routes: [
+      ODD_TARGET,
       smallLettersInHost(),
       { match: [{ path: [TOKEN_PATH] }], handle: [pages()], terminal: true },
       { handle: [hostMap(hosts)] },
       { match: [...somebody, ...managerHost], handle: [toHttps], terminal: true },
       { handle: [pageOrSorry()], terminal: true },
     ],
-    errors: { routes: errorRoutes([]) },
+    errors: { routes: errorRoutes(settings, []) },
   };
 }
 
@@ -280,14 +293,17 @@ function page(onAnswer: Json[] = []): Json {
  * that goes to it once more, body included. Only a refused connection proves that nothing of a POST has been read; for reads any
  * failure will do.
  */
-function errorRoutes(managerHost: readonly string[]): Json[] {
+function errorRoutes(settings: CaddySettings, managerHost: readonly string[]): Json[] {
   const unread =
     "{http.error.status_code} == 502 && ({http.error.message}.contains('connection refused') || {http.request.method} in ['GET', 'HEAD'])";
   const answersNow = {
     match: { status_code: [204] },
     routes: [
       {
-        handle: [proxy(HTTP, { load_balancing: { try_duration: RETRY, try_interval: '250ms' } })],
+        handle: [
+          ...guards(settings),
+          proxy(HTTP, { load_balancing: { try_duration: RETRY, try_interval: '250ms' } }),
+        ],
       },
     ],
   };
@@ -311,7 +327,9 @@ function errorRoutes(managerHost: readonly string[]): Json[] {
 }
 
 function redirect(location: string): Json {
-  return { handler: 'static_response', status_code: 308, headers: { Location: [location] } };
+  // Names change owners and domains are removed: without this a browser may keep a redirect for good.
+  const headers = { Location: [location], 'Cache-Control': ['no-store'] };
+  return { handler: 'static_response', status_code: 308, headers };
 }
 
 function sentence(

@@ -8,7 +8,7 @@ import type { Container, DockerApi } from '../docker/docker-api.ts';
 import type { DockerCli } from '../docker/docker-cli.ts';
 import { LABELS } from '../docker/labels.ts';
 import { DoorError } from '../errors.ts';
-import { makeDirectory, replaceFile } from '../host/files.ts';
+import { makeDirectory, readIfThere, replaceFile } from '../host/files.ts';
 import { tailLines } from '../host/log-tail.ts';
 import type { Door, DoorRoute, LoggedRequest } from '../interfaces.ts';
 import { loggedRequest } from './access-log.ts';
@@ -57,6 +57,15 @@ export class CaddyDoor implements Door {
 
   ensure(routes: readonly DoorRoute[]): Promise<void> {
     const done = this.#turn.then(() => this.#ensure(routes));
+    this.#turn = done.catch(() => {}); // told to its own caller
+    return done;
+  }
+
+  ensureRunning(): Promise<void> {
+    const done = this.#turn.then(async () => {
+      await this.#makeDirectories();
+      await this.#ensureContainer((await this.#settings()).image);
+    });
     this.#turn = done.catch(() => {}); // told to its own caller
     return done;
   }
@@ -165,8 +174,21 @@ export class CaddyDoor implements Door {
     // Before it is told anything else: no port is open, and nobody but the sidecar can tell it.
     const begin = { admin: { listen: `unix/${INSIDE.admin}|0600` } };
     await replaceFile(join(this.#runDirectory, 'begin.json'), JSON.stringify(begin));
+    await this.#dropDamagedAutosave();
     await docker(doorRun({ ...parts, digest }));
     return true;
+  }
+
+  /** Caddy resumes what it has saved, and ends at once where that was cut short, by a full disk or a power cut. */
+  async #dropDamagedAutosave(): Promise<void> {
+    const path = join(this.#dataDirectory, 'config', 'caddy', 'autosave.json');
+    const text = await readIfThere(path);
+    if (text === null) return;
+    try {
+      JSON.parse(text);
+    } catch {
+      await rm(path, { force: true });
+    }
   }
 
   async #removeContainer(): Promise<void> {

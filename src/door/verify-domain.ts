@@ -154,10 +154,11 @@ export class DomainVerifier {
   }
 }
 
-/** Whether it is a host name outside the domain of the instances. */
+/** Whether it is a host name outside the domain of the instances, and not above it: that one would have the cookies of all below. */
 function isForeignName(name: string, domain: string): boolean {
   if (name.length > MAX_NAME || !HOST_NAME.test(name)) return false;
-  return name !== domain && !name.endsWith(`.${domain}`);
+  const isAbove = domain.endsWith(`.${name}`);
+  return name !== domain && !name.endsWith(`.${domain}`) && !isAbove;
 }
 
 /** In the same time wherever the two differ; never for an empty token. */

@@ -30,6 +30,9 @@ export interface PagesServer {
   close(): Promise<void>;
 }
 
+/** What the door sends on of a request: its own limit of headers, and the address once more. */
+const MAX_HEADER_BYTES = 128 * 1024;
+
 /** A request that no instance has answered. */
 export interface Visit {
   /** The instance at that address. */
@@ -75,12 +78,15 @@ export async function servePages(socketPath: string, options: PagesOptions): Pro
       return void res.writeHead(204).end();
     sendPage(await pages.read(host, id ?? 0), method, res);
   };
-  const server = createServer({ requestTimeout: 60_000 }, (req, res) => {
-    answer(req, res).catch((err) => {
-      options.log.warn({ err }, 'no page for a visitor');
-      if (!res.headersSent) sendPage(UNAVAILABLE, 'GET', res);
-    });
-  });
+  const server = createServer(
+    { requestTimeout: 60_000, maxHeaderSize: MAX_HEADER_BYTES },
+    (req, res) => {
+      answer(req, res).catch((err) => {
+        options.log.warn({ err }, 'no page for a visitor');
+        if (!res.headersSent) sendPage(UNAVAILABLE, 'GET', res);
+      });
+    },
+  );
   server.maxConnections = MAX_CONNECTIONS;
   server.listen(socketPath);
   await once(server, 'listening');

@@ -2,6 +2,9 @@ import type { InstanceState, Sleep } from './types.ts';
 
 const HOUR_MS = 3_600_000;
 
+/** How far Odoo's clock may be ahead of this host's. */
+const CLOCK_SKEW_MS = 5 * 60_000;
+
 /** How long an instance that was woken for its own work stays awake: its scheduler looks for work once a minute. In milliseconds. */
 export const AWAKE_MS = 10 * 60_000;
 
@@ -18,7 +21,9 @@ export interface Attention {
 
 /** The moment of the last visit that is known; 0: none, in milliseconds since the epoch. */
 export function lastRequestOf(known: Pick<Sleep, 'lastRequestAt'>, attention: Attention): number {
-  return Math.max(known.lastRequestAt * 1000, attention.lastRequestAt);
+  // A clock that was ahead once must not keep an instance awake for as long.
+  const seen = [known.lastRequestAt * 1000, attention.lastRequestAt];
+  return Math.max(0, ...seen.filter((moment) => moment <= attention.now + CLOCK_SKEW_MS));
 }
 
 /**

@@ -7,6 +7,7 @@ export class FakeDoor implements Door {
   /** How often it got other routes than it had. */
   loads = 0;
   isUsable = true;
+  isRunning = false;
   #onEnded: () => void = () => {};
 
   async ensure(routes: readonly DoorRoute[]): Promise<void> {
@@ -39,9 +40,15 @@ export class FakeDoor implements Door {
     });
   }
 
+  async ensureRunning(): Promise<void> {
+    if (!this.isUsable) throw new Error('listen tcp :80: bind: address already in use');
+    this.isRunning = true;
+  }
+
   /** It ends, as when somebody kills it. */
   kill(): void {
     this.routes = null;
+    this.isRunning = false;
     this.#onEnded();
   }
 }

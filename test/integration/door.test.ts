@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -159,6 +159,15 @@ describe('the door, a real Caddy', function () {
     const [error] = await once(connect(taken, '127.0.0.1'), 'error');
     expect((error as NodeJS.ErrnoException).code, `port ${taken}`).to.equal('ECONNREFUSED');
   };
+  /** The status of a request whose target is sent as it is. */
+  const statusOfTarget = async (target: string): Promise<number> => {
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write(`GET ${target} HTTP/1.1\r\nHost: acme.localhost\r\nConnection: close\r\n\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return Number(answer.toString().split(' ')[1]);
+  };
   const echo = async (...args: Parameters<typeof ask>): Promise<Echo> =>
     JSON.parse((await ask(...args)).text);
 
@@ -193,11 +202,18 @@ describe('the door, a real Caddy', function () {
   });
 
   it('lets nobody manage databases, however the path is written', async () => {
+    const others = [
+      ...['/WEB/DATABASE/drop', '/xmlrpc/db', '/xmlrpc/2/db', '/en/web/database/backup'],
+      ...['/es_ES/web/database/manager', '/en/xmlrpc/db'],
+    ];
     const paths = ['/web/database/manager', '/web/%64atabase/selector', '/web//database/list'];
-    for (const path of [...paths, '/WEB/DATABASE/drop', '/xmlrpc/db', '/xmlrpc/2/db'])
+    for (const path of [...paths, ...others])
       for (const label of ['acme', 'manager'])
         expect((await ask(label, path)).status, `${label} ${path}`).to.equal(404);
     expect((await ask('acme', '/xmlrpc/2/common')).status).to.equal(200);
+    // A target that is no path at all, which Odoo would take for one.
+    for (const target of ['x:web/database/manager', 'http:web/database/manager'])
+      expect(await statusOfTarget(target), target).to.equal(400);
   });
 
   it('redirects a former name for good, but programs that call it go on', async () => {
@@ -279,6 +295,11 @@ describe('the door, a real Caddy', function () {
   it('is made again when it was killed, removed or lost its configuration', async () => {
     const breaks: Record<string, () => Promise<unknown>> = {
       killed: () => run('docker', ['kill', '--', container]),
+      'with a configuration that was cut short': async () => {
+        await run('docker', ['rm', '--force', '--', container]);
+        const saved = join(folder, 'door', 'data', 'config', 'caddy', 'autosave.json');
+        await writeFile(saved, (await readFile(saved, 'utf8')).slice(0, 200));
+      },
       removed: () => run('docker', ['rm', '--force', '--', container]),
       emptied: async () => {
         await run('docker', ['rm', '--force', '--', container]);

@@ -47,7 +47,8 @@ def checked_domain(env, text, own):
         raise ValidationError(_("“%s” is not a valid domain.", shown))
     if labels[-1] in LOCAL:
         raise ValidationError(_("“%s” cannot be reached from the internet.", shown))
-    if any(name == ours or name.endswith(f".{ours}") for ours in own if ours):
+    # What lies above our domain would have the cookies of all that lies below.
+    if any(name == ours or name.endswith(f".{ours}") or ours.endswith(f".{name}") for ours in own if ours):
         raise ValidationError(_("“%s” is ours. Enter a domain of your own.", shown))
     return name
 

@@ -60,6 +60,7 @@ class TestDomain(MicroSaasCommon):
             ("es", "ending"),
             ("luna.localhost", "internet"),
             ("tenants.example.net", "ours"),
+            ("example.net", "ours"),
             ("sol.tenants.example.net", "ours"),
             ("a.b.tenants.example.net", "ours"),
         ):

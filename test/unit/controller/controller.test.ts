@@ -110,6 +110,12 @@ describe('Controller', () => {
       sim.people.nudge('instance:1');
       await sim.time.pass(600_000, 1_000);
       expect(hosts()).to.deep.equal([['nandu', 20_000]]);
+      door.kill();
+      await sim.time.pass(1_000);
+      expect([door.isRunning, hosts()], 'it runs again, with what it had').to.deep.equal([
+        true,
+        undefined,
+      ]);
     });
   });
 

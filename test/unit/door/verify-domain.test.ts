@@ -25,7 +25,7 @@ describe("a customer's domain is verified", () => {
     const resolver = await dns.listen();
     await new Promise<void>((done) => server.listen(0, OURS, done));
     const httpPort = (server.address() as AddressInfo).port;
-    const options = { domain: 'host.example', manager: 'manager', httpPort, resolver };
+    const options = { domain: 'apps.host.example', manager: 'manager', httpPort, resolver };
     verifier = new DomainVerifier({ ...options, addresses: [OURS] });
     unaddressed = new DomainVerifier({ ...options, addresses: [] });
   });
@@ -45,7 +45,7 @@ describe("a customer's domain is verified", () => {
   });
 
   it('through a CNAME too', async () => {
-    dns.names.set('www.acme.com', { cname: 'acme.host.example', a: [OURS] });
+    dns.names.set('www.acme.com', { cname: 'acme.apps.host.example', a: [OURS] });
     expect(await verify()).to.equal(null);
   });
 
@@ -54,9 +54,9 @@ describe("a customer's domain is verified", () => {
     const ask = () => unaddressed.verify({ name: 'www.acme.com', token: TOKEN });
     const elsewhere = { reason: 'DomainElsewhere', detail: OURS };
     expect(await ask()).to.deep.equal(elsewhere);
-    dns.names.set('host.example', { a: [OURS] });
+    dns.names.set('apps.host.example', { a: [OURS] });
     expect(await ask()).to.equal(null);
-    dns.names.set('manager.host.example', { a: ['192.0.2.9'] });
+    dns.names.set('manager.apps.host.example', { a: ['192.0.2.9'] });
     expect(await ask()).to.deep.equal(elsewhere);
   });
 
@@ -120,8 +120,9 @@ describe("a customer's domain is verified", () => {
       ['capitals', 'WWW.acme.com'],
       ['nothing', ''],
       ['a wildcard', '*.acme.com'],
-      ['our own domain', 'host.example'],
-      ["another customer's name below it", 'acme.host.example'],
+      ['our own domain', 'apps.host.example'],
+      ['the domain above ours', 'host.example'],
+      ["another customer's name below it", 'acme.apps.host.example'],
     ];
     for (const [what, name] of NO_NAMES)
       it(`when it is ${what}, which nobody is asked about`, async () => {

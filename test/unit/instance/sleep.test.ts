@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { effectiveState } from '../../../src/instance/decide.ts';
-import { type Attention, isToSleep } from '../../../src/instance/sleep.ts';
+import { type Attention, isToSleep, lastRequestOf } from '../../../src/instance/sleep.ts';
 import type { InstanceState, Sleep } from '../../../src/instance/types.ts';
 import { anInstance, aSubscription } from '../../support/samples.ts';
 
@@ -103,5 +103,12 @@ describe('effectiveState', () => {
         expect(effectiveState(anInstance({ ...idle, ...wish, isAsleep }), attention())).to.equal(
           expected,
         );
+  });
+
+  it('is not kept awake by a visit of the future: a clock was ahead when it was written down', () => {
+    const ahead = { lastRequestAt: seconds(NOW + 48 * HOUR) };
+    expect(lastRequestOf(ahead, attention({ now: NOW, lastRequestAt: 0 }))).to.equal(0);
+    const before = attention({ now: NOW, lastRequestAt: hoursAgo(3) });
+    expect(lastRequestOf(ahead, before)).to.equal(hoursAgo(3));
   });
 });
