@@ -6,9 +6,22 @@ export function originAt(address: string, port: number): string {
   return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
-/** Whether an Odoo shows its login page. @param origin `http://host:port` */
+/**
+ * Whether an Odoo shows its login page. One with a website of several languages redirects to that of the visitor's first,
+ * `/en/web/login`; no other redirection is followed. @param origin `http://host:port`
+ */
 export async function showsLogin(origin: string): Promise<boolean> {
-  return (await statusOf(`${origin}/web/login`)) === 200;
+  const answer = await answerOf(`${origin}/web/login`);
+  if (answer === null || answer.status === 200) return answer !== null;
+  const localized = localizedLogin(answer.location, origin);
+  return localized !== null && (await statusOf(localized)) === 200;
+}
+
+/** Where an Odoo redirects to, if that is its own login page in a language; else null: what it says is its tenant's. */
+function localizedLogin(location: string | null, origin: string): string | null {
+  if (location === null || !URL.canParse(location, origin)) return null;
+  const url = new URL(location, origin);
+  return url.origin === origin && /^\/[\w@-]+\/web\/login$/.test(url.pathname) ? url.href : null;
 }
 
 /**
@@ -28,11 +41,15 @@ export async function isHealthy(origin: string): Promise<boolean> {
 
 /** The status of an answer, redirections not followed; null: there was none. */
 export async function statusOf(url: string): Promise<number | null> {
+  return (await answerOf(url))?.status ?? null;
+}
+
+async function answerOf(url: string): Promise<{ status: number; location: string | null } | null> {
   try {
     const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
     const response = await fetch(url, { redirect: 'manual', signal });
     await response.body?.cancel();
-    return response.status;
+    return { status: response.status, location: response.headers.get('location') };
   } catch {
     return null;
   }

@@ -66,5 +66,6 @@ const template = Handlebars.compile(SOURCE, { strict: true, knownHelpersOnly: tr
 
 /** Writes the page as HTML; every value is escaped. */
 export function renderStatePage(page: StatePage): string {
-  return template(page);
+  // Odoo's codes have an underscore; in HTML it is a hyphen (BCP 47).
+  return template({ ...page, lang: page.lang.replace('_', '-') });
 }

@@ -8,8 +8,14 @@ describe('the readiness probe', () => {
   let server: Server;
   let origin: string;
   let status: number;
+  let location: string | null;
   beforeEach(async () => {
-    server = createServer((_, response) => response.writeHead(status).end());
+    location = null;
+    server = createServer((request, response) => {
+      const isLocalized = request.url === '/en/web/login';
+      if (location !== null && !isLocalized) response.setHeader('Location', location);
+      response.writeHead(isLocalized ? 200 : status).end();
+    });
     await once(server.listen(0, '127.0.0.1'), 'listening');
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   });
@@ -30,6 +36,23 @@ describe('the readiness probe', () => {
         await showsLogin(origin),
       ]).to.deep.equal([serving, healthy, login]);
     });
+
+  it('follows a website of several languages to the login page in the visitor’s', async () => {
+    status = 303;
+    for (const to of ['/en/web/login', `${origin}/en/web/login`]) {
+      location = to;
+      expect(await showsLogin(origin), to).to.equal(true);
+    }
+  });
+
+  it('follows no other redirection: what an Odoo says is its tenant’s', async () => {
+    status = 303;
+    const others = ['/web/database/selector', '/fr/web/login', 'http://127.0.0.2/en/web/login'];
+    for (const to of [...others, '//evil.example/en/web/login', 'http://', '/en/../web/login']) {
+      location = to;
+      expect(await showsLogin(origin), to).to.equal(false);
+    }
+  });
 
   it('finds an Odoo without an answer neither up nor well', async () => {
     server.close();
