@@ -30,7 +30,7 @@ export class Activity {
 
   /** @param at in milliseconds since the epoch; by default now */
   visited(id: number, at = this.#now().getTime()): void {
-    // Whoever writes a log may be wrong about the time, which must not keep an instance awake for ever.
+    // A log may be wrong about the time, which must not keep an instance awake for ever.
     const moment = Math.min(at, this.#now().getTime());
     this.#requests.set(id, Math.max(moment, this.#requests.get(id) ?? 0));
   }

@@ -1,5 +1,6 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import { unavailableService } from '../errors.ts';
+import { normalizedHost } from '../instance/host-name.ts';
 import type { InstanceState, Key } from '../instance/types.ts';
 import type { CertificateState, LoggedRequest } from '../interfaces.ts';
 import { isVisit } from './activity.ts';
@@ -205,9 +206,11 @@ export class Controller {
   async #openDoor(): Promise<void> {
     const { door, log, manager, managerCheck } = this.#context;
     if (!door) return;
-    await door.proxy.ensureRunning();
-    if (managerCheck.distrust) return;
-    const routes = await manager.routes();
+    if (managerCheck.distrust) return door.proxy.ensureRunning();
+    const routes = await manager.routes().catch(async (error) => {
+      await door.proxy.ensureRunning();
+      throw error;
+    });
     door.routes.replace(routes);
     await door.proxy.ensure(routes);
     door.domains.follow(routes.flatMap(({ domains }) => domains));
@@ -285,7 +288,7 @@ export class Controller {
     const { activity, door } = this.#context;
     // What was refused or not found was no use to anybody: the internet is full of programs that try addresses.
     if (status >= 400 || !isVisit(path)) return;
-    const id = door?.routes.instanceAt(host.toLowerCase().replace(/:\d+$/, ''));
+    const id = door?.routes.instanceAt(normalizedHost(host));
     if (id) activity?.visited(id, at);
   }
 

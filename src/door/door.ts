@@ -56,16 +56,18 @@ export class CaddyDoor implements Door {
   }
 
   ensure(routes: readonly DoorRoute[]): Promise<void> {
-    const done = this.#turn.then(() => this.#ensure(routes));
-    this.#turn = done.catch(() => {}); // told to its own caller
-    return done;
+    return this.#inTurn(() => this.#ensure(routes));
   }
 
   ensureRunning(): Promise<void> {
-    const done = this.#turn.then(async () => {
+    return this.#inTurn(async () => {
       await this.#makeDirectories();
       await this.#ensureContainer((await this.#settings()).image);
     });
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work);
     this.#turn = done.catch(() => {}); // told to its own caller
     return done;
   }
@@ -155,7 +157,8 @@ export class CaddyDoor implements Door {
       throw new DoorError(`${file}: expected a readable PEM file, found ${cause.code}`, { cause });
     });
     const name = `${createHash('sha256').update(text).digest('hex').slice(0, 16)}.pem`;
-    await replaceFile(join(this.#runDirectory, name), text);
+    const path = join(this.#runDirectory, name);
+    if ((await readIfThere(path)) !== text) await replaceFile(path, text);
     return `${RUN_DIRECTORY}/${name}`;
   }
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { normalizedHost } from '../instance/host-name.ts';
 import type { StatePage } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import { RateLimit } from './limits.ts';
@@ -63,9 +64,10 @@ export async function servePages(socketPath: string, options: PagesOptions): Pro
   const pages = new PageCache(options.page);
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     const path = (req.url ?? '').split('?')[0];
-    if (path === TOKEN_PATH) return sendToken(options.domainToken(hostOf(req, 'host')), res);
+    if (path === TOKEN_PATH)
+      return sendToken(options.domainToken(normalizedHost(header(req, 'host'))), res);
     if (path !== PAGE_PATH) return void res.writeHead(404).end();
-    const host = hostOf(req, 'x-door-host');
+    const host = normalizedHost(header(req, 'x-door-host'));
     const id = options.instanceAt(host);
     if (id === undefined) return sendPage(UNAVAILABLE, 'GET', res);
     const method = header(req, 'x-door-method') || 'GET';
@@ -101,11 +103,6 @@ export async function servePages(socketPath: string, options: PagesOptions): Pro
 function header(req: IncomingMessage, name: string): string {
   const value = req.headers[name];
   return typeof value === 'string' ? value : '';
-}
-
-/** A host name as names are compared: lower case, without port and closing dot. */
-function hostOf(req: IncomingMessage, name: string): string {
-  return header(req, name).toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
 }
 
 function sendToken(token: string | null, res: ServerResponse): void {
@@ -152,7 +149,7 @@ class PageCache {
     const kept = this.#kept.get(key);
     if (kept && now < kept.until) return kept.page;
     for (const [other, { until }] of this.#kept) if (until <= now) this.#kept.delete(other);
-    // Whoever invents names must not keep the manager busy.
+    // Invented names must not keep the manager busy.
     if (id === 0 && !this.#strangers.take('all')) return this.#nobodys;
     const page = withinTime(this.#ask(host, id), MANAGER_MS).catch(() => UNAVAILABLE);
     this.#kept.set(key, { until: now + (id === 0 ? UNKNOWN_TTL_MS : PAGE_TTL_MS), page });

@@ -16,17 +16,12 @@ import { freePort } from '../../stack/free-port.ts';
 import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';
 import { eventually } from '../e2e/support/eventually.ts';
+import { ask as askServer } from '../unit/http/server-suite.ts';
 
 const SOCKET = '/var/run/docker.sock';
 /** Where Caddy's admin API is unless it is told otherwise. */
 const ADMIN_PORT = 2019;
 const MEGABYTES = 3 * 1024 * 1024;
-
-interface Seen {
-  readonly status: number;
-  readonly headers: IncomingMessage['headers'];
-  readonly text: string;
-}
 
 /** What an instance's Odoo was sent: the tests compare it with what the visitor sent. */
 interface Echo {
@@ -135,26 +130,11 @@ describe('the door, a real Caddy', function () {
     label: string,
     path: string,
     more: { method?: string; headers?: Record<string, string>; body?: Buffer } = {},
-  ) =>
-    new Promise<Seen>((resolve, reject) => {
-      const { method = 'GET', headers = {}, body } = more;
-      const host = label.includes('.') ? label : `${label}.localhost:${port}`;
-      const place = { host: '127.0.0.1', port, path, method, agent: false };
-      const call = request({ ...place, headers: { host, ...headers } }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', reject);
-        response.on('end', () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            text: Buffer.concat(chunks).toString(),
-          }),
-        );
-      });
-      call.on('error', reject);
-      call.end(body);
-    });
+  ) => {
+    const { method = 'GET', headers = {}, body } = more;
+    const host = label.includes('.') ? label : `${label}.localhost:${port}`;
+    return askServer({ port, path, method, headers: { host, ...headers } }, body);
+  };
   const refused = async (taken: number) => {
     const [error] = await once(connect(taken, '127.0.0.1'), 'error');
     expect((error as NodeJS.ErrnoException).code, `port ${taken}`).to.equal('ECONNREFUSED');

@@ -48,11 +48,16 @@ describe('Controller', () => {
     });
     const hosts = () => door.routes?.map(({ subdomain, ports }) => [subdomain, ports?.http ?? 0]);
 
-    it('gives it the names and ports of a sale at once, and again only when they change', async () => {
+    /** Starts the sidecar and sells one instance, which the door has then. */
+    const sell = async () => {
       await sim.start();
       sim.people.pay();
       await sim.untilSettled();
       await sim.time.pass(1_000);
+    };
+
+    it('gives it the names and ports of a sale at once, and again only when they change', async () => {
+      await sell();
       expect(hosts()).to.deep.equal([['nandu', 20_000]]);
       const { loads } = door;
       await sim.time.pass(3_600_000, 1_000);
@@ -64,10 +69,7 @@ describe('Controller', () => {
     });
 
     it('does not touch it when an instance stops, is suspended or fails', async () => {
-      await sim.start();
-      sim.people.pay();
-      await sim.untilSettled();
-      await sim.time.pass(1_000);
+      await sell();
       const { loads } = door;
       sim.people.press(1, 'stop');
       await sim.untilSettled();
@@ -76,10 +78,7 @@ describe('Controller', () => {
     });
 
     it('opens it again when it has ended', async () => {
-      await sim.start();
-      sim.people.pay();
-      await sim.untilSettled();
-      await sim.time.pass(1_000);
+      await sell();
       door.kill();
       await sim.time.pass(1_000);
       expect(hosts()).to.deep.equal([['nandu', 20_000]]);
@@ -100,10 +99,7 @@ describe('Controller', () => {
     });
 
     it('leaves it as it is while the manager’s database is in doubt: names in it may be others’', async () => {
-      await sim.start();
-      sim.people.pay();
-      await sim.untilSettled();
-      await sim.time.pass(1_000);
+      await sell();
       sim.manager.databaseUuid = 'ffffffff-0000-4000-8000-000000000001';
       await sim.time.pass(600_000, 1_000);
       row().subdomain = 'another';
@@ -116,6 +112,14 @@ describe('Controller', () => {
         true,
         undefined,
       ]);
+    });
+
+    it('has it run again, with what it had, while the manager is away', async () => {
+      await sell();
+      sim.manager.isAway = true;
+      door.kill();
+      await sim.time.pass(1_000);
+      expect([door.isRunning, hosts()]).to.deep.equal([true, undefined]);
     });
   });
 
