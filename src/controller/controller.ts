@@ -167,9 +167,10 @@ export class Controller {
   async #work(key: Key, signals: WorkSignals): Promise<void> {
     const [kind, id] = key.split(':');
     if (kind === 'instance') {
-      await reconcile(Number(id), this.#context, signals).finally(() =>
-        this.#context.wakes.ended(Number(id)),
-      );
+      await reconcile(Number(id), this.#context, signals).finally(() => {
+        // A visitor who came during this run, as while the instance was being put to sleep, waits for the next one.
+        if (!this.#queue.isWaiting(key)) this.#context.wakes.ended(Number(id));
+      });
       this.#restockSoon();
       await this.#checkPostgres();
       return;

@@ -89,6 +89,11 @@ export class WorkQueue<K> {
     return new Set([...this.#waiting.keys(), ...this.#working.keys()]).size;
   }
 
+  /** Whether the key will be worked on again after the present run, or has not begun. */
+  isWaiting(key: K): boolean {
+    return this.#waiting.has(key);
+  }
+
   /** The age of the oldest waiting key, in seconds; 0 when none waits. */
   get ageSeconds(): number {
     const [oldest] = this.#waiting.values();

@@ -39,7 +39,8 @@ export interface FakeManagerOptions {
 
 /**
  * A manager Odoo in memory, with the promises of the addon's methods for the sidecar: a unit is claimed once; a port has
- * one owner; only the given members of a report are written; a report about an older revision leaves the row due; a held
+ * one owner; only the given members of a report are written; a report about an older revision leaves the row due, and takes
+ * nothing from one that was restored meanwhile; a held
  * invoice is not unclaimed. Each call is one transaction. Calls cost the same for 10 instances and 10,000, but states().
  * `FakePeople` is what people do in it.
  */
@@ -384,8 +385,11 @@ export class FakeManager implements Manager {
   #apply(report: Report): void {
     const row = this.rows.get(report.id);
     if (!row) return;
-    const { ports, log, nextReview, commits, subscription, secondsToReady, ...plain } = report;
-    const { revision, adopted, ...written } = plain;
+    const { log, nextReview, commits, subscription, secondsToReady, ...plain } = report;
+    const { revision, adopted, ports: reportedPorts, ...reported } = plain;
+    const isRestored = report.state === 'removed' && revision !== row.revision;
+    const ports = isRestored ? undefined : reportedPorts;
+    const written = isRestored ? { ...reported, active: row.active } : reported;
     Object.assign(row, written);
     if (adopted) row.mayAdopt = false;
     if (secondsToReady !== undefined || report.state === 'running') row.wasReady = true;

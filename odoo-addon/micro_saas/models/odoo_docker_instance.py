@@ -26,6 +26,8 @@ WISHES = {"name", "partner_id", "template_id", "http_port", "longpolling_port"} 
 }
 # The fields that the sidecar's report gives as they are stored.
 REPORTED = {"state", "reason", "detail", "http_port", "longpolling_port", "instance_url", "active"}
+# What the report of a removal takes from an instance.
+TAKEN_BY_REMOVAL = {"http_port", "longpolling_port", "active"}
 
 TROUBLE_ACTIVITY = "micro_saas.mail_activity_type_trouble"
 # What is tried again by itself is often over by then: a server that restarts, a repository that is away.
@@ -954,7 +956,11 @@ class OdooDockerInstance(ByHand, models.Model):
             self._alert_error()
 
     def _write_report(self, report):
+        is_outdated = report["revision"] != self.revision
         vals = {field: report[field] for field in REPORTED & report.keys()}
+        if is_outdated and vals.get("state") == "removed":
+            # Restored meanwhile: what that gave back must not be taken again.
+            vals = {field: value for field, value in vals.items() if field not in TAKEN_BY_REMOVAL}
         if "asleep" in report:
             vals["is_asleep"] = report["asleep"]
         for field, key in {"last_request_at": "last_request_at", "microsaas_wake_at": "wake_at"}.items():
@@ -970,7 +976,7 @@ class OdooDockerInstance(ByHand, models.Model):
             vals["was_ready"] = True
         if report.get("adopted"):
             vals["is_unmarked"] = False
-        if report["revision"] != self.revision:
+        if is_outdated:
             # Somebody wished for something else meanwhile: the sidecar has not seen it yet.
             vals["next_review"] = fields.Datetime.now()
         elif "next_review" in report:

@@ -65,6 +65,16 @@ class TestPorts(MicroSaasCommon):
         self._sidecar().microsaas_restore(instance.id, "odoo", "begin")
         self.assertEqual((instance.http_port, instance.longpolling_port), (20000, 25000))
 
+    def test_a_late_report_of_its_removal_takes_nothing_from_a_restored_instance(self):
+        instance = self._running(20000, 25000)
+        self._remove(instance)
+        removal = {"revision": instance.revision, "state": "removed", "http_port": 0, "longpolling_port": 0, "active": False}
+        instance.action_restaurar()
+        self._report(instance, **removal)
+        self.assertTrue(instance.active)
+        self.assertEqual((instance.http_port, instance.longpolling_port), (20000, 25000))
+        self.assertLessEqual(instance.next_review, fields.Datetime.now(), "what is wanted now is seen to")
+
     def test_addresses_of_an_earlier_version_are_reserved(self):
         instance = self._running(20000, 25000)
         reserved = self.env["microsaas.reserved.port"].sudo()

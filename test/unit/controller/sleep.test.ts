@@ -124,6 +124,19 @@ describe('sleep and wake', () => {
     expect(starts() - before).to.equal(1);
   });
 
+  it('is woken by a visitor of the very moment in which it falls asleep', async () => {
+    await sell();
+    let woken: Promise<unknown> | undefined;
+    sim.life.trap((call, moment) => {
+      // That of the sleep: nothing is read again after it.
+      if (call === 'manager.report' && moment === 'before' && containers() === 'stopped')
+        woken ??= sim.controller.wake(1, 30_000);
+    });
+    await sim.time.pass(HOUR + 2 * MINUTE, 1_000);
+    expect(await woken).to.equal('answers');
+    expect(containers()).to.equal('running');
+  });
+
   it('does not hold a visitor for longer than asked, and goes on waking', async () => {
     await fallAsleep();
     sim.engine.silent.add(1);
