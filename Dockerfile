@@ -1,7 +1,7 @@
 # The sidecar. No step needs the network (`docker build --network none` passes): `dist/` and the production
 # `node_modules` are made beforehand, by stack/sidecar-image.ts or by `npm ci && npm run build && npm prune --omit=dev`.
 # BASE holds node, git, the docker client and Compose; images/sidecar-base says how it is made.
-ARG BASE=microsaas-base:2
+ARG BASE=microsaas-base:3
 FROM ${BASE}
 
 WORKDIR /opt/microsaas

@@ -129,6 +129,25 @@ const schema = z.strictObject({
       claimsPerPlan: z.coerce.number().int().positive().default(20),
     })
     .prefault({}),
+  backups: z
+    .strictObject({
+      enabled: z.stringbool().or(z.boolean()).default(true),
+      repository: z
+        .string()
+        .regex(
+          /^(\/.*|sftp:\S+|rest:https?:\/\/\S+)?$/,
+          'a folder, sftp:user@host:/folder or rest:https://host/',
+        )
+        .default(''),
+      schedule: z
+        .string()
+        .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day such as 02:00')
+        .default('02:00'),
+      environmentFile: z.union([z.literal(''), absolute]).default(''),
+      sshFolder: z.union([z.literal(''), absolute]).default(''),
+      image: z.string().min(1).default('microsaas-base:3'),
+    })
+    .prefault({}),
   repositories: z
     .strictObject({
       protocols: z.array(z.enum(['https', 'http'])).default(['https']),
@@ -160,7 +179,7 @@ const schema = z.strictObject({
           }),
         )
         .default([]),
-      image: z.string().min(1).default('microsaas-base:2'),
+      image: z.string().min(1).default('microsaas-base:3'),
     })
     .prefault({}),
   log: z
@@ -197,6 +216,8 @@ export interface Config {
   /** Null: no relay is configured. */
   readonly mailRelay: MailRelay | null;
   readonly limits: Parsed['limits'];
+  /** `repository` is never empty here. */
+  readonly backups: Parsed['backups'];
   readonly repositories: Parsed['repositories'];
   readonly egress: Parsed['egress'];
   readonly log: Parsed['log'];
@@ -305,6 +326,10 @@ function resolve(parsed: Parsed): Config {
     ...rest,
     mailRelay: relayOf(mail.relay),
     instances: { ...parsed.instances, url: parsed.instances.url || defaultUrl(parsed.door) },
+    backups: {
+      ...parsed.backups,
+      repository: parsed.backups.repository || join(parsed.dataDir, 'backups', 'repositories'),
+    },
     manager: { ...manager, apiKey: secret('manager.apiKey', manager.apiKey, apiKeyFile) },
     webhookSecret,
     postgres: {

@@ -1,15 +1,17 @@
 import type { Hold, Invoice, PlanUnit } from './billing/invoice-types.ts';
 import type { RecentSuspensions } from './billing/suspension-limit.ts';
+import type { Kept } from './instance/backup-retention.ts';
 import type { DomainFault, DomainReport, WatchedDomain } from './instance/domain.ts';
 import type { Addressed } from './instance/instance-url.ts';
 import type { Distrust } from './instance/manager-history.ts';
-import type { ProgressReason, Remark } from './instance/reasons.ts';
+import type { FailureReason, ProgressReason, Remark } from './instance/reasons.ts';
 import type {
   CustomerDomain,
   DesiredInstance,
   EffectiveState,
   FetchedCommit,
   FoundInstance,
+  JobReport,
   KnownInstance,
   MarkedInstance,
   ObservedInstance,
@@ -93,6 +95,18 @@ export interface Manager {
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
   /** Names and ports of all instances whose data are not removed. */
   routes(): Promise<DoorRoute[]>;
+  /** Says how far a job is; one that has ended stays as it ended. */
+  reportJob(id: number, report: JobReport): Promise<void>;
+  /**
+   * Writes what backups an instance has.
+   * @param backups all there are, each with why it is kept; null: nobody could look
+   * @param failure what went wrong just now, or null
+   */
+  reportBackups(
+    id: number,
+    backups: ReadonlyArray<Backup & { readonly kept: Kept }> | null,
+    failure: { readonly reason: FailureReason; readonly detail: string } | null,
+  ): Promise<void>;
   /** The customers' own domains of all instances whose data are not removed, in every state. */
   domains(): Promise<WatchedDomain[]>;
   /** Odoo makes the instance due where its addresses change by it. */
@@ -264,6 +278,33 @@ export interface Archives {
   ): Promise<{ readonly name: string; readonly leftOut: number }>;
   /** Throws TerminalError('ArchiveDamaged') unless the instance has an archive whose files are what was written. */
   verify(desired: DesiredInstance): Promise<void>;
+}
+
+/** One backup of an instance: its database, its files and its secrets, all of one moment. */
+export interface Backup {
+  /** restic's id: 64 hexadecimal digits. */
+  readonly snapshot: string;
+  readonly date: Date;
+  /** Of all that is in it, before it was compressed and compared with what is there already. */
+  readonly bytes: number;
+  /** Whether it was restored and found whole. `none`: nobody has tried. */
+  readonly proof: 'none' | 'data' | 'boot' | 'failed';
+  readonly proofDate: Date | null;
+  /** Why its proof failed, with what the reason is about. */
+  readonly reason: FailureReason | '';
+  readonly detail: string;
+}
+
+/** Backups of instances, outside of their databases and directories. Every method may be repeated. */
+export interface Backups {
+  /** Takes one more, of an instance that runs or of one that does not. Its own Postgres, where it has one, must run. */
+  take(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** All there are, oldest first. */
+  list(desired: DesiredInstance, signal: AbortSignal): Promise<Backup[]>;
+  /** Restores one where nothing else is, compares, and notes what came of it. @throws TerminalError saying what is wrong with it */
+  prove(desired: DesiredInstance, snapshot: string, signal: AbortSignal): Promise<void>;
+  /** Removes those that nobody need keep: see keptBackups(). */
+  forgetOld(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
 }
 
 /** What keeps instances from the host and its networks. */

@@ -2,6 +2,8 @@ import { availableParallelism, freemem } from 'node:os';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
+import { BackupKeys } from './backups/backup-keys.ts';
+import { BackupStore } from './backups/backup-store.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
@@ -13,6 +15,7 @@ import type { ManagerCheck } from './controller/manager-check.ts';
 import { Reporter } from './controller/reporter.ts';
 import { makeSlots } from './controller/slots.ts';
 import { SuspensionLimiter } from './controller/suspension-limiter.ts';
+import { Turns } from './controller/turns.ts';
 import { Visits } from './controller/visits.ts';
 import { Wakes } from './controller/wakes.ts';
 import { DatabaseSpecs } from './databases/database-spec.ts';
@@ -37,7 +40,9 @@ import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
 import { ManagerMemoryFile } from './manager-memory.ts';
 import { PgTools } from './postgres/pg-tools.ts';
+import { ProofServer } from './postgres/proof-server.ts';
 import { Repositories } from './repositories/repositories.ts';
+import { Restic } from './restic/restic.ts';
 
 export interface Observers {
   readonly onRpc?: (call: CallRecord) => void;
@@ -102,6 +107,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     tools,
     loginOf: (desired) => databases.loginForArchive(desired),
   });
+  const backups = config.backups.enabled ? makeBackups() : null;
   const { addresses, domain, resolver: _, ...doorSettings } = config.door;
   const { manager: managerLabel } = doorSettings;
   const { publishAddress } = config.instances;
@@ -116,6 +122,23 @@ export async function assemble(config: Config, observers: Observers = {}) {
     connect(config.manager, observers.onRpc),
     domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
+  function makeBackups(): BackupStore {
+    const folder = join(config.dataDir, 'backups');
+    const { environmentFile, image, repository: base, sshFolder } = config.backups;
+    const { image: postgres } = config.postgres;
+    return new BackupStore({
+      ...{ install, dirs, disk, tools },
+      folder: join(folder, 'work'),
+      keys: new BackupKeys(install, base, folder),
+      restic: new Restic(install, image, docker, { base, environmentFile, sshFolder }),
+      proofServer: new ProofServer({
+        ...{ install, docker, image: postgres, folder: join(folder, 'proof') },
+        user: () => images.user(postgres, 'postgres'),
+      }),
+      heldForBackup: (desired, work) => databases.heldForBackup(desired, work),
+    });
+  }
+
   return {
     install,
     templates,
@@ -130,6 +153,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     disk,
     firewall,
     archives,
+    backups,
     tools,
     manager,
     repositories,
@@ -187,6 +211,12 @@ export function makeController(
                 "the sidecar's clock and Odoo's disagree, or one has jumped: nothing is suspended or removed until both are right",
               ),
       ),
+      backups: sidecar.backups && {
+        store: sidecar.backups,
+        time: config.backups.schedule,
+        turns: new Turns(),
+        onJob: (id) => controller.backUp(id),
+      },
       reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
       liveness,
       door: sidecar.door && { proxy: sidecar.door, routes, domains, certificates },

@@ -9,7 +9,7 @@ import { run, succeeds } from './run.ts';
 export const images = {
   odoo: 'odoo:19.0',
   postgres: 'postgres:17',
-  base: 'microsaas-base:2',
+  base: 'microsaas-base:3',
   caddy: 'caddy:2',
 } as const;
 

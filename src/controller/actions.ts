@@ -30,7 +30,8 @@ type Act = (desired: DesiredInstance, signals: Signals) => Promise<StepResult> |
  * observation to say.
  */
 export function makeActions(context: ControllerContext): Record<Action, Act> {
-  const { archives, manager, engine, databases, disk, reporter, slots, liveness } = context;
+  const { archives, backups, manager, engine, databases, disk, reporter, slots, liveness } =
+    context;
 
   /** What was made before there were marks gets them, once. */
   async function adopt(desired: DesiredInstance): Promise<void> {
@@ -161,8 +162,12 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   /** The files go last: they hold what is needed to go on after a crash. */
   async function purge(desired: DesiredInstance, { stop }: Signals): Promise<void> {
     if (desired.wasReady && !desired.endsWithoutArchive) await archives.verify(desired);
-    await databases.drop(desired);
-    await engine.purge(desired, stop);
+    const remove = async () => {
+      await databases.drop(desired);
+      await engine.purge(desired, stop);
+    };
+    // A backup that is under way ends first.
+    await (backups ? backups.turns.take(desired.id, remove) : remove());
   }
 
   // -- what several of them need ----------------------------------------------------------------------

@@ -1,6 +1,7 @@
 import type { ClaimLimits } from '../billing/claim-policy.ts';
 import type {
   Archives,
+  Backups,
   Certificates,
   Clock,
   Databases,
@@ -20,6 +21,7 @@ import type { ManagerCheck } from './manager-check.ts';
 import type { Reporter } from './reporter.ts';
 import type { Slots } from './slots.ts';
 import type { SuspensionLimiter } from './suspension-limiter.ts';
+import type { Turns } from './turns.ts';
 import type { Wakes } from './wakes.ts';
 
 /** The reverse proxy, what it was given last, and the customers' own domains. */
@@ -31,12 +33,25 @@ export interface DoorContext {
   readonly certificates: Certificates | null;
 }
 
+/** Backups, and when they are made. */
+export interface BackupContext {
+  readonly store: Backups;
+  /** At what time of this host's day they begin, `HH:MM`. */
+  readonly time: string;
+  /** Work with an instance's data that must not meet a backup of them, in turns. */
+  readonly turns: Turns<number>;
+  /** To be called for an instance on whose backups a person waits. */
+  readonly onJob: (id: number) => void;
+}
+
 /** Everything the controller works with: services through their interfaces, its own parts, clock and log. */
 export interface ControllerContext {
   readonly manager: Manager;
   readonly engine: Engine;
   readonly databases: Databases;
   readonly archives: Archives;
+  /** Null: switched off by the configuration. */
+  readonly backups: BackupContext | null;
   readonly reporter: Reporter;
   readonly limits: ClaimLimits;
   readonly slots: Slots;

@@ -1,9 +1,11 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import { unavailableService } from '../errors.ts';
+import { dueBackup, lastNight } from '../instance/backup-policy.ts';
 import { normalizedHost } from '../instance/host-name.ts';
-import type { InstanceState, Key } from '../instance/types.ts';
+import type { InstanceState, Key, KnownInstance } from '../instance/types.ts';
 import type { CertificateState, LoggedRequest } from '../interfaces.ts';
 import { isVisit } from './activity.ts';
+import { backUp } from './back-up.ts';
 import { claim } from './claim.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { DiskWatch } from './disk-watch.ts';
@@ -36,6 +38,9 @@ const SLEEP_INTERVAL_MS = 30_000;
 /** How often the liveness probes that are due are begun. */
 const LIVENESS_INTERVAL_MS = 1_000;
 
+/** Of these, backups are made: a draft has nothing yet, and in what was removed nothing changes any more. */
+const MAY_HAVE_DATA: ReadonlySet<InstanceState> = new Set(['running', 'stopped', 'error']);
+
 export interface ControllerOptions {
   readonly context: ControllerContext;
   readonly pollSeconds: number;
@@ -48,6 +53,8 @@ export class Controller {
   readonly #queue: WorkQueue<Key>;
   /** A queue of its own: building a template database takes minutes, a spare clone seconds, and no sale may wait for them. */
   readonly #plans: WorkQueue<Key>;
+  /** One at a time, beside everything else: backups have what customers leave of the machine. */
+  readonly #backups: WorkQueue<Key>;
   readonly #stop = new AbortController();
   #pollTimer: NodeJS.Timeout | undefined;
   #livenessTimer: NodeJS.Timeout | undefined;
@@ -74,11 +81,12 @@ export class Controller {
     this.#diskWatch = new DiskWatch(options.context);
     this.#queue = this.#makeQueue(WORKERS);
     this.#plans = this.#makeQueue(1);
+    this.#backups = this.#makeQueue(1);
   }
 
   /** How many keys wait or are worked on, a pending refill of the clone pool included. */
   get backlog(): number {
-    return this.#queue.size + this.#plans.size + (this.#restockTimer ? 1 : 0);
+    return this.#queue.size + this.#plans.size + this.#backups.size + (this.#restockTimer ? 1 : 0);
   }
 
   /** The age of the oldest waiting key, in seconds. */
@@ -143,7 +151,7 @@ export class Controller {
     clearTimeout(this.#restockTimer);
     clearTimeout(this.#doorTimer);
     await this.#sweepTask?.destroy();
-    await Promise.all([this.#queue.close(), this.#plans.close()]);
+    await Promise.all([this.#queue, this.#plans, this.#backups].map((queue) => queue.close()));
     await this.#watching;
   }
 
@@ -157,6 +165,7 @@ export class Controller {
   }
 
   #queueOf(key: Key): WorkQueue<Key> {
+    if (key.startsWith('backup:')) return this.#backups;
     return key.startsWith('plan:') || key === 'spares' ? this.#plans : this.#queue;
   }
 
@@ -175,6 +184,7 @@ export class Controller {
       await this.#checkPostgres();
       return;
     }
+    if (kind === 'backup') return this.#backUp(Number(id), signals.stop);
     if (kind === 'spares') {
       const { databases, slots } = this.#context;
       return slots.starts.run(NO_CUSTOMER, () => databases.restock());
@@ -184,6 +194,14 @@ export class Controller {
     if (kind === 'plan') return preparePlan(Number(id), this.#context, signals.stop);
     const instances = await claim(Number(id), this.#context);
     this.addNow(instances.map((instance): Key => `instance:${instance}`));
+  }
+
+  async #backUp(id: number, stop: AbortSignal): Promise<void> {
+    const { backups, managerCheck } = this.#context;
+    // What the manager's database says may be another customer's.
+    if (!backups || managerCheck.distrust) return;
+    const { hasStarted } = await backUp(id, { ...this.#context, backups }, stop);
+    if (hasStarted) this.addNow([`instance:${id}`]);
   }
 
   #restockSoon(): void {
@@ -223,6 +241,11 @@ export class Controller {
   async #lookAtDomains(): Promise<void> {
     const { door, managerCheck } = this.#context;
     if (door && !managerCheck.distrust) await door.domains.look();
+  }
+
+  /** To be called for an instance whose backups are due, or on which a person waits. */
+  backUp(id: number): void {
+    this.#add([`backup:${id}`]);
   }
 
   /** To be called when customers' own domains are due. */
@@ -337,7 +360,11 @@ export class Controller {
       this.#context.activity?.replace(states);
       this.#context.liveness.watch(watched);
       this.#markAvailable('Odoo', 'Docker');
-      this.#add([...keys, ...plans.map(({ id }): Key => `plan:${id}`)]);
+      this.#add([
+        ...keys,
+        ...plans.map(({ id }): Key => `plan:${id}`),
+        ...this.#dueBackups(states),
+      ]);
       for (const id of orphans) {
         if (this.#knownOrphans.has(id)) continue;
         this.#knownOrphans.add(id);
@@ -353,6 +380,16 @@ export class Controller {
       const dropped = await this.#context.databases.trim(plans);
       if (dropped.length > 0) this.#context.log.info({ dropped }, 'template databases dropped');
     });
+  }
+
+  #dueBackups(states: ReadonlyMap<number, KnownInstance>): Key[] {
+    const { backups, now } = this.#context;
+    if (!backups) return [];
+    const night = lastNight(backups.time, now()).getTime() / 1000;
+    const isDue = (known: KnownInstance) =>
+      known.hasJob ||
+      (MAY_HAVE_DATA.has(known.state) && dueBackup(known, night, now().getTime() / 1000) !== null);
+    return [...states].filter(([, known]) => isDue(known)).map(([id]): Key => `backup:${id}`);
   }
 
   async #checkCertificates(): Promise<void> {

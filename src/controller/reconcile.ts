@@ -59,6 +59,7 @@ export async function reconcile(
       }
       context.door?.routes.compare(desired);
       context.door?.domains.hurry(desired.domains);
+      if (desired.job) context.backups?.onJob(id);
       const applied = await applySubscription(desired, context, !hasAdvanced);
       reviewAt = applied.reviewAt;
       hasAdvanced ||= applied.stage !== null;

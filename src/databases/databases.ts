@@ -33,7 +33,7 @@ import {
 import { TemplateDatabases } from './template-database.ts';
 import { keyOfInstance, keysOfPlan, templateHash } from './template-key.ts';
 import type { TemplateMetadata } from './template-metadata.ts';
-import { TenantAccess } from './tenant-access.ts';
+import { type HeldDatabase, TenantAccess } from './tenant-access.ts';
 
 export interface OdooDatabasesOptions {
   readonly install: string;
@@ -272,6 +272,11 @@ export class OdooDatabases implements Databases {
   /** See TenantAccess. */
   loginForArchive(desired: DesiredInstance): Promise<TenantLogin & { readonly socketDir: string }> {
     return this.#access.loginForArchive(desired);
+  }
+
+  /** See TenantAccess. */
+  heldForBackup<T>(desired: DesiredInstance, work: (held: HeldDatabase) => Promise<T>): Promise<T> {
+    return this.#access.heldForBackup(desired, work);
   }
 
   /** An own Postgres is in the instance's directory, whose mark covers it: a database in it needs none. */

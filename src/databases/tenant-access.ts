@@ -1,7 +1,9 @@
+import { z } from 'zod';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import { Cluster } from '../postgres/cluster.ts';
 import {
+  HOLDING,
   LOOK,
   type SessionPurpose,
   type TenantLogin,
@@ -10,11 +12,26 @@ import {
 } from '../postgres/tenant-session.ts';
 import { adminLogin } from './admin-login.ts';
 import { renewUrl } from './base-url.ts';
+import { countRows } from './count-rows.ts';
 import { markDatabase } from './database-mark.ts';
 import type { DatabaseSpec, Specs } from './database-spec.ts';
 import { type Invitation, invitationLink } from './invitation.ts';
 import { nextWork } from './next-work.ts';
 import { makeReadable } from './readable.ts';
+
+/** A database as of one moment. */
+export interface HeldDatabase {
+  /** The way in, as the tenant. */
+  readonly login: TenantLogin & { readonly socketDir: string };
+  /** For pg_dump. */
+  readonly snapshot: string;
+  /** How many rows some tables have: see countRows(). */
+  readonly rows: Readonly<Record<string, number>>;
+  /** What the database takes on the disk. */
+  readonly bytes: number;
+  /** The image of its Odoo. */
+  readonly image: string;
+}
 
 export interface TenantAccessOptions {
   readonly install: string;
@@ -79,6 +96,37 @@ export class TenantAccess {
     await cluster.disconnect(this.nameOf(desired));
     await this.#enter(desired, TOUCH, makeReadable);
     return { ...this.#loginOf(desired, spec), socketDir: cluster.address.socketDir };
+  }
+
+  /**
+   * Runs `work` while the database is held for a backup: the data are those of one moment, and Odoo's garbage collection of files,
+   * which takes `SHARE` on the table of attachments (ir_attachment.py, `_gc_file_store_unsafe`), waits: whatever file the data name is
+   * there until `work` has ended. Writing goes on meanwhile.
+   * @throws TenantDatabaseError also where the tenant has ended it meanwhile: what was copied is no backup then
+   */
+  async heldForBackup<T>(
+    desired: DesiredInstance,
+    work: (held: HeldDatabase) => Promise<T>,
+  ): Promise<T> {
+    const spec = await this.#options.specs.of(desired);
+    const cluster = this.clusterOf(spec);
+    await this.#takeOver(cluster, desired);
+    await this.#enter(desired, TOUCH, makeReadable);
+    const login = { ...this.#loginOf(desired, spec), socketDir: cluster.address.socketDir };
+    const bytes = await cluster.bytesOf(login.database);
+    return this.#enter(desired, HOLDING, async (session) => {
+      await session.run('BEGIN ISOLATION LEVEL REPEATABLE READ');
+      await session.run('LOCK TABLE public.ir_attachment IN ROW EXCLUSIVE MODE');
+      const [exported] = await session.rows(
+        z.object({ snapshot: z.string().regex(/^[0-9A-F-]{1,40}$/) }),
+        'SELECT pg_export_snapshot() AS snapshot',
+      );
+      const rows = await countRows(session);
+      const snapshot = exported?.snapshot ?? '';
+      const result = await work({ login, rows, snapshot, bytes, image: spec.image });
+      await session.run('COMMIT');
+      return result;
+    });
   }
 
   /** Of a database that is this instance's. Its mark, which a tenant could write as long as they owned it, is made again. */

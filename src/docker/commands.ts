@@ -38,7 +38,7 @@ export function containersRemove(names: readonly string[]): Command {
 export function nft(install: string, image: string, args: readonly string[]): Command {
   return hardenedRun({
     ...{ install, kind: 'firewall', image, network: 'host', pids: 16, memory: '128m' },
-    ...{ capability: 'NET_ADMIN', isInteractive: true, entrypoint: 'nft', args },
+    ...{ capabilities: ['NET_ADMIN'], isInteractive: true, entrypoint: 'nft', args },
   });
 }
 
@@ -51,7 +51,7 @@ export function doorRun(door: DoorContainer): Command {
   const { install, name, image, runDirectory, dataDirectory, digest } = door;
   return hardenedRun({
     ...{ install, kind: null, image, mayPull: true, network: 'host', pids: 256, memory: '1g' },
-    ...{ capability: 'NET_BIND_SERVICE', isDetached: true },
+    ...{ capabilities: ['NET_BIND_SERVICE'], isDetached: true },
     options: [
       ...[`--name=${name}`, '--restart=unless-stopped', '--user=0:0', '--cpu-shares=4096'],
       ...[`--label=${LABELS.part}=door`, `--label=${LABELS.digest}=${digest}`],
@@ -89,11 +89,14 @@ export function imagePull(image: string): Command {
   return ['docker', 'pull', '--quiet', '--', image];
 }
 
-/** Asks an image which user it runs as; parseImageUser() reads the answer. */
-export function imageUser(install: string, image: string): Command {
+/**
+ * Asks an image for a user; parseImageUser() reads the answer.
+ * @param name by default the one that it runs as
+ */
+export function imageUser(install: string, image: string, name?: string): Command {
   return hardenedRun({
     ...{ install, kind: 'image-user', image, network: 'none', pids: 16, memory: '64m' },
-    entrypoint: 'id',
+    ...{ entrypoint: 'id', args: name ? ['--', name] : [] },
   });
 }
 

@@ -17,12 +17,22 @@ const LIMITS = {
   'apps-list': 5 * MINUTE_SECONDS,
   'odoo-init': 65 * MINUTE_SECONDS,
   'pg-tools': 65 * MINUTE_SECONDS,
+  backup: 185 * MINUTE_SECONDS,
 } as const;
 
 export type HelperKind = keyof typeof LIMITS;
 
 /** How long a helper may be there without running, in seconds: it is made, started and, at its end, removed. */
 const NOT_RUNNING = MINUTE_SECONDS;
+
+/** What a container of the sidecar's own may be given: each caller names what it needs it for. */
+export type Capability =
+  | 'CHOWN'
+  | 'DAC_OVERRIDE'
+  | 'DAC_READ_SEARCH'
+  | 'FOWNER'
+  | 'NET_ADMIN'
+  | 'NET_BIND_SERVICE';
 
 /** A container that the sidecar runs for itself. */
 export interface HardenedRun {
@@ -37,8 +47,8 @@ export interface HardenedRun {
   readonly pids: number;
   /** How much memory it may have, as Docker writes it: `512m`. The content of a tmpfs counts. */
   readonly memory: string;
-  /** The only capability that it has. */
-  readonly capability?: 'NET_ADMIN' | 'NET_BIND_SERVICE';
+  /** The only capabilities that it has. */
+  readonly capabilities?: readonly Capability[];
   /** It reads what the sidecar writes to its standard input. */
   readonly isInteractive?: boolean;
   /** It runs on when the command has ended, and its container stays when it ends itself. */
@@ -60,7 +70,7 @@ export function hardenedRun(run: HardenedRun): Command {
     ...(run.isInteractive ? ['--interactive'] : []),
     ...(run.mayPull ? [] : ['--pull=never']),
     ...[`--network=${run.network}`, '--read-only', '--security-opt=no-new-privileges'],
-    ...['--cap-drop=ALL', ...(run.capability ? [`--cap-add=${run.capability}`] : [])],
+    ...['--cap-drop=ALL', ...(run.capabilities ?? []).map((one) => `--cap-add=${one}`)],
     ...[`--pids-limit=${run.pids}`, `--memory=${run.memory}`],
     ...(run.kind ? helperLabels(run.install, run.kind) : [installLabel(run.install)]),
     ...(run.options ?? []),

@@ -19,14 +19,17 @@ export class Images {
     this.#docker = docker;
   }
 
-  /** The user that Odoo runs as in an image: it differs between images, so the image is asked, once. */
-  async user(image: string): Promise<UnixUser> {
-    const id = await this.id(image);
-    let user = this.#users.get(id);
+  /**
+   * A user's numbers in an image: they differ between images, so the image is asked, once.
+   * @param name by default the user that the image runs as
+   */
+  async user(image: string, name?: string): Promise<UnixUser> {
+    const key = `${await this.id(image)} ${name ?? ''}`;
+    let user = this.#users.get(key);
     if (!user) {
-      user = this.#docker(imageUser(this.#install, image)).then(parseImageUser);
-      this.#users.set(id, user);
-      user.catch(() => this.#users.delete(id));
+      user = this.#docker(imageUser(this.#install, image, name)).then(parseImageUser);
+      this.#users.set(key, user);
+      user.catch(() => this.#users.delete(key));
     }
     return user;
   }

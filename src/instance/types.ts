@@ -1,8 +1,10 @@
 import type { Subscription, SubscriptionChange } from '../billing/subscription-types.ts';
+import type { BackupFacts } from './backup-policy.ts';
 import type { FailureReason, Reason } from './reasons.ts';
 
 /** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `door`: names or ports have changed. */
 export type Key =
+  | `backup:${number}`
   | `invoice:${number}`
   | `instance:${number}`
   | `plan:${number}`
@@ -68,9 +70,28 @@ export interface Sleep {
 }
 
 /** What Odoo believes of an instance: enough for a sweep. */
-export interface KnownInstance extends Sleep {
+export interface KnownInstance extends Sleep, BackupFacts {
   readonly state: InstanceState;
   readonly revision: number;
+  /** A person waits for a backup, or for what is made of one. */
+  readonly hasJob: boolean;
+}
+
+/** What a person wants done with an instance's backups, until it is done. */
+export interface Job {
+  readonly id: number;
+  readonly kind: 'backup' | 'prove' | 'restore' | 'undo_restore';
+  /** The backup that it is about; '' where it is about none. */
+  readonly snapshot: string;
+}
+
+/** How far a job is, and what came of it. */
+export interface JobReport {
+  readonly state: 'running' | 'done' | 'failed';
+  readonly reason: Reason;
+  readonly detail: string;
+  /** 0 … 100. */
+  readonly percent: number;
 }
 
 /** What the manager says one instance should be. */
@@ -116,6 +137,8 @@ export interface DesiredInstance extends Sleep {
   /** Seconds since the epoch: when the payment was reconciled, or *Start* pressed on the manual path. */
   readonly requestedAt: number;
   readonly subscription: Subscription | null;
+  /** Null: nobody waits for one. */
+  readonly job: Job | null;
   readonly companyTimeZone: string;
   /** Whether an invoice whose payment the bank has not confirmed yet counts as paid. */
   readonly inPaymentIsPaid: boolean;

@@ -10,6 +10,7 @@ import type {
   Sleep,
 } from '../instance/types.ts';
 import type { DoorRoute, ManagerFacts, StatePage } from '../interfaces.ts';
+import { backupFactsOf, backupFactsRow, job } from './backup-rows.ts';
 import { id } from './odoo-values.ts';
 import { subscription, subscriptionRow } from './subscription-rows.ts';
 
@@ -43,11 +44,22 @@ const sleepOf = (row: z.infer<typeof sleepRow>): Sleep => ({
 });
 
 export const instanceStates = z
-  .array(z.object({ id, state: instanceState, revision: z.int(), ...sleepRow.shape }))
+  .array(
+    z.object({
+      id,
+      state: instanceState,
+      revision: z.int(),
+      ...sleepRow.shape,
+      ...backupFactsRow.shape,
+    }),
+  )
   .transform(
     (rows) =>
       new Map<number, KnownInstance>(
-        rows.map((row) => [row.id, { state: row.state, revision: row.revision, ...sleepOf(row) }]),
+        rows.map((row) => [
+          row.id,
+          { state: row.state, revision: row.revision, ...sleepOf(row), ...backupFactsOf(row) },
+        ]),
       ),
   );
 
@@ -198,6 +210,7 @@ const desired = z
     customer,
     partner_id: z.int(),
     requested_at: z.number(),
+    job: z.union([z.literal(false), job]),
     subscription: z.union([z.literal(false), subscription]),
     company_tz: z.string(),
     in_payment_is_paid: z.boolean(),
@@ -232,6 +245,7 @@ const desired = z
       partnerId: row.partner_id,
       requestedAt: row.requested_at,
       subscription: row.subscription || null,
+      job: row.job || null,
       companyTimeZone: row.company_tz,
       inPaymentIsPaid: row.in_payment_is_paid,
       managerTime: new Date(row.now * 1000),

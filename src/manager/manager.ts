@@ -1,12 +1,14 @@
 import type { Hold, Invoice, PlanUnit } from '../billing/invoice-types.ts';
 import type { RecentSuspensions } from '../billing/suspension-limit.ts';
 import { ManagerError } from '../errors.ts';
+import type { Kept } from '../instance/backup-retention.ts';
 import type { DomainReport, WatchedDomain } from '../instance/domain.ts';
 import type { Distrust } from '../instance/manager-history.ts';
-import { detailOf } from '../instance/reasons.ts';
+import { detailOf, type FailureReason } from '../instance/reasons.ts';
 import type {
   DesiredInstance,
   FoundInstance,
+  JobReport,
   KnownInstance,
   MarkedInstance,
   Plan,
@@ -15,7 +17,8 @@ import type {
   Report,
   TemplateSummary,
 } from '../instance/types.ts';
-import type { DoorRoute, Manager, ManagerFacts, StatePage } from '../interfaces.ts';
+import type { Backup, DoorRoute, Manager, ManagerFacts, StatePage } from '../interfaces.ts';
+import { backupRow } from './backup-rows.ts';
 import { BatchLoader } from './batch-loader.ts';
 import { domainReportRow, watchedDomains } from './domain-rows.ts';
 import {
@@ -175,6 +178,20 @@ export class OdooManager implements Manager {
   async reportDomain(id: number, report: DomainReport): Promise<void> {
     const args = { domain_id: id, ...domainReportRow(report) };
     await this.#odoo.call(API, 'microsaas_report_domain', args, done);
+  }
+
+  async reportJob(id: number, report: JobReport): Promise<void> {
+    await this.#odoo.call(API, 'microsaas_report_job', { job_id: id, ...report }, done);
+  }
+
+  async reportBackups(
+    id: number,
+    backups: ReadonlyArray<Backup & { readonly kept: Kept }> | null,
+    failure: { readonly reason: FailureReason; readonly detail: string } | null,
+  ): Promise<void> {
+    const rows = backups?.map(backupRow) ?? false;
+    const args = { instance_id: id, backups: rows, failure: failure ?? false };
+    await this.#odoo.call(API, 'microsaas_report_backups', args, done);
   }
 
   page(host: string, id: number): Promise<StatePage> {

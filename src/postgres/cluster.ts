@@ -236,6 +236,16 @@ export class Cluster {
     });
   }
 
+  /** What a database takes on the disk, in bytes. */
+  async bytesOf(database: string): Promise<number> {
+    return this.administer(async (client) => {
+      const found = await client.query<{ bytes: string }>('SELECT pg_database_size($1) AS bytes', [
+        database,
+      ]);
+      return Number(found.rows[0]?.bytes ?? 0);
+    });
+  }
+
   /** The names of all databases. */
   async names(): Promise<string[]> {
     return this.administer(async (client) => {

@@ -18,6 +18,14 @@ export interface PgLogin extends TenantLogin {
   readonly socketDir: string;
 }
 
+/** How a dump is written. */
+export interface DumpOptions {
+  /** The data of this moment, which an open transaction has exported; by default those of now. */
+  readonly snapshot?: string;
+  /** Equal data are equal bytes then, which a backup stores once. */
+  readonly isUncompressed?: boolean;
+}
+
 /**
  * pg_dump and pg_restore, each run once in a container of the Postgres image: they must not be older than the server.
  * Without a network, as the sidecar's own user, and logged in as the tenant: functions that are stored in a database or in an archive run with
@@ -35,10 +43,19 @@ export class PgTools {
   }
 
   /** Writes one database to a file in a folder of the sidecar's own. */
-  async dump(login: PgLogin, file: string, signal: AbortSignal): Promise<void> {
+  async dump(
+    login: PgLogin,
+    file: string,
+    signal: AbortSignal,
+    { isUncompressed, snapshot }: DumpOptions = {},
+  ): Promise<void> {
     await this.#connected(login, file, signal, (path) => [
       'pg_dump',
-      ['--format=custom', `--file=${path}`, `--lock-wait-timeout=${LOCK_WAIT}`],
+      [
+        ...['--format=custom', `--file=${path}`, `--lock-wait-timeout=${LOCK_WAIT}`],
+        ...(snapshot ? [`--snapshot=${snapshot}`] : []),
+        ...(isUncompressed ? ['--compress=0'] : []),
+      ],
     ]);
   }
 

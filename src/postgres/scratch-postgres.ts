@@ -20,6 +20,10 @@ export interface ScratchPostgresRun {
   readonly socketDir: string;
   /** Readable for the image's user. */
   readonly passwordFile: string;
+  /** Settings of the server, `name=value`. */
+  readonly settings?: readonly string[];
+  /** More options of `docker run`: nothing that gives it more rights. */
+  readonly options?: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -74,7 +78,10 @@ function serve(install: string, run: ScratchPostgresRun): Command {
     ...common,
     isDetached: true,
     options: [...common.options, '--stop-signal=SIGINT'],
-    args: ['postgres', '-c', 'listen_addresses='],
+    args: [
+      'postgres',
+      ...['listen_addresses=', ...(run.settings ?? [])].flatMap((one) => ['-c', one]),
+    ],
   });
 }
 
@@ -89,6 +96,7 @@ function container(install: string, run: ScratchPostgresRun) {
       `--volume=${run.passwordFile}:${PASSWORD_FILE}:ro`,
       `--volume=${run.pgdata}:/var/lib/postgresql/data`,
       `--volume=${run.socketDir}:/var/run/postgresql`,
+      ...(run.options ?? []),
     ],
   } as const satisfies HardenedRun;
 }

@@ -15,6 +15,8 @@ export interface SessionPurpose {
   readonly access: 'read' | 'write';
   readonly statementMs: number;
   readonly totalMs: number;
+  /** How long it may wait within a transaction, in milliseconds; by default as long as a statement may take. */
+  readonly idleMs?: number;
 }
 
 /** A query or a small change in a database that a tenant uses: anything in it may be there to delay the sidecar. */
@@ -23,6 +25,12 @@ export const TOUCH: SessionPurpose = { ...LOOK, access: 'write' };
 
 /** Work on a database that no tenant has entered yet: only a slow machine delays it. */
 export const MAKING: SessionPurpose = { access: 'write', statementMs: 300_000, totalMs: 900_000 };
+
+/** A transaction that is open while a backup is taken: see TenantAccess.heldForBackup(). */
+export const HOLDING: SessionPurpose = {
+  ...{ access: 'write', statementMs: 60_000 },
+  ...{ idleMs: 5 * 60 * 60_000, totalMs: 5 * 60 * 60_000 },
+};
 
 /** How long a statement waits for a lock, in milliseconds. */
 const LOCK_TIMEOUT_MS = 2_000;
@@ -96,13 +104,13 @@ function sessionOn(client: Client): TenantSession {
 }
 
 /** Settings of the connection itself come before those that a tenant gave their role or database. */
-function settings({ access, statementMs }: SessionPurpose): string {
+function settings({ access, statementMs, idleMs = statementMs }: SessionPurpose): string {
   const values = {
     search_path: 'pg_catalog,pg_temp',
     default_transaction_read_only: access === 'read' ? 'on' : 'off',
     statement_timeout: statementMs,
     lock_timeout: LOCK_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: statementMs,
+    idle_in_transaction_session_timeout: idleMs,
     client_min_messages: 'error',
     local_preload_libraries: '',
   };

@@ -50,7 +50,7 @@ export function aConfig(folder: string, over: Partial<Config> = {}): Config {
     mailRelay: null,
     limits: { unitsPerLine: 20, claimsPerPlan: 20 },
     repositories: { protocols: ['https'], privateHosts: [], credentials: [] },
-    egress: { enforce: false, allow: [], image: 'microsaas-base:2' },
+    egress: { enforce: false, allow: [], image: 'microsaas-base:3' },
     log: { level: 'info', format: 'json' },
     ...over,
   };

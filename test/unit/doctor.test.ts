@@ -236,7 +236,7 @@ describe('doctor', () => {
         'Firewall',
         'FAIL',
         /no rule to_host/,
-        /restart the sidecar.*microsaas-base:2/,
+        /restart the sidecar.*microsaas-base:3/,
       ] as const),
     ],
     [

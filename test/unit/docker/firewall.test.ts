@@ -29,7 +29,7 @@ describe('Firewall', () => {
       return rules ?? '';
     });
     firewall = new Firewall({
-      ...{ install: 'k3x9ab', api: docker.api, docker: docker.cli, image: 'microsaas-base:2' },
+      ...{ install: 'k3x9ab', api: docker.api, docker: docker.cli, image: 'microsaas-base:3' },
       allow: [{ network: '192.0.2.7', port: 25 }],
       relay: null,
     });
@@ -66,7 +66,7 @@ describe('Firewall', () => {
 
   const withRelay = (host: string) =>
     new Firewall({
-      ...{ install: 'k3x9ab', api: docker.api, docker: docker.cli, image: 'microsaas-base:2' },
+      ...{ install: 'k3x9ab', api: docker.api, docker: docker.cli, image: 'microsaas-base:3' },
       ...{ allow: [], relay: { host, port: 25 } },
     });
 

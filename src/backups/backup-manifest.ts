@@ -1,0 +1,52 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { TerminalError } from '../errors.ts';
+
+/** What a backup holds, in its file `manifest.json`. */
+const manifestSchema = z.object({
+  format: z.literal(1),
+  install: z.string(),
+  instance: z.int().positive(),
+  identity: z.uuid(),
+  name: z.string(),
+  template: z.string(),
+  modules: z.array(z.string()),
+  /** Of the image of Odoo. */
+  image: z.string(),
+  /** Of the database and of its folder in the filestore. */
+  database: z.string(),
+  writtenAt: z.iso.datetime(),
+  /** How many rows some tables had at that moment. */
+  rows: z.record(z.string(), z.int().nonnegative()),
+});
+
+export type BackupManifest = z.infer<typeof manifestSchema>;
+
+/** Where a backup's parts are below the folder into which it was restored. */
+export function partsOf(folder: string) {
+  return {
+    dump: join(folder, 'database.dump'),
+    filestore: join(folder, 'filestore'),
+    secrets: join(folder, 'secrets'),
+    manifest: join(folder, 'manifest.json'),
+  };
+}
+
+/**
+ * Reads the manifest of a backup that was restored into a folder.
+ * @throws TerminalError('BackupDamaged') where it is none, ('BackupForeign') where it is another instance's
+ */
+export async function readManifest(folder: string, identity: string): Promise<BackupManifest> {
+  const text = await readFile(partsOf(folder).manifest, 'utf8').catch(() => '');
+  let manifest: BackupManifest;
+  try {
+    manifest = manifestSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    const message = 'The backup has no manifest that can be read.';
+    throw new TerminalError('BackupDamaged', message, { cause, detail: 'manifest.json' });
+  }
+  if (manifest.identity !== identity)
+    throw new TerminalError('BackupForeign', "The backup is another instance's.");
+  return manifest;
+}

@@ -1,0 +1,262 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HeldDatabase } from '../databases/tenant-access.ts';
+import { CommandError, RetryableError, TerminalError } from '../errors.ts';
+import type { InstanceDirs } from '../files/instance-dir.ts';
+import type { Disk } from '../host/disk.ts';
+import { removeTree } from '../host/trees.ts';
+import { keptBackups } from '../instance/backup-retention.ts';
+import { databaseName } from '../instance/name.ts';
+import type { FailureReason } from '../instance/reasons.ts';
+import type { DesiredInstance } from '../instance/types.ts';
+import type { Backup, Backups } from '../interfaces.ts';
+import type { Cluster } from '../postgres/cluster.ts';
+import type { PgTools } from '../postgres/pg-tools.ts';
+import type { ProofServer } from '../postgres/proof-server.ts';
+import type { TenantLogin } from '../postgres/tenant-session.ts';
+import type { Restic } from '../restic/restic.ts';
+import type { BackupKeys } from './backup-keys.ts';
+import { type BackupManifest, partsOf, readManifest } from './backup-manifest.ts';
+import { proveDatabase, proveFiles } from './proof.ts';
+import { backupsIn, DATA_TAG, proofTags } from './snapshot-tags.ts';
+
+export interface BackupStoreOptions {
+  readonly install: string;
+  /** Where dumps are written and backups restored; each instance has a folder in it for a while. */
+  readonly folder: string;
+  readonly dirs: InstanceDirs;
+  readonly disk: Pick<Disk, 'checkRoom'>;
+  readonly keys: BackupKeys;
+  readonly restic: Restic;
+  readonly tools: Pick<PgTools, 'dump' | 'restore'>;
+  readonly proofServer: ProofServer;
+  /** See TenantAccess. */
+  readonly heldForBackup: <T>(
+    desired: DesiredInstance,
+    work: (held: HeldDatabase) => Promise<T>,
+  ) => Promise<T>;
+}
+
+/**
+ * Backups of instances: of each a restic repository of its own, under a key of its own. A backup is one snapshot with the database, the
+ * files, the secrets and a manifest, so there are never parts of two. What was proven is a small snapshot beside it: servers that only take
+ * more take that too, and another machine finds it.
+ */
+export class BackupStore implements Backups {
+  readonly #options: BackupStoreOptions;
+
+  constructor(options: BackupStoreOptions) {
+    this.#options = options;
+  }
+
+  async take(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    const { dirs, disk, heldForBackup, install, keys, restic } = this.#options;
+    if (!(await keys.has(desired)))
+      await keys.make(desired, (repository) => restic.init(repository, signal));
+    const repository = keys.repositoryOf(desired);
+    const { filestore, secrets } = dirs.paths(desired.id);
+    let made = '';
+    await this.#inFolder(desired, 'take', signal, async (folder) => {
+      const parts = partsOf(folder);
+      const copy = async ({ bytes, image, login, rows, snapshot }: HeldDatabase) => {
+        await disk.checkRoom(2 * bytes);
+        await writeFile(parts.dump, '', { mode: 0o600 });
+        await this.#dump(login, snapshot, parts.dump, signal);
+        const manifest = manifestOf(desired, { install, image, rows });
+        const text = `${JSON.stringify(manifest, null, 2)}\n`;
+        await writeFile(parts.manifest, text, { mode: 0o600 });
+        const sources = [
+          { from: parts.dump, to: 'database.dump' },
+          { from: parts.manifest, to: 'manifest.json' },
+          { from: join(filestore, manifest.database), to: 'filestore' },
+          { from: secrets, to: 'secrets' },
+        ];
+        made = await restic.backup(repository, sources, [DATA_TAG, `run:${randomUUID()}`], signal);
+      };
+      try {
+        await heldForBackup(desired, copy);
+      } catch (error) {
+        // The database was let go meanwhile: files that it names may have been removed before they were copied.
+        if (made) await restic.forget(repository, [made], signal);
+        throw error;
+      }
+    });
+  }
+
+  async list(desired: DesiredInstance, signal: AbortSignal): Promise<Backup[]> {
+    const { keys, restic } = this.#options;
+    if (!(await keys.has(desired))) return [];
+    return backupsIn(await restic.snapshots(keys.repositoryOf(desired), signal));
+  }
+
+  async prove(desired: DesiredInstance, snapshot: string, signal: AbortSignal): Promise<void> {
+    const { keys, restic } = this.#options;
+    const repository = keys.repositoryOf(desired);
+    const failure = await this.#failureOf(desired, snapshot, signal);
+    await this.#inFolder(desired, 'result', signal, async (folder) => {
+      const file = join(folder, 'proof.json');
+      const result = { of: snapshot, at: new Date().toISOString(), ...failure };
+      await writeFile(file, `${JSON.stringify(result, null, 2)}\n`, { mode: 0o600 });
+      const sources = [{ from: file, to: 'proof.json' }];
+      const tags = [...proofTags(snapshot, failure), `run:${randomUUID()}`];
+      await restic.backup(repository, sources, tags, signal);
+    });
+    if (failure) throw new TerminalError(failure.reason, failure.message, failure);
+  }
+
+  async forgetOld(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    const { keys, restic } = this.#options;
+    const repository = keys.repositoryOf(desired);
+    const snapshots = await restic.snapshots(repository, signal);
+    const backups = backupsIn(snapshots);
+    const kept = keptBackups(
+      backups.map(({ date, proof, snapshot: id }) => ({
+        ...{ id, date },
+        isProven: proof === 'data' || proof === 'boot',
+      })),
+    );
+    const isOf = (tag: string) => tag.startsWith('of:') && !kept.has(tag.slice('of:'.length));
+    const old = snapshots.filter(({ id, tags }) =>
+      tags.includes(DATA_TAG) ? !kept.has(id) : tags.some(isOf),
+    );
+    await restic.forget(
+      repository,
+      old.map(({ id }) => id),
+      signal,
+    );
+  }
+
+  /**
+   * Restores a backup into a server and a folder that are thrown away, and compares.
+   * @returns what is wrong with it; null: nothing
+   * @throws what says nothing of the backup: the repository is away, the disk is full
+   */
+  async #failureOf(
+    desired: DesiredInstance,
+    snapshot: string,
+    signal: AbortSignal,
+  ): Promise<{ reason: FailureReason; detail: string; message: string } | null> {
+    try {
+      await this.#restoreAndCompare(desired, snapshot, signal);
+      return null;
+    } catch (error) {
+      const isReasoned = error instanceof TerminalError || error instanceof RetryableError;
+      if (!isReasoned || !SPEAKS_OF_THE_BACKUP.has(error.reason)) throw error;
+      const { detail, message, reason } = error;
+      return { detail, message, reason };
+    }
+  }
+
+  async #restoreAndCompare(
+    desired: DesiredInstance,
+    snapshot: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { disk, keys, proofServer, restic } = this.#options;
+    const repository = keys.repositoryOf(desired);
+    const backup = (await this.list(desired, signal)).find((one) => one.snapshot === snapshot);
+    if (!backup) throw new TerminalError('BackupGone', 'The backup is not there any more.');
+    await disk.checkRoom(2 * backup.bytes);
+    await this.#inFolder(desired, 'prove', signal, async (folder) => {
+      await restic.restore(repository, snapshot, folder, signal);
+      const { rows } = await readManifest(folder, desired.identity);
+      const { dump, filestore } = partsOf(folder);
+      await proofServer.using(async (cluster) => {
+        const login = { database: `proof_${desired.id}`, role: 'proof', password: randomUUID() };
+        try {
+          await this.#fill(cluster, login, dump, signal);
+          await proveDatabase(cluster, login, rows);
+          await proveFiles(cluster, login, filestore, signal);
+        } finally {
+          await cluster.drop(login.database);
+        }
+      }, signal);
+    });
+  }
+
+  /** @throws TerminalError('ProofDatabase') where the dump cannot be restored */
+  async #fill(
+    cluster: Cluster,
+    login: TenantLogin,
+    dump: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { database, password, role } = login;
+    await cluster.ensureRole(role, password);
+    await cluster.drop(database);
+    await cluster.create(database, role);
+    await cluster.mayMakeSchemas(database, role, true);
+    try {
+      const { socketDir } = cluster.address;
+      await this.#options.tools.restore({ ...login, socketDir }, dump, signal);
+    } catch (cause) {
+      signal.throwIfAborted();
+      if (!(cause instanceof CommandError)) throw cause;
+      const detail = lastLine(cause.stderr);
+      throw new TerminalError('ProofDatabase', `pg_restore: ${detail}`, { cause, detail });
+    }
+  }
+
+  async #dump(
+    login: HeldDatabase['login'],
+    snapshot: string,
+    file: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await this.#options.tools.dump(login, file, signal, { snapshot, isUncompressed: true });
+    } catch (cause) {
+      signal.throwIfAborted();
+      if (!(cause instanceof CommandError)) throw cause;
+      const detail = lastLine(cause.stderr);
+      const reason = /lock timeout/.test(cause.stderr) ? 'DatabaseBusy' : 'BackupFailed';
+      throw new RetryableError(reason, `pg_dump: ${detail}`, { cause, detail });
+    }
+  }
+
+  /** A folder that only the sidecar can read, empty at first and gone at the end. */
+  async #inFolder<T>(
+    { id }: DesiredInstance,
+    purpose: string,
+    signal: AbortSignal,
+    work: (folder: string) => Promise<T>,
+  ): Promise<T> {
+    const folder = join(this.#options.folder, `${id}-${purpose}`);
+    await removeTree(folder, signal);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    try {
+      return await work(folder);
+    } finally {
+      await removeTree(folder);
+    }
+  }
+}
+
+/** What is wrong with a backup, as opposed to with what would prove it. */
+const SPEAKS_OF_THE_BACKUP: ReadonlySet<FailureReason> = new Set([
+  'BackupDamaged',
+  'BackupForeign',
+  'ProofDatabase',
+  'ProofFileDamaged',
+  'ProofFileMissing',
+  'ProofRows',
+]);
+
+function manifestOf(
+  { id: instance, identity, modules, name, templateCode: template }: DesiredInstance,
+  { image, install, rows }: { image: string; install: string } & Pick<BackupManifest, 'rows'>,
+): BackupManifest {
+  return {
+    ...{ format: 1, install, instance, identity, name, template, image },
+    modules: [...modules],
+    database: databaseName(install, instance),
+    writtenAt: new Date().toISOString(),
+    rows,
+  };
+}
+
+/** The last line that a program wrote, which names its error, for people to read. */
+function lastLine(stderr: string): string {
+  return (stderr.trim().split('\n').at(-1) ?? '').slice(0, 200);
+}

@@ -1,0 +1,56 @@
+import { FAILURE_REASONS, type FailureReason } from '../instance/reasons.ts';
+import type { Backup } from '../interfaces.ts';
+import type { ResticSnapshot } from '../restic/restic.ts';
+
+/** On a snapshot that is a backup. */
+export const DATA_TAG = 'data';
+
+/** On a snapshot that says what became of restoring another one; `of:` is followed by that one's id. */
+const PROOF_TAG = 'proof';
+const OF = 'of:';
+
+/** Why a proof failed; the detail in base64, for a tag holds no comma. */
+const REASON = 'reason:';
+const DETAIL = 'detail:';
+
+/** The tags of a proof's snapshot. @param failure null: the backup is whole */
+export function proofTags(
+  snapshot: string,
+  failure: { readonly reason: FailureReason; readonly detail: string } | null,
+): string[] {
+  const tags = [PROOF_TAG, `${OF}${snapshot}`];
+  if (failure === null) return tags;
+  const detail = Buffer.from(failure.detail).toString('base64url');
+  return [...tags, `${REASON}${failure.reason}`, `${DETAIL}${detail}`];
+}
+
+/** The backups in a repository, oldest first, each with the last proof of it. */
+export function backupsIn(snapshots: readonly ResticSnapshot[]): Backup[] {
+  const proofs = new Map<string, ResticSnapshot>();
+  for (const snapshot of snapshots) {
+    const of = valueAfter(snapshot, OF);
+    if (snapshot.tags.includes(PROOF_TAG) && of) proofs.set(of, snapshot);
+  }
+  return snapshots
+    .filter(({ tags }) => tags.includes(DATA_TAG))
+    .map((snapshot) => ({
+      ...{ snapshot: snapshot.id, date: snapshot.time, bytes: snapshot.bytes },
+      ...proofOf(proofs.get(snapshot.id)),
+    }));
+}
+
+function proofOf(
+  proof: ResticSnapshot | undefined,
+): Pick<Backup, 'proof' | 'proofDate' | 'reason' | 'detail'> {
+  if (!proof) return { proof: 'none', proofDate: null, reason: '', detail: '' };
+  const failed = valueAfter(proof, REASON);
+  const reason = FAILURE_REASONS.find((one) => one === failed) ?? '';
+  const detail = Buffer.from(valueAfter(proof, DETAIL), 'base64url').toString();
+  return { proof: failed ? 'failed' : 'data', proofDate: proof.time, reason, detail };
+}
+
+/** What follows the beginning of one of its tags; '' where none begins so. */
+function valueAfter({ tags }: ResticSnapshot, beginning: string): string {
+  const tag = tags.find((one) => one.startsWith(beginning));
+  return tag?.slice(beginning.length) ?? '';
+}

@@ -1,0 +1,154 @@
+import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
+import { type BackupFacts, dueBackup, lastNight } from '../instance/backup-policy.ts';
+import { keptBackups } from '../instance/backup-retention.ts';
+import { effectiveState } from '../instance/decide.ts';
+import type { FailureReason, ProgressReason } from '../instance/reasons.ts';
+import type { DesiredInstance, Job } from '../instance/types.ts';
+import type { Backup } from '../interfaces.ts';
+import type { BackupContext, ControllerContext } from './controller-context.ts';
+
+/** How much of a job is done when a step of it begins, in percent. */
+const PERCENT: Partial<Record<ProgressReason, number>> = { BackingUp: 5, Proving: 45 };
+
+/** A controller that makes backups. */
+export type BackupWork = ControllerContext & { readonly backups: BackupContext };
+
+/**
+ * Makes what is due of an instance's backups, or what a person waits for, and writes down in Odoo what there is then. What goes wrong
+ * is written down too, so it is no failure of the work: the next is in an hour.
+ * @returns whether an own Postgres was started for it, which may have to be stopped again
+ */
+export async function backUp(
+  id: number,
+  context: BackupWork,
+  stop: AbortSignal,
+): Promise<{ readonly hasStarted: boolean }> {
+  const { backups, log, manager } = context;
+  const [desired] = await manager.desired([id]);
+  if (!desired) return { hasStarted: false };
+  if (!hasData(desired)) {
+    if (desired.job) await manager.reportJob(desired.job.id, NOTHING);
+    return { hasStarted: false };
+  }
+  const job = desired.job?.kind === 'backup' || desired.job?.kind === 'prove' ? desired.job : null;
+  let hasStarted = false;
+  try {
+    const known = await backups.store.list(desired, stop);
+    const due = job ? job.kind : dueOf(known, context);
+    if (due === null) return { hasStarted };
+    if (due === 'backup') {
+      await say(job, 'BackingUp', context);
+      hasStarted = await startOwnServer(desired, context, stop);
+      await backups.turns.take(id, () => backups.store.take(desired, stop));
+    }
+    const made = due === 'backup' ? await backups.store.list(desired, stop) : known;
+    await report(desired, made, null, context);
+    await say(job, 'Proving', context);
+    await prove(desired, job?.snapshot || (made.at(-1)?.snapshot ?? ''), context, stop);
+    await backups.store.forgetOld(desired, stop);
+    await report(desired, await backups.store.list(desired, stop), null, context);
+    if (job) await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
+  } catch (error) {
+    stop.throwIfAborted();
+    const failure = failureOf(error);
+    log.error({ instance: id, name: desired.name, err: error }, 'no backup, or none that is whole');
+    // What there is may be unknown for the same reason.
+    const left = await backups.store.list(desired, stop).catch(() => null);
+    await report(desired, left, failure, context);
+    if (job) await manager.reportJob(job.id, { ...failure, state: 'failed', percent: 0 });
+  }
+  return { hasStarted };
+}
+
+const DONE = { reason: '', detail: '' } as const;
+
+/** Removed while somebody waited. */
+const NOTHING = { state: 'failed', reason: 'BackupGone', detail: '', percent: 0 } as const;
+
+/** Whether there is anything to be saved: a removed instance has been saved before, and nothing in it changes any more. */
+function hasData(desired: DesiredInstance): boolean {
+  const state = effectiveState(desired, null);
+  return desired.wasReady && state !== 'draft' && state !== 'removed' && state !== 'purged';
+}
+
+/** What is due by what the repository holds, which is newer than what Odoo knows. */
+function dueOf(known: readonly Backup[], { backups, now }: BackupWork) {
+  const newest = (moments: readonly (Date | null)[]) =>
+    Math.max(0, ...moments.map((moment) => (moment?.getTime() ?? 0) / 1000));
+  const facts: BackupFacts = {
+    lastBackupAt: newest(known.map(({ date }) => date)),
+    lastProofAt: newest(
+      known.map(({ proof, proofDate }) => (proof === 'failed' ? null : proofDate)),
+    ),
+    lastFailureAt: 0,
+  };
+  const night = lastNight(backups.time, now()).getTime() / 1000;
+  return dueBackup(facts, night, now().getTime() / 1000);
+}
+
+/** @throws TerminalError('BackupGone') where there is nothing to prove */
+async function prove(
+  desired: DesiredInstance,
+  snapshot: string,
+  { backups }: BackupWork,
+  stop: AbortSignal,
+): Promise<void> {
+  if (!snapshot) throw new TerminalError('BackupGone', 'There is no backup of this instance.');
+  await backups.store.prove(desired, snapshot, stop);
+}
+
+/**
+ * A backup of missing files, or of another's data, is none. The own Postgres of an instance that does not run is started for it.
+ * @returns whether it was
+ */
+async function startOwnServer(
+  desired: DesiredInstance,
+  { databases, engine }: BackupWork,
+  stop: AbortSignal,
+): Promise<boolean> {
+  const state = effectiveState(desired, null);
+  const seen = await engine.observe(desired, state);
+  if (seen.directory !== 'own') throw foreignData('directory');
+  if (seen.data !== 'whole') throw filesMissing();
+  const database = await databases.observe(desired, state);
+  if (database === 'foreign' || database === 'unmarked') throw foreignData('database');
+  if (database === 'absent')
+    throw new TerminalError('DatabaseMissing', 'its database existed and is gone');
+  if (database !== 'offline') return false;
+  await engine.startDatabase(desired, stop);
+  await databases.awaitServer(desired, stop);
+  return true;
+}
+
+async function say(
+  job: Job | null,
+  reason: ProgressReason,
+  { manager }: BackupWork,
+): Promise<void> {
+  if (!job) return;
+  const percent = PERCENT[reason] ?? 0;
+  await manager.reportJob(job.id, { state: 'running', reason, detail: '', percent });
+}
+
+async function report(
+  { id }: DesiredInstance,
+  backups: readonly Backup[] | null,
+  failure: { readonly reason: FailureReason; readonly detail: string } | null,
+  { manager }: BackupWork,
+): Promise<void> {
+  const dated = (backups ?? []).map(({ date, proof, snapshot }) => ({
+    ...{ id: snapshot, date },
+    isProven: proof === 'data' || proof === 'boot',
+  }));
+  const kept = keptBackups(dated);
+  // What is forgotten next, or cannot be on a server that keeps everything, is kept as the others of its month are.
+  const rows =
+    backups?.map((one) => ({ ...one, kept: kept.get(one.snapshot) ?? 'monthly' })) ?? null;
+  await manager.reportBackups(id, rows, failure);
+}
+
+function failureOf(error: unknown): { readonly reason: FailureReason; readonly detail: string } {
+  const isReasoned = error instanceof TerminalError || error instanceof RetryableError;
+  if (isReasoned) return { reason: error.reason, detail: error.detail };
+  return { reason: 'Unexpected', detail: '' };
+}

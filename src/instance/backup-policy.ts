@@ -1,0 +1,55 @@
+/** What a manager knows of an instance's backups. Moments are seconds since the epoch; 0: never. */
+export interface BackupFacts {
+  /** When the newest backup was made. */
+  readonly lastBackupAt: number;
+  /** When a backup was last restored and found whole. */
+  readonly lastProofAt: number;
+  /** When a backup or its proof last failed. */
+  readonly lastFailureAt: number;
+}
+
+/** What is due for an instance: a backup and its proof, or the proof alone. */
+export type DueBackup = 'backup' | 'prove';
+
+const HOUR_S = 60 * 60;
+
+/** How long after its time a night's work may begin, in seconds: what was missed for longer waits for the next night. */
+const NIGHT_S = 6 * HOUR_S;
+
+/** A backup older than this is made by day too, in seconds: the host was off at night. */
+const OVERDUE_S = 26 * HOUR_S;
+
+/** How long after a failure it is tried again, in seconds. */
+const RETRY_S = HOUR_S;
+
+/**
+ * What is due for an instance that has data, or null. Pure: the whole memory of what was done is the manager's record of backups.
+ * @param night when the last night's backups were to begin, in seconds since the epoch: see lastNight()
+ * @param now in seconds since the epoch
+ */
+export function dueBackup(
+  { lastBackupAt, lastFailureAt, lastProofAt }: BackupFacts,
+  night: number,
+  now: number,
+): DueBackup | null {
+  if (now - lastFailureAt < RETRY_S) return null;
+  if (lastBackupAt < night) {
+    const isNight = now - night < NIGHT_S;
+    const isOverdue = lastBackupAt > 0 && now - lastBackupAt > OVERDUE_S;
+    return isNight || isOverdue ? 'backup' : null;
+  }
+  // One that failed its proof fails it again: the next backup is another one.
+  return lastProofAt < lastBackupAt && lastFailureAt < lastBackupAt ? 'prove' : null;
+}
+
+/**
+ * The last moment before `now` at which this host's clock showed a time of day.
+ * @param time `HH:MM`
+ */
+export function lastNight(time: string, now: Date): Date {
+  const [hours = 0, minutes = 0] = time.split(':').map(Number);
+  const night = new Date(now);
+  night.setHours(hours, minutes, 0, 0);
+  if (night > now) night.setDate(night.getDate() - 1);
+  return night;
+}

@@ -1,0 +1,59 @@
+/** Why a backup is kept: the first that applies. */
+export type Kept = 'newest' | 'proven' | 'daily' | 'weekly' | 'monthly';
+
+/** How many days, weeks and months have a backup kept, counted in those that have one. */
+const DAYS = 7;
+const WEEKS = 4;
+const MONTHS = 12;
+
+/** What is known of a backup to decide whether it is kept. */
+export interface DatedBackup {
+  readonly id: string;
+  readonly date: Date;
+  /** It was restored once and found whole. */
+  readonly isProven: boolean;
+}
+
+/**
+ * The backups that are kept, and why. Never empty where there is one: the newest and the newest proven one stay whatever their age.
+ * Of each of the last 7 days, 4 weeks and 12 months that have any, the last one stays.
+ * @returns by the backup's id; what is missing may be forgotten
+ */
+export function keptBackups(backups: readonly DatedBackup[]): Map<string, Kept> {
+  const newestFirst = [...backups].sort((one, other) => other.date.getTime() - one.date.getTime());
+  const kept = new Map<string, Kept>();
+  const keep = (backup: DatedBackup | undefined, why: Kept) => {
+    if (backup && !kept.has(backup.id)) kept.set(backup.id, why);
+  };
+  keep(newestFirst[0], 'newest');
+  keep(
+    newestFirst.find(({ isProven }) => isProven),
+    'proven',
+  );
+  const periods: ReadonlyArray<readonly [Kept, number, (date: Date) => string]> = [
+    ['daily', DAYS, dayOf],
+    ['weekly', WEEKS, weekOf],
+    ['monthly', MONTHS, (date) => dayOf(date).slice(0, 7)],
+  ];
+  for (const [why, count, periodOf] of periods) {
+    const lastOf = new Map<string, DatedBackup>();
+    for (const backup of newestFirst) {
+      const period = periodOf(backup.date);
+      if (!lastOf.has(period)) lastOf.set(period, backup);
+    }
+    for (const backup of [...lastOf.values()].slice(0, count)) keep(backup, why);
+  }
+  return kept;
+}
+
+/** Days are UTC's, as in restic's own list. */
+function dayOf(date: Date): string {
+  return date.toISOString().slice(0, 10);
+}
+
+/** Its Monday. */
+function weekOf(date: Date): string {
+  const monday = new Date(date);
+  monday.setUTCDate(date.getUTCDate() - ((date.getUTCDay() + 6) % 7));
+  return dayOf(monday);
+}

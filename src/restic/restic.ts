@@ -1,0 +1,310 @@
+import { access, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { getgid, getuid } from 'node:process';
+import { z } from 'zod';
+import { containersRemove } from '../docker/commands.ts';
+import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
+import { type Capability, hardenedRun } from '../docker/helpers.ts';
+import { CommandError, isDiskFull, RetryableError, TerminalError } from '../errors.ts';
+import type { Command } from '../host/exec.ts';
+
+/** How long one run may take, in milliseconds: a customer's files may be many, and a line to another host slow. */
+const TIMEOUT_MS = 3 * 60 * 60_000;
+const LOOK_TIMEOUT_MS = 5 * 60_000;
+
+/** Its index of a repository is in memory: some 100 MB for a terabyte. */
+const MEMORY = '2g';
+
+/** Backups have what customers leave of the processors and the disk. */
+const LOWEST_PRIORITY = ['--cpu-shares=128'];
+
+/** Exit codes of restic 0.17 and later (restic.readthedocs.io, "Scripting"). */
+const INCOMPLETE = 3;
+const NO_REPOSITORY = 10;
+const LOCKED = 11;
+const WRONG_PASSWORD = 12;
+
+/** Where the containers have their mounts. */
+const INSIDE = { repository: '/repository', key: '/run/key', ssh: '/run/ssh' } as const;
+
+/** Where repositories are. */
+export interface ResticPlace {
+  /** A folder of this host, or a server: `sftp:user@host:/folder`, `rest:https://host/`. Each repository is a folder in it. */
+  readonly base: string;
+  /** A file with the variables by which the server is entered, such as `RESTIC_REST_PASSWORD`, a line each. '' where none are needed. */
+  readonly environmentFile: string;
+  /** For `sftp:`, a folder with `id` (the private key) and `known_hosts`. '' where there is none. */
+  readonly sshFolder: string;
+}
+
+/** One tenant's repository. */
+export interface Repository {
+  /** Of its folder. */
+  readonly name: string;
+  /** The file with its password. */
+  readonly keyFile: string;
+}
+
+/** A folder or file of this host, and where the backup has it. */
+export interface Source {
+  readonly from: string;
+  /** Below `/backup`. */
+  readonly to: string;
+}
+
+export interface ResticSnapshot {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  readonly time: Date;
+  readonly tags: readonly string[];
+  /** Of what was backed up, in bytes; 0 where an earlier restic did not write it. */
+  readonly bytes: number;
+}
+
+const snapshotsSchema = z.array(
+  z
+    .object({
+      id: z.string().regex(/^[0-9a-f]{64}$/),
+      time: z.coerce.date(),
+      tags: z.array(z.string()).nullish(),
+      summary: z.object({ total_bytes_processed: z.number() }).partial().nullish(),
+    })
+    .transform(
+      ({ id, summary, tags, time }): ResticSnapshot => ({
+        ...{ id, time, tags: tags ?? [] },
+        bytes: summary?.total_bytes_processed ?? 0,
+      }),
+    ),
+);
+
+const backedUpSchema = z.object({
+  message_type: z.literal('summary'),
+  snapshot_id: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+/**
+ * restic, each command in a container of its own: without a network where the repository is a folder, and with no right but the one
+ * that the command needs. The only place that knows its arguments, exit codes and output.
+ */
+export class Restic {
+  readonly #install: string;
+  readonly #image: string;
+  readonly #docker: DockerCli;
+  readonly #place: ResticPlace;
+
+  constructor(install: string, image: string, docker: DockerCli, place: ResticPlace) {
+    this.#install = install;
+    this.#image = image;
+    this.#docker = docker;
+    this.#place = place;
+  }
+
+  /** Makes a repository; one that is there and opens with this key is left as it is. */
+  async init(repository: Repository, signal: AbortSignal): Promise<void> {
+    const { base } = this.#place;
+    if (isFolder(base)) await mkdir(join(base, repository.name), { recursive: true, mode: 0o700 });
+    try {
+      await this.#run(repository, ['init'], { signal });
+    } catch (error) {
+      // Interrupted after it was made; with another key this fails.
+      await this.snapshots(repository, signal).catch(() => {
+        throw error;
+      });
+    }
+  }
+
+  /**
+   * @param tags one of them must be new: by that an incomplete snapshot is found
+   * @returns the new snapshot's id
+   * @throws RetryableError('BackupFailed') too where a file could not be read; then no snapshot is left
+   */
+  async backup(
+    repository: Repository,
+    sources: readonly Source[],
+    tags: readonly string[],
+    signal: AbortSignal,
+  ): Promise<string> {
+    const args = [
+      ...['backup', '--json', '--quiet', `--host=${repository.name}`, '--no-scan'],
+      ...tags.map((tag) => `--tag=${tag}`),
+      ...['--', '/backup'],
+    ];
+    const options = sources.map(({ from, to }) => `--volume=${from}:/backup/${to}:ro`);
+    try {
+      const run = { signal, options, capabilities: ['DAC_READ_SEARCH'] } as const;
+      return idIn(await this.#run(repository, args, run));
+    } catch (error) {
+      if (exitCodeOf(error) === INCOMPLETE) await this.#forgetTagged(repository, tags, signal);
+      throw error;
+    }
+  }
+
+  /** All snapshots, oldest first. */
+  async snapshots(repository: Repository, signal: AbortSignal): Promise<ResticSnapshot[]> {
+    const args = ['snapshots', '--json', '--no-lock'];
+    const output = await this.#run(repository, args, { signal, timeoutMs: LOOK_TIMEOUT_MS });
+    const found = snapshotsSchema.parse(JSON.parse(output || '[]'));
+    return found.sort((one, other) => one.time.getTime() - other.time.getTime());
+  }
+
+  /** Writes a snapshot's files into an empty folder, as they were: each piece is compared with its hash. */
+  async restore(
+    repository: Repository,
+    snapshot: string,
+    folder: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#run(repository, ['restore', '--no-lock', '--target=/', '--', snapshot], {
+      signal,
+      options: [`--volume=${folder}:/backup`],
+      // Files get back their owners and modes, whoever these are.
+      capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'],
+    });
+  }
+
+  /** Removes snapshots, and what no other has. A server that keeps everything (`--append-only`) refuses: the list says what is left. */
+  async forget(
+    repository: Repository,
+    snapshots: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (snapshots.length === 0) return;
+    await this.#run(repository, ['forget', '--prune', '--', ...snapshots], { signal });
+  }
+
+  async #forgetTagged(
+    repository: Repository,
+    tags: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const found = await this.snapshots(repository, signal);
+    const left = found.filter((one) => tags.every((tag) => one.tags.includes(tag)));
+    await this.forget(
+      repository,
+      left.map(({ id }) => id),
+      signal,
+    );
+  }
+
+  /** Of a repository that a killed command has left locked, the lock is removed: nobody else of this install uses it (see #command). */
+  async #run(repository: Repository, args: readonly string[], run: ResticRun): Promise<string> {
+    try {
+      return await this.#once(repository, args, run);
+    } catch (error) {
+      if (exitCodeOf(error) !== LOCKED) throw error;
+      await this.#once(repository, ['unlock', '--remove-all'], run);
+      return this.#once(repository, args, run);
+    }
+  }
+
+  async #once(repository: Repository, args: readonly string[], run: ResticRun): Promise<string> {
+    const { signal, timeoutMs = TIMEOUT_MS } = run;
+    await this.#requireFolder(repository);
+    // One whose sidecar was killed goes on writing.
+    await this.#docker(containersRemove([this.#container(repository)])).catch(ignoreFailure);
+    try {
+      return await this.#docker(this.#command(repository, args, run), { timeoutMs, signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error instanceof CommandError ? asReason(error) : error;
+    }
+  }
+
+  /** Docker would make it: on a disk that is not mounted, an empty one. */
+  async #requireFolder({ name }: Repository): Promise<void> {
+    if (!isFolder(this.#place.base)) return;
+    const folder = join(this.#place.base, name);
+    await access(folder).catch((cause) => {
+      const message = `no repository at ${folder}`;
+      throw new RetryableError('BackupServerAway', message, { cause, detail: message });
+    });
+  }
+
+  #container({ name }: Repository): string {
+    return `ms-${this.#install}-restic-${name}`;
+  }
+
+  /** The container has the repository's name, so there is never another one at the same repository. */
+  #command(repository: Repository, args: readonly string[], run: ResticRun): Command {
+    const { base, environmentFile, sshFolder } = this.#place;
+    const isHere = isFolder(base);
+    const url = isHere ? INSIDE.repository : `${base.replace(/\/$/, '')}/${repository.name}`;
+    const ssh = `-i ${INSIDE.ssh}/id -o UserKnownHostsFile=${INSIDE.ssh}/known_hosts -o BatchMode=yes`;
+    return hardenedRun({
+      ...{ install: this.#install, kind: 'backup', image: this.#image },
+      ...{ network: isHere ? 'none' : 'host', pids: 128, memory: MEMORY },
+      ...(run.capabilities ? { capabilities: run.capabilities } : {}),
+      options: [
+        ...[`--name=${this.#container(repository)}`, ...LOWEST_PRIORITY],
+        ...[`--user=${getuid?.() ?? 0}:${getgid?.() ?? 0}`, '--tmpfs=/tmp'],
+        `--volume=${repository.keyFile}:${INSIDE.key}:ro`,
+        ...[`--env=RESTIC_PASSWORD_FILE=${INSIDE.key}`, `--env=RESTIC_REPOSITORY=${url}`],
+        ...(environmentFile ? [`--env-file=${environmentFile}`] : []),
+        ...(isHere ? [`--volume=${join(base, repository.name)}:${INSIDE.repository}`] : []),
+        ...(sshFolder ? [`--volume=${sshFolder}:${INSIDE.ssh}:ro`] : []),
+        ...(run.options ?? []),
+      ],
+      entrypoint: 'restic',
+      args: ['--no-cache', ...(sshFolder ? ['-o', `sftp.args=${ssh}`] : []), ...args],
+    });
+  }
+}
+
+type FailureReason = RetryableError['reason'];
+
+interface ResticRun {
+  readonly signal: AbortSignal;
+  readonly options?: readonly string[];
+  readonly capabilities?: readonly Capability[];
+  readonly timeoutMs?: number;
+}
+
+function isFolder(base: string): boolean {
+  return base.startsWith('/');
+}
+
+/** The new snapshot's id, in the last line of what `backup --json` writes. */
+function idIn(output: string): string {
+  const last = output.trim().split('\n').at(-1) ?? '';
+  return backedUpSchema.parse(JSON.parse(last)).snapshot_id;
+}
+
+function exitCodeOf(error: unknown): number | null {
+  const { cause } = error as Error;
+  return cause instanceof CommandError ? cause.exitCode : null;
+}
+
+/** What restic's message says, where its exit code does not. */
+const SAYS: ReadonlyArray<readonly [FailureReason, RegExp]> = [
+  [
+    'BackupDamaged',
+    /ciphertext verification|does not match|invalid data|hash mismatch|damaged|corrupt|unexpected EOF|not found in repository|no such blob/i,
+  ],
+  [
+    'BackupServerAway',
+    /connection (refused|reset)|no such host|no route|unreachable|timed? ?out|dial tcp|ssh command exited|subprocess ssh|authentication|permission denied \(publickey|HTTP|50[0-9]/i,
+  ],
+];
+
+/** The reason for people, and what restic said last. */
+function asReason(cause: CommandError): RetryableError | TerminalError {
+  const detail = lastSaid(cause.stderr);
+  const failed = (reason: FailureReason, Kind: typeof RetryableError | typeof TerminalError) =>
+    new Kind(reason, `restic ended with ${cause.exitCode}: ${detail}`, { cause, detail });
+  if (cause.exitCode === WRONG_PASSWORD) return failed('BackupKeyWrong', TerminalError);
+  if (cause.exitCode === NO_REPOSITORY) return failed('BackupServerAway', RetryableError);
+  if (cause.exitCode === LOCKED) return failed('BackupLocked', RetryableError);
+  if (isDiskFull(cause)) return failed('BackupServerFull', RetryableError);
+  const said = SAYS.find(([, pattern]) => pattern.test(cause.stderr));
+  return failed(said?.[0] ?? 'BackupFailed', RetryableError);
+}
+
+/** The last line of its errors, which are texts or, with `--json`, objects with a `message`. */
+function lastSaid(stderr: string): string {
+  const line = stderr.trim().split('\n').at(-1) ?? '';
+  const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? line;
+  return message.replaceAll(/\s+/g, ' ').slice(0, MAX_SAID);
+}
+
+/** How much of a message people read, in characters. */
+const MAX_SAID = 200;
