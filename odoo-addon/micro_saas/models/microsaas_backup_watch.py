@@ -16,7 +16,7 @@ ACTIVITY = "micro_saas.mail_activity_type_backup"
 PROVEN_WITHIN = timedelta(hours=26)
 # The night is over, and the operator begins to read.
 REPORT_HOUR = 7
-# A mail that names more is not read; all of them are in the list of instances' activities.
+# A mail that names more is not read; a filter of the list of instances shows all of them.
 MOST_NAMED = 50
 
 

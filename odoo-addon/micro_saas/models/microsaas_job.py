@@ -30,7 +30,7 @@ class MicrosaasJob(ByHand, models.Model):
         [
             ("backup", "Backup"),
             ("prove", "Proof of a backup"),
-            ("restore", "Restore"),
+            ("restore", "Restore of a backup"),
             ("undo_restore", "Undo of the restore"),
         ],
         "What",

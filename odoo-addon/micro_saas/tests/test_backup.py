@@ -138,6 +138,11 @@ class TestBackup(MicroSaasCommon):
             self.assertFalse(self.env[model].with_user(stranger).search([]))
         with self.assertRaises(AccessError):
             row.with_user(stranger).action_restore()
+        question = self.env["microsaas.restore.confirm"].with_user(stranger).create({"backup_id": row.id})
+        for read in (lambda: question.backup_date, lambda: question.write({"is_understood": True}) and question.action_confirm()):
+            self.env.invalidate_all()
+            with self.assertRaises(AccessError):
+                read()
 
     # -- Restore… ------------------------------------------------------------------------------------
 

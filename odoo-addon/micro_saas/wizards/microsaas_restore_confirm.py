@@ -9,9 +9,10 @@ class MicrosaasRestoreConfirm(models.TransientModel):
     _description = "Restore a backup"
 
     backup_id = fields.Many2one("microsaas.backup", "Backup", required=True, readonly=True, ondelete="cascade")
-    instancia_id = fields.Many2one(related="backup_id.instancia_id", string="Instance")
-    backup_date = fields.Datetime("Backup made at", related="backup_id.date")
-    backup_proof = fields.Selection(related="backup_id.proof", string="Proof")
+    # Not with sudo: whoever names another company's backup reads nothing of it.
+    instancia_id = fields.Many2one(related="backup_id.instancia_id", string="Instance", related_sudo=False)
+    backup_date = fields.Datetime("Backup made at", related="backup_id.date", related_sudo=False)
+    backup_proof = fields.Selection(related="backup_id.proof", string="Proof", related_sudo=False)
     is_understood = fields.Boolean("All that was done since then leaves this Odoo, and I know that.")
 
     def action_confirm(self):
