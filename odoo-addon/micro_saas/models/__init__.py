@@ -4,6 +4,9 @@ from . import (
     docker_compose_template,
     odoo_docker_repository,
     odoo_docker_instance,
+    microsaas_backup,
+    microsaas_job,
+    odoo_docker_instance_backups,
     microsaas_reserved_port,
     microsaas_subscription,
     microsaas_subdomain,
@@ -25,5 +28,6 @@ from . import (
     # The sidecar.
     microsaas_manager_history,
     microsaas_sidecar,
+    microsaas_backup_watch,
     microsaas_sidecar_api,
 )

@@ -26,6 +26,9 @@ class MicrosaasSidecar(ByHand, models.Model):
     name = fields.Char(required=True, readonly=True, default="Sidecar")
     heard_at = fields.Datetime("Last heard of", readonly=True, help="To the minute.")
     alerted_at = fields.Datetime("Told people", readonly=True, help="That nothing is heard of it.")
+    backups_reported_on = fields.Date(
+        "Reported the backups", readonly=True, help="The last day on which the operator was told of the night's backups."
+    )
 
     @api.model
     def _introduce(self, install_id, door):

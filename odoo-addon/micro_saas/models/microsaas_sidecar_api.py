@@ -174,7 +174,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
         """Return what is believed of every instance, removed ones too.
 
         :return: list of dicts of `id`, `state`, `revision`, `sleep_hours`, `asleep`, `last_request_at`, `wake_at` (as in
-            `microsaas_desired`)
+            `microsaas_desired`), `last_backup_at`, `last_proof_at` (when one was proven last), `last_failure_at` (when none
+            could be made)
         """
         return self._for_sidecar("odoo.docker.instance")._states()
 
@@ -195,6 +196,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
               certificate, `token`)
             - reported: `state`, `reason`, `instance_url`, `was_ready` (it has answered once), `asleep` (the state is then
               running), `last_request_at`, `wake_at` (when its own work is due)
+            - `job`: what a person wants done once and is not over yet; False, or a dict of `id`, `kind` (backup, prove,
+              restore, undo_restore), `snapshot` ("" where it is about none), `state` (waiting, running)
             - people: `customer` (`name`, `company_name`, `email`, `lang`, `country_code` of who administers it and of their
               company), `partner_id` (the company, 0 for none)
             - time and money: `requested_at`, `now`, `company_tz`, `in_payment_is_paid`, `subscription` (False for none)
@@ -251,6 +254,43 @@ class MicrosaasSidecarApi(models.AbstractModel):
         :return: True
         """
         self._for_sidecar("odoo.docker.instance").browse(instance_id)._restore(template_code, stage)
+        return True
+
+    # -- backups -------------------------------------------------------------------------------
+
+    @api.model
+    def microsaas_report_job(self, job_id, state, reason="", detail="", percent=0):
+        """Say how far a job is. One that is over is left alone, and one that is gone is ignored.
+
+        :param state: "waiting"; "running"; "done" or "failed": it is over, and its instance is due
+        :param reason: what is going on, or why it failed: see `instance_sentence`; "" for nothing to say
+        :param detail: the values that its sentence names, a line each
+        :param percent: how far it is, 0 to 100
+        :return: True
+        """
+        job = self._for_sidecar("microsaas.job").browse(job_id).exists()
+        if job:
+            job._apply_report(state, reason, detail, percent)
+        return True
+
+    @api.model
+    def microsaas_report_backups(self, instance_id, backups, failure=False):
+        """Say which backups an instance has: nobody's wish, so it makes nothing due. An instance that is gone is ignored.
+
+        :param backups: all of them, as the repository has them now; those that are not in it any more are forgotten here
+            too. A list of dicts of `snapshot` (64 hexadecimal digits), `date` (UTC text), `size` (bytes), `proof` (none,
+            data, boot, failed), `proof_date` (UTC text or False), `reason` and `detail` (why a proof failed), `kept`
+            (newest, daily, weekly, monthly, proven, end, by_hand, before_restore; "" for no reason). False: nobody knows
+        :param failure: False; or why no backup could be made now, a dict of `reason` and `detail`. A day has one, the last
+        :return: True
+        :raise ValidationError: a snapshot's id that is none
+        """
+        instance = self._for_sidecar("odoo.docker.instance").browse(instance_id).exists()
+        rows = self._for_sidecar("microsaas.backup")
+        if instance and backups is not False:
+            rows._apply_list(instance, backups)
+        if instance and failure:
+            rows._note_failure(instance, failure["reason"], failure["detail"])
         return True
 
     # -- the door: who is where, and what is said where nobody answers --------------------------

@@ -42,6 +42,45 @@ def instance_sentence(env, reason, detail):
         "Cancelled": lambda: _("Stopped: its subscription was cancelled and the paid time is over."),
         "Archiving": lambda: _("Writing the last copy of the data."),
         "Purging": lambda: _("Removing the data. An archive is kept."),
+        "BackingUp": lambda: _("Writing a backup."),
+        "Proving": lambda: _("Restoring the backup for proof, away from the instance."),
+        "FetchingBackup": lambda: _("Fetching the backup."),
+        "RestoringDatabase": lambda: _("Restoring the database."),
+        "SwappingData": lambda: _("Putting the restored data in place."),
+        "BackupServerAway": lambda: _("Where the backups are kept nobody answers: %s", detail),
+        "BackupServerFull": lambda: _("Where the backups are kept there is no room left: %s", detail),
+        "BackupKeyWrong": lambda: _("The server's key does not open the backups of this instance."),
+        "BackupLocked": lambda: _(
+            "Another program has locked the backups of this instance: %s", ", ".join(filter(None, (one, two)))
+        ),
+        "BackupDamaged": lambda: _("The backups of this instance are damaged: %s", detail),
+        "BackupFailed": lambda: _("The backup could not be written: %s", detail),
+        "BackupGone": lambda: _("This backup does not exist any more."),
+        "BackupForeign": lambda: _("This is the backup of another instance. Nothing was restored."),
+        "BackupOdooNewer": lambda: _(
+            "The backup is of Odoo %(backup)s, which is newer than the instance's %(present)s. Nothing was restored.",
+            backup=one,
+            present=two,
+        ),
+        "DatabaseBusy": lambda: _("No backup could be made: a table of the database stayed locked for too long."),
+        "TooManyFiles": lambda: _("No backup could be made: the instance has %s files, which are too many.", detail),
+        "ProofDatabase": lambda: _("The database of the backup could not be restored for proof: %s", detail),
+        "ProofFileDamaged": lambda: _(
+            "Files of the backup are damaged: %(count)s, the first of them %(path)s.", count=one, path=two
+        ),
+        "ProofFileMissing": lambda: _(
+            "The backup does not have all files that its database names: %(count)s are missing, the first of them"
+            " %(path)s.",
+            count=one,
+            path=two,
+        ),
+        "ProofRows": lambda: _(
+            "The table %(table)s had %(expected)s rows when the backup was made, and has %(found)s once restored.",
+            table=one,
+            expected=two,
+            found=three,
+        ),
+        "NothingToUndo": lambda: _("There is nothing to undo: the data from before the restore are not there."),
         "ArchiveDamaged": lambda: _(
             "The archive %s cannot be used: its checksums differ. Nothing was removed.", detail
         ),

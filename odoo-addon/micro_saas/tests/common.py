@@ -94,5 +94,32 @@ class MicroSaasCommon(AccountTestInvoicingCommon):
         report = {"id": instance.id, "revision": instance.revision, **report}
         return self._sidecar().microsaas_report([report])
 
+    def _running(self, **vals):
+        """Return an instance that runs, as its seller sees it."""
+        instance = self._instance(**vals)
+        instance.start_instance()
+        self._report(instance, state="running", reason="Running", next_review=False)
+        return instance
+
+    def _backup(self, number=1, **values):
+        """Return a backup as the sidecar reports it; `number` tells one snapshot from another."""
+        return {
+            "snapshot": f"{number:064x}",
+            "date": "2026-11-27 03:00:00",
+            "size": 2**20,
+            "proof": "none",
+            "proof_date": False,
+            "reason": "",
+            "detail": "",
+            "kept": "newest",
+            **values,
+        }
+
+    def _backed_up(self, instance, *backups, **options):
+        """Report these backups of an instance, and return all that there are now."""
+        self._sidecar().microsaas_report_backups(instance.id, list(backups), **options)
+        self.env.invalidate_all()
+        return instance.backup_ids
+
     def _set_param(self, key, value):
         self.env["ir.config_parameter"].sudo().set_param(f"microsaas.{key}", value)

@@ -4,6 +4,7 @@ from odoo.tests import new_test_user, tagged
 from .common import MicroSaasCommon
 
 OWN_MODELS = ("odoo.docker.instance", "odoo.docker.repository", "microsaas.subscription", "microsaas.renewal")
+BACKUP_MODELS = ("microsaas.backup", "microsaas.job", "microsaas.restore.confirm")
 
 
 @tagged("post_install", "-at_install")
@@ -60,6 +61,8 @@ class TestAccess(MicroSaasCommon):
                 (api.microsaas_report, []),
                 (api.microsaas_assign_ports, 1, []),
                 (api.microsaas_restore, 1, "odoo", "begin"),
+                (api.microsaas_report_job, 1, "running"),
+                (api.microsaas_report_backups, 1, []),
                 (api.microsaas_routes,),
                 (api.microsaas_page, "", 0),
                 (api.microsaas_domains,),
@@ -85,12 +88,12 @@ class TestAccess(MicroSaasCommon):
     def test_others_see_nothing(self):
         portal = new_test_user(self.env(su=True), "portal_user", groups="base.group_portal")
         self._instance()
-        for model in OWN_MODELS:
+        for model in (*OWN_MODELS, *BACKUP_MODELS):
             with self.assertRaises(AccessError):
                 self.env[model].with_user(self.employee).search([])
         for model in ("odoo.docker.instance", "microsaas.subscription"):
             self.assertFalse(self.env[model].with_user(portal).search([]), "customers see their own only")
-        for model in ("odoo.docker.repository", "microsaas.renewal"):
+        for model in ("odoo.docker.repository", "microsaas.renewal", *BACKUP_MODELS):
             with self.assertRaises(AccessError):
                 self.env[model].with_user(portal).search([])
 

@@ -44,6 +44,10 @@ class ByHandCase(MicroSaasCommon, HttpCase):
             ),
             self.env["microsaas.subdomain"].sudo().search([("instance_id", "=", instance.id)]),
             self.env["microsaas.domain"].sudo().create({"name": "www.luna.es", "instance_id": instance.id}),
+            self.env["microsaas.backup"].sudo().create(
+                {"instancia_id": instance.id, "snapshot": "a" * 64, "date": "2026-11-27 03:00:00", "state": "done"}
+            ),
+            self.env["microsaas.job"].sudo().create({"instancia_id": instance.id, "kind": "backup"}),
             instance.factura_id.sudo(),
             instance.linea_factura_id.sudo(),
             self.plan.product_tmpl_id.sudo(),

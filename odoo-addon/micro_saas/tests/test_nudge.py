@@ -112,6 +112,16 @@ class TestNudge(MicroSaasCommon):
             getattr(instance, button)()
             self.assertEqual(self._nudges(), {"odoo.docker.instance": instance.ids}, button)
 
+    def test_back_up_now(self):
+        self._connect()
+        instance = self._running()
+        self._nudges()
+        instance.action_backup()
+        self.assertEqual(self._nudges(), {"odoo.docker.instance": instance.ids})
+        self._sidecar().microsaas_report_job(instance.job_id.id, "done")
+        self._sidecar().microsaas_report_backups(instance.id, [self._backup()])
+        self.assertEqual(self._nudges(), {})
+
     def test_reports_nudge_nobody(self):
         self._connect()
         instance = self._instance()

@@ -10,10 +10,14 @@ const EVERY = 700; // milliseconds
 export class LiveState extends Component {
     static template = xml`<span/>`;
     static props = { ...standardWidgetProps };
-    static followed = ["state", "reason", "microsaas_busy", "instance_url"];
+    static followed = [
+        ...["state", "reason", "microsaas_busy", "instance_url"],
+        ...["job_state", "job_message", "job_percent"],
+    ];
 
     get isBusy() {
-        return this.props.record.data.microsaas_busy;
+        const { microsaas_busy, job_state } = this.props.record.data;
+        return microsaas_busy || job_state;
     }
 
     setup() {
@@ -43,7 +47,9 @@ export class LiveState extends Component {
         }
         const { followed } = this.constructor;
         const [now] = await this.orm.silent.read(record.resModel, [record.resId], followed);
-        if (now && !this.isGone && followed.some((name) => now[name] !== record.data[name])) {
+        // An empty text is false as it is read, and "" in the form.
+        const differs = (name) => (now[name] || "") !== (record.data[name] || "");
+        if (now && !this.isGone && followed.some(differs)) {
             await record.load();
         }
     }
@@ -54,5 +60,8 @@ registry.category("view_widgets").add("microsaas_live_state", {
     fieldDependencies: [
         { name: "microsaas_busy", type: "boolean" },
         { name: "reason", type: "char" },
+        { name: "job_state", type: "selection" },
+        { name: "job_message", type: "char" },
+        { name: "job_percent", type: "integer" },
     ],
 });

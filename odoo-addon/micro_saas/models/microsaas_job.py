@@ -1,0 +1,166 @@
+"""Jobs: what a person wants done once with an instance's backups, and how far the sidecar is with it."""
+
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL, format_datetime
+
+from .by_hand import ByHand
+from .reason_sentences import instance_sentence
+from .values import write_changed
+
+OPEN = ("waiting", "running")
+# So long the sidecar keeps the data that a restore has replaced.
+UNDO_FOR = timedelta(days=7)
+
+
+class MicrosaasJob(ByHand, models.Model):
+    """One thing that somebody wants done; who asked is `create_uid`. An instance has one open job at most."""
+
+    _name = "microsaas.job"
+    _description = "Job of an instance"
+    _order = "id desc"
+    _rec_name = "kind"
+
+    instancia_id = fields.Many2one(
+        "odoo.docker.instance", "Instance", required=True, readonly=True, ondelete="cascade", index=True
+    )
+    kind = fields.Selection(
+        [
+            ("backup", "Backup"),
+            ("prove", "Proof of a backup"),
+            ("restore", "Restore of a backup"),
+            ("undo_restore", "Undo of the restore"),
+        ],
+        "What",
+        required=True,
+        readonly=True,
+    )
+    backup_id = fields.Many2one("microsaas.backup", "Backup", readonly=True, ondelete="set null", index="btree_not_null")
+    # The row of a backup goes once the repository has forgotten it: what was asked for is told even then.
+    snapshot = fields.Char(readonly=True)
+    backup_date = fields.Datetime("Backup made at", readonly=True)
+    state = fields.Selection(
+        [("waiting", "Waiting"), ("running", "Under way"), ("done", "Done"), ("failed", "Failed")],
+        default="waiting",
+        required=True,
+        readonly=True,
+    )
+    reason = fields.Char(readonly=True, help="One word for what is going on, or for why it failed.")
+    detail = fields.Char(readonly=True, help="What it is about, a value a line.")
+    message = fields.Char("What is going on", compute="_compute_message")
+    percent = fields.Integer("Progress (%)", readonly=True, aggregator=None)
+    started_at = fields.Datetime("Began", readonly=True)
+    ended_at = fields.Datetime("Ended", readonly=True)
+
+    def init(self):
+        super().init()
+        self.env.cr.execute(
+            SQL(
+                """CREATE UNIQUE INDEX IF NOT EXISTS microsaas_job_open_uniq
+                       ON microsaas_job (instancia_id) WHERE state IN %s""",
+                OPEN,
+            )
+        )
+
+    @api.depends("reason", "detail", "state")
+    @api.depends_context("lang")
+    def _compute_message(self):
+        for job in self:
+            said = instance_sentence(self.env, job.reason, job.detail)
+            job.message = said or (self.env._("Waiting for its turn.") if job.state == "waiting" else "")
+
+    # -- a person asks -----------------------------------------------------------------------------
+
+    @api.model
+    def _open_of(self, instances):
+        """Return the open jobs of instances."""
+        return self.search([("instancia_id", "in", instances.ids), ("state", "in", OPEN)])
+
+    @api.model
+    def _check_none_open(self, instance):
+        """Refuse a second job of an instance.
+
+        :raise UserError: it has an open one, which the sentence names
+        """
+        job = self._open_of(instance)
+        if job:
+            raise UserError(
+                self.env._(
+                    "“%(instance)s” has something under way already: %(job)s, asked for by %(person)s at %(time)s."
+                    " Try again once it has ended.",
+                    instance=instance.name,
+                    job=job._kind_label(),
+                    person=job.create_uid.name,
+                    time=format_datetime(self.env, job.create_date, dt_format="short"),
+                )
+            )
+
+    def _kind_label(self):
+        return dict(self._fields["kind"]._description_selection(self.env))[self.kind]
+
+    # -- what the sidecar reads and reports ----------------------------------------------------------
+
+    def _desired(self):
+        """Return an open job as `microsaas_desired` gives it; False for none."""
+        return bool(self) and {
+            "id": self.id,
+            "kind": self.kind,
+            "snapshot": self.snapshot or "",
+            "state": self.state,
+        }
+
+    def _apply_report(self, state, reason, detail, percent):
+        """Write how far the sidecar is with an open job; see `microsaas_report_job`."""
+        if self.state not in OPEN:
+            return
+        now = fields.Datetime.now()
+        is_over = state not in OPEN
+        values = {
+            "state": state,
+            "reason": reason,
+            "detail": detail,
+            "percent": 100 if state == "done" else min(max(percent, 0), 100),
+            "started_at": self.started_at or (False if state == "waiting" else now),
+            "ended_at": is_over and now,
+        }
+        write_changed(self, values)
+        if is_over:
+            self._ended()
+
+    def _ended(self):
+        """Note on the instance what an ended job has changed, and say so in its chatter."""
+        instance = self.instancia_id._quiet()
+        if self.state == "done" and self.kind == "restore":
+            now = fields.Datetime.now()
+            instance.write({"restored_at": now, "undo_restore_until": now + UNDO_FOR})
+        elif self.state == "done" and self.kind == "undo_restore":
+            instance.write({"restored_at": False, "undo_restore_until": False})
+        line = self.with_context(lang=instance.company_id.partner_id.lang)._chatter_line()
+        if line:
+            instance._message_log(body=line)
+        instance._make_due()
+
+    def _chatter_line(self):
+        """Return what the history of the instance says of an ended job; "" where the list of backups shows it."""
+        _, person = self.env._, self.create_uid.name
+        if self.state == "failed":
+            return _(
+                "%(job)s, asked for by %(person)s, has failed. %(why)s",
+                job=self._kind_label(),
+                person=person,
+                why=self.message,
+            )
+        if self.kind == "restore":
+            return _(
+                "The backup of %(date)s was restored. %(person)s asked for it.",
+                # The sidecar's user, who reports this, lives in no time zone.
+                date=format_datetime(
+                    self.env, self.backup_date, tz=self.instancia_id.company_id._microsaas_tz(), dt_format="short"
+                ),
+                person=person,
+            )
+        if self.kind == "undo_restore":
+            return _("The restore was undone: the data are those from before it. %s asked for it.", person)
+        return ""

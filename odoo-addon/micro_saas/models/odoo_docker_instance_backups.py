@@ -1,0 +1,169 @@
+"""What an instance has of backups: the newest, the open job, and the buttons."""
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from .by_hand import MANAGER
+
+
+class OdooDockerInstance(models.Model):
+    _inherit = "odoo.docker.instance"
+
+    backup_ids = fields.One2many("microsaas.backup", "instancia_id", "Backups", groups="base.group_user")
+    backup_count = fields.Integer(
+        "Number of backups", compute="_compute_backups", compute_sudo=True, groups="base.group_user"
+    )
+    last_backup_at = fields.Datetime(
+        "Last backup", compute="_compute_backups", compute_sudo=True, groups="base.group_user"
+    )
+    last_proof_at = fields.Datetime(
+        "Last proven restore",
+        compute="_compute_backups",
+        compute_sudo=True,
+        groups="base.group_user",
+        help="When a backup was last restored for proof, away from the instance, and found whole.",
+    )
+    job_ids = fields.One2many("microsaas.job", "instancia_id", "Jobs", groups="base.group_user")
+    job_id = fields.Many2one(
+        "microsaas.job", "Open job", compute="_compute_job_id", compute_sudo=True, groups="base.group_user"
+    )
+    # Of the open job, for the form: who may see the instance need not see jobs.
+    job_kind = fields.Selection(related="job_id.kind", string="Under way", groups="base.group_user")
+    job_state = fields.Selection(related="job_id.state", string="State of the job", groups="base.group_user")
+    job_message = fields.Char(related="job_id.message", string="How it goes", groups="base.group_user")
+    job_percent = fields.Integer(related="job_id.percent", string="Progress (%)", groups="base.group_user")
+    job_asked_at = fields.Datetime(related="job_id.create_date", string="Asked for at", groups="base.group_user")
+    job_started_at = fields.Datetime(related="job_id.started_at", string="Under way since", groups="base.group_user")
+    restored_at = fields.Datetime("Restored at", readonly=True, copy=False, groups="base.group_user")
+    undo_restore_until = fields.Datetime(
+        "Undo until",
+        readonly=True,
+        copy=False,
+        groups="base.group_user",
+        help="So long the data from before the restore are kept.",
+    )
+    can_undo_restore = fields.Boolean(
+        "Restore can be undone", compute="_compute_can_undo_restore", groups="base.group_user"
+    )
+    backup_alerted_at = fields.Datetime(
+        "Told people of its backups", readonly=True, copy=False, index="btree_not_null", groups="base.group_user"
+    )
+
+    # -- computed fields ---------------------------------------------------------------------------
+
+    @api.depends("backup_ids.state", "backup_ids.date", "backup_ids.proof", "backup_ids.proof_date")
+    def _compute_backups(self):
+        backups = self.env["microsaas.backup"]
+        mine = [("instancia_id", "in", self.ids)]
+        groups = backups._read_group([*mine, ("state", "=", "done")], ["instancia_id"], ["__count", "date:max"])
+        made = {instance.id: (count, newest) for instance, count, newest in groups}
+        groups = backups._read_group([*mine, ("proof", "in", ("data", "boot"))], ["instancia_id"], ["proof_date:max"])
+        proven = {instance.id: newest for instance, newest in groups}
+        for instance in self:
+            instance.backup_count, instance.last_backup_at = made.get(instance._origin.id, (0, False))
+            instance.last_proof_at = proven.get(instance._origin.id, False)
+
+    @api.depends("job_ids.state")
+    def _compute_job_id(self):
+        jobs = {job.instancia_id.id: job for job in self.env["microsaas.job"]._open_of(self)}
+        for instance in self:
+            instance.job_id = jobs.get(instance._origin.id, False)
+
+    @api.depends("undo_restore_until")
+    def _compute_can_undo_restore(self):
+        now = fields.Datetime.now()
+        for instance in self:
+            instance.can_undo_restore = bool(instance.undo_restore_until and instance.undo_restore_until > now)
+
+    # -- actions -----------------------------------------------------------------------------------
+
+    def action_backup(self):
+        """Ask the sidecar for a backup now.
+
+        :return: True
+        :raise UserError: an instance without data, or one with an open job
+        """
+        for instance in self:
+            instance._ask_for_job("backup")
+        return True
+
+    def action_undo_restore(self):
+        """Ask the sidecar for the data from before the last restore; those of now are lost.
+
+        :return: True
+        :raise AccessError: the user is not a MicroSaaS manager
+        :raise UserError: nothing to undo; or an instance that is removed, is suspended, has an open job
+        """
+        if not self.env.user.has_group(MANAGER):
+            raise AccessError(self.env._("Only a MicroSaaS manager undoes a restore."))
+        for instance in self:
+            instance._check_can_be_replaced()
+            if not instance.can_undo_restore:
+                raise UserError(self.env._("“%s” has no restore that could be undone.", instance.name))
+            instance._ask_for_job("undo_restore")
+        return True
+
+    def _ask_for_job(self, kind, backup=None):
+        """Write down what a person wants done, once, and nudge the sidecar.
+
+        :param kind: of `microsaas.job`
+        :param backup: the one that is to be proven or restored
+        :return: True
+        :raise AccessError: the user may not write this instance
+        :raise UserError: it has no data, or an open job
+        """
+        self.ensure_one()
+        self.check_access("write")
+        # Who lost the race for the one open job fails to serialize here, and is run again on a fresh snapshot.
+        self.env.cr.execute(
+            SQL("UPDATE odoo_docker_instance SET revision = revision WHERE id = %s", self.id)
+        )
+        self._check_has_backups()
+        backup = (backup or self.env["microsaas.backup"]).sudo()
+        self.env["microsaas.job"].sudo().create(
+            {
+                "instancia_id": self.id,
+                "kind": kind,
+                "backup_id": backup.id,
+                "snapshot": backup.snapshot,
+                "backup_date": backup.date,
+            }
+        )
+        self.sudo()._wish_changed()
+        return True
+
+    # -- what a button refuses ---------------------------------------------------------------------
+
+    def _check_has_backups(self):
+        """Refuse what cannot be backed up now, nor proven.
+
+        :raise UserError: removed, never started, or another job is open
+        """
+        self._check_not_removed()
+        self._check_started()
+        self._check_has_data()
+        if not self.was_ready:
+            raise UserError(self.env._("“%s” has not run yet: it has no data.", self.name))
+        self.env["microsaas.job"].sudo()._check_none_open(self)
+
+    def _check_can_be_replaced(self):
+        """Refuse to put other data in the place of an instance's.
+
+        :raise UserError: removed, never started, suspended, or another job is open
+        """
+        self._check_has_backups()
+        self._check_not_suspended()
+
+    # -- what the sidecar reads --------------------------------------------------------------------
+
+    def _desired(self):
+        return {**super()._desired(), "job": self.job_id._desired()}
+
+    @api.model
+    def _states(self):
+        newest = self.env["microsaas.backup"]._newest_of_all()
+        names = ("last_backup_at", "last_proof_at", "last_failure_at")
+        return [
+            {**row, **dict(zip(names, newest.get(row["id"], (0, 0, 0)), strict=True))} for row in super()._states()
+        ]
