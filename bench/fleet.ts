@@ -51,6 +51,7 @@ export function makeFleet(parallel = 2): Fleet {
       memory: new FakeMemory(),
       log,
     }),
+    backups: null,
     archives: new FakeArchives((id) => databases.present.has(id)),
     suspensionLimiter: new SuspensionLimiter(manager),
     clockGuard: new ClockGuard(

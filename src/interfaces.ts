@@ -11,14 +11,15 @@ import type {
   EffectiveState,
   FetchedCommit,
   FoundInstance,
+  Job,
   JobReport,
-  KnownInstance,
   MarkedInstance,
   ObservedInstance,
   Plan,
   PlanReport,
   PortPair,
   Report,
+  SweptInstance,
   TemplateSummary,
 } from './instance/types.ts';
 
@@ -82,7 +83,7 @@ export interface Manager {
   /** Says on a plan whether its template databases are ready. */
   reportPlan(id: number, report: PlanReport): Promise<void>;
   /** What Odoo believes of every instance that is not removed: for the sweep. */
-  states(): Promise<Map<number, KnownInstance>>;
+  states(): Promise<Map<number, SweptInstance>>;
   /**
    * Gives an instance the lowest pair of ports that no other has, in place of what it has.
    * @param exclude ports that the host uses for something else
@@ -149,7 +150,7 @@ export interface Engine {
   observe(
     desired: DesiredInstance,
     state: EffectiveState,
-  ): Promise<Omit<ObservedInstance, 'database' | 'hung'>>;
+  ): Promise<Omit<ObservedInstance, 'database' | 'hung' | 'preparedJob'>>;
   /** Which of the two ports something on the host has bound. */
   occupiedPorts(ports: PortPair): Promise<number[]>;
   /**
@@ -305,6 +306,28 @@ export interface Backups {
   prove(desired: DesiredInstance, snapshot: string, signal: AbortSignal): Promise<void>;
   /** Removes those that nobody need keep: see keptBackups(). */
   forgetOld(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+}
+
+/** Backups put in the place of an instance's data, which are kept for a while. Every method may be repeated after a kill. */
+export interface Restores {
+  /**
+   * Makes what is to replace the instance's data, beside them. The instance may run meanwhile; its own Postgres, where it has one, must.
+   * @throws TerminalError('NothingToUndo', 'BackupOdooNewer', 'BackupForeign', …)
+   */
+  prepare(
+    desired: DesiredInstance,
+    job: Job,
+    progress: (reason: ProgressReason) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** The job whose data are prepared; 0: none's are. */
+  prepared(desired: Pick<DesiredInstance, 'id'>): Promise<number>;
+  /** Puts what is prepared in the place of the instance's data. It must not run; its own Postgres, where it has one, must. */
+  carryOut(desired: DesiredInstance, job: Job): Promise<void>;
+  /** Whether carryOut() has been, for this job. */
+  isCarriedOut(desired: DesiredInstance, job: Job): Promise<boolean>;
+  /** Drops what was replaced before this moment, in milliseconds since the epoch. */
+  dropReplaced(desired: DesiredInstance, before: number): Promise<void>;
 }
 
 /** What keeps instances from the host and its networks. */

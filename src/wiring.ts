@@ -4,6 +4,7 @@ import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
 import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore } from './backups/backup-store.ts';
+import { Restores } from './backups/restores.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
@@ -122,11 +123,11 @@ export async function assemble(config: Config, observers: Observers = {}) {
     connect(config.manager, observers.onRpc),
     domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
-  function makeBackups(): BackupStore {
+  function makeBackups(): { store: BackupStore; restores: Restores } {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
     const { image: postgres } = config.postgres;
-    return new BackupStore({
+    const store = new BackupStore({
       ...{ install, dirs, disk, tools },
       folder: join(folder, 'work'),
       keys: new BackupKeys(install, base, folder),
@@ -137,6 +138,12 @@ export async function assemble(config: Config, observers: Observers = {}) {
       }),
       heldForBackup: (desired, work) => databases.heldForBackup(desired, work),
     });
+    const restores = new Restores({
+      ...{ install, dirs, tools, replacements: databases.replacements },
+      imageOf: async (desired) => (await specs.of(desired)).image,
+      inRestored: (...args) => store.inRestored(...args),
+    });
+    return { store, restores };
   }
 
   return {
@@ -212,7 +219,8 @@ export function makeController(
               ),
       ),
       backups: sidecar.backups && {
-        store: sidecar.backups,
+        store: sidecar.backups.store,
+        restores: sidecar.backups.restores,
         time: config.backups.schedule,
         turns: new Turns(),
         onJob: (id) => controller.backUp(id),

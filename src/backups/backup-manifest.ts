@@ -16,6 +16,8 @@ const manifestSchema = z.object({
   image: z.string(),
   /** Of the database and of its folder in the filestore. */
   database: z.string(),
+  /** Where the instance was. */
+  url: z.string(),
   writtenAt: z.iso.datetime(),
   /** How many rows some tables had at that moment. */
   rows: z.record(z.string(), z.int().nonnegative()),

@@ -59,11 +59,11 @@ export class BackupStore implements Backups {
     let made = '';
     await this.#inFolder(desired, 'take', signal, async (folder) => {
       const parts = partsOf(folder);
-      const copy = async ({ bytes, image, login, rows, snapshot }: HeldDatabase) => {
+      const copy = async ({ bytes, image, login, rows, snapshot, url }: HeldDatabase) => {
         await disk.checkRoom(2 * bytes);
         await writeFile(parts.dump, '', { mode: 0o600 });
         await this.#dump(login, snapshot, parts.dump, signal);
-        const manifest = manifestOf(desired, { install, image, rows });
+        const manifest = manifestOf(desired, { install, image, rows, url });
         const text = `${JSON.stringify(manifest, null, 2)}\n`;
         await writeFile(parts.manifest, text, { mode: 0o600 });
         const sources = [
@@ -153,13 +153,8 @@ export class BackupStore implements Backups {
     snapshot: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const { disk, keys, proofServer, restic } = this.#options;
-    const repository = keys.repositoryOf(desired);
-    const backup = (await this.list(desired, signal)).find((one) => one.snapshot === snapshot);
-    if (!backup) throw new TerminalError('BackupGone', 'The backup is not there any more.');
-    await disk.checkRoom(2 * backup.bytes);
-    await this.#inFolder(desired, 'prove', signal, async (folder) => {
-      await restic.restore(repository, snapshot, folder, signal);
+    const { proofServer } = this.#options;
+    await this.inRestored(desired, snapshot, signal, async (folder) => {
       const { rows } = await readManifest(folder, desired.identity);
       const { dump, filestore } = partsOf(folder);
       await proofServer.using(async (cluster) => {
@@ -172,6 +167,26 @@ export class BackupStore implements Backups {
           await cluster.drop(login.database);
         }
       }, signal);
+    });
+  }
+
+  /**
+   * Restores a backup into a folder that is there as long as `work` runs: see partsOf().
+   * @throws TerminalError('BackupGone'); RetryableError('NotEnoughDisk') unless there is room for it twice
+   */
+  async inRestored<T>(
+    desired: DesiredInstance,
+    snapshot: string,
+    signal: AbortSignal,
+    work: (folder: string) => Promise<T>,
+  ): Promise<T> {
+    const { disk, keys, restic } = this.#options;
+    const backup = (await this.list(desired, signal)).find((one) => one.snapshot === snapshot);
+    if (!backup) throw new TerminalError('BackupGone', 'The backup is not there any more.');
+    await disk.checkRoom(2 * backup.bytes);
+    return this.#inFolder(desired, 'restored', signal, async (folder) => {
+      await restic.restore(keys.repositoryOf(desired), snapshot, folder, signal);
+      return work(folder);
     });
   }
 
@@ -245,13 +260,14 @@ const SPEAKS_OF_THE_BACKUP: ReadonlySet<FailureReason> = new Set([
 
 function manifestOf(
   { id: instance, identity, modules, name, templateCode: template }: DesiredInstance,
-  { image, install, rows }: { image: string; install: string } & Pick<BackupManifest, 'rows'>,
+  { image, install, rows, url }: Pick<BackupManifest, 'image' | 'install' | 'rows' | 'url'>,
 ): BackupManifest {
   return {
     ...{ format: 1, install, instance, identity, name, template, image },
     modules: [...modules],
     database: databaseName(install, instance),
     writtenAt: new Date().toISOString(),
+    url,
     rows,
   };
 }

@@ -13,6 +13,9 @@ const MAX_PORT_ROUNDS = 100;
 /** How long the step that starts an instance waits for its first answer; a longer wait is a step of its own, which says so. */
 const FIRST_ANSWER_TIMEOUT_MS = 10_000;
 
+/** A restore is nearly done when the data are swapped. */
+const SWAPPING = { reason: 'SwappingData', percent: 85 } as const;
+
 type Signals = Pick<WorkSignals, 'stop' | 'superseded'>;
 
 /** What a step hands back to reconcile(); most have nothing to say. */
@@ -159,6 +162,21 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     await reporter.report({ id: desired.id, revision: desired.revision, log });
   }
 
+  /** Stopped while it is done: some seconds. What follows starts it again, where it should run. */
+  async function swapData(desired: DesiredInstance, { stop }: Signals): Promise<void> {
+    const { job } = desired;
+    if (!backups || !job) return;
+    await manager.reportJob(job.id, { ...SWAPPING, state: 'running', detail: '' });
+    await engine.stop(desired, stop);
+    // Its own Postgres, where it has one, was stopped with it.
+    if ((await databases.observe(desired, 'running')) === 'offline') {
+      await engine.startDatabase(desired, stop);
+      await databases.awaitServer(desired, stop);
+    }
+    await backups.turns.take(desired.id, () => backups.restores.carryOut(desired, job));
+    await manager.reportJob(job.id, { state: 'done', reason: '', detail: '', percent: 100 });
+  }
+
   /** The files go last: they hold what is needed to go on after a crash. */
   async function purge(desired: DesiredInstance, { stop }: Signals): Promise<void> {
     if (desired.wasReady && !desired.endsWithoutArchive) await archives.verify(desired);
@@ -244,6 +262,8 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
       awaitAnswer(desired, AbortSignal.any([stop, superseded])),
     restart: (desired, signals) => withStartSlot(desired, signals, () => restart(desired, signals)),
     updateAppsList,
+    swapData: (desired, signals) =>
+      slots.stops.run(desired.partnerId, () => swapData(desired, signals)),
     stop: (desired, { stop }) =>
       slots.stops.run(desired.partnerId, () => engine.stop(desired, stop)),
     removeContainers: (desired, { stop }) =>

@@ -8,7 +8,13 @@ import type { Backup } from '../interfaces.ts';
 import type { BackupContext, ControllerContext } from './controller-context.ts';
 
 /** How much of a job is done when a step of it begins, in percent. */
-const PERCENT: Partial<Record<ProgressReason, number>> = { BackingUp: 5, Proving: 45 };
+const PERCENT: Partial<Record<ProgressReason, number>> = {
+  ...{ BackingUp: 5, Proving: 45 },
+  ...{ FetchingBackup: 5, RestoringDatabase: 40 },
+};
+
+/** How long what a restore has replaced is kept, in milliseconds; the addon offers *Undo* as long. */
+const UNDO_MS = 7 * 24 * 60 * 60_000;
 
 /** A controller that makes backups. */
 export type BackupWork = ControllerContext & { readonly backups: BackupContext };
@@ -16,29 +22,33 @@ export type BackupWork = ControllerContext & { readonly backups: BackupContext }
 /**
  * Makes what is due of an instance's backups, or what a person waits for, and writes down in Odoo what there is then. What goes wrong
  * is written down too, so it is no failure of the work: the next is in an hour.
- * @returns whether an own Postgres was started for it, which may have to be stopped again
+ * @returns whether the instance is to be reconciled: its own Postgres was started, or data wait to take the place of its own
  */
 export async function backUp(
   id: number,
   context: BackupWork,
   stop: AbortSignal,
-): Promise<{ readonly hasStarted: boolean }> {
+): Promise<{ readonly isToReconcile: boolean }> {
   const { backups, log, manager } = context;
   const [desired] = await manager.desired([id]);
-  if (!desired) return { hasStarted: false };
+  if (!desired) return { isToReconcile: false };
   if (!hasData(desired)) {
     if (desired.job) await manager.reportJob(desired.job.id, NOTHING);
-    return { hasStarted: false };
+    return { isToReconcile: false };
+  }
+  if (desired.job?.kind === 'restore' || desired.job?.kind === 'undo_restore') {
+    await prepareRestore(desired, desired.job, context, stop);
+    return { isToReconcile: true };
   }
   const job = desired.job?.kind === 'backup' || desired.job?.kind === 'prove' ? desired.job : null;
-  let hasStarted = false;
+  let isToReconcile = false;
   try {
     const known = await backups.store.list(desired, stop);
     const due = job ? job.kind : dueOf(known, context);
-    if (due === null) return { hasStarted };
+    if (due === null) return { isToReconcile };
     if (due === 'backup') {
       await say(job, 'BackingUp', context);
-      hasStarted = await startOwnServer(desired, context, stop);
+      isToReconcile = await startOwnServer(desired, context, stop);
       await backups.turns.take(id, () => backups.store.take(desired, stop));
     }
     const made = due === 'backup' ? await backups.store.list(desired, stop) : known;
@@ -46,6 +56,7 @@ export async function backUp(
     await say(job, 'Proving', context);
     await prove(desired, job?.snapshot || (made.at(-1)?.snapshot ?? ''), context, stop);
     await backups.store.forgetOld(desired, stop);
+    await backups.restores.dropReplaced(desired, context.now().getTime() - UNDO_MS);
     await report(desired, await backups.store.list(desired, stop), null, context);
     if (job) await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
   } catch (error) {
@@ -57,7 +68,32 @@ export async function backUp(
     await report(desired, left, failure, context);
     if (job) await manager.reportJob(job.id, { ...failure, state: 'failed', percent: 0 });
   }
-  return { hasStarted };
+  return { isToReconcile };
+}
+
+/** Makes what is to replace an instance's data, beside them; whoever reconciles the instance then puts it in their place. */
+async function prepareRestore(
+  desired: DesiredInstance,
+  job: Job,
+  context: BackupWork,
+  stop: AbortSignal,
+): Promise<void> {
+  const { backups, log, manager } = context;
+  try {
+    if (await backups.restores.isCarriedOut(desired, job)) {
+      // The sidecar was killed before it could say so.
+      await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
+      return;
+    }
+    // What a swap that was cut off has left is neither whole nor missing: that it is prepared is enough.
+    if ((await backups.restores.prepared(desired)) === job.id) return;
+    await startOwnServer(desired, context, stop);
+    await backups.restores.prepare(desired, job, (reason) => say(job, reason, context), stop);
+  } catch (error) {
+    stop.throwIfAborted();
+    log.error({ instance: desired.id, name: desired.name, err: error }, 'not restored');
+    await manager.reportJob(job.id, { ...failureOf(error), state: 'failed', percent: 0 });
+  }
 }
 
 const DONE = { reason: '', detail: '' } as const;

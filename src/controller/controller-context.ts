@@ -10,6 +10,7 @@ import type {
   Engine,
   Firewall,
   Manager,
+  Restores,
 } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import type { Activity } from './activity.ts';
@@ -36,6 +37,7 @@ export interface DoorContext {
 /** Backups, and when they are made. */
 export interface BackupContext {
   readonly store: Backups;
+  readonly restores: Restores;
   /** At what time of this host's day they begin, `HH:MM`. */
   readonly time: string;
   /** Work with an instance's data that must not meet a backup of them, in turns. */

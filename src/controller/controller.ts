@@ -2,7 +2,7 @@ import cron, { type ScheduledTask } from 'node-cron';
 import { unavailableService } from '../errors.ts';
 import { dueBackup, lastNight } from '../instance/backup-policy.ts';
 import { normalizedHost } from '../instance/host-name.ts';
-import type { InstanceState, Key, KnownInstance } from '../instance/types.ts';
+import type { InstanceState, Key, SweptInstance } from '../instance/types.ts';
 import type { CertificateState, LoggedRequest } from '../interfaces.ts';
 import { isVisit } from './activity.ts';
 import { backUp } from './back-up.ts';
@@ -200,8 +200,9 @@ export class Controller {
     const { backups, managerCheck } = this.#context;
     // What the manager's database says may be another customer's.
     if (!backups || managerCheck.distrust) return;
-    const { hasStarted } = await backUp(id, { ...this.#context, backups }, stop);
-    if (hasStarted) this.addNow([`instance:${id}`]);
+    const { isToReconcile } = await backUp(id, { ...this.#context, backups }, stop);
+    // One that backs off keeps its backoff: a swap that fails would be tried without end.
+    if (isToReconcile) this.#add([`instance:${id}`]);
   }
 
   #restockSoon(): void {
@@ -382,11 +383,11 @@ export class Controller {
     });
   }
 
-  #dueBackups(states: ReadonlyMap<number, KnownInstance>): Key[] {
+  #dueBackups(states: ReadonlyMap<number, SweptInstance>): Key[] {
     const { backups, now } = this.#context;
     if (!backups) return [];
     const night = lastNight(backups.time, now()).getTime() / 1000;
-    const isDue = (known: KnownInstance) =>
+    const isDue = (known: SweptInstance) =>
       known.hasJob ||
       (MAY_HAVE_DATA.has(known.state) && dueBackup(known, night, now().getTime() / 1000) !== null);
     return [...states].filter(([, known]) => isDue(known)).map(([id]): Key => `backup:${id}`);

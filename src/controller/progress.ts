@@ -15,6 +15,7 @@ const REASON: Record<Action, ProgressReason> = {
   stop: 'Stopping',
   removeContainers: 'TakingDown',
   purge: 'Purging',
+  swapData: 'SwappingData',
 };
 
 /** What is said before a step is taken. */

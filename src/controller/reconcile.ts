@@ -130,7 +130,7 @@ function isRenamed({ desired, state }: Wanted, { engine }: ControllerContext): b
 }
 
 /** What is not done for a manager's database that may be older than the host. */
-const IRREVERSIBLE: ReadonlySet<Action> = new Set(['removeContainers', 'purge']);
+const IRREVERSIBLE: ReadonlySet<Action> = new Set(['removeContainers', 'purge', 'swapData']);
 
 /** What keeps a customer's Odoo up and changes nothing else. */
 const KEEPS_UP: ReadonlySet<Action> = new Set(['startDatabase', 'start', 'awaitAnswer', 'restart']);
@@ -156,7 +156,7 @@ async function keepUp(
 /** Stopping and removing containers must work without Postgres, so then it is not even asked. */
 async function observe(
   { desired, state }: Wanted,
-  { databases, engine, liveness, wakes }: ControllerContext,
+  { backups, databases, engine, liveness, wakes }: ControllerContext,
 ): Promise<ObservedInstance> {
   const needsDatabase = state === 'purged' || (state === 'running' && desired.ports !== null);
   const observed = await engine.observe(desired, state);
@@ -165,7 +165,8 @@ async function observe(
     wakes.answers(desired.id);
   }
   const hung = !observed.answering && liveness.isHung(desired.id);
-  const seen = { ...observed, hung };
+  const preparedJob = desired.job && backups ? await backups.restores.prepared(desired) : 0;
+  const seen = { ...observed, hung, preparedJob };
   // Without its secrets nobody gets into a Postgres of its own; and decide() goes no further anyway.
   if (state === 'running' && desired.wasReady && seen.data !== 'whole')
     return { ...seen, database: 'offline' as const };
@@ -206,4 +207,5 @@ const STEP_NAME: Record<Action, string> = {
   stop: 'stop',
   removeContainers: 'removal',
   purge: 'removal of the data',
+  swapData: 'other data',
 };

@@ -1,5 +1,5 @@
 import { isToSleep } from '../instance/sleep.ts';
-import type { InstanceState, Key, KnownInstance, Plan } from '../instance/types.ts';
+import type { InstanceState, Key, KnownInstance, Plan, SweptInstance } from '../instance/types.ts';
 import type { Listed } from '../interfaces.ts';
 import type { ControllerContext } from './controller-context.ts';
 
@@ -28,7 +28,7 @@ export interface SweepResult {
   /** Instance ids of containers of this install that Odoo does not know. They are left alone. */
   readonly orphans: number[];
   /** The state of every instance in Odoo. */
-  readonly states: ReadonlyMap<number, KnownInstance>;
+  readonly states: ReadonlyMap<number, SweptInstance>;
 }
 
 /** Compares the state of every instance in Odoo with Docker's containers: finds what the events have missed. */

@@ -23,6 +23,7 @@ import { type InstanceClone, NewDatabases, unfinished } from './new-database.ts'
 import type { OdooInit } from './odoo-init.ts';
 import type { OutgoingMail } from './outgoing-mail.ts';
 import type { PasswordPool } from './password-pool.ts';
+import { leftBy, Replacements } from './replacement.ts';
 import {
   hasServer,
   isWrongPassword,
@@ -58,6 +59,8 @@ export class OdooDatabases implements Databases {
   readonly #servers: ServerTemplates;
   readonly #access: TenantAccess;
   readonly #new: NewDatabases;
+  /** Of databases in use, by those of backups. */
+  readonly replacements: Replacements;
 
   constructor(options: OdooDatabasesOptions) {
     this.#options = options;
@@ -76,6 +79,7 @@ export class OdooDatabases implements Databases {
       dir: join(dataDir, 'templates-own'),
     });
     this.#access = new TenantAccess({ install, shared: this.#shared, specs });
+    this.replacements = new Replacements({ install, specs, access: this.#access });
     this.#new = new NewDatabases({
       ...{ install, specs, passwords, relay },
       ...{ access: this.#access, templates: this.#templates, spares: this.#spares },
@@ -244,10 +248,9 @@ export class OdooDatabases implements Databases {
     const name = this.#access.nameOf(desired);
     const owner = await this.#ownerOn(this.#shared, desired);
     if (owner !== 'own' && owner !== 'nobody') throw foreignData('database');
-    await this.#shared.drop(name);
-    await this.#shared.drop(unfinished(name));
-    await this.#shared.dropRole(name);
-    await this.#shared.dropRole(unfinished(name));
+    const all = [name, unfinished(name), ...leftBy(name)];
+    for (const database of all) await this.#shared.drop(database);
+    for (const role of all) await this.#shared.dropRole(role);
   }
 
   // -- inside it, as the tenant ---------------------------------------------------------------------

@@ -29,8 +29,9 @@ export interface HeldDatabase {
   readonly rows: Readonly<Record<string, number>>;
   /** What the database takes on the disk. */
   readonly bytes: number;
-  /** The image of its Odoo. */
+  /** The image of its Odoo, and where people reach it. */
   readonly image: string;
+  readonly url: string;
 }
 
 export interface TenantAccessOptions {
@@ -123,7 +124,7 @@ export class TenantAccess {
       );
       const rows = await countRows(session);
       const snapshot = exported?.snapshot ?? '';
-      const result = await work({ login, rows, snapshot, bytes, image: spec.image });
+      const result = await work({ login, rows, snapshot, bytes, image: spec.image, url: spec.url });
       await session.run('COMMIT');
       return result;
     });

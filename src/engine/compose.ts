@@ -68,7 +68,7 @@ export class ComposeEngine implements Engine {
   async observe(
     desired: DesiredInstance,
     effective: EffectiveState,
-  ): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
+  ): Promise<Omit<ObservedInstance, 'database' | 'hung' | 'preparedJob'>> {
     const { dirs, marks } = this.#options;
     const files = this.#files;
     const containers = await this.#containersOf(desired);

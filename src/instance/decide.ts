@@ -18,6 +18,9 @@ export function decide(
   if (foreign)
     return { stall: 'ForeignData', because: `the ${foreign} is another's`, detail: foreign };
   if (desired.mayAdopt) return { do: 'adopt', because: 'made before there were marks' };
+  // Before its data are looked at: a swap that was cut off has left parts of two.
+  if (state !== 'removed' && state !== 'purged' && isPrepared(desired, seen))
+    return { do: 'swapData', because: 'a backup waits to take the place of its data' };
 
   switch (state) {
     case 'running':
@@ -66,6 +69,11 @@ export function decide(
     default:
       return state satisfies never;
   }
+}
+
+/** The data that somebody wants in place of its own are there, beside them. */
+function isPrepared({ job }: DesiredInstance, { preparedJob }: ObservedInstance): boolean {
+  return job !== null && preparedJob === job.id;
 }
 
 /** A database is there only once all that goes with it has been made. */

@@ -70,9 +70,13 @@ export interface Sleep {
 }
 
 /** What Odoo believes of an instance: enough for a sweep. */
-export interface KnownInstance extends Sleep, BackupFacts {
+export interface KnownInstance extends Sleep {
   readonly state: InstanceState;
   readonly revision: number;
+}
+
+/** The same, with what is known of its backups. */
+export interface SweptInstance extends KnownInstance, BackupFacts {
   /** A person waits for a backup, or for what is made of one. */
   readonly hasJob: boolean;
 }
@@ -185,6 +189,8 @@ export interface ObservedInstance {
   readonly answering: boolean;
   /** It ran, has been silent for minutes, and a restart has not been tried lately. */
   readonly hung: boolean;
+  /** The job whose data wait to be put in the place of the instance's; 0: none do. */
+  readonly preparedJob: number;
   /** Whether the Apps of the customer's Odoo list the modules of all repositories in use. */
   readonly appsList: 'stale' | 'current';
 }
@@ -202,6 +208,7 @@ export type Action =
   | 'restart'
   | 'updateAppsList'
   | 'stop'
+  | 'swapData'
   | 'removeContainers'
   | 'purge';
 

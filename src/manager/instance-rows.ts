@@ -2,12 +2,12 @@ import { z } from 'zod';
 import type {
   CustomerDomain,
   DesiredInstance,
-  KnownInstance,
   MarkedInstance,
   Plan,
   Report,
   Repository,
   Sleep,
+  SweptInstance,
 } from '../instance/types.ts';
 import type { DoorRoute, ManagerFacts, StatePage } from '../interfaces.ts';
 import { backupFactsOf, backupFactsRow, job } from './backup-rows.ts';
@@ -55,7 +55,7 @@ export const instanceStates = z
   )
   .transform(
     (rows) =>
-      new Map<number, KnownInstance>(
+      new Map<number, SweptInstance>(
         rows.map((row) => [
           row.id,
           { state: row.state, revision: row.revision, ...sleepOf(row), ...backupFactsOf(row) },

@@ -9,12 +9,12 @@ import type {
   DesiredInstance,
   FoundInstance,
   JobReport,
-  KnownInstance,
   MarkedInstance,
   Plan,
   PlanReport,
   PortPair,
   Report,
+  SweptInstance,
   TemplateSummary,
 } from '../instance/types.ts';
 import type { Backup, DoorRoute, Manager, ManagerFacts, StatePage } from '../interfaces.ts';
@@ -132,7 +132,7 @@ export class OdooManager implements Manager {
     await this.#odoo.call(API, 'microsaas_report', args, done);
   }
 
-  states(): Promise<Map<number, KnownInstance>> {
+  states(): Promise<Map<number, SweptInstance>> {
     return this.#odoo.call(API, 'microsaas_states', {}, instanceStates);
   }
 

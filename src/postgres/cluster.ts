@@ -331,6 +331,12 @@ export class Cluster {
     if (isMentioned) await this.dropRole(unfinished);
   }
 
+  /** Gives a database another name. Nobody may be connected to it. */
+  async rename(database: string, to: string): Promise<void> {
+    const [from, name] = [database, to].map(escapeIdentifier);
+    await this.administer((client) => client.query(`ALTER DATABASE ${from} RENAME TO ${name}`));
+  }
+
   /** Terminates all connections of a role. */
   async disconnect(role: string): Promise<void> {
     await this.administer((client) =>

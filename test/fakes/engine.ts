@@ -61,7 +61,7 @@ export class FakeEngine implements Engine {
   async observe(
     desired: DesiredInstance,
     state: EffectiveState,
-  ): Promise<Omit<ObservedInstance, 'database' | 'hung'>> {
+  ): Promise<Omit<ObservedInstance, 'database' | 'hung' | 'preparedJob'>> {
     this.#checkHere();
     if (state === 'purged' && !this.projects.has(desired.id)) return NOTHING;
     const project = this.#projectOf(desired.id);

@@ -1,11 +1,13 @@
 import type { Hold, Invoice, InvoiceLine, PlanUnit } from '../../src/billing/invoice-types.ts';
 import type { RecentSuspensions } from '../../src/billing/suspension-limit.ts';
 import { ManagerError } from '../../src/errors.ts';
+import type { BackupFacts } from '../../src/instance/backup-policy.ts';
 import type { DomainReport, DomainState, WatchedDomain } from '../../src/instance/domain.ts';
 import type { Distrust } from '../../src/instance/manager-history.ts';
 import type {
   DesiredInstance,
   FoundInstance,
+  JobReport,
   LogLine,
   Plan,
   PlanReport,
@@ -13,7 +15,14 @@ import type {
   Report,
   TemplateSummary,
 } from '../../src/instance/types.ts';
-import type { Clock, DoorRoute, Manager, ManagerFacts, StatePage } from '../../src/interfaces.ts';
+import type {
+  Backup,
+  Clock,
+  DoorRoute,
+  Manager,
+  ManagerFacts,
+  StatePage,
+} from '../../src/interfaces.ts';
 import { anInstance, anInvoice, aPlanLine, identityOf } from '../support/samples.ts';
 import { applyChange } from './apply-change.ts';
 import { FreePorts, type PortRange } from './free-ports.ts';
@@ -47,6 +56,11 @@ export interface FakeManagerOptions {
 export class FakeManager implements Manager {
   readonly rows = new Map<number, Row>();
   readonly invoices = new Map<number, Invoice>();
+  /** What was last reported of each instance's backups, and what went wrong last. */
+  readonly backups = new Map<number, readonly Backup[]>();
+  readonly backupFailures = new Map<number, { readonly at: Date; readonly reason: string }>();
+  /** Every report of a job, oldest first. */
+  readonly jobs: Array<JobReport & { readonly id: number }> = [];
   readonly templates = new Map<string, TemplateSummary>();
   readonly forSale = new Map<number, Plan>();
   /** What the sidecar said last about each plan. */
@@ -192,11 +206,46 @@ export class FakeManager implements Manager {
     this.#checkHere();
     const live = [...this.rows.values()].filter((row) => row.state !== 'removed');
     return new Map(
-      live.map(({ id, state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt }) => [
+      live.map(({ id, state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt, job }) => [
         id,
-        { state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt },
+        {
+          ...{ state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt },
+          ...{ ...this.#backupFacts(id), hasJob: job !== null },
+        },
       ]),
     );
+  }
+
+  #backupFacts(id: number): BackupFacts {
+    const newest = (moments: readonly (Date | null)[]) =>
+      Math.max(0, ...moments.map((moment) => (moment?.getTime() ?? 0) / 1000));
+    const backups = this.backups.get(id) ?? [];
+    return {
+      lastBackupAt: newest(backups.map(({ date }) => date)),
+      lastProofAt: newest(
+        backups.map(({ proof, proofDate }) => (proof === 'data' ? proofDate : null)),
+      ),
+      lastFailureAt: newest([this.backupFailures.get(id)?.at ?? null]),
+    };
+  }
+
+  async reportJob(id: number, report: JobReport): Promise<void> {
+    this.#checkHere();
+    const row = [...this.rows.values()].find(({ job }) => job?.id === id);
+    this.jobs.push({ id, ...report });
+    if (!row || report.state === 'running') return;
+    row.job = null;
+    this.review(row.id, this.now());
+  }
+
+  async reportBackups(
+    id: number,
+    backups: readonly Backup[] | null,
+    failure: { readonly reason: string } | null,
+  ): Promise<void> {
+    this.#checkHere();
+    if (backups) this.backups.set(id, backups);
+    if (failure) this.backupFailures.set(id, { at: this.now(), reason: failure.reason });
   }
 
   async assignPorts(

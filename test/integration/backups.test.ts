@@ -1,5 +1,17 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { BackupKeys } from '../../src/backups/backup-keys.ts';
 import { BackupStore } from '../../src/backups/backup-store.ts';
@@ -32,6 +44,7 @@ describe('backups, with a real Postgres and restic', function () {
   let keys: BackupKeys;
   let proofServer: ProofServer;
   let base: string;
+  let restic: Restic;
 
   const filestore = () =>
     join(sidecar.dirs.paths(instance.id).filestore, databaseName(postgres.install, instance.id));
@@ -58,6 +71,7 @@ describe('backups, with a real Postgres and restic', function () {
     base = join(postgres.dataDir, 'backups', 'repositories');
     const { install } = postgres;
     const place = { base, environmentFile: '', sshFolder: '' };
+    restic = new Restic(install, images.base, docker, place);
     keys = new BackupKeys(install, base, join(postgres.dataDir, 'backups'));
     proofServer = new ProofServer({
       ...{
@@ -67,14 +81,17 @@ describe('backups, with a real Postgres and restic', function () {
         folder: join(postgres.dataDir, 'backups', 'proof'),
       },
       user: () =>
-        new Images(install, new DockerApi('/var/run/docker.sock'), docker).user(images.postgres, 'postgres'),
+        new Images(install, new DockerApi('/var/run/docker.sock'), docker).user(
+          images.postgres,
+          'postgres',
+        ),
     });
     store = new BackupStore({
       ...{ install, keys, proofServer },
       folder: join(postgres.dataDir, 'backups', 'work'),
       dirs: sidecar.dirs,
       disk: { checkRoom: async () => {} },
-      restic: new Restic(install, images.base, docker, place),
+      restic,
       tools: new PgTools(install, images.postgres, docker),
       heldForBackup: (desired, work) => sidecar.databases.heldForBackup(desired, work),
     });
@@ -84,11 +101,146 @@ describe('backups, with a real Postgres and restic', function () {
     await postgres?.remove();
   });
 
+  /** Snapshots and their proofs. */
+  const proofs = async () =>
+    (await store.list(instance, never)).map(({ proof, reason }) => `${proof} ${reason}`.trim());
+  const stored = async () => {
+    const [folder = ''] = (await readdir(filestore())).filter((name) => /^[0-9a-f]{2}$/.test(name));
+    const [file = ''] = await readdir(join(filestore(), folder));
+    return join(filestore(), folder, file);
+  };
+
   it('holds database, files and secrets, and is proven by restoring it', async () => {
     const snapshot = await take();
     await store.prove(instance, snapshot, never);
     const [backup] = await store.list(instance, never);
     expect(backup).to.include({ snapshot, proof: 'data', reason: '' });
     expect(backup?.bytes).to.be.above(1_000_000);
+    const escrow = await readFile(join(base, '..', 'escrow.json'), 'utf8');
+    expect(Object.keys(JSON.parse(escrow).keys)).to.deep.equal(await readdir(base));
+  });
+
+  it('fails its proof where a file is missing that the database names', async () => {
+    const file = await stored();
+    const content = await readFile(file);
+    await rm(file);
+    const snapshot = await take();
+    expect(await reasonOf(store.prove(instance, snapshot, never))).to.equal('ProofFileMissing');
+    expect((await proofs()).at(-1)).to.equal('failed ProofFileMissing');
+    await writeFile(file, `${content} and more`);
+    const damaged = await take();
+    expect(await reasonOf(store.prove(instance, damaged, never))).to.equal('ProofFileDamaged');
+    await writeFile(file, content);
+  });
+
+  it('is nobody’s but the tenant’s: what lies in their database and filestore reads and runs nothing', async () => {
+    await asTenant(`CREATE TABLE public.witness (who text);
+      CREATE FUNCTION public.spy() RETURNS bool LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO public.witness VALUES (current_user || ' ' || pg_has_role('pg_read_all_data', 'member')); RETURN true; END $$;
+      ALTER TABLE public.res_partner ADD CONSTRAINT spied CHECK (public.spy())`);
+    await symlink('/etc/shadow', join(filestore(), 'shadow'));
+    await mkdir(join(filestore(), 'aa'), { recursive: true });
+    await symlink('/dev/zero', join(filestore(), 'aa', 'a'.repeat(40)));
+    const snapshot = await take();
+    await store.prove(instance, snapshot, never);
+    const folder = join(postgres.dataDir, 'out');
+    await mkdir(folder);
+    await restic.restore(keys.repositoryOf(instance), snapshot, folder, never);
+    expect(await readlink(join(folder, 'filestore', 'shadow'))).to.equal('/etc/shadow');
+    expect(await readFile(join(folder, 'secrets', 'admin-password'), 'utf8')).not.to.equal('');
+    await asTenant(
+      'ALTER TABLE public.res_partner DROP CONSTRAINT spied; DROP TABLE public.witness',
+    );
+    for (const name of ['shadow', join('aa', 'a'.repeat(40))]) await rm(join(filestore(), name));
+  });
+
+  it('holds Odoo’s garbage collection of files off while it is taken, and its writing not', async () => {
+    let error = '';
+    await sidecar.databases.heldForBackup(instance, async ({ rows }) => {
+      expect(rows['res_users']).to.be.above(1);
+      await asTenant(`UPDATE public.res_partner SET comment = 'meanwhile' WHERE id = 1`);
+      const collect = `BEGIN; SET LOCAL lock_timeout = '200ms'; LOCK public.ir_attachment IN SHARE MODE; COMMIT`;
+      error = await asTenant(collect).then(String, String);
+    });
+    expect(error).to.match(/lock timeout/);
+    await asTenant('BEGIN; LOCK public.ir_attachment IN SHARE MODE; COMMIT');
+  });
+
+  it('is none where the tenant ends what holds their files: nothing is left of it', async () => {
+    const before = await proofs();
+    const cut = sidecar.databases.heldForBackup(instance, async () =>
+      asTenant(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in%'`,
+      ),
+    );
+    expect(await reasonOf(cut)).to.equal('TenantDatabase');
+    expect(await proofs()).to.deep.equal(before);
+  });
+
+  it('a change of one byte in the repository is found by the next proof', async () => {
+    const snapshot = await take();
+    const [repository = ''] = await readdir(base);
+    const packs = join(base, repository, 'data');
+    let largest = { path: '', size: 0 };
+    for (const folder of await readdir(packs))
+      for (const name of await readdir(join(packs, folder))) {
+        const path = join(packs, folder, name);
+        const { size } = await stat(path);
+        if (size > largest.size) largest = { path, size };
+      }
+    const content = await readFile(largest.path);
+    const middle = Math.floor(content.length / 2);
+    content[middle] = (content[middle] ?? 0) ^ 1;
+    await chmod(largest.path, 0o600);
+    await writeFile(largest.path, content);
+    expect(await reasonOf(store.prove(instance, snapshot, never))).to.equal('BackupDamaged');
+    expect((await proofs()).at(-1)).to.equal('failed BackupDamaged');
+    content[middle] = (content[middle] ?? 0) ^ 1;
+    await writeFile(largest.path, content);
+    await store.prove(instance, snapshot, never);
+    expect((await proofs()).at(-1)).to.equal('data');
+  });
+
+  it('another key opens nothing, and a repository that is not there is not made again', async () => {
+    const { keyFile } = keys.repositoryOf(instance);
+    const key = await readFile(keyFile, 'utf8');
+    await writeFile(keyFile, 'another key');
+    expect(await reasonOf(store.take(instance, never))).to.equal('BackupKeyWrong');
+    await writeFile(keyFile, key);
+    const [repository = ''] = await readdir(base);
+    await rename(join(base, repository), join(base, 'away'));
+    expect(await reasonOf(store.take(instance, never))).to.equal('BackupServerAway');
+    expect(await readdir(base)).to.deep.equal(['away']);
+    await rename(join(base, 'away'), join(base, repository));
+  });
+
+  it('goes on after a sidecar that was killed in the middle of one, with no lock and no part left', async () => {
+    const before = await proofs();
+    const killed = new AbortController();
+    const cut = store.take(instance, killed.signal);
+    cut.catch(() => {});
+    const locks = join(base, keys.repositoryOf(instance).name, 'locks');
+    await until(async () => (await readdir(locks)).length > 0);
+    killed.abort();
+    await cut.catch(() => {});
+    await take();
+    expect(await proofs()).to.have.length(before.length + 1);
+    expect(await readdir(locks)).to.deep.equal([]);
+  });
+
+  it('of a day the last one is kept, with the newest proven', async () => {
+    await store.forgetOld(instance, never);
+    const kept = await proofs();
+    expect(kept).to.have.length(2);
+    expect(kept).to.include('data');
   });
 });
+
+/** @throws when it does not hold within a minute */
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 6_000; i++) {
+    if (await condition()) return;
+    await sleep(10);
+  }
+  throw new Error('it never came');
+}

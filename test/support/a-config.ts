@@ -50,6 +50,10 @@ export function aConfig(folder: string, over: Partial<Config> = {}): Config {
     mailRelay: null,
     limits: { unitsPerLine: 20, claimsPerPlan: 20 },
     repositories: { protocols: ['https'], privateHosts: [], credentials: [] },
+    backups: {
+      ...{ enabled: false, schedule: '02:00', environmentFile: '', sshFolder: '' },
+      ...{ repository: join(folder, 'backups'), image: 'microsaas-base:3' },
+    },
     egress: { enforce: false, allow: [], image: 'microsaas-base:3' },
     log: { level: 'info', format: 'json' },
     ...over,

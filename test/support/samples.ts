@@ -102,6 +102,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     partnerId: 12,
     requestedAt: 1_795_348_000,
     subscription: aSubscription(),
+    job: null,
     companyTimeZone: 'Europe/Madrid',
     inPaymentIsPaid: true,
     managerTime: new Date('2026-11-22T12:00:00Z'),
@@ -132,6 +133,7 @@ export function anObservation(over: Partial<ObservedInstance> = {}): ObservedIns
     containers: 'running',
     answering: true,
     hung: false,
+    preparedJob: 0,
     appsList: 'current',
     ...over,
   };

@@ -10,9 +10,11 @@ import { ManagerCheck } from '../../src/controller/manager-check.ts';
 import { Reporter } from '../../src/controller/reporter.ts';
 import { makeSlots } from '../../src/controller/slots.ts';
 import { SuspensionLimiter } from '../../src/controller/suspension-limiter.ts';
+import { Turns } from '../../src/controller/turns.ts';
 import { Wakes } from '../../src/controller/wakes.ts';
 import type { DomainFault } from '../../src/instance/domain.ts';
 import { FakeArchives } from '../fakes/archives.ts';
+import { FakeBackups } from '../fakes/backups.ts';
 import { FakeCertificates } from '../fakes/certificates.ts';
 import { HeldTime } from '../fakes/clock.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
@@ -24,6 +26,7 @@ import { Life } from '../fakes/life.ts';
 import { FakeManager } from '../fakes/manager.ts';
 import { FakeMemory } from '../fakes/memory.ts';
 import { FakePeople } from '../fakes/people.ts';
+import { FakeRestores } from '../fakes/restores.ts';
 import { differences } from './audit.ts';
 
 const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
@@ -46,6 +49,10 @@ export class Simulation {
   readonly certificates = new FakeCertificates();
   /** Why a customer's domain does not lead here, by name; all others do. */
   readonly domainFaults = new Map<string, DomainFault>();
+  readonly backups = new FakeBackups(this.time.now);
+  readonly restores = new FakeRestores();
+  /** When backups begin, on this host's clock. */
+  backupTime = '02:00';
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
   /** The sidecar's log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
@@ -80,6 +87,12 @@ export class Simulation {
       engine,
       databases,
       archives: life.around('archives', this.archives),
+      backups: {
+        store: life.around('backups', this.backups),
+        restores: life.around('restores', this.restores),
+        ...{ time: this.backupTime, turns: new Turns() },
+        onJob: (id) => this.#controller?.backUp(id),
+      },
       suspensionLimiter: new SuspensionLimiter(manager),
       clockGuard: new ClockGuard(
         this.time.now,

@@ -175,7 +175,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
 
         :return: list of dicts of `id`, `state`, `revision`, `sleep_hours`, `asleep`, `last_request_at`, `wake_at` (as in
             `microsaas_desired`), `last_backup_at`, `last_proof_at` (when one was proven last), `last_failure_at` (when none
-            could be made)
+            could be made), `has_job` (a person waits for something)
         """
         return self._for_sidecar("odoo.docker.instance")._states()
 

@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from .by_hand import MANAGER
+from .microsaas_job import OPEN
 
 
 class OdooDockerInstance(models.Model):
@@ -164,6 +165,12 @@ class OdooDockerInstance(models.Model):
     def _states(self):
         newest = self.env["microsaas.backup"]._newest_of_all()
         names = ("last_backup_at", "last_proof_at", "last_failure_at")
+        waiting = set(self.env["microsaas.job"].search([("state", "in", OPEN)]).instancia_id.ids)
         return [
-            {**row, **dict(zip(names, newest.get(row["id"], (0, 0, 0)), strict=True))} for row in super()._states()
+            {
+                **row,
+                **dict(zip(names, newest.get(row["id"], (0, 0, 0)), strict=True)),
+                "has_job": row["id"] in waiting,
+            }
+            for row in super()._states()
         ]

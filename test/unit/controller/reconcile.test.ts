@@ -20,6 +20,7 @@ const CALLS: Record<Action, string> = {
   restart: 'engine.restart',
   updateAppsList: 'engine.updateAppsList',
   stop: 'engine.stop',
+  swapData: 'restores.carryOut',
   removeContainers: 'engine.removeContainers',
   purge: 'engine.purge',
 };
@@ -125,6 +126,7 @@ describe('reconcile', () => {
       restart: (desired) => sim.engine.restart(desired),
       updateAppsList: (desired) => sim.engine.updateAppsList(desired),
       stop: (desired) => sim.engine.stop(desired),
+      swapData: async (desired) => desired.job && sim.restores.carryOut(desired, desired.job),
       removeContainers: (desired) => sim.engine.removeContainers(desired),
       purge: (desired) => sim.engine.purge(desired),
     };

@@ -1,0 +1,179 @@
+import { mkdir, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Replacements } from '../databases/replacement.ts';
+import { CommandError, TerminalError } from '../errors.ts';
+import type { InstanceDirs } from '../files/instance-dir.ts';
+import { readIfThere, replaceFile, unless, unlessAbsent } from '../host/files.ts';
+import { removeTree } from '../host/trees.ts';
+import { databaseName } from '../instance/name.ts';
+import type { ProgressReason } from '../instance/reasons.ts';
+import type { DesiredInstance, Job } from '../instance/types.ts';
+import type { Restores as RestoresInterface } from '../interfaces.ts';
+import type { PgTools } from '../postgres/pg-tools.ts';
+import { partsOf, readManifest } from './backup-manifest.ts';
+
+export interface RestoresOptions {
+  readonly install: string;
+  readonly dirs: InstanceDirs;
+  readonly tools: Pick<PgTools, 'restore'>;
+  readonly replacements: Replacements;
+  /** The image that the instance's Odoo has now. */
+  readonly imageOf: (desired: DesiredInstance) => Promise<string>;
+  /** Restores a backup into a folder that is there as long as `work` runs: see BackupStore.inRestored(). */
+  readonly inRestored: <T>(
+    desired: DesiredInstance,
+    snapshot: string,
+    signal: AbortSignal,
+    work: (folder: string) => Promise<T>,
+  ) => Promise<T>;
+}
+
+/**
+ * Puts a backup in the place of an instance's data, in two parts. The first, minutes long, makes database and files beside those in use;
+ * the instance runs on. The second renames both while the instance is stopped. What they replace is kept, under `before/` in the
+ * instance's directory and as a database of that ending, until it is dropped.
+ *
+ * `restore/job` has the number of the job whose data are prepared, and `before/job` that of the last one that was carried out: whichever
+ * moment a kill comes at, the next run sees what is left to do.
+ */
+export class Restores implements RestoresInterface {
+  readonly #options: RestoresOptions;
+
+  constructor(options: RestoresOptions) {
+    this.#options = options;
+  }
+
+  async prepare(
+    desired: DesiredInstance,
+    job: Job,
+    progress: (reason: ProgressReason) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if ((await this.prepared(desired)) === job.id || (await this.#carriedOut(desired)) === job.id)
+      return;
+    if (job.kind === 'undo_restore') return this.#prepareUndo(desired, job);
+    const { inRestored, replacements, tools } = this.#options;
+    const { restoring } = this.#paths(desired);
+    await progress('FetchingBackup');
+    await inRestored(desired, job.snapshot, signal, async (folder) => {
+      const { image, url } = await readManifest(folder, desired.identity);
+      await this.#requireVersion(desired, image);
+      const { dump, filestore } = partsOf(folder);
+      await progress('RestoringDatabase');
+      const fill = async ({ socketDir }: { socketDir: string }, login: object) => {
+        await tools.restore(
+          { ...login, socketDir } as Parameters<PgTools['restore']>[0],
+          dump,
+          signal,
+        );
+      };
+      await replacements.prepare(desired, url, fill).catch((cause) => {
+        signal.throwIfAborted();
+        throw cause instanceof CommandError ? unrestorable(cause) : cause;
+      });
+      await removeTree(restoring, signal);
+      await mkdir(restoring, { mode: 0o700 });
+      await rename(filestore, join(restoring, 'filestore'));
+    });
+    await this.#write(join(restoring, 'job'), job);
+  }
+
+  /** The number of the job whose data wait to be put in the place of the instance's; 0: none do. */
+  async prepared(desired: Pick<DesiredInstance, 'id'>): Promise<number> {
+    return readNumber(join(this.#paths(desired).restoring, 'job'));
+  }
+
+  async isCarriedOut(desired: DesiredInstance, job: Job): Promise<boolean> {
+    return (
+      (await this.prepared(desired)) !== job.id && (await this.#carriedOut(desired)) === job.id
+    );
+  }
+
+  async carryOut(desired: DesiredInstance, job: Job): Promise<void> {
+    const { restoring, replaced, present } = this.#paths(desired);
+    await this.#options.replacements.replace(desired);
+    const files = join(restoring, 'filestore');
+    if (await exists(files)) {
+      if (await exists(present)) {
+        await removeTree(replaced);
+        await mkdir(replaced, { mode: 0o700 });
+        await rename(present, join(replaced, 'filestore'));
+      }
+      await rename(files, present);
+    }
+    await this.#write(join(replaced, 'job'), job);
+    await removeTree(restoring);
+  }
+
+  /** Removes what was replaced, once that was longer ago than anybody may want it back. @param before in milliseconds since the epoch */
+  async dropReplaced(desired: DesiredInstance, before: number): Promise<void> {
+    const { replaced } = this.#paths(desired);
+    const carriedOut = await stat(join(replaced, 'job')).catch(unlessAbsent);
+    if (!carriedOut || carriedOut.mtimeMs > before) return;
+    await this.#options.replacements.drop(desired);
+    await removeTree(replaced);
+  }
+
+  /** What was replaced becomes what is prepared. @throws TerminalError('NothingToUndo') */
+  async #prepareUndo(desired: DesiredInstance, job: Job): Promise<void> {
+    const { restoring, replaced } = this.#paths(desired);
+    if (!(await this.#options.replacements.prepareReplaced(desired))) throw nothingToUndo();
+    await mkdir(restoring, { mode: 0o700 }).catch(unless('EEXIST'));
+    const files = join(replaced, 'filestore');
+    const prepared = join(restoring, 'filestore');
+    if (await exists(files)) await rename(files, prepared);
+    if (!(await exists(prepared))) throw nothingToUndo();
+    await this.#write(join(restoring, 'job'), job);
+  }
+
+  /** Odoo cannot go back: a database of a newer one breaks in an older one. */
+  async #requireVersion(desired: DesiredInstance, image: string): Promise<void> {
+    const present = await this.#options.imageOf(desired);
+    const [theirs, ours] = [image, present].map(majorOf);
+    if (theirs === undefined || ours === undefined || theirs <= ours) return;
+    throw new TerminalError('BackupOdooNewer', `it is of ${image}, and there is ${present}`, {
+      detail: [String(theirs), String(ours)],
+    });
+  }
+
+  async #carriedOut(desired: Pick<DesiredInstance, 'id'>): Promise<number> {
+    return readNumber(join(this.#paths(desired).replaced, 'job'));
+  }
+
+  async #write(file: string, { id }: Job): Promise<void> {
+    await mkdir(join(file, '..'), { mode: 0o700 }).catch(unless('EEXIST'));
+    await replaceFile(file, `${id}\n`);
+  }
+
+  #paths({ id }: Pick<DesiredInstance, 'id'>) {
+    const { directory, filestore } = this.#options.dirs.paths(id);
+    return {
+      restoring: join(directory, 'restore'),
+      replaced: join(directory, 'before'),
+      present: join(filestore, databaseName(this.#options.install, id)),
+    };
+  }
+}
+
+async function readNumber(file: string): Promise<number> {
+  return Number.parseInt((await readIfThere(file)) ?? '0', 10) || 0;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(unlessAbsent)) !== false;
+}
+
+/** The version in the name of an image, such as 19 of `odoo:19.0`; undefined where it names none. */
+function majorOf(image: string): number | undefined {
+  const [, major] = /:(\d+)(\.\d+)?(-|$)/.exec(image) ?? [];
+  return major === undefined ? undefined : Number(major);
+}
+
+function unrestorable(cause: CommandError): TerminalError {
+  const detail = (cause.stderr.trim().split('\n').at(-1) ?? '').slice(0, 200);
+  return new TerminalError('ProofDatabase', `pg_restore: ${detail}`, { cause, detail });
+}
+
+function nothingToUndo(): TerminalError {
+  return new TerminalError('NothingToUndo', 'What was there before is not kept any more.');
+}

@@ -1,0 +1,107 @@
+import type { DesiredInstance } from '../instance/types.ts';
+import { admitted, type Cluster } from '../postgres/cluster.ts';
+import { type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
+import { renewUrl } from './base-url.ts';
+import { markDatabase } from './database-mark.ts';
+import type { Specs } from './database-spec.ts';
+import type { TenantAccess } from './tenant-access.ts';
+
+export interface ReplacementsOptions {
+  readonly install: string;
+  readonly specs: Specs;
+  readonly access: TenantAccess;
+}
+
+/**
+ * Another database in the place of an instance's, and the one that it replaced, which is kept for a while. What is not complete has
+ * another name than what is: `_restoring`, then `_restored`, and `_before` for what was replaced, which its tenant cannot enter.
+ * Every method may be repeated after a kill.
+ */
+export class Replacements {
+  readonly #options: ReplacementsOptions;
+
+  constructor(options: ReplacementsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes the database that is to replace the instance's, while that is in use.
+   * @param url where the instance was when the data were its own
+   * @param fill is given the server and the way in, as the tenant
+   */
+  async prepare(
+    desired: DesiredInstance,
+    url: string,
+    fill: (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>,
+  ): Promise<void> {
+    const { cluster, role, spec } = await this.#of(desired);
+    const database = `${role}_restoring`;
+    const login = { database, role, password: spec.dbPassword };
+    await cluster.prepare();
+    for (const name of [database, restored(role)]) {
+      await cluster.drop(name);
+      await cluster.dropRole(name);
+    }
+    await cluster.ensureRole(role, spec.dbPassword);
+    await cluster.administer((client) => client.query(admitted(role, database)));
+    await cluster.create(database, role);
+    await cluster.mayMakeSchemas(database, role, true);
+    await fill(cluster.address, login);
+    await cluster.mayMakeSchemas(database, role, false);
+    if (url !== spec.url)
+      await cluster.enter(login, TOUCH, (session) =>
+        renewUrl(session, { from: url, to: spec.url }),
+      );
+    await cluster.complete(database, restored(role));
+  }
+
+  /** Makes what was replaced last what is to replace the instance's database. @returns false where there is none */
+  async prepareReplaced(desired: DesiredInstance): Promise<boolean> {
+    const { cluster, role } = await this.#of(desired);
+    if (await cluster.has(replaced(role))) {
+      await cluster.drop(restored(role));
+      await cluster.rename(replaced(role), restored(role));
+    }
+    return cluster.has(restored(role));
+  }
+
+  /** Gives the prepared database the instance's name, and keeps the one that had it. The instance must not run. */
+  async replace(desired: DesiredInstance): Promise<void> {
+    const { install } = this.#options;
+    const { cluster, role } = await this.#of(desired);
+    await cluster.disconnect(role);
+    if (await cluster.has(restored(role))) {
+      if (await cluster.has(role)) {
+        await cluster.drop(replaced(role));
+        await cluster.rename(role, replaced(role));
+      }
+      // What has the instance's name is marked, at every moment.
+      await markDatabase(cluster, restored(role), install, desired);
+      await cluster.rename(restored(role), role);
+    }
+  }
+
+  /** Drops what a replacement has left, replaced or unfinished. */
+  async drop(desired: DesiredInstance): Promise<void> {
+    const { cluster, role } = await this.#of(desired);
+    for (const name of leftBy(role)) {
+      await cluster.drop(name);
+      await cluster.dropRole(name);
+    }
+  }
+
+  async #of(desired: DesiredInstance) {
+    const { access, specs } = this.#options;
+    const spec = await specs.of(desired);
+    const cluster: Cluster = access.clusterOf(spec);
+    return { cluster, role: access.nameOf(desired), spec };
+  }
+}
+
+const restored = (role: string) => `${role}_restored`;
+const replaced = (role: string) => `${role}_before`;
+
+/** The names of all that a replacement can leave beside an instance's database. */
+export function leftBy(role: string): string[] {
+  return [`${role}_restoring`, restored(role), replaced(role)];
+}

@@ -1,0 +1,60 @@
+import { TerminalError } from '../../src/errors.ts';
+import { keptBackups } from '../../src/instance/backup-retention.ts';
+import type { DesiredInstance } from '../../src/instance/types.ts';
+import type { Backup, Backups, Clock } from '../../src/interfaces.ts';
+
+/** Backups in memory: one is proven unless somebody has damaged it, and none is taken while the repository refuses. */
+export class FakeBackups implements Backups {
+  readonly taken = new Map<number, Backup[]>();
+  /** Snapshots that somebody has damaged. */
+  readonly damaged = new Set<string>();
+  /** Why none can be taken; null: they can. */
+  refusal: Error | null = null;
+  readonly #now: Clock;
+
+  constructor(now: Clock) {
+    this.#now = now;
+  }
+
+  async take({ id }: DesiredInstance): Promise<void> {
+    if (this.refusal) throw this.refusal;
+    const mine = this.#of(id);
+    const snapshot = `${id.toString(16).padStart(32, '0')}${mine.length.toString(16).padStart(32, '0')}`;
+    const unproven = { proof: 'none', proofDate: null, reason: '', detail: '' } as const;
+    mine.push({ snapshot, date: this.#now(), bytes: 1_000_000, ...unproven });
+  }
+
+  async list({ id }: DesiredInstance): Promise<Backup[]> {
+    return [...this.#of(id)];
+  }
+
+  async prove({ id }: DesiredInstance, snapshot: string): Promise<void> {
+    const isDamaged = this.damaged.has(snapshot);
+    const result = isDamaged
+      ? ({ proof: 'failed', reason: 'BackupDamaged' } as const)
+      : ({ proof: 'data', reason: '' } as const);
+    const proven = this.#of(id).map((one) =>
+      one.snapshot === snapshot ? { ...one, ...result, proofDate: this.#now() } : one,
+    );
+    this.taken.set(id, proven);
+    if (isDamaged) throw new TerminalError('BackupDamaged', 'ciphertext verification failed');
+  }
+
+  async forgetOld({ id }: DesiredInstance): Promise<void> {
+    const dated = this.#of(id).map(({ date, proof, snapshot }) => ({
+      ...{ id: snapshot, date },
+      isProven: proof === 'data',
+    }));
+    const kept = keptBackups(dated);
+    this.taken.set(
+      id,
+      this.#of(id).filter(({ snapshot }) => kept.has(snapshot)),
+    );
+  }
+
+  #of(id: number): Backup[] {
+    const mine = this.taken.get(id) ?? [];
+    this.taken.set(id, mine);
+    return mine;
+  }
+}

@@ -1,0 +1,53 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { BackupKeys } from '../../../src/backups/backup-keys.ts';
+import { identityOf } from '../../support/samples.ts';
+import { temporaryFolder } from '../../support/temporary.ts';
+
+describe('the keys of backups', () => {
+  const instance = { id: 7, identity: identityOf(7) };
+  const folder = temporaryFolder();
+  let keys: BackupKeys;
+  beforeEach(() => {
+    keys = new BackupKeys('k3x9ab', '/somewhere', join(folder(), 'backups'));
+  });
+  const escrow = async () =>
+    JSON.parse(await readFile(join(folder(), 'backups', 'escrow.json'), 'utf8'));
+
+  it('are one for each repository, which only the sidecar can read, and in the escrow file before anything is encrypted', async () => {
+    expect(await keys.has(instance)).to.equal(false);
+    let known: unknown;
+    await keys.make(instance, async ({ keyFile, name }) => {
+      expect(name).to.equal('k3x9ab-7-00000000');
+      known = (await escrow()).keys[name];
+      expect(known).to.equal((await readFile(keyFile, 'utf8')).trim());
+    });
+    expect(known).to.match(/^[\w-]{24}$/);
+    const { keyFile } = keys.repositoryOf(instance);
+    for (const file of [keyFile, join(folder(), 'backups', 'escrow.json')])
+      expect((await stat(file)).mode & 0o777).to.equal(0o600);
+    expect(await escrow()).to.deep.include({ install: 'k3x9ab', base: '/somewhere' });
+    expect(await keys.has(instance)).to.equal(true);
+  });
+
+  it('stay the same when making the repository is interrupted and repeated', async () => {
+    const seen: string[] = [];
+    const interrupted = keys.make(instance, async ({ keyFile }) => {
+      seen.push(await readFile(keyFile, 'utf8'));
+      throw new Error('killed');
+    });
+    await interrupted.catch(() => {});
+    expect(await keys.has(instance)).to.equal(false);
+    await keys.make(instance, async ({ keyFile }) => {
+      seen.push(await readFile(keyFile, 'utf8'));
+    });
+    expect(new Set(seen)).to.have.property('size', 1);
+    expect(await readFile(keys.repositoryOf(instance).keyFile, 'utf8')).to.equal(seen[0]);
+  });
+
+  it('are another’s for a number that was given out again', () => {
+    const other = { id: 7, identity: identityOf(7, 1) };
+    expect(keys.repositoryOf(other)).not.to.deep.equal(keys.repositoryOf(instance));
+  });
+});

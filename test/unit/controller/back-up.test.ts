@@ -1,0 +1,214 @@
+import { expect } from 'chai';
+import { RetryableError } from '../../../src/errors.ts';
+import type { Job } from '../../../src/instance/types.ts';
+import { Life } from '../../fakes/life.ts';
+import { Simulation } from '../../support/simulation.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+describe('backups in the loop', () => {
+  let sim: Simulation;
+  beforeEach(() => {
+    sim = new Simulation();
+    const soon = new Date(sim.time.now().getTime() + 10 * MINUTE);
+    sim.backupTime = soon.toTimeString().slice(0, 5);
+  });
+  afterEach(() => sim.end());
+
+  const row = (id = 1) => {
+    const found = sim.manager.rows.get(id);
+    if (!found) throw new Error(`no instance ${id}`);
+    return found;
+  };
+  const backups = (id = 1) => sim.manager.backups.get(id) ?? [];
+  const taken = () => sim.life.calls.filter((call) => call === 'backups.take').length;
+  /** Sells an instance, some minutes before the night begins. */
+  const sell = async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+  };
+  /** Into the night, until a sweep has looked. */
+  const night = () => sim.time.pass(20 * MINUTE, 1_000);
+  const ask = (kind: Job['kind'], snapshot = '', id = 5) => {
+    row().job = { id, kind, snapshot };
+    sim.people.nudge('instance:1');
+  };
+
+  it('one a night of each instance, proven, and written down in Odoo', async () => {
+    await sell();
+    await night();
+    expect(backups()).to.have.length(1);
+    expect(backups()[0]).to.include({ proof: 'data', reason: '' });
+    await sim.time.pass(24 * HOUR, 1_000);
+    expect(backups()).to.have.length(2);
+    expect(taken()).to.equal(2);
+  });
+
+  it('of a stopped and of a suspended instance too, none of a draft or a removed one', async () => {
+    await sell();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.people.press(1, 'stop');
+    sim.people.press(2, 'remove');
+    sim.people.create();
+    await night();
+    expect([...sim.backups.taken.keys()]).to.deep.equal([1]);
+    expect(backups()).to.have.length(1);
+  });
+
+  it('where none can be taken, why; it is tried again in an hour, and the others go on', async () => {
+    await sell();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.backups.refusal = new RetryableError('BackupServerAway', 'no', { detail: 'refused' });
+    await sim.time.pass(3 * HOUR, 1_000);
+    expect(sim.manager.backupFailures.get(1)).to.include({ reason: 'BackupServerAway' });
+    expect(sim.manager.backupFailures.get(2)).to.include({ reason: 'BackupServerAway' });
+    const attempts = taken();
+    expect(attempts, 'about one an hour of each').to.be.within(4, 8);
+    sim.backups.refusal = null;
+    await sim.time.pass(HOUR + 5 * MINUTE, 1_000);
+    expect(backups(1)).to.have.length(1);
+    expect(backups(2)).to.have.length(1);
+  });
+
+  it('one that fails its proof stays listed as failed; the next night makes another', async () => {
+    await sell();
+    await night();
+    const [first] = backups();
+    sim.backups.damaged.add(first?.snapshot ?? '');
+    ask('prove', first?.snapshot);
+    await sim.time.pass(MINUTE);
+    expect(backups()[0]).to.include({ proof: 'failed', reason: 'BackupDamaged' });
+    expect(sim.manager.jobs.at(-1)).to.include({ state: 'failed', reason: 'BackupDamaged' });
+    await sim.time.pass(2 * HOUR, 1_000);
+    expect(sim.life.calls.filter((call) => call === 'backups.prove')).to.have.length(2);
+    await sim.time.pass(22 * HOUR, 1_000);
+    expect(backups().at(-1)).to.include({ proof: 'data' });
+  });
+
+  it('now, for a person who waits, with its progress', async () => {
+    await sell();
+    ask('backup');
+    await sim.time.pass(MINUTE);
+    const said = sim.manager.jobs.map(({ state, reason }) => `${state} ${reason}`.trim());
+    expect(said).to.deep.equal(['running BackingUp', 'running Proving', 'done']);
+    expect(row().job).to.equal(null);
+    expect(backups()).to.have.length(1);
+  });
+
+  it('is tried again when the sidecar was killed while a person waited', async () => {
+    await sell();
+    for (const moment of ['before', 'after'] as const) {
+      const remove = sim.life.trap((call, at) => {
+        if (call === 'backups.take' && at === moment) sim.life.kill();
+      });
+      ask('backup');
+      await sim.time.pass(MINUTE);
+      remove();
+      await sim.stop();
+      await sim.start(new Life());
+      await sim.time.pass(MINUTE);
+      expect(row().job, moment).to.equal(null);
+      expect(sim.manager.jobs.at(-1)).to.include({ state: 'done' });
+    }
+  });
+
+  it('makes none while the manager’s database is in doubt', async () => {
+    await sell();
+    sim.memory.memory = { ...sim.memory.memory, checkpoint: 1e9 } as typeof sim.memory.memory;
+    await night();
+    expect(taken()).to.equal(0);
+  });
+
+  it('tells who waits for a backup of what was removed meanwhile', async () => {
+    await sell();
+    sim.people.press(1, 'remove');
+    await sim.untilSettled();
+    ask('backup');
+    await sim.time.pass(10 * MINUTE, 1_000);
+    expect(sim.manager.jobs.at(-1)).to.include({ state: 'failed', reason: 'BackupGone' });
+  });
+
+  describe('a restore into the same instance', () => {
+    const SNAPSHOT = 'a'.repeat(64);
+    const data = () => sim.restores.dataOf.get(1) ?? '';
+    const said = () => sim.manager.jobs.map(({ state, reason }) => `${state} ${reason}`.trim());
+    const containers = () => sim.engine.projects.get(1)?.containers;
+
+    it('is prepared while the instance runs, swapped while it is stopped, and started again', async () => {
+      await sell();
+      const stopped: string[] = [];
+      sim.life.trap((call, moment) => {
+        if (moment === 'before' && /^restores\./.test(call) && containers() !== 'running')
+          stopped.push(call);
+      });
+      ask('restore', SNAPSHOT);
+      await sim.time.pass(MINUTE);
+      expect(data()).to.equal(SNAPSHOT);
+      expect(new Set(stopped)).to.deep.equal(new Set(['restores.carryOut']));
+      expect(said()).to.deep.equal([
+        ...['running FetchingBackup', 'running RestoringDatabase', 'running SwappingData', 'done'],
+      ]);
+      expect(row()).to.include({ state: 'running', job: null });
+      expect(containers()).to.equal('running');
+    });
+
+    it('and its undo bring the data back', async () => {
+      await sell();
+      ask('restore', SNAPSHOT);
+      await sim.time.pass(MINUTE);
+      ask('undo_restore', '', 6);
+      await sim.time.pass(MINUTE);
+      expect(data()).to.equal('');
+      expect(said().at(-1)).to.equal('done');
+    });
+
+    it('leaves a stopped instance stopped', async () => {
+      await sell();
+      sim.people.press(1, 'stop');
+      await sim.untilSettled();
+      ask('restore', SNAPSHOT);
+      await sim.time.pass(MINUTE);
+      expect(data()).to.equal(SNAPSHOT);
+      expect(containers()).to.equal('stopped');
+    });
+
+    it('that cannot be prepared changes nothing, and says why', async () => {
+      await sell();
+      sim.restores.damaged.add(SNAPSHOT);
+      ask('restore', SNAPSHOT);
+      await sim.time.pass(MINUTE);
+      expect(data()).to.equal('');
+      expect(containers()).to.equal('running');
+      expect(said().at(-1)).to.equal('failed BackupDamaged');
+      ask('undo_restore', '', 6);
+      await sim.time.pass(MINUTE);
+      expect(said().at(-1)).to.equal('failed NothingToUndo');
+    });
+
+    it('is finished once, whichever call the sidecar is killed before or after', async () => {
+      for (const moment of ['before', 'after'] as const)
+        for (let call = 0; ; call++) {
+          await sim.end();
+          sim = new Simulation();
+          await sell();
+          const first = sim.life.calls.length + call;
+          sim.life.killAt(first, moment);
+          ask('restore', SNAPSHOT);
+          await sim.time.pass(10_000);
+          const isOver = !sim.life.isOver;
+          await sim.stop();
+          await sim.start(new Life());
+          await sim.time.pass(MINUTE);
+          const where = `${moment} call ${call}: ${sim.life.calls[first]}`;
+          expect(sim.restores.dataOf.get(1), where).to.equal(SNAPSHOT);
+          expect(row().job, where).to.equal(null);
+          expect(sim.engine.projects.get(1)?.containers, where).to.equal('running');
+          if (isOver) break;
+        }
+    });
+  });
+});

@@ -1,0 +1,45 @@
+import { expect } from 'chai';
+import { keptBackups } from '../../../src/instance/backup-retention.ts';
+
+const DAY = 24 * 3600_000;
+const TODAY = Date.UTC(2026, 10, 27, 2);
+
+/** A backup of so many days ago, called by that number. */
+const ago = (days: number, isProven = false) => ({
+  ...{ id: String(days), isProven },
+  date: new Date(TODAY - days * DAY),
+});
+
+describe('which backups are kept', () => {
+  it('none where there is none', () => {
+    expect(keptBackups([])).to.have.property('size', 0);
+  });
+
+  it('of a year of nights: 7 days, 4 weeks, 12 months', () => {
+    const kept = keptBackups(Array.from({ length: 400 }, (_, days) => ago(days)));
+    const of = (why: string) => [...kept].filter(([, it]) => it === why).map(([id]) => Number(id));
+    expect(of('newest')).to.deep.equal([0]);
+    expect(of('daily')).to.deep.equal([1, 2, 3, 4, 5, 6]);
+    // The last of each week: Sundays, 2026-11-22 and before. The first two weeks have theirs among the days.
+    expect(of('weekly')).to.deep.equal([12, 19]);
+    expect(of('monthly')[0]).to.equal(27);
+    expect(of('monthly')).to.have.length(11);
+    expect(kept.size).to.equal(1 + 6 + 2 + 11);
+  });
+
+  it('the newest and the newest proven one, whatever their age', () => {
+    const recent = Array.from({ length: 30 }, (_, days) => ago(days));
+    const kept = keptBackups([...recent, ago(900, true), ago(901, true)]);
+    expect(kept.get('0')).to.equal('newest');
+    expect(kept.get('900')).to.equal('proven');
+    expect(kept.has('901')).to.equal(false);
+    expect(keptBackups([ago(5000)]).get('5000')).to.equal('newest');
+  });
+
+  it('of several on a day the last one', () => {
+    const morning = { ...ago(3), id: 'morning' };
+    const evening = { ...ago(3), id: 'evening', date: new Date(TODAY - 3 * DAY + 3_600_000) };
+    const kept = keptBackups([evening, morning, ago(0)]);
+    expect([...kept.keys()]).to.have.members(['0', 'evening']);
+  });
+});
