@@ -12,6 +12,7 @@ import { run } from '../stack/run.ts';
 import { ensureSidecarImage } from '../stack/sidecar-image.ts';
 import { withSql } from '../stack/sql.ts';
 import { takeDown } from '../stack/takedown.ts';
+import { noNight } from '../test/support/no-night.ts';
 import { usable } from './usable.ts';
 
 /** How often an instance's state is read from the manager's database. */
@@ -65,6 +66,7 @@ export class BenchStack {
       modules,
       languages: [],
       sidecarImage,
+      sidecarSettings: noNight(),
       say,
       ...(door && { door }),
     };

@@ -4,6 +4,7 @@ import { ManagerStack } from '../../stack/manager.ts';
 import { varPath } from '../../stack/paths.ts';
 import type { Say } from '../../stack/progress.ts';
 import { ensureSidecarImage } from '../../stack/sidecar-image.ts';
+import { noNight } from './no-night.ts';
 
 /**
  * The stack whose manager has the web shop, in `var/shop`; not started yet. It is kept from run to run, as a real shop is, and
@@ -17,6 +18,7 @@ export async function shopStack(say: Say): Promise<ManagerStack> {
     languages: ['es_ES'],
     databases: 'one',
     sidecarImage: await ensureSidecarImage(),
+    sidecarSettings: noNight(),
     say,
   });
 }

@@ -2,6 +2,7 @@ import { installId } from '../../stack/install-id.ts';
 import { ManagerStack } from '../../stack/manager.ts';
 import { varPath } from '../../stack/paths.ts';
 import { succeeds } from '../../stack/run.ts';
+import { noNight } from './no-night.ts';
 
 /**
  * Starts the stack that all tests on real parts share, kept in `var/test` from run to run, with a new Odoo and a new database.
@@ -18,6 +19,7 @@ export async function startTestStack(options: {
     languages: ['es_ES'],
     databases: options.databases,
     sidecarImage: options.sidecarImage,
+    sidecarSettings: noNight(),
     say: (line) => process.stdout.write(`    ${line}\n`),
   });
   const { manager, sidecar } = stack.containers.names;

@@ -1,0 +1,123 @@
+import { expect } from 'chai';
+import { withSql } from '../../stack/sql.ts';
+import type { TestEnvironment } from './support/environment.ts';
+import { eventually } from './support/eventually.ts';
+import { INSTANCE } from './support/instances.ts';
+import { killedAt, stepOf } from './support/killing.ts';
+import { logIn } from './support/login.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
+
+interface BackupRow {
+  id: number;
+  state: string;
+  proof: string;
+  snapshot: string;
+  message: string | false;
+}
+
+chapter('backups', () => {
+  let id: number;
+  let backup: number;
+
+  before(async () => {
+    const { shop, instances } = theEnvironment();
+    const invoice = await shop.sell([{ product: await shop.plan({ name: 'Backed up' }) }]);
+    const [row] = await instances.running(invoice, 1);
+    if (!row) throw new Error('nothing runs');
+    id = row.id;
+  });
+
+  const backups = ({ admin }: TestEnvironment) =>
+    admin.read<BackupRow>(
+      'microsaas.backup',
+      [['instancia_id', '=', id]],
+      ['state', 'proof', 'snapshot', 'message'],
+    );
+  const jobs = ({ admin }: TestEnvironment) =>
+    admin.read<{ id: number; kind: string; state: string; message: string | false }>(
+      'microsaas.job',
+      [['instancia_id', '=', id]],
+      ['kind', 'state', 'message'],
+    );
+  /** Waits until nobody waits for anything. @returns the last job */
+  const lastJob = async (env: TestEnvironment, state = 'done') => {
+    await eventually(async () => {
+      const [job] = await jobs(env);
+      expect(job, JSON.stringify(job)).to.include({ state });
+    }, 120);
+  };
+  /** What the company is called in the customer's own database. */
+  const companyName = async (env: TestEnvironment) =>
+    inDatabase(env, 'SELECT name FROM res_company');
+  const inDatabase = async ({ stack }: TestEnvironment, sql: string) => {
+    const [row] = await withSql(await stack.tenantSql(), `ms_${stack.install}_${id}`, (query) => query(sql));
+    return (row as { name?: string } | undefined)?.name;
+  };
+  const change = (env: TestEnvironment, name: string) =>
+    inDatabase(env, `UPDATE res_company SET name = '${name}' RETURNING name`);
+  /** As a person does: Restore…, the box ticked, and once more Restore. */
+  const restore = async ({ admin }: TestEnvironment) => {
+    const action = await admin.call<{ res_model: string; context: object }>(
+      'microsaas.backup',
+      'action_restore',
+      [[backup]],
+    );
+    const context = action.context;
+    const wizard = await admin.call<number>(action.res_model, 'create', [{ is_understood: true }], {
+      context,
+    });
+    await admin.call(action.res_model, 'action_confirm', [[wizard]]);
+  };
+
+  scenario('Back up now makes one, and proves it by restoring it', async (env) => {
+    await change(env, 'As backed up');
+    await env.instances.press(id, 'action_backup');
+    await lastJob(env);
+    const [made] = await backups(env);
+    expect(made).to.include({ state: 'done', proof: 'data', message: false });
+    backup = made?.id ?? 0;
+    const [row] = await env.admin.read<{ last_backup_at: string; last_proof_at: string }>(
+      INSTANCE,
+      [['id', '=', id]],
+      ['last_backup_at', 'last_proof_at'],
+    );
+    expect(row?.last_backup_at).to.be.a('string');
+    expect(row?.last_proof_at).to.be.a('string');
+  });
+
+  scenario('Restore puts its data back, and Undo those from before', async (env) => {
+    const { instances, sidecar } = env;
+    await change(env, 'Lost');
+    await restore(env);
+    await lastJob(env);
+    await instances.reaches(id, 'running');
+    expect(await companyName(env)).to.equal('As backed up');
+    const { login, password } = await sidecar.secret(id);
+    expect(await logIn(env, await instances.row(id), login, password)).to.be.greaterThan(0);
+    await instances.press(id, 'action_undo_restore');
+    await lastJob(env);
+    await instances.reaches(id, 'running');
+    expect(await companyName(env)).to.equal('Lost');
+  });
+
+  scenario('a restore that is killed is finished by the next sidecar', async (env) => {
+    const { instances, sidecar } = env;
+    for (const delay of [0, 400, 1_500]) {
+      await change(env, `Lost ${delay}`);
+      await killedAt(sidecar, stepOf(id, 'swapData'), delay, () => restore(env));
+      await lastJob(env);
+      await instances.reaches(id, 'running');
+      expect(await companyName(env)).to.equal('As backed up');
+    }
+  });
+
+  scenario('a stopped instance is backed up too, and stays stopped', async (env) => {
+    const { instances } = env;
+    await instances.press(id, 'stop_instance');
+    await instances.reaches(id, 'stopped');
+    await instances.press(id, 'action_backup');
+    await lastJob(env);
+    expect(await backups(env)).to.have.length(2);
+    await instances.reaches(id, 'stopped');
+  });
+});
