@@ -288,6 +288,8 @@ export interface Backup {
   readonly date: Date;
   /** Of all that is in it, before it was compressed and compared with what is there already. */
   readonly bytes: number;
+  /** A person has asked for it. */
+  readonly isByHand: boolean;
   /** Whether it was restored and found whole. `none`: nobody has tried. */
   readonly proof: 'none' | 'data' | 'boot' | 'failed';
   readonly proofDate: Date | null;
@@ -299,13 +301,17 @@ export interface Backup {
 /** Backups of instances, outside of their databases and directories. Every method may be repeated. */
 export interface Backups {
   /** Takes one more, of an instance that runs or of one that does not. Its own Postgres, where it has one, must run. */
-  take(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  take(
+    desired: DesiredInstance,
+    options: { readonly isByHand: boolean },
+    signal: AbortSignal,
+  ): Promise<void>;
   /** All there are, oldest first. */
   list(desired: DesiredInstance, signal: AbortSignal): Promise<Backup[]>;
   /** Restores one where nothing else is, compares, and notes what came of it. @throws TerminalError saying what is wrong with it */
   prove(desired: DesiredInstance, snapshot: string, signal: AbortSignal): Promise<void>;
   /** Removes those that nobody need keep: see keptBackups(). */
-  forgetOld(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  forgetOld(desired: DesiredInstance, now: Date, signal: AbortSignal): Promise<void>;
 }
 
 /** Backups put in the place of an instance's data, which are kept for a while. Every method may be repeated after a kill. */

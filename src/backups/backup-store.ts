@@ -19,7 +19,7 @@ import type { Restic } from '../restic/restic.ts';
 import type { BackupKeys } from './backup-keys.ts';
 import { type BackupManifest, partsOf, readManifest } from './backup-manifest.ts';
 import { proveDatabase, proveFiles } from './proof.ts';
-import { backupsIn, DATA_TAG, proofTags } from './snapshot-tags.ts';
+import { BY_HAND_TAG, backupsIn, DATA_TAG, proofTags } from './snapshot-tags.ts';
 
 export interface BackupStoreOptions {
   readonly install: string;
@@ -50,7 +50,11 @@ export class BackupStore implements Backups {
     this.#options = options;
   }
 
-  async take(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+  async take(
+    desired: DesiredInstance,
+    { isByHand }: { readonly isByHand: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
     const { dirs, disk, heldForBackup, install, keys, restic } = this.#options;
     if (!(await keys.has(desired)))
       await keys.make(desired, (repository) => restic.init(repository, signal));
@@ -66,13 +70,14 @@ export class BackupStore implements Backups {
         const manifest = manifestOf(desired, { install, image, rows, url });
         const text = `${JSON.stringify(manifest, null, 2)}\n`;
         await writeFile(parts.manifest, text, { mode: 0o600 });
+        const tags = [DATA_TAG, `run:${randomUUID()}`, ...(isByHand ? [BY_HAND_TAG] : [])];
         const sources = [
           { from: parts.dump, to: 'database.dump' },
           { from: parts.manifest, to: 'manifest.json' },
           { from: join(filestore, manifest.database), to: 'filestore' },
           { from: secrets, to: 'secrets' },
         ];
-        made = await restic.backup(repository, sources, [DATA_TAG, `run:${randomUUID()}`], signal);
+        made = await restic.backup(repository, sources, tags, signal);
       };
       try {
         await heldForBackup(desired, copy);
@@ -105,16 +110,17 @@ export class BackupStore implements Backups {
     if (failure) throw new TerminalError(failure.reason, failure.message, failure);
   }
 
-  async forgetOld(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+  async forgetOld(desired: DesiredInstance, now: Date, signal: AbortSignal): Promise<void> {
     const { keys, restic } = this.#options;
     const repository = keys.repositoryOf(desired);
     const snapshots = await restic.snapshots(repository, signal);
     const backups = backupsIn(snapshots);
     const kept = keptBackups(
-      backups.map(({ date, proof, snapshot: id }) => ({
-        ...{ id, date },
+      backups.map(({ date, isByHand, proof, snapshot: id }) => ({
+        ...{ id, date, isByHand },
         isProven: proof === 'data' || proof === 'boot',
       })),
+      now,
     );
     const isOf = (tag: string) => tag.startsWith('of:') && !kept.has(tag.slice('of:'.length));
     const old = snapshots.filter(({ id, tags }) =>

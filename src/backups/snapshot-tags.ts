@@ -5,6 +5,9 @@ import type { ResticSnapshot } from '../restic/restic.ts';
 /** On a snapshot that is a backup. */
 export const DATA_TAG = 'data';
 
+/** On one that a person has asked for. */
+export const BY_HAND_TAG = 'by-hand';
+
 /** On a snapshot that says what became of restoring another one; `of:` is followed by that one's id. */
 const PROOF_TAG = 'proof';
 const OF = 'of:';
@@ -35,6 +38,7 @@ export function backupsIn(snapshots: readonly ResticSnapshot[]): Backup[] {
     .filter(({ tags }) => tags.includes(DATA_TAG))
     .map((snapshot) => ({
       ...{ snapshot: snapshot.id, date: snapshot.time, bytes: snapshot.bytes },
+      isByHand: snapshot.tags.includes(BY_HAND_TAG),
       ...proofOf(proofs.get(snapshot.id)),
     }));
 }

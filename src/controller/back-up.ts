@@ -49,13 +49,15 @@ export async function backUp(
     if (due === 'backup') {
       await say(job, 'BackingUp', context);
       isToReconcile = await startOwnServer(desired, context, stop);
-      await backups.turns.take(id, () => backups.store.take(desired, stop));
+      await backups.turns.take(id, () =>
+        backups.store.take(desired, { isByHand: job !== null }, stop),
+      );
     }
     const made = due === 'backup' ? await backups.store.list(desired, stop) : known;
     await report(desired, made, null, context);
     await say(job, 'Proving', context);
     await prove(desired, job?.snapshot || (made.at(-1)?.snapshot ?? ''), context, stop);
-    await backups.store.forgetOld(desired, stop);
+    await backups.store.forgetOld(desired, context.now(), stop);
     await backups.restores.dropReplaced(desired, context.now().getTime() - UNDO_MS);
     await report(desired, await backups.store.list(desired, stop), null, context);
     if (job) await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
@@ -170,13 +172,13 @@ async function report(
   { id }: DesiredInstance,
   backups: readonly Backup[] | null,
   failure: { readonly reason: FailureReason; readonly detail: string } | null,
-  { manager }: BackupWork,
+  { manager, now }: BackupWork,
 ): Promise<void> {
-  const dated = (backups ?? []).map(({ date, proof, snapshot }) => ({
-    ...{ id: snapshot, date },
+  const dated = (backups ?? []).map(({ date, isByHand, proof, snapshot }) => ({
+    ...{ id: snapshot, date, isByHand },
     isProven: proof === 'data' || proof === 'boot',
   }));
-  const kept = keptBackups(dated);
+  const kept = keptBackups(dated, now());
   // What is forgotten next, or cannot be on a server that keeps everything, is kept as the others of its month are.
   const rows =
     backups?.map((one) => ({ ...one, kept: kept.get(one.snapshot) ?? 'monthly' })) ?? null;

@@ -1,10 +1,13 @@
 /** Why a backup is kept: the first that applies. */
-export type Kept = 'newest' | 'proven' | 'daily' | 'weekly' | 'monthly';
+export type Kept = 'newest' | 'proven' | 'by_hand' | 'daily' | 'weekly' | 'monthly';
 
 /** How many days, weeks and months have a backup kept, counted in those that have one. */
 const DAYS = 7;
 const WEEKS = 4;
 const MONTHS = 12;
+
+/** How long one is kept that a person has asked for, in milliseconds, whatever else there is of that day. */
+const BY_HAND_MS = 7 * 24 * 60 * 60_000;
 
 /** What is known of a backup to decide whether it is kept. */
 export interface DatedBackup {
@@ -12,14 +15,16 @@ export interface DatedBackup {
   readonly date: Date;
   /** It was restored once and found whole. */
   readonly isProven: boolean;
+  /** A person has asked for it. */
+  readonly isByHand: boolean;
 }
 
 /**
  * The backups that are kept, and why. Never empty where there is one: the newest and the newest proven one stay whatever their age.
- * Of each of the last 7 days, 4 weeks and 12 months that have any, the last one stays.
+ * What a person has asked for stays for 7 days. Of each of the last 7 days, 4 weeks and 12 months that have any, the last one stays.
  * @returns by the backup's id; what is missing may be forgotten
  */
-export function keptBackups(backups: readonly DatedBackup[]): Map<string, Kept> {
+export function keptBackups(backups: readonly DatedBackup[], now: Date): Map<string, Kept> {
   const newestFirst = [...backups].sort((one, other) => other.date.getTime() - one.date.getTime());
   const kept = new Map<string, Kept>();
   const keep = (backup: DatedBackup | undefined, why: Kept) => {
@@ -30,6 +35,9 @@ export function keptBackups(backups: readonly DatedBackup[]): Map<string, Kept> 
     newestFirst.find(({ isProven }) => isProven),
     'proven',
   );
+  for (const backup of newestFirst)
+    if (backup.isByHand && now.getTime() - backup.date.getTime() < BY_HAND_MS)
+      keep(backup, 'by_hand');
   const periods: ReadonlyArray<readonly [Kept, number, (date: Date) => string]> = [
     ['daily', DAYS, dayOf],
     ['weekly', WEEKS, weekOf],

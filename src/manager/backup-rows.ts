@@ -32,6 +32,12 @@ export const job = z.object({
 }) satisfies z.ZodType<Job>;
 
 /** A backup as Odoo writes it down. */
-export function backupRow({ bytes, date, proofDate, ...rest }: Backup & { readonly kept: Kept }) {
+export function backupRow({
+  bytes,
+  date,
+  isByHand: _,
+  proofDate,
+  ...rest
+}: Backup & { readonly kept: Kept }) {
   return { ...rest, date, size: bytes, proof_date: proofDate ?? false };
 }

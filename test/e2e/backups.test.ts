@@ -50,7 +50,9 @@ chapter('backups', () => {
   const companyName = async (env: TestEnvironment) =>
     inDatabase(env, 'SELECT name FROM res_company');
   const inDatabase = async ({ stack }: TestEnvironment, sql: string) => {
-    const [row] = await withSql(await stack.tenantSql(), `ms_${stack.install}_${id}`, (query) => query(sql));
+    const [row] = await withSql(await stack.tenantSql(), `ms_${stack.install}_${id}`, (query) =>
+      query(sql),
+    );
     return (row as { name?: string } | undefined)?.name;
   };
   const change = (env: TestEnvironment, name: string) =>
@@ -74,7 +76,7 @@ chapter('backups', () => {
     await env.instances.press(id, 'action_backup');
     await lastJob(env);
     const [made] = await backups(env);
-    expect(made).to.include({ state: 'done', proof: 'data', message: false });
+    expect(made).to.include({ state: 'done', proof: 'data', message: '' });
     backup = made?.id ?? 0;
     const [row] = await env.admin.read<{ last_backup_at: string; last_proof_at: string }>(
       INSTANCE,

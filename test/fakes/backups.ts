@@ -16,12 +16,12 @@ export class FakeBackups implements Backups {
     this.#now = now;
   }
 
-  async take({ id }: DesiredInstance): Promise<void> {
+  async take({ id }: DesiredInstance, options: { readonly isByHand: boolean }): Promise<void> {
     if (this.refusal) throw this.refusal;
     const mine = this.#of(id);
     const snapshot = `${id.toString(16).padStart(32, '0')}${mine.length.toString(16).padStart(32, '0')}`;
     const unproven = { proof: 'none', proofDate: null, reason: '', detail: '' } as const;
-    mine.push({ snapshot, date: this.#now(), bytes: 1_000_000, ...unproven });
+    mine.push({ snapshot, date: this.#now(), bytes: 1_000_000, ...options, ...unproven });
   }
 
   async list({ id }: DesiredInstance): Promise<Backup[]> {
@@ -41,11 +41,11 @@ export class FakeBackups implements Backups {
   }
 
   async forgetOld({ id }: DesiredInstance): Promise<void> {
-    const dated = this.#of(id).map(({ date, proof, snapshot }) => ({
-      ...{ id: snapshot, date },
+    const dated = this.#of(id).map(({ date, isByHand, proof, snapshot }) => ({
+      ...{ id: snapshot, date, isByHand },
       isProven: proof === 'data',
     }));
-    const kept = keptBackups(dated);
+    const kept = keptBackups(dated, this.#now());
     this.taken.set(
       id,
       this.#of(id).filter(({ snapshot }) => kept.has(snapshot)),

@@ -11,7 +11,6 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { BackupKeys } from '../../src/backups/backup-keys.ts';
 import { BackupStore } from '../../src/backups/backup-store.ts';
@@ -24,6 +23,7 @@ import { ProofServer } from '../../src/postgres/proof-server.ts';
 import { Restic } from '../../src/restic/restic.ts';
 import { images } from '../../stack/images.ts';
 import { withSql } from '../../stack/sql.ts';
+import { until } from '../../stack/until.ts';
 import { anInstance } from '../support/samples.ts';
 import {
   docker,
@@ -32,6 +32,8 @@ import {
   tenantDatabases,
 } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
+
+const NIGHTLY = { isByHand: false };
 
 describe('backups, with a real Postgres and restic', function () {
   this.timeout(600_000);
@@ -60,7 +62,7 @@ describe('backups, with a real Postgres and restic', function () {
     );
   /** Takes one more. @returns its id */
   const take = async (of: DesiredInstance = instance) => {
-    await store.take(of, never);
+    await store.take(of, NIGHTLY, never);
     return (await store.list(of, never)).at(-1)?.snapshot ?? '';
   };
 
@@ -205,11 +207,11 @@ describe('backups, with a real Postgres and restic', function () {
     const { keyFile } = keys.repositoryOf(instance);
     const key = await readFile(keyFile, 'utf8');
     await writeFile(keyFile, 'another key');
-    expect(await reasonOf(store.take(instance, never))).to.equal('BackupKeyWrong');
+    expect(await reasonOf(store.take(instance, NIGHTLY, never))).to.equal('BackupKeyWrong');
     await writeFile(keyFile, key);
     const [repository = ''] = await readdir(base);
     await rename(join(base, repository), join(base, 'away'));
-    expect(await reasonOf(store.take(instance, never))).to.equal('BackupServerAway');
+    expect(await reasonOf(store.take(instance, NIGHTLY, never))).to.equal('BackupServerAway');
     expect(await readdir(base)).to.deep.equal(['away']);
     await rename(join(base, 'away'), join(base, repository));
   });
@@ -217,10 +219,10 @@ describe('backups, with a real Postgres and restic', function () {
   it('goes on after a sidecar that was killed in the middle of one, with no lock and no part left', async () => {
     const before = await proofs();
     const killed = new AbortController();
-    const cut = store.take(instance, killed.signal);
+    const cut = store.take(instance, NIGHTLY, killed.signal);
     cut.catch(() => {});
     const locks = join(base, keys.repositoryOf(instance).name, 'locks');
-    await until(async () => (await readdir(locks)).length > 0);
+    expect(await until(async () => (await readdir(locks)).length > 0, 60, 10)).to.equal(true);
     killed.abort();
     await cut.catch(() => {});
     await take();
@@ -229,18 +231,9 @@ describe('backups, with a real Postgres and restic', function () {
   });
 
   it('of a day the last one is kept, with the newest proven', async () => {
-    await store.forgetOld(instance, never);
+    await store.forgetOld(instance, new Date(), never);
     const kept = await proofs();
     expect(kept).to.have.length(2);
     expect(kept).to.include('data');
   });
 });
-
-/** @throws when it does not hold within a minute */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 6_000; i++) {
-    if (await condition()) return;
-    await sleep(10);
-  }
-  throw new Error('it never came');
-}

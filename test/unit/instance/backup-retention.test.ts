@@ -1,12 +1,14 @@
 import { expect } from 'chai';
-import { keptBackups } from '../../../src/instance/backup-retention.ts';
+import { type DatedBackup, keptBackups as keptOf } from '../../../src/instance/backup-retention.ts';
 
 const DAY = 24 * 3600_000;
 const TODAY = Date.UTC(2026, 10, 27, 2);
 
+const keptBackups = (backups: readonly DatedBackup[]) => keptOf(backups, new Date(TODAY));
+
 /** A backup of so many days ago, called by that number. */
 const ago = (days: number, isProven = false) => ({
-  ...{ id: String(days), isProven },
+  ...{ id: String(days), isProven, isByHand: false },
   date: new Date(TODAY - days * DAY),
 });
 
@@ -34,6 +36,17 @@ describe('which backups are kept', () => {
     expect(kept.get('900')).to.equal('proven');
     expect(kept.has('901')).to.equal(false);
     expect(keptBackups([ago(5000)]).get('5000')).to.equal('newest');
+  });
+
+  it('what a person has asked for, for a week', () => {
+    const asked = (days: number) => ({
+      ...ago(days),
+      ...{ id: `asked ${days}`, isByHand: true },
+      date: new Date(TODAY - days * DAY - 3_600_000),
+    });
+    const kept = keptBackups([ago(0), ago(6), asked(6), ago(8), asked(8)]);
+    expect(kept.get('asked 6')).to.equal('by_hand');
+    expect(kept.has('asked 8')).to.equal(false);
   });
 
   it('of several on a day the last one', () => {
