@@ -42,7 +42,8 @@ chapter('backups', () => {
   /** Waits until nobody waits for anything. @returns the last job */
   const lastJob = async (env: TestEnvironment, state = 'done') => {
     await eventually(async () => {
-      const [job] = await jobs(env);
+      const all = await jobs(env);
+      const job = all.sort((one, other) => other.id - one.id)[0];
       expect(job, JSON.stringify(job)).to.include({ state });
     }, 120);
   };

@@ -10,14 +10,15 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { BackupKeys } from '../../src/backups/backup-keys.ts';
 import { BackupStore } from '../../src/backups/backup-store.ts';
+import { Restores } from '../../src/backups/restores.ts';
 import { DockerApi } from '../../src/docker/docker-api.ts';
 import { Images } from '../../src/docker/images.ts';
 import { databaseName } from '../../src/instance/name.ts';
-import type { DesiredInstance } from '../../src/instance/types.ts';
+import type { DesiredInstance, Job } from '../../src/instance/types.ts';
 import { PgTools } from '../../src/postgres/pg-tools.ts';
 import { ProofServer } from '../../src/postgres/proof-server.ts';
 import { Restic } from '../../src/restic/restic.ts';
@@ -47,6 +48,9 @@ describe('backups, with a real Postgres and restic', function () {
   let proofServer: ProofServer;
   let base: string;
   let restic: Restic;
+  let restores: Restores;
+  /** What the instance runs on. */
+  let image: string = images.odoo;
 
   const filestore = () =>
     join(sidecar.dirs.paths(instance.id).filestore, databaseName(postgres.install, instance.id));
@@ -96,6 +100,12 @@ describe('backups, with a real Postgres and restic', function () {
       restic,
       tools: new PgTools(install, images.postgres, docker),
       heldForBackup: (desired, work) => sidecar.databases.heldForBackup(desired, work),
+    });
+    restores = new Restores({
+      ...{ install, dirs: sidecar.dirs, tools: new PgTools(install, images.postgres, docker) },
+      replacements: sidecar.databases.replacements,
+      imageOf: async () => image,
+      inRestored: (...args) => store.inRestored(...args),
     });
   });
   after(async () => {
@@ -228,6 +238,86 @@ describe('backups, with a real Postgres and restic', function () {
     await take();
     expect(await proofs()).to.have.length(before.length + 1);
     expect(await readdir(locks)).to.deep.equal([]);
+  });
+
+  describe('in the place of the data', () => {
+    const job = (id: number, kind: Job['kind'], snapshot = ''): Job => ({ id, kind, snapshot });
+    const say = async () => {};
+    const comment = async () => {
+      const [row] = await asTenant('SELECT comment AS text FROM public.res_partner WHERE id = 1');
+      return (row as { text?: string } | undefined)?.text;
+    };
+    const write = (text: string) =>
+      asTenant(`UPDATE public.res_partner SET comment = '${text}' WHERE id = 1`);
+    /** Both parts of a restore. */
+    const restore = async (wanted: Job) => {
+      await restores.prepare(instance, wanted, say, never);
+      expect(await restores.prepared(instance)).to.equal(wanted.id);
+      await restores.carryOut(instance, wanted);
+      expect(await restores.isCarriedOut(instance, wanted)).to.equal(true);
+    };
+
+    it('database and files are what they were, those from before are kept, and undo brings them back', async () => {
+      await write('as backed up');
+      const file = await stored();
+      const snapshot = await take();
+      await write('later');
+      const content = await readFile(file);
+      await rm(file);
+      await restore(job(1, 'restore', snapshot));
+      expect(await comment()).to.equal('as backed up');
+      expect(await readFile(file)).to.deep.equal(content);
+      const { uid } = await stat(dirname(file));
+      expect(uid, 'Odoo’s own')
+        .to.equal((await stat(filestore())).uid)
+        .and.not.to.equal(0);
+      await restore(job(2, 'undo_restore'));
+      expect(await comment()).to.equal('later');
+      expect(await reasonOf(stat(file))).to.have.property('code', 'ENOENT');
+      await restore(job(3, 'undo_restore'));
+      expect(await comment()).to.equal('as backed up');
+    });
+
+    it('repeated after a kill at whichever step, it is done once', async () => {
+      const [first] = await store.list(instance, never);
+      const wanted = job(4, 'restore', first?.snapshot);
+      await write('present');
+      await restores.prepare(instance, wanted, say, never);
+      await restores.prepare(instance, wanted, say, never);
+      // Killed after the databases were swapped, before the files were.
+      await sidecar.databases.replacements.replace(instance);
+      expect(await restores.isCarriedOut(instance, wanted)).to.equal(false);
+      await restores.carryOut(instance, wanted);
+      await restores.prepare(instance, wanted, say, never);
+      expect(await restores.prepared(instance), 'it is not prepared again').to.equal(0);
+      expect(await comment()).not.to.equal('present');
+      await restore(job(5, 'undo_restore'));
+      expect(await comment()).to.equal('present');
+    });
+
+    it('the tenant enters nothing that was replaced or is being made', async () => {
+      const { dbPassword: password } = await sidecar.dirs.secrets(instance.id);
+      const name = databaseName(postgres.install, instance.id);
+      const enter = withSql({ ...postgres.server, user: name, password }, `${name}_before`, (sql) =>
+        sql('SELECT 1'),
+      );
+      expect(await enter.then(String, String)).to.match(/pg_hba.conf rejects/);
+    });
+
+    it('refuses what is of a newer Odoo, what is not there, and an undo of nothing', async () => {
+      const [first] = await store.list(instance, never);
+      image = 'odoo:18.0';
+      const older = restores.prepare(instance, job(6, 'restore', first?.snapshot), say, never);
+      expect(await reasonOf(older)).to.equal('BackupOdooNewer');
+      image = images.odoo;
+      const gone = restores.prepare(instance, job(7, 'restore', 'f'.repeat(64)), say, never);
+      expect(await reasonOf(gone)).to.equal('BackupGone');
+      await restores.dropReplaced(instance, Date.now() + 1_000);
+      const undo = restores.prepare(instance, job(8, 'undo_restore'), say, never);
+      expect(await reasonOf(undo)).to.equal('NothingToUndo');
+      const names = (await sidecar.databases.numbers()).length;
+      expect(names).to.equal(1);
+    });
   });
 
   it('of a day the last one is kept, with the newest proven', async () => {

@@ -49,7 +49,7 @@ async function discardFolders(stack: ManagerStack): Promise<void> {
 
 async function discardDatabases(stack: ManagerStack): Promise<void> {
   const server = await stack.tenantSql();
-  const instance = `^ms_${stack.install}_[0-9]+(_new)?$`;
+  const instance = `^ms_${stack.install}_[0-9]+(_new|_restoring|_restored|_before)?$`;
   await withSql(server, 'postgres', async (sql) => {
     const databases = await sql('SELECT datname FROM pg_database WHERE datname ~ $1', [instance]);
     for (const { datname } of databases)

@@ -125,7 +125,8 @@ async function auditDatabases(env: TestEnvironment, rows: Row[], ids: Set<number
       [ours],
     ),
   }));
-  const number = (name: unknown) => /_(\d+)$/.exec(String(name))?.[1];
+  // What a restore has replaced is kept for a while.
+  const number = (name: unknown) => /_(\d+)(_before)?$/.exec(String(name))?.[1];
   const isDecoy = (name: unknown) => name === `ms_${env.stack.install}_1_backup`;
   const isTemplate = (name: unknown) => /_t_[0-9a-f]{16}(_spare(_new)?)?$/.test(String(name));
   const present = databases.filter((it) => !isTemplate(it['datname']) && !isDecoy(it['datname']));
