@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError } from 'commander';
+import { backupTable, findBackup, runJob } from './backup-commands.ts';
 import { loadConfig } from './config.ts';
 import { containerLogs } from './docker/commands.ts';
 import { dockerEnvironment } from './docker/docker-cli.ts';
@@ -16,6 +17,7 @@ import { execInTerminal } from './host/exec.ts';
 import { projectName } from './instance/name.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import { instanceTable } from './instance-table.ts';
+import type { Backup } from './interfaces.ts';
 import { makeLogger, redact } from './log.ts';
 import { printable, printableBytes } from './printable.ts';
 import { reconcileHost } from './reconcile-host.ts';
@@ -24,6 +26,9 @@ import { run } from './run.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
 const INSTANCE = 'its number, its name, or a part of the name that no other has';
+
+const BACKUP =
+  'how its id begins (microsaas backups lists them), or latest: the newest that was proven';
 
 const program = new Command('microsaas')
   .description('The sidecar: turns paid invoices in Odoo into running Odoo instances.')
@@ -106,22 +111,61 @@ program
   });
 
 program
-  .command('restore <archive>')
+  .command('backups')
+  .argument('<instance>', INSTANCE)
+  .description("list an instance's backups, as its repository has them")
+  .action(async (instance: string) => {
+    const sidecar = await assemble(config());
+    const desired = await resolveInstance(instance, sidecar);
+    process.stdout.write(backupTable(await listBackups(desired, sidecar)));
+  });
+
+program
+  .command('backup')
+  .argument('<instance>', INSTANCE)
+  .description('back up an instance now, and prove the backup by restoring it elsewhere')
+  .action(async (instance: string) => {
+    const sidecar = await assemble(config());
+    const desired = await resolveInstance(instance, sidecar);
+    await runJob(sidecar, desired, 'backup', '', printLine);
+    process.stdout.write(backupTable((await listBackups(desired, sidecar)).slice(-1)));
+  });
+
+program
+  .command('prove')
+  .argument('<instance>', INSTANCE)
+  .argument('<backup>', BACKUP)
+  .description('prove a backup: restore it elsewhere, and compare rows and files')
+  .action(async (instance: string, backup: string) => {
+    const sidecar = await assemble(config());
+    const desired = await resolveInstance(instance, sidecar);
+    const { snapshot } = findBackup(backup, await listBackups(desired, sidecar));
+    await runJob(sidecar, desired, 'prove', snapshot, printLine);
+    printLine('Proven.');
+  });
+
+program
+  .command('restore')
+  .argument('<what>', `an archive, or an instance: ${INSTANCE}`)
+  .argument('[backup]', BACKUP)
   .description(
-    'bring back an instance whose data were removed, from its archive; it is stopped then',
+    "bring back an instance whose data were removed, from its archive; it is stopped then. With a backup: put that in the place of an instance's data; those of now are kept for 7 days, and Undo in Odoo brings them back",
   )
   .option(
     '--as <instance>',
-    'the number of another instance, one that has never been started',
+    'for an archive: the number of another instance, one that has never been started',
     wholeNumber,
   )
-  .action(async (archive: string, options: { as?: number }) => {
-    const target = options.as ?? null;
-    const stop = new AbortController();
-    process.once('SIGINT', () => stop.abort(new Error('SIGINT')));
-    const id = await restore(config(), archive, target, stop.signal);
-    process.stdout.write(`Restored as instance ${id}. Press Start in Odoo to run it.\n`);
-  });
+  .option('--yes', 'for a backup: all that was done since leaves the instance, and you know that')
+  .action(
+    async (what: string, backup: string | undefined, options: { as?: number; yes?: boolean }) => {
+      if (backup !== undefined) return restoreBackup(what, backup, options.yes === true);
+      const stop = new AbortController();
+      process.once('SIGINT', () => stop.abort(new Error('SIGINT')));
+      const id = await restore(config(), what, options.as ?? null, stop.signal);
+      printLine(`Restored as instance ${id}. Press Start in Odoo to run it.`);
+    },
+  );
 
 program
   .command('reconcile-host')
@@ -158,6 +202,29 @@ async function resolveInstance(text: string, sidecar: Sidecar): Promise<DesiredI
 /** All instances that Odoo has, removed ones included. */
 async function allInstances({ manager }: Sidecar): Promise<DesiredInstance[]> {
   return manager.desired([...(await manager.states()).keys()]);
+}
+
+/** Puts a backup in the place of an instance's data. @throws ConfigError unless it was confirmed */
+async function restoreBackup(instance: string, text: string, isConfirmed: boolean): Promise<void> {
+  const sidecar = await assemble(config());
+  const desired = await resolveInstance(instance, sidecar);
+  const { date, snapshot } = findBackup(text, await listBackups(desired, sidecar));
+  if (!isConfirmed)
+    throw new ConfigError(
+      `instance ${desired.id}: all that was done since ${date.toISOString()} would leave it. Say --yes if that is meant`,
+    );
+  await runJob(sidecar, desired, 'restore', snapshot, printLine);
+  printLine('Restored. The data from before are kept for 7 days: Undo in Odoo brings them back.');
+}
+
+/** @throws ConfigError where none are made */
+async function listBackups(desired: DesiredInstance, { backups }: Sidecar): Promise<Backup[]> {
+  if (!backups) throw new ConfigError('backups.enabled: expected true, found false');
+  return backups.store.list(desired, new AbortController().signal);
+}
+
+function printLine(line: string): void {
+  process.stdout.write(`${line}\n`);
 }
 
 function wholeNumber(text: string): number {

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { BackupAges } from './instance/backup-policy.ts';
 import type { InstanceState } from './instance/types.ts';
 import type { CertificateState } from './interfaces.ts';
 
@@ -10,6 +11,7 @@ export interface Measured {
   readonly backlogSeconds: number;
   readonly states: readonly InstanceState[] | null;
   readonly certificates: CertificateState | null;
+  readonly backups: BackupAges | null;
 }
 
 /** The Prometheus metrics of `GET /metrics`. @param measured returns null until the controller has started */
@@ -61,6 +63,24 @@ export function makeMetrics(measured: () => Measured | null) {
     registers,
     collect() {
       this.set(measured()?.certificates?.missing.length ?? 0);
+    },
+  });
+  new Gauge({
+    name: 'microsaas_backups_oldest_proof_seconds',
+    help: 'Since the instance whose backup was proven longest ago had it proven, as of the last sweep; those that never had are counted apart.',
+    registers,
+    collect() {
+      const oldest = measured()?.backups?.oldestProof;
+      if (oldest) this.set(Date.now() / 1000 - oldest);
+      else this.remove();
+    },
+  });
+  new Gauge({
+    name: 'microsaas_backups_never_proven',
+    help: 'Instances with data of which no backup was ever proven, as of the last sweep.',
+    registers,
+    collect() {
+      this.set(measured()?.backups?.neverProven ?? 0);
     },
   });
   return {

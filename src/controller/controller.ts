@@ -1,6 +1,6 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import { unavailableService } from '../errors.ts';
-import { dueBackup, lastNight } from '../instance/backup-policy.ts';
+import { type BackupAges, backupAges, dueBackup, lastNight } from '../instance/backup-policy.ts';
 import { normalizedHost } from '../instance/host-name.ts';
 import type { InstanceState, Key, SweptInstance } from '../instance/types.ts';
 import type { CertificateState, LoggedRequest } from '../interfaces.ts';
@@ -70,6 +70,7 @@ export class Controller {
   readonly #diskWatch: DiskWatch;
   #states: readonly InstanceState[] | null = null;
   #certificates: CertificateState | null = null;
+  #backupAges: BackupAges | null = null;
   /** The firewall rules could not be installed, and that was logged. */
   #isFirewallMissing = false;
   /** The door could not be opened, and that was logged. */
@@ -102,6 +103,11 @@ export class Controller {
   /** The certificates of all names at the last sweep; null before the first, and where no name needs one. */
   get certificates(): CertificateState | null {
     return this.#certificates;
+  }
+
+  /** How old the proofs of backups were at the last sweep; null before the first, and where none are made. */
+  get backups(): BackupAges | null {
+    return this.#backupAges;
   }
 
   async start(): Promise<void> {
@@ -387,10 +393,11 @@ export class Controller {
     const { backups, now } = this.#context;
     if (!backups) return [];
     const night = lastNight(backups.time, now()).getTime() / 1000;
+    const withData = [...states].filter(([, { state }]) => MAY_HAVE_DATA.has(state));
+    this.#backupAges = backupAges(withData.map(([, known]) => known));
     const isDue = (known: SweptInstance) =>
-      known.hasJob ||
-      (MAY_HAVE_DATA.has(known.state) && dueBackup(known, night, now().getTime() / 1000) !== null);
-    return [...states].filter(([, known]) => isDue(known)).map(([id]): Key => `backup:${id}`);
+      known.hasJob || dueBackup(known, night, now().getTime() / 1000) !== null;
+    return withData.filter(([, known]) => isDue(known)).map(([id]): Key => `backup:${id}`);
   }
 
   async #checkCertificates(): Promise<void> {

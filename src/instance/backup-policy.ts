@@ -53,3 +53,18 @@ export function lastNight(time: string, now: Date): Date {
   if (night > now) night.setDate(night.getDate() - 1);
   return night;
 }
+
+/** How old the proofs of many instances' backups are. */
+export interface BackupAges {
+  /** When the one whose last proof is oldest was proven, in seconds since the epoch; null: none ever was. */
+  readonly oldestProof: number | null;
+  readonly neverProven: number;
+}
+
+export function backupAges(facts: readonly BackupFacts[]): BackupAges {
+  const proven = facts.map(({ lastProofAt }) => lastProofAt).filter((at) => at > 0);
+  return {
+    oldestProof: proven.length > 0 ? Math.min(...proven) : null,
+    neverProven: facts.length - proven.length,
+  };
+}

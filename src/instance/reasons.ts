@@ -26,11 +26,6 @@ export const PROGRESS_REASONS = [
   'RestoringDatabase',
   'SwappingData',
   'Purging',
-  'BackingUp',
-  'Proving',
-  'FetchingBackup',
-  'RestoringDatabase',
-  'SwappingData',
 ] as const;
 export type ProgressReason = (typeof PROGRESS_REASONS)[number];
 

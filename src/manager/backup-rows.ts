@@ -41,3 +41,11 @@ export function backupRow({
 }: Backup & { readonly kept: Kept }) {
   return { ...rest, date, size: bytes, proof_date: proofDate ?? false };
 }
+
+/** How far a job is, in words for an operator. */
+export const jobProgress = z.object({
+  state: z.enum(['waiting', 'running', 'done', 'failed']),
+  message: z.string(),
+  percent: z.int(),
+});
+export type JobProgress = z.infer<typeof jobProgress>;

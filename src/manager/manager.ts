@@ -8,6 +8,7 @@ import { detailOf, type FailureReason } from '../instance/reasons.ts';
 import type {
   DesiredInstance,
   FoundInstance,
+  Job,
   JobReport,
   MarkedInstance,
   Plan,
@@ -18,7 +19,7 @@ import type {
   TemplateSummary,
 } from '../instance/types.ts';
 import type { Backup, DoorRoute, Manager, ManagerFacts, StatePage } from '../interfaces.ts';
-import { backupRow } from './backup-rows.ts';
+import { backupRow, type JobProgress, jobProgress } from './backup-rows.ts';
 import { BatchLoader } from './batch-loader.ts';
 import { domainReportRow, watchedDomains } from './domain-rows.ts';
 import {
@@ -182,6 +183,17 @@ export class OdooManager implements Manager {
 
   async reportJob(id: number, report: JobReport): Promise<void> {
     await this.#odoo.call(API, 'microsaas_report_job', { job_id: id, ...report }, done);
+  }
+
+  /** Asks for something to be done with backups, as a person does in Odoo. @returns the job's number @throws ManagerError where Odoo refuses it */
+  async askForJob(instanceId: number, kind: Job['kind'], snapshot: string): Promise<number> {
+    const args = { instance_id: instanceId, kind, snapshot };
+    return this.#odoo.call(API, 'microsaas_ask_for_job', args, id);
+  }
+
+  /** How far a job is. */
+  jobProgress(jobId: number): Promise<JobProgress> {
+    return this.#odoo.call(API, 'microsaas_job', { job_id: jobId }, jobProgress);
   }
 
   async reportBackups(

@@ -96,7 +96,9 @@ chapter('backups', () => {
     await instances.reaches(id, 'running');
     expect(await companyName(env)).to.equal('As backed up');
     const { login, password } = await sidecar.secret(id);
-    expect(await logIn(env, await instances.row(id), login, password)).to.be.greaterThan(0);
+    await eventually(async () => {
+      expect(await logIn(env, await instances.row(id), login, password)).to.be.greaterThan(0);
+    }, 60);
     await instances.press(id, 'action_undo_restore');
     await lastJob(env);
     await instances.reaches(id, 'running');

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { backupAges } from '../../src/instance/backup-policy.ts';
 import type { CertificateState } from '../../src/interfaces.ts';
 import { makeMetrics } from '../../src/metrics.ts';
 
@@ -7,6 +8,7 @@ describe('the metrics of certificates', () => {
   const metrics = makeMetrics(() => ({
     ...{ backlog: 0, backlogSeconds: 0, states: null },
     certificates,
+    backups: null,
   }));
   /** The value of a gauge; null: it has none. */
   const read = async (name: string) => {
@@ -24,5 +26,25 @@ describe('the metrics of certificates', () => {
     expect(await read('microsaas_certificates_missing')).to.equal(0);
     certificates = { soonest: { name: 'a.com', until }, missing: [] };
     expect(await read('microsaas_certificate_expiry_seconds')).to.be.closeTo(3_600, 60);
+  });
+});
+
+describe('the metrics of backups', () => {
+  it('say how old the oldest proof is, and how many instances never had one', async () => {
+    const now = Date.now() / 1000;
+    const never = { lastBackupAt: 0, lastProofAt: 0, lastFailureAt: 0 };
+    let backups = backupAges([
+      never,
+      { ...never, lastProofAt: now - 3_600 },
+      { ...never, lastProofAt: now - 60 },
+    ]);
+    const none = { backlog: 0, backlogSeconds: 0, states: null, certificates: null };
+    const metrics = makeMetrics(() => ({ ...none, backups }));
+    const read = async (name: string) =>
+      new RegExp(`^microsaas_backups_${name} (.*)$`, 'm').exec(await metrics.render())?.[1];
+    expect(Number(await read('oldest_proof_seconds'))).to.be.closeTo(3_600, 60);
+    expect(await read('never_proven')).to.equal('1');
+    backups = backupAges([never]);
+    expect(await read('oldest_proof_seconds')).to.equal(undefined);
   });
 });

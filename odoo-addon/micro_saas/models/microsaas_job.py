@@ -111,6 +111,11 @@ class MicrosaasJob(ByHand, models.Model):
             "state": self.state,
         }
 
+    def _progress_row(self):
+        """Return how far it is, for the operator's terminal; see `microsaas_job`."""
+        job = self.with_context(lang="en_US")
+        return {"state": job.state, "message": job.message or "", "percent": job.percent}
+
     def _apply_report(self, state, reason, detail, percent):
         """Write how far the sidecar is with an open job; see `microsaas_report_job`."""
         if self.state not in OPEN:

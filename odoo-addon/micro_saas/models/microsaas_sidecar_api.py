@@ -274,6 +274,25 @@ class MicrosaasSidecarApi(models.AbstractModel):
         return True
 
     @api.model
+    def microsaas_ask_for_job(self, instance_id, kind, snapshot=""):
+        """Ask for something to be done with an instance's backups, as an operator does on the sidecar's host.
+
+        :param kind: "backup", "prove", "restore" or "undo_restore"
+        :param snapshot: the backup that it is about; "" for "backup" and "undo_restore"
+        :return: the id of the job
+        :raise UserError: as the buttons refuse it: no such backup, no data, suspended, another job is open
+        """
+        return self._for_sidecar("odoo.docker.instance").browse(instance_id)._ask_from_host(kind, snapshot)
+
+    @api.model
+    def microsaas_job(self, job_id):
+        """Return how far a job is.
+
+        :return: dict of `state` (waiting, running, done, failed), `message` (a sentence in English, or ""), `percent`
+        """
+        return self._for_sidecar("microsaas.job").browse(job_id)._progress_row()
+
+    @api.model
     def microsaas_report_backups(self, instance_id, backups, failure=False):
         """Say which backups an instance has: nobody's wish, so it makes nothing due. An instance that is gone is ignored.
 

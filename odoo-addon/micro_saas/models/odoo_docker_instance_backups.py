@@ -134,6 +134,17 @@ class OdooDockerInstance(models.Model):
         self.sudo()._wish_changed()
         return True
 
+    def _ask_from_host(self, kind, snapshot):
+        """Ask for a job as an operator on the sidecar's host; see `microsaas_ask_for_job`."""
+        self.ensure_one()
+        backup = self.backup_ids.filtered(lambda one: one.snapshot == snapshot) if snapshot else self.backup_ids.browse()
+        if snapshot and not backup:
+            raise UserError(self.env._("“%s” has no such backup.", self.name))
+        if kind in ("restore", "undo_restore"):
+            self._check_can_be_replaced()
+        self._ask_for_job(kind, backup)
+        return self.env["microsaas.job"]._open_of(self).id
+
     # -- what a button refuses ---------------------------------------------------------------------
 
     def _check_has_backups(self):

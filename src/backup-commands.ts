@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ConfigError, TerminalError } from './errors.ts';
+import type { DesiredInstance, Job } from './instance/types.ts';
+import type { Backup } from './interfaces.ts';
+import { printable } from './printable.ts';
+import type { Sidecar } from './wiring.ts';
+
+/** How often a job is asked how far it is, in milliseconds. */
+const ASK_MS = 500;
+
+/**
+ * Asks Odoo for a job, which the running sidecar then does, and waits until it has ended. What is under way is printed.
+ * @throws TerminalError when it failed, with the sentence that Odoo shows
+ */
+export async function runJob(
+  { manager }: Pick<Sidecar, 'manager'>,
+  { id }: Pick<DesiredInstance, 'id'>,
+  kind: Job['kind'],
+  snapshot: string,
+  print: (line: string) => void,
+): Promise<void> {
+  const job = await manager.askForJob(id, kind, snapshot);
+  let said = '';
+  for (;;) {
+    const { message, percent, state } = await manager.jobProgress(job);
+    if (state === 'done') return;
+    if (state === 'failed') throw new TerminalError('BackupFailed', printable(message));
+    if (message !== said) print(`${String(percent).padStart(3)} %  ${printable(message)}`);
+    said = message;
+    await sleep(ASK_MS);
+  }
+}
+
+/**
+ * The backup that an operator means.
+ * @param text how its id begins, or `latest`: the newest that was proven
+ * @throws ConfigError where there is none, or several begin so
+ */
+export function findBackup(text: string, backups: readonly Backup[]): Backup {
+  const fits = (one: Backup) =>
+    text === 'latest'
+      ? one.proof === 'data' || one.proof === 'boot'
+      : one.snapshot.startsWith(text);
+  const found = backups.filter(fits);
+  const [newest] = found.slice(-1);
+  if (newest && (text === 'latest' || found.length === 1)) return newest;
+  throw new ConfigError(
+    `backup ${text}: expected one of the instance's, by the beginning of its id, or latest; found ${found.length}. microsaas backups <instance> lists them`,
+  );
+}
+
+/** A table of backups, newest first. */
+export function backupTable(backups: readonly Backup[]): string {
+  const rows = [...backups]
+    .reverse()
+    .map(({ bytes, date, proof, reason, snapshot }) =>
+      [
+        snapshot.slice(0, 12),
+        date.toISOString().slice(0, 16).replace('T', ' '),
+        `${(bytes / 2 ** 20).toFixed(1)} MB`.padStart(12),
+        proof === 'none'
+          ? 'not proven'
+          : proof === 'failed'
+            ? `failed: ${reason}`
+            : `proven (${proof})`,
+      ].join('  '),
+    );
+  return rows.length > 0 ? `${rows.join('\n')}\n` : 'none yet\n';
+}
