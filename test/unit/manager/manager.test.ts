@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import type { ZodType } from 'zod';
 import { ManagerError } from '../../../src/errors.ts';
+import type { Kept } from '../../../src/instance/backup-retention.ts';
+import type { Backup } from '../../../src/interfaces.ts';
 import { type DoorFacts, OdooManager } from '../../../src/manager/manager.ts';
 import type { OdooClient } from '../../../src/manager/rpc/odoo-client.ts';
 import { toOdoo } from '../../../src/manager/rpc/transport.ts';
@@ -283,10 +285,43 @@ describe('OdooManager', () => {
         asleep: true,
         last_request_at: 7,
         wake_at: 9,
+        last_backup_at: 11,
+        last_proof_at: 12,
+        last_failure_at: 0,
+        has_job: true,
       },
     ]).manager.states();
     const sleep = { sleepHours: 2, isAsleep: true, lastRequestAt: 7, wakeAt: 9 };
-    expect([...states]).to.deep.equal([[5, { state: 'running', revision: 3, ...sleep }]]);
+    const backups = { lastBackupAt: 11, lastProofAt: 12, lastFailureAt: 0, hasJob: true };
+    const known = { state: 'running', revision: 3, ...sleep, ...backups };
+    expect([...states]).to.deep.equal([[5, known]]);
+  });
+
+  it('reports backups as Odoo writes them down, and how far a job is', async () => {
+    const date = new Date('2026-11-27T02:00:05Z');
+    const backup: Backup & { readonly kept: Kept } = {
+      ...{ snapshot: 'ab'.repeat(32), date, bytes: 5, isByHand: false, kept: 'newest' },
+      ...{ proof: 'data', proofDate: date, reason: '', detail: '' },
+    };
+    const told = answering(true);
+    await told.manager.reportBackups(5, [backup, { ...backup, proofDate: null }], null);
+    const failure = { reason: 'BackupServerAway', detail: 'no route' } as const;
+    await told.manager.reportBackups(5, null, failure);
+    await told.manager.reportJob(9, {
+      state: 'running',
+      reason: 'Proving',
+      detail: '',
+      percent: 45,
+    });
+    const row = {
+      ...{ snapshot: 'ab'.repeat(32), size: 5, kept: 'newest', proof: 'data', reason: '' },
+      ...{ detail: '', date: '2026-11-27 02:00:05', proof_date: '2026-11-27 02:00:05' },
+    };
+    expect(told.asked.map(([, , args]) => args)).to.deep.equal([
+      { instance_id: 5, backups: [row, { ...row, proof_date: false }], failure: false },
+      { instance_id: 5, backups: false, failure },
+      { job_id: 9, state: 'running', reason: 'Proving', detail: '', percent: 45 },
+    ]);
   });
 
   it("reads customers' domains, and reports what was found out about one", async () => {

@@ -44,6 +44,7 @@ export const INSTANCE_ROW = {
   subscription: false,
   company_tz: 'Europe/Madrid',
   in_payment_is_paid: true,
+  job: { id: 9, kind: 'restore', snapshot: 'ab'.repeat(32), state: 'waiting' },
   now: 1_795_305_700.5,
 };
 
@@ -114,6 +115,7 @@ export const INVOICE_ROW = {
   state: 'posted',
   payment_state: 'paid',
   in_payment_is_paid: true,
+  job: false,
   invoice_date: '2026-11-22',
   paid_day: '2026-11-23',
   partner_id: 4,
