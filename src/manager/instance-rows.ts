@@ -43,11 +43,22 @@ const sleepOf = (row: z.infer<typeof sleepRow>): Sleep => ({
 });
 
 export const instanceStates = z
-  .array(z.object({ id, state: instanceState, revision: z.int(), ...sleepRow.shape }))
+  .array(
+    z.object({
+      id,
+      state: instanceState,
+      reason: z.string(),
+      revision: z.int(),
+      ...sleepRow.shape,
+    }),
+  )
   .transform(
     (rows) =>
       new Map<number, KnownInstance>(
-        rows.map((row) => [row.id, { state: row.state, revision: row.revision, ...sleepOf(row) }]),
+        rows.map(({ id, reason, revision, state, ...sleep }) => [
+          id,
+          { state, reason, revision, ...sleepOf(sleep) },
+        ]),
       ),
   );
 

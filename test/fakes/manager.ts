@@ -192,9 +192,9 @@ export class FakeManager implements Manager {
     this.#checkHere();
     const live = [...this.rows.values()].filter((row) => row.state !== 'removed');
     return new Map(
-      live.map(({ id, state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt }) => [
+      live.map(({ id, state, reason, revision, sleepHours, isAsleep, lastRequestAt, wakeAt }) => [
         id,
-        { state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt },
+        { state, reason, revision, sleepHours, isAsleep, lastRequestAt, wakeAt },
       ]),
     );
   }

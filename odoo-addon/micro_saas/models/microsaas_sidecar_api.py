@@ -173,7 +173,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
     def microsaas_states(self):
         """Return what is believed of every instance, removed ones too.
 
-        :return: list of dicts of `id`, `state`, `revision`, `sleep_hours`, `asleep`, `last_request_at`, `wake_at` (as in
+        :return: list of dicts of `id`, `state`, `reason`, `revision`, `sleep_hours`, `asleep`, `last_request_at`, `wake_at` (as in
             `microsaas_desired`)
         """
         return self._for_sidecar("odoo.docker.instance")._states()

@@ -39,7 +39,8 @@ class TestSleep(MicroSaasCommon):
         self.assertEqual((row["sleep_hours"], row["asleep"], row["wake_at"]), (1.5, False, 0))
         [state] = [row for row in self._sidecar().microsaas_states() if row["id"] == self.instance.id]
         self.assertEqual(
-            set(state), {"id", "state", "revision", "sleep_hours", "asleep", "last_request_at", "wake_at"}
+            set(state),
+            {"id", "state", "reason", "revision", "sleep_hours", "asleep", "last_request_at", "wake_at"},
         )
         self.assertEqual((state["sleep_hours"], state["revision"]), (1.5, self.instance.revision))
 

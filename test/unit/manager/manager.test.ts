@@ -278,6 +278,7 @@ describe('OdooManager', () => {
       {
         id: 5,
         state: 'running',
+        reason: 'Running',
         revision: 3,
         sleep_hours: 2,
         asleep: true,
@@ -286,7 +287,9 @@ describe('OdooManager', () => {
       },
     ]).manager.states();
     const sleep = { sleepHours: 2, isAsleep: true, lastRequestAt: 7, wakeAt: 9 };
-    expect([...states]).to.deep.equal([[5, { state: 'running', revision: 3, ...sleep }]]);
+    expect([...states]).to.deep.equal([
+      [5, { state: 'running', reason: 'Running', revision: 3, ...sleep }],
+    ]);
   });
 
   it("reads customers' domains, and reports what was found out about one", async () => {
