@@ -339,6 +339,8 @@ export interface Certificates {
 export interface CertificateState {
   /** The name whose certificate ends first; null: none has one. */
   readonly soonest: { readonly name: string; readonly until: Date } | null;
+  /** The first of those that should long have been renewed, whatever time they were given for; null: none. */
+  readonly overdue: { readonly name: string; readonly until: Date } | null;
   readonly missing: readonly string[];
 }
 
