@@ -30,6 +30,9 @@ export interface ManagerFacts {
   /** The last checkpoint and the highest number of an instance: they only grow, except in a database restored from a copy. */
   readonly checkpoint: number;
   readonly highestInstance: number;
+  /** Whether mails to customers leave, and whether the company that sells has an address to write from. */
+  readonly hasMailServer: boolean;
+  readonly hasCompanyEmail: boolean;
 }
 
 /** What this host remembers of the manager it has worked for. */

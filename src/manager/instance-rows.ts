@@ -97,6 +97,8 @@ export const facts = z
     database_uuid: z.string(),
     checkpoint: z.int(),
     highest_instance: z.int(),
+    has_mail_server: z.boolean(),
+    has_company_email: z.boolean(),
   })
   .transform(
     (row): ManagerFacts => ({
@@ -105,6 +107,8 @@ export const facts = z
       databaseUuid: row.database_uuid,
       checkpoint: row.checkpoint,
       highestInstance: row.highest_instance,
+      hasMailServer: row.has_mail_server,
+      hasCompanyEmail: row.has_company_email,
     }),
   );
 

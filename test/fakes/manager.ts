@@ -93,6 +93,9 @@ export class FakeManager implements Manager {
     this.#longpolling = new FreePorts(this.#ranges.longpollingPorts);
   }
 
+  /** What its mails need. */
+  mail = { hasMailServer: true, hasCompanyEmail: true };
+
   async handshake(installId: string): Promise<ManagerFacts> {
     this.#checkHere();
     this.#installId ||= installId;
@@ -102,6 +105,7 @@ export class FakeManager implements Manager {
       databaseUuid: this.databaseUuid,
       checkpoint: this.#checkpoint,
       highestInstance: this.#lastId,
+      ...this.mail,
     };
   }
 

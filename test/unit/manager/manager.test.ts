@@ -31,6 +31,8 @@ describe('OdooManager', () => {
       database_uuid: 'made-up',
       checkpoint: 3,
       highest_instance: 7,
+      has_mail_server: true,
+      has_company_email: false,
     });
     expect(await manager.handshake('abc123')).to.deep.equal({
       installId: 'abc123',
@@ -38,6 +40,8 @@ describe('OdooManager', () => {
       databaseUuid: 'made-up',
       checkpoint: 3,
       highestInstance: 7,
+      hasMailServer: true,
+      hasCompanyEmail: false,
     });
     expect(asked).to.deep.equal([
       ['microsaas.sidecar.api', 'microsaas_hello', { install_id: 'abc123', door: false }],
