@@ -238,6 +238,16 @@ export function loadConfig(
   return resolve(result.data);
 }
 
+/**
+ * Checks a configuration's keys and values, not the files that it names.
+ * @param name of where it is written, for the message
+ * @throws ConfigError as loadConfig() does
+ */
+export function checkConfig(name: string, value: unknown): void {
+  const result = schema.safeParse(value);
+  if (!result.success) throw new ConfigError(explain(name, value, result.error));
+}
+
 function readYaml(file: string): Record<string, unknown> {
   let text: string;
   try {

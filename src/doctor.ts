@@ -109,6 +109,20 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       fix: 'give the bot user the group "MicroSaaS sidecar" in Odoo',
     },
     {
+      name: 'Mail',
+      probe: async () => {
+        const { hasCompanyEmail, hasMailServer } = await manager.handshake(install);
+        if (!hasMailServer)
+          throw new Warning(
+            'Odoo has no outgoing mail server: nobody gets an invitation or a notice',
+          );
+        if (!hasCompanyEmail)
+          throw new Warning('the company has no e-mail address: nobody can answer its mails');
+        return "Odoo's mails leave";
+      },
+      fix: "in Odoo, Settings > General Settings > Outgoing Email Servers, and the company's e-mail under Settings > Companies",
+    },
+    {
       name: 'Postgres',
       probe: async () => {
         await databases.ping();

@@ -5,9 +5,8 @@ import { DoorRoutes } from './controller/door-routes.ts';
 import { isFree } from './host/tcp-ports.ts';
 import type { Sidecar } from './wiring.ts';
 
-/** Caddy renews a certificate when a third of its time is left: thirty days of Let's Encrypt's ninety. */
-const MIN_CERTIFICATE_DAYS = 14;
-const DAY_MS = 86_400_000;
+/** How long ago the door was last refused a configuration where one still is: the sidecar tries again every five minutes. */
+const REFUSED_LATELY_MS = 10 * 60_000;
 
 /** What is looked up of the wildcard record: a name that no instance has, for it is reserved. */
 const ANY_LABEL = 'microsaas-doctor';
@@ -42,7 +41,7 @@ async function checkPorts(
   ports: readonly number[],
   address: string,
   container: string,
-  { docker }: Sidecar,
+  { docker, door }: Sidecar,
 ): Promise<string> {
   const format = ['--format', '{{.State.Running}}'] as const;
   const isRunning = await docker([
@@ -59,10 +58,17 @@ async function checkPorts(
   const free: number[] = [];
   for (const port of ports) if (await isFree(port, address)) free.push(port);
   const shown = ports.map((port) => `${address}:${port}`).join(' and ');
-  if (isRunning && free.length === 0) return `open at ${shown}`;
+  const refusal = (await door?.errors())?.filter(({ name }) => name === '').at(-1);
+  if (isRunning && free.length === 0) {
+    if (refusal === undefined || refusal.at < Date.now() - REFUSED_LATELY_MS)
+      return `open at ${shown}`;
+    throw new Error(`open at ${shown}, but with an earlier configuration: ${refusal.message}`);
+  }
+  const because = refusal === undefined ? '' : `: ${refusal.message}`;
   if (!isRunning && free.length === ports.length)
-    throw new Warning(`shut; ${shown} are free for it`);
-  if (isRunning) throw new Error(`runs, but does not listen on ${address}:${free.join(' and ')}`);
+    throw new Warning(`shut; ${shown} are free for it${because}`);
+  if (isRunning)
+    throw new Error(`runs, but does not listen on ${address}:${free.join(' and ')}${because}`);
   const taken = ports.filter((port) => !free.includes(port));
   throw new Error(`another program has bound ${address}:${taken.join(' and ')}`);
 }
@@ -89,18 +95,23 @@ async function checkNames(door: Config['door'], { verifier }: Sidecar): Promise<
 
 async function checkCertificates(
   { domain, https }: Config['door'],
-  { certificates, manager }: Sidecar,
+  { certificates, door, manager }: Sidecar,
 ): Promise<string> {
   if (!https || certificates === null) return 'none: plain HTTP (door.https)';
   await certificates.checkGiven(domain);
   const routes = new DoorRoutes(domain, () => {});
   routes.replace(await manager.routes());
-  const { missing, soonest } = await certificates.state(routes.hosts);
-  if (missing.length > 0)
-    throw new Warning(`${missing.length} missing: ${missing.slice(0, 3).join(', ')}`);
+  const { missing, overdue, soonest } = await certificates.state(routes.hosts);
+  if (missing.length > 0) {
+    const refusal = (await door?.errors())?.filter(({ name }) => missing.includes(name)).at(-1);
+    const because = refusal === undefined ? '' : `; ${refusal.name}: ${refusal.message}`;
+    throw new Warning(`${missing.length} missing: ${missing.slice(0, 3).join(', ')}${because}`);
+  }
   if (soonest === null) return 'none needed yet';
-  const day = soonest.until.toISOString().slice(0, 10);
-  if (soonest.until.getTime() < Date.now() + MIN_CERTIFICATE_DAYS * DAY_MS)
-    throw new Warning(`that of ${soonest.name} ends on ${day}`);
-  return `all there, the first until ${day}`;
+  if (overdue) throw new Warning(`that of ${overdue.name} ends on ${dayOf(overdue.until)}`);
+  return `all there, the first until ${dayOf(soonest.until)}`;
+}
+
+function dayOf(moment: Date): string {
+  return moment.toISOString().slice(0, 10);
 }

@@ -33,6 +33,9 @@ export interface ManagerFacts {
   /** The last checkpoint and the highest number of an instance: they only grow, except in a database restored from a copy. */
   readonly checkpoint: number;
   readonly highestInstance: number;
+  /** Whether mails to customers leave, and whether the company that sells has an address to write from. */
+  readonly hasMailServer: boolean;
+  readonly hasCompanyEmail: boolean;
 }
 
 /** What this host remembers of the manager it has worked for. */
@@ -409,6 +412,8 @@ export interface Certificates {
 export interface CertificateState {
   /** The name whose certificate ends first; null: none has one. */
   readonly soonest: { readonly name: string; readonly until: Date } | null;
+  /** The first of those that should long have been renewed, whatever time they were given for; null: none. */
+  readonly overdue: { readonly name: string; readonly until: Date } | null;
   readonly missing: readonly string[];
 }
 

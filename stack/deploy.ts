@@ -1,14 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parse } from 'yaml';
-import { z } from 'zod';
+import { readDeploySettings } from './deploy-settings.ts';
 import { ensureCompose, ensureDocker } from './docker.ts';
-import { ensureImages } from './images.ts';
+import { ensureImages, images } from './images.ts';
 import { installId } from './install-id.ts';
 import { ManagerStack } from './manager.ts';
-import { repository } from './paths.ts';
-import { Steps, sayToTerminal } from './progress.ts';
+import { type Say, Steps, sayToTerminal } from './progress.ts';
 import { RunError, run } from './run.ts';
 import { ensureSidecarImage } from './sidecar-image.ts';
 
@@ -18,40 +15,18 @@ npm run deploy -- --help     this
 FOLDER is kept: /srv/microsaas, say. Begin with deploy/deploy.example.yaml; docs/going-live.md takes you through it. Run again after
 editing the file or updating the checkout, it changes what differs and leaves customers' instances as they are.`;
 
-const schema = z.strictObject({
-  domain: z.string().min(1),
-  email: z.email(),
-  manager: z.string().min(1).default('manager'),
-  languages: z.array(z.string()).default([]),
-  shop: z.boolean().default(true),
-  sidecar: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
-  environment: z.record(z.string(), z.string()).default({}),
-});
-
-/** @throws Error naming the key, what was expected and what was found */
-async function readSettings(folder: string): Promise<z.infer<typeof schema>> {
-  const file = join(folder, 'deploy.yaml');
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    const example = join(repository, 'deploy', 'deploy.example.yaml');
-    throw new Error(`${file} can't be read (${error.code}). Copy ${example} there and fill it in.`);
-  });
-  const result = schema.safeParse(parse(text));
-  if (result.success) return result.data;
-  const lines = result.error.issues.map(
-    ({ path, message }) => `  ${path.join('.') || '(top)'}: ${message}`,
-  );
-  throw new Error(`${file} is wrong:\n${lines.join('\n')}`);
-}
-
 async function deploy(folder: string): Promise<void> {
-  const settings = await readSettings(folder);
-  const { domain, email, environment, languages, manager, shop, sidecar } = settings;
-  const { door: doorSettings, ...sidecarSettings } = sidecar;
-  const acme = { email, ...(doorSettings?.['acme'] as object | undefined) };
-  const steps = new Steps(6, sayToTerminal);
+  const settings = await readDeploySettings(folder);
+  const { door, environment, languages: wanted, shop, sidecar: sidecarSettings } = settings;
+  // The first is that of the company and of new customers. Odoo would hide English, in which it is written and its documentation is.
+  const languages = wanted.length > 0 ? [...new Set([...wanted, 'en_US'])] : [];
+  const steps = new Steps(7, sayToTerminal);
   await steps.step('Docker', ensureDocker);
   await steps.step('Compose', ensureCompose);
-  await steps.step('Images', ensureImages);
+  await steps.step('Images', async (say) => {
+    await ensureImages(say);
+    await checkLanguages(languages);
+  });
   const sidecarImage = await steps.step("The sidecar's image", ensureSidecarImage);
   const stack = new ManagerStack({
     dir: folder,
@@ -60,21 +35,54 @@ async function deploy(folder: string): Promise<void> {
     languages,
     databases: 'one',
     sidecarImage,
-    door: { domain, manager, ...doorSettings, acme },
+    door,
     sidecarSettings,
     environment,
     say: sayToTerminal,
   });
-  await steps.step('The manager: Odoo with the addon', async () => stack.startManager());
+  await steps.step('The manager: Odoo with the addon', async () => {
+    await stack.startManager();
+    await stack.addLanguages(languages);
+  });
   await steps.step('The sidecar and the door', async () => {
     await stack.connectSidecar();
     await stack.startSidecar();
   });
+  await steps.step(`The manager's address: ${stack.publicUrl}`, (say) => awaitAddress(stack, say));
   const { login } = await stack.manager();
   sayToTerminal(`\n${await doctorSays(stack)}`);
   sayToTerminal(`
 The manager    ${stack.publicUrl}   ${login}, password in ${stack.files.path('secrets/admin-password')}
 The operator   docker exec ${stack.containers.names.sidecar} microsaas --help`);
+}
+
+/** How long the first certificate is waited for, and how often that is said. */
+const ADDRESS_SECONDS = 90;
+const TICK_MS = 10_000;
+
+/** @throws Error naming the languages that this Odoo does not know: it would make up one of that name */
+async function checkLanguages(codes: readonly string[]): Promise<void> {
+  if (codes.length === 0) return;
+  const program = ['--entrypoint', 'python3', '--', images.odoo, '-c', LIST_LANGUAGES];
+  const list = await run('docker', ['run', '--rm', '--network', 'none', ...program]);
+  const known = list.split('\n').map((line) => line.split(',')[2]?.replaceAll('"', ''));
+  const unknown = codes.filter((code) => !known.includes(code));
+  if (unknown.length > 0)
+    throw new Error(
+      `languages: Odoo does not know ${unknown.join(', ')}. It has codes such as es_ES.`,
+    );
+}
+
+const LIST_LANGUAGES =
+  "import odoo.addons.base as b; print(open(b.__path__[0] + '/data/res.lang.csv').read())";
+
+/** An authority issues the first certificate within seconds where DNS and ports are right; where they are not, doctor says so. */
+async function awaitAddress(stack: ManagerStack, say: Say): Promise<void> {
+  const ticks = setInterval(() => say('waiting for the certificate …'), TICK_MS);
+  const isThere = await stack
+    .answersBehindDoor(ADDRESS_SECONDS)
+    .finally(() => clearInterval(ticks));
+  if (!isThere) say(`no answer after ${ADDRESS_SECONDS} s: see below`);
 }
 
 /** What `microsaas doctor` finds; its failures are for the operator to mend, and no reason to stop. */

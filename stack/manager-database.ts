@@ -1,5 +1,5 @@
 import { hashRandomSecret } from '../src/host/password-hash.ts';
-import { literal, quoted, type SqlServer, withSql } from './sql.ts';
+import { literal, quoted, type Sql, type SqlServer, withSql } from './sql.ts';
 
 /** What a template database of the manager is made of. */
 export interface TemplateContent {
@@ -71,9 +71,7 @@ export class ManagerDatabases {
     );
     await initialise();
     await withSql(this.#server, name, async (sql) => {
-      const query = `SELECT name FROM ir_module_module WHERE state = 'installed'`;
-      const installed = new Set((await sql(query)).map((row) => row['name']));
-      const missing = content.modules.filter((module) => !installed.has(module));
+      const missing = await this.#missingModules(sql, content.modules);
       if (missing.length > 0) throw new Error(`Odoo did not install ${missing.join(', ')}.`);
       // Nobody may ever get in with Odoo's own first password.
       await sql(`UPDATE res_users SET password = NULL WHERE login = 'admin'`);
@@ -92,6 +90,17 @@ export class ManagerDatabases {
       ]);
       await sql(`ALTER DATABASE ${quoted(name)} WITH IS_TEMPLATE true`);
     });
+  }
+
+  /** Which of these modules are not installed in a database. */
+  async missingModules(name: string, modules: readonly string[]): Promise<string[]> {
+    return withSql(this.#server, name, (sql) => this.#missingModules(sql, modules));
+  }
+
+  async #missingModules(sql: Sql, modules: readonly string[]): Promise<string[]> {
+    const query = `SELECT name FROM ir_module_module WHERE state = 'installed'`;
+    const installed = new Set((await sql(query)).map((row) => row['name']));
+    return modules.filter((module) => !installed.has(module));
   }
 
   /** The names of the databases that are templates of ours. */

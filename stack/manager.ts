@@ -125,17 +125,48 @@ export class ManagerStack {
       await databases.drop(DATABASE);
       await this.files.remove('sidecar/api-key');
       await this.#cloneTemplate(DATABASE, say);
-    } else if (this.#remembered.addon !== addon) {
-      say('The addon has changed: upgrading the manager');
-      await succeeds('docker', ['stop', '--', this.containers.names.manager]);
-      // All that this checkout brings; what comes with Odoo itself is as it was.
-      const ours = this.#options.modules.filter((module) => module.startsWith('micro_saas'));
-      await this.containers.odoo(DATABASE, ['--update', ours.join(), '--i18n-overwrite']);
+    } else {
+      await this.#bringUpToDate(databases, this.#remembered.addon !== addon);
     }
     await this.#startOdoo(databases);
     await this.waitForLogin(this.url);
     this.#remembered.addon = addon;
     await this.#remember();
+  }
+
+  /** Upgrades this checkout's modules where they have changed, and installs what the options name and an earlier run did not. */
+  async #bringUpToDate(databases: ManagerDatabases, hasChanged: boolean): Promise<void> {
+    const { modules, say } = this.#options;
+    const missing = await databases.missingModules(DATABASE, modules);
+    if (!hasChanged && missing.length === 0) return;
+    if (hasChanged) say('The addon has changed: upgrading the manager');
+    if (missing.length > 0) say(`Installing ${missing.join(', ')}`);
+    await succeeds('docker', ['stop', '--', this.containers.names.manager]);
+    // All that this checkout brings; what comes with Odoo itself is as it was.
+    const ours = modules.filter((it) => it.startsWith('micro_saas') && !missing.includes(it));
+    const update = hasChanged ? ['--update', ours.join(), '--i18n-overwrite'] : [];
+    const init = missing.length > 0 ? ['--init', missing.join()] : [];
+    await this.containers.odoo(DATABASE, [...update, ...init]);
+  }
+
+  /**
+   * Sees to it that these languages can be chosen in the manager, beside those that can be by now.
+   * @param codes of languages that Odoo knows
+   */
+  async addLanguages(codes: readonly string[]): Promise<void> {
+    const { rpc } = await this.manager();
+    const context = { active_test: false };
+    const isNew = [
+      ['code', 'in', codes],
+      ['active', '=', false],
+    ];
+    const ids = await rpc.call<number[]>('res.lang', 'search', [isNew], { context });
+    if (ids.length === 0) return;
+    this.#options.say(`Adding languages to the manager: ${codes.join(', ')}`);
+    const wizard = await rpc.create('base.language.install', {
+      ...{ lang_ids: [[6, 0, ids]], overwrite: false },
+    });
+    await rpc.call('base.language.install', 'lang_install', [[wizard]]);
   }
 
   /** Makes the sidecar's user, key and secret, once, and writes the sidecar's configuration. */
@@ -178,7 +209,7 @@ export class ManagerStack {
       // An answer alone proves nothing: another stack's sidecar may have taken the port.
       const answers = async () => (await statusOf(`${this.sidecarUrl}/readyz`)) === 200;
       const isReady = (await this.#sidecarListens(30)) && (await until(answers, 30));
-      if (isReady && (await this.#doorIsOpen())) return;
+      if (isReady && (this.#options.door !== 'local' || (await this.answersBehindDoor(60)))) return;
       const log = await this.containers.log(sidecar);
       if (attempt === PORT_ATTEMPTS || !/EADDRINUSE|address already in use/.test(log)) {
         throw new Error(`The sidecar is not ready:\n${log.split('\n').slice(-20).join('\n')}`);
@@ -195,12 +226,12 @@ export class ManagerStack {
     return door === 'local' ? localDoor(this.#remembered.doorPort) : door;
   }
 
-  /** Whether the manager answers through the door of this machine. One on the internet may still wait for DNS and a certificate. */
-  async #doorIsOpen(): Promise<boolean> {
+  /** Whether the manager answers through the door of this machine within so many seconds. One on the internet waits for DNS and a certificate. */
+  async answersBehindDoor(seconds: number): Promise<boolean> {
     const door = this.#door;
-    if (door === undefined || this.#options.door !== 'local') return true;
+    if (door === undefined) return true;
     const url = `${this.publicUrl}/web/login`;
-    return until(async () => (await statusBehind(door, url)) === 200, 60);
+    return until(async () => (await statusBehind(door, url)) === 200, seconds);
   }
 
   async #sidecarListens(seconds: number): Promise<boolean> {

@@ -14,6 +14,9 @@ export const quoted = pg.escapeIdentifier;
 /** A quoted SQL string, for statements that take no parameters. */
 export const literal = pg.escapeLiteral;
 
+/** Runs one statement and returns its rows. */
+export type Sql = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
+
 /**
  * Runs SQL on one connection of its own.
  * @param work gets a function that runs one statement and returns its rows
@@ -22,9 +25,7 @@ export const literal = pg.escapeLiteral;
 export async function withSql<T>(
   server: SqlServer,
   database: string,
-  work: (
-    sql: (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>,
-  ) => Promise<T>,
+  work: (sql: Sql) => Promise<T>,
 ): Promise<T> {
   const client = new pg.Client({
     host: server.socketDir,

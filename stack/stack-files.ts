@@ -47,6 +47,10 @@ export class StackFiles {
     for (const folder of [this.managerSocketDir, this.tenantSocketDir, this.path('tenants')]) {
       await mkdir(folder, { recursive: true });
     }
+    for (const folder of [this.path('secrets'), this.path('sidecar')]) {
+      await mkdir(folder, { recursive: true });
+      await chmod(folder, 0o700);
+    }
     const deploy = join(repository, 'deploy');
     await copyFile(join(deploy, 'manager.pg_hba.conf'), this.path('manager/pg_hba.conf'));
     await copyFile(join(deploy, 'tenants.pg_hba.conf'), this.path('tenants/pg_hba.conf'));
@@ -145,29 +149,39 @@ export class StackFiles {
    * The sidecar's configuration, `sidecar/microsaas.yaml`.
    * @param settings `inContainer`: secrets are named by where the sidecar's container sees them
    */
-  async writeSidecarConfig(settings: {
-    inContainer: boolean;
-    managerUrl: string;
-    database: string;
-    port: number;
-    network: string;
-    /** More sections of the configuration, and keys that replace those of the sections here. */
-    more: Record<string, object>;
-  }): Promise<void> {
+  async writeSidecarConfig(
+    settings: Omit<SidecarConfig, 'dataDir' | 'folder'> & { readonly inContainer: boolean },
+  ): Promise<void> {
     const folder = settings.inContainer ? '/etc/microsaas' : join(this.dir, 'sidecar');
-    const config: Record<string, unknown> = {
-      dataDir: this.dataDir,
-      manager: {
-        url: settings.managerUrl,
-        database: settings.database,
-        apiKeyFile: join(folder, 'api-key'),
-      },
-      webhook: { secretFile: join(folder, 'webhook-secret') },
-      http: { port: settings.port, managerNetwork: settings.network },
-      postgres: { passwordFile: join(folder, 'postgres-password') },
-    };
-    for (const [section, keys] of Object.entries(settings.more))
-      config[section] = { ...(config[section] as object | undefined), ...keys };
+    const config = sidecarConfig({ ...settings, folder, dataDir: this.dataDir });
     await this.write('sidecar/microsaas.yaml', stringify(config));
   }
+}
+
+/** What the sidecar's configuration is made of. */
+interface SidecarConfig {
+  readonly dataDir: string;
+  /** Where the sidecar finds its secrets. */
+  readonly folder: string;
+  readonly managerUrl: string;
+  readonly database: string;
+  readonly port: number;
+  readonly network: string;
+  /** More sections of the configuration, and keys that replace those of the sections here. */
+  readonly more: Readonly<Record<string, object>>;
+}
+
+/** The content of `microsaas.yaml`. */
+export function sidecarConfig(settings: SidecarConfig): Record<string, unknown> {
+  const { database, dataDir, folder, managerUrl: url, more, network, port } = settings;
+  const config: Record<string, unknown> = {
+    dataDir,
+    manager: { url, database, apiKeyFile: join(folder, 'api-key') },
+    webhook: { secretFile: join(folder, 'webhook-secret') },
+    http: { port, managerNetwork: network },
+    postgres: { passwordFile: join(folder, 'postgres-password') },
+  };
+  for (const [section, keys] of Object.entries(more))
+    config[section] = { ...(config[section] as object | undefined), ...keys };
+  return config;
 }

@@ -64,9 +64,9 @@ export class Activity {
   }
 
   /** What Odoo shows of one, just read or just reported. */
-  learn(id: number, { state, revision, sleepHours, ...sleep }: KnownInstance): void {
+  learn(id: number, { state, reason, revision, sleepHours, ...sleep }: KnownInstance): void {
     const { isAsleep, lastRequestAt, wakeAt } = sleep;
-    this.#known.set(id, { state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt });
+    this.#known.set(id, { state, reason, revision, sleepHours, isAsleep, lastRequestAt, wakeAt });
   }
 
   /** What was reported of an instance that was read as `desired`. One that was woken, or started by a person, is not put to sleep at once. */

@@ -1,3 +1,4 @@
+import { isProgress } from '../instance/reasons.ts';
 import { isToSleep } from '../instance/sleep.ts';
 import type { InstanceState, Key, KnownInstance, Plan, SweptInstance } from '../instance/types.ts';
 import type { Listed } from '../interfaces.ts';
@@ -19,7 +20,7 @@ export async function poll(context: Pick<ControllerContext, 'manager'>): Promise
 }
 
 export interface SweepResult {
-  /** Instances whose containers and whose record in Odoo disagree. */
+  /** Instances whose containers and whose record in Odoo disagree, or of which Odoo says that a step is under way. */
   readonly keys: Key[];
   /** All plans: their template databases may have been dropped, or their image replaced. */
   readonly plans: readonly Plan[];
@@ -44,8 +45,10 @@ export async function sweep(
     const { state } = known;
     const listed = containers.get(id);
     const isAsleep = isToSleep(known, context.activity?.of(id) ?? null);
-    if (disagrees(known, isAsleep, listed)) keys.push(`instance:${id}`);
-    else if (listed?.running && (state === 'running' || state === 'error'))
+    const isAtOdds = disagrees(known, isAsleep, listed);
+    // A step's sentence outlives a sidecar that ended meanwhile: nothing else would correct it before the next daily review.
+    if (isAtOdds || isProgress(known.reason)) keys.push(`instance:${id}`);
+    if (!isAtOdds && listed?.running && (state === 'running' || state === 'error'))
       watched.set(id, { listed, state });
   }
   const orphans = [...containers.keys()].filter((id) => !states.has(id));

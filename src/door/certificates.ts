@@ -6,6 +6,18 @@ import type { CertificateState, Certificates } from '../interfaces.ts';
 /** A chain of a few certificates has some kilobytes; more is not read. */
 const MAX_CHAIN_BYTES = 64 * 1024;
 
+/**
+ * Caddy renews a certificate when a third of its time is left (https://caddyserver.com/docs/automatic-https), thirty days of ninety: with
+ * less than this share left, it has failed for long.
+ */
+const OVERDUE_SHARE = 1 / 6;
+
+/** When a certificate is good. */
+interface Validity {
+  readonly from: Date;
+  readonly until: Date;
+}
+
 /** How long one reading of all certificates is good for, in milliseconds: they change every two months. */
 const READING_TTL_MS = 60_000;
 
@@ -22,6 +34,8 @@ export interface StoredCertificatesOptions {
   readonly given: GivenCertificate | null;
   /** Names that need one beside those of the instances. */
   readonly always: readonly string[];
+  /** By default the system's clock. */
+  readonly now?: () => number;
 }
 
 /**
@@ -33,12 +47,17 @@ export class StoredCertificates implements Certificates {
   readonly #root: string;
   readonly #given: GivenCertificate | null;
   readonly #always: readonly string[];
+  readonly #now: () => number;
   /** By path and name, with the time of change: thousands are not read again. */
-  readonly #kept = new Map<string, { readonly changed: number; readonly until: Date | null }>();
-  #reading: { readonly until: number; readonly all: Promise<Map<string, Date>> } | null = null;
+  readonly #kept = new Map<
+    string,
+    { readonly changed: number; readonly validity: Validity | null }
+  >();
+  #reading: { readonly until: number; readonly all: Promise<Map<string, Validity>> } | null = null;
 
-  constructor({ always, dataDir, given }: StoredCertificatesOptions) {
+  constructor({ always, dataDir, given, now = Date.now }: StoredCertificatesOptions) {
     this.#always = always;
+    this.#now = now;
     this.#root = join(dataDir, 'caddy', 'certificates');
     this.#given = given;
   }
@@ -46,24 +65,25 @@ export class StoredCertificates implements Certificates {
   async until(name: string): Promise<Date | null> {
     const folder = folderOf(name);
     if (folder === null) return null;
-    const ends = await Promise.all(
+    const found = await Promise.all(
       (await listed(this.#root)).map((authority) =>
         this.#read(join(this.#root, authority, folder, `${folder}.crt`), name),
       ),
     );
-    return latest([...ends, await this.#givenUntil(name)]);
+    return latest([...found, await this.#givenFor(name)])?.until ?? null;
   }
 
   async state(names: readonly string[]): Promise<CertificateState> {
     const all = await this.#all();
-    let soonest: CertificateState['soonest'] = null;
+    const there: Array<Validity & { readonly name: string }> = [];
     const missing: string[] = [];
     for (const name of [...this.#always, ...names]) {
-      const until = latest([all.get(name) ?? null, await this.#givenUntil(name)]);
-      if (until === null) missing.push(name);
-      else if (soonest === null || until < soonest.until) soonest = { name, until };
+      const validity = latest([all.get(name) ?? null, await this.#givenFor(name)]);
+      if (validity === null) missing.push(name);
+      else there.push({ name, ...validity });
     }
-    return { soonest, missing };
+    const overdue = there.filter((it) => isOverdue(it, this.#now()));
+    return { soonest: firstToEnd(there), overdue: firstToEnd(overdue), missing };
   }
 
   /** @throws saying what is wrong with the certificate that the operator gives for names below the domain, if any */
@@ -71,38 +91,38 @@ export class StoredCertificates implements Certificates {
     if (this.#given) await checkGivenCertificate(this.#given, domain);
   }
 
-  #all(): Promise<Map<string, Date>> {
+  #all(): Promise<Map<string, Validity>> {
     if (this.#reading && Date.now() < this.#reading.until) return this.#reading.all;
     const all = this.#readAll();
     this.#reading = { until: Date.now() + READING_TTL_MS, all };
     return all;
   }
 
-  async #readAll(): Promise<Map<string, Date>> {
-    const all = new Map<string, Date>();
+  async #readAll(): Promise<Map<string, Validity>> {
+    const all = new Map<string, Validity>();
     for (const authority of await listed(this.#root))
       for (const folder of await listed(join(this.#root, authority))) {
         const name = folder.replace(/^wildcard_/, '*');
         const path = join(this.#root, authority, folder, `${folder}.crt`);
-        const until = latest([all.get(name) ?? null, await this.#read(path, name)]);
-        if (until) all.set(name, until);
+        const validity = latest([all.get(name) ?? null, await this.#read(path, name)]);
+        if (validity) all.set(name, validity);
       }
     return all;
   }
 
-  /** @returns the end of the certificate in this file; null where there is none for this name */
-  async #read(path: string, name: string): Promise<Date | null> {
+  /** @returns when the certificate in this file is good; null where there is none for this name */
+  async #read(path: string, name: string): Promise<Validity | null> {
     const found = await stat(path).catch(() => null);
     if (!found?.isFile() || found.size > MAX_CHAIN_BYTES) return null;
     const key = `${path} ${name}`;
     const kept = this.#kept.get(key);
-    if (kept?.changed === found.mtimeMs) return kept.until;
-    const until = endOf(await readFile(path).catch(() => null), name);
-    this.#kept.set(key, { changed: found.mtimeMs, until });
-    return until;
+    if (kept?.changed === found.mtimeMs) return kept.validity;
+    const validity = validityOf(await readFile(path).catch(() => null), name);
+    this.#kept.set(key, { changed: found.mtimeMs, validity });
+    return validity;
   }
 
-  async #givenUntil(name: string): Promise<Date | null> {
+  async #givenFor(name: string): Promise<Validity | null> {
     return this.#given && this.#read(this.#given.certificateFile, name);
   }
 }
@@ -131,12 +151,13 @@ async function readBounded(path: string): Promise<Buffer> {
   }
 }
 
-function endOf(pem: Buffer | null, name: string): Date | null {
+function validityOf(pem: Buffer | null, name: string): Validity | null {
   if (pem === null) return null;
   try {
     const certificate = new X509Certificate(pem);
     const host = name.replace(/^\*/, 'any');
-    return certificate.checkHost(host) ? new Date(certificate.validTo) : null;
+    if (!certificate.checkHost(host)) return null;
+    return { from: new Date(certificate.validFrom), until: new Date(certificate.validTo) };
   } catch {
     return null; // half written, or damaged: as if it was not there
   }
@@ -151,9 +172,23 @@ async function listed(folder: string): Promise<string[]> {
   return readdir(folder).catch(() => []);
 }
 
-function latest(ends: ReadonlyArray<Date | null>): Date | null {
-  return ends.reduce<Date | null>(
-    (one, other) => (other && (one === null || other > one) ? other : one),
+function latest(all: ReadonlyArray<Validity | null>): Validity | null {
+  return all.reduce<Validity | null>(
+    (one, other) => (other && (one === null || other.until > one.until) ? other : one),
     null,
   );
+}
+
+function isOverdue({ from, until }: Validity, now: number): boolean {
+  const left = until.getTime() - now;
+  return left < OVERDUE_SHARE * (until.getTime() - from.getTime());
+}
+
+function firstToEnd(
+  all: ReadonlyArray<Validity & { readonly name: string }>,
+): CertificateState['soonest'] {
+  const [first, ...others] = all;
+  if (first === undefined) return null;
+  const { name, until } = others.reduce((one, it) => (it.until < one.until ? it : one), first);
+  return { name, until };
 }

@@ -3,7 +3,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { doorRun } from '../docker/commands.ts';
+import { containerLogs, doorRun } from '../docker/commands.ts';
 import type { Container, DockerApi } from '../docker/docker-api.ts';
 import type { DockerCli } from '../docker/docker-cli.ts';
 import { LABELS } from '../docker/labels.ts';
@@ -14,10 +14,14 @@ import type { Door, DoorRoute, LoggedRequest } from '../interfaces.ts';
 import { loggedRequest } from './access-log.ts';
 import { CaddyAdmin } from './caddy-admin.ts';
 import { type CaddySettings, caddyConfig, INSIDE, RUN_DIRECTORY } from './caddy-config.ts';
+import { errorsIn, type LoggedError } from './error-log.ts';
 
 /** How long a container that was just started may take until its admin API answers, in milliseconds, and how often it is tried. */
 const START_MS = 15_000;
 const START_INTERVAL_MS = 100;
+
+/** How much of Caddy's log is searched for errors: each refused configuration and each refused certificate is a line or two. */
+const MAX_LOG_LINES = 2_000;
 
 /** How long to wait before the stream of events is opened again, in milliseconds. */
 const RECONNECT_DELAY_MS = 1_000;
@@ -121,6 +125,11 @@ export class CaddyDoor implements Door {
     await tailLines(this.#onHost(INSIDE.accessLog), { onLine }, signal);
   }
 
+  /** What it has logged lately about configurations and certificates that were refused, the oldest first. */
+  async errors(): Promise<LoggedError[]> {
+    return errorsIn(await this.#logged(MAX_LOG_LINES));
+  }
+
   get #runDirectory(): string {
     return join(this.#options.dataDir, 'door', 'run');
   }
@@ -215,10 +224,13 @@ export class CaddyDoor implements Door {
   }
 
   async #log(): Promise<string> {
-    const name = `ms-${this.#options.install}-door`;
-    const log = await this.#options
-      .docker(['docker', 'logs', '--tail', '5', '--', name])
-      .catch(String);
-    return log || 'docker logs says more';
+    return (await this.#logged(5)) || 'docker logs says more';
+  }
+
+  /** The last lines of its container's log, which Caddy writes to stderr; why there are none where there are none. */
+  #logged(tail: number): Promise<string> {
+    const { docker, install } = this.#options;
+    const command = containerLogs(`ms-${install}-door`, { tail, follow: false });
+    return docker(command, { mixed: true }).catch(String);
   }
 }

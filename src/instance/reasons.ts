@@ -29,6 +29,13 @@ export const PROGRESS_REASONS = [
 ] as const;
 export type ProgressReason = (typeof PROGRESS_REASONS)[number];
 
+const PROGRESS: ReadonlySet<string> = new Set(PROGRESS_REASONS);
+
+/** Whether a reason is said while a step is under way: where no step is, the sidecar ended in the middle of one. */
+export function isProgress(reason: string): boolean {
+  return PROGRESS.has(reason);
+}
+
 /** What is said once nothing is left to do. */
 export const SETTLED_REASONS = [
   'Running',

@@ -72,6 +72,8 @@ export interface Sleep {
 /** What Odoo believes of an instance: enough for a sweep. */
 export interface KnownInstance extends Sleep {
   readonly state: InstanceState;
+  /** Of the last report, one word; '' before the first. */
+  readonly reason: string;
   readonly revision: number;
 }
 

@@ -48,6 +48,7 @@ export const instanceStates = z
     z.object({
       id,
       state: instanceState,
+      reason: z.string(),
       revision: z.int(),
       ...sleepRow.shape,
       ...backupFactsRow.shape,
@@ -58,7 +59,10 @@ export const instanceStates = z
       new Map<number, SweptInstance>(
         rows.map((row) => [
           row.id,
-          { state: row.state, revision: row.revision, ...sleepOf(row), ...backupFactsOf(row) },
+          {
+            ...{ state: row.state, reason: row.reason, revision: row.revision },
+            ...{ ...sleepOf(row), ...backupFactsOf(row) },
+          },
         ]),
       ),
   );
@@ -98,6 +102,8 @@ export const facts = z
     database_uuid: z.string(),
     checkpoint: z.int(),
     highest_instance: z.int(),
+    has_mail_server: z.boolean(),
+    has_company_email: z.boolean(),
   })
   .transform(
     (row): ManagerFacts => ({
@@ -106,6 +112,8 @@ export const facts = z
       databaseUuid: row.database_uuid,
       checkpoint: row.checkpoint,
       highestInstance: row.highest_instance,
+      hasMailServer: row.has_mail_server,
+      hasCompanyEmail: row.has_company_email,
     }),
   );
 

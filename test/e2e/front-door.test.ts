@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { run } from '../../stack/run.ts';
+import { pngOf } from '../support/png.ts';
 import { TestDoor } from './support/door.ts';
 import { paidUntil } from './support/dunning.ts';
 import { eventually } from './support/eventually.ts';
@@ -46,6 +47,20 @@ chapter('the front door', () => {
     return cookie.split(';')[0] ?? '';
   };
 
+  /** Calls a method of a model through the door, as the administrator who is logged in by a cookie. */
+  const call = async (cookie: string, model: string, method: string, args: unknown[]) => {
+    const { subdomain } = await named();
+    const params = { model, method, args, kwargs: {} };
+    const body = JSON.stringify({ jsonrpc: '2.0', method: 'call', id: 1, params });
+    const headers = { 'content-type': 'application/json', cookie };
+    const path = '/web/dataset/call_kw';
+    const answer = await door.ask(subdomain, path, { method: 'POST', headers, body });
+    expect(answer.status, answer.text.slice(0, 300)).to.equal(200);
+    const { error, result } = JSON.parse(answer.text) as { error?: unknown; result: unknown };
+    expect(error, `${model}.${method}`).to.equal(undefined);
+    return result;
+  };
+
   before(async () => {
     const env = theEnvironment();
     door = await TestDoor.open(env, ['panaderia-nandu', 'la-nueva', 'otra-empresa'], [OWN_DOMAIN]);
@@ -81,21 +96,37 @@ chapter('the front door', () => {
     },
   );
 
+  scenario('websockets come through, and nobody manages databases', async () => {
+    const { subdomain } = await named();
+    expect(await door.websocket(subdomain)).to.equal(101);
+    for (const path of ['/web/database/manager', '/web/database/selector', '/xmlrpc/db'])
+      expect((await door.ask(subdomain, path)).status, path).to.equal(404);
+  });
+
   scenario(
-    'websockets come through, a report is printed, and nobody manages databases',
+    'a document is printed with the company’s logo and with its styles, which Odoo’s printer loads from Odoo',
     async () => {
       const { subdomain } = await named();
-      expect(await door.websocket(subdomain)).to.equal(101);
       const cookie = await session(subdomain);
-      // Of Odoo's base alone, this is the one report as PDF: with its styles, which Odoo's printer loads from `report.url`.
-      const report = await door.ask(subdomain, '/report/pdf/base.report_irmodulereference/1', {
-        headers: { cookie },
-      });
-      expect(report.status).to.equal(200);
-      expect(report.headers['content-type']).to.equal('application/pdf');
-      expect(report.text.slice(0, 5)).to.equal('%PDF-');
-      for (const path of ['/web/database/manager', '/web/database/selector', '/xmlrpc/db'])
-        expect((await door.ask(subdomain, path)).status, path).to.equal(404);
+      const [logo, hidden] = [pngOf(70, 50), pngOf(110, 30)];
+      await call(cookie, 'res.company', 'write', [[1], { logo }]);
+      // In the body: the wkhtmltopdf of Debian prints no page headers, where the layout of all documents has the logo.
+      const letter = `<t t-call="web.html_container"><t t-foreach="docs" t-as="company">
+        <t t-call="web.external_layout"><div class="page"><h1>A letter</h1>
+        <img t-attf-src="/web/image/res.company/#{company.id}/logo"/>
+        <img class="d-none" src="data:image/png;base64,${hidden}"/></div></t></t></t>`;
+      const key = 'front_door.letter';
+      await call(cookie, 'ir.ui.view', 'create', [{ name: key, key, type: 'qweb', arch: letter }]);
+      await call(cookie, 'ir.actions.report', 'create', [
+        { name: 'Letter', model: 'res.company', report_type: 'qweb-pdf', report_name: key },
+      ]);
+      const pdf = await door.ask(subdomain, `/report/pdf/${key}/1`, { headers: { cookie } });
+      expect(pdf.status, pdf.text.slice(0, 300)).to.equal(200);
+      expect(pdf.text.slice(0, 5)).to.equal('%PDF-');
+      const sizes = [...pdf.text.matchAll(/\/Subtype \/Image\s+\/Width (\d+)\s+\/Height (\d+)/g)];
+      const shown = sizes.map(([, width, height]) => `${width}x${height}`);
+      expect(shown, 'the logo').to.include('70x50');
+      expect(shown, 'what the styles hide').to.not.include('110x30');
     },
   );
 
@@ -163,14 +194,8 @@ chapter('the front door', () => {
         expect(container?.State.Running, 'its container runs').to.equal(false);
       }, 30);
       const values = { name: 'Woken', comment: 'x'.repeat(1_000_000) };
-      const params = { model: 'res.partner', method: 'create', args: [values], kwargs: {} };
-      const body = JSON.stringify({ jsonrpc: '2.0', method: 'call', id: 1, params });
-      const headers = { 'content-type': 'application/json', cookie };
-      const answer = await door.ask(subdomain, '/web/dataset/call_kw', {
-        ...{ method: 'POST', headers, body },
-      });
-      expect(answer.status, answer.text.slice(0, 300)).to.equal(200);
-      expect(JSON.parse(answer.text).result, answer.text.slice(0, 300)).to.be.a('number');
+      const created = await call(cookie, 'res.partner', 'create', [values]);
+      expect(created).to.be.a('number');
       await eventually(async () => expect((await named()).is_asleep).to.equal(false), 30);
       await hours(0);
     },

@@ -107,6 +107,9 @@ export class FakeManager implements Manager {
     this.#longpolling = new FreePorts(this.#ranges.longpollingPorts);
   }
 
+  /** What its mails need. */
+  mail = { hasMailServer: true, hasCompanyEmail: true };
+
   async handshake(installId: string): Promise<ManagerFacts> {
     this.#checkHere();
     this.#installId ||= installId;
@@ -116,6 +119,7 @@ export class FakeManager implements Manager {
       databaseUuid: this.databaseUuid,
       checkpoint: this.#checkpoint,
       highestInstance: this.#lastId,
+      ...this.mail,
     };
   }
 
@@ -206,13 +210,15 @@ export class FakeManager implements Manager {
     this.#checkHere();
     const live = [...this.rows.values()].filter((row) => row.state !== 'removed');
     return new Map(
-      live.map(({ id, state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt, job }) => [
-        id,
-        {
-          ...{ state, revision, sleepHours, isAsleep, lastRequestAt, wakeAt },
-          ...{ ...this.#backupFacts(id), hasJob: job !== null },
-        },
-      ]),
+      live.map(
+        ({ id, state, reason, revision, sleepHours, isAsleep, lastRequestAt, wakeAt, job }) => [
+          id,
+          {
+            ...{ state, reason, revision, sleepHours, isAsleep, lastRequestAt, wakeAt },
+            ...{ ...this.#backupFacts(id), hasJob: job !== null },
+          },
+        ],
+      ),
     );
   }
 

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { isProgress } from '../../src/instance/reasons.ts';
 import { areSameButLimits, filesFor } from '../fakes/engine.ts';
 import { type Row, unitsSold } from '../fakes/manager.ts';
 import type { Simulation } from './simulation.ts';
@@ -52,6 +53,7 @@ export function differences({ manager, engine }: Fakes): string[] {
     const is = reality(engine, row);
     if (is !== row.desiredState) found.push(`${row.id}: wanted ${row.desiredState}, is ${is}`);
     if (row.state !== row.desiredState) found.push(`${row.id}: Odoo says ${row.state}`);
+    if (isProgress(row.reason)) found.push(`${row.id}: Odoo says that it is ${row.reason}`);
     const isPaidFor = row.subscription?.state === 'active';
     if (row.desiredState === 'running' && !isPaidFor)
       found.push(`${row.id}: subscription ${row.subscription?.state}`);

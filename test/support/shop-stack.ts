@@ -19,6 +19,7 @@ export async function shopStack(say: Say): Promise<ManagerStack> {
     databases: 'one',
     sidecarImage: await ensureSidecarImage(),
     sidecarSettings: noNight(),
+    door: 'local',
     say,
   });
 }

@@ -87,7 +87,7 @@ describe('doctor', () => {
   }
 
   const NAMES = [
-    ...['Docker', "Docker's age", 'Compose', 'Odoo', "The bot's rights", 'Postgres'],
+    ...['Docker', "Docker's age", 'Compose', 'Odoo', "The bot's rights", 'Mail', 'Postgres'],
     ...['Templates', 'Instances', 'Firewall', 'Disk'],
   ];
 
@@ -107,6 +107,7 @@ describe('doctor', () => {
       Compose: 'v2.36.0',
       Odoo: 'addon 19.0.1.0.0 at http://127.0.0.1:9',
       "The bot's rights": 'paid invoices and instances can be read',
+      Mail: "Odoo's mails leave",
       Postgres: config().postgres.socketDir,
       Templates: 'odoo, odoo-own-db',
       Instances: '1 running',
@@ -196,6 +197,20 @@ describe('doctor', () => {
           ...(["The bot's rights", 'FAIL', /^no access$/, /group "MicroSaaS sidecar"/] as const),
         ] as [string, () => unknown, string, 'FAIL', RegExp, RegExp],
     ),
+    [
+      'an Odoo without a mail server',
+      () => {
+        patient.manager.mail.hasMailServer = false;
+      },
+      ...(['Mail', 'WARN', /no outgoing mail server/, /Outgoing Email Servers/] as const),
+    ],
+    [
+      'a company without an address',
+      () => {
+        patient.manager.mail.hasCompanyEmail = false;
+      },
+      ...(['Mail', 'WARN', /no e-mail address/, /Companies/] as const),
+    ],
     [
       'a Postgres that does not answer',
       () => {

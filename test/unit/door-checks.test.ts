@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
 import { expect } from 'chai';
 import { Warning } from '../../src/check.ts';
+import type { LoggedError } from '../../src/door/error-log.ts';
 import { DomainVerifier } from '../../src/door/verify-domain.ts';
 import { doorChecks } from '../../src/door-checks.ts';
 import type { Sidecar } from '../../src/wiring.ts';
@@ -21,6 +22,7 @@ describe('the doctor looks at the front door:', () => {
   let certificates: FakeCertificates & { checkGiven?: () => Promise<void> };
   let door: ReturnType<typeof aConfig>['door'];
   let isRunning: boolean;
+  let logged: LoggedError[];
   let freePort: number;
 
   /** A port of ADDRESS that something listens on. */
@@ -41,6 +43,7 @@ describe('the doctor looks at the front door:', () => {
     certificates.checkGiven = async () => {};
     certificates.ends.set('acme.host.example', inDays(60));
     isRunning = true;
+    logged = [];
     const resolver = await dns.listen();
     door = {
       ...aConfig('').door,
@@ -62,7 +65,8 @@ describe('the doctor looks at the front door:', () => {
       return 'true\n';
     };
     const verifier = new DomainVerifier(door);
-    const sidecar = { install: 'k3x9ab', docker, manager, certificates, verifier };
+    const parts = { install: 'k3x9ab', docker, manager, certificates, verifier };
+    const sidecar = { ...parts, door: { errors: async () => logged } };
     const checks = doorChecks({ ...aConfig(''), door }, sidecar as unknown as Sidecar);
     const found = checks.map(async ({ name, probe }): Promise<[string, string]> => {
       const said = await probe().catch((error: Error) => error);
@@ -98,6 +102,25 @@ describe('the doctor looks at the front door:', () => {
     expect(await finds('Door')).to.match(/^FAIL: runs, but does not listen on/);
   });
 
+  it('what it was refused last is said where it is shut, and where it was refused a moment ago', async () => {
+    const message = 'listening on :80: bind: address already in use';
+    logged = [
+      { name: '', message: 'an earlier one', at: Date.now() - 1_000 },
+      { name: '', message, at: Date.now() },
+      { name: 'acme.host.example', message: 'HTTP 429', at: Date.now() },
+    ];
+    expect(await finds('Door')).to.match(/^FAIL: open at .*, but with an earlier configuration: /);
+    expect(await finds('Door'))
+      .to.include(message)
+      .and.not.include('an earlier one');
+    logged = [{ name: '', message, at: Date.now() - 3_600_000 }];
+    expect(await finds('Door'), 'long ago').to.match(/^ok: open at/);
+    door = { ...door, httpPort: freePort, httpsPort: freePort };
+    expect(await finds('Door')).to.match(/^FAIL: runs, but does not listen on .*already in use$/);
+    isRunning = false;
+    expect(await finds('Door')).to.match(/^WARN: shut; .*already in use$/);
+  });
+
   it('its names are not in DNS, or lead elsewhere', async () => {
     dns.names.delete('microsaas-doctor.host.example');
     expect(await finds("The door's names")).to.equal(
@@ -122,10 +145,19 @@ describe('the doctor looks at the front door:', () => {
   });
 
   it('certificates are missing, about to end, or given and wrong', async () => {
-    certificates.ends.set('acme.host.example', inDays(13));
+    const name = 'acme.host.example';
+    certificates.overdue = { name, until: inDays(13) };
     expect(await finds('Certificates')).to.match(/^WARN: that of acme\.host\.example ends on 20/);
     certificates.ends.clear();
     expect(await finds('Certificates')).to.equal('WARN: 1 missing: acme.host.example');
+    logged = [
+      { name, message: 'HTTP 403', at: Date.now() },
+      { name, message: 'HTTP 429 too many', at: Date.now() },
+      { name: 'other.host.example', message: 'HTTP 500', at: Date.now() },
+    ];
+    expect(await finds('Certificates')).to.equal(
+      'WARN: 1 missing: acme.host.example; acme.host.example: HTTP 429 too many',
+    );
     certificates.checkGiven = async () => {
       throw new Error('/x.key is not the key of /x.crt');
     };

@@ -18,13 +18,17 @@ describe('the metrics of certificates', () => {
 
   it('say when the first ends and how many are missing, and nothing of an end where there is none', async () => {
     const until = new Date(Date.now() + 3_600_000);
-    certificates = { soonest: { name: 'a.com', until }, missing: ['b.com', 'c.com'] };
+    certificates = {
+      soonest: { name: 'a.com', until },
+      overdue: null,
+      missing: ['b.com', 'c.com'],
+    };
     expect(await read('microsaas_certificate_expiry_seconds')).to.be.closeTo(3_600, 60);
     expect(await read('microsaas_certificates_missing')).to.equal(2);
     certificates = null;
     expect(await read('microsaas_certificate_expiry_seconds')).to.equal(null);
     expect(await read('microsaas_certificates_missing')).to.equal(0);
-    certificates = { soonest: { name: 'a.com', until }, missing: [] };
+    certificates = { soonest: { name: 'a.com', until }, overdue: null, missing: [] };
     expect(await read('microsaas_certificate_expiry_seconds')).to.be.closeTo(3_600, 60);
   });
 });

@@ -370,6 +370,8 @@ const FACTS = {
   database_uuid: '0a1b2c3d-0000-4000-8000-000000000001',
   checkpoint: 1,
   highest_instance: 0,
+  has_mail_server: true,
+  has_company_email: true,
 };
 
 /** What a manager without customers answers. Its checkpoints only grow. */

@@ -84,7 +84,10 @@ class InstancePortal(CustomerPortal):
         """
         instance = self._my_instance(instance_id)
         move = instance and instance._may_be_managed_by(request.env.user) and instance._suspension_invoice()
-        return request.redirect(move.get_portal_url()) if move else self._back(instance)
+        if not move:
+            return self._back(instance)
+        # As Odoo's own list of invoices links to it: with the ways to pay open.
+        return request.redirect(move.get_portal_url(query_string="&payment=True", anchor="portal_pay"))
 
     @route(
         "/my/instances/<int:instance_id>/rename",

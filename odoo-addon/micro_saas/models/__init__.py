@@ -24,6 +24,7 @@ from . import (
     account_move,
     account_move_line,
     account_payment,
+    ir_mail_server,
     mail_mail,
     # The sidecar.
     microsaas_manager_history,

@@ -45,6 +45,8 @@ class MicrosaasSidecar(ByHand, models.Model):
             "addon_version": addon.latest_version or "",
             "http_ports": list(port_range(self.env, "http_port")),
             "longpolling_ports": list(port_range(self.env, "longpolling_port")),
+            "has_mail_server": not self.env["ir.mail_server"]._microsaas_is_missing(),
+            "has_company_email": bool(self.env.company.sudo().email_formatted),
             "database_uuid": params.get_param("database.uuid") or "",
             **self.env["microsaas.manager.history"]._last_numbers(),
         }

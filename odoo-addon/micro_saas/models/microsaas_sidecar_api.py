@@ -38,6 +38,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
             (a list of the public IP addresses, to which customers' domains lead) and `manager` (this Odoo's own label
             below the domain, maybe ""). Not given: what was said before stays.
         :return: dict of `install_id`, `addon_version`, `http_ports` and `longpolling_ports` ([first, last]),
+            `has_mail_server` (mails leave), `has_company_email` (the company that sells has an address to write from),
             `database_uuid`, `checkpoint` and `highest_instance` (the last number given out), of which both only ever
             grow, except when the database is restored from an older copy
         """
@@ -173,7 +174,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
     def microsaas_states(self):
         """Return what is believed of every instance, removed ones too.
 
-        :return: list of dicts of `id`, `state`, `revision`, `sleep_hours`, `asleep`, `last_request_at`, `wake_at` (as in
+        :return: list of dicts of `id`, `state`, `reason`, `revision`, `sleep_hours`, `asleep`, `last_request_at`, `wake_at` (as in
             `microsaas_desired`), `last_backup_at`, `last_proof_at` (when one was proven last), `last_failure_at` (when none
             could be made), `has_job` (a person waits for something)
         """

@@ -1,12 +1,13 @@
 import logging
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from dateutil.relativedelta import relativedelta
 from psycopg2.errors import SerializationFailure
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, RedirectWarning, UserError
-from odoo.tools import SQL, consteq, format_amount, formataddr, hmac, mute_logger
+from odoo.tools import SQL, consteq, email_normalize, format_amount, formataddr, hmac, mute_logger
 
 from .by_hand import ByHand
 from .product_template import MONTHS
@@ -543,10 +544,13 @@ class MicrosaasSubscription(ByHand, models.Model):
         A mail without a sender never leaves.
         """
         company = self.company_id.sudo()
-        address = company.email_formatted or company.default_from_email
-        if not address:
-            address = self.env["ir.mail_server"].sudo()._get_default_from_address()
-        return address or self.env.user.email_formatted or formataddr((company.name, "noreply@localhost"))
+        if company.email_formatted:
+            return company.email_formatted
+        servers = self.env["ir.mail_server"].sudo()
+        address = email_normalize(company.default_from_email or servers._get_default_from_address())
+        address = address or servers._microsaas_sender()
+        host = urlsplit(self.get_base_url()).hostname or "localhost"
+        return formataddr((company.name, address or f"noreply@{host}"))
 
     def _mail_reply_to(self):
         """Return where the customer's answer goes: to whoever sold it, else to the company."""

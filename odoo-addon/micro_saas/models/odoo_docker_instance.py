@@ -844,7 +844,13 @@ class OdooDockerInstance(ByHand, models.Model):
         """Return what is believed of every instance, removed ones too; see `microsaas_states`."""
         everything = self.with_context(active_test=False).search([], order="id")
         return [
-            {"id": one.id, "state": one.state, "revision": one.revision, **finite(one._sleep_row())}
+            {
+                "id": one.id,
+                "state": one.state,
+                "reason": one.reason or "",
+                "revision": one.revision,
+                **finite(one._sleep_row()),
+            }
             for one in everything
         ]
 

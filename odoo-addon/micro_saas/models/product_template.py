@@ -104,7 +104,7 @@ class ProductTemplate(ByHand, models.Model):
         " about it. A full credit note or refund does not wait.",
     )
     microsaas_renew_days = fields.Integer(
-        "Renewal invoice",
+        "Invoiced ahead (days)",
         default=14,
         help="Days before the end on which it is made; 0: when the customer or you renew.",
     )
@@ -117,7 +117,7 @@ class ProductTemplate(ByHand, models.Model):
     )
     microsaas_renew_issue = fields.Selection(
         [("draft", "In draft, with a link to renew"), ("posted", "Posted")],
-        "Made ahead",
+        "Renewal invoice",
         default="draft",
         required=True,
         help="A posted invoice is owed, with its taxes, by customers who leave as well. A draft is posted when the"

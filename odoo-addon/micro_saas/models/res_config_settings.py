@@ -4,7 +4,6 @@ import requests
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tools import config
 
 from .nudge import post
 from .settings import PORT_RANGES, SIDECAR_GROUP, in_payment_is_paid, port_range
@@ -63,7 +62,7 @@ class ResConfigSettings(models.TransientModel):
             return values
         values["microsaas_webhook_secret_set"] = bool(webhook_secrets(self.env))
         values["microsaas_webhook_rotating"] = is_rotating(self.env)
-        values["microsaas_no_mail_server"] = self._microsaas_has_no_mail_server()
+        values["microsaas_no_mail_server"] = self.env["ir.mail_server"]._microsaas_is_missing()
         values["microsaas_sidecar_silence"] = self.env["microsaas.sidecar"]._silence_sentence()
         values["microsaas_in_payment_is_paid"] = in_payment_is_paid(self.env)
         for field in PORT_RANGES:
@@ -225,11 +224,6 @@ class ResConfigSettings(models.TransientModel):
 
     def _microsaas_host(self):
         return urlsplit(self.get_base_url()).hostname or "localhost"
-
-    def _microsaas_has_no_mail_server(self):
-        """Tell whether no mail leaves this Odoo but through a mail server of its own machine."""
-        servers = self.env["ir.mail_server"].sudo().search_count([], limit=1)
-        return not servers and config.get("smtp_server") in (False, None, "", "localhost")
 
     def _microsaas_is_admin(self):
         return self.env.su or self.env.user.has_group("base.group_system")

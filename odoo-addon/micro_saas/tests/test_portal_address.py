@@ -120,6 +120,8 @@ class TestPortalAddress(PortalCase):
         self.assertFalse(subscription.renewal_line_ids)
         move = subscription._issue_renewal_invoice()
         self.env.flush_all()
-        self.assertIn(f"/my/invoices/{move.id}", self.url_open(f"{self.path}/pay").url)
+        paying = self.url_open(f"{self.path}/pay").url
+        self.assertIn(f"/my/invoices/{move.id}", paying)
+        self.assertIn("payment=True", paying)
         self.logout()
         self.assertIn("/web/login", self.url_open(f"{self.path}/pay").url)

@@ -25,6 +25,17 @@ class TestInstanceMethods(MicroSaasCommon):
         self.assertRegex(hello["addon_version"], r"^\d+\.0\.1\.0\.0$")
         self.assertEqual(self._sidecar().microsaas_hello("other9")["install_id"], "abc123")
 
+    def test_hello_says_whether_mails_leave_and_who_sends_them(self):
+        self.env["ir.mail_server"].sudo().search([]).active = False
+        company = self.env.company.sudo()
+        company.write({"email": False, "alias_domain_id": False})
+        hello = self._sidecar().microsaas_hello("abc123")
+        self.assertEqual((hello["has_mail_server"], hello["has_company_email"]), (False, False))
+        self.env["ir.mail_server"].sudo().create({"name": "relay", "smtp_host": "smtp.example.com"})
+        company.email = "office@hosting.example.com"
+        hello = self._sidecar().microsaas_hello("abc123")
+        self.assertEqual((hello["has_mail_server"], hello["has_company_email"]), (True, True))
+
     def test_due_is_oldest_first_and_knows_archived_rows(self):
         first, second, third = (self._instance() for _i in range(3))
         now = fields.Datetime.now()

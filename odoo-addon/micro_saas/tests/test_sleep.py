@@ -40,7 +40,7 @@ class TestSleep(MicroSaasCommon):
         [state] = [row for row in self._sidecar().microsaas_states() if row["id"] == self.instance.id]
         self.assertEqual(
             set(state),
-            {"id", "state", "revision", "sleep_hours", "asleep", "last_request_at", "wake_at"}
+            {"id", "state", "reason", "revision", "sleep_hours", "asleep", "last_request_at", "wake_at"}
             | {"last_backup_at", "last_proof_at", "last_failure_at", "has_job"},
         )
         self.assertEqual((state["sleep_hours"], state["revision"]), (1.5, self.instance.revision))

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { eventually } from '../../e2e/support/eventually.ts';
 import type { ShopEnvironment } from './shop-environment.ts';
 import { Visitor, type VisitorOptions } from './visitor.ts';
 
@@ -37,9 +38,10 @@ export class Customer {
   }
 
   /** The same customer in a new browser session. */
-  async comeBack(album: string): Promise<this> {
+  async comeBack(album: string, viewport?: VisitorOptions['viewport']): Promise<this> {
     const Kind = this.constructor as new (visitor: Visitor, name: string, email: string) => this;
-    return new Kind(await Visitor.arrive(this.visitor.env, { album }), this.name, this.email);
+    const options = viewport ? { album, viewport } : { album };
+    return new Kind(await Visitor.arrive(this.visitor.env, options), this.name, this.email);
   }
 
   get page() {
@@ -67,13 +69,18 @@ export class Customer {
   }
 
   async logIn(): Promise<void> {
+    await this.visitor.go('/web/login');
+    await this.fillLogin();
+    await this.page.waitForURL(/\/my/);
+  }
+
+  /** Fills in the login page that is shown. */
+  async fillLogin(): Promise<void> {
     const { page, visitor } = this;
-    await visitor.go('/web/login');
     await page.locator('#login').fill(this.email);
     await page.locator('#password').fill(PASSWORD);
     await visitor.shot('login');
     await page.locator('.oe_login_form button[type=submit]').click();
-    await page.waitForURL(/\/my/);
   }
 
   /** From the thank-you page to the portal page, and waits there until the instance is ready. @returns its id */
@@ -86,6 +93,28 @@ export class Customer {
     await page.getByText('Su Odoo está listo').waitFor({ timeout: INSTANCE_MS });
     await visitor.shot('ready');
     return Number(page.url().split('/').at(-1));
+  }
+
+  /** Pays an invoice in the dialog of its page, with Odoo's demo provider. */
+  async payInvoice(): Promise<void> {
+    const { page, visitor } = this;
+    const dialog = page.locator('#pay_with');
+    await dialog.locator('label', { hasText: 'Demostración' }).click();
+    await visitor.shot('pay');
+    await dialog.locator('button[name=o_payment_submit_button]').click();
+    await dialog.waitFor({ state: 'hidden' });
+    await page.waitForURL(/\/my\/invoices\/\d+/);
+    await visitor.shot('paid');
+  }
+
+  /** Opens their Odoo's own address until it shows its login page. */
+  async findsOdooAt(url: string): Promise<void> {
+    const { page, visitor } = this;
+    await eventually(async () => {
+      await visitor.go(`${url}/web/login`);
+      expect(await page.locator('input[name=login]').count(), url).to.equal(1);
+    }, 60);
+    await visitor.shot('own-odoo');
   }
 
   /** Presses *Open* and waits for the login page of their Odoo in the new tab. */

@@ -155,6 +155,37 @@ export class Office {
     await this.rpc.call('payment.transaction', 'action_demo_set_done', [ids]);
   }
 
+  /**
+   * Lets the only instance of a customer lapse, with its renewal invoiced and unpaid, and waits until it is stopped.
+   * @returns its own address, and where the link of a mail about the invoice leads: nobody needs to be logged in there
+   */
+  async suspend(email: string): Promise<{ address: string; invoice: string }> {
+    const domain = [['partner_id.email', '=', email]];
+    const subscription = await this.#id('microsaas.subscription', domain);
+    const model = 'microsaas.subscription';
+    const renewal = await this.rpc.call<{ res_id: number }>(model, 'action_renovar', [
+      [subscription],
+    ]);
+    await this.rpc.call('account.move', 'action_post', [[renewal.res_id]]);
+    const lastDay = new Date(Date.now() - 10 * 86_400_000).toISOString().slice(0, 10);
+    await this.rpc.call(model, 'write', [[subscription], { fecha_fin: lastDay }]);
+    const [instance] = await eventually(async () => {
+      const stopped = [...domain, ['state', '=', 'stopped']];
+      const fields = ['instance_url'];
+      const found = await this.rpc.read<{ instance_url: string }>(
+        'odoo.docker.instance',
+        stopped,
+        fields,
+      );
+      if (found.length === 0) throw new Error(`The instance of ${email} is not suspended.`);
+      return found;
+    }, 60);
+    const invoice = await this.rpc.call<string>('account.move', 'get_portal_url', [
+      [renewal.res_id],
+    ]);
+    return { address: String(instance?.instance_url), invoice };
+  }
+
   /** Names of a customer's instances, in order. */
   async instancesOf(email: string): Promise<string[]> {
     const domain = [['partner_id.email', '=', email]];

@@ -4,6 +4,7 @@ import { DemoSale } from '../../../stack/demo-sale.ts';
 import { openShop } from '../../../stack/demo-shop.ts';
 import type { ManagerDatabase, ManagerStack } from '../../../stack/manager.ts';
 import { type Say, sayToTerminal } from '../../../stack/progress.ts';
+import { run } from '../../../stack/run.ts';
 import { eventually } from '../../e2e/support/eventually.ts';
 import { shopStack } from '../../support/shop-stack.ts';
 import { Office, type SoldPlan } from './office.ts';
@@ -65,6 +66,8 @@ async function close({ stack, manager, browser }: ShopEnvironment): Promise<void
     if (left.length > 0) throw new Error(`${left.length} instances are still there.`);
   }, 120);
   await stack.containers.compose(['stop']);
+  // The sidecar made it, and it goes on without.
+  await run('docker', ['rm', '--force', '--', stack.containers.door]);
 }
 
 after(async function () {

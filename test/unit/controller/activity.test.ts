@@ -45,7 +45,7 @@ describe('Activity', () => {
     activity = new Activity(() => new Date(now));
   });
   const known = (over: Partial<KnownInstance> = {}): KnownInstance => ({
-    ...{ state: 'running', revision: 3, sleepHours: 1, isAsleep: false },
+    ...{ state: 'running', reason: 'Running', revision: 3, sleepHours: 1, isAsleep: false },
     ...{ lastRequestAt: 0, wakeAt: 0 },
     ...over,
   });

@@ -641,6 +641,21 @@ describe('Controller', () => {
     await sim.time.until('the alarm', () => row().reason === 'DatabaseMissing', 300_000);
   });
 
+  it('takes back the sentence of a step in which it was stopped, though the instance answers by the next start', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    sim.engine.silent.add(1);
+    sim.engine.die(1);
+    await sim.time.until('a wait', () => row().reason === 'WaitingForAnswer', 60_000);
+    await sim.stop();
+    expect(row().state).to.equal('running');
+    sim.engine.silent.delete(1);
+    Object.assign(sim.engine.projects.get(1) ?? {}, { isAnswering: true });
+    await sim.start();
+    await sim.time.until('the truth', () => row().reason === 'Running', 10_000);
+  });
+
   it('can be stopped twice, and accepts no keys afterwards', async () => {
     await sim.start();
     const { controller: daemon } = sim;

@@ -34,6 +34,7 @@ describe('the certificates of the door', () => {
     expect(await stored().until('www.acme.com')).to.equal(null);
     expect(await stored().state(['www.acme.com'])).to.deep.equal({
       soonest: null,
+      overdue: null,
       missing: ['www.acme.com'],
     });
   });
@@ -53,6 +54,23 @@ describe('the certificates of the door', () => {
     expect(missing).to.deep.equal(['b.com']);
     expect(soonest?.name).to.equal('a.host.example');
     expect(soonest?.until.getTime()).to.be.closeTo(at(20), 60_000);
+  });
+
+  it('say which should long have been renewed, by the time that they were given for', async () => {
+    store('acme.example-directory', 'a-day.com', 1);
+    store('acme.example-directory', 'months.com', 90);
+    const overdueIn = async (days: number) => {
+      const now = () => at(days);
+      const certificates = new StoredCertificates({
+        ...{ dataDir: folder(), given: null, always: [], now },
+      });
+      return (await certificates.state(['a-day.com', 'months.com'])).overdue?.name ?? null;
+    };
+    expect(await overdueIn(0)).to.equal(null);
+    expect(await overdueIn(0.9)).to.equal('a-day.com');
+    store('acme.example-directory', 'a-day.com', 85);
+    expect(await overdueIn(74)).to.equal('a-day.com');
+    expect(await overdueIn(70)).to.equal(null);
   });
 
   it('include the wildcard that the operator gives, for what it is for', async () => {

@@ -33,6 +33,8 @@ describe('OdooManager', () => {
       database_uuid: 'made-up',
       checkpoint: 3,
       highest_instance: 7,
+      has_mail_server: true,
+      has_company_email: false,
     });
     expect(await manager.handshake('abc123')).to.deep.equal({
       installId: 'abc123',
@@ -40,6 +42,8 @@ describe('OdooManager', () => {
       databaseUuid: 'made-up',
       checkpoint: 3,
       highestInstance: 7,
+      hasMailServer: true,
+      hasCompanyEmail: false,
     });
     expect(asked).to.deep.equal([
       ['microsaas.sidecar.api', 'microsaas_hello', { install_id: 'abc123', door: false }],
@@ -280,6 +284,7 @@ describe('OdooManager', () => {
       {
         id: 5,
         state: 'running',
+        reason: 'Running',
         revision: 3,
         sleep_hours: 2,
         asleep: true,
@@ -293,7 +298,7 @@ describe('OdooManager', () => {
     ]).manager.states();
     const sleep = { sleepHours: 2, isAsleep: true, lastRequestAt: 7, wakeAt: 9 };
     const backups = { lastBackupAt: 11, lastProofAt: 12, lastFailureAt: 0, hasJob: true };
-    const known = { state: 'running', revision: 3, ...sleep, ...backups };
+    const known = { state: 'running', reason: 'Running', revision: 3, ...sleep, ...backups };
     expect([...states]).to.deep.equal([[5, known]]);
   });
 
