@@ -173,16 +173,25 @@ export class BenchStack {
     const ids = (await this.instances(invoices)).map(({ id }) => id);
     await this.press('action_remove', ids);
     for (const invoice of invoices) await this.until(invoice, ({ state }) => state === 'removed');
-    await this.#atRest();
+    await this.atRest();
   }
 
-  /** Waits until the sidecar has refilled its pools. @throws Error after five minutes */
-  async #atRest(): Promise<void> {
+  /** Waits until the sidecar has begun, refilled its pools and has nothing to do. @throws Error after five minutes */
+  async atRest(): Promise<void> {
     const end = performance.now() + TIMEOUT_MS;
-    while ((await this.#sum(/^microsaas_backlog (\d+)$/gm)) > 0) {
+    while (!(await this.#isAtRest())) {
       if (performance.now() > end) throw new Error('the sidecar does not come to rest');
       await sleep(100);
     }
+  }
+
+  async #isAtRest(): Promise<boolean> {
+    const url = `${this.stack.sidecarUrl}/readyz`;
+    const isReady = await fetch(url).then(
+      ({ ok }) => ok,
+      () => false, // it has not begun to listen
+    );
+    return isReady && (await this.#sum(/^microsaas_backlog (\d+)$/gm)) === 0;
   }
 
   /** The seconds of each step of each instance, from Odoo's log of it. */

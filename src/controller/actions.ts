@@ -142,6 +142,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   /** A visitor who is already waiting gets the first page before the sidecar asks for one: see isServing(). */
   async function awaitAnswer(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     if (!(await engine.awaitListening(desired, signal))) return;
+    context.wakes.answers(desired.id);
     await databases.awaitRequests(desired, signal);
     await engine.awaitLogin(desired, signal);
   }

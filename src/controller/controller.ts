@@ -1,14 +1,13 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import { unavailableService } from '../errors.ts';
 import { type BackupAges, backupAges, dueBackup, lastNight } from '../instance/backup-policy.ts';
-import { normalizedHost } from '../instance/host-name.ts';
 import type { InstanceState, Key, SweptInstance } from '../instance/types.ts';
-import type { CertificateState, LoggedRequest } from '../interfaces.ts';
-import { isVisit } from './activity.ts';
+import type { CertificateState } from '../interfaces.ts';
 import { backUp } from './back-up.ts';
 import { claim } from './claim.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { DiskWatch } from './disk-watch.ts';
+import { LoggedVisits } from './logged-visits.ts';
 import { preparePlan } from './prepare-plan.ts';
 import { reconcile } from './reconcile.ts';
 import { poll, sweep, withoutDatabase } from './resync.ts';
@@ -68,6 +67,8 @@ export class Controller {
   #isHostSilent = false;
   readonly #knownOrphans = new Set<number>();
   readonly #diskWatch: DiskWatch;
+  /** Null: without a door there is no log. */
+  readonly #visits: LoggedVisits | null;
   #states: readonly InstanceState[] | null = null;
   #certificates: CertificateState | null = null;
   #backupAges: BackupAges | null = null;
@@ -80,6 +81,8 @@ export class Controller {
     this.#options = options;
     this.#context = options.context;
     this.#diskWatch = new DiskWatch(options.context);
+    const { activity, door } = options.context;
+    this.#visits = activity && door && new LoggedVisits(activity, door.routes);
     this.#queue = this.#makeQueue(WORKERS);
     this.#plans = this.#makeQueue(1);
     this.#backups = this.#makeQueue(1);
@@ -118,7 +121,7 @@ export class Controller {
         this.#stop.signal,
       ),
       door?.proxy.watch(() => this.#add(['door']), this.#stop.signal),
-      door?.proxy.requests((request) => this.#visited(request), this.#stop.signal),
+      door?.proxy.requests((request) => this.#visits?.take(request), this.#stop.signal),
     ]);
     this.#sweepTask = cron.schedule(SWEEP_SCHEDULE, () => this.#sweep(), { noOverlap: true });
     this.#probeAndRepeat();
@@ -238,6 +241,7 @@ export class Controller {
       throw error;
     });
     door.routes.replace(routes);
+    this.#visits?.routesKnown();
     await door.proxy.ensure(routes);
     door.domains.follow(routes.flatMap(({ domains }) => domains));
     if (this.#isDoorShut) log.info('the door is open again');
@@ -313,14 +317,6 @@ export class Controller {
       () => void this.#pollAndRepeat(),
       this.#options.pollSeconds * 1000,
     );
-  }
-
-  #visited({ at, host, path, status }: LoggedRequest): void {
-    const { activity, door } = this.#context;
-    // What was refused or not found was no use to anybody: the internet is full of programs that try addresses.
-    if (status >= 400 || !isVisit(path)) return;
-    const id = door?.routes.instanceAt(normalizedHost(host));
-    if (id) activity?.visited(id, at);
   }
 
   #sleepSoon(): void {

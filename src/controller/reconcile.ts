@@ -65,7 +65,10 @@ export async function reconcile(
       hasAdvanced ||= applied.stage !== null;
       if (applied.isWritten) continue;
       if (state === 'asleep' && !desired.isAsleep && context.activity) {
-        await fallAsleep(desired, context.activity, context);
+        const { activity } = context;
+        // A tenant's database may take seconds to say what work it has.
+        const putToSleep = () => fallAsleep(desired, activity, context);
+        await signals.withoutSlot(() => context.slots.stops.run(desired.partnerId, putToSleep));
         continue;
       }
       const step = decide(desired, state, await observe(last, context));

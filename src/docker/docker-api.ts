@@ -9,6 +9,9 @@ const TIMEOUT_MS = 15_000;
 /** How long the daemon may take to stop a container, in milliseconds: the container's grace period, after which it is killed, and some more. */
 const STOP_TIMEOUT_MS = 120_000;
 
+/** How long the daemon may take to start a container, in milliseconds: a busy machine takes seconds. */
+const START_TIMEOUT_MS = 120_000;
+
 /** The events after which a container may be in another state. */
 const EVENTS = ['start', 'kill', 'die', 'stop', 'pause', 'unpause', 'oom', 'destroy'];
 
@@ -70,8 +73,8 @@ interface Answer {
 }
 
 /**
- * The Docker daemon over its socket: a request takes some milliseconds, where the CLI costs a process. It inspects, and it stops and
- * removes containers by their id, which needs no file; all that starts a container goes through the CLI.
+ * The Docker daemon over its socket: a request takes some milliseconds, where the CLI costs a process. It inspects, and it starts, stops
+ * and removes containers by their id, which needs no file; all that makes a container goes through the CLI.
  */
 export class DockerApi {
   readonly #socket: string;
@@ -98,6 +101,12 @@ export class DockerApi {
     const answer = await this.#call(`/containers/${id}/json`, { accepted: [404] });
     if (answer.status === 404) return 0;
     return z.object({ RestartCount: z.int() }).parse(JSON.parse(answer.body)).RestartCount;
+  }
+
+  /** Starts a container as it was made. One that runs already is no error; one that is gone is. */
+  async start(id: string, signal: AbortSignal): Promise<void> {
+    const options = { timeoutMs: START_TIMEOUT_MS, signal, accepted: [304] };
+    await this.#call(`/containers/${id}/start`, { method: 'POST', ...options });
   }
 
   /** Stops a container with the grace period it was made with. One that is stopped or gone already is no error. */

@@ -29,7 +29,7 @@ export async function removeAll(
 }
 
 /** Groups that may be stopped together, in order: those that others depend on (Compose says so in a label) come after these. */
-function inStopOrder(containers: readonly Container[]): Container[][] {
+export function inStopOrder(containers: readonly Container[]): Container[][] {
   const groups: Container[][] = [];
   let left = [...containers];
   while (left.length > 0) {

@@ -50,6 +50,12 @@ const REQUESTS_STAY = '10m';
 /** How long the door tries to reach an instance that has just begun to answer. */
 const RETRY = '5s';
 
+/**
+ * How much of a body is read before an instance that has just woken gets the request: it has few workers, and who sends a byte a second
+ * would hold one. In bytes; of larger bodies the rest follows as it comes.
+ */
+const BUFFERED_BYTES = 256 * 1024;
+
 /** What nobody manages databases by, whatever Odoo's own settings: its paths of 17, 18 and 19. */
 const DATABASE_PATHS = [
   ...['/web/database*', '/xmlrpc/db*', '/xmlrpc/2/db*'],
@@ -150,7 +156,7 @@ function server(settings: CaddySettings, hosts: readonly HostMapping[]): Json {
     ...(https ? { tls_connection_policies: [{}] } : {}),
     routes: [
       ODD_TARGET,
-      smallLettersInHost(),
+      plainHost(),
       { match: [{ path: [TOKEN_PATH] }], handle: [pages()], terminal: true },
       ...toManager,
       { handle: [hostMap(hosts)] },
@@ -208,7 +214,7 @@ function redirectingServer(settings: CaddySettings, hosts: readonly HostMapping[
     listen: listeners(address, httpPort),
     routes: [
       ODD_TARGET,
-      smallLettersInHost(),
+      plainHost(),
       { match: [{ path: [TOKEN_PATH] }], handle: [pages()], terminal: true },
       { handle: [hostMap(hosts)] },
       { match: [...somebody, ...managerHost], handle: [toHttps], terminal: true },
@@ -218,15 +224,19 @@ function redirectingServer(settings: CaddySettings, hosts: readonly HostMapping[
   };
 }
 
-/** Host names are the same in capitals (RFC 4343), but a map compares bytes, and Caddy has no function for it: letter by letter. */
-function smallLettersInHost(): Json {
-  const replace = [...CAPITALS].map((capital) => ({
+/**
+ * Host names are the same in capitals (RFC 4343) and with the closing dot of a name that is complete (RFC 1034 §3.1), but a map compares
+ * bytes, and Caddy has no function for it: letter by letter.
+ */
+function plainHost(): Json {
+  const smallLetters = [...CAPITALS].map((capital) => ({
     search: capital,
     replace: capital.toLowerCase(),
   }));
+  const withoutDot = { search_regexp: '\\.(:\\d+)?$', replace: '$1' };
   return {
-    match: [{ header_regexp: { Host: { pattern: '[A-Z]' } } }],
-    handle: [{ handler: 'headers', request: { replace: { Host: replace } } }],
+    match: [{ header_regexp: { Host: { pattern: '[A-Z]|\\.(:\\d+)?$' } } }],
+    handle: [{ handler: 'headers', request: { replace: { Host: [...smallLetters, withoutDot] } } }],
   };
 }
 
@@ -302,7 +312,10 @@ function errorRoutes(settings: CaddySettings, managerHost: readonly string[]): J
       {
         handle: [
           ...guards(settings),
-          proxy(HTTP, { load_balancing: { try_duration: RETRY, try_interval: '250ms' } }),
+          proxy(HTTP, {
+            request_buffers: BUFFERED_BYTES,
+            load_balancing: { try_duration: RETRY, try_interval: '250ms' },
+          }),
         ],
       },
     ],

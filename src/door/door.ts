@@ -66,7 +66,7 @@ export class CaddyDoor implements Door {
   ensureRunning(): Promise<void> {
     return this.#inTurn(async () => {
       await this.#makeDirectories();
-      await this.#ensureContainer((await this.#settings()).image);
+      await this.#ensureAnswering((await this.#settings()).image);
     });
   }
 
@@ -79,16 +79,8 @@ export class CaddyDoor implements Door {
   async #ensure(routes: readonly DoorRoute[]): Promise<void> {
     await this.#makeDirectories();
     const settings = await this.#settings();
-    const isNew = await this.#ensureContainer(settings.image);
     const wanted = caddyConfig(settings, routes);
-    let loaded = await this.#awaitConfig();
-    if (loaded === undefined && !isNew) {
-      // It runs and cannot be told anything: it hangs, or its socket was removed.
-      await this.#removeContainer();
-      await this.#ensureContainer(settings.image);
-      loaded = await this.#awaitConfig();
-    }
-    if (loaded === undefined) throw new DoorError(`The door does not start: ${await this.#log()}`);
+    const loaded = await this.#ensureAnswering(settings.image);
     // Caddy keeps the JSON it was given, so what was written here compares equal.
     if (!isDeepStrictEqual(loaded, JSON.parse(JSON.stringify(wanted))))
       await this.#admin.load(wanted);
@@ -169,6 +161,20 @@ export class CaddyDoor implements Door {
     const path = join(this.#runDirectory, name);
     if ((await readIfThere(path)) !== text) await replaceFile(path, text);
     return `${RUN_DIRECTORY}/${name}`;
+  }
+
+  /** @returns what Caddy has loaded @throws DoorError where it does not answer, made anew or not */
+  async #ensureAnswering(image: string): Promise<unknown> {
+    const isNew = await this.#ensureContainer(image);
+    let loaded = await this.#awaitConfig();
+    if (loaded === undefined && !isNew) {
+      // It runs and cannot be told anything: it hangs, or its socket was removed.
+      await this.#removeContainer();
+      await this.#ensureContainer(image);
+      loaded = await this.#awaitConfig();
+    }
+    if (loaded === undefined) throw new DoorError(`The door does not start: ${await this.#log()}`);
+    return loaded;
   }
 
   /** Makes the container where it does not run, and again where it was made differently. @returns whether it was made */

@@ -26,6 +26,7 @@ import { awaitAnswer } from './await-answer.ts';
 import { commitsOf, InstanceFiles, type InstanceFilesOptions } from './instance-files.ts';
 import { containersOf, containersOwner, containersState } from './observe.ts';
 import { isHealthy, isServing, originAt, showsLogin } from './readiness-probe.ts';
+import { startAsMade } from './start-as-made.ts';
 
 /** States of a container that has no process. */
 const DOWN = new Set(['created', 'exited', 'dead', 'removing']);
@@ -236,17 +237,23 @@ export class ComposeEngine implements Engine {
     return removeStaleHelpers(this.#options.api, this.#options.install, new Date());
   }
 
-  /** @throws PortTakenError, or RetryableError('StartFailed') for any other failure of Docker */
+  /**
+   * What exists as it should be is started as it is; Compose makes the rest, and is the one to say why something does not start.
+   * @throws PortTakenError, or RetryableError('StartFailed') for any other failure of Docker
+   */
   async #up(
     desired: DesiredInstance,
     services: readonly string[],
     signal: AbortSignal,
   ): Promise<void> {
     const { api, dirs, docker, install } = this.#options;
+    const containers = await this.#containersOf(desired);
+    const file = containers.length > 0 ? await dirs.madeFrom(desired.id) : null;
+    const wanted = file && { file, identity: desired.identity, services };
+    if (wanted && (await startAsMade(api, containers, wanted, signal))) return;
     await this.#networks.ensure(networkOf(install, desired.id));
     // Docker neither starts a paused container nor lets it go on when it is asked to start it.
-    for (const { id, state } of await this.#containersOf(desired))
-      if (state === 'paused') await api.unpause(id);
+    for (const { id, state } of containers) if (state === 'paused') await api.unpause(id);
     const project = projectName(install, desired.id);
     const command = composeUp(project, dirs.paths(desired.id).compose, services);
     const up = () => docker(command, { timeoutMs: COMPOSE_TIMEOUT_MS, signal });

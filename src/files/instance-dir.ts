@@ -1,4 +1,4 @@
-import { chown, lstat, mkdir, opendir, readFile } from 'node:fs/promises';
+import { chown, lstat, mkdir, opendir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -177,6 +177,15 @@ export class InstanceDirs {
     return image !== undefined && /^sha256:[0-9a-f]{64}$/.test(image) ? image : null;
   }
 
+  /** What the written Compose file says of the containers that are made from it; null where there is none, or no such file. */
+  async madeFrom(id: number): Promise<MadeFrom | null> {
+    const { compose } = this.paths(id);
+    const text = await readIfThere(compose);
+    const digest = text === null ? undefined : odooIn(text)?.labels[LABELS.digest];
+    if (text === null || digest === undefined) return null;
+    return { services: servicesIn(text), digest, since: (await stat(compose)).mtime };
+  }
+
   /**
    * Whether the written files, and the folders that they need and that may be empty, are those of this digest.
    * @param isUp then other limits do not count: they are for its next start
@@ -194,6 +203,16 @@ export class InstanceDirs {
   }
 }
 
+/** A Compose file, as far as it tells whether containers are still those that it makes. */
+export interface MadeFrom {
+  /** The names of its services. */
+  readonly services: readonly string[];
+  /** The label of each of its containers. */
+  readonly digest: string;
+  /** When it was written. */
+  readonly since: Date;
+}
+
 const serviceSchema = z.object({
   image: z.string(),
   labels: z.record(z.string(), z.string()),
@@ -206,6 +225,11 @@ function odooIn(compose: string): z.infer<typeof serviceSchema> | null {
   } catch {
     return null;
   }
+}
+
+/** @param compose a file that odooIn() can parse */
+function servicesIn(compose: string): string[] {
+  return Object.keys(parse(compose).services);
 }
 
 /** @throws the system's other errors: they do not prove that it is gone */

@@ -26,6 +26,9 @@ const MANAGER_MS = 5_000;
 /** Requests at once; the door answers what comes beyond with its own page. */
 const MAX_CONNECTIONS = 2_000;
 
+/** How many of them may wait for one instance, and for all together; who comes beyond gets the page at once. */
+const MAX_HELD = { perInstance: 100, ofAll: 1_000 };
+
 export interface PagesServer {
   /** Takes no more requests, and cuts those under way: the door has a page of its own for them. */
   close(): Promise<void>;
@@ -62,6 +65,7 @@ export interface PagesOptions {
  */
 export async function servePages(socketPath: string, options: PagesOptions): Promise<PagesServer> {
   const pages = new PageCache(options.page);
+  const held = new HeldVisits();
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     const path = (req.url ?? '').split('?')[0];
     if (path === TOKEN_PATH)
@@ -75,7 +79,7 @@ export async function servePages(socketPath: string, options: PagesOptions): Pro
     if (
       id !== null &&
       isRefused &&
-      (await options.takes({ id, method, uri: header(req, 'x-door-uri') }))
+      (await held.hold(id, () => options.takes({ id, method, uri: header(req, 'x-door-uri') })))
     )
       return void res.writeHead(204).end();
     sendPage(await pages.read(host, id ?? 0), method, res);
@@ -129,6 +133,34 @@ function sendPage(page: StatePage, method: string, res: ServerResponse): void {
       ...(page.retryAfter > 0 ? { 'Retry-After': String(page.retryAfter) } : {}),
     })
     .end(html);
+}
+
+/** The visitors who wait for instances: one's must not crowd out the others'. */
+class HeldVisits {
+  readonly #byInstance = new Map<number, number>();
+  #held = 0;
+
+  /** @returns what `wait` returns; false at once where too many wait already. Who is not held has woken the instance all the same. */
+  async hold(id: number, wait: () => Promise<boolean>): Promise<boolean> {
+    const before = this.#byInstance.get(id) ?? 0;
+    if (before >= MAX_HELD.perInstance) return false;
+    this.#byInstance.set(id, before + 1);
+    const waiting = wait().finally(() => this.#leave(id));
+    if (this.#held >= MAX_HELD.ofAll) {
+      waiting.catch(() => {}); // the next visitor learns of it
+      return false;
+    }
+    this.#held += 1;
+    return waiting.finally(() => {
+      this.#held -= 1;
+    });
+  }
+
+  #leave(id: number): void {
+    const left = (this.#byInstance.get(id) ?? 1) - 1;
+    if (left > 0) this.#byInstance.set(id, left);
+    else this.#byInstance.delete(id);
+  }
 }
 
 /** Pages, each kept for a moment; many visitors at once are one question to the manager. */

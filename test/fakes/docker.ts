@@ -30,7 +30,7 @@ interface ComposeService {
   readonly image: string;
   readonly container_name: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly depends_on?: Readonly<Record<string, unknown>>;
+  readonly depends_on?: readonly string[];
   readonly ports?: ReadonlyArray<{ readonly target: number; readonly published: string }>;
 }
 
@@ -65,6 +65,8 @@ export class FakeDocker {
   /** What containers have written, by their names. Docker keeps none of the others'. */
   readonly logs = new Map<string, string>();
   readonly runs: Run[] = [];
+  /** The names of the containers that were started by the API, in order. */
+  readonly startedAgain: string[] = [];
   /** What `docker version` and `docker compose version` say; '' where the program is not installed. */
   versions = { engine: '28.2.2', runc: '1.2.8', compose: 'v2.36.0' };
   isAway = false;
@@ -155,6 +157,20 @@ export class FakeDocker {
     if (container) this.#make({ name, labels, image: 'any', networkId: '', ...container });
   }
 
+  /** Starts a container by its id, as the API does. @throws RetryableError for what the daemon refuses */
+  startAgain(id: string): void {
+    const kept = this.containers.get(id);
+    if (!kept) throw new RetryableError('DockerRefused', `No such container: ${id}`);
+    if (kept.state === 'running') return;
+    if (kept.state === 'paused') throw new RetryableError('DockerRefused', 'It is paused.');
+    const isOnNetwork = [...this.networks.values()].some((it) => it.id === kept.networkId);
+    if (!isOnNetwork) throw new RetryableError('DockerRefused', 'Its network is not found.');
+    if (kept.hostPorts.some((port) => this.#isBound(port)))
+      throw new RetryableError('DockerFailed', 'port is already allocated');
+    kept.state = 'running';
+    this.startedAgain.push(kept.name);
+  }
+
   #composeUp(command: Command, services: readonly string[]): void {
     const file: ComposeFile = parse(readFileSync(optionOf(command, '--file'), 'utf8'));
     const project = optionOf(command, '--project-name');
@@ -194,12 +210,13 @@ export class FakeDocker {
     else
       this.#make({
         ...{ name, image, hostPorts, networkId: network.id },
+        created: Math.floor(Date.now() / 1000),
         published: new Map(ports.map((port) => [port.target, Number(port.published)])),
         labels: {
           ...labels,
           'com.docker.compose.project': project,
           'com.docker.compose.service': service,
-          'com.docker.compose.depends_on': Object.keys(depends_on ?? {})
+          'com.docker.compose.depends_on': (depends_on ?? [])
             .map((it) => `${it}:service_started:false`)
             .join(),
         },
@@ -305,6 +322,12 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
   async restarts(id: string): Promise<number> {
     this.#docker.checkHere();
     return this.#docker.containers.get(id)?.restarts ?? 0;
+  }
+
+  async start(id: string, signal: AbortSignal): Promise<void> {
+    this.#docker.checkHere();
+    signal.throwIfAborted();
+    this.#docker.startAgain(id);
   }
 
   async stop(id: string, signal: AbortSignal): Promise<void> {

@@ -196,6 +196,15 @@ describe('the door, a real Caddy', function () {
       expect(await statusOfTarget(target), target).to.equal(400);
   });
 
+  it('takes a host in capitals or with a closing dot for the same host', async () => {
+    for (const host of ['ACME.localhost', 'acme.localhost.', `Acme.Localhost.:${port}`]) {
+      const seen = await echo(host, '/web');
+      expect(String(seen.headers['x-forwarded-host']), host).to.match(/^acme\.localhost(:\d+)?$/);
+    }
+    expect((await ask('MANAGER.localhost.', '/shop')).status).to.equal(200);
+    expect((await ask('old.localhost.', '/web')).headers.location).to.match(/^http:\/\/acme\./);
+  });
+
   it('redirects a former name for good, but programs that call it go on', async () => {
     const { headers, status } = await ask('old', '/web?a=1', { method: 'POST' });
     expect(status).to.equal(308);
@@ -248,6 +257,43 @@ describe('the door, a real Caddy', function () {
     expect(visits).to.deep.equal([{ id: 2, method: 'POST', uri: '/web/dataset?a=b' }]);
   });
 
+  it('lets an instance that has just woken wait for no body that comes slowly', async () => {
+    const late = createServer((req, res) => {
+      req.resume().on('end', () => res.end(req.headers['content-length']));
+    });
+    const socket = connect(port, '127.0.0.1');
+    let arrived = 0;
+    late.on('connection', () => {
+      arrived += 1;
+    });
+    const woken = new Promise<void>((resolve) => {
+      takes = async () => {
+        late.listen(deadPort, '127.0.0.1');
+        await once(late, 'listening');
+        resolve();
+        return true;
+      };
+    });
+    const head = `POST /web HTTP/1.1\r\nHost: dead.localhost\r\nConnection: close\r\nContent-Length: 10\r\n\r\n`;
+    await once(socket, 'connect');
+    socket.write(head);
+    await woken;
+    for (const byte of '123456789') {
+      socket.write(byte);
+      // Another visitor goes the whole way meanwhile.
+      expect((await ask('acme', '/')).status).to.equal(200);
+      expect(arrived).to.equal(0);
+    }
+    socket.write('0');
+    const answer = (await socket.toArray()).join('');
+    late.close();
+    late.closeAllConnections();
+    expect(answer)
+      .to.match(/^HTTP\/1\.1 200 /)
+      .and.match(/10\r\n0\r\n|\r\n10$/);
+    expect(arrived).to.equal(1);
+  });
+
   it('proves a domain, whosever it is, by what the sidecar says of it', async () => {
     const { status, text } = await ask('www.acme.com', '/.well-known/microsaas-domain');
     expect({ status, text }).to.deep.equal({ status: 200, text: 'token of www.acme.com' });
@@ -291,6 +337,13 @@ describe('the door, a real Caddy', function () {
       await door.ensure(routes);
       expect((await ask('acme', '/')).status, name).to.equal(200);
     }
+  });
+
+  it('is made again at the first look when it has been stopped where it was, and hangs', async () => {
+    await run('docker', ['kill', '--signal=STOP', '--', container]);
+    // While the manager is away, all that is known is what the door had.
+    await door.ensureRunning();
+    expect((await ask('acme', '/')).status).to.equal(200);
   });
 
   it('is told everything again when its configuration was wiped, and opens no port for that', async () => {

@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { readdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { expect } from 'chai';
 import { helperLabels, removeStaleHelpers } from '../../src/docker/helpers.ts';
 import { networkOf } from '../../src/docker/names.ts';
-import { RetryableError } from '../../src/errors.ts';
+import { PortTakenError, RetryableError } from '../../src/errors.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';
@@ -81,6 +83,36 @@ describe('the engine on a real Docker', function () {
     await host.engine.awaitLogin(desired, signal);
     expect(await containers()).to.equal('running');
     expect((await host.engine.observe(desired, 'running')).data).to.equal('whole');
+  });
+
+  it('starts again what it has stopped: the same container, and Compose has nothing to add', async () => {
+    await open();
+    await host.startNew(desired);
+    const started = () =>
+      host.docker('container', 'inspect', '--format', '{{.Id}} {{.State.StartedAt}}', name());
+    const [id, first] = (await started()).split(' ');
+    await host.engine.stop(desired, signal);
+    await host.engine.start(desired, signal);
+    await host.engine.awaitLogin(desired, signal);
+    const again = await started();
+    expect(again.split(' ')[0]).to.equal(id);
+    expect(again.split(' ')[1]).not.to.equal(first);
+    const { compose } = host.dirs.paths(1);
+    await host.docker('compose', '-p', `ms-${INSTALL}-1`, '-f', compose, 'up', '--detach');
+    expect(await started(), 'as Compose would have it').to.equal(again);
+  });
+
+  it('says that another program has the port of a stopped instance', async () => {
+    await open();
+    await host.startNew(desired);
+    await host.engine.stop(desired, signal);
+    const other = createServer().listen(desired.ports?.http, '127.0.0.1');
+    await once(other, 'listening');
+    const error = await host.engine.start(desired, signal).catch((it) => it);
+    other.close();
+    expect(error).to.be.instanceOf(PortTakenError);
+    await host.engine.start(desired, signal);
+    await host.engine.awaitLogin(desired, signal);
   });
 
   it('recreates configuration, but never data that have disappeared', async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { expect } from 'chai';
 import { RetryableError } from '../../../src/errors.ts';
 import { FakeDoor } from '../../fakes/door.ts';
@@ -135,6 +136,50 @@ describe('sleep and wake', () => {
     await sim.time.pass(HOUR + 2 * MINUTE, 1_000);
     expect(await woken).to.equal('answers');
     expect(containers()).to.equal('running');
+  });
+
+  it('sends a visitor on as soon as it answers at all, before its login page has', async () => {
+    await fallAsleep();
+    sim.engine.awaitLogin = (_desired, signal) => once(signal, 'abort').then(() => false);
+    const woken = sim.controller.wake(1, 30_000);
+    await sim.time.pass(2_000);
+    expect(sim.life.calls).to.include('engine.awaitLogin');
+    expect(await Promise.race([woken, 'still held'])).to.equal('answers');
+  });
+
+  it('asks many tenants what work they have without a worker for each: the others’ go on', async () => {
+    await sim.start();
+    const invoice = sim.people.pay(40);
+    await sim.time.pass(1_000);
+    sim.people.approve(invoice);
+    await sim.untilSettled();
+    for (const each of sim.manager.rows.values()) each.sleepHours = 1;
+    const answers: Array<() => void> = [];
+    sim.databases.nextWork = () => new Promise((resolve) => answers.push(() => resolve(null)));
+    await sim.time.pass(HOUR + 10 * MINUTE, 1_000);
+    sim.people.pay();
+    await sim.time.until(
+      'another is sold',
+      () => sim.manager.rows.get(41)?.state === 'running',
+      10_000,
+    );
+    expect(answers.length, 'all were asked, each in its turn').to.equal(40);
+    for (const answer of answers) answer();
+  });
+
+  it('does not forget the visits that it reads in the log before it knows the names', async () => {
+    await sell();
+    await sim.time.pass(HOUR / 2, 1_000);
+    await sim.stop();
+    const life = new Life();
+    life.failOnce('manager.routes', 'before', new RetryableError('Unexpected', 'no'));
+    const started = sim.start(life);
+    door.visit({ at: sim.time.now().getTime() });
+    await started;
+    await sim.time.pass(HOUR - MINUTE, 1_000);
+    expect(containers()).to.equal('running');
+    await sim.time.pass(2 * MINUTE, 1_000);
+    expect(containers()).to.equal('stopped');
   });
 
   it('does not hold a visitor for longer than asked, and goes on waking', async () => {

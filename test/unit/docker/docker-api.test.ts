@@ -103,6 +103,16 @@ describe('DockerApi', () => {
     expect(unavailableService(error)).to.equal('Docker');
   });
 
+  it('starts by id what is there', async () => {
+    const statuses = [204, 304, 404];
+    daemon = (response) => response.writeHead(statuses.shift() ?? 500).end();
+    const { signal } = new AbortController();
+    for (let i = 0; i < 2; i++) await api.start('abc', signal);
+    const error = await api.start('abc', signal).catch((thrown: unknown) => thrown);
+    expect(error).to.have.property('reason', 'DockerRefused');
+    expect([...new Set(asked)]).to.deep.equal(['POST /containers/abc/start']);
+  });
+
   it('stops, unpauses and removes by id, and accepts what is done already', async () => {
     const statuses = [204, 304, 404, 204, 409, 500, 204, 404, 409];
     daemon = (response) => response.writeHead(statuses.shift() ?? 500).end();

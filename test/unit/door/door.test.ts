@@ -128,6 +128,16 @@ describe('the door', () => {
     expect(JSON.stringify(config)).to.include('acme.example.com');
   });
 
+  it('makes it again at the first look also while nobody says which routes it has', async () => {
+    const door = open();
+    await door.ensure(ROUTES);
+    await rm(join(folder(), 'door', 'run', basename(INSIDE.admin)));
+    await door.ensureRunning();
+    expect(runs).to.equal(2);
+    await door.ensureRunning();
+    expect(runs, 'and leaves it alone where it answers').to.equal(2);
+  });
+
   it('says what Caddy says of a configuration that it refuses, and goes on after it', async () => {
     const door = open();
     refusal = 'listen tcp 127.0.0.1:80: bind: address already in use';

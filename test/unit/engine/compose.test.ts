@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import {
@@ -79,6 +79,90 @@ describe('the Compose engine, on a Docker in memory', () => {
       const error = await errorOf(host().start(host().wish()));
       expect(error).to.be.instanceOf(RetryableError).with.property('reason', 'StartFailed');
       expect(error.message, 'Docker’s words are for the log').not.to.include('network');
+    });
+
+    describe('what was stopped and is as its files would have it', () => {
+      const composed = () => host().docker.ran('compose', 'up').length;
+      /** Stopped; then something happens; then it is started. @returns how often Compose was asked */
+      const stopAndStart = async (
+        desired: DesiredInstance,
+        meanwhile: () => unknown = () => {},
+      ) => {
+        await host().run(desired);
+        await host().stop(desired);
+        await meanwhile();
+        const before = composed();
+        await host().start(desired);
+        for (const it of host().docker.containers.values()) expect(it.state).to.equal('running');
+        return composed() - before;
+      };
+
+      for (const templateCode of ['odoo', 'odoo-own-db'])
+        it(`without Compose, which takes longer (${templateCode})`, async () => {
+          expect(await stopAndStart(host().wish({ templateCode }))).to.equal(0);
+        });
+
+      it('its own Postgres first', async () => {
+        await stopAndStart(host().wish({ templateCode: 'odoo-own-db' }));
+        const names = ['db', 'odoo'].map((service) => `ms-${INSTALL}-7-${service}`);
+        expect(host().docker.startedAgain).to.deep.equal(names);
+      });
+
+      it('its own Postgres alone where that is asked for', async () => {
+        const desired = host().wish({ templateCode: 'odoo-own-db' });
+        await host().run(desired);
+        await host().stop(desired);
+        await host().engine.startDatabase(desired, new AbortController().signal);
+        expect(host().docker.startedAgain).to.deep.equal([`ms-${INSTALL}-7-db`]);
+        expect(host().container(7).state).to.equal('exited');
+      });
+
+      const changed: Record<string, () => unknown> = {
+        'with other files': () => host().engine.render(host().wish({ restartCount: 1 })),
+        'with a file that was written again, though for the same settings': async () => {
+          const later = new Date(Date.now() + 2_000);
+          await utimes(host().dirs.paths(7).compose, later, later);
+        },
+        'with a container that has never been up': () => {
+          host().container(7).state = 'created';
+        },
+        'with a container of older marks': () => {
+          const { id, labels } = host().container(7);
+          const older = { ...labels, 'microsaas.identity': identityOf(7, 1) };
+          host().docker.containers.set(id, { ...host().container(7), labels: older });
+        },
+        'on a network that was made again': () => {
+          host().docker.networks.delete(network);
+        },
+      };
+      for (const [what, meanwhile] of Object.entries(changed))
+        it(`but by Compose ${what}`, async () => {
+          expect(await stopAndStart(host().wish(), meanwhile)).to.be.above(0);
+        });
+
+      it('but by Compose where a container is missing', async () => {
+        const desired = host().wish({ templateCode: 'odoo-own-db' });
+        expect(
+          await stopAndStart(desired, () =>
+            host().docker.containers.delete(host().container(7, 'db').id),
+          ),
+        ).to.equal(1);
+      });
+
+      it('not on a port that another program has taken meanwhile, and says so', async () => {
+        const taken = stopAndStart(host().wish(), () =>
+          host().docker.boundPorts.add(host().ports.http),
+        );
+        expect(await errorOf(taken)).to.be.instanceOf(PortTakenError);
+      });
+
+      it('not where Docker goes away, and says that it is away', async () => {
+        host().docker.startAgain = () => {
+          throw new RetryableError('DockerUnavailable', 'no answer');
+        };
+        const error = await errorOf(stopAndStart(host().wish()));
+        expect(error).to.have.property('reason', 'DockerUnavailable');
+      });
     });
 
     it('again what hangs: stopped by its own word, and up', async () => {

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { pino } from 'pino';
@@ -22,15 +23,19 @@ describe('the pages in place of an instance that does not answer', () => {
   let server: PagesServer;
   let socketPath: string;
   let visits: Visit[];
+  const arrivals = new EventEmitter();
   let questions: string[];
   let instanceAt: (host: string) => number | null | undefined;
   let takes: boolean;
+  /** Until then visitors wait. */
+  let wakes: Promise<void>;
   let page: () => Promise<StatePage>;
 
   beforeEach(async () => {
     visits = [];
     questions = [];
     takes = false;
+    wakes = Promise.resolve();
     instanceAt = (host) => (host === 'acme.example.com' ? 7 : null);
     page = async () => SUSPENDED;
     socketPath = join(folder(), 'pages.sock');
@@ -39,6 +44,8 @@ describe('the pages in place of an instance that does not answer', () => {
       domainToken: (host) => (host === 'www.acme.com' ? 'the-token' : null),
       takes: async (visit) => {
         visits.push(visit);
+        arrivals.emit('visit');
+        await wakes;
         return takes;
       },
       page: async (host, id) => {
@@ -121,6 +128,46 @@ describe('the pages in place of an instance that does not answer', () => {
     for (let name = 0; name < 100; name++)
       expect((await visit({ 'x-door-host': `n${name}.example.com` })).status).to.equal(404);
     expect(questions).to.have.length(30);
+  });
+
+  describe('for many who wait', () => {
+    let wake: () => void;
+    beforeEach(() => {
+      takes = true;
+      wakes = new Promise((resolve) => {
+        wake = resolve;
+      });
+      instanceAt = (host) => Number(/^n(\d+)\./.exec(host)?.[1] ?? 7);
+    });
+    /** Lets so many come, one after the other, and wait. */
+    const crowd = async (most: number, host: (visitor: number) => string) => {
+      const waiting: Array<ReturnType<typeof visit>> = [];
+      while (waiting.length < most) {
+        const come = once(arrivals, 'visit');
+        waiting.push(visit({ 'x-door-host': host(waiting.length) }));
+        await come;
+      }
+      return waiting;
+    };
+
+    it('hold a hundred of one instance, and the others’ no less for it', async () => {
+      const held = await crowd(100, () => 'acme.example.com');
+      expect((await visit()).status, 'one more').to.equal(402);
+      const [other] = await crowd(1, () => 'n8.example.com');
+      wake();
+      expect((await other)?.status).to.equal(204);
+      const statuses = (await Promise.all(held)).map(({ status }) => status);
+      expect(new Set(statuses)).to.deep.equal(new Set([204]));
+      expect((await visit()).status, 'as soon as they are gone').to.equal(204);
+    });
+
+    it('hold a thousand of all together, and wake for the next visitor all the same', async () => {
+      const held = await crowd(1_000, (visitor) => `n${visitor}.example.com`);
+      expect((await visit({ 'x-door-host': 'n1001.example.com' })).status).to.equal(402);
+      expect(visits.at(-1)).to.include({ id: 1_001 });
+      wake();
+      await Promise.all(held);
+    });
   });
 
   it('ask the manager once for many visitors at the same time', async () => {
