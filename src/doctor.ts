@@ -172,8 +172,30 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       },
       fix: 'free at least a tenth of the disk of dataDir, and 5 GB',
     },
+    {
+      name: 'Backups',
+      probe: () => checkBackups(config, sidecar),
+      fix: `let the sidecar reach ${config.backups.repository} and the image ${config.backups.image}; docs/backups.md says more`,
+    },
     ...doorChecks(config, sidecar),
   ];
+}
+
+/** How old a proof may be, in seconds: a night's work, and what it may take. */
+const PROOF_AGE_S = 26 * 60 * 60;
+
+async function checkBackups(config: Config, { backups, manager }: Sidecar): Promise<string> {
+  if (!backups) throw new Warning('switched off (backups.enabled): what is lost is lost');
+  const { repository, schedule } = config.backups;
+  await backups.store.check();
+  const states = [...(await manager.states()).values()];
+  const withData = states.filter(({ state }) => state === 'running' || state === 'stopped');
+  const since = Date.now() / 1000 - PROOF_AGE_S;
+  const proven = withData.filter(({ lastProofAt }) => lastProofAt > since).length;
+  const found = `${proven} of ${withData.length} proven within 26 hours, in ${repository}`;
+  const hasBegun = withData.some(({ lastBackupAt }) => lastBackupAt > 0);
+  if (hasBegun && proven < withData.length) throw new Warning(found);
+  return hasBegun ? found : `begin at ${schedule}, in ${repository}`;
 }
 
 /** Compares `20.10.24+dfsg1` with [25, 0, 6]. False for text that is not a version. */

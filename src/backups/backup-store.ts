@@ -89,6 +89,11 @@ export class BackupStore implements Backups {
     });
   }
 
+  /** @throws what restic says where it cannot be run */
+  async check(): Promise<void> {
+    await this.#options.restic.version(new AbortController().signal);
+  }
+
   async list(desired: DesiredInstance, signal: AbortSignal): Promise<Backup[]> {
     const { keys, restic } = this.#options;
     if (!(await keys.has(desired))) return [];

@@ -186,6 +186,15 @@ export class Restic {
     );
   }
 
+  /** What `restic version` says, without any repository. */
+  async version(signal: AbortSignal): Promise<string> {
+    const command = hardenedRun({
+      ...{ install: this.#install, kind: 'backup', image: this.#image, network: 'none' },
+      ...{ pids: 128, memory: MEMORY, entrypoint: 'restic', args: ['version'] },
+    });
+    return this.#docker(command, { timeoutMs: LOOK_TIMEOUT_MS, signal });
+  }
+
   /** Of a repository that a killed command has left locked, the lock is removed: nobody else of this install uses it (see #command). */
   async #run(repository: Repository, args: readonly string[], run: ResticRun): Promise<string> {
     try {

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { doctor, isOlder } from '../../src/doctor.ts';
 import { CommandError, ManagerError, TerminalError } from '../../src/errors.ts';
 import { loadTemplates, Templates } from '../../src/files/templates.ts';
+import type { Backup } from '../../src/interfaces.ts';
 import type { Sidecar } from '../../src/wiring.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeDisk } from '../fakes/disk.ts';
@@ -26,6 +27,7 @@ class Patient {
   install = 'k3x9ab';
   templates: Templates;
   missingImages = new Set<string>();
+  backups: { store: { check(): Promise<void> } } | null = { store: { check: async () => {} } };
   firewall: { check(): Promise<void> } | null = { check: async () => {} };
 
   constructor(templates: Templates) {
@@ -47,7 +49,10 @@ class Patient {
 
 describe('doctor', () => {
   const folder = temporaryFolder();
-  const config = () => aConfig(folder());
+  const config = () => {
+    const { backups, ...rest } = aConfig(folder());
+    return { ...rest, backups: { ...backups, repository: '/backups' } };
+  };
   let templates: Templates;
   let patient: Patient;
   before(async () => {
@@ -88,7 +93,7 @@ describe('doctor', () => {
 
   const NAMES = [
     ...['Docker', "Docker's age", 'Compose', 'Odoo', "The bot's rights", 'Mail', 'Postgres'],
-    ...['Templates', 'Instances', 'Firewall', 'Disk'],
+    ...['Templates', 'Instances', 'Firewall', 'Disk', 'Backups'],
   ];
 
   it('finds all well, and says of each part what it found', async () => {
@@ -324,4 +329,35 @@ describe('doctor', () => {
   ] as const)
     it(`${expected ? 'warns of' : 'accepts'} Docker ${version || 'without a version'}`, () =>
       expect(isOlder(version, [25, 0, 6])).to.equal(expected));
+
+  it('says how many instances have a proven backup, and warns where some have none', async () => {
+    const { manager } = patient;
+    const check = async () => (await examine()).checks.get('Backups');
+    const id = manager.insert({ state: 'running', desiredState: 'running' });
+    const other = manager.insert({ state: 'stopped', desiredState: 'stopped' });
+    expect(await check()).to.deep.include({ verdict: 'ok', said: 'begin at 02:00, in /backups' });
+    const backup: Backup = {
+      ...{ snapshot: 'a'.repeat(64), date: new Date(), bytes: 5, isByHand: false },
+      ...{ proof: 'data', proofDate: new Date(), reason: '', detail: '' },
+    };
+    manager.backups.set(id, [backup]);
+    expect(await check()).to.deep.include({
+      verdict: 'WARN',
+      said: '1 of 2 proven within 26 hours, in /backups',
+    });
+    manager.backups.set(other, [backup]);
+    expect(await check()).to.deep.include({
+      verdict: 'ok',
+      said: '2 of 2 proven within 26 hours, in /backups',
+    });
+    patient.backups = {
+      store: { check: () => Promise.reject(new Error('no such image: microsaas-base:3')) },
+    };
+    expect(await check()).to.deep.include({
+      verdict: 'FAIL',
+      said: 'no such image: microsaas-base:3',
+    });
+    patient.backups = null;
+    expect(await check()).to.have.property('verdict', 'WARN');
+  });
 });

@@ -13,6 +13,7 @@ from . import (
     test_identity,
     test_instance,
     test_job,
+    test_job_from_host,
     test_money,
     test_nudge,
     test_people,
