@@ -171,16 +171,24 @@ export class BenchStack {
     const ids = (await this.instances(invoices)).map(({ id }) => id);
     await this.press('action_remove', ids);
     for (const invoice of invoices) await this.until(invoice, ({ state }) => state === 'removed');
-    await this.#atRest();
+    await this.atRest();
   }
 
-  /** Waits until the sidecar has refilled its pools. @throws Error after five minutes */
-  async #atRest(): Promise<void> {
+  /** Waits until the sidecar has begun, refilled its pools and has nothing to do. @throws Error after five minutes */
+  async atRest(): Promise<void> {
     const end = performance.now() + TIMEOUT_MS;
-    while ((await this.#sum(/^microsaas_backlog (\d+)$/gm)) > 0) {
+    while (!(await this.#isAtRest())) {
       if (performance.now() > end) throw new Error('the sidecar does not come to rest');
       await sleep(100);
     }
+  }
+
+  /** Before its first sweep it knows of no instance, and has much to do a moment later. */
+  async #isAtRest(): Promise<boolean> {
+    const answer = await fetch(`${this.stack.sidecarUrl}/readyz`).catch(() => null);
+    if (!answer?.ok) return false;
+    const { instances } = (await answer.json()) as { instances?: string };
+    return instances !== undefined && (await this.#sum(/^microsaas_backlog (\d+)$/gm)) === 0;
   }
 
   /** The seconds of each step of each instance, from Odoo's log of it. */

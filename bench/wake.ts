@@ -47,7 +47,7 @@ export const wake: Benchmark = {
         plain.push((performance.now() - start) / 1000);
         await run('docker', ['stop', '--', container(bench, id)]);
         await bench.stack.startSidecar();
-        await fallAsleep(bench, id);
+        await untilAsleep(bench, id);
         start = performance.now();
         await loginPage(bench, id);
         ours.push((performance.now() - start) / 1000);
@@ -83,15 +83,21 @@ function container(bench: BenchStack, id: number): string {
   return `ms-${bench.stack.install}-${id}-odoo`;
 }
 
-/** Restarts the sidecar, which forgets who was awake lately, and waits until the instance's container has stopped. */
+/** Restarts the sidecar, which forgets who was awake lately, and waits until the instance sleeps. */
 async function fallAsleep(bench: BenchStack, id: number): Promise<void> {
   await run('docker', ['restart', '--', bench.stack.containers.names.sidecar]);
+  await untilAsleep(bench, id);
+}
+
+/** Waits until the instance's container has stopped, and the sidecar, which has just begun, has nothing else to do. */
+async function untilAsleep(bench: BenchStack, id: number): Promise<void> {
   const end = performance.now() + ASLEEP_MS;
   const format = ['inspect', '--format', '{{.State.Running}}', '--', container(bench, id)];
   while ((await run('docker', format)) === 'true' || !(await bench.isAsleep(id))) {
     if (performance.now() > end) throw new Error(`instance ${id} does not fall asleep`);
     await sleep(250);
   }
+  await bench.atRest();
 }
 
 /** Asks as a browser does: the waking page asks again by itself. */
