@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { availableParallelism, freemem } from 'node:os';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
 import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore } from './backups/backup-store.ts';
+import { Exporter } from './backups/export.ts';
 import { Restores } from './backups/restores.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
@@ -123,27 +125,33 @@ export async function assemble(config: Config, observers: Observers = {}) {
     connect(config.manager, observers.onRpc),
     domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
-  function makeBackups(): { store: BackupStore; restores: Restores } {
+  function makeBackups(): { store: BackupStore; restores: Restores; host: HostBackups } {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
     const { image: postgres } = config.postgres;
-    const store = new BackupStore({
-      ...{ install, dirs, disk, tools },
-      folder: join(folder, 'work'),
-      keys: new BackupKeys(install, base, folder),
-      restic: new Restic(install, image, docker, { base, environmentFile, sshFolder }),
-      proofServer: new ProofServer({
-        ...{ install, docker, image: postgres, folder: join(folder, 'proof') },
+    const makeStore = (work: string, proof: string, beside?: string) => {
+      const proofServer = new ProofServer({
+        ...{ install, docker, name: proof, image: postgres, folder: join(folder, proof) },
         user: () => images.user(postgres, 'postgres'),
-      }),
-      heldForBackup: (desired, work) => databases.heldForBackup(desired, work),
-    });
+      });
+      const store = new BackupStore({
+        ...{ install, dirs, disk, tools, proofServer },
+        folder: join(folder, work),
+        keys: new BackupKeys(install, base, folder),
+        restic: new Restic(install, image, docker, { base, environmentFile, sshFolder }, beside),
+        heldForBackup: (desired, work) => databases.heldForBackup(desired, work),
+      });
+      return { store, proofServer };
+    };
+    const { store } = makeStore('work', 'proof');
+    const beside = makeStore('export', 'export-proof', `-${randomBytes(4).toString('hex')}`);
+    const exporter = new Exporter({ ...beside, disk, tools });
     const restores = new Restores({
       ...{ install, dirs, tools, replacements: databases.replacements },
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
-    return { store, restores };
+    return { store, restores, host: { store: beside.store, exporter } };
   }
 
   return {
@@ -168,6 +176,13 @@ export async function assemble(config: Config, observers: Observers = {}) {
     verifier: new DomainVerifier(config.door),
     certificates: config.door.https ? makeCertificates(config) : null,
   };
+}
+
+/** Backups for a command on the host, which the sidecar's own work does not notice. */
+interface HostBackups {
+  /** To be read alone. */
+  readonly store: Pick<BackupStore, 'list'>;
+  readonly exporter: Exporter;
 }
 
 /** What the door has stored, and the wildcard that the operator gives. */
