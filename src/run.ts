@@ -92,6 +92,9 @@ export async function run(
     await server.close();
     await pages?.close();
     await parts?.controller.stop();
+    await sidecar.backups?.store
+      .close()
+      .catch((err) => log.warn({ err }, 'the proofs’ Postgres is not gone'));
     await lock?.release();
     unlock();
   }

@@ -30,9 +30,9 @@ const STAGES: readonly Stage[] = [
         await ensureSidecarImage();
       }),
   },
-  { name: 'addon', kind: 'manager', run: addonTests },
   { name: 'manager', kind: 'manager', run: () => mocha('test/manager/**/*.test.ts') },
   { name: 'e2e', kind: 'manager', run: () => mocha('test/e2e/**/*.test.ts') },
+  { name: 'addon', kind: 'beside', run: addonTests },
   { name: 'shop-addon', kind: 'beside', run: shopAddonTests },
   { name: 'shop', kind: 'beside', run: () => mocha('test/shop/**/*.test.ts') },
   { name: 'integration', kind: 'beside', run: () => mocha('test/integration/**/*.test.ts') },

@@ -94,6 +94,11 @@ export class BackupStore implements Backups {
     await this.#options.restic.version(new AbortController().signal);
   }
 
+  /** Ends what may still run of the last proof. */
+  async close(): Promise<void> {
+    await this.#options.proofServer.close();
+  }
+
   async list(desired: DesiredInstance, signal: AbortSignal): Promise<Backup[]> {
     const { keys, restic } = this.#options;
     if (!(await keys.has(desired))) return [];

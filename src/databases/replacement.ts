@@ -46,7 +46,12 @@ export class Replacements {
     await cluster.administer((client) => client.query(admitted(role, database)));
     await cluster.create(database, role);
     await cluster.mayMakeSchemas(database, role, true);
-    await fill(cluster.address, login);
+    await fill(cluster.address, login).catch(async (error) => {
+      // Half of a database would take its room until the next attempt.
+      await cluster.drop(database);
+      await cluster.dropRole(database);
+      throw error;
+    });
     await cluster.mayMakeSchemas(database, role, false);
     if (url !== spec.url)
       await cluster.enter(login, TOUCH, (session) =>

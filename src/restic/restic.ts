@@ -110,7 +110,7 @@ export class Restic {
     const { base } = this.#place;
     if (isFolder(base)) await mkdir(join(base, repository.name), { recursive: true, mode: 0o700 });
     try {
-      await this.#run(repository, ['init'], { signal });
+      await this.#run(repository, ['init'], { signal, writes: true });
     } catch (error) {
       // Interrupted after it was made; with another key this fails.
       await this.snapshots(repository, signal).catch(() => {
@@ -137,7 +137,7 @@ export class Restic {
     ];
     const options = sources.map(({ from, to }) => `--volume=${from}:/backup/${to}:ro`);
     try {
-      const run = { signal, options, capabilities: ['DAC_READ_SEARCH'] } as const;
+      const run = { signal, options, capabilities: ['DAC_READ_SEARCH'], writes: true } as const;
       return idIn(await this.#run(repository, args, run));
     } catch (error) {
       if (exitCodeOf(error) === INCOMPLETE) await this.#forgetTagged(repository, tags, signal);
@@ -175,7 +175,10 @@ export class Restic {
     signal: AbortSignal,
   ): Promise<void> {
     if (snapshots.length === 0) return;
-    await this.#run(repository, ['forget', '--prune', '--', ...snapshots], { signal });
+    await this.#run(repository, ['forget', '--prune', '--', ...snapshots], {
+      signal,
+      writes: true,
+    });
   }
 
   async #forgetTagged(
@@ -201,7 +204,7 @@ export class Restic {
     return this.#docker(command, { timeoutMs: LOOK_TIMEOUT_MS, signal });
   }
 
-  /** Of a repository that a killed command has left locked, the lock is removed: nobody else of this install uses it (see #command). */
+  /** Of a repository that a killed command has left locked, the lock is removed: nobody else of this install writes in it (see #command). */
   async #run(repository: Repository, args: readonly string[], run: ResticRun): Promise<string> {
     try {
       return await this.#once(repository, args, run);
@@ -216,7 +219,8 @@ export class Restic {
     const { signal, timeoutMs = TIMEOUT_MS } = run;
     await this.#requireFolder(repository);
     // One whose sidecar was killed goes on writing.
-    await this.#docker(containersRemove([this.#container(repository)])).catch(ignoreFailure);
+    if (run.writes)
+      await this.#docker(containersRemove([this.#container(repository)])).catch(ignoreFailure);
     try {
       return await this.#docker(this.#command(repository, args, run), { timeoutMs, signal });
     } catch (error) {
@@ -239,7 +243,7 @@ export class Restic {
     return `ms-${this.#install}-restic-${name}${this.#beside}`;
   }
 
-  /** The container has the repository's name, so there is never another one at the same repository. */
+  /** A container that writes has the repository's name, so there is never another one that does; any number may read. */
   #command(repository: Repository, args: readonly string[], run: ResticRun): Command {
     const { base, environmentFile, sshFolder } = this.#place;
     const isHere = isFolder(base);
@@ -250,7 +254,7 @@ export class Restic {
       ...{ network: isHere ? 'none' : 'host', pids: 128, memory: MEMORY },
       ...(run.capabilities ? { capabilities: run.capabilities } : {}),
       options: [
-        ...[`--name=${this.#container(repository)}`, ...LOWEST_PRIORITY],
+        ...[...(run.writes ? [`--name=${this.#container(repository)}`] : []), ...LOWEST_PRIORITY],
         ...[`--user=${getuid?.() ?? 0}:${getgid?.() ?? 0}`, '--tmpfs=/tmp'],
         `--volume=${repository.keyFile}:${INSIDE.key}:ro`,
         ...[`--env=RESTIC_PASSWORD_FILE=${INSIDE.key}`, `--env=RESTIC_REPOSITORY=${url}`],
@@ -272,6 +276,8 @@ interface ResticRun {
   readonly options?: readonly string[];
   readonly capabilities?: readonly Capability[];
   readonly timeoutMs?: number;
+  /** It changes the repository: there is no other one that does. */
+  readonly writes?: true;
 }
 
 function isFolder(base: string): boolean {

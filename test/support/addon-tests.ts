@@ -18,11 +18,16 @@ const SKIPPED = /: skipped (.+)$/gm;
 const WRONG = /^\S+ \S+ \d+ (?:ERROR|CRITICAL) /;
 
 /**
- * Runs the tests of `micro_saas` in an Odoo without other addons.
+ * Runs the tests of `micro_saas` in an Odoo without other addons, on a stack of their own: others use theirs meanwhile.
  * @throws Error when Odoo did not print its closing line
  */
 export async function addonTests(): Promise<Tally> {
-  return odooTests(await startTestStack({ databases: 'all' }), '/micro_saas');
+  const stack = await startTestStack({ name: 'addon', databases: 'all' });
+  try {
+    return await odooTests(stack, '/micro_saas');
+  } finally {
+    await stack.containers.compose(['stop']);
+  }
 }
 
 /** Runs the tests of `micro_saas_website`, and those of `micro_saas` about shop payments, in an Odoo with a shop. @throws Error as addonTests() */

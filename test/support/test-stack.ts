@@ -5,16 +5,18 @@ import { succeeds } from '../../stack/run.ts';
 import { noNight } from './no-night.ts';
 
 /**
- * Starts the stack that all tests on real parts share, kept in `var/test` from run to run, with a new Odoo and a new database.
- * @param options `databases` as in ManagerStack; `sidecarImage` undefined: the test itself acts as the sidecar
+ * Starts a stack for tests on real parts, kept in `var/` from run to run, with a new Odoo and a new database.
+ * @param options `name` of its folder: by default the one that all share that run one after the other; `databases` as in ManagerStack; `sidecarImage` undefined: the test itself acts as the sidecar
  */
 export async function startTestStack(options: {
+  name?: string;
   databases: 'one' | 'all';
   sidecarImage?: string;
 }): Promise<ManagerStack> {
+  const { name = 'test' } = options;
   const stack = new ManagerStack({
-    dir: varPath('test'),
-    install: await installId(varPath('test-install-id')),
+    dir: varPath(name),
+    install: await installId(varPath(`${name}-install-id`)),
     modules: ['account', 'micro_saas'],
     languages: ['es_ES'],
     databases: options.databases,

@@ -54,6 +54,17 @@ describe('restic', () => {
     expect(run).to.match(/--tag=data --tag=run:1 -- \/backup$/);
   });
 
+  it('writes in one container of the repository’s name alone, and reads in any number', async () => {
+    answers = [SUMMARY, '[]'];
+    const name = 'ms-k3x9ab-restic-k3x9ab-7-00000000';
+    await restic().backup(repository, [], ['data'], signal);
+    await restic().snapshots(repository, signal);
+    const removed = docker.ran('rm').map(({ command }) => command.at(-1));
+    expect(removed).to.deep.equal([name]);
+    expect(runs()[0]).to.include(`--name=${name}`);
+    expect(runs()[1]).not.to.include('--name=');
+  });
+
   it('uses a server’s repository through the host’s network, with its credentials in files', async () => {
     answers = ['[]'];
     const rest = { base: 'rest:https://backup.example.com/', environmentFile: '/etc/restic.env' };
