@@ -163,7 +163,7 @@ program
       process.once(signal, () => stop.abort(new Error(signal)));
     const release = await lockExports(sidecar.install);
     const target = { file: options.to, isForced: options.force === true };
-    await sidecar.backups?.host.exporter.write(desired, found, target, printLine, stop.signal);
+    await sidecar.backups?.exporter.write(desired, found, target, printLine, stop.signal);
     release();
     printLine(`Written: the data of ${found.date.toISOString()}.`);
   });
@@ -244,7 +244,7 @@ async function restoreBackup(instance: string, text: string, isConfirmed: boolea
 /** @throws ConfigError where none are made */
 async function listBackups(desired: DesiredInstance, { backups }: Sidecar): Promise<Backup[]> {
   if (!backups) throw new ConfigError('backups.enabled: expected true, found false');
-  return backups.host.store.list(desired, new AbortController().signal);
+  return backups.store.list(desired, new AbortController().signal);
 }
 
 function printLine(line: string): void {

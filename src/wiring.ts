@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { availableParallelism, freemem } from 'node:os';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
@@ -125,33 +124,30 @@ export async function assemble(config: Config, observers: Observers = {}) {
     connect(config.manager, observers.onRpc),
     domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
-  function makeBackups(): { store: BackupStore; restores: Restores; host: HostBackups } {
+  function makeBackups(): { store: BackupStore; restores: Restores; exporter: Exporter } {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
     const { image: postgres } = config.postgres;
-    const makeStore = (work: string, proof: string, beside?: string) => {
-      const proofServer = new ProofServer({
-        ...{ install, docker, name: proof, image: postgres, folder: join(folder, proof) },
-        user: () => images.user(postgres, 'postgres'),
-      });
-      const store = new BackupStore({
-        ...{ install, dirs, disk, tools, proofServer },
+    const storeIn = (work: string, proof: string) =>
+      new BackupStore({
+        ...{ install, dirs, disk, tools },
         folder: join(folder, work),
         keys: new BackupKeys(install, base, folder),
-        restic: new Restic(install, image, docker, { base, environmentFile, sshFolder }, beside),
+        restic: new Restic(install, image, docker, { base, environmentFile, sshFolder }),
+        proofServer: new ProofServer({
+          ...{ install, docker, name: proof, image: postgres, folder: join(folder, proof) },
+          user: () => images.user(postgres, 'postgres'),
+        }),
         heldForBackup: (desired, work) => databases.heldForBackup(desired, work),
       });
-      return { store, proofServer };
-    };
-    const { store } = makeStore('work', 'proof');
-    const beside = makeStore('export', 'export-proof', `-${randomBytes(4).toString('hex')}`);
-    const exporter = new Exporter({ ...beside, disk, tools });
+    const store = storeIn('work', 'proof');
+    const exporter = new Exporter({ store: storeIn('export', 'export-proof'), disk, tools });
     const restores = new Restores({
       ...{ install, dirs, tools, replacements: databases.replacements },
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
-    return { store, restores, host: { store: beside.store, exporter } };
+    return { store, restores, exporter };
   }
 
   return {
@@ -176,13 +172,6 @@ export async function assemble(config: Config, observers: Observers = {}) {
     verifier: new DomainVerifier(config.door),
     certificates: config.door.https ? makeCertificates(config) : null,
   };
-}
-
-/** Backups for a command on the host, which the sidecar's own work does not notice. */
-interface HostBackups {
-  /** To be read alone. */
-  readonly store: Pick<BackupStore, 'list'>;
-  readonly exporter: Exporter;
 }
 
 /** What the door has stored, and the wildcard that the operator gives. */

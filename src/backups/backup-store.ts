@@ -94,7 +94,7 @@ export class BackupStore implements Backups {
     await this.#options.restic.version(new AbortController().signal);
   }
 
-  /** Ends what may still run of the last proof. */
+  /** Ends what may still run of the last proof or export. */
   async close(): Promise<void> {
     await this.#options.proofServer.close();
   }

@@ -8,7 +8,6 @@ import { writeZip, type ZipEntry } from '../host/zip.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import type { Backup } from '../interfaces.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
-import type { ProofServer } from '../postgres/proof-server.ts';
 import { partsOf, readManifest } from './backup-manifest.ts';
 import type { BackupStore } from './backup-store.ts';
 import { type OdooManifest, readOdooManifest } from './odoo-manifest.ts';
@@ -22,9 +21,8 @@ import { storedFiles } from './proof.ts';
 const ROOM = 4;
 
 export interface ExporterOptions {
-  /** With folders, containers and a proof server of its own: the sidecar may be at the same instance's backups meanwhile. */
-  readonly store: Pick<BackupStore, 'inProofServer' | 'inRestored'>;
-  readonly proofServer: Pick<ProofServer, 'close'>;
+  /** With a folder and a proof server of its own: the sidecar may be at the same instance's backups meanwhile. */
+  readonly store: Pick<BackupStore, 'close' | 'inProofServer' | 'inRestored'>;
   readonly disk: Pick<Disk, 'checkRoom'>;
   readonly tools: Pick<PgTools, 'script'>;
 }
@@ -59,7 +57,7 @@ export class Exporter {
     say: (step: string) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const { disk, proofServer, store } = this.#options;
+    const { disk, store } = this.#options;
     const target = resolve(file);
     await checkTarget(target, isForced);
     await checkSpace(target, bytes);
@@ -81,7 +79,7 @@ export class Exporter {
     } catch (error) {
       throw isDiskFull(error) ? notEnoughDisk(null, error) : error;
     } finally {
-      await proofServer.close();
+      await store.close();
     }
   }
 

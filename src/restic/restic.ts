@@ -91,18 +91,12 @@ export class Restic {
   readonly #image: string;
   readonly #docker: DockerCli;
   readonly #place: ResticPlace;
-  readonly #beside: string;
 
-  /**
-   * @param beside for a process that only reads while the sidecar may be writing: what its containers' names end with. Without it they
-   *   would be taken for the sidecar's own of before it was killed, and removed
-   */
-  constructor(install: string, image: string, docker: DockerCli, place: ResticPlace, beside = '') {
+  constructor(install: string, image: string, docker: DockerCli, place: ResticPlace) {
     this.#install = install;
     this.#image = image;
     this.#docker = docker;
     this.#place = place;
-    this.#beside = beside;
   }
 
   /** Makes a repository; one that is there and opens with this key is left as it is. */
@@ -240,7 +234,7 @@ export class Restic {
   }
 
   #container({ name }: Repository): string {
-    return `ms-${this.#install}-restic-${name}${this.#beside}`;
+    return `ms-${this.#install}-restic-${name}`;
   }
 
   /** A container that writes has the repository's name, so there is never another one that does; any number may read. */

@@ -67,7 +67,7 @@ describe('an export, loaded into a fresh Odoo', function () {
       }),
       heldForBackup: (desired, work) => sidecar.databases.heldForBackup(desired, work),
     });
-    exporter = new Exporter({ store, proofServer, disk, tools });
+    exporter = new Exporter({ store, disk, tools });
   });
   after(async () => {
     await stopFresh();

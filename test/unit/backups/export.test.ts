@@ -42,8 +42,6 @@ describe('an export', () => {
       store: {
         inRestored: async (_desired, _snapshot, _signal, work) => work(restored()),
         inProofServer: async () => MODULES as never,
-      },
-      proofServer: {
         close: async () => {
           closed += 1;
         },
@@ -158,7 +156,11 @@ describe('an export', () => {
       throw new RetryableError('NotEnoughDisk', 'too little');
     };
     const inRestored = async () => expect.fail('begun');
-    const store = { inRestored, inProofServer: inRestored } as ExporterOptions['store'];
+    const store = {
+      inRestored,
+      inProofServer: inRestored,
+      close: async () => {},
+    } as ExporterOptions['store'];
     expect(await errorOf(write(exporter({ disk: { checkRoom }, store })))).to.match(
       /NotEnoughDisk/,
     );
