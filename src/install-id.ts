@@ -46,16 +46,21 @@ function makeInstallId(): string {
  * @returns a function that releases it. @throws ConfigError when another sidecar holds it
  */
 export async function lockInstall(install: string): Promise<() => void> {
+  return lock(install, `another sidecar of the install ${install} is running on this host`);
+}
+
+/** The same for exports, which use the same folders. @throws ConfigError when another is being written */
+export async function lockExports(install: string): Promise<() => void> {
+  return lock(`${install}-export`, 'another export is being written on this host');
+}
+
+async function lock(name: string, taken: string): Promise<() => void> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new ConfigError(`another sidecar of the install ${install} is running on this host`)
-          : error,
-      ),
+      reject(error.code === 'EADDRINUSE' ? new ConfigError(taken) : error),
     );
-    server.listen(`\0microsaas-${install}`, resolve);
+    server.listen(`\0microsaas-${name}`, resolve);
   });
   server.unref();
   return () => void server.close();

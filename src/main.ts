@@ -14,6 +14,7 @@ import {
 } from './errors.ts';
 import { findInstance } from './find-instance.ts';
 import { execInTerminal } from './host/exec.ts';
+import { lockExports } from './install-id.ts';
 import { projectName } from './instance/name.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import { instanceTable } from './instance-table.ts';
@@ -142,6 +143,29 @@ program
     const { snapshot } = findBackup(backup, await listBackups(desired, sidecar));
     await runJob(sidecar, desired, 'prove', snapshot, printLine);
     printLine('Proven.');
+  });
+
+program
+  .command('export')
+  .argument('<instance>', INSTANCE)
+  .argument('[backup]', `${BACKUP} (the default)`, 'latest')
+  .description(
+    "write a backup as Odoo's own dump, which odoo db load and the database manager take; the instance is not touched",
+  )
+  .requiredOption('--to <file>', 'the zip to write, where there is no file yet')
+  .option('--force', 'replace a file that is there')
+  .action(async (instance: string, backup: string, options: { to: string; force?: boolean }) => {
+    const sidecar = await assemble(config());
+    const desired = await resolveInstance(instance, sidecar);
+    const found = findBackup(backup, await listBackups(desired, sidecar));
+    const stop = new AbortController();
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => stop.abort(new Error(signal)));
+    const release = await lockExports(sidecar.install);
+    const target = { file: options.to, isForced: options.force === true };
+    await sidecar.backups?.exporter.write(desired, found, target, printLine, stop.signal);
+    release();
+    printLine(`Written: the data of ${found.date.toISOString()}.`);
   });
 
 program

@@ -4,6 +4,7 @@ import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
 import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore } from './backups/backup-store.ts';
+import { Exporter } from './backups/export.ts';
 import { Restores } from './backups/restores.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
@@ -123,27 +124,30 @@ export async function assemble(config: Config, observers: Observers = {}) {
     connect(config.manager, observers.onRpc),
     domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
-  function makeBackups(): { store: BackupStore; restores: Restores } {
+  function makeBackups(): { store: BackupStore; restores: Restores; exporter: Exporter } {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
     const { image: postgres } = config.postgres;
-    const store = new BackupStore({
-      ...{ install, dirs, disk, tools },
-      folder: join(folder, 'work'),
-      keys: new BackupKeys(install, base, folder),
-      restic: new Restic(install, image, docker, { base, environmentFile, sshFolder }),
-      proofServer: new ProofServer({
-        ...{ install, docker, image: postgres, folder: join(folder, 'proof') },
-        user: () => images.user(postgres, 'postgres'),
-      }),
-      heldForBackup: (desired, work) => databases.heldForBackup(desired, work),
-    });
+    const storeIn = (work: string, proof: string) =>
+      new BackupStore({
+        ...{ install, dirs, disk, tools },
+        folder: join(folder, work),
+        keys: new BackupKeys(install, base, folder),
+        restic: new Restic(install, image, docker, { base, environmentFile, sshFolder }),
+        proofServer: new ProofServer({
+          ...{ install, docker, name: proof, image: postgres, folder: join(folder, proof) },
+          user: () => images.user(postgres, 'postgres'),
+        }),
+        heldForBackup: (desired, work) => databases.heldForBackup(desired, work),
+      });
+    const store = storeIn('work', 'proof');
+    const exporter = new Exporter({ store: storeIn('export', 'export-proof'), disk, tools });
     const restores = new Restores({
       ...{ install, dirs, tools, replacements: databases.replacements },
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
-    return { store, restores };
+    return { store, restores, exporter };
   }
 
   return {

@@ -94,7 +94,7 @@ export class BackupStore implements Backups {
     await this.#options.restic.version(new AbortController().signal);
   }
 
-  /** Ends what may still run of the last proof. */
+  /** Ends what may still run of the last proof or export. */
   async close(): Promise<void> {
     await this.#options.proofServer.close();
   }
@@ -169,21 +169,34 @@ export class BackupStore implements Backups {
     snapshot: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const { proofServer } = this.#options;
     await this.inRestored(desired, snapshot, signal, async (folder) => {
       const { rows } = await readManifest(folder, desired.identity);
-      const { dump, filestore } = partsOf(folder);
-      await proofServer.using(async (cluster) => {
-        const login = { database: `proof_${desired.id}`, role: 'proof', password: randomUUID() };
-        try {
-          await this.#fill(cluster, login, dump, signal);
-          await proveDatabase(cluster, login, rows);
-          await proveFiles(cluster, login, filestore, signal);
-        } finally {
-          await cluster.drop(login.database);
-        }
-      }, signal);
+      await this.inProofServer(desired, folder, signal, async (cluster, login) => {
+        await proveDatabase(cluster, login, rows);
+        await proveFiles(cluster, login, partsOf(folder).filestore, signal);
+      });
     });
+  }
+
+  /**
+   * Fills a database of the proof server from a backup that was restored into `folder`; it is there as long as `work` runs.
+   * @throws TerminalError('ProofDatabase') where the dump cannot be restored
+   */
+  async inProofServer<T>(
+    desired: DesiredInstance,
+    folder: string,
+    signal: AbortSignal,
+    work: (cluster: Cluster, login: TenantLogin) => Promise<T>,
+  ): Promise<T> {
+    return this.#options.proofServer.using(async (cluster) => {
+      const login = { database: `proof_${desired.id}`, role: 'proof', password: randomUUID() };
+      try {
+        await this.#fill(cluster, login, partsOf(folder).dump, signal);
+        return await work(cluster, login);
+      } finally {
+        await cluster.drop(login.database);
+      }
+    }, signal);
   }
 
   /**

@@ -82,7 +82,7 @@ export async function proveFiles(
 }
 
 /** The files that are called as Odoo calls them. Regular ones in folders: a link could lead anywhere. */
-async function storedFiles(filestore: string): Promise<Set<string>> {
+export async function storedFiles(filestore: string): Promise<Set<string>> {
   const found = new Set<string>();
   const isThere = await lstat(filestore).then(
     (stats) => stats.isDirectory(),

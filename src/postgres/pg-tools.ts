@@ -77,6 +77,17 @@ export class PgTools {
     ]);
   }
 
+  /**
+   * Writes a dump as SQL to another file of the same folder, without a server. Without owners and rights, and without comments: only an
+   * extension's owner may set its.
+   */
+  async script(dump: string, file: string, signal: AbortSignal): Promise<void> {
+    await this.#run(dump, signal, [], 'pg_restore', [
+      ...['--no-owner', '--no-privileges', '--no-comments'],
+      ...[`--file=${inContainer(file)}`, '--', inContainer(dump)],
+    ]);
+  }
+
   async #connected(
     login: PgLogin,
     file: string,

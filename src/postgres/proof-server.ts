@@ -19,6 +19,8 @@ export interface ProofServerOptions {
   readonly image: string;
   /** The user it runs as. */
   readonly user: () => Promise<UnixUser>;
+  /** The end of its container's name: no two processes use one server. */
+  readonly name: string;
   /** Everything of it is below here. */
   readonly folder: string;
 }
@@ -71,7 +73,7 @@ export class ProofServer {
 
   async #start(signal: AbortSignal): Promise<Cluster> {
     if (this.#running) return this.#running.cluster;
-    const { docker, folder, image, install } = this.#options;
+    const { docker, folder, image, install, name } = this.#options;
     const user = await this.#options.user();
     const [pgdata, socketDir] = [join(folder, 'pgdata'), join(folder, 'run')];
     const passwordFile = join(folder, 'password');
@@ -85,7 +87,7 @@ export class ProofServer {
     const { stop } = await runServer(
       { install, docker },
       {
-        ...{ container: `ms-${install}-proof`, postgres: { image, user } },
+        ...{ container: `ms-${install}-${name}`, postgres: { image, user } },
         ...{ pgdata, socketDir, passwordFile, settings: SETTINGS, signal },
         options: ['--cpu-shares=128'],
       },

@@ -83,6 +83,7 @@ describe('backups, with a real Postgres and restic', function () {
       ...{
         install,
         docker,
+        name: 'proof',
         image: images.postgres,
         folder: join(postgres.dataDir, 'backups', 'proof'),
       },
