@@ -1,5 +1,8 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { OdooRpc } from '../../stack/odoo-rpc.ts';
+import { filesInZip } from '../support/zip-reader.ts';
 import type { TestEnvironment } from './support/environment.ts';
 import { eventually } from './support/eventually.ts';
 import { INSTANCE } from './support/instances.ts';
@@ -98,6 +101,18 @@ for (const template of ['odoo', 'odoo-own-db'])
       expect(row?.last_backup_at).to.be.a('string');
       expect(row?.last_proof_at).to.be.a('string');
     });
+
+    scenario(
+      'microsaas export writes what any Odoo loads, beside the running instance',
+      async (env) => {
+        const file = join(env.stack.files.dataDir, `${id}.zip`);
+        await env.sidecar.microsaas('export', String(id), '--to', file);
+        const files = filesInZip(await readFile(file));
+        expect([...files.keys()].slice(0, 2)).to.deep.equal(['manifest.json', 'dump.sql']);
+        expect(String(files.get('dump.sql'))).to.include('As backed up');
+        await rm(file);
+      },
+    );
 
     scenario('Restore puts its data back, and Undo those from before', async (env) => {
       const { instances } = env;

@@ -27,7 +27,7 @@ import { startTenantPostgres, type TenantPostgres } from '../support/tenant-post
 import { filesInZip } from '../support/zip-reader.ts';
 
 describe('an export, loaded into a fresh Odoo', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   const customer = { ...anInstance().customer, lang: 'en_US', countryCode: '' };
   const instance = anInstance({ id: 1, customer, modules: [], wasReady: true });
   const never = new AbortController().signal;

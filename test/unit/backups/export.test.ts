@@ -97,7 +97,9 @@ describe('an export', () => {
     await exec(['mkfifo', '--', named('2')]);
     await mkdir(named('3'));
     await writeFile(join(filestore, 'ab', '..evil'), 'x');
-    await symlink(folder(), join(filestore, 'cd'));
+    await mkdir(join(folder(), 'theirs'));
+    await writeFile(join(folder(), 'theirs', 'cd'.padEnd(40, '0')), 'theirs');
+    await symlink(join(folder(), 'theirs'), join(filestore, 'cd'));
     await mkdir(join(filestore, 'checklist'));
     await write();
     const names = [...filesInZip(await readFile(target())).keys()];

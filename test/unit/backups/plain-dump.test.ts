@@ -78,5 +78,8 @@ describe('a dump as SQL, for older programs', () => {
     ]);
     const out = await buffer(Readable.from([bytes]).pipe(new ForOlderPostgres()));
     expect(out.equals(bytes)).to.equal(true);
+    const waiting = new ForOlderPostgres();
+    waiting.write(bytes.subarray(0, 50_000));
+    expect(waiting.readableLength, 'it is not kept in memory').to.be.above(49_000);
   });
 });
