@@ -34,6 +34,7 @@ BY_HAND = {
     "microsaas.sidecar": {},
     "microsaas.reserved.port": {},
     "microsaas.subdomain": {},
+    "microsaas.former.domain": {},
     "microsaas.domain": {AT_CREATION: {"instance_id", "name"}},
     # Of Odoo's own models only the fields that we have added are looked at.
     "account.move": {},
