@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { showsLoginAt } from '../../stack/door.ts';
 import { eventually } from '../e2e/support/eventually.ts';
 import { Buyer } from './support/buyer.ts';
 import { freeName } from './support/customer.ts';
@@ -133,8 +134,7 @@ describe('the shop without JavaScript', function () {
       const [instance] = await rpc.read('odoo.docker.instance', domain, fields);
       expect(instance).to.include({ state: 'running' });
       expect(instance?.['name']).to.match(/^carpinteria-rio/);
-      const login = await fetch(`${instance?.['instance_url']}/web/login`);
-      expect(login.status).to.equal(200);
+      expect(await showsLoginAt(String(instance?.['instance_url']))).to.equal(true);
     }, 120);
   });
 

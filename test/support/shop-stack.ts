@@ -17,6 +17,7 @@ export async function shopStack(say: Say): Promise<ManagerStack> {
     languages: ['es_ES'],
     databases: 'one',
     sidecarImage: await ensureSidecarImage(),
+    door: 'local',
     say,
   });
 }
