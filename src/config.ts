@@ -135,8 +135,8 @@ const schema = z.strictObject({
       repository: z
         .string()
         .regex(
-          /^(\/.*|sftp:\S+|rest:https?:\/\/\S+)?$/,
-          'a folder, sftp:user@host:/folder or rest:https://host/',
+          /^(\/.*|sftp:(\/\/[^\s/]+\/|[^\s/:]+:)\S+|rest:https?:\/\/[^\s/]\S*)?$/,
+          'a folder, sftp:user@host:/folder, sftp://user@host:port//folder or rest:https://host/',
         )
         .default(''),
       schedule: z
@@ -324,6 +324,7 @@ function explain(file: string, found: unknown, error: z.ZodError): string {
 
 function resolve(parsed: Parsed): Config {
   const { mail, ...rest } = parsed;
+  requirePrivate(parsed.backups);
   const { apiKeyFile, ...manager } = parsed.manager;
   const { webhook } = parsed;
   const webhookSecret = secret('webhook.secret', webhook.secret, webhook.secretFile);
@@ -373,6 +374,15 @@ function relayOf({ passwordFile, ...relay }: Parsed['mail']['relay']): MailRelay
       'mail.relay.encryption: expected starttls or ssl, since there is a password; found none',
     );
   return { ...relay, password: secret('mail.relay.password', relay.password, passwordFile) };
+}
+
+/** Nobody else may read how the server of the backups is entered; ssh says so of its key by itself. */
+function requirePrivate({ environmentFile }: Parsed['backups']): void {
+  if (!environmentFile) return;
+  for (const line of secret('backups.environment', '', environmentFile).split('\n')) {
+    const [, password] = /^\w*(?:PASSWORD|SECRET|KEY)\w*=(.+)$/.exec(line) ?? [];
+    if (password) registerSecret(password);
+  }
 }
 
 /** A secret given directly or by a file that only its owner may read. */

@@ -317,7 +317,7 @@ export interface Backups {
   list(desired: DesiredInstance, signal: AbortSignal): Promise<Backup[]>;
   /** Restores one where nothing else is, compares, and notes what came of it. @throws TerminalError saying what is wrong with it */
   prove(desired: DesiredInstance, snapshot: string, signal: AbortSignal): Promise<void>;
-  /** Removes those that nobody need keep: see keptBackups(). */
+  /** Removes those that nobody need keep: see keptBackups(). A server that only takes more keeps them, which is no failure. */
   forgetOld(desired: DesiredInstance, now: Date, signal: AbortSignal): Promise<void>;
 }
 

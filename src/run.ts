@@ -42,6 +42,8 @@ export async function run(
         { instance, kept, current },
         "keeps the image its database was made with; the template's tag now names another",
       ),
+    onBackupsKept: () =>
+      log.warn('the server of the backups keeps all of them: run `restic forget` there'),
   });
   const { databases, install, manager } = sidecar;
   const unlock = await lockInstall(install);

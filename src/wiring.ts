@@ -50,6 +50,8 @@ export interface Observers {
   readonly onRpc?: (call: CallRecord) => void;
   readonly onDocker?: () => void;
   readonly onKeptImage?: (instance: number, kept: string, current: string) => void;
+  /** The server of the backups keeps what the sidecar would remove; called once. */
+  readonly onBackupsKept?: () => void;
 }
 
 /** Wires every adapter to the configuration: this file alone knows them all. Nothing is started or asked yet. */
@@ -139,6 +141,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
           user: () => images.user(postgres, 'postgres'),
         }),
         heldForBackup: (desired, work) => databases.heldForBackup(desired, work),
+        ...(observers.onBackupsKept ? { onKept: observers.onBackupsKept } : {}),
       });
     const store = storeIn('work', 'proof');
     const exporter = new Exporter({ store: storeIn('export', 'export-proof'), disk, tools });

@@ -31,6 +31,8 @@ export interface BackupStoreOptions {
   readonly restic: Restic;
   readonly tools: Pick<PgTools, 'dump' | 'restore'>;
   readonly proofServer: ProofServer;
+  /** Is called once, when the server of the backups keeps for the first time what was to be removed. */
+  readonly onKept?: () => void;
   /** See TenantAccess. */
   readonly heldForBackup: <T>(
     desired: DesiredInstance,
@@ -45,6 +47,7 @@ export interface BackupStoreOptions {
  */
 export class BackupStore implements Backups {
   readonly #options: BackupStoreOptions;
+  #hasSaidKept = false;
 
   constructor(options: BackupStoreOptions) {
     this.#options = options;
@@ -136,11 +139,11 @@ export class BackupStore implements Backups {
     const old = snapshots.filter(({ id, tags }) =>
       tags.includes(DATA_TAG) ? !kept.has(id) : tags.some(isOf),
     );
-    await restic.forget(
-      repository,
-      old.map(({ id }) => id),
-      signal,
-    );
+    const ids = old.map(({ id }) => id);
+    const left = await restic.forget(repository, ids, signal);
+    if (left.length === 0 || this.#hasSaidKept) return;
+    this.#hasSaidKept = true;
+    this.#options.onKept?.();
   }
 
   /**

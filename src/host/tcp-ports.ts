@@ -23,17 +23,30 @@ export function isFree(port: number, address: string): Promise<boolean> {
   });
 }
 
-function isListening(port: number, address: string): Promise<boolean> {
+async function isListening(port: number, address: string): Promise<boolean> {
+  try {
+    await connectTo(address, port, CONNECT_MS);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return false;
+    throw error;
+  }
+}
+
+/**
+ * Connects to a server, and hangs up.
+ * @param timeoutMs how long it may take, in milliseconds
+ * @throws the system's error; an Error that says so where nobody answers in time
+ */
+export function connectTo(host: string, port: number, timeoutMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = createConnection({ port, host: address, timeout: CONNECT_MS });
+    const socket = createConnection({ port, host, timeout: timeoutMs });
     const end = (settle: () => void) => {
       socket.destroy();
       settle();
     };
-    socket.once('connect', () => end(() => resolve(true)));
-    socket.once('timeout', () => end(() => reject(new Error(`${address}:${port} is silent`))));
-    socket.once('error', (error: NodeJS.ErrnoException) =>
-      end(() => (error.code === 'ECONNREFUSED' ? resolve(false) : reject(error))),
-    );
+    socket.once('connect', () => end(resolve));
+    socket.once('timeout', () => end(() => reject(new Error(`${host}:${port} is silent`))));
+    socket.once('error', (error) => end(() => reject(error)));
   });
 }

@@ -74,6 +74,7 @@ export const FAILURE_REASONS = [
   'BackupOdooNewer',
   'BackupServerAway',
   'BackupServerFull',
+  'BackupServerRefused',
   'BranchMissing',
   'CommitInvalid',
   'CommitMissing',

@@ -5,8 +5,10 @@ import { z } from 'zod';
 import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { type Capability, hardenedRun } from '../docker/helpers.ts';
-import { CommandError, isDiskFull, RetryableError, TerminalError } from '../errors.ts';
+import { CommandError, RetryableError } from '../errors.ts';
 import type { Command } from '../host/exec.ts';
+import { asReason, EXIT } from './failures.ts';
+import { requireServer } from './server.ts';
 
 /** How long one run may take, in milliseconds: a customer's files may be many, and a line to another host slow. */
 const TIMEOUT_MS = 3 * 60 * 60_000;
@@ -18,18 +20,21 @@ const MEMORY = '2g';
 /** Backups have what customers leave of the processors and the disk. */
 const LOWEST_PRIORITY = ['--cpu-shares=128'];
 
-/** Exit codes of restic 0.17 and later (restic.readthedocs.io, "Scripting"). */
-const INCOMPLETE = 3;
-const NO_REPOSITORY = 10;
-const LOCKED = 11;
-const WRONG_PASSWORD = 12;
-
 /** Where the containers have their mounts. */
 const INSIDE = { repository: '/repository', key: '/run/key', ssh: '/run/ssh' } as const;
 
+/** The server is the one whose key is known, or none; one that falls silent is given up after a minute. */
+const SSH_ARGUMENTS = [
+  ...['-i', `${INSIDE.ssh}/id`],
+  ...['BatchMode=yes', 'StrictHostKeyChecking=yes', `UserKnownHostsFile=${INSIDE.ssh}/known_hosts`],
+  ...['ConnectTimeout=20', 'ServerAliveInterval=15', 'ServerAliveCountMax=4'],
+]
+  .map((one) => (one.includes('=') ? `-o ${one}` : one))
+  .join(' ');
+
 /** Where repositories are. */
 export interface ResticPlace {
-  /** A folder of this host, or a server: `sftp:user@host:/folder`, `rest:https://host/`. Each repository is a folder in it. */
+  /** A folder of this host, or a server: `sftp:user@host:/folder`, `sftp://user@host:port//folder`, `rest:https://host/`. Each repository is a folder in it. */
   readonly base: string;
   /** A file with the variables by which the server is entered, such as `RESTIC_REST_PASSWORD`, a line each. '' where none are needed. */
   readonly environmentFile: string;
@@ -134,7 +139,7 @@ export class Restic {
       const run = { signal, options, capabilities: ['DAC_READ_SEARCH'], writes: true } as const;
       return idIn(await this.#run(repository, args, run));
     } catch (error) {
-      if (exitCodeOf(error) === INCOMPLETE) await this.#forgetTagged(repository, tags, signal);
+      if (exitCodeOf(error) === EXIT.incomplete) await this.#forgetTagged(repository, tags, signal);
       throw error;
     }
   }
@@ -162,17 +167,23 @@ export class Restic {
     });
   }
 
-  /** Removes snapshots, and what no other has. A server that keeps everything (`--append-only`) refuses: the list says what is left. */
+  /**
+   * Removes snapshots, and what no other has.
+   * @returns those that are left: a server that only takes more (`--append-only`) removes none, and restic ends with 0 all the same
+   */
   async forget(
     repository: Repository,
     snapshots: readonly string[],
     signal: AbortSignal,
-  ): Promise<void> {
-    if (snapshots.length === 0) return;
-    await this.#run(repository, ['forget', '--prune', '--', ...snapshots], {
-      signal,
-      writes: true,
-    });
+  ): Promise<string[]> {
+    if (snapshots.length === 0) return [];
+    const run = { signal, writes: true } as const;
+    await this.#run(repository, ['forget', '--', ...snapshots], run);
+    const there = new Set((await this.snapshots(repository, signal)).map(({ id }) => id));
+    const left = snapshots.filter((id) => there.has(id));
+    // `forget --prune` takes for gone what the server has kept (restic 0.18), and would remove the data of it.
+    if (left.length === 0) await this.#run(repository, ['prune'], run);
+    return left;
   }
 
   async #forgetTagged(
@@ -203,7 +214,7 @@ export class Restic {
     try {
       return await this.#once(repository, args, run);
     } catch (error) {
-      if (exitCodeOf(error) !== LOCKED) throw error;
+      if (exitCodeOf(error) !== EXIT.locked) throw error;
       await this.#once(repository, ['unlock', '--remove-all'], run);
       return this.#once(repository, args, run);
     }
@@ -211,7 +222,7 @@ export class Restic {
 
   async #once(repository: Repository, args: readonly string[], run: ResticRun): Promise<string> {
     const { signal, timeoutMs = TIMEOUT_MS } = run;
-    await this.#requireFolder(repository);
+    await this.#requirePlace(repository);
     // One whose sidecar was killed goes on writing.
     if (run.writes)
       await this.#docker(containersRemove([this.#container(repository)])).catch(ignoreFailure);
@@ -219,14 +230,15 @@ export class Restic {
       return await this.#docker(this.#command(repository, args, run), { timeoutMs, signal });
     } catch (error) {
       signal.throwIfAborted();
-      throw error instanceof CommandError ? asReason(error) : error;
+      throw error instanceof CommandError ? asReason(error, isFolder(this.#place.base)) : error;
     }
   }
 
-  /** Docker would make it: on a disk that is not mounted, an empty one. */
-  async #requireFolder({ name }: Repository): Promise<void> {
-    if (!isFolder(this.#place.base)) return;
-    const folder = join(this.#place.base, name);
+  /** Docker would make the folder: on a disk that is not mounted, an empty one. */
+  async #requirePlace({ name }: Repository): Promise<void> {
+    const { base } = this.#place;
+    if (!isFolder(base)) return requireServer(base);
+    const folder = join(base, name);
     await access(folder).catch((cause) => {
       const message = `no repository at ${folder}`;
       throw new RetryableError('BackupServerAway', message, { cause, detail: message });
@@ -242,7 +254,6 @@ export class Restic {
     const { base, environmentFile, sshFolder } = this.#place;
     const isHere = isFolder(base);
     const url = isHere ? INSIDE.repository : `${base.replace(/\/$/, '')}/${repository.name}`;
-    const ssh = `-i ${INSIDE.ssh}/id -o UserKnownHostsFile=${INSIDE.ssh}/known_hosts -o BatchMode=yes`;
     return hardenedRun({
       ...{ install: this.#install, kind: 'backup', image: this.#image },
       ...{ network: isHere ? 'none' : 'host', pids: 128, memory: MEMORY },
@@ -258,12 +269,10 @@ export class Restic {
         ...(run.options ?? []),
       ],
       entrypoint: 'restic',
-      args: ['--no-cache', ...(sshFolder ? ['-o', `sftp.args=${ssh}`] : []), ...args],
+      args: ['--no-cache', ...(sshFolder ? ['-o', `sftp.args=${SSH_ARGUMENTS}`] : []), ...args],
     });
   }
 }
-
-type FailureReason = RetryableError['reason'];
 
 interface ResticRun {
   readonly signal: AbortSignal;
@@ -288,38 +297,3 @@ function exitCodeOf(error: unknown): number | null {
   const { cause } = error as Error;
   return cause instanceof CommandError ? cause.exitCode : null;
 }
-
-/** What restic's message says, where its exit code does not. */
-const SAYS: ReadonlyArray<readonly [FailureReason, RegExp]> = [
-  [
-    'BackupDamaged',
-    /ciphertext verification|does not match|invalid data|hash mismatch|damaged|corrupt|unexpected EOF|not found in repository|no such blob/i,
-  ],
-  [
-    'BackupServerAway',
-    /connection (refused|reset)|no such host|no route|unreachable|timed? ?out|dial tcp|ssh command exited|subprocess ssh|authentication|permission denied \(publickey|HTTP|50[0-9]/i,
-  ],
-];
-
-/** The reason for people, and what restic said last. */
-function asReason(cause: CommandError): RetryableError | TerminalError {
-  const detail = lastSaid(cause.stderr);
-  const failed = (reason: FailureReason, Kind: typeof RetryableError | typeof TerminalError) =>
-    new Kind(reason, `restic ended with ${cause.exitCode}: ${detail}`, { cause, detail });
-  if (cause.exitCode === WRONG_PASSWORD) return failed('BackupKeyWrong', TerminalError);
-  if (cause.exitCode === NO_REPOSITORY) return failed('BackupServerAway', RetryableError);
-  if (cause.exitCode === LOCKED) return failed('BackupLocked', RetryableError);
-  if (isDiskFull(cause)) return failed('BackupServerFull', RetryableError);
-  const said = SAYS.find(([, pattern]) => pattern.test(cause.stderr));
-  return failed(said?.[0] ?? 'BackupFailed', RetryableError);
-}
-
-/** The last line of its errors, which are texts or, with `--json`, objects with a `message`. */
-function lastSaid(stderr: string): string {
-  const line = stderr.trim().split('\n').at(-1) ?? '';
-  const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? line;
-  return message.replaceAll(/\s+/g, ' ').slice(0, MAX_SAID);
-}
-
-/** How much of a message people read, in characters. */
-const MAX_SAID = 200;

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { parse, stringify } from 'yaml';
 import { environmentName, keyPaths, loadConfig } from '../../src/config.ts';
 import { ConfigError } from '../../src/errors.ts';
+import { redact } from '../../src/log.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
 const EXAMPLE = join(import.meta.dirname, '..', '..', 'microsaas.example.yaml');
@@ -181,6 +182,28 @@ describe('the configuration', () => {
     writeFileSync(secretFile, '\n');
     chmodSync(secretFile, 0o600);
     expect(complaint(settings)).to.match(/empty/);
+  });
+
+  it('refuses variables of the backups’ server that others may read', () => {
+    const environmentFile = join(folder(), 'server.env');
+    const variables = 'RESTIC_REST_USERNAME=me\nRESTIC_REST_PASSWORD=of the server\n';
+    writeFileSync(environmentFile, variables, { mode: 0o600 });
+    const settings = { ...least(), backups: { environmentFile } };
+    expect(load(settings).backups.environmentFile).to.equal(environmentFile);
+    expect(redact('it says of the server')).to.equal('it says [redacted]');
+    chmodSync(environmentFile, 0o604);
+    expect(complaint(settings)).to.match(/backups\.environmentFile: .*0600/);
+  });
+
+  it('takes for the place of backups only what restic can open', () => {
+    const at = (repository: string) => ({ ...least(), backups: { repository } });
+    for (const right of [
+      ...['/mnt/backups', 'sftp:me@192.0.2.7:/srv', 'sftp://me@[2001:db8::7]:2222//srv'],
+      ...['rest:https://backup.example.com/', 'rest:http://127.0.0.1:8000/microsaas/'],
+    ])
+      expect(load(at(right)).backups.repository).to.equal(right);
+    for (const wrong of ['backups', 'sftp:backup', 'sftp:/srv', 'rest:backup.example.com', 's3:x'])
+      expect(complaint(at(wrong)), wrong).to.match(/backups\.repository: .*rest:https/);
   });
 
   it('never shows a secret in an error', () => {

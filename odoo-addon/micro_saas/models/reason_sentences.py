@@ -49,6 +49,7 @@ def instance_sentence(env, reason, detail):
         "SwappingData": lambda: _("Putting the restored data in place."),
         "BackupServerAway": lambda: _("Where the backups are kept nobody answers: %s", detail),
         "BackupServerFull": lambda: _("Where the backups are kept there is no room left: %s", detail),
+        "BackupServerRefused": lambda: _("The server of the backups does not let this one in: %s", detail),
         "BackupKeyWrong": lambda: _("The server's key does not open the backups of this instance."),
         "BackupLocked": lambda: _(
             "Another program has locked the backups of this instance: %s", ", ".join(filter(None, (one, two)))

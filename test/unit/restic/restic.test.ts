@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { CommandError } from '../../../src/errors.ts';
@@ -67,19 +69,36 @@ describe('restic', () => {
 
   it('uses a server’s repository through the host’s network, with its credentials in files', async () => {
     answers = ['[]'];
-    const rest = { base: 'rest:https://backup.example.com/', environmentFile: '/etc/restic.env' };
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const rest = { base: `rest:http://127.0.0.1:${port}/`, environmentFile: '/etc/restic.env' };
     await restic(rest).snapshots(repository, signal);
+    server.close();
     expect(runs()[0]).to.include('--network=host');
     expect(runs()[0]).to.include('--env-file=/etc/restic.env');
     expect(runs()[0]).to.include(
-      'RESTIC_REPOSITORY=rest:https://backup.example.com/k3x9ab-7-00000000',
+      `RESTIC_REPOSITORY=rest:http://127.0.0.1:${port}/k3x9ab-7-00000000`,
     );
     await restic({ base: 'sftp:me@backup.example.com:/b', sshFolder: '/etc/ssh-7' }).snapshots(
       repository,
       signal,
     );
     expect(runs()[1]).to.include('--volume=/etc/ssh-7:/run/ssh:ro');
-    expect(runs()[1]).to.include('sftp.args=-i /run/ssh/id -o UserKnownHostsFile=');
+    expect(runs()[1]).to.include('sftp.args=-i /run/ssh/id -o BatchMode=yes');
+    expect(runs()[1]).to.include('-o StrictHostKeyChecking=yes -o UserKnownHostsFile=/run/ssh/');
+  });
+
+  it('asks nothing of a rest-server that accepts no connection', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    const base = `rest:http://127.0.0.1:${port}/`;
+    expect(await reasonOf(restic({ base }).snapshots(repository, signal))).to.equal(
+      `RetryableError BackupServerAway: 127.0.0.1:${port}`,
+    );
+    expect(runs()).to.deep.equal([]);
   });
 
   it('makes no folder where a repository should be and is not: the disk may not be mounted', async () => {
@@ -94,10 +113,25 @@ describe('restic', () => {
   it('leaves no snapshot of a backup in which files are missing', async () => {
     const other = { id: 'b'.repeat(64), time: '2026-11-27T02:00:00Z', tags: ['data', 'run:0'] };
     const half = { ...other, id: ID, tags: ['data', 'run:1'] };
-    answers = [[3, 'one file could not be read'], JSON.stringify([other, half])];
+    const [before, after] = [JSON.stringify([other, half]), JSON.stringify([other])];
+    answers = [[3, 'one file could not be read'], before, '', after];
     const taken = restic().backup(repository, [], ['data', 'run:1'], signal);
     expect(await reasonOf(taken)).to.match(/^RetryableError BackupFailed/);
-    expect(runs().at(-1)).to.match(new RegExp(`forget --prune -- ${ID}$`));
+    expect(runs()[2]).to.match(new RegExp(`forget -- ${ID}$`));
+    expect(runs().at(-1)).to.match(/ prune$/);
+  });
+
+  it('removes no data of what a server has kept that only takes more, and says what that is', async () => {
+    const snapshots = ['a', 'b'].map((digit) => ({
+      ...{ id: digit.repeat(64), time: '2026-11-27T02:00:00Z', tags: ['data'] },
+    }));
+    const ids = snapshots.map(({ id }) => id);
+    answers = ['', JSON.stringify(snapshots.slice(1))];
+    expect(await restic().forget(repository, ids, signal)).to.deep.equal([ids[1]]);
+    expect(runs().some((run) => run.includes('prune'))).to.equal(false);
+    answers = ['', '[]'];
+    expect(await restic().forget(repository, ids, signal)).to.deep.equal([]);
+    expect(runs().at(-1)).to.match(/ prune$/);
   });
 
   it('ends the lock of a command that was killed, and goes on', async () => {
