@@ -104,12 +104,13 @@ class MicrosaasDomain(ByHand, models.Model):
     @api.depends("name", "token", "instance_id.subdomain")
     @api.depends_context("lang")
     def _compute_dns(self):
+        either = self.env._("or")
         for domain in self:
             choices = [
                 ", ".join(f"{record['name']} {record['type']} {record['value']}" for record in records)
                 for records in domain._dns_choices()
             ]
-            domain.dns = f" {self.env._('or')} ".join(choices)
+            domain.dns = f" {either} ".join(choices)
 
     # -- create, delete ----------------------------------------------------------------------------
 
@@ -119,11 +120,15 @@ class MicrosaasDomain(ByHand, models.Model):
 
         :raise UserError: a sentence saying why this can be no domain of this instance
         """
+        self.env.flush_all()
         try:
-            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+            # A savepoint that flushes would also run what waits for the end of the transaction.
+            with mute_logger("odoo.sql_db"), self.env.cr.savepoint(flush=False):
                 domains = super().create(vals_list)
+                self.env.flush_all()
         except UniqueViolation:
             # Somebody else has entered it for the same instance since it was looked for.
+            self.env.transaction.clear()
             raise UserError(self.env._("This domain has been entered at the same moment. Reload the page.")) from None
         for domain in domains.sudo():  # who enters a domain need not know it
             domain.token = secrets.token_hex(16)
