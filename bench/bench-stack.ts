@@ -185,13 +185,12 @@ export class BenchStack {
     }
   }
 
+  /** Before its first sweep it knows of no instance, and has much to do a moment later. */
   async #isAtRest(): Promise<boolean> {
-    const url = `${this.stack.sidecarUrl}/readyz`;
-    const isReady = await fetch(url).then(
-      ({ ok }) => ok,
-      () => false, // it has not begun to listen
-    );
-    return isReady && (await this.#sum(/^microsaas_backlog (\d+)$/gm)) === 0;
+    const answer = await fetch(`${this.stack.sidecarUrl}/readyz`).catch(() => null);
+    if (!answer?.ok) return false;
+    const { instances } = (await answer.json()) as { instances?: string };
+    return instances !== undefined && (await this.#sum(/^microsaas_backlog (\d+)$/gm)) === 0;
   }
 
   /** The seconds of each step of each instance, from Odoo's log of it. */

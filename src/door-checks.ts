@@ -43,7 +43,8 @@ async function checkPorts(
   container: string,
   { docker, door }: Sidecar,
 ): Promise<string> {
-  const format = ['--format', '{{.State.Running}}'] as const;
+  // One that ends again and again is `restarting`, and counts as running in Docker's own `State.Running`.
+  const format = ['--format', '{{.State.Status}}'] as const;
   const isRunning = await docker([
     'docker',
     'container',
@@ -52,7 +53,7 @@ async function checkPorts(
     '--',
     container,
   ]).then(
-    (said) => said.trim() === 'true',
+    (said) => said.trim() === 'running',
     () => false, // there is none
   );
   const free: number[] = [];

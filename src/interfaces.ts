@@ -1,7 +1,7 @@
 import type { Hold, Invoice, PlanUnit } from './billing/invoice-types.ts';
 import type { RecentSuspensions } from './billing/suspension-limit.ts';
 import type { Kept } from './instance/backup-retention.ts';
-import type { DomainFault, DomainReport, WatchedDomain } from './instance/domain.ts';
+import type { DomainFinding, DomainReport, WatchedDomain } from './instance/domain.ts';
 import type { Addressed } from './instance/instance-url.ts';
 import type { Distrust } from './instance/manager-history.ts';
 import type { FailureReason, ProgressReason, Remark } from './instance/reasons.ts';
@@ -111,12 +111,16 @@ export interface Manager {
     backups: ReadonlyArray<Backup & { readonly kept: Kept }> | null,
     failure: { readonly reason: FailureReason; readonly detail: string } | null,
   ): Promise<void>;
-  /** The customers' own domains of all instances whose data are not removed, in every state. */
-  domains(): Promise<WatchedDomain[]>;
+  /** Those of these customers' own domains, in every state, whose instances' data are not removed. */
+  domains(ids: readonly number[]): Promise<WatchedDomain[]>;
   /** Odoo makes the instance due where its addresses change by it. */
   reportDomain(id: number, report: DomainReport): Promise<void>;
-  /** What a visitor of this host reads. @param id the instance that has the host; 0: nobody has it */
-  page(host: string, id: number): Promise<StatePage>;
+  /**
+   * What a visitor of this host reads.
+   * @param id the instance that has the host; 0: nobody has it
+   * @param language in which they read what is about nobody: `en`, `es`, or '' for the company's
+   */
+  page(host: string, id: number, language: string): Promise<StatePage>;
   /** How many instances were suspended or removed automatically within the last hour, before one more is. */
   recentSuspensions(instanceId: number): Promise<RecentSuspensions>;
   /** Asks people to approve that this instance, and all others that wait, are suspended or removed; recentSuspensions() says when they have. */
@@ -396,10 +400,10 @@ export interface Door {
   requests(onRequest: (request: LoggedRequest) => void, signal: AbortSignal): Promise<void>;
 }
 
-/** Whether a domain leads to this host: null, or why it does not. Takes some seconds at most and never throws. */
+/** Whether a domain leads to this host and is its customer's. Takes some seconds at most and never throws. */
 export type VerifyDomain = (
-  domain: Pick<WatchedDomain, 'name' | 'token'>,
-) => Promise<DomainFault | null>;
+  domain: Pick<WatchedDomain, 'id' | 'name' | 'token' | 'cnames'>,
+) => Promise<DomainFinding>;
 
 /** The certificates that the door has. */
 export interface Certificates {

@@ -63,9 +63,9 @@ export async function run(
     sidecar.door &&
     (await servePages(await sidecar.door.pagesSocket(), {
       instanceAt: (host) => parts?.routes.instanceAt(host),
-      domainToken: (host) => parts?.routes.domainToken(host) ?? null,
+      domainToken: (host, id) => parts?.routes.domainToken(host, id) ?? null,
       takes: async (visit) => parts !== null && takes(visit, parts),
-      page: (host, id) => manager.page(host, id),
+      page: (host, id, language) => manager.page(host, id, language),
       log,
     }));
   log.info({ install, listening: server.addresses }, 'sidecar is up');

@@ -231,7 +231,12 @@ export class ManagerStack {
     const door = this.#door;
     if (door === undefined) return true;
     const url = `${this.publicUrl}/web/login`;
-    return until(async () => (await statusBehind(door, url)) === 200, seconds);
+    const answers = async () => {
+      const status = await statusBehind(door, url);
+      // A website of several languages sends a program on to one of them; the door's own pages are 402 and above.
+      return status !== null && status < 400;
+    };
+    return until(answers, seconds);
   }
 
   async #sidecarListens(seconds: number): Promise<boolean> {

@@ -70,9 +70,12 @@ export class DomainWatch {
     this.#arm();
   }
 
-  /** Begins to look at all domains that are due, and does not wait for them. Asks the manager once. */
+  /** Begins to look at all domains that are due, and does not wait for them. Asks the manager once, for these alone. */
   async look(): Promise<void> {
-    const rows = await this.#options.manager.domains();
+    const isDue = ([, { dueAt }]: [number, Look]) => dueAt !== null && dueAt <= this.#now();
+    const ids = [...this.#looks].filter(isDue).map(([id]) => id);
+    if (ids.length === 0) return this.#arm();
+    const rows = await this.#options.manager.domains(ids);
     for (const row of rows) {
       const look = this.#looks.get(row.id);
       // What Odoo has renamed since is followed once the door answers its token.
@@ -88,7 +91,7 @@ export class DomainWatch {
           this.#arm();
         });
     }
-    this.#forgetUnknown(rows);
+    this.#forgetUnknown(ids, rows);
     this.#arm();
   }
 
@@ -119,10 +122,12 @@ export class DomainWatch {
   }
 
   /** A domain that was deleted after the door got its name is not due for ever. */
-  #forgetUnknown(rows: readonly WatchedDomain[]): void {
+  #forgetUnknown(asked: readonly number[], rows: readonly WatchedDomain[]): void {
     const names = new Map(rows.map(({ id, name, token }) => [id, `${name} ${token}`]));
-    for (const [id, { name, token }] of this.#looks)
-      if (names.get(id) !== `${name} ${token}`) this.#looks.delete(id);
+    for (const id of asked) {
+      const look = this.#looks.get(id);
+      if (look && names.get(id) !== `${look.name} ${look.token}`) this.#looks.delete(id);
+    }
   }
 
   #arm(): void {

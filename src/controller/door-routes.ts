@@ -1,3 +1,4 @@
+import { hostOwners } from '../instance/hosts.ts';
 import type { CustomerDomain, DesiredInstance } from '../instance/types.ts';
 import type { DoorRoute } from '../interfaces.ts';
 
@@ -6,8 +7,8 @@ export class DoorRoutes {
   readonly #domain: string;
   readonly #onChange: () => void;
   #byId = new Map<number, DoorRoute>();
-  #byHost: ReadonlyMap<string, number> | null = null;
-  #domainByName = new Map<string, CustomerDomain>();
+  #byHost: ReadonlyMap<string, DoorRoute> | null = null;
+  #domainById = new Map<number, CustomerDomain>();
 
   /**
    * @param domain below which instances have their names
@@ -20,16 +21,9 @@ export class DoorRoutes {
 
   replace(routes: readonly DoorRoute[]): void {
     this.#byId = new Map(routes.map((route) => [route.id, route]));
-    this.#byHost = new Map(
-      routes.flatMap(({ id, subdomain, formerSubdomains, domains }) => [
-        ...[subdomain, ...formerSubdomains]
-          .filter((label) => label !== '')
-          .map((label): [string, number] => [`${label}.${this.#domain}`, id]),
-        ...domains.filter(isVerified).map(({ name }): [string, number] => [name, id]),
-      ]),
-    );
-    this.#domainByName = new Map(
-      routes.flatMap(({ domains }) => domains.map((domain) => [domain.name, domain])),
+    this.#byHost = hostOwners(this.#domain, routes);
+    this.#domainById = new Map(
+      routes.flatMap(({ domains }) => domains.map((domain) => [domain.id, domain])),
     );
   }
 
@@ -42,7 +36,7 @@ export class DoorRoutes {
 
   /** The instance that has this host name; null: nobody's; undefined: the names are not known yet. */
   instanceAt(host: string): number | null | undefined {
-    return this.#byHost === null ? undefined : (this.#byHost.get(host) ?? null);
+    return this.#byHost === null ? undefined : (this.#byHost.get(host)?.id ?? null);
   }
 
   /** Every host name of an instance, the customers' verified domains included; none before the routes are known. */
@@ -50,14 +44,14 @@ export class DoorRoutes {
     return [...(this.#byHost?.keys() ?? [])];
   }
 
-  /** What proves that a customer's domain, verified or not, leads to this host; null: it is nobody's. */
-  domainToken(host: string): string | null {
-    return this.#domainByName.get(host)?.token ?? null;
+  /**
+   * What proves that a customer's domain, verified or not, leads to this host; null: that domain has another name, or there is none.
+   * @param id of the domain: several customers may have entered the name
+   */
+  domainToken(host: string, id: number): string | null {
+    const domain = this.#domainById.get(id);
+    return domain?.name === host ? domain.token : null;
   }
-}
-
-function isVerified(domain: CustomerDomain): boolean {
-  return domain.isVerified;
 }
 
 /** Equal for the same names, domains and ports. */

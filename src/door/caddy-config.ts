@@ -74,8 +74,8 @@ const TOKEN_PATH = '/.well-known/microsaas-domain';
 const HTTP = '{door.http}';
 const LONGPOLLING = '{door.longpolling}';
 const REDIRECT = '{door.redirect}';
-/** 'yes' for every host that is somebody's. */
-const KNOWN = '{door.known}';
+/** 'yes' for every host that is somebody's and has a certificate, or is to have one as a name below the domain. */
+const CERTIFIED = '{door.certified}';
 
 /** The only sentences for people that are neither in the addon nor in the sidecar: nobody else is there to say anything. */
 const SORRY: Json = sentence(
@@ -207,7 +207,8 @@ function guards({ https }: CaddySettings): Json[] {
 function redirectingServer(settings: CaddySettings, hosts: readonly HostMapping[]): Json {
   const { address, domain, httpPort, manager } = settings;
   const toHttps = redirect(`https://{http.request.host}${portOf(settings)}{http.request.uri}`);
-  const somebody: Json[] = [{ vars: { [KNOWN]: ['yes'] } }];
+  const certified: Json[] = [{ vars: { [CERTIFIED]: ['yes'] } }];
+  const redirecting: Json[] = [{ not: [{ vars: { [REDIRECT]: [''] } }] }];
   const managerHost: Json[] = manager === '' ? [] : [{ host: [`${manager}.${domain}`] }];
   return {
     ...basics(),
@@ -217,7 +218,9 @@ function redirectingServer(settings: CaddySettings, hosts: readonly HostMapping[
       plainHost(),
       { match: [{ path: [TOKEN_PATH] }], handle: [pages()], terminal: true },
       { handle: [hostMap(hosts)] },
-      { match: [...somebody, ...managerHost], handle: [toHttps], terminal: true },
+      { match: [...certified, ...managerHost], handle: [toHttps], terminal: true },
+      // A domain that waits for its certificate: https answers at the instance's other address.
+      { match: redirecting, handle: [redirect(`${REDIRECT}{http.request.uri}`)], terminal: true },
       { handle: [pageOrSorry()], terminal: true },
     ],
     errors: { routes: errorRoutes(settings, []) },
@@ -244,11 +247,11 @@ function hostMap(hosts: readonly HostMapping[]): Json {
   return {
     handler: 'map',
     source: '{http.request.host}',
-    destinations: [HTTP, LONGPOLLING, REDIRECT, KNOWN],
+    destinations: [HTTP, LONGPOLLING, REDIRECT, CERTIFIED],
     defaults: ['', '', '', ''],
-    mappings: hosts.map(({ host, http, longpolling, redirect }) => ({
+    mappings: hosts.map(({ host, http, longpolling, redirect, hasCertificate }) => ({
       input: host,
-      outputs: [http, longpolling, redirect, 'yes'],
+      outputs: [http, longpolling, redirect, hasCertificate ? 'yes' : ''],
     })),
   };
 }

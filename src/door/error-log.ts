@@ -5,7 +5,7 @@ export interface LoggedError {
   /** The name whose certificate could not be had; '' for a configuration that could not be loaded, as where a port is taken. */
   readonly name: string;
   readonly message: string;
-  /** In milliseconds since the epoch. */
+  /** In milliseconds since the epoch; 0 where Caddy has not said it: it ended while it started. */
   readonly at: number;
 }
 
@@ -19,11 +19,13 @@ const line = z.object({
 });
 
 /**
- * The errors in a log of Caddy's about its configuration and its certificates, the oldest first. What is about single requests, and
- * what is in any other form, is left out.
+ * The errors in a log of Caddy's about its configuration and its certificates, the oldest first. What is about single requests is left
+ * out.
  */
 export function errorsIn(log: string): LoggedError[] {
   return log.split('\n').flatMap((text) => {
+    const [, end] = /^Error: (.+)$/.exec(text) ?? [];
+    if (end !== undefined) return [{ name: '', message: end, at: 0 }];
     const found = line.safeParse(parsed(text)).data;
     if (found === undefined) return [];
     const { error, identifier, logger, ts } = found;

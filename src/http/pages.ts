@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { normalizedHost } from '../instance/host-name.ts';
 import type { StatePage } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
+import { preferredLanguage } from './accept-language.ts';
 import { RateLimit } from './limits.ts';
 import { renderStatePage, UNAVAILABLE } from './state-page.ts';
 import { withinTime } from './within-time.ts';
@@ -49,12 +50,12 @@ export interface Visit {
 export interface PagesOptions {
   /** The instance that has this host name; null: nobody's; undefined: the names are not known yet. */
   readonly instanceAt: (host: string) => number | null | undefined;
-  /** What proves that this customer's domain leads to this host; null: it is nobody's. */
-  readonly domainToken: (host: string) => string | null;
+  /** What proves that this customer's domain leads to this host; null: there is none of that name and number. */
+  readonly domainToken: (host: string, id: number) => string | null;
   /** Whether the instance takes the request now, or within the moment that this waits for it. */
   readonly takes: (visit: Visit) => Promise<boolean>;
-  /** What the visitor reads. @param id 0 for a host that is nobody's */
-  readonly page: (host: string, id: number) => Promise<StatePage>;
+  /** What the visitor reads. @param id 0 for a host that is nobody's @param language of what is about nobody; '' for any */
+  readonly page: (host: string, id: number, language: string) => Promise<StatePage>;
   readonly log: Logger;
 }
 
@@ -67,9 +68,11 @@ export async function servePages(socketPath: string, options: PagesOptions): Pro
   const pages = new PageCache(options.page);
   const held = new HeldVisits();
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
-    const path = (req.url ?? '').split('?')[0];
-    if (path === TOKEN_PATH)
-      return sendToken(options.domainToken(normalizedHost(header(req, 'host'))), res);
+    const [path, query] = (req.url ?? '').split('?');
+    if (path === TOKEN_PATH) {
+      const id = Number(new URLSearchParams(query).get('id'));
+      return sendToken(options.domainToken(normalizedHost(header(req, 'host')), id), res);
+    }
     if (path !== PAGE_PATH) return void res.writeHead(404).end();
     const host = normalizedHost(header(req, 'x-door-host'));
     const id = options.instanceAt(host);
@@ -82,7 +85,8 @@ export async function servePages(socketPath: string, options: PagesOptions): Pro
       (await held.hold(id, () => options.takes({ id, method, uri: header(req, 'x-door-uri') })))
     )
       return void res.writeHead(204).end();
-    sendPage(await pages.read(host, id ?? 0), method, res);
+    const language = id === null ? preferredLanguage(header(req, 'accept-language')) : '';
+    sendPage(await pages.read(host, id ?? 0, language), method, res);
   };
   const server = createServer(
     { requestTimeout: 60_000, maxHeaderSize: MAX_HEADER_BYTES },
@@ -168,25 +172,25 @@ class PageCache {
   readonly #ask: PagesOptions['page'];
   readonly #strangers = new RateLimit(STRANGERS.most, STRANGERS.withinMs);
   readonly #kept = new Map<string, { readonly until: number; readonly page: Promise<StatePage> }>();
-  /** What was said last of a name that is nobody's. */
-  #nobodys: StatePage = UNAVAILABLE;
+  /** What was said last of a name that is nobody's, by language. */
+  readonly #nobodys = new Map<string, StatePage>();
 
   constructor(ask: PagesOptions['page']) {
     this.#ask = ask;
   }
 
-  async read(host: string, id: number): Promise<StatePage> {
+  async read(host: string, id: number, language: string): Promise<StatePage> {
     const now = Date.now();
-    const key = id === 0 ? host : String(id);
+    const key = id === 0 ? `${language} ${host}` : String(id);
     const kept = this.#kept.get(key);
     if (kept && now < kept.until) return kept.page;
     for (const [other, { until }] of this.#kept) if (until <= now) this.#kept.delete(other);
     // Invented names must not keep the manager busy.
-    if (id === 0 && !this.#strangers.take('all')) return this.#nobodys;
-    const page = withinTime(this.#ask(host, id), MANAGER_MS).catch(() => UNAVAILABLE);
+    if (id === 0 && !this.#strangers.take('all')) return this.#nobodys.get(language) ?? UNAVAILABLE;
+    const page = withinTime(this.#ask(host, id, language), MANAGER_MS).catch(() => UNAVAILABLE);
     this.#kept.set(key, { until: now + (id === 0 ? UNKNOWN_TTL_MS : PAGE_TTL_MS), page });
     const answer = await page;
-    if (answer.status === 404) this.#nobodys = answer;
+    if (answer.status === 404) this.#nobodys.set(language, answer);
     return answer;
   }
 }

@@ -6,6 +6,7 @@ export interface DomainFault {
   readonly reason:
     | 'DomainNotFound'
     | 'DomainElsewhere'
+    | 'DomainUnproven'
     | 'DomainUnreachable'
     | 'DomainAnswersWrong'
     | 'DomainStoppedLeadingHere';
@@ -13,12 +14,20 @@ export interface DomainFault {
   readonly detail: string;
 }
 
+/** By what its DNS says whose domain it is: a CNAME to the instance's own name, or a TXT record with the domain's token. */
+export type DomainProof = 'cname' | 'txt';
+
+/** What was found of a domain: it leads here and is its customer's, or why not. */
+export type DomainFinding = { readonly proof: DomainProof } | DomainFault;
+
 /** A customer's domain as Odoo has it, to be verified. */
 export interface WatchedDomain {
   readonly id: number;
   readonly instanceId: number;
   readonly name: string;
   readonly token: string;
+  /** The host names of its instance: a CNAME to one of them proves whose it is. None where it was another customer's until lately. */
+  readonly cnames: readonly string[];
   readonly state: DomainState;
   /** Since when a verified one has not led here; null: it does, or Odoo does not know. */
   readonly failingSince: Date | null;
@@ -28,6 +37,8 @@ export interface WatchedDomain {
 export interface DomainReport {
   readonly state: DomainState;
   readonly fault: DomainFault | null;
+  /** By what it is proven; null: it is not, at the moment. */
+  readonly proof: DomainProof | null;
   /** When its certificate ends; null: it has none. */
   readonly certificateUntil: Date | null;
 }
@@ -39,17 +50,18 @@ const DAY_MS = 24 * HOUR_MS;
 /** How long a verified domain may lead elsewhere: moving a zone, or a name server that is down, must not cost a customer their address. */
 const PATIENCE_MS = 3 * DAY_MS;
 
-/** @param fault what its verification has just found; null: it leads here */
+/** @param found what its verification has just found */
 export function judgeDomain(
   { state, failingSince }: Pick<WatchedDomain, 'state' | 'failingSince'>,
-  fault: DomainFault | null,
+  found: DomainFinding,
   now: Date,
-): Pick<DomainReport, 'state' | 'fault'> {
-  if (fault === null) return { state: 'verified', fault };
-  if (state === 'pending') return { state, fault };
+): Omit<DomainReport, 'certificateUntil'> {
+  if ('proof' in found) return { state: 'verified', fault: null, proof: found.proof };
+  const proof = null;
+  if (state === 'pending') return { state, fault: found, proof };
   const failedMs = now.getTime() - (failingSince ?? now).getTime();
-  if (state === 'verified' && failedMs < PATIENCE_MS) return { state, fault };
-  return { state: 'failed', fault: { ...fault, reason: 'DomainStoppedLeadingHere' } };
+  if (state === 'verified' && failedMs < PATIENCE_MS) return { state, fault: found, proof };
+  return { state: 'failed', fault: { ...found, reason: 'DomainStoppedLeadingHere' }, proof };
 }
 
 /** How soon a domain is looked at again at first: people's DNS takes minutes, an authority seconds. */

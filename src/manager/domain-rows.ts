@@ -11,6 +11,7 @@ export const watchedDomains = z.array(
       instance_id: id,
       name: z.string(),
       token: z.string(),
+      cnames: z.array(z.string()),
       state: z.enum(['pending', 'verified', 'failed']),
       failing_since: z.union([z.literal(false), moment]).optional(),
     })
@@ -20,6 +21,7 @@ export const watchedDomains = z.array(
         instanceId: row.instance_id,
         name: row.name,
         token: row.token,
+        cnames: row.cnames,
         state: row.state,
         failingSince: row.failing_since || null,
       }),
@@ -27,9 +29,10 @@ export const watchedDomains = z.array(
 );
 
 /** What was found out, as `microsaas_report_domain` takes it: no reason is ''. */
-export function domainReportRow({ state, fault, certificateUntil }: DomainReport) {
+export function domainReportRow({ state, fault, proof, certificateUntil }: DomainReport) {
   return {
     state,
+    proof: proof ?? '',
     reason: fault?.reason ?? '',
     detail: fault?.detail ?? '',
     certificate_until: certificateUntil,

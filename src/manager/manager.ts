@@ -172,8 +172,8 @@ export class OdooManager implements Manager {
     return this.#odoo.call(API, 'microsaas_routes', {}, routes);
   }
 
-  domains(): Promise<WatchedDomain[]> {
-    return this.#odoo.call(API, 'microsaas_domains', {}, watchedDomains);
+  domains(ids: readonly number[]): Promise<WatchedDomain[]> {
+    return this.#odoo.call(API, 'microsaas_domains', { domain_ids: ids }, watchedDomains);
   }
 
   async reportDomain(id: number, report: DomainReport): Promise<void> {
@@ -206,8 +206,9 @@ export class OdooManager implements Manager {
     await this.#odoo.call(API, 'microsaas_report_backups', args, done);
   }
 
-  page(host: string, id: number): Promise<StatePage> {
-    return this.#odoo.call(API, 'microsaas_page', { host, instance_id: id }, statePage);
+  page(host: string, id: number, language: string): Promise<StatePage> {
+    const args = { host, instance_id: id, language };
+    return this.#odoo.call(API, 'microsaas_page', args, statePage);
   }
 
   /** Says that an instance gets its data from an archive: it is a draft from the `begin` and stopped at the `end`. */

@@ -206,6 +206,7 @@ chapter('the front door', () => {
     async (env) => {
       const { instances } = env;
       const { subdomain } = await named();
+      door.point(OWN_DOMAIN, subdomain);
       const domain = await env.admin.create('microsaas.domain', {
         ...{ name: OWN_DOMAIN, instance_id: id },
       });

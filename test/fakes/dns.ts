@@ -5,11 +5,13 @@ export interface FakeName {
   readonly a?: readonly string[];
   readonly aaaa?: readonly string[];
   readonly cname?: string;
+  /** TXT records, each a text or its parts. */
+  readonly txt?: ReadonlyArray<string | readonly string[]>;
   /** `silent`: no answer at all; `servfail`: as a resolver answers a loop of CNAMEs; `truncated`: too long for UDP. */
   readonly trouble?: 'silent' | 'servfail' | 'truncated';
 }
 
-const TYPE = { a: 1, cname: 5, aaaa: 28 } as const;
+const TYPE = { a: 1, cname: 5, txt: 16, aaaa: 28 } as const;
 /** Flags of an answer: response, recursion desired and available. */
 const ANSWER = 0x8180;
 const TRUNCATED = 0x0200;
@@ -66,7 +68,11 @@ function readQuestion(message: Buffer) {
   return { name: labels.join('.'), type: message.readUInt16BE(at + 1), end: at + 5 };
 }
 
-function recordsOf(name: string, type: number, { a = [], aaaa = [], cname }: FakeName): Buffer[] {
+function recordsOf(
+  name: string,
+  type: number,
+  { a = [], aaaa = [], cname, txt = [] }: FakeName,
+): Buffer[] {
   const owner = cname ?? name;
   const alias = cname ? [record(name, TYPE.cname, encodeName(cname))] : [];
   if (type === TYPE.a)
@@ -76,6 +82,7 @@ function recordsOf(name: string, type: number, { a = [], aaaa = [], cname }: Fak
     ];
   if (type === TYPE.aaaa)
     return [...alias, ...aaaa.map((it) => record(owner, TYPE.aaaa, encodeIPv6(it)))];
+  if (type === TYPE.txt) return [...alias, ...txt.map((it) => record(owner, TYPE.txt, texts(it)))];
   return alias;
 }
 
@@ -92,6 +99,12 @@ function encodeName(name: string): Buffer {
     .split('.')
     .map((label) => Buffer.from(`${String.fromCharCode(label.length)}${label}`, 'latin1'));
   return Buffer.concat([...labels, Buffer.alloc(1)]);
+}
+
+/** The parts of a TXT record, each with its length. */
+function texts(parts: string | readonly string[]): Buffer {
+  const all = typeof parts === 'string' ? [parts] : parts;
+  return Buffer.concat(all.map((it) => Buffer.from(`${String.fromCharCode(it.length)}${it}`)));
 }
 
 /** Takes the short form with one `::`, or the long one. */

@@ -283,14 +283,18 @@ export class FakeManager implements Manager {
     );
   }
 
-  async domains(): Promise<WatchedDomain[]> {
+  async domains(ids: readonly number[]): Promise<WatchedDomain[]> {
     this.#checkHere();
-    return [...this.rows.values()].flatMap(({ id: instanceId, domains }) =>
-      domains.map(({ id, name, token, isVerified }) => {
-        const known = this.#domainStates.get(id);
-        const state = isVerified ? 'verified' : (known?.state ?? 'pending');
-        return { id, instanceId, name, token, state, failingSince: known?.failingSince ?? null };
-      }),
+    return [...this.rows.values()].flatMap(({ id: instanceId, domains, subdomain }) =>
+      domains
+        .filter(({ id }) => ids.includes(id))
+        .map(({ id, name, token, isVerified }) => {
+          const known = this.#domainStates.get(id);
+          const state = isVerified ? 'verified' : (known?.state ?? 'pending');
+          const cnames = [`${subdomain}.example.com`];
+          const failingSince = known?.failingSince ?? null;
+          return { id, instanceId, name, token, cnames, state, failingSince };
+        }),
     );
   }
 

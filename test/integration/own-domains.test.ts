@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, request as plainly, type Server } from 'node:http';
 import { request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -31,6 +31,8 @@ const AUTHORITY = `${network}.3`;
 const NAME_SERVER = `${network}.4`;
 
 const OWN = 'www.acme.test';
+const BARE = 'acme.test';
+const WILDCARD = 'shop.former-customer.test';
 const SUBDOMAIN = 'acme.host.test';
 const MANAGER = 'manager.host.test';
 const FOREIGN = 'foreign.test';
@@ -63,7 +65,8 @@ describe("a customer's own domain, with a real authority", function () {
     routes.replace([route]);
     await door.ensure([route]);
   };
-  const verify = (name: string) => verifier.verify(domain(name, false));
+  const verify = (name: string, cnames = [SUBDOMAIN]) =>
+    verifier.verify({ ...domain(name, false), cnames });
 
   /** What a browser gets that trusts the authority. @throws where the chain or the name is wrong */
   const get = (host: string) =>
@@ -84,6 +87,17 @@ describe("a customer's own domain, with a real authority", function () {
     eventually(async () => {
       expect(await get(host)).to.deep.equal({ status: 200, body: `Odoo for ${host}` });
     }, 60);
+  /** Where a browser is sent that asks by plain http. */
+  const plain = (host: string) =>
+    new Promise<string | undefined>((resolve, reject) => {
+      const where = { host: DOOR, path: '/web/login', agent: false, headers: { Host: host } };
+      plainly(where, (answer) => {
+        answer.resume();
+        resolve(answer.headers.location);
+      })
+        .on('error', reject)
+        .end();
+    });
   /** Resolves with the reason why there is no connection. */
   const refusal = (host: string) =>
     get(host).then(
@@ -93,8 +107,10 @@ describe("a customer's own domain, with a real authority", function () {
 
   before(async () => {
     const resolver = await dns.listen(NAME_SERVER);
-    const names = [OWN, SUBDOMAIN, MANAGER, FOREIGN];
-    for (const name of names) dns.names.set(name, { a: [DOOR] });
+    const names = [OWN, BARE, SUBDOMAIN, MANAGER, FOREIGN];
+    for (const name of [...names, WILDCARD]) dns.names.set(name, { a: [DOOR] });
+    for (const name of [OWN, FOREIGN]) dns.names.set(name, { cname: SUBDOMAIN, a: [DOOR] });
+    dns.names.set(`_microsaas.${BARE}`, { txt: [`token-of-${BARE}`] });
     const hosts = new Map(names.map((name) => [name, DOOR]));
     const place = { name: `ms-${install}-authority`, folder: join(folder, 'authority') };
     authority = new AcmeAuthority({ ...place, address: AUTHORITY, port: 9_443, hosts });
@@ -114,7 +130,7 @@ describe("a customer's own domain, with a real authority", function () {
     });
     pages = await servePages(await door.pagesSocket(), {
       instanceAt: (host) => routes.instanceAt(host),
-      domainToken: (host) => routes.domainToken(host),
+      domainToken: (host, id) => routes.domainToken(host, id),
       takes: async () => false,
       page: async () => UNAVAILABLE,
       log: pino({ level: 'silent' }),
@@ -131,17 +147,21 @@ describe("a customer's own domain, with a real authority", function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('is verified through the door by its token, and nobody else’s name is', async () => {
-    await open(domain(OWN, false));
-    expect(await verify(OWN)).to.equal(null);
-    expect(await verify(FOREIGN)).to.deep.equal({
-      reason: 'DomainAnswersWrong',
-      detail: `${DOOR}, status 404`,
-    });
-    expect(await verifier.verify({ name: OWN, token: 'of another customer' })).to.deep.equal({
-      reason: 'DomainAnswersWrong',
-      detail: DOOR,
-    });
+  it('is verified through the door by its CNAME or its TXT record and its token', async () => {
+    await open(domain(OWN, false), domain(BARE, false));
+    expect(await verify(OWN)).to.deep.equal({ proof: 'cname' });
+    expect(await verify(BARE, [])).to.deep.equal({ proof: 'txt' });
+  });
+
+  it('is not, where it only leads here, is another customer’s or nobody has entered it', async () => {
+    await open(domain(OWN, false), domain(WILDCARD, false));
+    const unproven = { reason: 'DomainUnproven', detail: '' };
+    expect(await verify(WILDCARD)).to.deep.equal(unproven);
+    expect(await verify(OWN, ['other.host.test'])).to.deep.equal(unproven);
+    const wrong = 'DomainAnswersWrong';
+    expect(await verify(FOREIGN)).to.deep.equal({ reason: wrong, detail: `${DOOR}, status 404` });
+    const another = { ...domain(OWN, false, 'of another customer'), cnames: [SUBDOMAIN] };
+    expect(await verifier.verify(another)).to.deep.equal({ reason: wrong, detail: DOOR });
   });
 
   it('gets no certificate before it is verified: those of the instance’s and the manager’s names alone are ordered', async () => {
@@ -152,9 +172,15 @@ describe("a customer's own domain, with a real authority", function () {
     expect(await certificates.until(OWN)).to.equal(null);
   });
 
+  it('leads from plain http to the name that has a certificate, until it has its own', async () => {
+    await open({ ...domain(OWN, true), hasCertificate: false });
+    expect(await plain(OWN)).to.equal(`https://${SUBDOMAIN}/web/login`);
+  });
+
   it('gets one of the authority once it is verified, and is served with it', async () => {
     await open(domain(OWN, true));
     await served(OWN);
+    expect(await plain(OWN)).to.equal(`https://${OWN}/web/login`);
     expect(await authority.orders()).to.equal(3);
     const until = await certificates.until(OWN);
     expect(until?.getTime()).to.be.within(Date.now() + 3_600_000, Date.now() + 48 * 3_600_000);
@@ -162,7 +188,7 @@ describe("a customer's own domain, with a real authority", function () {
   });
 
   it('is still verified with its certificate, as it is daily', async () => {
-    expect(await verify(OWN)).to.equal(null);
+    expect(await verify(OWN)).to.deep.equal({ proof: 'cname' });
   });
 
   it('orders nothing for a name that is nobody’s, though it leads here', async () => {

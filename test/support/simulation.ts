@@ -119,7 +119,7 @@ export class Simulation {
         certificates: this.certificates,
         domains: new DomainWatch({
           ...{ manager, certificates: this.certificates, now: this.time.now },
-          verify: async ({ name }) => this.domainFaults.get(name) ?? null,
+          verify: async ({ name }) => this.domainFaults.get(name) ?? { proof: 'cname' },
           onDue: () => this.#controller?.lookAtDomains(),
           onError: (err) => log.warn({ err }, 'domain not reported'),
         }),

@@ -62,7 +62,7 @@ describe('the doctor looks at the front door:', () => {
   const examine = async () => {
     const docker = async () => {
       if (!isRunning) throw new Error('no such container');
-      return 'true\n';
+      return 'running\n';
     };
     const verifier = new DomainVerifier(door);
     const parts = { install: 'k3x9ab', docker, manager, certificates, verifier };

@@ -11,6 +11,7 @@ from . import (
     microsaas_subscription,
     microsaas_subdomain,
     microsaas_domain,
+    microsaas_former_domain,
     microsaas_state_page,
     microsaas_renewal,
     microsaas_notice,

@@ -33,8 +33,7 @@ def raise_activity(record, activity_type, person, summary, note=""):
     :param record: one record of a `mail.activity.mixin`, with sudo
     :return: whether somebody has it now
     """
-    kind = record.env.ref(activity_type)
-    if record.activity_ids.filtered(lambda one: one.activity_type_id == kind and one.summary == summary):
+    if _open_activities(record, activity_type, summary):
         return True
     for user in person | record.env.ref("base.user_admin"):
         try:
@@ -51,12 +50,18 @@ def close_activities(records, activity_type, feedback, summary=None):
 
     :param summary: only those that say this
     """
-    kind = records.env.ref(activity_type)
-    activities = records.activity_ids.filtered(
-        lambda one: one.activity_type_id == kind and summary in (None, one.summary)
-    )
+    activities = _open_activities(records, activity_type, summary)
     if activities:
         activities.sudo().action_feedback(feedback=feedback)
+
+
+def _open_activities(records, activity_type, summary):
+    """Return the activities of a type that nobody has marked as done; None: whatever their summary."""
+    kind = records.env.ref(activity_type)
+    # Who also sees archived records sees the activities that are done.
+    return records.activity_ids.filtered(
+        lambda one: one.active and one.activity_type_id == kind and summary in (None, one.summary)
+    )
 
 
 def _can_be_told(user):

@@ -36,6 +36,7 @@ BY_HAND = {
     "microsaas.subdomain": {},
     "microsaas.backup": {},
     "microsaas.job": {},
+    "microsaas.former.domain": {},
     "microsaas.domain": {AT_CREATION: {"instance_id", "name"}},
     # Of Odoo's own models only the fields that we have added are looked at.
     "account.move": {},

@@ -9,6 +9,10 @@ from odoo.exceptions import ValidationError
 
 LONGEST = 253
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# Of letters alone, or an international one in ASCII (RFC 3696, section 2).
+TOP_LEVEL = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{0,58}[a-z0-9]")
+# In front of a domain: where the TXT record is that proves whose it is.
+PROOF_LABEL = "_microsaas"
 # They lead nowhere that a visitor or a certificate authority could reach.
 LOCAL = {"localhost", "local", "localdomain", "invalid", "onion", "arpa"}
 
@@ -43,7 +47,7 @@ def checked_domain(env, text, own):
         raise ValidationError(_("“%s” is no domain of its own: it needs an ending, as in www.example.com.", shown))
     if len(name) > LONGEST:
         raise ValidationError(_("A domain has at most %s characters.", LONGEST))
-    if labels[-1].isdecimal() or not all(LABEL.fullmatch(label) for label in labels):
+    if not TOP_LEVEL.fullmatch(labels[-1]) or not all(LABEL.fullmatch(label) for label in labels):
         raise ValidationError(_("“%s” is not a valid domain.", shown))
     if labels[-1] in LOCAL:
         raise ValidationError(_("“%s” cannot be reached from the internet.", shown))
@@ -51,6 +55,14 @@ def checked_domain(env, text, own):
     if any(name == ours or name.endswith(f".{ours}") or ours.endswith(f".{name}") for ours in own if ours):
         raise ValidationError(_("“%s” is ours. Enter a domain of your own.", shown))
     return name
+
+
+def shown_domain(name):
+    """Return a domain as its owner writes it, with its own letters."""
+    try:
+        return name.encode("ascii").decode("idna")
+    except UnicodeError:
+        return name
 
 
 def is_address(text):

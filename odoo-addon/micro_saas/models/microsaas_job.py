@@ -10,6 +10,13 @@ from .by_hand import ByHand
 from .reason_sentences import instance_sentence
 from .values import write_changed
 
+KINDS = [
+    ("backup", "Backup"),
+    ("prove", "Proof of a backup"),
+    ("restore", "Restore of a backup"),
+    ("undo_restore", "Undo of the restore"),
+]
+STATES = [("waiting", "Waiting"), ("running", "Under way"), ("done", "Done"), ("failed", "Failed")]
 OPEN = ("waiting", "running")
 # So long the sidecar keeps the data that a restore has replaced.
 UNDO_FOR = timedelta(days=7)
@@ -26,27 +33,12 @@ class MicrosaasJob(ByHand, models.Model):
     instancia_id = fields.Many2one(
         "odoo.docker.instance", "Instance", required=True, readonly=True, ondelete="cascade", index=True
     )
-    kind = fields.Selection(
-        [
-            ("backup", "Backup"),
-            ("prove", "Proof of a backup"),
-            ("restore", "Restore of a backup"),
-            ("undo_restore", "Undo of the restore"),
-        ],
-        "What",
-        required=True,
-        readonly=True,
-    )
+    kind = fields.Selection(KINDS, "What", required=True, readonly=True)
     backup_id = fields.Many2one("microsaas.backup", "Backup", readonly=True, ondelete="set null", index="btree_not_null")
     # The row of a backup goes once the repository has forgotten it: what was asked for is told even then.
     snapshot = fields.Char(readonly=True)
     backup_date = fields.Datetime("Backup made at", readonly=True)
-    state = fields.Selection(
-        [("waiting", "Waiting"), ("running", "Under way"), ("done", "Done"), ("failed", "Failed")],
-        default="waiting",
-        required=True,
-        readonly=True,
-    )
+    state = fields.Selection(STATES, default="waiting", required=True, readonly=True)
     reason = fields.Char(readonly=True, help="One word for what is going on, or for why it failed.")
     detail = fields.Char(readonly=True, help="What it is about, a value a line.")
     message = fields.Char("What is going on", compute="_compute_message")

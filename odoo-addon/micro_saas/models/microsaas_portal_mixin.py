@@ -8,6 +8,7 @@ hash alone.
 import hashlib
 import hmac
 import logging
+import math
 import secrets
 import time
 from datetime import timedelta
@@ -41,6 +42,11 @@ PERCENT = {
 # How often a customer may restart their Odoo: each restart takes a start slot that others wait for.
 RESTARTS = 5
 MINUTES = 10
+DAY = 24 * 60 * 60
+# Each change of a name is a load of the door, and each new domain perhaps an order at the certificate authority.
+RENAMES_A_DAY, DOMAINS_A_DAY = 5, 20
+# Each is looked up in DNS again and again.
+UNVERIFIED = 10
 # How many former addresses a customer may keep from everybody else.
 RENAMES = 5
 # How long the page of the welcome mail is open.
@@ -66,6 +72,12 @@ class MicrosaasPortalMixin(models.AbstractModel):
         copy=False,
         groups="base.group_user",
         help="When the customer last restarted it: seconds since 1970.",
+    )
+    portal_renames = fields.Json(
+        readonly=True, copy=False, groups="base.group_user", help="When the customer last renamed it: seconds since 1970."
+    )
+    portal_domains = fields.Json(
+        readonly=True, copy=False, groups="base.group_user", help="When the customer last entered domains: seconds since 1970."
     )
     welcome_hash = fields.Char("Hash of the welcome page's token", readonly=True, copy=False, groups=NO_ACCESS)
     welcome_until = fields.Datetime("Welcome page until", readonly=True, copy=False, groups=NO_ACCESS)
@@ -102,7 +114,7 @@ class MicrosaasPortalMixin(models.AbstractModel):
         if self.desired_state == "stopped":
             text = _("Your data are kept.")
             return self._status("stopped", _("Your Odoo is stopped"), text, poll=self.microsaas_busy and 1)
-        if self.microsaas_busy or self.state != "running":
+        if self._is_being_started() or self.state != "running":
             title = _("Your Odoo is starting") if self.was_ready else _("Your Odoo is being prepared")
             percent = PERCENT.get(self.reason, 5)
             text = self.phase_message if self.reason in PERCENT else _("It is about to begin.")
@@ -110,7 +122,12 @@ class MicrosaasPortalMixin(models.AbstractModel):
                 text = _("It takes longer than usual. We have been told and look after it. You need not do anything.")
             return self._status("preparing", title, text, percent=percent, poll=1)
         title = _("Your Odoo is asleep: it wakes when you open it") if self.is_asleep else _("Your Odoo is ready")
-        return self._status("running", title, self.instance_url or "")
+        # With another name its address is about to be another.
+        return self._status("running", title, self.instance_url or "", poll=self.microsaas_busy and 1)
+
+    def _is_being_started(self):
+        """Tell whether the sidecar has, or is about to have, work with it for which it does not answer meanwhile."""
+        return self.microsaas_busy and not (self.only_names_changed and self.reason not in PERCENT)
 
     def _trouble_text(self, somebody_knows):
         """Return what the customer reads of a trouble: that somebody was told, only once somebody was."""
@@ -197,8 +214,7 @@ class MicrosaasPortalMixin(models.AbstractModel):
         :raise UserError: as restart_instance(), or too often
         """
         self.ensure_one()
-        now = time.time()
-        recent = [moment for moment in self.portal_restarts or [] if moment > now - 60 * MINUTES]
+        recent = self._lately(self.portal_restarts, 60 * MINUTES)
         if len(recent) >= RESTARTS:
             raise UserError(
                 self.env._(
@@ -210,7 +226,16 @@ class MicrosaasPortalMixin(models.AbstractModel):
                 )
             )
         self.restart_instance()
-        self._quiet().portal_restarts = [*recent, now]
+        self._quiet().portal_restarts = [*recent, time.time()]
+
+    def _lately(self, moments, seconds):
+        """Return those of the moments (seconds since 1970) that are no longer ago."""
+        since = time.time() - seconds
+        return [moment for moment in moments or [] if moment > since]
+
+    def _hours_until(self, moments, most):
+        """Return in how many hours, rounded up, fewer than `most` of the moments are within a day."""
+        return math.ceil((moments[-most] + DAY - time.time()) / 3600)
 
     # -- addresses ---------------------------------------------------------------------------------
 
@@ -221,6 +246,17 @@ class MicrosaasPortalMixin(models.AbstractModel):
         """
         self.ensure_one()
         self._check_not_removed()
+        if name == self.subdomain:
+            return
+        recent = self._lately(self.portal_renames, DAY)
+        if len(recent) >= RENAMES_A_DAY:
+            raise UserError(
+                self.env._(
+                    "The address was changed %(count)s times within a day. You can change it again in %(hours)s h.",
+                    count=RENAMES_A_DAY,
+                    hours=self._hours_until(recent, RENAMES_A_DAY),
+                )
+            )
         former = self.env["microsaas.subdomain"]._redirecting(self.ids).get(self.id, [])
         if len(former) >= RENAMES and name not in former:
             raise UserError(
@@ -231,14 +267,32 @@ class MicrosaasPortalMixin(models.AbstractModel):
                 )
             )
         self.subdomain = name
+        self._quiet().portal_renames = [*recent, time.time()]
 
     def _add_domain(self, name):
-        """Enter a domain of the customer's own. Call it with sudo.
+        """Enter a domain of the customer's own for them. Call it with sudo.
 
-        :raise UserError: a sentence saying why it can be none
+        :raise UserError: a sentence saying why it can be none, or too many
         """
         self.ensure_one()
+        recent = self._lately(self.portal_domains, DAY)
+        if len(recent) >= DOMAINS_A_DAY:
+            raise UserError(
+                self.env._(
+                    "%(count)s domains were entered within a day. You can enter another one in %(hours)s h.",
+                    count=DOMAINS_A_DAY,
+                    hours=self._hours_until(recent, DOMAINS_A_DAY),
+                )
+            )
+        if len(self.domain_ids.filtered(lambda domain: domain.state != "verified")) >= UNVERIFIED:
+            raise UserError(
+                self.env._(
+                    "%s of its domains are not verified. You can enter another one as soon as one is verified or removed.",
+                    UNVERIFIED,
+                )
+            )
         self.env["microsaas.domain"].create({"name": name, "instance_id": self.id})
+        self._quiet().portal_domains = [*recent, time.time()]
 
     # -- passwords ---------------------------------------------------------------------------------
 

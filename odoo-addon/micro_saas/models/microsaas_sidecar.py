@@ -39,6 +39,7 @@ class MicrosaasSidecar(ByHand, models.Model):
             keep_door(self.env, door)
         if not params.get_param("microsaas.install_id"):
             params.set_param("microsaas.install_id", install_id)
+        company = self.env.company.sudo()
         addon = self.env["ir.module.module"].sudo().search([("name", "=", "micro_saas")])
         return {
             "install_id": params.get_param("microsaas.install_id"),
@@ -46,7 +47,7 @@ class MicrosaasSidecar(ByHand, models.Model):
             "http_ports": list(port_range(self.env, "http_port")),
             "longpolling_ports": list(port_range(self.env, "longpolling_port")),
             "has_mail_server": not self.env["ir.mail_server"]._microsaas_is_missing(),
-            "has_company_email": bool(self.env.company.sudo().email_formatted),
+            "has_company_email": bool(company.email or company.catchall_email),
             "database_uuid": params.get_param("database.uuid") or "",
             **self.env["microsaas.manager.history"]._last_numbers(),
         }

@@ -325,41 +325,47 @@ class MicrosaasSidecarApi(models.AbstractModel):
         return self._for_sidecar("odoo.docker.instance")._routes()
 
     @api.model
-    def microsaas_page(self, host, instance_id):
+    def microsaas_page(self, host, instance_id, language=""):
         """Return what the visitor of an instance that does not answer is to read, in the customer's language.
 
         :param host: the host name that was asked for, any text
         :param instance_id: whose the sidecar takes it to be; 0: nobody's, and then it is looked for by its name
+        :param language: in which a visitor likes to read that it is nobody's, as `es`; "": in the company's
         :return: dict of `status` (HTTP: 503 it is prepared, starts, is stopped or in error; 402 suspended; 410 removed;
             404 nobody's), `retry_after` (seconds, 0: nothing changes by itself), `lang` (as `es_ES`), `title`, `lines`
             (list of sentences), `action` (False, or `label` and `url`), `company` (its name), `logo_url` ("" for none)
         """
-        return self._for_sidecar("microsaas.state.page")._page(host, instance_id)
+        return self._for_sidecar("microsaas.state.page")._page(host, instance_id, language)
 
     @api.model
-    def microsaas_domains(self):
-        """Return the customers' own domains that are to be checked, those not checked for longest first.
+    def microsaas_domains(self, domain_ids):
+        """Return customers' own domains as they are to be checked; those are left out that are gone, or whose data are.
 
-        :return: list of dicts of `id`, `instance_id`, `name`, `token`, `state` (pending, verified, failed), `reason` (""
-            for none), the moments `created_at`, `checked_at`, `failing_since` (since when each report had a reason) and
+        :return: list of dicts of `id`, `instance_id`, `name`, `token` (what the door answers, and the TXT record of
+            `_microsaas.<name>` says), `cnames` (host names: a CNAME to one of them proves whose it is; none where it is or
+            was lately another customer's), `state` (pending, verified, failed), `reason` ("" for none), the moments `created_at`, `checked_at`, `failing_since` (since when each report had a reason) and
             `certificate_until`; "" for none
         """
-        return self._for_sidecar("microsaas.domain")._to_check()
+        return self._for_sidecar("microsaas.domain").browse(domain_ids)._to_check()
 
     @api.model
-    def microsaas_report_domain(self, domain_id, state, reason="", detail="", certificate_until=False):
+    def microsaas_report_domain(self, domain_id, state, reason="", detail="", certificate_until=False, proof=""):
         """Write what was found out about a customer's own domain; one that is gone meanwhile is ignored.
 
+        One that is proven by a TXT record is nobody else's from then on. One that is not proven, or by its CNAME while it is
+        another customer's, becomes verified by no report.
+
         :param state: "pending"; "verified": it leads here, or did so until some days ago; "failed": it has stopped
-        :param reason: one CamelCase word, "" for none: DomainNotFound, DomainElsewhere, DomainUnreachable,
-            DomainAnswersWrong, DomainStoppedLeadingHere
+        :param reason: one CamelCase word, "" for none: DomainNotFound, DomainElsewhere, DomainUnproven,
+            DomainUnreachable, DomainAnswersWrong, DomainStoppedLeadingHere
         :param detail: what it is about: for DomainElsewhere the addresses that were found
         :param certificate_until: when its certificate ends, in UTC; False for none
+        :param proof: by what DNS says whose it is: "txt", "cname", or "" where it does not
         :return: True
         """
         domain = self._for_sidecar("microsaas.domain").browse(domain_id).exists()
         if domain:
-            domain._apply_report(state, reason, detail, certificate_until)
+            domain._apply_report(state, reason, detail, certificate_until, proof)
         return True
 
     # -- the suspension limit ------------------------------------------------------------------

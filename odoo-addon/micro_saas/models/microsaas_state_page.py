@@ -23,11 +23,13 @@ class MicrosaasStatePage(models.AbstractModel):
     _description = "Page in the place of an instance"
 
     @api.model
-    def _page(self, host, instance_id):
+    def _page(self, host, instance_id, language):
         """Return what the page of a host says; see `microsaas_page`."""
         instance = self.env["odoo.docker.instance"].browse(instance_id or []).exists() or self._instance_at(host)
         company = instance.company_id or self.env["res.company"].search([], order="id", limit=1)
         lang = self._known_lang(instance.partner_id.lang or company.partner_id.lang)
+        if not instance:
+            lang = self._lang_in(language, lang)
         page = self.with_context(lang=lang)
         said = page._said(instance.with_context(lang=lang)) if instance else page._said_of_nobody()
         base_url = company.get_base_url()
@@ -44,6 +46,12 @@ class MicrosaasStatePage(models.AbstractModel):
     def _known_lang(self, code):
         """Return a language that is installed: the given one, else English."""
         return code if code in dict(self.env["res.lang"].get_installed()) else "en_US"
+
+    @api.model
+    def _lang_in(self, language, otherwise):
+        """Return the code of an installed language: `otherwise`, unless only another one is in `language` (as `es`)."""
+        spoken = [code for code in (otherwise, *dict(self.env["res.lang"].get_installed())) if code.split("_")[0] == language]
+        return next(iter(spoken), otherwise)
 
     @api.model
     def _instance_at(self, host):

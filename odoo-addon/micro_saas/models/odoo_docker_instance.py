@@ -9,7 +9,7 @@ from odoo.tools import SQL
 
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import ByHand
-from .door import address_of, door_addresses, door_suffix
+from .door import door_suffix
 from .nudge import nudge
 from .reason_sentences import instance_sentence
 from .settings import PORT_RANGES, in_payment_is_paid
@@ -142,7 +142,6 @@ class OdooDockerInstance(ByHand, models.Model):
     )
     domain_ids = fields.One2many("microsaas.domain", "instance_id", "Own domains")
     door_suffix = fields.Char("Domain", compute="_compute_door_suffix", compute_sudo=True)
-    dns_target = fields.Char("Where DNS must lead", compute="_compute_dns_target", compute_sudo=True)
     http_port = fields.Integer("HTTP port", copy=False, aggregator=None)
     longpolling_port = fields.Integer("Longpolling port", copy=False, aggregator=None)
     without_archive = fields.Boolean(
@@ -155,6 +154,9 @@ class OdooDockerInstance(ByHand, models.Model):
     requested_at = fields.Float(
         "Requested at",
         readonly=True, copy=False, aggregator=None, help="Seconds since 1970, to the microsecond."
+    )
+    only_names_changed = fields.Boolean(
+        readonly=True, copy=False, groups="base.group_user", help="What people want now differs in names alone: it runs on."
     )
     revision = fields.Integer(
         readonly=True, copy=False, aggregator=None, help="Counts what people changed."
@@ -297,11 +299,6 @@ class OdooDockerInstance(ByHand, models.Model):
     def _compute_door_suffix(self):
         self.door_suffix = door_suffix(self.env)
 
-    @api.depends("subdomain")
-    def _compute_dns_target(self):
-        for instance in self:
-            instance.dns_target = ", ".join(f"{row['type']} {row['value']}" for row in instance._dns_rows())
-
     def _compute_sidecar_silence(self):
         self.sidecar_silence = self.env["microsaas.sidecar"]._silence_sentence()
 
@@ -431,7 +428,7 @@ class OdooDockerInstance(ByHand, models.Model):
             if vals.get("desired_state") == "running":
                 self._take_up_repositories()
             if vals.keys() & WISHES:
-                self._wish_changed()
+                self._wish_changed(only_names=vals.keys() & WISHES == {"subdomain"})
         if vals.keys() & {*PORT_RANGES, "was_ready"}:
             self.env["microsaas.reserved.port"].sudo()._reserve(self.filtered("was_ready"))
         return result
@@ -661,13 +658,18 @@ class OdooDockerInstance(ByHand, models.Model):
         self.check_access("write")
         return self.sudo().write(vals)
 
-    def _wish_changed(self):
-        """Note that somebody wants something else of these instances, and nudge the sidecar."""
+    def _wish_changed(self, only_names=False):
+        """Note that somebody wants something else of these instances, and nudge the sidecar.
+
+        :param only_names: what changed are their names or domains, for which nothing is stopped or started
+        """
         if self._is_quiet():
             return
         now = fields.Datetime.now()
         for instance in self._quiet():
-            instance.write({"revision": instance.revision + 1, "next_review": now})
+            is_at_work = instance.microsaas_busy and not instance.only_names_changed
+            wish = {"revision": instance.revision + 1, "next_review": now}
+            instance.write({**wish, "only_names_changed": only_names and not is_at_work})
         self._nudge()
 
     @api.model
@@ -722,16 +724,6 @@ class OdooDockerInstance(ByHand, models.Model):
         book, name = self.env["microsaas.subdomain"].sudo(), str(name or "").strip()
         for instance in self.filtered(lambda one: one.subdomain != name):
             book._rename(instance, name)
-
-    def _dns_rows(self):
-        """Return what DNS must say for a domain of the customer's own, any one of them: dicts of `type` and `value`.
-
-        A domain without a label in front (`example.com`) can have no CNAME.
-        """
-        self.ensure_one()
-        target = address_of(self.env, self.subdomain)
-        rows = [{"type": "CNAME", "value": target}] if target else []
-        return rows + [{"type": "AAAA" if ":" in one else "A", "value": one} for one in door_addresses(self.env)]
 
     def _address_rows(self):
         """Return the names of these instances, `{id: values}` as in `microsaas_desired`."""

@@ -5,7 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from .by_hand import MANAGER
-from .microsaas_job import OPEN
+from .microsaas_job import KINDS, OPEN, STATES
 
 
 class OdooDockerInstance(models.Model):
@@ -27,15 +27,26 @@ class OdooDockerInstance(models.Model):
     )
     job_ids = fields.One2many("microsaas.job", "instancia_id", "Jobs", groups="base.group_user")
     job_id = fields.Many2one(
-        "microsaas.job", "Open job", compute="_compute_job_id", compute_sudo=True, groups="base.group_user"
+        "microsaas.job", "Open job", compute="_compute_job", compute_sudo=True, groups="base.group_user"
     )
-    # Of the open job, for the form: who may see the instance need not see jobs.
-    job_kind = fields.Selection(related="job_id.kind", string="Under way", groups="base.group_user")
-    job_state = fields.Selection(related="job_id.state", string="State of the job", groups="base.group_user")
-    job_message = fields.Char(related="job_id.message", string="How it goes", groups="base.group_user")
-    job_percent = fields.Integer(related="job_id.percent", string="Progress (%)", groups="base.group_user")
-    job_asked_at = fields.Datetime(related="job_id.create_date", string="Asked for at", groups="base.group_user")
-    job_started_at = fields.Datetime(related="job_id.started_at", string="Under way since", groups="base.group_user")
+    # Of the open job, for the form: who may see the instance need not see jobs. Not related to it: Odoo would look for the
+    # instances of a job by `job_id`, which is not stored.
+    job_kind = fields.Selection(
+        KINDS, "Under way", compute="_compute_job", compute_sudo=True, groups="base.group_user"
+    )
+    job_state = fields.Selection(
+        STATES, "State of the job", compute="_compute_job", compute_sudo=True, groups="base.group_user"
+    )
+    job_message = fields.Char("How it goes", compute="_compute_job", compute_sudo=True, groups="base.group_user")
+    job_percent = fields.Integer(
+        "Progress (%)", compute="_compute_job", compute_sudo=True, aggregator=None, groups="base.group_user"
+    )
+    job_asked_at = fields.Datetime(
+        "Asked for at", compute="_compute_job", compute_sudo=True, groups="base.group_user"
+    )
+    job_started_at = fields.Datetime(
+        "Under way since", compute="_compute_job", compute_sudo=True, groups="base.group_user"
+    )
     restored_at = fields.Datetime("Restored at", readonly=True, copy=False, groups="base.group_user")
     undo_restore_until = fields.Datetime(
         "Undo until",
@@ -65,11 +76,17 @@ class OdooDockerInstance(models.Model):
             instance.backup_count, instance.last_backup_at = made.get(instance._origin.id, (0, False))
             instance.last_proof_at = proven.get(instance._origin.id, False)
 
-    @api.depends("job_ids.state")
-    def _compute_job_id(self):
-        jobs = {job.instancia_id.id: job for job in self.env["microsaas.job"]._open_of(self)}
+    @api.depends("job_ids.state", "job_ids.message", "job_ids.percent", "job_ids.started_at")
+    @api.depends_context("lang")
+    def _compute_job(self):
+        nothing = self.env["microsaas.job"]
+        jobs = {job.instancia_id.id: job for job in nothing._open_of(self)}
         for instance in self:
-            instance.job_id = jobs.get(instance._origin.id, False)
+            job = jobs.get(instance._origin.id, nothing)
+            instance.job_id = job
+            instance.job_kind, instance.job_state = job.kind, job.state
+            instance.job_message, instance.job_percent = job.message, job.percent
+            instance.job_asked_at, instance.job_started_at = job.create_date, job.started_at
 
     @api.depends("undo_restore_until")
     def _compute_can_undo_restore(self):
@@ -99,9 +116,7 @@ class OdooDockerInstance(models.Model):
         if not self.env.user.has_group(MANAGER):
             raise AccessError(self.env._("Only a MicroSaaS manager undoes a restore."))
         for instance in self:
-            instance._check_can_be_replaced()
-            if not instance.can_undo_restore:
-                raise UserError(self.env._("“%s” has no restore that could be undone.", instance.name))
+            instance._check_can_undo_restore()
             instance._ask_for_job("undo_restore")
         return True
 
@@ -137,11 +152,13 @@ class OdooDockerInstance(models.Model):
     def _ask_from_host(self, kind, snapshot):
         """Ask for a job as an operator on the sidecar's host; see `microsaas_ask_for_job`."""
         self.ensure_one()
-        backup = self.backup_ids.filtered(lambda one: one.snapshot == snapshot) if snapshot else self.backup_ids.browse()
-        if snapshot and not backup:
+        backup = self.backup_ids.filtered(lambda one: snapshot and one.snapshot == snapshot)
+        if bool(backup) != (kind in ("prove", "restore")):
             raise UserError(self.env._("“%s” has no such backup.", self.name))
-        if kind in ("restore", "undo_restore"):
+        if kind == "restore":
             self._check_can_be_replaced()
+        elif kind == "undo_restore":
+            self._check_can_undo_restore()
         self._ask_for_job(kind, backup)
         return self.env["microsaas.job"]._open_of(self).id
 
@@ -166,6 +183,15 @@ class OdooDockerInstance(models.Model):
         """
         self._check_has_backups()
         self._check_not_suspended()
+
+    def _check_can_undo_restore(self):
+        """Refuse to bring the data from before a restore back.
+
+        :raise UserError: there is nothing to undo, or as `_check_can_be_replaced`
+        """
+        self._check_can_be_replaced()
+        if not self.can_undo_restore:
+            raise UserError(self.env._("“%s” has no restore that could be undone.", self.name))
 
     # -- what the sidecar reads --------------------------------------------------------------------
 

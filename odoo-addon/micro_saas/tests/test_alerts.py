@@ -179,14 +179,14 @@ class TestAlerts(MicroSaasCommon):
         self.env.company.sudo().write({"email": False, "alias_domain_id": False})
         self.env["ir.config_parameter"].sudo().set_param("web.base.url", "https://manager.example.com")
         self._tell("renewed", "1")
-        self.env["ir.mail_server"].sudo().search([], limit=1).smtp_user = "relay@hosting.example.com"
+        self.env["ir.mail_server"].sudo().search([], limit=1).from_filter = "relay@hosting.example.com"
         self._tell("expiring", "2")
         self.assertEqual(
             [line.partition("<")[2].partition(">")[0] for line in server.senders],
             ["noreply@manager.example.com", "relay@hosting.example.com"],
         )
         for text in server.mails:
-            self.assertIn(f"From: {self.env.company.name} <", text, "not the sidecar, whose report it is")
+            self.assertIn(f'From: "{self.env.company.name}" <', text, "not the sidecar, whose report it is")
 
     def test_a_mail_that_fails_is_seen_and_forgotten_when_a_later_one_leaves(self):
         server, subscription = self._mail_server(), self.instance.subscription_ids

@@ -43,6 +43,9 @@ class ByHandCase(MicroSaasCommon, HttpCase):
                 {"port": 20123, "purpose": "http_port", "instance_id": instance.id}
             ),
             self.env["microsaas.subdomain"].sudo().search([("instance_id", "=", instance.id)]),
+            self.env["microsaas.former.domain"].sudo().create(
+                {"name": "luna.es", "partner_id": self.partner.id, "removed_at": "2026-11-27 10:00:00"}
+            ),
             self.env["microsaas.domain"].sudo().create({"name": "www.luna.es", "instance_id": instance.id}),
             self.env["microsaas.backup"].sudo().create(
                 {"instancia_id": instance.id, "snapshot": "a" * 64, "date": "2026-11-27 03:00:00", "state": "done"}

@@ -69,6 +69,46 @@ class TestJob(MicroSaasCommon):
             self.instance.action_backup()
         self.assertFalse(self.env["microsaas.job"].sudo().search([("instancia_id", "in", (draft | self.instance).ids)]))
 
+    # -- an operator asks on the sidecar's host --------------------------------------------------------
+
+    def test_the_host_asks_for_what_the_buttons_ask_for(self):
+        backup = self._backed_up(self.instance, self._backup())
+        asked = [
+            ("backup", "", "Backup"),
+            ("prove", backup.snapshot, "Proof of a backup"),
+            ("restore", backup.snapshot, "Restore of a backup"),
+            ("undo_restore", "", "Undo of the restore"),
+        ]
+        for kind, snapshot, label in asked:
+            number = self._sidecar().microsaas_ask_for_job(self.instance.id, kind, snapshot)
+            job = self.env["microsaas.job"].browse(number)
+            self.assertEqual((job.instancia_id, job._kind_label(), job.create_uid), (self.instance, label, self.bot))
+            self.assertEqual(self._desired_job()["snapshot"], snapshot)
+            progress = {"state": "waiting", "message": "Waiting for its turn.", "percent": 0}
+            self.assertEqual(self._sidecar().microsaas_job(number), progress)
+            with self.assertRaisesRegex(UserError, "under way already"):
+                self._sidecar().microsaas_ask_for_job(self.instance.id, "backup")
+            self._says(job, "done")
+            self.assertEqual(self._sidecar().microsaas_job(number), {"state": "done", "message": "", "percent": 100})
+
+    def test_the_host_is_refused_what_the_buttons_refuse(self):
+        others = self._backed_up(self._running(), self._backup(2))
+        for kind, snapshot, why in (
+            ("restore", others.snapshot, "no such backup"),
+            ("restore", "", "no such backup"),
+            ("prove", "latest", "no such backup"),
+            ("undo_restore", "", "no restore that could be undone"),
+        ):
+            with self.subTest(kind), self.assertRaisesRegex(UserError, why):
+                self._sidecar().microsaas_ask_for_job(self.instance.id, kind, snapshot)
+        with self.assertRaises(ValueError), self.cr.savepoint():
+            self._sidecar().microsaas_ask_for_job(self.instance.id, "update")
+        backup = self._backed_up(self.instance, self._backup())
+        self.instance.sudo().subscription_ids.write({"state": "expired", "suspended_at": fields.Datetime.now()})
+        with self.assertRaisesRegex(UserError, "suspended"):
+            self._sidecar().microsaas_ask_for_job(self.instance.id, "restore", backup.snapshot)
+        self.assertFalse(self.instance.job_ids)
+
     # -- the sidecar reports -------------------------------------------------------------------------
 
     def test_how_far_it_is(self):

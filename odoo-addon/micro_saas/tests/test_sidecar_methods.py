@@ -27,7 +27,7 @@ class TestInstanceMethods(MicroSaasCommon):
 
     def test_hello_says_whether_mails_leave_and_who_sends_them(self):
         self.env["ir.mail_server"].sudo().search([]).active = False
-        company = self.env.company.sudo()
+        company = self._sidecar().env.company.sudo()
         company.write({"email": False, "alias_domain_id": False})
         hello = self._sidecar().microsaas_hello("abc123")
         self.assertEqual((hello["has_mail_server"], hello["has_company_email"]), (False, False))

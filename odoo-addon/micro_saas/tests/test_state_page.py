@@ -18,10 +18,10 @@ class TestStatePage(MicroSaasCommon):
         self.instance.start_instance()
         self.subscription = self.instance.subscription_ids
 
-    def _page(self, host="luna.tenants.example.net", instance=None):
+    def _page(self, host="luna.tenants.example.net", instance=None, language=""):
         self.env.flush_all()
         self.env.invalidate_all()
-        page = self._sidecar().microsaas_page(host, instance.id if instance else 0)
+        page = self._sidecar().microsaas_page(host, instance.id if instance else 0, language)
         self.assertEqual(set(page), KEYS)
         text = " ".join([page["title"], *page["lines"]])
         self.assertNotIn("Panadería", text, "whoever opens it may be anybody")
@@ -49,6 +49,22 @@ class TestStatePage(MicroSaasCommon):
         self.assertIn("su Odoo", text)
         self.partner.lang = False
         self.assertEqual(self._page()[0]["lang"], "en_US")
+
+    def test_what_is_nobodys_is_in_the_visitors_language_else_in_the_companys(self):
+        company = self.env["res.company"].sudo().search([], order="id", limit=1).partner_id
+        company.lang = "en_US"
+        said = {language: self._page("mar.tenants.example.net", language=language)[0]["lang"] for language in ("", "en", "fr", "%")}
+        self.assertEqual(set(said.values()), {"en_US"}, "that of the company where the visitor's is not installed")
+        self.env["res.lang"].sudo()._activate_lang("es_ES")
+        self.env["ir.module.module"].sudo().search([("name", "=", "micro_saas")])._update_translations(["es_ES"])
+        page, text = self._page("mar.tenants.example.net", language="es")
+        self.assertEqual((page["lang"], page["status"]), ("es_ES", 404))
+        self.assertIn("ningún Odoo", text)
+        self.assertEqual(self._page("mar.tenants.example.net")[0]["lang"], "en_US")
+        company.lang = "es_ES"
+        for language, lang in (("", "es_ES"), ("en", "en_US"), ("es", "es_ES"), ("fr", "es_ES")):
+            self.assertEqual(self._page("mar.tenants.example.net", language=language)[0]["lang"], lang)
+        self.assertEqual(self._page(language="es")[0]["lang"], "en_US", "a customer's own page is in theirs")
 
     def test_a_suspended_one_says_what_is_owed_and_leads_to_the_payment_by_the_login(self):
         self._suspend()

@@ -59,7 +59,7 @@ export class Visitor {
     context.setDefaultTimeout(TIMEOUT_MS);
     // Odoo's stock pages load images and videos from elsewhere; no test depends on another server.
     await context.route(
-      (url) => url.hostname !== '127.0.0.1' && !url.hostname.endsWith('.localhost'),
+      ({ hostname }) => hostname !== '127.0.0.1' && !hostname.endsWith('.localhost'),
       async (route) => route.abort(),
     );
     const page = await context.newPage();

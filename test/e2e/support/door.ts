@@ -61,6 +61,11 @@ export class TestDoor {
     for (const name of names) this.#dns.names.set(name, { a: [DOOR] });
   }
 
+  /** A customer makes their domain a CNAME to a name of an instance. @param label below the door's domain */
+  point(domain: string, label: string): void {
+    this.#dns.names.set(domain, { cname: `${label}.${DOMAIN}`, a: [DOOR] });
+  }
+
   /**
    * Gives the running sidecar a door.
    * @param labels the names below its domain that the authority is to find

@@ -12,6 +12,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const NAME = 'www.acme.com';
+const PROVEN = { proof: 'cname' } as const;
 const ELSEWHERE = { reason: 'DomainElsewhere', detail: '192.0.2.7' } as const;
 
 const aDomain = (over: Partial<CustomerDomain> = {}): CustomerDomain => ({
@@ -31,16 +32,19 @@ describe("customers' own domains", () => {
   let watch: DomainWatch;
   let looks: number;
   let errors: number;
+  /** For which domains the manager was asked. */
+  let asked: Array<readonly number[]>;
 
   /** A sidecar begins: with the routes it gets the domains. */
   const begin = () => {
-    const domains = async () => {
+    const domains = async (ids: readonly number[]) => {
       looks += 1;
-      return manager.domains();
+      asked.push(ids);
+      return manager.domains(ids);
     };
     watch = new DomainWatch({
       manager: { domains, reportDomain: (id, report) => manager.reportDomain(id, report) },
-      verify: async ({ name }) => faults.get(name) ?? null,
+      verify: async ({ name }) => faults.get(name) ?? PROVEN,
       certificates,
       now: time.now,
       onDue: () => void watch.look().catch(() => {}),
@@ -57,7 +61,7 @@ describe("customers' own domains", () => {
     certificates = new FakeCertificates();
     certificates.ends.set(NAME, new Date('2027-02-01T00:00:00Z'));
     faults = new Map();
-    [looks, errors] = [0, 0];
+    [looks, errors, asked] = [0, 0, []];
     begin();
   });
   afterEach(() => {
@@ -84,8 +88,24 @@ describe("customers' own domains", () => {
   it('are looked at as soon as they are entered', async () => {
     await enter(aDomain());
     expect(manager.domainReports).to.deep.equal([
-      { id: 3, state: 'verified', fault: null, certificateUntil: new Date('2027-02-01') },
+      {
+        id: 3,
+        state: 'verified',
+        fault: null,
+        ...PROVEN,
+        certificateUntil: new Date('2027-02-01'),
+      },
     ]);
+  });
+
+  it('are asked for when they are due, and those that are not are not', async () => {
+    await enter(aDomain());
+    await pass(HOUR);
+    certificates.ends.set('acme.org', new Date('2027-02-01T00:00:00Z'));
+    await enter(aDomain(), aDomain({ id: 4, name: 'acme.org' }));
+    expect(asked).to.deep.equal([[3], [4]]);
+    await pass(DAY);
+    expect(asked.slice(2)).to.deep.equal([[3], [4]]);
   });
 
   it('are looked at once a day when all is well', async () => {
@@ -189,12 +209,12 @@ describe("customers' own domains", () => {
     const slow = Array.from({ length: 40 }, (_, at) =>
       aDomain({ id: 100 + at, name: `s${at}.com` }),
     );
-    const never = new Promise<null>(() => {});
+    const never = new Promise<typeof PROVEN>(() => {});
     watch.stop();
     watch = new DomainWatch({
       manager,
       certificates,
-      verify: ({ name }) => (name === NAME ? Promise.resolve(null) : never),
+      verify: ({ name }) => (name === NAME ? Promise.resolve(PROVEN) : never),
       now: time.now,
       onDue: () => void watch.look(),
       onError: () => {},

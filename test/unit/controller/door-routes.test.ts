@@ -45,8 +45,16 @@ describe('the routes of the door', () => {
 
   it('prove a domain that is still to be verified too', () => {
     routes.replace([acme({ domains: [domain({ isVerified: false })] })]);
-    expect(routes.domainToken('www.acme.com')).to.equal('the-token');
-    expect(routes.domainToken('www.other.com')).to.equal(null);
+    expect(routes.domainToken('www.acme.com', 3)).to.equal('the-token');
+    expect(routes.domainToken('www.other.com', 3)).to.equal(null);
+  });
+
+  it('prove each customer’s own claim where several have entered one domain', () => {
+    const rival = domain({ id: 4, isVerified: false, token: 'another-token' });
+    routes.replace([acme(), anInstance({ id: 8, domains: [rival] })]);
+    expect(routes.instanceAt('www.acme.com')).to.equal(7);
+    const tokens = [3, 4, 5].map((id) => routes.domainToken('www.acme.com', id));
+    expect(tokens).to.deep.equal(['the-token', 'another-token', null]);
   });
 
   it('are to be given again when names, domains or ports of an instance have changed, and only then', () => {

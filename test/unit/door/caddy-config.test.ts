@@ -73,6 +73,19 @@ describe('the configuration of Caddy', () => {
     expect(JSON.stringify(caddyConfig(plain, waiting))).to.include('"http://www.shop.com"');
   });
 
+  it('leads from plain http to the domain itself once it has a certificate, and until then to the address that has one', () => {
+    /** Where a host's plain requests are sent: to https of the same name, or to another address. */
+    const led = (hasCertificate: boolean) => {
+      const domains = [own('www.shop.com', true, hasCertificate)];
+      const hosts = hostMappings(SETTINGS, [route(2, 'shop', { domains })]);
+      const found = hosts.find(({ host }) => host === 'www.shop.com');
+      return found?.hasCertificate ? 'https' : found?.redirect;
+    };
+    expect([led(false), led(true)]).to.deep.equal(['https://shop.example.com', 'https']);
+    const names = hostMappings(SETTINGS, [route(1, 'new', { formerSubdomains: ['old'] })]);
+    expect(names.map(({ hasCertificate }) => hasCertificate)).to.deep.equal([true, true]);
+  });
+
   it('orders certificates for the names that are ours and the domains that are verified, and no other', () => {
     expect(certificateNames(SETTINGS, ROUTES)).to.deep.equal([
       ...['acme.example.com', 'manager.example.com', 'new.example.com', 'old.example.com'],

@@ -23,6 +23,11 @@ describe('the errors that the door has logged', () => {
     ]);
   });
 
-  for (const text of ['', 'Error: loading initial config', '{', 'null', '{"level":"error"}', '[1]'])
+  it('are also that with which it ended while it started', () => {
+    const said = `loading initial config: ${REFUSED.error}`;
+    expect(errorsIn(`Error: ${said}\n`)).to.deep.equal([{ name: '', message: said, at: 0 }]);
+  });
+
+  for (const text of ['', 'Error: ', '{', 'null', '{"level":"error"}', '[1]'])
     it(`are none in ${JSON.stringify(text)}`, () => expect(errorsIn(text)).to.deep.equal([]));
 });

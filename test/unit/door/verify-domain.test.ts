@@ -6,6 +6,9 @@ import { FakeDns } from '../../fakes/dns.ts';
 
 const OURS = '127.0.0.1';
 const TOKEN = 'a-token-that-nobody-guesses';
+const NAME = 'www.acme.com';
+const OWN = 'acme.apps.host.example';
+const PROOF = `_microsaas.${NAME}`;
 
 describe("a customer's domain is verified", () => {
   let dns: FakeDns;
@@ -13,6 +16,7 @@ describe("a customer's domain is verified", () => {
   let hosts: Array<string | undefined>;
   let listener: RequestListener;
   let verifier: DomainVerifier;
+  let unaddressed: DomainVerifier;
 
   beforeEach(async () => {
     dns = new FakeDns();
@@ -34,34 +38,88 @@ describe("a customer's domain is verified", () => {
     await new Promise((done) => server.close(done));
     await dns.close();
   });
-  let unaddressed: DomainVerifier;
 
-  const verify = (name = 'www.acme.com', token = TOKEN) => verifier.verify({ name, token });
+  const verify = (name = NAME, { token = TOKEN, cnames = [OWN] } = {}) =>
+    verifier.verify({ id: 3, name, token, cnames });
+  const unproven = { reason: 'DomainUnproven', detail: '' };
 
-  it('when it leads to this host, which answers its token', async () => {
-    dns.names.set('www.acme.com', { a: [OURS] });
-    expect(await verify()).to.equal(null);
-    expect(hosts).to.deep.equal(['www.acme.com/.well-known/microsaas-domain']);
+  it('when it leads to this host, by a CNAME to its instance, and its token is answered', async () => {
+    dns.names.set(NAME, { cname: OWN, a: [OURS] });
+    expect(await verify()).to.deep.equal({ proof: 'cname' });
+    expect(hosts).to.deep.equal(['www.acme.com/.well-known/microsaas-domain?id=3']);
   });
 
-  it('through a CNAME too', async () => {
-    dns.names.set('www.acme.com', { cname: 'acme.apps.host.example', a: [OURS] });
-    expect(await verify()).to.equal(null);
+  it('whatever the case of the CNAME', async () => {
+    dns.names.set(NAME, { cname: 'ACME.Apps.Host.Example', a: [OURS] });
+    expect(await verify()).to.deep.equal({ proof: 'cname' });
+  });
+
+  it('when it leads to this host by its addresses, and a TXT record has its token', async () => {
+    dns.names.set(NAME, { a: [OURS] });
+    dns.names.set(PROOF, { txt: ['v=spf1 -all', TOKEN] });
+    expect(await verify()).to.deep.equal({ proof: 'txt' });
+    dns.names.set(PROOF, { txt: [[TOKEN.slice(0, 5), TOKEN.slice(5)]] });
+    expect(await verify(), 'in parts, as long ones are').to.deep.equal({ proof: 'txt' });
+  });
+
+  it('by the TXT record where both are there', async () => {
+    dns.names.set(NAME, { cname: OWN, a: [OURS] });
+    dns.names.set(PROOF, { txt: [TOKEN] });
+    expect(await verify()).to.deep.equal({ proof: 'txt' });
   });
 
   it("by the addresses of the manager's name, or of the domain, where none is configured", async () => {
-    dns.names.set('www.acme.com', { a: [OURS] });
-    const ask = () => unaddressed.verify({ name: 'www.acme.com', token: TOKEN });
+    dns.names.set(NAME, { a: [OURS] });
+    dns.names.set(PROOF, { txt: [TOKEN] });
+    const ask = () => unaddressed.verify({ id: 3, name: NAME, token: TOKEN, cnames: [] });
     const elsewhere = { reason: 'DomainElsewhere', detail: OURS };
     expect(await ask()).to.deep.equal(elsewhere);
     dns.names.set('apps.host.example', { a: [OURS] });
-    expect(await ask()).to.equal(null);
+    expect(await ask()).to.deep.equal({ proof: 'txt' });
     dns.names.set('manager.apps.host.example', { a: ['192.0.2.9'] });
     expect(await ask()).to.deep.equal(elsewhere);
   });
 
   describe('and refused, without a connection to any address but ours,', () => {
     afterEach(() => expect(hosts, 'nothing is connected to').to.deep.equal([]));
+
+    const fault = async (name = NAME) => {
+      const found = await verify(name);
+      if ('proof' in found) throw new Error(`proven by ${found.proof}`);
+      return found;
+    };
+
+    it('when it leads here and nothing says whose it is: a former customer’s, or a wildcard record', async () => {
+      dns.names.set(NAME, { a: [OURS] });
+      expect(await verify()).to.deep.equal(unproven);
+    });
+
+    it('when it is a CNAME to another instance, to our domain or to a name of its own', async () => {
+      for (const cname of ['other.apps.host.example', 'apps.host.example', 'acme.com']) {
+        dns.names.set(NAME, { cname, a: [OURS] });
+        expect(await verify(), cname).to.deep.equal(unproven);
+      }
+    });
+
+    it('when it is a CNAME to its instance, and a CNAME proves nothing: it was another’s until lately', async () => {
+      dns.names.set(NAME, { cname: OWN, a: [OURS] });
+      expect(await verify(NAME, { cnames: [] })).to.deep.equal(unproven);
+    });
+
+    it('when the TXT record has another token, a part of it, nothing, or is at the domain itself', async () => {
+      dns.names.set(NAME, { a: [OURS], txt: [TOKEN] });
+      for (const txt of ['another-token', TOKEN.slice(1), `${TOKEN}0`, '']) {
+        dns.names.set(PROOF, { txt: [txt] });
+        expect(await verify(), txt).to.deep.equal(unproven);
+      }
+      expect(await verify(NAME, { token: '' }), 'where Odoo has none').to.deep.equal(unproven);
+    });
+
+    it('when the name server fails over the proof', async () => {
+      dns.names.set(NAME, { a: [OURS] });
+      dns.names.set(PROOF, { trouble: 'servfail' });
+      expect(await verify()).to.deep.equal({ ...unproven, detail: 'ESERVFAIL' });
+    });
 
     it('when it has no address', async () => {
       expect(await verify()).to.deep.equal({ reason: 'DomainNotFound', detail: 'www.acme.com' });
@@ -83,9 +141,9 @@ describe("a customer's domain is verified", () => {
     it('when its answer is huge: a thousand addresses, or more than a packet holds', async () => {
       const a = Array.from({ length: 1_000 }, (_, at) => `192.0.${at >> 8}.${at & 0xff}`);
       dns.names.set('www.acme.com', { a });
-      const found = await verify();
-      expect(found?.reason).to.be.oneOf(['DomainElsewhere', 'DomainNotFound']);
-      expect(found?.detail.length).to.be.below(200);
+      const found = await fault();
+      expect(found.reason).to.be.oneOf(['DomainElsewhere', 'DomainNotFound']);
+      expect(found.detail.length).to.be.below(200);
       dns.names.set('www.acme.com', { trouble: 'truncated' });
       expect(await verify()).to.deep.include({ reason: 'DomainNotFound' });
     });
@@ -111,6 +169,8 @@ describe("a customer's domain is verified", () => {
       ['an IPv6 address', '::1'],
       ['a number that browsers take for an address', '2130706433'],
       ['one label', 'localhost'],
+      ['a name below what is no top-level domain', 'acme.1a'],
+      ['another one', 'acme.a1'],
       ['500 characters', `${'a'.repeat(60)}.`.repeat(8).concat('example.com')],
       ['a label of 64', `${'a'.repeat(64)}.com`],
       ['a port', 'www.acme.com:8069'],
@@ -127,15 +187,15 @@ describe("a customer's domain is verified", () => {
     for (const [what, name] of NO_NAMES)
       it(`when it is ${what}, which nobody is asked about`, async () => {
         dns.names.set(name, { a: [OURS] });
-        const found = await verify(name);
-        expect(found?.reason).to.equal('DomainNotFound');
-        expect(found?.detail).to.match(/^[\x20-\x7e]{0,100}$/);
+        const found = await fault(name);
+        expect(found.reason).to.equal('DomainNotFound');
+        expect(found.detail).to.match(/^[\x20-\x7e]{0,100}$/);
         expect(dns.asked).to.equal(0);
       });
   });
 
   describe('and refused when our address', () => {
-    beforeEach(() => dns.names.set('www.acme.com', { a: [OURS] }));
+    beforeEach(() => dns.names.set(NAME, { cname: OWN, a: [OURS] }));
     const wrong = { reason: 'DomainAnswersWrong' };
 
     it('knows no token of it, or that of another', async () => {
@@ -147,7 +207,7 @@ describe("a customer's domain is verified", () => {
 
     it('answers nothing where Odoo has no token', async () => {
       listener = (_req, res) => void res.end('');
-      expect(await verify('www.acme.com', '')).to.deep.include(wrong);
+      expect(await verify(NAME, { token: '' })).to.deep.include(wrong);
     });
 
     it('redirects: that is not followed', async () => {

@@ -41,15 +41,15 @@ describe('the pages in place of an instance that does not answer', () => {
     socketPath = join(folder(), 'pages.sock');
     server = await servePages(socketPath, {
       instanceAt: (host) => instanceAt(host),
-      domainToken: (host) => (host === 'www.acme.com' ? 'the-token' : null),
+      domainToken: (host, id) => (host === 'www.acme.com' && id === 3 ? 'the-token' : null),
       takes: async (visit) => {
         visits.push(visit);
         arrivals.emit('visit');
         await wakes;
         return takes;
       },
-      page: async (host, id) => {
-        questions.push(`${host} ${id}`);
+      page: async (host, id, language) => {
+        questions.push(`${host} ${id}${language && ` ${language}`}`);
         return page();
       },
       log: pino({ level: 'silent' }),
@@ -123,6 +123,16 @@ describe('the pages in place of an instance that does not answer', () => {
     expect(questions).to.deep.equal(['a.example.com 0', ' 0', '127.0.0.1 0']);
   });
 
+  it('say what is about nobody in the visitor’s language, and what is about an instance in its customer’s', async () => {
+    const spanish = { 'accept-language': 'es-MX,es;q=0.9,en;q=0.8' };
+    await visit({ 'x-door-host': 'a.example.com', ...spanish });
+    await visit({ 'x-door-host': 'a.example.com', 'accept-language': 'en' });
+    await visit({ 'x-door-host': 'a.example.com', 'accept-language': 'fr' });
+    await visit(spanish);
+    const asked = ['a.example.com 0 es', 'a.example.com 0 en', 'a.example.com 0'];
+    expect(questions).to.deep.equal([...asked, 'acme.example.com 7']);
+  });
+
   it('do not keep the manager busy for whoever invents names', async () => {
     page = async () => ({ ...SUSPENDED, status: 404 });
     for (let name = 0; name < 100; name++)
@@ -170,6 +180,21 @@ describe('the pages in place of an instance that does not answer', () => {
     });
   });
 
+  it('say no more about invented names than they may ask, each in the language that was asked before', async () => {
+    const inLanguage = (lang: string) => ({ ...SUSPENDED, status: 404, title: lang, lang });
+    let asked = 0;
+    page = async () => inLanguage(asked++ % 2 === 0 ? 'es' : 'en');
+    const answers: string[] = [];
+    for (let name = 0; name < 40; name++) {
+      const language = name % 2 === 0 ? 'es' : 'en';
+      const host = { 'x-door-host': `n${name}.example.com`, 'accept-language': language };
+      const { headers } = await visit(host);
+      answers.push(`${language} ${headers['content-language']}`);
+    }
+    expect(new Set(answers)).to.deep.equal(new Set(['es es', 'en en']));
+    expect(questions).to.have.length(30);
+  });
+
   it('ask the manager once for many visitors at the same time', async () => {
     const answers = await Promise.all(Array.from({ length: 50 }, () => visit()));
     expect(new Set(answers.map(({ status }) => status))).to.deep.equal(new Set([402]));
@@ -192,10 +217,12 @@ describe('the pages in place of an instance that does not answer', () => {
   });
 
   it('prove that a customer’s domain leads here, and no other', async () => {
-    const token = (host: string) =>
-      ask({ socketPath, path: '/.well-known/microsaas-domain', headers: { host } });
+    const token = (host: string, query = '?id=3') =>
+      ask({ socketPath, path: `/.well-known/microsaas-domain${query}`, headers: { host } });
     expect(await token('WWW.acme.com')).to.include({ status: 200, text: 'the-token' });
     expect(await token('www.other.com')).to.include({ status: 404, text: '' });
+    for (const query of ['?id=4', '?id=x', '?id=', '?', ''])
+      expect(await token('www.acme.com', query), query).to.include({ status: 404, text: '' });
   });
 
   it('have no other address', async () => {

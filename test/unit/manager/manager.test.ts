@@ -79,17 +79,21 @@ describe('OdooManager', () => {
     const said = { status: 404, retry_after: 0, lang: 'en_US', title: 'None', lines: ['x'] };
     const rest = { action: false, company: 'Hosting', logo_url: '' };
     const { manager, asked } = answering({ ...said, ...rest });
-    expect(await manager.page('acme.example.com', 7)).to.deep.equal({
+    expect(await manager.page('acme.example.com', 7, 'es')).to.deep.equal({
       ...{ status: 404, retryAfter: 0, lang: 'en_US', title: 'None', lines: ['x'] },
       ...{ action: null, company: 'Hosting', logoUrl: '' },
     });
-    expect(asked[0]?.[2]).to.deep.equal({ host: 'acme.example.com', instance_id: 7 });
+    expect(asked[0]?.[2]).to.deep.equal({
+      host: 'acme.example.com',
+      instance_id: 7,
+      language: 'es',
+    });
     const evil = answering({
       ...said,
       ...rest,
       action: { label: 'x', url: 'javascript:alert(1)' },
     });
-    const refused = await evil.manager.page('a', 7).then(
+    const refused = await evil.manager.page('a', 7, '').then(
       () => 'read',
       () => 'refused',
     );
@@ -330,28 +334,37 @@ describe('OdooManager', () => {
   });
 
   it("reads customers' domains, and reports what was found out about one", async () => {
-    const row = { id: 3, instance_id: 5, name: 'www.acme.com', token: 't', state: 'verified' };
+    const cnames = ['acme.example.com'];
+    const shared = { id: 3, name: 'www.acme.com', token: 't', cnames, state: 'verified' };
+    const row = { instance_id: 5, ...shared };
     const { asked, manager } = answering([row, { ...row, failing_since: '2026-11-22 10:00:05' }]);
-    const domain = { id: 3, instanceId: 5, name: 'www.acme.com', token: 't', state: 'verified' };
-    expect(await manager.domains()).to.deep.equal([
+    const domain = { instanceId: 5, ...shared };
+    expect(await manager.domains([3, 4])).to.deep.equal([
       { ...domain, failingSince: null },
       { ...domain, failingSince: new Date('2026-11-22T10:00:05Z') },
     ]);
-    expect(asked).to.deep.equal([['microsaas.sidecar.api', 'microsaas_domains', {}]]);
+    expect(asked).to.deep.equal([
+      ['microsaas.sidecar.api', 'microsaas_domains', { domain_ids: [3, 4] }],
+    ]);
     const told = answering(true);
     const certificateUntil = new Date('2027-02-01T10:00:00Z');
-    await told.manager.reportDomain(3, { state: 'verified', fault: null, certificateUntil });
+    await told.manager.reportDomain(3, {
+      ...{ state: 'verified', fault: null, proof: 'txt', certificateUntil },
+    });
     const fault = { reason: 'DomainElsewhere', detail: '192.0.2.7' } as const;
-    await told.manager.reportDomain(3, { state: 'pending', fault, certificateUntil: null });
+    await told.manager.reportDomain(3, {
+      ...{ state: 'pending', fault, proof: null, certificateUntil: null },
+    });
     expect(told.asked.map(([, , args]) => args)).to.deep.equal([
       {
         domain_id: 3,
         state: 'verified',
+        proof: 'txt',
         reason: '',
         detail: '',
         certificate_until: '2027-02-01 10:00:00',
       },
-      { domain_id: 3, state: 'pending', ...fault, certificate_until: false },
+      { domain_id: 3, state: 'pending', proof: '', ...fault, certificate_until: false },
     ]);
   });
 
