@@ -3,9 +3,11 @@ import {
   mkdir,
   readdir,
   readFile,
+  rmdir,
   stat,
   statfs,
   symlink,
+  truncate,
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,6 +15,7 @@ import { expect } from 'chai';
 import { Exporter, type ExporterOptions } from '../../../src/backups/export.ts';
 import { CommandError, RetryableError } from '../../../src/errors.ts';
 import { exec } from '../../../src/host/exec.ts';
+import { until } from '../../../stack/until.ts';
 import { anInstance } from '../../support/samples.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 import { filesInZip } from '../../support/zip-reader.ts';
@@ -141,14 +144,15 @@ describe('an export', () => {
     const cut = async (_dump: string, file: string) => mkdir(file);
     expect(await errorOf(write(exporter({ tools: { script: cut } })))).to.match(/EISDIR/);
     expect(await left()).to.deep.equal([]);
+    await rmdir(join(restored(), 'dump.sql'));
+    // Nothing but a hole, which takes a while to be read.
+    await truncate(join(restored(), 'filestore', 'ab', SHA), 8 * 2 ** 30);
     const stop = new AbortController();
-    const script = async (_dump: string, file: string) => {
-      await writeFile(file, DUMP);
-      stop.abort(new Error('SIGINT'));
-    };
     const place = { file: target(), isForced: false };
-    const stopped = exporter({ tools: { script } });
-    await errorOf(stopped.write(instance, backup, place, () => {}, stop.signal));
+    const stopped = errorOf(exporter().write(instance, backup, place, () => {}, stop.signal));
+    expect(await until(async () => (await left()).length === 1, 5, 10)).to.equal(true);
+    stop.abort(new Error('SIGINT'));
+    expect(await stopped).to.match(/abort/i);
     expect(await left()).to.deep.equal([]);
     expect(closed).to.equal(2);
   });
