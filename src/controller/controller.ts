@@ -392,8 +392,11 @@ export class Controller {
     const withData = [...states].filter(([, { state }]) => MAY_HAVE_DATA.has(state));
     this.#backupAges = backupAges(withData.map(([, known]) => known));
     const isDue = (known: SweptInstance) =>
-      known.hasJob || dueBackup(known, night, now().getTime() / 1000) !== null;
-    return withData.filter(([, known]) => isDue(known)).map(([id]): Key => `backup:${id}`);
+      dueBackup(known, night, now().getTime() / 1000) !== null;
+    // Who waits for what is gone by now is told so.
+    const waiting = [...states].filter(([, { hasJob }]) => hasJob);
+    const due = withData.filter(([, known]) => isDue(known));
+    return [...waiting, ...due].map(([id]): Key => `backup:${id}`);
   }
 
   async #checkCertificates(): Promise<void> {
