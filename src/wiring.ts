@@ -230,6 +230,7 @@ export function makeController(
         restores: sidecar.backups.restores,
         time: config.backups.schedule,
         turns: new Turns(),
+        lent: new Set(),
         onJob: (id) => controller.backUp(id),
       },
       reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),

@@ -29,6 +29,18 @@ export async function backUp(
   context: BackupWork,
   stop: AbortSignal,
 ): Promise<{ readonly isToReconcile: boolean }> {
+  try {
+    return await backUpLent(id, context, stop);
+  } finally {
+    context.backups.lent.delete(id);
+  }
+}
+
+async function backUpLent(
+  id: number,
+  context: BackupWork,
+  stop: AbortSignal,
+): Promise<{ readonly isToReconcile: boolean }> {
   const { backups, log, manager } = context;
   const [desired] = await manager.desired([id]);
   if (!desired) return { isToReconcile: false };
@@ -141,7 +153,7 @@ async function prove(
  */
 async function startOwnServer(
   desired: DesiredInstance,
-  { databases, engine }: BackupWork,
+  { backups, databases, engine }: BackupWork,
   stop: AbortSignal,
 ): Promise<boolean> {
   const state = effectiveState(desired, null);
@@ -153,6 +165,7 @@ async function startOwnServer(
   if (database === 'absent')
     throw new TerminalError('DatabaseMissing', 'its database existed and is gone');
   if (database !== 'offline') return false;
+  backups.lent.add(desired.id);
   await engine.startDatabase(desired, stop);
   await databases.awaitServer(desired, stop);
   return true;

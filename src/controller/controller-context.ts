@@ -42,6 +42,8 @@ export interface BackupContext {
   readonly time: string;
   /** Work with an instance's data that must not meet a backup of them, in turns. */
   readonly turns: Turns<number>;
+  /** The instances whose own Postgres runs for a backup alone: it is not stopped before that has ended. */
+  readonly lent: Set<number>;
   /** To be called for an instance on whose backups a person waits. */
   readonly onJob: (id: number) => void;
 }

@@ -71,7 +71,10 @@ export async function reconcile(
         await signals.withoutSlot(() => context.slots.stops.run(desired.partnerId, putToSleep));
         continue;
       }
-      const step = decide(desired, state, await observe(last, context));
+      const seen = await observe(last, context);
+      const decided = decide(desired, state, seen);
+      const isLent = seen.containers === 'partial' && context.backups?.lent.has(id) === true;
+      const step = isLent && isStop(decided) ? null : decided;
       if (step === null && applied.stage === 'archive') {
         const write = () => archive(desired, state, applied.change, context, signals.stop);
         await signals.withoutSlot(() => context.slots.archives.run(desired.partnerId, write));
@@ -130,6 +133,10 @@ interface Wanted {
 function isRenamed({ desired, state }: Wanted, { engine }: ControllerContext): boolean {
   const { instanceUrl } = desired;
   return state === 'running' && instanceUrl !== '' && instanceUrl !== engine.url(desired);
+}
+
+function isStop(step: Step | null): boolean {
+  return step !== null && 'do' in step && step.do === 'stop';
 }
 
 /** What is not done for a manager's database that may be older than the host. */

@@ -121,7 +121,7 @@ for (const template of ['odoo', 'odoo-own-db'])
       await lastJob(env);
       await instances.reaches(id, 'running');
       await expectName(env, 'As backed up');
-      await instances.press(id, 'action_undo_restore');
+      await env.admin.call(INSTANCE, 'action_undo_restore', [[id]]);
       await lastJob(env);
       await instances.reaches(id, 'running');
       await expectName(env, 'Lost');

@@ -10,6 +10,8 @@ export class FakeBackups implements Backups {
   readonly damaged = new Set<string>();
   /** Why none can be taken; null: they can. */
   refusal: Error | null = null;
+  /** Runs while one is being taken. */
+  whileTaken: () => Promise<void> = async () => {};
   readonly #now: Clock;
 
   constructor(now: Clock) {
@@ -18,6 +20,7 @@ export class FakeBackups implements Backups {
 
   async take({ id }: DesiredInstance, options: { readonly isByHand: boolean }): Promise<void> {
     if (this.refusal) throw this.refusal;
+    await this.whileTaken();
     const mine = this.#of(id);
     const snapshot = `${id.toString(16).padStart(32, '0')}${mine.length.toString(16).padStart(32, '0')}`;
     const unproven = { proof: 'none', proofDate: null, reason: '', detail: '' } as const;

@@ -90,7 +90,7 @@ export class Simulation {
       backups: {
         store: life.around('backups', this.backups),
         restores: life.around('restores', this.restores),
-        ...{ time: this.backupTime, turns: new Turns() },
+        ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
         onJob: (id) => this.#controller?.backUp(id),
       },
       suspensionLimiter: new SuspensionLimiter(manager),

@@ -22,6 +22,7 @@ describe('backups in the loop', () => {
     return found;
   };
   const backups = (id = 1) => sim.manager.backups.get(id) ?? [];
+  const containers = () => sim.engine.projects.get(1)?.containers;
   const taken = () => sim.life.calls.filter((call) => call === 'backups.take').length;
   /** Sells an instance, some minutes before the night begins. */
   const sell = async () => {
@@ -99,6 +100,28 @@ describe('backups in the loop', () => {
     expect(backups()).to.have.length(1);
   });
 
+  it('starts the own Postgres of a stopped instance for it, and stops it only afterwards', async () => {
+    await sell();
+    row().templateCode = 'odoo-own-db';
+    sim.people.nudge('instance:1');
+    await sim.untilSettled();
+    sim.people.press(1, 'stop');
+    await sim.untilSettled();
+    const up: boolean[] = [];
+    sim.backups.whileTaken = async () => {
+      // As Docker's event of the start does.
+      sim.people.nudge('instance:1');
+      await sim.time.pass(5_000);
+      up.push(sim.engine.isDatabaseUp(1));
+    };
+    ask('backup');
+    await sim.time.pass(MINUTE);
+    expect(up).to.deep.equal([true]);
+    expect(sim.manager.jobs.at(-1)).to.include({ state: 'done' });
+    expect(containers()).to.equal('stopped');
+    expect(row()).to.include({ state: 'stopped' });
+  });
+
   it('is tried again when the sidecar was killed while a person waited', async () => {
     await sell();
     for (const moment of ['before', 'after'] as const) {
@@ -136,7 +159,6 @@ describe('backups in the loop', () => {
     const SNAPSHOT = 'a'.repeat(64);
     const data = () => sim.restores.dataOf.get(1) ?? '';
     const said = () => sim.manager.jobs.map(({ state, reason }) => `${state} ${reason}`.trim());
-    const containers = () => sim.engine.projects.get(1)?.containers;
 
     it('is prepared while the instance runs, swapped while it is stopped, and started again', async () => {
       await sell();
