@@ -31,7 +31,7 @@ import { anInstance } from '../support/samples.ts';
 import { docker } from '../support/tenant-databases.ts';
 
 /** Of the file that is under way when a server is killed, in bytes: some seconds of a backup. */
-const LARGE = 64 * 1024 * 1024;
+const LARGE = 128 * 1024 * 1024;
 
 describe('backups on another machine, with real servers', function () {
   this.timeout(300_000);
@@ -132,9 +132,14 @@ describe('backups on another machine, with real servers', function () {
       const restic = resticAt(place);
       await restic.init(repository, never);
       const taken = restic.backup(repository, sources, ['data'], never);
-      taken.catch(() => {});
+      let isDone = false;
+      taken.then(
+        () => (isDone = true),
+        () => {},
+      );
       await isUnderWay(server);
       await server.kill();
+      expect(isDone).to.equal(false);
       await server.start();
       const target = join(folder, 'restarted-out');
       await mkdir(target);
