@@ -79,7 +79,7 @@ export class FakeEngine implements Engine {
       files: project.files === null ? 'absent' : isCurrent ? 'current' : 'stale',
       data: this.emptied.has(desired.id) ? 'partial' : 'whole',
       containers:
-        project.containers === 'none' && project.isDatabaseUp
+        project.isDatabaseUp && !hasProcess(project.containers)
           ? 'partial'
           : isOutdated
             ? 'outdated'
@@ -376,4 +376,8 @@ export function filesFor({
 export function areSameButLimits(one: string | null, other: string): boolean {
   const rest = (files: string) => JSON.stringify(JSON.parse(files).slice(0, -1));
   return one !== null && rest(one) === rest(other);
+}
+
+function hasProcess(containers: Project['containers']): boolean {
+  return containers === 'running' || containers === 'paused';
 }

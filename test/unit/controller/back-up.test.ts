@@ -101,12 +101,13 @@ describe('backups in the loop', () => {
   });
 
   it('starts the own Postgres of a stopped instance for it, and stops it only afterwards', async () => {
-    await sell();
-    row().templateCode = 'odoo-own-db';
-    sim.people.nudge('instance:1');
+    await sim.start();
+    sim.people.create({ templateCode: 'odoo-own-db' });
+    sim.people.press(1, 'start');
     await sim.untilSettled();
     sim.people.press(1, 'stop');
     await sim.untilSettled();
+    expect(sim.engine.isDatabaseUp(1)).to.equal(false);
     const up: boolean[] = [];
     sim.backups.whileTaken = async () => {
       // As Docker's event of the start does.
