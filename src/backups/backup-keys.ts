@@ -1,5 +1,6 @@
 import { readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { createFile, makeDirectory, readIfThere, replaceFile } from '../host/files.ts';
 import { randomSecret } from '../host/password-hash.ts';
 import type { DesiredInstance } from '../instance/types.ts';
@@ -16,6 +17,8 @@ interface Escrow {
   /** By repository: its folder's name in `base`. */
   readonly keys: Readonly<Record<string, string>>;
 }
+
+const escrowSchema = z.object({ keys: z.record(z.string(), z.string()) });
 
 /**
  * The passwords of the tenants' repositories, one each in `<dataDir>/backups/keys/`. A key without `.new` at the end says that its
@@ -41,9 +44,16 @@ export class BackupKeys {
     return { name, keyFile: join(this.#keys, name) };
   }
 
-  /** Whether the instance's repository was made. */
+  /** Whether the instance's repository was made. A key that is missing and in the escrow file is taken from there. */
   async has(instance: Pick<DesiredInstance, 'id' | 'identity'>): Promise<boolean> {
-    return (await readIfThere(this.repositoryOf(instance).keyFile)) !== null;
+    const { keyFile, name } = this.repositoryOf(instance);
+    if ((await readIfThere(keyFile)) !== null) return true;
+    if ((await readIfThere(`${keyFile}${DRAFT}`)) !== null) return false;
+    const kept = (await this.#escrowed())[name];
+    if (kept === undefined) return false;
+    await makeDirectory(this.#keys, 0o700);
+    await createFile(keyFile, `${kept}\n`);
+    return true;
   }
 
   /**
@@ -63,14 +73,36 @@ export class BackupKeys {
     await rename(draft, keyFile);
   }
 
-  /** Writes all keys into `escrow.json`, which the operator keeps elsewhere too. */
+  /** Writes all keys into `escrow.json`, which the operator keeps elsewhere too. What is in it stays: it may be all that is left of a key. */
   async writeEscrow(): Promise<void> {
     const keys: Record<string, string> = {};
     for (const file of (await readdir(this.#keys)).sort()) {
       const name = file.endsWith(DRAFT) ? file.slice(0, -DRAFT.length) : file;
       keys[name] = (await readFile(join(this.#keys, file), 'utf8')).trim();
     }
-    const escrow: Escrow = { install: this.#install, base: this.#base, keys };
-    await replaceFile(join(this.#folder, 'escrow.json'), `${JSON.stringify(escrow, null, 2)}\n`);
+    const all = { ...keys, ...(await this.#escrowed()) };
+    const escrow: Escrow = { install: this.#install, base: this.#base, keys: all };
+    await replaceFile(this.#escrow, `${JSON.stringify(escrow, null, 2)}\n`);
+  }
+
+  get #escrow(): string {
+    return join(this.#folder, 'escrow.json');
+  }
+
+  /** The keys in the escrow file. @throws TypeError where it is there and cannot be read: nothing may take its place */
+  async #escrowed(): Promise<Readonly<Record<string, string>>> {
+    const text = await readIfThere(this.#escrow);
+    if (text === null) return {};
+    const found = escrowSchema.safeParse(parsed(text));
+    if (!found.success) throw new TypeError(`${this.#escrow} is no escrow file: move it away`);
+    return found.data.keys;
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }

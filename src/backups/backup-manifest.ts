@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { TerminalError } from '../errors.ts';
@@ -29,10 +29,29 @@ export type BackupManifest = z.infer<typeof manifestSchema>;
 export function partsOf(folder: string) {
   return {
     dump: join(folder, 'database.dump'),
-    filestore: join(folder, 'filestore'),
+    /** Holds the instance's own folder, called as its database: see filestoreOf(). */
+    filestores: join(folder, 'filestores'),
     secrets: join(folder, 'secrets'),
     manifest: join(folder, 'manifest.json'),
   };
+}
+
+/**
+ * The folder of an instance's files in a backup that was restored. A tenant may have put something else in its place.
+ * @throws TerminalError('BackupDamaged') unless it is a folder: a link, which restic keeps as one, could lead anywhere
+ */
+export async function filestoreOf(
+  folder: string,
+  { database }: Pick<BackupManifest, 'database'>,
+): Promise<string> {
+  const path = join(partsOf(folder).filestores, database);
+  const isFolder = await lstat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
+  if (isFolder) return path;
+  const message = 'The backup has no folder of files.';
+  throw new TerminalError('BackupDamaged', message, { detail: 'filestore' });
 }
 
 /**

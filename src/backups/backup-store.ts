@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HeldDatabase } from '../databases/tenant-access.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Disk } from '../host/disk.ts';
+import { listFiles } from '../host/file-list.ts';
 import { removeTree } from '../host/trees.ts';
 import { keptBackups } from '../instance/backup-retention.ts';
 import { databaseName } from '../instance/name.ts';
@@ -17,7 +18,7 @@ import type { ProofServer } from '../postgres/proof-server.ts';
 import type { TenantLogin } from '../postgres/tenant-session.ts';
 import type { Restic } from '../restic/restic.ts';
 import type { BackupKeys } from './backup-keys.ts';
-import { type BackupManifest, partsOf, readManifest } from './backup-manifest.ts';
+import { type BackupManifest, filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
 import { proveDatabase, proveFiles } from './proof.ts';
 import { BY_HAND_TAG, backupsIn, DATA_TAG, proofTags } from './snapshot-tags.ts';
 
@@ -68,6 +69,7 @@ export class BackupStore implements Backups {
       const parts = partsOf(folder);
       const copy = async ({ bytes, image, login, rows, snapshot, url }: HeldDatabase) => {
         await disk.checkRoom(2 * bytes);
+        await refuseHoles(dirs.paths(desired.id).directory, join(folder, 'files.list'));
         await writeFile(parts.dump, '', { mode: 0o600 });
         await this.#dump(login, snapshot, parts.dump, signal);
         const manifest = manifestOf(desired, { install, image, rows, url });
@@ -77,7 +79,8 @@ export class BackupStore implements Backups {
         const sources = [
           { from: parts.dump, to: 'database.dump' },
           { from: parts.manifest, to: 'manifest.json' },
-          { from: join(filestore, manifest.database), to: 'filestore' },
+          // Not the folder in it: its tenant can put a link in its place, which a mount would follow.
+          { from: filestore, to: 'filestores' },
           { from: secrets, to: 'secrets' },
         ];
         made = await restic.backup(repository, sources, tags, signal);
@@ -173,10 +176,11 @@ export class BackupStore implements Backups {
     signal: AbortSignal,
   ): Promise<void> {
     await this.inRestored(desired, snapshot, signal, async (folder) => {
-      const { rows } = await readManifest(folder, desired.identity);
+      const manifest = await readManifest(folder, desired.identity);
+      const filestore = await filestoreOf(folder, manifest);
       await this.inProofServer(desired, folder, signal, async (cluster, login) => {
-        await proveDatabase(cluster, login, rows);
-        await proveFiles(cluster, login, partsOf(folder).filestore, signal);
+        await proveDatabase(cluster, login, manifest.rows);
+        await proveFiles(cluster, login, filestore, signal);
       });
     });
   }
@@ -192,12 +196,15 @@ export class BackupStore implements Backups {
     work: (cluster: Cluster, login: TenantLogin) => Promise<T>,
   ): Promise<T> {
     return this.#options.proofServer.using(async (cluster) => {
-      const login = { database: `proof_${desired.id}`, role: 'proof', password: randomUUID() };
+      // A role of its own: what a tenant's functions set for it while their dump is restored meets nobody else's.
+      const name = `proof_${desired.id}`;
+      const login = { database: name, role: name, password: randomUUID() };
       try {
         await this.#fill(cluster, login, partsOf(folder).dump, signal);
         return await work(cluster, login);
       } finally {
-        await cluster.drop(login.database);
+        await cluster.drop(name);
+        await cluster.dropRole(name);
       }
     }, signal);
   }
@@ -230,8 +237,9 @@ export class BackupStore implements Backups {
     signal: AbortSignal,
   ): Promise<void> {
     const { database, password, role } = login;
-    await cluster.ensureRole(role, password);
     await cluster.drop(database);
+    await cluster.dropRole(role);
+    await cluster.ensureRole(role, password);
     await cluster.create(database, role);
     await cluster.mayMakeSchemas(database, role, true);
     try {
@@ -278,6 +286,18 @@ export class BackupStore implements Backups {
       await removeTree(folder);
     }
   }
+}
+
+/** More than this of nothing is not read, some 500 MB a second: it would hold everybody else's backups up. */
+const MAX_HOLE_BYTES = 50 * 1024 ** 3;
+
+/** @throws TerminalError('BackupFailed') where the files are holes for the most part: a tenant can make any size of them in no time */
+async function refuseHoles(directory: string, list: string): Promise<void> {
+  const { holeBytes } = await listFiles(directory, ['filestore'], list);
+  await rm(list);
+  if (holeBytes <= MAX_HOLE_BYTES) return;
+  const detail = 'the files have holes of more than 50 GB';
+  throw new TerminalError('BackupFailed', detail, { detail });
 }
 
 /** What is wrong with a backup, as opposed to with what would prove it. */

@@ -8,7 +8,7 @@ import { writeZip, type ZipEntry } from '../host/zip.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import type { Backup } from '../interfaces.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
-import { partsOf, readManifest } from './backup-manifest.ts';
+import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
 import type { BackupStore } from './backup-store.ts';
 import { type OdooManifest, readOdooManifest } from './odoo-manifest.ts';
 import { ForOlderPostgres } from './plain-dump.ts';
@@ -65,7 +65,8 @@ export class Exporter {
     say('Fetching the backup.');
     try {
       await store.inRestored(desired, snapshot, signal, async (folder) => {
-        const { database, writtenAt } = await readManifest(folder, desired.identity);
+        const backup = await readManifest(folder, desired.identity);
+        const { database, writtenAt } = backup;
         say('Restoring it elsewhere.');
         const manifest = await store.inProofServer(desired, folder, signal, (cluster, login) =>
           readOdooManifest(cluster, login, database),
@@ -73,7 +74,8 @@ export class Exporter {
         const script = join(folder, 'dump.sql');
         await this.#script(partsOf(folder).dump, script, signal);
         say('Writing the zip.');
-        const entries = await entriesOf(folder, script, manifest);
+        const filestore = await filestoreOf(folder, backup);
+        const entries = await entriesOf(filestore, script, manifest);
         await writeTo(target, isForced, entries, new Date(writtenAt), signal);
       });
     } catch (error) {
@@ -97,11 +99,10 @@ export class Exporter {
 
 /** What the zip holds, the small and the database first. Of the files, those that Odoo has named, which are no links and no devices. */
 async function entriesOf(
-  folder: string,
+  filestore: string,
   script: string,
   manifest: OdooManifest,
 ): Promise<ZipEntry[]> {
-  const { filestore } = partsOf(folder);
   const files = [...(await storedFiles(filestore))].sort();
   return [
     { name: 'manifest.json', content: Buffer.from(`${JSON.stringify(manifest, null, 4)}\n`) },

@@ -10,7 +10,7 @@ import type { ProgressReason } from '../instance/reasons.ts';
 import type { DesiredInstance, Job } from '../instance/types.ts';
 import type { Restores as RestoresInterface } from '../interfaces.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
-import { partsOf, readManifest } from './backup-manifest.ts';
+import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
 
 export interface RestoresOptions {
   readonly install: string;
@@ -56,9 +56,11 @@ export class Restores implements RestoresInterface {
     const { restoring } = this.#paths(desired);
     await progress('FetchingBackup');
     await inRestored(desired, job.snapshot, signal, async (folder) => {
-      const { image, url } = await readManifest(folder, desired.identity);
+      const manifest = await readManifest(folder, desired.identity);
+      const { image, url } = manifest;
       await this.#requireVersion(desired, image);
-      const { dump, filestore } = partsOf(folder);
+      const { dump } = partsOf(folder);
+      const filestore = await filestoreOf(folder, manifest);
       await progress('RestoringDatabase');
       const fill = async ({ socketDir }: { socketDir: string }, login: object) => {
         await tools.restore(
@@ -105,6 +107,10 @@ export class Restores implements RestoresInterface {
     await removeTree(restoring);
   }
 
+  async keepsReplaced(desired: Pick<DesiredInstance, 'id'>): Promise<boolean> {
+    return exists(join(this.#paths(desired).replaced, 'job'));
+  }
+
   /** Removes what was replaced, once that was longer ago than anybody may want it back. @param before in milliseconds since the epoch */
   async dropReplaced(desired: DesiredInstance, before: number): Promise<void> {
     const { replaced } = this.#paths(desired);
@@ -121,7 +127,11 @@ export class Restores implements RestoresInterface {
     await mkdir(restoring, { mode: 0o700 }).catch(unless('EEXIST'));
     const files = join(replaced, 'filestore');
     const prepared = join(restoring, 'filestore');
-    if (await exists(files)) await rename(files, prepared);
+    if (await exists(files)) {
+      // What a restore that failed has left.
+      await removeTree(prepared);
+      await rename(files, prepared);
+    }
     if (!(await exists(prepared))) throw nothingToUndo();
     await this.#write(join(restoring, 'job'), job);
   }

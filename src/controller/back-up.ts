@@ -45,8 +45,12 @@ async function backUpLent(
   const [desired] = await manager.desired([id]);
   if (!desired) return { isToReconcile: false };
   if (!hasData(desired)) {
-    if (desired.job) await manager.reportJob(desired.job.id, NOTHING);
-    return { isToReconcile: false };
+    // A swap that has begun is finished first, or parts of two would be left.
+    const isPrepared =
+      desired.job !== null && (await backups.restores.prepared(desired)) === desired.job.id;
+    const isGone = effectiveState(desired, null) === 'purged';
+    if (desired.job && (!isPrepared || isGone)) await manager.reportJob(desired.job.id, NOTHING);
+    return { isToReconcile: isPrepared && !isGone };
   }
   if (desired.job?.kind === 'restore' || desired.job?.kind === 'undo_restore') {
     await prepareRestore(desired, desired.job, context, stop);
@@ -55,8 +59,9 @@ async function backUpLent(
   const job = desired.job?.kind === 'backup' || desired.job?.kind === 'prove' ? desired.job : null;
   let isToReconcile = false;
   try {
+    await backups.restores.dropReplaced(desired, context.now().getTime() - UNDO_MS);
     const known = await backups.store.list(desired, stop);
-    const due = job ? job.kind : dueOf(known, context);
+    const due = job ? job.kind : dueOf(desired, known, context);
     if (due === null) return { isToReconcile };
     if (due === 'backup') {
       await say(job, 'BackingUp', context);
@@ -70,7 +75,6 @@ async function backUpLent(
     await say(job, 'Proving', context);
     await prove(desired, job?.snapshot || (made.at(-1)?.snapshot ?? ''), context, stop);
     await backups.store.forgetOld(desired, context.now(), stop);
-    await backups.restores.dropReplaced(desired, context.now().getTime() - UNDO_MS);
     await report(desired, await backups.store.list(desired, stop), null, context);
     if (job) await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
   } catch (error) {
@@ -101,12 +105,36 @@ async function prepareRestore(
     }
     // What a swap that was cut off has left is neither whole nor missing: that it is prepared is enough.
     if ((await backups.restores.prepared(desired)) === job.id) return;
-    await startOwnServer(desired, context, stop);
+    await startOwnServer(desired, context, stop, { mayBeIncomplete: true });
+    if (job.kind === 'restore') await keepPresent(desired, job, context, stop);
     await backups.restores.prepare(desired, job, (reason) => say(job, reason, context), stop);
   } catch (error) {
     stop.throwIfAborted();
     log.error({ instance: desired.id, name: desired.name, err: error }, 'not restored');
     await manager.reportJob(job.id, { ...failureOf(error), state: 'failed', percent: 0 });
+  }
+}
+
+/**
+ * Backs the present data up: what a restore replaces is kept beside the instance, but only until the next one. Data that are lost or
+ * broken are no reason not to restore, unless something else would go that is kept nowhere else.
+ */
+async function keepPresent(
+  desired: DesiredInstance,
+  job: Job,
+  context: BackupWork,
+  stop: AbortSignal,
+): Promise<void> {
+  const { backups, log } = context;
+  await say(job, 'BackingUp', context);
+  try {
+    await backups.turns.take(desired.id, () =>
+      backups.store.take(desired, { isByHand: true }, stop),
+    );
+  } catch (error) {
+    stop.throwIfAborted();
+    if (await backups.restores.keepsReplaced(desired)) throw error;
+    log.warn({ instance: desired.id, err: error }, 'restored without a backup of what was there');
   }
 }
 
@@ -122,18 +150,26 @@ function hasData(desired: DesiredInstance): boolean {
 }
 
 /** What is due by what the repository holds, which is newer than what Odoo knows. */
-function dueOf(known: readonly Backup[], { backups, now }: BackupWork) {
-  const newest = (moments: readonly (Date | null)[]) =>
-    Math.max(0, ...moments.map((moment) => (moment?.getTime() ?? 0) / 1000));
+function dueOf(
+  { requestedAt }: DesiredInstance,
+  known: readonly Backup[],
+  { backups, now }: BackupWork,
+) {
+  const newest = (some: readonly Backup[]) =>
+    Math.max(0, ...some.map(({ date }) => date.getTime() / 1000));
   const facts: BackupFacts = {
-    lastBackupAt: newest(known.map(({ date }) => date)),
-    lastProofAt: newest(
-      known.map(({ proof, proofDate }) => (proof === 'failed' ? null : proofDate)),
-    ),
+    lastBackupAt: newest(known),
+    lastProofAt: newest(known.filter(isProven)),
     lastFailureAt: 0,
   };
   const night = lastNight(backups.time, now()).getTime() / 1000;
-  return dueBackup(facts, night, now().getTime() / 1000);
+  const due = dueBackup(facts, night, now().getTime() / 1000, requestedAt);
+  // One that failed its proof fails it again: the next backup is another one.
+  return due === 'prove' && known.at(-1)?.proof === 'failed' ? null : due;
+}
+
+function isProven({ proof }: Backup): boolean {
+  return proof === 'data' || proof === 'boot';
 }
 
 /** @throws TerminalError('BackupGone') where there is nothing to prove */
@@ -155,17 +191,19 @@ async function startOwnServer(
   desired: DesiredInstance,
   { backups, databases, engine }: BackupWork,
   stop: AbortSignal,
+  { mayBeIncomplete = false } = {},
 ): Promise<boolean> {
   const state = effectiveState(desired, null);
   const seen = await engine.observe(desired, state);
   if (seen.directory !== 'own') throw foreignData('directory');
-  if (seen.data !== 'whole') throw filesMissing();
+  if (seen.data !== 'whole' && !mayBeIncomplete) throw filesMissing();
   const database = await databases.observe(desired, state);
   if (database === 'foreign' || database === 'unmarked') throw foreignData('database');
-  if (database === 'absent')
+  if (database === 'absent' && !mayBeIncomplete)
     throw new TerminalError('DatabaseMissing', 'its database existed and is gone');
-  if (database !== 'offline') return false;
+  // Also one that runs may be about to fall asleep.
   backups.lent.add(desired.id);
+  if (database !== 'offline') return false;
   await engine.startDatabase(desired, stop);
   await databases.awaitServer(desired, stop);
   return true;

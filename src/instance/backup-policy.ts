@@ -2,7 +2,7 @@
 export interface BackupFacts {
   /** When the newest backup was made. */
   readonly lastBackupAt: number;
-  /** When a backup was last restored and found whole. */
+  /** When the newest backup was made that was restored and found whole. */
   readonly lastProofAt: number;
   /** When a backup or its proof last failed. */
   readonly lastFailureAt: number;
@@ -22,24 +22,30 @@ const OVERDUE_S = 26 * HOUR_S;
 /** How long after a failure it is tried again, in seconds. */
 const RETRY_S = HOUR_S;
 
+/** What is dated later than this was dated by a clock that was wrong, in seconds. */
+const CLOCK_S = 5 * 60;
+
 /**
  * What is due for an instance that has data, or null. Pure: the whole memory of what was done is the manager's record of backups.
  * @param night when the last night's backups were to begin, in seconds since the epoch: see lastNight()
  * @param now in seconds since the epoch
+ * @param since when there were data, in seconds since the epoch: what is sold by day waits for its first night
  */
 export function dueBackup(
-  { lastBackupAt, lastFailureAt, lastProofAt }: BackupFacts,
+  facts: BackupFacts,
   night: number,
   now: number,
+  since = 0,
 ): DueBackup | null {
-  if (now - lastFailureAt < RETRY_S) return null;
+  const past = (at: number) => (at > now + CLOCK_S ? 0 : at);
+  const lastBackupAt = past(facts.lastBackupAt);
+  if (now - past(facts.lastFailureAt) < RETRY_S) return null;
   if (lastBackupAt < night) {
     const isNight = now - night < NIGHT_S;
-    const isOverdue = lastBackupAt > 0 && now - lastBackupAt > OVERDUE_S;
+    const isOverdue = lastBackupAt > 0 ? now - lastBackupAt > OVERDUE_S : since < night;
     return isNight || isOverdue ? 'backup' : null;
   }
-  // One that failed its proof fails it again: the next backup is another one.
-  return lastProofAt < lastBackupAt && lastFailureAt < lastBackupAt ? 'prove' : null;
+  return past(facts.lastProofAt) < lastBackupAt ? 'prove' : null;
 }
 
 /**
@@ -56,7 +62,7 @@ export function lastNight(time: string, now: Date): Date {
 
 /** How old the proofs of many instances' backups are. */
 export interface BackupAges {
-  /** When the one whose last proof is oldest was proven, in seconds since the epoch; null: none ever was. */
+  /** When the oldest of their newest proven backups was made, in seconds since the epoch; null: there is none. */
   readonly oldestProof: number | null;
   readonly neverProven: number;
 }

@@ -21,7 +21,8 @@ export interface DatedBackup {
 
 /**
  * The backups that are kept, and why. Never empty where there is one: the newest and the newest proven one stay whatever their age.
- * What a person has asked for stays for 7 days. Of each of the last 7 days, 4 weeks and 12 months that have any, the last one stays.
+ * What a person has asked for stays for 7 days. Of each of the last 7 days, 4 weeks and 12 months that have any, the last proven one stays, else the
+ * last.
  * @returns by the backup's id; what is missing may be forgotten
  */
 export function keptBackups(backups: readonly DatedBackup[], now: Date): Map<string, Kept> {
@@ -47,7 +48,9 @@ export function keptBackups(backups: readonly DatedBackup[], now: Date): Map<str
     const lastOf = new Map<string, DatedBackup>();
     for (const backup of newestFirst) {
       const period = periodOf(backup.date);
-      if (!lastOf.has(period)) lastOf.set(period, backup);
+      const last = lastOf.get(period);
+      // In its place in the order: a Map keeps that of the first.
+      if (!last || (backup.isProven && !last.isProven)) lastOf.set(period, backup);
     }
     for (const backup of [...lastOf.values()].slice(0, count)) keep(backup, why);
   }

@@ -19,7 +19,7 @@ export function decide(
     return { stall: 'ForeignData', because: `the ${foreign} is another's`, detail: foreign };
   if (desired.mayAdopt) return { do: 'adopt', because: 'made before there were marks' };
   // Before its data are looked at: a swap that was cut off has left parts of two.
-  if (state !== 'removed' && state !== 'purged' && isPrepared(desired, seen))
+  if (state !== 'purged' && isPrepared(desired, seen))
     return { do: 'swapData', because: 'a backup waits to take the place of its data' };
 
   switch (state) {
@@ -73,7 +73,8 @@ export function decide(
 
 /** The data that somebody wants in place of its own are there, beside them. */
 function isPrepared({ job }: DesiredInstance, { preparedJob }: ObservedInstance): boolean {
-  return job !== null && preparedJob === job.id;
+  const isRestore = job?.kind === 'restore' || job?.kind === 'undo_restore';
+  return isRestore && preparedJob === job.id;
 }
 
 /** A database is there only once all that goes with it has been made. */

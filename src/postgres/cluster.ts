@@ -258,7 +258,10 @@ export class Cluster {
   async ensureRole(role: string, password: string): Promise<void> {
     await this.administer(async (client) => {
       const verb = (await hasRole(client, role)) ? 'ALTER' : 'CREATE';
-      await client.query(`${verb} ROLE ${escapeIdentifier(role)} WITH ${loginRights(password)}`);
+      const name = escapeIdentifier(role);
+      await client.query(`${verb} ROLE ${name} WITH ${loginRights(password)}`);
+      // A tenant can give their role settings under which nothing of what follows would work.
+      if (verb === 'ALTER') await client.query(`ALTER ROLE ${name} RESET ALL`);
     });
   }
 

@@ -98,7 +98,7 @@ export class PgTools {
       '--env=PGSERVICEFILE=/dev/stdin',
       `--env=PGSERVICE=${SERVICE}`,
       // A missing library, named in the role's own settings, would fail every login.
-      '--env=PGOPTIONS=-c local_preload_libraries=',
+      '--env=PGOPTIONS=-c local_preload_libraries= -c default_transaction_read_only=off',
       `--volume=${login.socketDir}:/run/postgresql:ro`,
     ];
     const [program, args] = command(inContainer(file));

@@ -72,7 +72,14 @@ export class ProofServer {
   }
 
   async #start(signal: AbortSignal): Promise<Cluster> {
-    if (this.#running) return this.#running.cluster;
+    if (this.#running) {
+      const { cluster, stop } = this.#running;
+      const answers = await cluster.has('postgres').catch(() => false);
+      if (answers) return cluster;
+      // Docker was restarted meanwhile.
+      this.#running = null;
+      await stop().catch(() => {});
+    }
     const { docker, folder, image, install, name } = this.#options;
     const user = await this.#options.user();
     const [pgdata, socketDir] = [join(folder, 'pgdata'), join(folder, 'run')];

@@ -228,9 +228,7 @@ export class FakeManager implements Manager {
     const backups = this.backups.get(id) ?? [];
     return {
       lastBackupAt: newest(backups.map(({ date }) => date)),
-      lastProofAt: newest(
-        backups.map(({ proof, proofDate }) => (proof === 'data' ? proofDate : null)),
-      ),
+      lastProofAt: newest(backups.map(({ date, proof }) => (proof === 'data' ? date : null))),
       lastFailureAt: newest([this.backupFailures.get(id)?.at ?? null]),
     };
   }

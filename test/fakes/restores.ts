@@ -44,5 +44,9 @@ export class FakeRestores implements Restores {
     return this.#before.get(id)?.job === job.id;
   }
 
+  async keepsReplaced({ id }: Pick<DesiredInstance, 'id'>): Promise<boolean> {
+    return this.#before.has(id);
+  }
+
   async dropReplaced(): Promise<void> {}
 }

@@ -159,12 +159,52 @@ describe('backups, with a real Postgres and restic', function () {
     const folder = join(postgres.dataDir, 'out');
     await mkdir(folder);
     await restic.restore(keys.repositoryOf(instance), snapshot, folder, never);
-    expect(await readlink(join(folder, 'filestore', 'shadow'))).to.equal('/etc/shadow');
+    const files = join(folder, 'filestores', databaseName(postgres.install, instance.id));
+    expect(await readlink(join(files, 'shadow'))).to.equal('/etc/shadow');
     expect(await readFile(join(folder, 'secrets', 'admin-password'), 'utf8')).not.to.equal('');
     await asTenant(
       'ALTER TABLE public.res_partner DROP CONSTRAINT spied; DROP TABLE public.witness',
     );
     for (const name of ['shadow', join('aa', 'a'.repeat(40))]) await rm(join(filestore(), name));
+  });
+
+  it('holds no folder to which a tenant has laid a link in place of their own', async () => {
+    const theirs = join(postgres.dataDir, 'of-somebody-else');
+    await mkdir(theirs);
+    await writeFile(join(theirs, 'secret'), 'theirs');
+    await rename(filestore(), `${filestore()}-away`);
+    await symlink(theirs, filestore());
+    try {
+      const snapshot = await take();
+      expect(await reasonOf(store.prove(instance, snapshot, never))).to.equal('BackupDamaged');
+      const folder = join(postgres.dataDir, 'out-of-link');
+      await mkdir(folder);
+      await restic.restore(keys.repositoryOf(instance), snapshot, folder, never);
+      const link = join(folder, 'filestores', databaseName(postgres.install, instance.id));
+      expect(await readlink(link)).to.equal(theirs);
+    } finally {
+      await rm(filestore());
+      await rename(`${filestore()}-away`, filestore());
+    }
+  });
+
+  it('is proven though another tenant’s functions gave the proof’s role settings before', async () => {
+    await asTenant(`CREATE FUNCTION public.spoil() RETURNS bool LANGUAGE plpgsql AS $$
+        BEGIN
+          IF current_user LIKE 'proof%' THEN
+            EXECUTE format('ALTER ROLE %I SET default_transaction_read_only = on', current_user);
+          END IF;
+          RETURN true;
+        END $$;
+      ALTER TABLE public.res_partner ADD CONSTRAINT spoilt CHECK (public.spoil())`);
+    const spoiling = await take();
+    await asTenant(
+      'ALTER TABLE public.res_partner DROP CONSTRAINT spoilt; DROP FUNCTION public.spoil()',
+    );
+    const healthy = await take();
+    await store.prove(instance, spoiling, never).catch(() => {});
+    await store.prove(instance, healthy, never);
+    expect((await proofs()).at(-1)).to.equal('data');
   });
 
   it('holds Odoo’s garbage collection of files off while it is taken, and its writing not', async () => {

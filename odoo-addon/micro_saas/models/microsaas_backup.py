@@ -195,7 +195,7 @@ class MicrosaasBackup(ByHand, models.Model):
             SQL(
                 """SELECT instancia_id,
                           coalesce(extract(epoch FROM max(date) FILTER (WHERE state = 'done')), 0)::float8,
-                          coalesce(extract(epoch FROM max(proof_date) FILTER (WHERE proof IN ('data', 'boot'))), 0)::float8,
+                          coalesce(extract(epoch FROM max(date) FILTER (WHERE proof IN ('data', 'boot'))), 0)::float8,
                           coalesce(extract(epoch FROM max(date) FILTER (WHERE state = 'failed')), 0)::float8
                      FROM microsaas_backup GROUP BY instancia_id"""
             )

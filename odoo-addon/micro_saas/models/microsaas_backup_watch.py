@@ -61,7 +61,7 @@ class MicrosaasBackupWatch(models.AbstractModel):
             SQL(
                 """SELECT instance.id,
                           max(backup.date) FILTER (WHERE backup.state = 'done'),
-                          max(backup.proof_date) FILTER (WHERE backup.proof IN ('data', 'boot'))
+                          max(backup.date) FILTER (WHERE backup.proof IN ('data', 'boot'))
                      FROM odoo_docker_instance AS instance
                      LEFT JOIN microsaas_backup AS backup ON backup.instancia_id = instance.id
                     WHERE instance.active AND instance.was_ready

@@ -175,7 +175,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
         """Return what is believed of every instance, removed ones too.
 
         :return: list of dicts of `id`, `state`, `reason`, `revision`, `sleep_hours`, `asleep`, `last_request_at`, `wake_at` (as in
-            `microsaas_desired`), `last_backup_at`, `last_proof_at` (when one was proven last), `last_failure_at` (when none
+            `microsaas_desired`), `last_backup_at`, `last_proof_at` (of the newest one that was proven), `last_failure_at` (when none
             could be made), `has_job` (a person waits for something)
         """
         return self._for_sidecar("odoo.docker.instance")._states()

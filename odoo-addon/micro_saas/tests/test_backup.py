@@ -112,7 +112,8 @@ class TestBackup(MicroSaasCommon):
         proven = {"proof": "boot", "proof_date": "2026-11-26 04:00:00", "date": "2026-11-26 03:00:00"}
         refuted = {"proof": "failed", "proof_date": "2026-11-27 04:00:00", "reason": "ProofDatabase"}
         self._backed_up(self.instance, self._backup(1, **refuted), self._backup(2, **proven))
-        seconds = [(one - EPOCH).total_seconds() for one in (AT, datetime(2026, 11, 26, 4))]
+        # Not when it was proven: an older one that is proven later proves nothing of the newest.
+        seconds = [(one - EPOCH).total_seconds() for one in (AT, datetime(2026, 11, 26, 3))]
         self.assertEqual(newest(self.instance), (*seconds, 0))
         self.assertEqual(self.instance.last_backup_at, AT)
         self.assertEqual(self.instance.last_proof_at, datetime(2026, 11, 26, 4), "a failed proof proves nothing")

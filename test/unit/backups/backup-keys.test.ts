@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupKeys } from '../../../src/backups/backup-keys.ts';
@@ -44,6 +44,26 @@ describe('the keys of backups', () => {
     });
     expect(new Set(seen)).to.have.property('size', 1);
     expect(await readFile(keys.repositoryOf(instance).keyFile, 'utf8')).to.equal(seen[0]);
+  });
+
+  it('that are lost are taken from the escrow file, which forgets none', async () => {
+    await keys.make(instance, async () => {});
+    const { keyFile, name } = keys.repositoryOf(instance);
+    const key = await readFile(keyFile, 'utf8');
+    await rm(join(folder(), 'backups', 'keys'), { recursive: true });
+    const other = { id: 8, identity: identityOf(8) };
+    await keys.make(other, async () => {});
+    expect((await escrow()).keys[name]).to.equal(key.trim());
+    expect(await keys.has(instance)).to.equal(true);
+    expect(await readFile(keyFile, 'utf8')).to.equal(key);
+  });
+
+  it('are not made while the escrow file cannot be read: it may hold all that is left', async () => {
+    await keys.make(instance, async () => {});
+    await writeFile(join(folder(), 'backups', 'escrow.json'), '{"keys"');
+    const other = { id: 8, identity: identityOf(8) };
+    const made = await keys.make(other, async () => {}).then(String, String);
+    expect(made).to.match(/is no escrow file/);
   });
 
   it('are another’s for a number that was given out again', () => {

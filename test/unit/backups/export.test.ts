@@ -31,6 +31,8 @@ const MODULES = {
   ...{ version_info: [19, 0, 0, 'final', 0, ''], pg_version: '17.0', modules: {} },
 };
 
+const DATABASE = 'ms_k3x9ab_7';
+
 describe('an export', () => {
   const folder = temporaryFolder();
   const backup = { snapshot: 'ab12', bytes: 1000 };
@@ -70,11 +72,11 @@ describe('an export', () => {
     closed = 0;
     wanted = 0;
     await mkdir(join(folder(), 'out'));
-    await mkdir(join(restored(), 'filestore', 'ab'), { recursive: true });
-    await writeFile(join(restored(), 'filestore', 'ab', SHA), 'a file');
+    await mkdir(join(restored(), 'filestores', DATABASE, 'ab'), { recursive: true });
+    await writeFile(join(restored(), 'filestores', DATABASE, 'ab', SHA), 'a file');
     const manifest = {
       ...{ format: 1, install: 'k3x9ab', instance: 7, identity: instance.identity, name: 'Acme' },
-      ...{ template: 'odoo', modules: [], image: 'odoo:19.0', database: 'ms_k3x9ab_7', rows: {} },
+      ...{ template: 'odoo', modules: [], image: 'odoo:19.0', database: DATABASE, rows: {} },
       ...{ url: 'https://acme.example.com', writtenAt: '2026-11-27T02:00:00.000Z' },
     };
     await writeFile(join(restored(), 'manifest.json'), JSON.stringify(manifest));
@@ -93,7 +95,10 @@ describe('an export', () => {
   });
 
   it('holds regular files with Odoo’s names alone, whatever lies in the filestore', async () => {
-    const [filestore, secret] = [join(restored(), 'filestore'), join(folder(), 'secret')];
+    const [filestore, secret] = [
+      join(restored(), 'filestores', DATABASE),
+      join(folder(), 'secret'),
+    ];
     await writeFile(secret, 'secret');
     const named = (digit: string) => join(filestore, 'ab', 'ab'.padEnd(40, digit));
     await symlink(secret, named('1'));
@@ -146,7 +151,7 @@ describe('an export', () => {
     expect(await left()).to.deep.equal([]);
     await rmdir(join(restored(), 'dump.sql'));
     // Nothing but a hole, which takes a while to be read.
-    await truncate(join(restored(), 'filestore', 'ab', SHA), 8 * 2 ** 30);
+    await truncate(join(restored(), 'filestores', DATABASE, 'ab', SHA), 8 * 2 ** 30);
     const stop = new AbortController();
     const place = { file: target(), isForced: false };
     const stopped = errorOf(exporter().write(instance, backup, place, () => {}, stop.signal));

@@ -173,7 +173,8 @@ describe('backups in the loop', () => {
       expect(data()).to.equal(SNAPSHOT);
       expect(new Set(stopped)).to.deep.equal(new Set(['restores.carryOut']));
       expect(said()).to.deep.equal([
-        ...['running FetchingBackup', 'running RestoringDatabase', 'running SwappingData', 'done'],
+        ...['running BackingUp', 'running FetchingBackup', 'running RestoringDatabase'],
+        ...['running SwappingData', 'done'],
       ]);
       expect(row()).to.include({ state: 'running', job: null });
       expect(containers()).to.equal('running');
@@ -187,6 +188,39 @@ describe('backups in the loop', () => {
       await sim.time.pass(MINUTE);
       expect(data()).to.equal('');
       expect(said().at(-1)).to.equal('done');
+    });
+
+    it('backs the present data up first, and goes without only where nothing is lost by it', async () => {
+      await sell();
+      sim.backups.refusal = new RetryableError('BackupServerAway', 'no');
+      ask('restore', SNAPSHOT);
+      await sim.time.pass(MINUTE);
+      expect(data(), 'what it replaces is kept beside the instance').to.equal(SNAPSHOT);
+      ask('restore', 'b'.repeat(64), 6);
+      await sim.time.pass(MINUTE);
+      expect(said().at(-1)).to.equal('failed BackupServerAway');
+      expect(data()).to.equal(SNAPSHOT);
+      sim.backups.refusal = null;
+      ask('restore', 'b'.repeat(64), 7);
+      await sim.time.pass(MINUTE);
+      expect(data()).to.equal('b'.repeat(64));
+      expect(sim.backups.taken.get(1)?.map(({ isByHand }) => isByHand)).to.deep.equal([true]);
+    });
+
+    it('is finished though the instance is removed while it waits to be swapped', async () => {
+      await sell();
+      const remove = sim.life.trap((call, moment) => {
+        if (call === 'restores.carryOut' && moment === 'before') {
+          remove();
+          sim.people.press(1, 'remove');
+          throw new RetryableError('DockerUnavailable', 'no');
+        }
+      });
+      ask('restore', SNAPSHOT);
+      await sim.time.pass(2 * MINUTE);
+      expect(data()).to.equal(SNAPSHOT);
+      expect(said().at(-1)).to.equal('done');
+      expect(containers()).to.equal('none');
     });
 
     it('leaves a stopped instance stopped', async () => {

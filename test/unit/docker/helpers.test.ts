@@ -74,7 +74,7 @@ describe('the containers that the sidecar runs for itself', () => {
     await tools.check('/d/archive/dump', signal);
     await tools.restore(LOGIN, '/d/archive/dump', signal);
     const limits = `${HARDENED} --pids-limit=64 --memory=2g ${labels('pg-tools')} --user=${getuid?.()}:${getgid?.()} --volume=/d/archive:/archive`;
-    const connected = `docker run --rm --interactive --network=none ${limits} --env=PGSERVICEFILE=/dev/stdin --env=PGSERVICE=tenant --env=PGOPTIONS=-c local_preload_libraries= --volume=/d/socket:/run/postgresql:ro`;
+    const connected = `docker run --rm --interactive --network=none ${limits} --env=PGSERVICEFILE=/dev/stdin --env=PGSERVICE=tenant --env=PGOPTIONS=-c local_preload_libraries= -c default_transaction_read_only=off --volume=/d/socket:/run/postgresql:ro`;
     const alone = `docker run --rm --network=none ${limits}`;
     expect(commands.map((it) => it.join(' '))).to.deep.equal([
       `${connected} --entrypoint=pg_dump -- an-image --no-password --format=custom --file=/archive/dump --lock-wait-timeout=30s`,

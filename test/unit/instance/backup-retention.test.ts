@@ -49,6 +49,14 @@ describe('which backups are kept', () => {
     expect(kept.has('asked 8')).to.equal(false);
   });
 
+  it('of several on a day a proven one rather than a later one that is not', () => {
+    const proven = { ...ago(1, true), id: 'proven' };
+    const later = { ...ago(1), id: 'later', date: new Date(TODAY - DAY + 3_600_000) };
+    const kept = keptBackups([proven, later, ago(0, true)]);
+    expect(kept.get('proven')).to.equal('daily');
+    expect(kept.has('later')).to.equal(false);
+  });
+
   it('of several on a day the last one', () => {
     const morning = { ...ago(3), id: 'morning' };
     const evening = { ...ago(3), id: 'evening', date: new Date(TODAY - 3 * DAY + 3_600_000) };
