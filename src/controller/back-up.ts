@@ -201,9 +201,8 @@ async function startOwnServer(
   if (database === 'foreign' || database === 'unmarked') throw foreignData('database');
   if (database === 'absent' && !mayBeIncomplete)
     throw new TerminalError('DatabaseMissing', 'its database existed and is gone');
-  // Also one that runs may be about to fall asleep.
-  backups.lent.add(desired.id);
   if (database !== 'offline') return false;
+  backups.lent.add(desired.id);
   await engine.startDatabase(desired, stop);
   await databases.awaitServer(desired, stop);
   return true;

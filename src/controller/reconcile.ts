@@ -73,8 +73,7 @@ export async function reconcile(
       }
       const seen = await observe(last, context);
       const decided = decide(desired, state, seen);
-      const isIdle = seen.containers === 'partial' || state === 'asleep';
-      const isLent = isIdle && context.backups?.lent.has(id) === true;
+      const isLent = context.backups?.lent.has(id) === true;
       const step = isLent && isStop(decided) ? null : decided;
       if (step === null && applied.stage === 'archive') {
         const write = () => archive(desired, state, applied.change, context, signals.stop);

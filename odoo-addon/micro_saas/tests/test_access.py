@@ -67,7 +67,7 @@ class TestAccess(MicroSaasCommon):
                 (api.microsaas_report_backups, 1, []),
                 (api.microsaas_routes,),
                 (api.microsaas_page, "", 0),
-                (api.microsaas_domains,),
+                (api.microsaas_domains, []),
                 (api.microsaas_report_domain, 1, "verified"),
                 (api.microsaas_recent_suspensions, 1),
                 (api.microsaas_request_approval, 1, 1, 1),
