@@ -30,8 +30,11 @@ const SAYS: ReadonlyArray<readonly [FailureReason, RegExp]> = [
   ],
 ];
 
-/** Of a file that is too short; of a server, that its answer was. */
+/** Of a file that it is too short. */
 const ENDS_EARLY = /unexpected EOF/i;
+
+/** Of a server that its answer was, or that there was none: what ssh said of it may come too late. */
+const NO_ANSWER = /\bEOF\b|file already closed|exit status 255|(?:create|open) repository at/i;
 
 /**
  * The reason for people, and what restic said of it.
@@ -50,7 +53,7 @@ export function asReason(cause: CommandError, isHere: boolean): RetryableError |
   if (isHere && isDiskFull(cause)) return failed('BackupServerFull', RetryableError);
   const early: readonly [FailureReason, RegExp] = [
     isHere ? 'BackupDamaged' : 'BackupServerAway',
-    ENDS_EARLY,
+    isHere ? ENDS_EARLY : NO_ANSWER,
   ];
   for (const [reason, pattern] of [...SAYS, early]) {
     const line = lines.findLast((one) => pattern.test(one));

@@ -43,6 +43,7 @@ describe('what restic says when it fails', () => {
     ['subprocess ssh: me@host: Permission denied (publickey).', 'BackupServerRefused'],
     ['unexpected HTTP response (507): 507 Insufficient Storage', 'BackupServerFull'],
     ['sftp: no space left on device', 'BackupServerFull'],
+    ['create repository at sftp:me@host:/x failed: EOF', 'BackupServerAway'],
     ['unexpected HTTP response (502): 502 Bad Gateway', 'BackupServerAway'],
     ['tls: failed to verify certificate: x509: unknown authority', 'BackupServerAway'],
   ] as const)
