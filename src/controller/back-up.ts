@@ -131,6 +131,7 @@ async function keepPresent(
     await backups.turns.take(desired.id, () =>
       backups.store.take(desired, { isByHand: true }, stop),
     );
+    await report(desired, await backups.store.list(desired, stop), null, context);
   } catch (error) {
     stop.throwIfAborted();
     if (await backups.restores.keepsReplaced(desired)) throw error;

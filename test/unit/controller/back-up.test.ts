@@ -205,6 +205,7 @@ describe('backups in the loop', () => {
       await sim.time.pass(MINUTE);
       expect(data()).to.equal('b'.repeat(64));
       expect(sim.backups.taken.get(1)?.map(({ isByHand }) => isByHand)).to.deep.equal([true]);
+      expect(backups(), 'and Odoo lists it').to.have.length(1);
     });
 
     it('is finished though the instance is removed while it waits to be swapped', async () => {
