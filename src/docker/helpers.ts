@@ -34,6 +34,9 @@ export type Capability =
   | 'NET_ADMIN'
   | 'NET_BIND_SERVICE';
 
+/** An option of `docker run`: it has what customers leave of the processors. */
+export const LOWEST_PRIORITY = '--cpu-shares=128';
+
 /** A container that the sidecar runs for itself. */
 export interface HardenedRun {
   readonly install: string;

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DockerCli } from '../docker/docker-cli.ts';
+import { LOWEST_PRIORITY } from '../docker/helpers.ts';
 import { createFile, makeDirectory, readIfThere, type UnixUser } from '../host/files.ts';
 import { removeTree } from '../host/trees.ts';
 import { Cluster } from './cluster.ts';
@@ -96,7 +97,7 @@ export class ProofServer {
       {
         ...{ container: `ms-${install}-${name}`, postgres: { image, user } },
         ...{ pgdata, socketDir, passwordFile, settings: SETTINGS, signal },
-        options: ['--cpu-shares=128'],
+        options: [LOWEST_PRIORITY],
       },
     );
     const password = (await readIfThere(passwordFile)) ?? '';

@@ -19,7 +19,7 @@ const MAX_SAID = 200;
 const SAYS: ReadonlyArray<readonly [FailureReason, RegExp]> = [
   ['BackupServerFull', /no space left|disk quota exceeded|HTTP response \((?:413|507)\)/i],
   ['BackupServerRefused', /HTTP response \(40[13]\)|permission denied \((?:publickey|password)/i],
-  ['BackupServerAway', /subprocess ssh:/],
+  ['BackupServerAway', /subprocess ssh:|host key verification failed/i],
   [
     'BackupServerAway',
     /ssh command exited|start the sftp session|connection (?:lost|refused|reset)|dial tcp|no such host|no route to host|network is unreachable|broken pipe|timed? ?out|tls: |x509: |HTTP response \(5\d\d\)/i,

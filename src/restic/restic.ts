@@ -4,7 +4,7 @@ import { getgid, getuid } from 'node:process';
 import { z } from 'zod';
 import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
-import { type Capability, hardenedRun } from '../docker/helpers.ts';
+import { type Capability, hardenedRun, LOWEST_PRIORITY } from '../docker/helpers.ts';
 import { CommandError, RetryableError } from '../errors.ts';
 import type { Command } from '../host/exec.ts';
 import { asReason, EXIT } from './failures.ts';
@@ -17,15 +17,15 @@ const LOOK_TIMEOUT_MS = 5 * 60_000;
 /** Its index of a repository is in memory: some 100 MB for a terabyte. */
 const MEMORY = '2g';
 
-/** Backups have what customers leave of the processors and the disk. */
-const LOWEST_PRIORITY = ['--cpu-shares=128'];
-
 /** Where the containers have their mounts. */
 const INSIDE = { repository: '/repository', key: '/run/key', ssh: '/run/ssh' } as const;
 
-/** The server is the one whose key is known, or none; one that falls silent is given up after a minute. */
+/**
+ * The server is the one whose key is known, or none; one that falls silent is given up after a minute. What ssh says goes straight to the
+ * container's errors: restic, its process 1, passes it on beside its own end, and is often gone before.
+ */
 const SSH_ARGUMENTS = [
-  ...['-i', `${INSIDE.ssh}/id`],
+  ...['-i', `${INSIDE.ssh}/id`, '-E', '/proc/1/fd/2'],
   ...['BatchMode=yes', 'StrictHostKeyChecking=yes', `UserKnownHostsFile=${INSIDE.ssh}/known_hosts`],
   ...['ConnectTimeout=20', 'ServerAliveInterval=15', 'ServerAliveCountMax=4'],
 ]
@@ -162,7 +162,7 @@ export class Restic {
     await this.#run(repository, ['restore', '--no-lock', '--target=/', '--', snapshot], {
       signal,
       options: [`--volume=${folder}:/backup`],
-      // Files get back their owners and modes, whoever these are.
+      // Files get back their owners and modes.
       capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'],
     });
   }
@@ -259,7 +259,7 @@ export class Restic {
       ...{ network: isHere ? 'none' : 'host', pids: 128, memory: MEMORY },
       ...(run.capabilities ? { capabilities: run.capabilities } : {}),
       options: [
-        ...[...(run.writes ? [`--name=${this.#container(repository)}`] : []), ...LOWEST_PRIORITY],
+        ...[...(run.writes ? [`--name=${this.#container(repository)}`] : []), LOWEST_PRIORITY],
         ...[`--user=${getuid?.() ?? 0}:${getgid?.() ?? 0}`, '--tmpfs=/tmp'],
         `--volume=${repository.keyFile}:${INSIDE.key}:ro`,
         ...[`--env=RESTIC_PASSWORD_FILE=${INSIDE.key}`, `--env=RESTIC_REPOSITORY=${url}`],

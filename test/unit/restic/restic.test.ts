@@ -85,7 +85,7 @@ describe('restic', () => {
       signal,
     );
     expect(runs()[1]).to.include('--volume=/etc/ssh-7:/run/ssh:ro');
-    expect(runs()[1]).to.include('sftp.args=-i /run/ssh/id -o BatchMode=yes');
+    expect(runs()[1]).to.include('sftp.args=-i /run/ssh/id -E /proc/1/fd/2 -o BatchMode=yes');
     expect(runs()[1]).to.include('-o StrictHostKeyChecking=yes -o UserKnownHostsFile=/run/ssh/');
   });
 
