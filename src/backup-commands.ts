@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, TerminalError } from './errors.ts';
+import { isProven } from './instance/backup-retention.ts';
 import type { DesiredInstance, Job } from './instance/types.ts';
 import type { Backup } from './interfaces.ts';
 import { printable } from './printable.ts';
@@ -37,10 +38,7 @@ export async function runJob(
  * @throws ConfigError where there is none, or several begin so
  */
 export function findBackup(text: string, backups: readonly Backup[]): Backup {
-  const fits = (one: Backup) =>
-    text === 'latest'
-      ? one.proof === 'data' || one.proof === 'boot'
-      : one.snapshot.startsWith(text);
+  const fits = (one: Backup) => (text === 'latest' ? isProven(one) : one.snapshot.startsWith(text));
   const found = backups.filter(fits);
   const [newest] = found.slice(-1);
   if (newest && (text === 'latest' || found.length === 1)) return newest;

@@ -1,6 +1,6 @@
 import type { Hold, Invoice, PlanUnit } from './billing/invoice-types.ts';
 import type { RecentSuspensions } from './billing/suspension-limit.ts';
-import type { Kept } from './instance/backup-retention.ts';
+import type { Kept, Proof } from './instance/backup-retention.ts';
 import type { DomainFinding, DomainReport, WatchedDomain } from './instance/domain.ts';
 import type { Addressed } from './instance/instance-url.ts';
 import type { Distrust } from './instance/manager-history.ts';
@@ -297,8 +297,7 @@ export interface Backup {
   readonly bytes: number;
   /** A person has asked for it. */
   readonly isByHand: boolean;
-  /** Whether it was restored and found whole. `none`: nobody has tried. */
-  readonly proof: 'none' | 'data' | 'boot' | 'failed';
+  readonly proof: Proof;
   readonly proofDate: Date | null;
   /** Why its proof failed, with what the reason is about. */
   readonly reason: FailureReason | '';
@@ -317,8 +316,11 @@ export interface Backups {
   list(desired: DesiredInstance, signal: AbortSignal): Promise<Backup[]>;
   /** Restores one where nothing else is, compares, and notes what came of it. @throws TerminalError saying what is wrong with it */
   prove(desired: DesiredInstance, snapshot: string, signal: AbortSignal): Promise<void>;
-  /** Removes those that nobody need keep: see keptBackups(). A server that only takes more keeps them, which is no failure. */
-  forgetOld(desired: DesiredInstance, now: Date, signal: AbortSignal): Promise<void>;
+  /**
+   * Removes those that nobody need keep: see keptBackups(). A server that only takes more keeps them, which is no failure.
+   * @returns what is left, as list() would
+   */
+  forgetOld(desired: DesiredInstance, now: Date, signal: AbortSignal): Promise<Backup[]>;
 }
 
 /** Backups put in the place of an instance's data, which are kept for a while. Every method may be repeated after a kill. */

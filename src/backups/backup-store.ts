@@ -16,11 +16,12 @@ import type { Cluster } from '../postgres/cluster.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
 import type { ProofServer } from '../postgres/proof-server.ts';
 import type { TenantLogin } from '../postgres/tenant-session.ts';
-import type { Restic } from '../restic/restic.ts';
+import type { Restic, ResticSnapshot } from '../restic/restic.ts';
 import type { BackupKeys } from './backup-keys.ts';
 import { type BackupManifest, filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
+import { lastLine, unrestorable } from './pg-failures.ts';
 import { proveDatabase, proveFiles } from './proof.ts';
-import { BY_HAND_TAG, backupsIn, DATA_TAG, proofTags } from './snapshot-tags.ts';
+import { BY_HAND_TAG, backupsIn, DATA_TAG, proofTags, provenBackup } from './snapshot-tags.ts';
 
 export interface BackupStoreOptions {
   readonly install: string;
@@ -126,27 +127,22 @@ export class BackupStore implements Backups {
     if (failure) throw new TerminalError(failure.reason, failure.message, failure);
   }
 
-  async forgetOld(desired: DesiredInstance, now: Date, signal: AbortSignal): Promise<void> {
+  async forgetOld(desired: DesiredInstance, now: Date, signal: AbortSignal): Promise<Backup[]> {
     const { keys, restic } = this.#options;
     const repository = keys.repositoryOf(desired);
     const snapshots = await restic.snapshots(repository, signal);
-    const backups = backupsIn(snapshots);
-    const kept = keptBackups(
-      backups.map(({ date, isByHand, proof, snapshot: id }) => ({
-        ...{ id, date, isByHand },
-        isProven: proof === 'data' || proof === 'boot',
-      })),
-      now,
-    );
-    const isOf = (tag: string) => tag.startsWith('of:') && !kept.has(tag.slice('of:'.length));
-    const old = snapshots.filter(({ id, tags }) =>
-      tags.includes(DATA_TAG) ? !kept.has(id) : tags.some(isOf),
-    );
-    const ids = old.map(({ id }) => id);
-    const left = await restic.forget(repository, ids, signal);
-    if (left.length === 0 || this.#hasSaidKept) return;
-    this.#hasSaidKept = true;
-    this.#options.onKept?.();
+    const kept = keptBackups(backupsIn(snapshots), now);
+    const isOld = (snapshot: ResticSnapshot) => {
+      const backup = snapshot.tags.includes(DATA_TAG) ? snapshot.id : provenBackup(snapshot);
+      return backup !== '' && !kept.has(backup);
+    };
+    const ids = snapshots.filter(isOld).map(({ id }) => id);
+    const notRemoved = await restic.forget(repository, ids, signal);
+    if (notRemoved.length > 0 && !this.#hasSaidKept) {
+      this.#hasSaidKept = true;
+      this.#options.onKept?.();
+    }
+    return backupsIn(snapshots.filter((one) => !isOld(one) || notRemoved.includes(one.id)));
   }
 
   /**
@@ -247,9 +243,7 @@ export class BackupStore implements Backups {
       await this.#options.tools.restore({ ...login, socketDir }, dump, signal);
     } catch (cause) {
       signal.throwIfAborted();
-      if (!(cause instanceof CommandError)) throw cause;
-      const detail = lastLine(cause.stderr);
-      throw new TerminalError('ProofDatabase', `pg_restore: ${detail}`, { cause, detail });
+      throw unrestorable(cause);
     }
   }
 
@@ -322,9 +316,4 @@ function manifestOf(
     url,
     rows,
   };
-}
-
-/** The last line that a program wrote, which names its error, for people to read. */
-function lastLine(stderr: string): string {
-  return (stderr.trim().split('\n').at(-1) ?? '').slice(0, 200);
 }

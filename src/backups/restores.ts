@@ -1,7 +1,7 @@
 import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Replacements } from '../databases/replacement.ts';
-import { CommandError, TerminalError } from '../errors.ts';
+import { TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import { readIfThere, replaceFile, unless, unlessAbsent } from '../host/files.ts';
 import { removeTree } from '../host/trees.ts';
@@ -10,7 +10,9 @@ import type { ProgressReason } from '../instance/reasons.ts';
 import type { DesiredInstance, Job } from '../instance/types.ts';
 import type { Restores as RestoresInterface } from '../interfaces.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
+import type { TenantLogin } from '../postgres/tenant-session.ts';
 import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
+import { unrestorable } from './pg-failures.ts';
 
 export interface RestoresOptions {
   readonly install: string;
@@ -62,16 +64,11 @@ export class Restores implements RestoresInterface {
       const { dump } = partsOf(folder);
       const filestore = await filestoreOf(folder, manifest);
       await progress('RestoringDatabase');
-      const fill = async ({ socketDir }: { socketDir: string }, login: object) => {
-        await tools.restore(
-          { ...login, socketDir } as Parameters<PgTools['restore']>[0],
-          dump,
-          signal,
-        );
-      };
+      const fill = ({ socketDir }: { socketDir: string }, login: TenantLogin) =>
+        tools.restore({ ...login, socketDir }, dump, signal);
       await replacements.prepare(desired, url, fill).catch((cause) => {
         signal.throwIfAborted();
-        throw cause instanceof CommandError ? unrestorable(cause) : cause;
+        throw unrestorable(cause);
       });
       await removeTree(restoring, signal);
       await mkdir(restoring, { mode: 0o700 });
@@ -177,11 +174,6 @@ async function exists(path: string): Promise<boolean> {
 function majorOf(image: string): number | undefined {
   const [, major] = /:(\d+)(\.\d+)?(-|$)/.exec(image) ?? [];
   return major === undefined ? undefined : Number(major);
-}
-
-function unrestorable(cause: CommandError): TerminalError {
-  const detail = (cause.stderr.trim().split('\n').at(-1) ?? '').slice(0, 200);
-  return new TerminalError('ProofDatabase', `pg_restore: ${detail}`, { cause, detail });
 }
 
 function nothingToUndo(): TerminalError {

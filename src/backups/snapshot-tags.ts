@@ -16,6 +16,11 @@ const OF = 'of:';
 const REASON = 'reason:';
 const DETAIL = 'detail:';
 
+/** The backup of which a snapshot is the proof; '' where it is none. */
+export function provenBackup(snapshot: ResticSnapshot): string {
+  return valueAfter(snapshot, OF);
+}
+
 /** The tags of a proof's snapshot. @param failure null: the backup is whole */
 export function proofTags(
   snapshot: string,
@@ -31,7 +36,7 @@ export function proofTags(
 export function backupsIn(snapshots: readonly ResticSnapshot[]): Backup[] {
   const proofs = new Map<string, ResticSnapshot>();
   for (const snapshot of snapshots) {
-    const of = valueAfter(snapshot, OF);
+    const of = provenBackup(snapshot);
     if (snapshot.tags.includes(PROOF_TAG) && of) proofs.set(of, snapshot);
   }
   return snapshots

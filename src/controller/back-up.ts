@@ -1,6 +1,6 @@
 import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { type BackupFacts, dueBackup, lastNight } from '../instance/backup-policy.ts';
-import { keptBackups } from '../instance/backup-retention.ts';
+import { isProven, keptBackups } from '../instance/backup-retention.ts';
 import { effectiveState } from '../instance/decide.ts';
 import type { FailureReason, ProgressReason } from '../instance/reasons.ts';
 import type { DesiredInstance, Job } from '../instance/types.ts';
@@ -74,8 +74,8 @@ async function backUpLent(
     await report(desired, made, null, context);
     await say(job, 'Proving', context);
     await prove(desired, job?.snapshot || (made.at(-1)?.snapshot ?? ''), context, stop);
-    await backups.store.forgetOld(desired, context.now(), stop);
-    await report(desired, await backups.store.list(desired, stop), null, context);
+    const left = await backups.store.forgetOld(desired, context.now(), stop);
+    await report(desired, left, null, context);
     if (job) await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
   } catch (error) {
     stop.throwIfAborted();
@@ -89,7 +89,7 @@ async function backUpLent(
   return { isToReconcile };
 }
 
-/** Makes what is to replace an instance's data, beside them; whoever reconciles the instance then puts it in their place. */
+/** Makes what is to replace an instance's data, beside them; reconcile() then puts it in their place. */
 async function prepareRestore(
   desired: DesiredInstance,
   job: Job,
@@ -169,10 +169,6 @@ function dueOf(
   return due === 'prove' && known.at(-1)?.proof === 'failed' ? null : due;
 }
 
-function isProven({ proof }: Backup): boolean {
-  return proof === 'data' || proof === 'boot';
-}
-
 /** @throws TerminalError('BackupGone') where there is nothing to prove */
 async function prove(
   desired: DesiredInstance,
@@ -225,11 +221,7 @@ async function report(
   failure: { readonly reason: FailureReason; readonly detail: string } | null,
   { manager, now }: BackupWork,
 ): Promise<void> {
-  const dated = (backups ?? []).map(({ date, isByHand, proof, snapshot }) => ({
-    ...{ id: snapshot, date, isByHand },
-    isProven: proof === 'data' || proof === 'boot',
-  }));
-  const kept = keptBackups(dated, now());
+  const kept = keptBackups(backups ?? [], now());
   // What is forgotten next, or cannot be on a server that keeps everything, is kept as the others of its month are.
   const rows =
     backups?.map((one) => ({ ...one, kept: kept.get(one.snapshot) ?? 'monthly' })) ?? null;

@@ -9,12 +9,19 @@ const MONTHS = 12;
 /** How long one is kept that a person has asked for, in milliseconds, whatever else there is of that day. */
 const BY_HAND_MS = 7 * 24 * 60 * 60_000;
 
+/** Whether a backup was restored and found whole. `none`: nobody has tried. */
+export type Proof = 'none' | 'data' | 'boot' | 'failed';
+
+export function isProven({ proof }: { readonly proof: Proof }): boolean {
+  return proof === 'data' || proof === 'boot';
+}
+
 /** What is known of a backup to decide whether it is kept. */
 export interface DatedBackup {
-  readonly id: string;
+  /** Its id. */
+  readonly snapshot: string;
   readonly date: Date;
-  /** It was restored once and found whole. */
-  readonly isProven: boolean;
+  readonly proof: Proof;
   /** A person has asked for it. */
   readonly isByHand: boolean;
 }
@@ -23,19 +30,16 @@ export interface DatedBackup {
  * The backups that are kept, and why. Never empty where there is one: the newest and the newest proven one stay whatever their age.
  * What a person has asked for stays for 7 days. Of each of the last 7 days, 4 weeks and 12 months that have any, the last proven one stays, else the
  * last.
- * @returns by the backup's id; what is missing may be forgotten
+ * @returns by the backup's snapshot; what is missing may be forgotten
  */
 export function keptBackups(backups: readonly DatedBackup[], now: Date): Map<string, Kept> {
   const newestFirst = [...backups].sort((one, other) => other.date.getTime() - one.date.getTime());
   const kept = new Map<string, Kept>();
   const keep = (backup: DatedBackup | undefined, why: Kept) => {
-    if (backup && !kept.has(backup.id)) kept.set(backup.id, why);
+    if (backup && !kept.has(backup.snapshot)) kept.set(backup.snapshot, why);
   };
   keep(newestFirst[0], 'newest');
-  keep(
-    newestFirst.find(({ isProven }) => isProven),
-    'proven',
-  );
+  keep(newestFirst.find(isProven), 'proven');
   for (const backup of newestFirst)
     if (backup.isByHand && now.getTime() - backup.date.getTime() < BY_HAND_MS)
       keep(backup, 'by_hand');
@@ -50,7 +54,7 @@ export function keptBackups(backups: readonly DatedBackup[], now: Date): Map<str
       const period = periodOf(backup.date);
       const last = lastOf.get(period);
       // In its place in the order: a Map keeps that of the first.
-      if (!last || (backup.isProven && !last.isProven)) lastOf.set(period, backup);
+      if (!last || (isProven(backup) && !isProven(last))) lastOf.set(period, backup);
     }
     for (const backup of [...lastOf.values()].slice(0, count)) keep(backup, why);
   }

@@ -125,7 +125,6 @@ export const FAILURE_REASONS = [
   'TemplateBreaksPolicy',
   'TemplateInvalid',
   'TenantDatabase',
-  'TooManyFiles',
   'Unexpected',
   'UnknownTemplate',
 ] as const;

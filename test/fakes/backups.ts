@@ -43,16 +43,11 @@ export class FakeBackups implements Backups {
     if (isDamaged) throw new TerminalError('BackupDamaged', 'ciphertext verification failed');
   }
 
-  async forgetOld({ id }: DesiredInstance): Promise<void> {
-    const dated = this.#of(id).map(({ date, isByHand, proof, snapshot }) => ({
-      ...{ id: snapshot, date, isByHand },
-      isProven: proof === 'data',
-    }));
-    const kept = keptBackups(dated, this.#now());
-    this.taken.set(
-      id,
-      this.#of(id).filter(({ snapshot }) => kept.has(snapshot)),
-    );
+  async forgetOld({ id }: DesiredInstance): Promise<Backup[]> {
+    const kept = keptBackups(this.#of(id), this.#now());
+    const left = this.#of(id).filter(({ snapshot }) => kept.has(snapshot));
+    this.taken.set(id, left);
+    return [...left];
   }
 
   #of(id: number): Backup[] {

@@ -64,7 +64,6 @@ def instance_sentence(env, reason, detail):
             present=two,
         ),
         "DatabaseBusy": lambda: _("No backup could be made: a table of the database stayed locked for too long."),
-        "TooManyFiles": lambda: _("No backup could be made: the instance has %s files, which are too many.", detail),
         "ProofDatabase": lambda: _("The database of the backup could not be restored for proof: %s", detail),
         "ProofFileDamaged": lambda: _(
             "Files of the backup are damaged: %(count)s, the first of them %(path)s.", count=one, path=two

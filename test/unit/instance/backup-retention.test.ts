@@ -7,8 +7,8 @@ const TODAY = Date.UTC(2026, 10, 27, 2);
 const keptBackups = (backups: readonly DatedBackup[]) => keptOf(backups, new Date(TODAY));
 
 /** A backup of so many days ago, called by that number. */
-const ago = (days: number, isProven = false) => ({
-  ...{ id: String(days), isProven, isByHand: false },
+const ago = (days: number, isProven = false): DatedBackup => ({
+  ...{ snapshot: String(days), proof: isProven ? 'data' : 'none', isByHand: false },
   date: new Date(TODAY - days * DAY),
 });
 
@@ -41,7 +41,7 @@ describe('which backups are kept', () => {
   it('what a person has asked for, for a week', () => {
     const asked = (days: number) => ({
       ...ago(days),
-      ...{ id: `asked ${days}`, isByHand: true },
+      ...{ snapshot: `asked ${days}`, isByHand: true },
       date: new Date(TODAY - days * DAY - 3_600_000),
     });
     const kept = keptBackups([ago(0), ago(6), asked(6), ago(8), asked(8)]);
@@ -50,16 +50,16 @@ describe('which backups are kept', () => {
   });
 
   it('of several on a day a proven one rather than a later one that is not', () => {
-    const proven = { ...ago(1, true), id: 'proven' };
-    const later = { ...ago(1), id: 'later', date: new Date(TODAY - DAY + 3_600_000) };
+    const proven = { ...ago(1, true), snapshot: 'proven' };
+    const later = { ...ago(1), snapshot: 'later', date: new Date(TODAY - DAY + 3_600_000) };
     const kept = keptBackups([proven, later, ago(0, true)]);
     expect(kept.get('proven')).to.equal('daily');
     expect(kept.has('later')).to.equal(false);
   });
 
   it('of several on a day the last one', () => {
-    const morning = { ...ago(3), id: 'morning' };
-    const evening = { ...ago(3), id: 'evening', date: new Date(TODAY - 3 * DAY + 3_600_000) };
+    const morning = { ...ago(3), snapshot: 'morning' };
+    const evening = { ...ago(3), snapshot: 'evening', date: new Date(TODAY - 3 * DAY + 3_600_000) };
     const kept = keptBackups([evening, morning, ago(0)]);
     expect([...kept.keys()]).to.have.members(['0', 'evening']);
   });
