@@ -496,7 +496,9 @@ function refill<K, V>(map: Map<K, V>, entries: ReadonlyMap<K, V>): void {
   for (const [key, value] of entries) map.set(key, value);
 }
 
-/** A line of the log; in place of the addon's sentence its reason and what that is about. */
+/** A line of the log; in place of the addon's sentences its reason, what that is about and why it is. */
 function asText(line: LogLine): string {
-  return typeof line === 'string' ? line : `${line.at} ${line.reason} ${line.detail}`.trimEnd();
+  if (typeof line === 'string') return line;
+  const { at, because = '', detail, reason } = line;
+  return [at, reason, detail, because].filter(Boolean).join(' ');
 }

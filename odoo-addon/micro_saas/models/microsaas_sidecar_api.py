@@ -220,7 +220,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
 
         :param reports: list of dicts with `id`, `revision` and any of `state`, `reason`, `detail` (the
             values that the reason's sentence names, a line each: see `instance_sentence`), `http_port`, `longpolling_port`, `instance_url`, `active`, `log` (list of lines, oldest first:
-            texts for operators, or dicts of `at`, `reason` and `detail`, whose sentence is written),
+            texts for operators, or dicts of `at`, `reason` and `detail`, whose sentence is written, maybe with `because`:
+            why the sidecar does what nobody has asked for, see `drift_sentence`),
             `next_review` (UTC text or False), `seconds_to_ready`, `commits` ([{"id", "commit"}]),
             `asleep`, `last_request_at`, `wake_at`, `subscription` (a change), `adopted` (its data are marked now). Only given keys are written.
 

@@ -114,6 +114,30 @@ class TestInstanceMethods(MicroSaasCommon):
         self.assertFalse(instance.subscription_ids.fecha_fin)
         self.assertEqual((instance.state, instance.http_port), ("running", 20005))
 
+    def test_the_log_says_why_something_was_restarted_and_the_messages_once_an_hour(self):
+        instance = self._running()
+        self.env["res.lang"].sudo()._activate_lang("es_ES")
+        self.env["ir.module.module"].sudo().search([("name", "=", "micro_saas")])._update_translations(["es_ES"])
+        instance.company_id.sudo().partner_id.lang = "es_ES"
+        line = {"at": "10:01", "reason": "Starting", "detail": "", "because": "ContainersGone"}
+        self._report(instance, log=[line])
+        self.assertTrue(instance.log.startswith("10:01 Starting the instance. Its containers were gone.\n"))
+        said = "Iniciando la instancia. Sus contenedores habían desaparecido."
+
+        def notes():
+            return [message for message in instance.sudo().message_ids if said in (message.body or "")]
+
+        self.assertEqual(len(notes()), 1)
+        self._report(instance, log=[line])
+        self.assertEqual(len(notes()), 1)
+        instance.sudo().drift_noted_at -= timedelta(hours=2)
+        self._report(instance, log=[line, {"at": "10:02", "reason": "Running", "detail": ""}])
+        self.assertEqual(len(notes()), 2)
+        # Of a later version, and of one that gives no cause.
+        self._report(instance, log=[{**line, "because": "Unheard"}, {**line, "because": ""}])
+        self.assertTrue(instance.log.startswith("10:01 Starting the instance.\n10:01 Starting the instance.\n10:02"))
+        self.assertEqual(len(notes()), 2)
+
     def test_a_report_without_news_writes_nothing(self):
         instance = self._instance()
         report = {"state": "running", "reason": "Running", "next_review": "2040-01-01 00:00:00"}

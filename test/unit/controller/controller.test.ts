@@ -386,7 +386,7 @@ describe('Controller', () => {
     expect(passed).to.be.within(180_000, 330_000);
     await sim.untilSettled();
     await sim.time.pass(1_000);
-    expect(row(2).log.join('\n')).to.include(' Restarting');
+    expect(row(2).log.join('\n')).to.include(' Restarting Silent\n');
     await sim.time.pass(600_000, 1_000);
     expect(restarts()).to.equal(1);
   });
