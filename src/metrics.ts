@@ -1,15 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { BackupAges } from './instance/backup-policy.ts';
-import type { InstanceState } from './instance/types.ts';
+import { SHOWN_STATES, type ShownState } from './instance/shown-state.ts';
 import type { CertificateState } from './interfaces.ts';
-
-const STATES: readonly InstanceState[] = ['draft', 'running', 'stopped', 'error', 'removed'];
 
 /** What the gauges read when they are scraped. */
 export interface Measured {
   readonly backlog: number;
   readonly backlogSeconds: number;
-  readonly states: readonly InstanceState[] | null;
+  readonly states: readonly ShownState[] | null;
   readonly certificates: CertificateState | null;
   readonly backups: BackupAges | null;
 }
@@ -37,13 +35,14 @@ export function makeMetrics(measured: () => Measured | null) {
   });
   new Gauge({
     name: 'microsaas_instances',
-    help: 'Instances by their state in Odoo, as of the last sweep (every five minutes).',
+    help: 'Instances by state, as of the last sweep (every five minutes).',
     labelNames: ['state'],
     registers,
     collect() {
       const states = measured()?.states;
       if (!states) return;
-      for (const state of STATES) this.set({ state }, states.filter((it) => it === state).length);
+      for (const state of SHOWN_STATES)
+        this.set({ state }, states.filter((it) => it === state).length);
     },
   });
   new Gauge({

@@ -28,6 +28,7 @@ import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
 import { Images } from './docker/images.ts';
+import { memoryUse } from './docker/memory-use.ts';
 import { StoredCertificates } from './door/certificates.ts';
 import { CaddyDoor } from './door/door.ts';
 import { DomainVerifier } from './door/verify-domain.ts';
@@ -162,6 +163,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     api,
     docker,
     images,
+    memoryUse: (isWanted: (id: number) => boolean) => memoryUse(api, install, isWanted),
     engine,
     databases,
     disk,

@@ -1,6 +1,7 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import { unavailableService } from '../errors.ts';
 import { type BackupAges, backupAges, dueBackup, lastNight } from '../instance/backup-policy.ts';
+import { type ShownState, shownState } from '../instance/shown-state.ts';
 import type { InstanceState, Key, SweptInstance } from '../instance/types.ts';
 import type { CertificateState } from '../interfaces.ts';
 import { backUp } from './back-up.ts';
@@ -69,7 +70,7 @@ export class Controller {
   readonly #diskWatch: DiskWatch;
   /** Null: without a door there is no log. */
   readonly #visits: LoggedVisits | null;
-  #states: readonly InstanceState[] | null = null;
+  #states: readonly ShownState[] | null = null;
   #certificates: CertificateState | null = null;
   #backupAges: BackupAges | null = null;
   /** The firewall rules could not be installed, and that was logged. */
@@ -99,7 +100,7 @@ export class Controller {
   }
 
   /** The state of each instance at the last sweep; null before the first. */
-  get states(): readonly InstanceState[] | null {
+  get states(): readonly ShownState[] | null {
     return this.#states;
   }
 
@@ -359,7 +360,7 @@ export class Controller {
     });
     await this.#guarded(async () => {
       const { keys, plans, orphans, states, watched } = await sweep(this.#context);
-      this.#states = [...states.values()].map(({ state }) => state);
+      this.#states = [...states.values()].map(shownState);
       this.#context.activity?.replace(states);
       this.#context.liveness.watch(watched);
       this.#markAvailable('Odoo', 'Docker');

@@ -47,6 +47,20 @@ const networkSchema = z.object({
     .transform((options) => options ?? {}),
 });
 
+/** What the kernel would give back is left out: `inactive_file` of cgroups version 2, `total_inactive_file` of version 1. */
+const statsSchema = z
+  .object({
+    memory_stats: z.object({
+      usage: z.number().optional(),
+      stats: z.record(z.string(), z.number()).default({}),
+    }),
+  })
+  .transform(({ memory_stats: { stats, usage } }) => {
+    if (usage === undefined) return null;
+    const cache = stats['total_inactive_file'] ?? stats['inactive_file'] ?? 0;
+    return Math.max(0, usage - cache);
+  });
+
 export interface Container {
   readonly id: string;
   readonly name: string;
@@ -101,6 +115,15 @@ export class DockerApi {
     const answer = await this.#call(`/containers/${id}/json`, { accepted: [404] });
     if (answer.status === 404) return 0;
     return z.object({ RestartCount: z.int() }).parse(JSON.parse(answer.body)).RestartCount;
+  }
+
+  /** The memory that a container uses, in bytes, as `docker stats` has it; null when it does not run. */
+  async memory(id: string, signal: AbortSignal): Promise<number | null> {
+    // One shot: without it the daemon waits a second for a second sample.
+    const path = `/containers/${id}/stats?stream=false&one-shot=true`;
+    const answer = await this.#call(path, { accepted: [404], signal });
+    if (answer.status === 404) return null;
+    return statsSchema.parse(JSON.parse(answer.body));
   }
 
   /** Starts a container as it was made. One that runs already is no error; one that is gone is. */

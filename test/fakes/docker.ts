@@ -324,6 +324,11 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
     return this.#docker.containers.get(id)?.restarts ?? 0;
   }
 
+  async memory(id: string): Promise<number | null> {
+    this.#docker.checkHere();
+    return this.#docker.containers.get(id)?.state === 'running' ? 100 * 2 ** 20 : null;
+  }
+
   async start(id: string, signal: AbortSignal): Promise<void> {
     this.#docker.checkHere();
     signal.throwIfAborted();

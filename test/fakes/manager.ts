@@ -38,6 +38,8 @@ export type Row = { -readonly [K in keyof DesiredInstance]: DesiredInstance[K] }
   /** What the customer was sent. */
   mails: readonly string[];
   nextReview: Date | null;
+  /** Since when it is in its state, in seconds since the epoch. */
+  since?: number;
 };
 
 export interface FakeManagerOptions {
@@ -186,6 +188,18 @@ export class FakeManager implements Manager {
     this.#checkHere();
     for (const { ports, id } of reports) if (ports) this.#checkPorts(id, ports);
     for (const report of reports) this.#apply(report);
+  }
+
+  /** What a command asks; in place of the addon's sentence the reason. */
+  async told(ids: readonly number[], lines: number) {
+    this.#checkHere();
+    const rows = ids.flatMap((id) => this.rows.get(id) ?? []);
+    return new Map(
+      rows.map(({ id, log, reason, since = 0 }) => [
+        id,
+        { since, sentence: `${reason}.`, log: [...log].reverse().slice(0, lines) },
+      ]),
+    );
   }
 
   async plans(ids: readonly number[]): Promise<Plan[]> {

@@ -240,8 +240,16 @@ describe('doctor', () => {
     ],
     [
       'an instance in error',
-      () => patient.manager.insert({ state: 'error' }),
-      ...(['Instances', 'WARN', /^1 in error$/, /microsaas ps/] as const),
+      () => {
+        const row = patient.manager.rows.get(patient.manager.insert({ state: 'error' }));
+        Object.assign(row ?? {}, { reason: 'Unexpected' });
+      },
+      ...([
+        'Instances',
+        'WARN',
+        /^1 in error: 1 \(Unexpected\)$/,
+        /microsaas status <number>/,
+      ] as const),
     ],
     [
       'a firewall without its rules',

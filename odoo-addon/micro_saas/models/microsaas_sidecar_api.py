@@ -238,6 +238,16 @@ class MicrosaasSidecarApi(models.AbstractModel):
         return True
 
     @api.model
+    def microsaas_told(self, instance_ids, lines):
+        """Return what people were last told of instances, for an operator at a terminal; ids that are gone are left out.
+
+        :param lines: how many of each one's log, 0 for none
+        :return: list of dicts of `id`, `since_at` (since when it is in its state, or a step is under way; 0: nobody knows),
+            `sentence` (in English), `log` (lines, newest first)
+        """
+        return self._for_sidecar("odoo.docker.instance").browse(instance_ids).exists()._told(lines)
+
+    @api.model
     def microsaas_assign_ports(self, instance_id, exclude):
         """Give an instance the lowest pair of TCP ports that no other has, in place of its own.
 

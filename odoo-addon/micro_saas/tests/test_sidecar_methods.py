@@ -138,6 +138,29 @@ class TestInstanceMethods(MicroSaasCommon):
         self.assertTrue(instance.log.startswith("10:01 Starting the instance.\n10:01 Starting the instance.\n10:02"))
         self.assertEqual(len(notes()), 2)
 
+    def test_an_operator_is_told_since_when_and_why_an_instance_is_as_it_is(self):
+        instance = self._instance()
+        instance.start_instance()
+
+        def told(lines=2):
+            [row] = self._sidecar().microsaas_told([instance.id, instance.id + 1000], lines)
+            return row
+
+        self.assertEqual(told(), {"id": instance.id, "since_at": 0, "sentence": "", "log": []})
+        self._report(instance, reason="Rendering", log=["one", "two", "three"])
+        began = told()
+        self.assertEqual(began["sentence"], "Writing the configuration.")
+        self.assertEqual(began["log"], ["three", "two"])
+        self.assertEqual(told(0)["log"], [])
+        self.assertAlmostEqual(began["since_at"], time.time(), delta=60)
+        instance.sudo().shown_since -= timedelta(hours=1)
+        self._report(instance, reason="Starting")
+        self.assertAlmostEqual(told()["since_at"], time.time() - 3600, delta=60)
+        self._report(instance, state="running", reason="Running")
+        self.assertAlmostEqual(told()["since_at"], time.time(), delta=60)
+        with self.assertRaises(AccessError):
+            self.env["microsaas.sidecar.api"].with_user(self.seller).microsaas_told(instance.ids, 1)
+
     def test_a_report_without_news_writes_nothing(self):
         instance = self._instance()
         report = {"state": "running", "reason": "Running", "next_review": "2040-01-01 00:00:00"}
