@@ -10,6 +10,7 @@ import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
 import { Controller } from './controller/controller.ts';
+import type { Meter } from './controller/controller-context.ts';
 import { DomainWatch } from './controller/domain-watch.ts';
 import { DoorRoutes } from './controller/door-routes.ts';
 import { Liveness } from './controller/liveness.ts';
@@ -195,6 +196,7 @@ export function makeController(
   sidecar: Sidecar,
   managerCheck: ManagerCheck,
   log: Logger,
+  meter?: Meter,
 ): { controller: Controller; routes: DoorRoutes; visits: Visits } {
   const { archives, certificates, databases, disk, engine, firewall, manager } = sidecar;
   const { freeMemoryMb, parallel } = config.instances;
@@ -215,6 +217,7 @@ export function makeController(
   const controller: Controller = new Controller({
     context: {
       ...{ managerCheck, manager, engine, databases, archives, disk, firewall, now, log },
+      ...(meter ? { meter } : {}),
       limits: config.limits,
       suspensionLimiter: new SuspensionLimiter(manager),
       clockGuard: new ClockGuard(

@@ -104,6 +104,10 @@ export const facts = z
     highest_instance: z.int(),
     has_mail_server: z.boolean(),
     has_company_email: z.boolean(),
+    // An older addon does not say.
+    failed_mails: z.int().default(0),
+    cron_at: z.number().default(0),
+    now: z.number().default(0),
   })
   .transform(
     (row): ManagerFacts => ({
@@ -114,6 +118,9 @@ export const facts = z
       highestInstance: row.highest_instance,
       hasMailServer: row.has_mail_server,
       hasCompanyEmail: row.has_company_email,
+      failedMails: row.failed_mails,
+      cronAt: row.cron_at,
+      now: row.now,
     }),
   );
 

@@ -110,7 +110,10 @@ export class FakeManager implements Manager {
   }
 
   /** What its mails need. */
-  mail = { hasMailServer: true, hasCompanyEmail: true };
+  mail = { hasMailServer: true, hasCompanyEmail: true, failedMails: 0 };
+  /** When its own scheduled work last ran, in seconds since the epoch; and how far its clock is ahead, in seconds. */
+  cronAt = 0;
+  clockAheadSeconds = 0;
 
   async handshake(installId: string): Promise<ManagerFacts> {
     this.#checkHere();
@@ -122,6 +125,8 @@ export class FakeManager implements Manager {
       checkpoint: this.#checkpoint,
       highestInstance: this.#lastId,
       ...this.mail,
+      cronAt: this.cronAt,
+      now: this.now().getTime() / 1000 + this.clockAheadSeconds,
     };
   }
 

@@ -39,6 +39,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
             below the domain, maybe ""). Not given: what was said before stays.
         :return: dict of `install_id`, `addon_version`, `http_ports` and `longpolling_ports` ([first, last]),
             `has_mail_server` (mails leave), `has_company_email` (the company that sells has an address to write from),
+            `failed_mails` (mails to customers that did not leave), `cron_at` (when this Odoo last looked for trouble by itself,
+            every five minutes; 0: never), `now`,
             `database_uuid`, `checkpoint` and `highest_instance` (the last number given out), of which both only ever
             grow, except when the database is restored from an older copy
         """
