@@ -8,6 +8,7 @@ import { checkManagerHistory, DISTRUST_MESSAGES } from './instance/manager-histo
 import { shownState } from './instance/shown-state.ts';
 import { countedByState } from './instance-table.ts';
 import { redact } from './log.ts';
+import { operatorChecks } from './operator-checks.ts';
 import { printable } from './printable.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
@@ -173,6 +174,7 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       probe: () => checkBackups(config, sidecar),
       fix: `let the sidecar reach ${config.backups.repository} and the image ${config.backups.image}; docs/backups.md says more`,
     },
+    ...operatorChecks(config, sidecar),
     ...doorChecks(config, sidecar),
   ];
 }

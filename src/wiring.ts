@@ -25,6 +25,7 @@ import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';
 import { odooInit } from './databases/odoo-init.ts';
 import { PasswordPool } from './databases/password-pool.ts';
+import { DOCKERS_POOLS, freeBlocks } from './docker/address-pools.ts';
 import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
@@ -38,6 +39,7 @@ import { DirectoryMarks } from './files/directory-mark.ts';
 import { InstanceDirs } from './files/instance-dir.ts';
 import { loadTemplates } from './files/templates.ts';
 import { Disk } from './host/disk.ts';
+import { probeSmtp } from './host/smtp-probe.ts';
 import { readInstallId } from './install-id.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
@@ -70,6 +72,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     credentials: config.repositories.credentials,
   });
   const docker = dockerCli(config.docker.socket);
+  const relay = config.mailRelay;
   const images = new Images(install, api, docker);
   const marks = new DirectoryMarks(config.dataDir, install);
   const engine = new ComposeEngine({
@@ -164,6 +167,11 @@ export async function assemble(config: Config, observers: Observers = {}) {
     api,
     docker,
     images,
+    freeNetworks: async (others: readonly string[]) => {
+      const { pools, subnets } = await api.addresses();
+      return freeBlocks(pools ?? DOCKERS_POOLS, [...subnets, ...others]);
+    },
+    askRelay: relay && (() => probeSmtp(relay)),
     memoryUse: (isWanted: (id: number) => boolean) => memoryUse(api, install, isWanted),
     engine,
     databases,

@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { RetryableError } from '../errors.ts';
+import type { AddressPool } from './address-pools.ts';
 
 /** How long one request to the daemon may take, in milliseconds. */
 const TIMEOUT_MS = 15_000;
@@ -37,6 +38,23 @@ const containerSchema = z
       published: new Map(it.Ports.map((port) => [port.PrivatePort, port.PublicPort ?? 0])),
     }),
   );
+
+const subnetsSchema = z
+  .object({
+    IPAM: z.object({ Config: z.array(z.object({ Subnet: z.string().default('') })).nullish() }),
+  })
+  .transform(({ IPAM }) => (IPAM.Config ?? []).map(({ Subnet }) => Subnet));
+
+const poolsSchema = z.object({
+  DefaultAddressPools: z
+    .array(
+      z
+        .object({ Base: z.string(), Size: z.int() })
+        .transform(({ Base, Size }): AddressPool => ({ base: Base, size: Size })),
+    )
+    .nullish()
+    .transform((pools) => (pools && pools.length > 0 ? pools : null)),
+});
 
 const networkSchema = z.object({
   Id: z.string(),
@@ -189,6 +207,13 @@ export class DockerApi {
         // The name that Docker gives it by default.
         bridge: Options['com.docker.network.bridge.name'] ?? `br-${Id.slice(0, 12)}`,
       }));
+  }
+
+  /** The subnets of all networks, and the pools that the daemon takes those of new ones from; null: its own. */
+  async addresses(): Promise<{ subnets: string[]; pools: AddressPool[] | null }> {
+    const networks = z.array(subnetsSchema).parse(JSON.parse((await this.#call('/networks')).body));
+    const info = poolsSchema.parse(JSON.parse((await this.#call('/info')).body));
+    return { subnets: networks.flat(), pools: info.DefaultAddressPools };
   }
 
   /**

@@ -70,6 +70,8 @@ export class FakeDocker {
   /** What `docker version` and `docker compose version` say; '' where the program is not installed. */
   versions = { engine: '28.2.2', runc: '1.2.8', compose: 'v2.36.0' };
   isAway = false;
+  /** Of all networks, in CIDR notation. */
+  subnets: string[] = [];
   #lastId = 0;
 
   /** The commands of Docker's program that begin with these words, options left out: `pull`, `network create`, `compose up`. */
@@ -377,6 +379,11 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
         name: it.name,
         bridge: it.options['com.docker.network.bridge.name'] ?? `br-${it.id}`,
       }));
+  }
+
+  async addresses() {
+    this.#docker.checkHere();
+    return { subnets: this.#docker.subnets, pools: null };
   }
 
   async events(): Promise<void> {
