@@ -137,7 +137,7 @@ export class DockerApi {
 
   /** The memory that a container uses, in bytes, as `docker stats` has it; null when it does not run. */
   async memory(id: string, signal: AbortSignal): Promise<number | null> {
-    // One shot: without it the daemon waits a second for a second sample.
+    // One shot: without it the daemon waits for a second sample.
     const path = `/containers/${id}/stats?stream=false&one-shot=true`;
     const answer = await this.#call(path, { accepted: [404], signal });
     if (answer.status === 404) return null;
