@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { aptDownload } from '../../stack/apt.ts';
 import { freePort } from '../../stack/free-port.ts';
@@ -16,13 +16,18 @@ const SUITE = 'bookworm';
  * @throws Error where it cannot be had
  */
 export async function prometheusPrograms(): Promise<string> {
-  const bin = varPath('prometheus', 'usr', 'bin');
+  const bin = varPath('prometheus');
   if (await succeeds(join(bin, 'promtool'), ['--version'])) return bin;
+  await mkdir(varPath(), { recursive: true });
   const folder = await mkdtemp(varPath('prometheus-deb-'));
   try {
     await aptDownload('prometheus', SUITE, folder);
     const [archive = ''] = await readdir(folder);
-    await run('dpkg-deb', ['--extract', join(folder, archive), varPath('prometheus')]);
+    await run('dpkg-deb', ['--extract', join(folder, archive), join(folder, 'tree')]);
+    await mkdir(bin, { recursive: true });
+    // Promtool last: where that is, all is.
+    for (const program of ['prometheus', 'promtool'])
+      await copyFile(join(folder, 'tree', 'usr', 'bin', program), join(bin, program));
     await run(join(bin, 'promtool'), ['--version']);
     return bin;
   } finally {
