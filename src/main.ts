@@ -196,16 +196,19 @@ program
   )
   .option(
     '--as <instance>',
-    'for an archive: the number of another instance, one that has never been started',
-    wholeNumber,
+    `for an archive: another instance, one that has never been started: ${INSTANCE}`,
   )
   .option('--yes', 'for a backup: all that was done since leaves the instance, and you know that')
   .action(
-    async (what: string, backup: string | undefined, options: { as?: number; yes?: boolean }) => {
+    async (what: string, backup: string | undefined, options: { as?: string; yes?: boolean }) => {
       if (backup !== undefined) return restoreBackup(what, backup, options.yes === true);
       const stop = new AbortController();
       process.once('SIGINT', () => stop.abort(new Error('SIGINT')));
-      const id = await restore(config(), what, options.as ?? null, stop.signal);
+      const as =
+        options.as === undefined
+          ? null
+          : (await resolveInstance(options.as, await assemble(config()))).id;
+      const id = await restore(config(), what, as, stop.signal);
       printLine(`Restored as instance ${id}. Press Start in Odoo to run it.`);
     },
   );
@@ -227,7 +230,7 @@ program
 program
   .command('doctor')
   .description(
-    'check Docker, Compose, Odoo and its rights, Postgres and the disk; each failure names its fix',
+    'check Docker, Odoo and its rights, Postgres, disk, memory, clocks, mail, door and backups; each failure names its fix',
   )
   .action(async () => {
     process.exitCode = (await doctor(config())) ? 0 : 1;

@@ -151,8 +151,8 @@ describe('the command line', () => {
     it('ps leaves out what is removed, unless it is asked for', async () => {
       const { manager, parts } = setUp();
       const none = () => {};
-      expect(await listInstances(parts, {}, none, NOW)).not.to.include('Gone');
       manager.states = async () => new Map([...manager.rows].map(([id, row]) => [id, known(row)]));
+      expect(await listInstances(parts, {}, none, NOW)).not.to.include('Gone');
       const all = await listInstances(parts, { all: true }, none, NOW);
       expect(all)
         .to.match(/^1 +Gone .* removed /m)
@@ -298,6 +298,7 @@ describe('the command line', () => {
         said('secret', 'panaderia-luna'),
         said('logs', '9999'),
         said('doctor'),
+        said('logs', '0'),
         said('status'),
         said('ps', '--problem'),
         said('restore', '--help'),
@@ -309,6 +310,7 @@ describe('the command line', () => {
         /^1: microsaas: /,
         /^1: microsaas: Docker does not answer\.$/,
         /^1: FAIL {2}Docker: Docker does not answer\.\n {6}\w+: start Docker/,
+        /^2: microsaas: instance 0 has no container here; microsaas ps lists all instances$/,
         /^2: error: missing required argument 'instance'/,
         /^2: error: unknown option '--problem'\n\(Did you mean --problems\?\)/,
         /^0: Usage: microsaas restore/,

@@ -172,6 +172,18 @@ describe('the metrics for an operator', () => {
     expect(await read('mails_failed')).to.deep.equal({ '': 93 });
   });
 
+  it('say the same to a hundred who ask at once', async () => {
+    now = measured({ states: ['running', 'error'] });
+    const own = async () =>
+      (await metrics.render())
+        .split('\n')
+        .filter((line) => line.startsWith('microsaas_instances'))
+        .join('\n');
+    const answers = await Promise.all(Array.from({ length: 100 }, own));
+    expect(new Set(answers)).to.have.property('size', 1);
+    expect(answers[0]).to.include('microsaas_instances{state="error"} 1');
+  });
+
   it('are there before the controller is, and hold fewer than a thousand lines', async () => {
     now = null;
     expect(await read('queue_keys')).to.deep.equal({});

@@ -121,7 +121,7 @@ class TestInstanceMethods(MicroSaasCommon):
         instance.company_id.sudo().partner_id.lang = "es_ES"
         line = {"at": "10:01", "reason": "Starting", "detail": "", "because": "ContainersGone"}
         self._report(instance, log=[line])
-        self.assertTrue(instance.log.startswith("10:01 Starting the instance. Its containers were gone.\n"))
+        self.assertEqual(instance.log, "10:01 Starting the instance. Its containers were gone.")
         said = "Iniciando la instancia. Sus contenedores habían desaparecido."
 
         def notes():
