@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConfigError, TerminalError } from './errors.ts';
+import { TerminalError, UsageError } from './errors.ts';
 import { isProven } from './instance/backup-retention.ts';
 import type { DesiredInstance, Job } from './instance/types.ts';
 import type { Backup } from './interfaces.ts';
@@ -35,14 +35,14 @@ export async function runJob(
 /**
  * The backup that an operator means.
  * @param text how its id begins, or `latest`: the newest that was proven
- * @throws ConfigError where there is none, or several begin so
+ * @throws UsageError where there is none, or several begin so
  */
 export function findBackup(text: string, backups: readonly Backup[]): Backup {
   const fits = (one: Backup) => (text === 'latest' ? isProven(one) : one.snapshot.startsWith(text));
   const found = backups.filter(fits);
   const [newest] = found.slice(-1);
   if (newest && (text === 'latest' || found.length === 1)) return newest;
-  throw new ConfigError(
+  throw new UsageError(
     `backup ${text}: expected one of the instance's, by the beginning of its id, or latest; found ${found.length}. microsaas backups <instance> lists them`,
   );
 }

@@ -5,8 +5,10 @@ import { instanceIdsOnHost } from './controller/manager-check.ts';
 import { doorChecks } from './door-checks.ts';
 import { measureFreeSpace } from './host/disk.ts';
 import { checkManagerHistory, DISTRUST_MESSAGES } from './instance/manager-history.ts';
+import { shownState } from './instance/shown-state.ts';
 import { countedByState } from './instance-table.ts';
 import { redact } from './log.ts';
+import { operatorChecks } from './operator-checks.ts';
 import { printable } from './printable.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
@@ -141,13 +143,8 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
     },
     {
       name: 'Instances',
-      probe: async () => {
-        const states = [...(await manager.states()).values()].map(({ state }) => state);
-        const counted = countedByState(states);
-        if (states.includes('error')) throw new Warning(counted);
-        return counted;
-      },
-      fix: 'microsaas ps shows which they are and why; Odoo has the whole message on each',
+      probe: () => checkInstances(sidecar),
+      fix: 'microsaas ps --problems shows which they are; microsaas status <number> why',
     },
     {
       name: 'Firewall',
@@ -177,8 +174,22 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       probe: () => checkBackups(config, sidecar),
       fix: `let the sidecar reach ${config.backups.repository} and the image ${config.backups.image}; docs/backups.md says more`,
     },
+    ...operatorChecks(config, sidecar),
     ...doorChecks(config, sidecar),
   ];
+}
+
+/** How many instances in error are named. */
+const MAX_NAMED = 3;
+
+async function checkInstances({ manager }: Sidecar): Promise<string> {
+  const all = [...(await manager.states())];
+  const counted = countedByState(all.map(([, known]) => shownState(known)));
+  const failing = all.filter(([, { state }]) => state === 'error');
+  if (failing.length === 0) return counted;
+  const named = failing.slice(0, MAX_NAMED).map(([id, { reason }]) => `${id} (${reason})`);
+  const rest = failing.length > MAX_NAMED ? ` and ${failing.length - MAX_NAMED} more` : '';
+  throw new Warning(`${counted}: ${named.join(', ')}${rest}`);
 }
 
 /** How old a proof may be, in seconds: a night's work, and what it may take. */

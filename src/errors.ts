@@ -75,7 +75,12 @@ const MAX_QUOTED = 500;
 
 /** The configuration, or a command's argument, is wrong. Names the key, what was expected and what was found. */
 export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
+  override readonly name: string = 'ConfigError';
+}
+
+/** A command was called with what it cannot use: said without a stack, and with an exit code of its own. */
+export class UsageError extends ConfigError {
+  override readonly name = 'UsageError';
 }
 
 export type ManagerErrorKind =

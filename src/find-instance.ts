@@ -1,4 +1,4 @@
-import { ConfigError } from './errors.ts';
+import { UsageError } from './errors.ts';
 import type { InstanceState } from './instance/types.ts';
 import { printable } from './printable.ts';
 
@@ -15,13 +15,13 @@ const MAX_NAMED = 10;
 /**
  * Resolves an operator's argument to an instance: by its id, its name, or an unambiguous part of the name. Names are labels and
  * need not be unique; among several matches, those that are not removed are preferred.
- * @throws ConfigError when none or several match
+ * @throws UsageError when none or several match
  */
 export function findInstance<T extends ListedInstance>(wanted: string, all: readonly T[]): T {
   if (/^\d+$/.test(wanted)) {
     const found = all.find(({ id }) => id === Number(wanted));
     if (found) return found;
-    throw new ConfigError(`no instance ${wanted}; microsaas ps lists them`);
+    throw new UsageError(`no instance ${wanted}; microsaas ps lists them`);
   }
   const name = folded(wanted);
   const ways = [
@@ -33,9 +33,9 @@ export function findInstance<T extends ListedInstance>(wanted: string, all: read
   for (const way of ways) {
     const [found, ...others] = all.filter(way);
     if (found && others.length === 0) return found;
-    if (found) throw new ConfigError(severalFit(wanted, [found, ...others]));
+    if (found) throw new UsageError(severalFit(wanted, [found, ...others]));
   }
-  throw new ConfigError(`no instance named “${printable(wanted)}”; microsaas ps lists them`);
+  throw new UsageError(`no instance named “${printable(wanted)}”; microsaas ps lists them`);
 }
 
 function folded(name: string): string {

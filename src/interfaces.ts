@@ -36,6 +36,11 @@ export interface ManagerFacts {
   /** Whether mails to customers leave, and whether the company that sells has an address to write from. */
   readonly hasMailServer: boolean;
   readonly hasCompanyEmail: boolean;
+  /** How many mails to customers did not leave. */
+  readonly failedMails: number;
+  /** When it last ran its own scheduled work, and what its clock said when it answered: seconds since the epoch; 0: it does not say. */
+  readonly cronAt: number;
+  readonly now: number;
 }
 
 /** What this host remembers of the manager it has worked for. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { backupTable, findBackup, runJob } from './backup-commands.ts';
 import { loadConfig } from './config.ts';
 import { containerLogs } from './docker/commands.ts';
@@ -11,14 +11,16 @@ import {
   ManagerError,
   RetryableError,
   TerminalError,
+  UsageError,
 } from './errors.ts';
 import { findInstance } from './find-instance.ts';
 import { execInTerminal } from './host/exec.ts';
 import { lockExports } from './install-id.ts';
 import { projectName } from './instance/name.ts';
 import type { DesiredInstance } from './instance/types.ts';
-import { instanceTable } from './instance-table.ts';
+import { instanceStatus } from './instance-status.ts';
 import type { Backup } from './interfaces.ts';
+import { allInstances, listInstances } from './list-instances.ts';
 import { makeLogger, redact } from './log.ts';
 import { printable, printableBytes } from './printable.ts';
 import { reconcileHost } from './reconcile-host.ts';
@@ -37,7 +39,9 @@ const program = new Command('microsaas')
     '-c, --config <file>',
     'the configuration (default: $MICROSAAS_CONFIG or ./microsaas.yaml)',
   )
-  .showHelpAfterError();
+  .showHelpAfterError()
+  // It exits with 1 by itself, which is for what failed and not for wrong use.
+  .exitOverride();
 
 const config = () => loadConfig(program.opts<{ config?: string }>().config);
 
@@ -55,12 +59,27 @@ program
 program
   .command('ps')
   .alias('list')
-  .description('list the instances, those in error first')
+  .description('list the instances, those that need you first')
   .option('-a, --all', 'removed ones too')
-  .action(async (options: { all?: boolean }) => {
-    const all = await allInstances(await assemble(config()));
-    const shown = all.filter(({ state }) => options.all || state !== 'removed');
-    process.stdout.write(instanceTable(shown));
+  .option(
+    '--problems',
+    'only those that need you: in error, under way for a quarter of an hour, or other than Odoo says',
+  )
+  .action(async (options: { all?: boolean; problems?: boolean }) => {
+    const warn = (text: string) => process.stderr.write(`microsaas: ${text}\n`);
+    process.stdout.write(await listInstances(await assemble(config()), options, warn));
+  });
+
+program
+  .command('status')
+  .argument('<instance>', INSTANCE)
+  .description(
+    'show all there is to know of an instance: wanted, seen, why, its last steps, backups, names',
+  )
+  .action(async (instance: string) => {
+    const sidecar = await assemble(config());
+    const desired = await resolveInstance(instance, sidecar);
+    process.stdout.write(await instanceStatus(desired, sidecar));
   });
 
 program
@@ -77,7 +96,7 @@ program
       ? Number(instance)
       : (await resolveInstance(instance, sidecar)).id;
     if (id === 0 || !(await sidecar.engine.list()).has(id))
-      throw new ConfigError(
+      throw new UsageError(
         `instance ${id} has no container here; microsaas ps lists all instances`,
       );
     await execInTerminal(
@@ -98,7 +117,7 @@ program
     const { databases, dirs, engine } = sidecar;
     const desired = await resolveInstance(instance, sidecar);
     if (!desired.wasReady)
-      throw new ConfigError(
+      throw new UsageError(
         `instance ${desired.id}: expected one that has run, found one that has not`,
       );
     const login = await databases.adminLogin(desired);
@@ -177,16 +196,19 @@ program
   )
   .option(
     '--as <instance>',
-    'for an archive: the number of another instance, one that has never been started',
-    wholeNumber,
+    `for an archive: another instance, one that has never been started: ${INSTANCE}`,
   )
   .option('--yes', 'for a backup: all that was done since leaves the instance, and you know that')
   .action(
-    async (what: string, backup: string | undefined, options: { as?: number; yes?: boolean }) => {
+    async (what: string, backup: string | undefined, options: { as?: string; yes?: boolean }) => {
       if (backup !== undefined) return restoreBackup(what, backup, options.yes === true);
       const stop = new AbortController();
       process.once('SIGINT', () => stop.abort(new Error('SIGINT')));
-      const id = await restore(config(), what, options.as ?? null, stop.signal);
+      const as =
+        options.as === undefined
+          ? null
+          : (await resolveInstance(options.as, await assemble(config()))).id;
+      const id = await restore(config(), what, as, stop.signal);
       printLine(`Restored as instance ${id}. Press Start in Odoo to run it.`);
     },
   );
@@ -208,7 +230,7 @@ program
 program
   .command('doctor')
   .description(
-    'check Docker, Compose, Odoo and its rights, Postgres and the disk; each failure names its fix',
+    'check Docker, Odoo and its rights, Postgres, disk, memory, clocks, mail, door and backups; each failure names its fix',
   )
   .action(async () => {
     process.exitCode = (await doctor(config())) ? 0 : 1;
@@ -223,18 +245,13 @@ async function resolveInstance(text: string, sidecar: Sidecar): Promise<DesiredI
   return findInstance(text, candidates);
 }
 
-/** All instances that Odoo has, removed ones included. */
-async function allInstances({ manager }: Sidecar): Promise<DesiredInstance[]> {
-  return manager.desired([...(await manager.states()).keys()]);
-}
-
 /** Puts a backup in the place of an instance's data. @throws ConfigError unless it was confirmed */
 async function restoreBackup(instance: string, text: string, isConfirmed: boolean): Promise<void> {
   const sidecar = await assemble(config());
   const desired = await resolveInstance(instance, sidecar);
   const { date, snapshot } = findBackup(text, await listBackups(desired, sidecar));
   if (!isConfirmed)
-    throw new ConfigError(
+    throw new UsageError(
       `instance ${desired.id}: all that was done since ${date.toISOString()} would leave it. Say --yes if that is meant`,
     );
   await runJob(sidecar, desired, 'restore', snapshot, printLine);
@@ -259,9 +276,17 @@ function wholeNumber(text: string): number {
 /** Errors with a cause outside of this program: printed without a stack trace. Anything else is a bug. */
 const EXPECTED = [ConfigError, TerminalError, RetryableError, ManagerError, CommandError];
 
+/** The exit code of a command that was called with what it cannot use. */
+const WRONG_USE = 2;
+
 program.parseAsync().catch((error: unknown) => {
+  if (error instanceof CommanderError) {
+    // Commander has said what is wrong, or has shown the help that was asked for.
+    process.exitCode = error.exitCode === 0 ? 0 : WRONG_USE;
+    return;
+  }
   const isExpected = EXPECTED.some((kind) => error instanceof kind);
   const text = error instanceof Error ? (isExpected ? error.message : error.stack) : String(error);
   process.stderr.write(`microsaas: ${redact(text ?? '')}\n`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof UsageError ? WRONG_USE : 1;
 });

@@ -32,10 +32,15 @@ export async function run(
   const stolen = new AbortController();
   const stop = AbortSignal.any([asked, stolen.signal]);
   let check: ManagerCheck | null = null;
-  const metrics = makeMetrics(() => parts?.controller ?? null);
-  const sidecar = await wire(config, {
-    onRpc: ({ method, outcome, seconds }) =>
-      metrics.rpcSeconds.observe({ method, outcome }, seconds),
+  const metrics = makeMetrics(
+    () => parts?.controller ?? null,
+    () => sidecar.disk.free(),
+  );
+  const sidecar: Sidecar = await wire(config, {
+    onRpc: ({ method, outcome, seconds }) => {
+      metrics.rpcSeconds.observe({ method, outcome }, seconds);
+      if (outcome === 'ok') metrics.odooAnswered();
+    },
     onDocker: () => metrics.dockerCalls.inc(),
     onKeptImage: (instance, kept, current) =>
       log.warn(
@@ -83,7 +88,7 @@ export async function run(
     // What is away now is found by the sweeps.
     await check.sweep().catch((err) => log.warn({ err }, 'the host could not be observed yet'));
     await manager.syncTemplates(sidecar.templates.all);
-    parts = makeController(config, sidecar, check, log);
+    parts = makeController(config, sidecar, check, log, metrics.meter);
     await parts.controller.start();
     await aborted(stop);
     stolen.signal.throwIfAborted();

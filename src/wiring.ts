@@ -10,6 +10,7 @@ import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
 import { Controller } from './controller/controller.ts';
+import type { Meter } from './controller/controller-context.ts';
 import { DomainWatch } from './controller/domain-watch.ts';
 import { DoorRoutes } from './controller/door-routes.ts';
 import { Liveness } from './controller/liveness.ts';
@@ -24,10 +25,12 @@ import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';
 import { odooInit } from './databases/odoo-init.ts';
 import { PasswordPool } from './databases/password-pool.ts';
+import { DOCKERS_POOLS, freeBlocks } from './docker/address-pools.ts';
 import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
 import { Images } from './docker/images.ts';
+import { memoryUse } from './docker/memory-use.ts';
 import { StoredCertificates } from './door/certificates.ts';
 import { CaddyDoor } from './door/door.ts';
 import { DomainVerifier } from './door/verify-domain.ts';
@@ -36,6 +39,7 @@ import { DirectoryMarks } from './files/directory-mark.ts';
 import { InstanceDirs } from './files/instance-dir.ts';
 import { loadTemplates } from './files/templates.ts';
 import { Disk } from './host/disk.ts';
+import { probeSmtp } from './host/smtp-probe.ts';
 import { readInstallId } from './install-id.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
@@ -68,6 +72,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     credentials: config.repositories.credentials,
   });
   const docker = dockerCli(config.docker.socket);
+  const relay = config.mailRelay;
   const images = new Images(install, api, docker);
   const marks = new DirectoryMarks(config.dataDir, install);
   const engine = new ComposeEngine({
@@ -162,6 +167,12 @@ export async function assemble(config: Config, observers: Observers = {}) {
     api,
     docker,
     images,
+    freeNetworks: async (others: readonly string[]) => {
+      const { pools, subnets } = await api.addresses();
+      return freeBlocks(pools ?? DOCKERS_POOLS, [...subnets, ...others]);
+    },
+    askRelay: relay && (() => probeSmtp(relay)),
+    memoryUse: (isWanted: (id: number) => boolean) => memoryUse(api, install, isWanted),
     engine,
     databases,
     disk,
@@ -193,6 +204,7 @@ export function makeController(
   sidecar: Sidecar,
   managerCheck: ManagerCheck,
   log: Logger,
+  meter?: Meter,
 ): { controller: Controller; routes: DoorRoutes; visits: Visits } {
   const { archives, certificates, databases, disk, engine, firewall, manager } = sidecar;
   const { freeMemoryMb, parallel } = config.instances;
@@ -213,6 +225,7 @@ export function makeController(
   const controller: Controller = new Controller({
     context: {
       ...{ managerCheck, manager, engine, databases, archives, disk, firewall, now, log },
+      ...(meter ? { meter } : {}),
       limits: config.limits,
       suspensionLimiter: new SuspensionLimiter(manager),
       clockGuard: new ClockGuard(

@@ -1,4 +1,5 @@
 import type { ClaimLimits } from '../billing/claim-policy.ts';
+import type { Drift } from '../instance/drift.ts';
 import type {
   Archives,
   Backups,
@@ -48,6 +49,14 @@ export interface BackupContext {
   readonly onJob: (id: number) => void;
 }
 
+/** Told of what happens, for whoever counts it. */
+export interface Meter {
+  /** An instance has answered for the first time, so many seconds after it was paid or asked for. */
+  usable(seconds: number): void;
+  /** A step has mended what nobody had asked for. */
+  mended(drift: Drift): void;
+}
+
 /** Everything the controller works with: services through their interfaces, its own parts, clock and log. */
 export interface ControllerContext {
   readonly manager: Manager;
@@ -76,6 +85,8 @@ export interface ControllerContext {
   readonly suspensionLimiter: SuspensionLimiter;
   readonly liveness: Liveness;
   readonly clockGuard: ClockGuard;
+  /** Absent: nobody counts. */
+  readonly meter?: Meter;
   readonly now: Clock;
   readonly log: Logger;
 }

@@ -1,6 +1,7 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import { unavailableService } from '../errors.ts';
 import { type BackupAges, backupAges, dueBackup, lastNight } from '../instance/backup-policy.ts';
+import { type ShownState, shownState } from '../instance/shown-state.ts';
 import type { InstanceState, Key, SweptInstance } from '../instance/types.ts';
 import type { CertificateState } from '../interfaces.ts';
 import { backUp } from './back-up.ts';
@@ -12,6 +13,14 @@ import { preparePlan } from './prepare-plan.ts';
 import { reconcile } from './reconcile.ts';
 import { poll, sweep, withoutDatabase } from './resync.ts';
 import { NO_CUSTOMER } from './slots.ts';
+import {
+  counted,
+  Heartbeats,
+  type Loop,
+  type Part,
+  type QueueVitals,
+  type Vitals,
+} from './vitals.ts';
 import type { WakeOutcome } from './wakes.ts';
 import { WorkQueue, type WorkSignals } from './work-queue.ts';
 
@@ -39,6 +48,12 @@ const LIVENESS_INTERVAL_MS = 1_000;
 
 /** Of these, backups are made: a draft has nothing yet, and in what was removed nothing changes any more. */
 const MAY_HAVE_DATA: ReadonlySet<InstanceState> = new Set(['running', 'stopped', 'error']);
+
+const SERVICE_PARTS = [
+  ['Odoo', 'odoo'],
+  ['Docker', 'docker'],
+  ['Postgres', 'postgres'],
+] as const;
 
 export interface ControllerOptions {
   readonly context: ControllerContext;
@@ -69,7 +84,9 @@ export class Controller {
   readonly #diskWatch: DiskWatch;
   /** Null: without a door there is no log. */
   readonly #visits: LoggedVisits | null;
-  #states: readonly InstanceState[] | null = null;
+  #states: readonly ShownState[] | null = null;
+  readonly #heartbeats: Heartbeats;
+  #errors: ReadonlyMap<string, number> = new Map();
   #certificates: CertificateState | null = null;
   #backupAges: BackupAges | null = null;
   /** The firewall rules could not be installed, and that was logged. */
@@ -81,6 +98,7 @@ export class Controller {
     this.#options = options;
     this.#context = options.context;
     this.#diskWatch = new DiskWatch(options.context);
+    this.#heartbeats = new Heartbeats(options.context.now);
     const { activity, door } = options.context;
     this.#visits = activity && door && new LoggedVisits(activity, door.routes);
     this.#queue = this.#makeQueue(WORKERS);
@@ -99,8 +117,38 @@ export class Controller {
   }
 
   /** The state of each instance at the last sweep; null before the first. */
-  get states(): readonly InstanceState[] | null {
+  get states(): readonly ShownState[] | null {
     return this.#states;
+  }
+
+  get vitals(): Vitals {
+    const { liveness, managerCheck } = this.#context;
+    const of = ({ ageSeconds, failing, size }: WorkQueue<Key>): QueueVitals => ({
+      ...{ keys: size, ageSeconds, failing },
+    });
+    return {
+      queues: {
+        instances: of(this.#queue),
+        plans: of(this.#plans),
+        backups: of(this.#backups),
+      },
+      beats: this.#heartbeats.all,
+      down: this.#down(),
+      errors: this.#errors,
+      silent: liveness.silent,
+      orphans: this.#knownOrphans.size,
+      failedMails: managerCheck.facts?.failedMails ?? null,
+      odooCronAt: managerCheck.facts?.cronAt ?? 0,
+    };
+  }
+
+  #down(): Set<Part> {
+    const down = new Set<Part>();
+    for (const [who, part] of SERVICE_PARTS) if (this.#unavailable.has(who)) down.add(part);
+    if (this.#isFirewallMissing) down.add('firewall');
+    if (this.#isDoorShut) down.add('door');
+    if (this.#context.managerCheck.distrust) down.add('manager_database');
+    return down;
   }
 
   /** The certificates of all names at the last sweep; null before the first, and where no name needs one. */
@@ -310,7 +358,7 @@ export class Controller {
       this.#add(await poll(this.#context));
       this.#markAvailable('Odoo');
       await this.#checkPostgres();
-    });
+    }, 'poll');
     await diskCheck;
     if (this.#stop.signal.aborted) return;
     this.#pollTimer = setTimeout(
@@ -322,7 +370,7 @@ export class Controller {
   #sleepSoon(): void {
     if (this.#stop.signal.aborted || !this.#context.activity) return;
     this.#sleepTimer = setTimeout(() => {
-      void this.#guarded(() => this.#fallAsleepAndWake());
+      void this.#guarded(() => this.#fallAsleepAndWake(), 'sleep');
       this.#sleepSoon();
     }, SLEEP_INTERVAL_MS);
   }
@@ -337,7 +385,7 @@ export class Controller {
   #probeAndRepeat(): void {
     if (this.#stop.signal.aborted) return;
     const { liveness, log } = this.#context;
-    void this.#guarded(() => liveness.tick());
+    void this.#guarded(() => liveness.tick(), 'liveness');
     if (liveness.isHostSilent !== this.#isHostSilent) {
       this.#isHostSilent = liveness.isHostSilent;
       if (this.#isHostSilent)
@@ -359,7 +407,9 @@ export class Controller {
     });
     await this.#guarded(async () => {
       const { keys, plans, orphans, states, watched } = await sweep(this.#context);
-      this.#states = [...states.values()].map(({ state }) => state);
+      this.#states = [...states.values()].map(shownState);
+      const failing = [...states.values()].filter(({ state }) => state === 'error');
+      this.#errors = counted(failing.map(({ reason }) => reason));
       this.#context.activity?.replace(states);
       this.#context.liveness.watch(watched);
       this.#markAvailable('Odoo', 'Docker');
@@ -382,7 +432,7 @@ export class Controller {
         this.#context.log.warn({ containers: left }, 'removed what a killed sidecar had left');
       const dropped = await this.#context.databases.trim(plans);
       if (dropped.length > 0) this.#context.log.info({ dropped }, 'template databases dropped');
-    });
+    }, 'sweep');
   }
 
   #dueBackups(states: ReadonlyMap<number, SweptInstance>): Key[] {
@@ -422,10 +472,11 @@ export class Controller {
     }
   }
 
-  /** Runs a periodic task: its failure is logged, and the next round retries. */
-  async #guarded(task: () => Promise<void>): Promise<void> {
+  /** Runs a periodic task: its failure is logged, and the next round retries. @param loop of which it is the end */
+  async #guarded(task: () => Promise<void>, loop?: Loop): Promise<void> {
     try {
       await task();
+      if (loop) this.#heartbeats.beat(loop);
     } catch (error) {
       if (this.#stop.signal.aborted || this.#markUnavailable(error)) return;
       this.#context.log.error({ err: error }, 'a periodic check failed');

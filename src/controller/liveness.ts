@@ -107,6 +107,11 @@ export class Liveness {
     return now - restartedAt >= MIN_RESTART_INTERVAL_MS && !this.isHostSilent;
   }
 
+  /** How many instances do not answer that should. */
+  get silent(): number {
+    return this.#silent;
+  }
+
   /** So many are unresponsive that the host must be the cause. */
   get isHostSilent(): boolean {
     return this.#silent > Math.max(HOST_FAULT_MIN, this.#watched.size * HOST_FAULT_SHARE);

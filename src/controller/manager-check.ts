@@ -4,7 +4,14 @@ import {
   type Distrust,
 } from '../instance/manager-history.ts';
 import type { FoundInstance, MarkedInstance } from '../instance/types.ts';
-import type { Databases, Engine, Manager, ManagerMemory, MemoryStore } from '../interfaces.ts';
+import type {
+  Databases,
+  Engine,
+  Manager,
+  ManagerFacts,
+  ManagerMemory,
+  MemoryStore,
+} from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 
 export interface ManagerCheckOptions {
@@ -24,6 +31,7 @@ export interface ManagerCheckOptions {
 export class ManagerCheck {
   readonly #options: ManagerCheckOptions;
   #memory: ManagerMemory | null = null;
+  #facts: ManagerFacts | null = null;
   #last: Promise<unknown> = Promise.resolve();
   /** A check that has not begun yet: callers until then share its result. */
   #pendingCheck: Promise<boolean> | undefined;
@@ -35,6 +43,11 @@ export class ManagerCheck {
   /** Why the manager is distrusted, by the last check; null when it is trusted. */
   get distrust(): Distrust | null {
     return this.#memory?.distrust ?? null;
+  }
+
+  /** What the manager said of itself last; null before. */
+  get facts(): ManagerFacts | null {
+    return this.#facts;
   }
 
   /** The highest instance id that this host has seen. */
@@ -82,6 +95,7 @@ export class ManagerCheck {
     const { install, log, manager, memory } = this.#options;
     const before = await memory.read();
     const reported = await manager.handshake(install);
+    this.#facts = reported;
     const distrust = checkManagerHistory(before, reported, highestOnHost);
     const highestInstance = Math.max(
       reported.highestInstance,

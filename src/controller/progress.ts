@@ -1,3 +1,4 @@
+import type { Drift } from '../instance/drift.ts';
 import type { ProgressReason, Reason } from '../instance/reasons.ts';
 import type { Action, DesiredInstance, LogLine, Report } from '../instance/types.ts';
 
@@ -18,9 +19,16 @@ const REASON: Record<Action, ProgressReason> = {
   swapData: 'SwappingData',
 };
 
-/** What is said before a step is taken. */
-export function stepReport(desired: DesiredInstance, action: Action, now: Date): Report {
-  return progressReport(desired, REASON[action], now);
+/** What is said before a step is taken. @param drift why it is, where nobody has asked for it */
+export function stepReport(
+  desired: DesiredInstance,
+  action: Action,
+  now: Date,
+  drift: Drift | null = null,
+): Report {
+  const reason = REASON[action];
+  const line = { at: momentOf(now), reason, detail: '', ...(drift ? { because: drift } : {}) };
+  return { ...progressReport(desired, reason, now), log: [line] };
 }
 
 export function progressReport(

@@ -1,5 +1,6 @@
 import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { decide, effectiveState } from '../instance/decide.ts';
+import { type Drift, driftOf } from '../instance/drift.ts';
 import type {
   Action,
   DesiredInstance,
@@ -40,6 +41,8 @@ export async function reconcile(
   /** The desired instance that a step has returned, so that the next round, and only that one, need not ask Odoo. */
   let nextDesired: DesiredInstance | undefined;
   let hasAdvanced = false;
+  /** Counted and said once: the steps that follow mend the same. */
+  let mended: Drift | null = null;
   let reviewAt: Date | null = null;
 
   try {
@@ -85,18 +88,22 @@ export async function reconcile(
         const report = finalReport(desired, state, applied, durations, context);
         await reporter.report(report);
         context.activity?.reported(desired, report);
+        if (report.secondsToReady !== undefined) context.meter?.usable(report.secondsToReady);
         return;
       }
       if ('stall' in step) throw stalled(step);
 
       if (IRREVERSIBLE.has(step.do) && !(await context.managerCheck.isTrusted())) return;
       // During automatic retries Odoo keeps showing the last error, not the progress.
-      if (signals.failures === 0) reporter.progress(stepReport(desired, step.do, now()));
+      const drift: Drift | null = mended === null ? driftOf(desired, state, seen, step) : null;
+      mended ??= drift;
+      if (signals.failures === 0) reporter.progress(stepReport(desired, step.do, now(), drift));
       const log = context.log.child({ instance: id, name: desired.name, step: step.do });
       log.info({ because: step.because }, 'step');
       const began = now().getTime();
       const act = async (): Promise<StepResult> => (await actions[step.do](desired, signals)) ?? {};
       const result = await (BRIEF.has(step.do) ? act() : signals.withoutSlot(act));
+      if (drift) context.meter?.mended(drift);
       const { firstPart } = result;
       if (firstPart) recordDuration(firstPart.name, firstPart.ms);
       recordDuration(STEP_NAME[step.do], now().getTime() - began - (firstPart?.ms ?? 0));

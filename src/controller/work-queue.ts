@@ -89,6 +89,11 @@ export class WorkQueue<K> {
     return new Set([...this.#waiting.keys(), ...this.#working.keys()]).size;
   }
 
+  /** How many keys have failed and not ended well since. */
+  get failing(): number {
+    return this.#failures.size;
+  }
+
   /** Whether the key will be worked on again after the present run, or has not begun. */
   isWaiting(key: K): boolean {
     return this.#waiting.has(key);

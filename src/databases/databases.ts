@@ -93,6 +93,13 @@ export class OdooDatabases implements Databases {
     await this.#shared.administer((client) => client.query('SELECT 1'));
   }
 
+  /** What the clock of the shared server says, in seconds since the epoch. */
+  async clock(): Promise<number> {
+    const ask = 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now';
+    const { rows } = await this.#shared.administer((client) => client.query<{ now: number }>(ask));
+    return rows[0]?.now ?? 0;
+  }
+
   /** Makes this the only sidecar of its install; see InstallLock. */
   async lockInstall(
     stop: AbortSignal,

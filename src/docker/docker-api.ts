@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { RetryableError } from '../errors.ts';
+import type { AddressPool } from './address-pools.ts';
 
 /** How long one request to the daemon may take, in milliseconds. */
 const TIMEOUT_MS = 15_000;
@@ -38,6 +39,23 @@ const containerSchema = z
     }),
   );
 
+const subnetsSchema = z
+  .object({
+    IPAM: z.object({ Config: z.array(z.object({ Subnet: z.string().default('') })).nullish() }),
+  })
+  .transform(({ IPAM }) => (IPAM.Config ?? []).map(({ Subnet }) => Subnet));
+
+const poolsSchema = z.object({
+  DefaultAddressPools: z
+    .array(
+      z
+        .object({ Base: z.string(), Size: z.int() })
+        .transform(({ Base, Size }): AddressPool => ({ base: Base, size: Size })),
+    )
+    .nullish()
+    .transform((pools) => (pools && pools.length > 0 ? pools : null)),
+});
+
 const networkSchema = z.object({
   Id: z.string(),
   Name: z.string(),
@@ -46,6 +64,20 @@ const networkSchema = z.object({
     .nullish()
     .transform((options) => options ?? {}),
 });
+
+/** What the kernel would give back is left out: `inactive_file` of cgroups version 2, `total_inactive_file` of version 1. */
+const statsSchema = z
+  .object({
+    memory_stats: z.object({
+      usage: z.number().optional(),
+      stats: z.record(z.string(), z.number()).default({}),
+    }),
+  })
+  .transform(({ memory_stats: { stats, usage } }) => {
+    if (usage === undefined) return null;
+    const cache = stats['total_inactive_file'] ?? stats['inactive_file'] ?? 0;
+    return Math.max(0, usage - cache);
+  });
 
 export interface Container {
   readonly id: string;
@@ -101,6 +133,15 @@ export class DockerApi {
     const answer = await this.#call(`/containers/${id}/json`, { accepted: [404] });
     if (answer.status === 404) return 0;
     return z.object({ RestartCount: z.int() }).parse(JSON.parse(answer.body)).RestartCount;
+  }
+
+  /** The memory that a container uses, in bytes, as `docker stats` has it; null when it does not run. */
+  async memory(id: string, signal: AbortSignal): Promise<number | null> {
+    // One shot: without it the daemon waits for a second sample.
+    const path = `/containers/${id}/stats?stream=false&one-shot=true`;
+    const answer = await this.#call(path, { accepted: [404], signal });
+    if (answer.status === 404) return null;
+    return statsSchema.parse(JSON.parse(answer.body));
   }
 
   /** Starts a container as it was made. One that runs already is no error; one that is gone is. */
@@ -166,6 +207,13 @@ export class DockerApi {
         // The name that Docker gives it by default.
         bridge: Options['com.docker.network.bridge.name'] ?? `br-${Id.slice(0, 12)}`,
       }));
+  }
+
+  /** The subnets of all networks, and the pools that the daemon takes those of new ones from; null: its own. */
+  async addresses(): Promise<{ subnets: string[]; pools: AddressPool[] | null }> {
+    const networks = z.array(subnetsSchema).parse(JSON.parse((await this.#call('/networks')).body));
+    const info = poolsSchema.parse(JSON.parse((await this.#call('/info')).body));
+    return { subnets: networks.flat(), pools: info.DefaultAddressPools };
   }
 
   /**

@@ -40,6 +40,11 @@ export class Disk implements DiskGuard {
     this.#measure = measure;
   }
 
+  /** What is free. Costs one system call. */
+  free(): Promise<FreeSpace> {
+    return this.#measure(this.#dataDir);
+  }
+
   /** What there is too little of; null when there is enough. @param bytes are about to be written */
   async shortage(bytes = 0): Promise<Shortage | null> {
     const { freeDiskMb, freeInodes } = this.#limits;

@@ -1,5 +1,6 @@
 import type { Subscription, SubscriptionChange } from '../billing/subscription-types.ts';
 import type { BackupFacts } from './backup-policy.ts';
+import type { Drift } from './drift.ts';
 import type { FailureReason, Reason } from './reasons.ts';
 
 /** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `door`: names or ports have changed. */
@@ -221,10 +222,18 @@ export type Step =
   | { readonly do: Action; readonly because: string }
   | { readonly stall: StallReason; readonly because: string; readonly detail?: string };
 
-/** A line of an instance's log: English text, or a reason whose sentence the addon writes there. `at`: `YYYY-MM-DD HH:MM:SS`, UTC. */
+/**
+ * A line of an instance's log: English text, or a reason whose sentence the addon writes there. `at`: `YYYY-MM-DD HH:MM:SS`, UTC;
+ * `because`: why the sidecar does what nobody has asked for.
+ */
 export type LogLine =
   | string
-  | { readonly at: string; readonly reason: Reason; readonly detail: string };
+  | {
+      readonly at: string;
+      readonly reason: Reason;
+      readonly detail: string;
+      readonly because?: Drift;
+    };
 
 /** What is written back to Odoo about one instance. Only the given keys are written. */
 export interface Report {

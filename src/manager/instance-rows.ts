@@ -104,6 +104,10 @@ export const facts = z
     highest_instance: z.int(),
     has_mail_server: z.boolean(),
     has_company_email: z.boolean(),
+    // An older addon does not say.
+    failed_mails: z.int().default(0),
+    cron_at: z.number().default(0),
+    now: z.number().default(0),
   })
   .transform(
     (row): ManagerFacts => ({
@@ -114,6 +118,9 @@ export const facts = z
       highestInstance: row.highest_instance,
       hasMailServer: row.has_mail_server,
       hasCompanyEmail: row.has_company_email,
+      failedMails: row.failed_mails,
+      cronAt: row.cron_at,
+      now: row.now,
     }),
   );
 
@@ -261,6 +268,25 @@ const desired = z
   );
 
 export const desiredInstances = z.array(desired);
+
+/** What people were last told of an instance. */
+export interface Told {
+  /** Since when it is in this state, or a step is under way: seconds since the epoch; 0: nobody knows. */
+  readonly since: number;
+  /** In English. */
+  readonly sentence: string;
+  /** The newest lines of its log, newest first, in English. */
+  readonly log: readonly string[];
+}
+
+export const told = z
+  .array(z.object({ id, since_at: z.number(), sentence: z.string(), log: z.array(z.string()) }))
+  .transform(
+    (rows) =>
+      new Map<number, Told>(
+        rows.map(({ id, since_at: since, ...rest }) => [id, { since, ...rest }]),
+      ),
+  );
 
 /** One report as `microsaas_report` takes it; undefined members are not sent and so not written. */
 export function reportRow(report: Report): Record<string, unknown> {

@@ -34,6 +34,8 @@ import {
   reportRow,
   routes,
   statePage,
+  type Told,
+  told,
 } from './instance-rows.ts';
 import { invoice } from './invoice-rows.ts';
 import { id } from './odoo-values.ts';
@@ -209,6 +211,11 @@ export class OdooManager implements Manager {
   page(host: string, id: number, language: string): Promise<StatePage> {
     const args = { host, instance_id: id, language };
     return this.#odoo.call(API, 'microsaas_page', args, statePage);
+  }
+
+  /** What people were last told of instances. @param lines how many of each one's log */
+  told(instanceIds: readonly number[], lines: number): Promise<Map<number, Told>> {
+    return this.#odoo.call(API, 'microsaas_told', { instance_ids: instanceIds, lines }, told);
   }
 
   /** Says that an instance gets its data from an archive: it is a draft from the `begin` and stopped at the `end`. */

@@ -47,6 +47,14 @@ export class FakeDatabases implements Databases {
     return [...this.present];
   }
 
+  /** How far the server's clock is ahead, in seconds. */
+  clockAheadSeconds = 0;
+
+  async clock(): Promise<number> {
+    this.#checkHere();
+    return Date.now() / 1000 + this.clockAheadSeconds;
+  }
+
   async ping(): Promise<void> {
     this.#checkHere();
   }

@@ -70,6 +70,8 @@ export class FakeDocker {
   /** What `docker version` and `docker compose version` say; '' where the program is not installed. */
   versions = { engine: '28.2.2', runc: '1.2.8', compose: 'v2.36.0' };
   isAway = false;
+  /** Of all networks, in CIDR notation. */
+  subnets: string[] = [];
   #lastId = 0;
 
   /** The commands of Docker's program that begin with these words, options left out: `pull`, `network create`, `compose up`. */
@@ -324,6 +326,11 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
     return this.#docker.containers.get(id)?.restarts ?? 0;
   }
 
+  async memory(id: string): Promise<number | null> {
+    this.#docker.checkHere();
+    return this.#docker.containers.get(id)?.state === 'running' ? 100 * 2 ** 20 : null;
+  }
+
   async start(id: string, signal: AbortSignal): Promise<void> {
     this.#docker.checkHere();
     signal.throwIfAborted();
@@ -372,6 +379,11 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
         name: it.name,
         bridge: it.options['com.docker.network.bridge.name'] ?? `br-${it.id}`,
       }));
+  }
+
+  async addresses() {
+    this.#docker.checkHere();
+    return { subnets: this.#docker.subnets, pools: null };
   }
 
   async events(): Promise<void> {

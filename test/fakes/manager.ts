@@ -38,6 +38,8 @@ export type Row = { -readonly [K in keyof DesiredInstance]: DesiredInstance[K] }
   /** What the customer was sent. */
   mails: readonly string[];
   nextReview: Date | null;
+  /** Since when it is in its state, in seconds since the epoch. */
+  since?: number;
 };
 
 export interface FakeManagerOptions {
@@ -108,7 +110,10 @@ export class FakeManager implements Manager {
   }
 
   /** What its mails need. */
-  mail = { hasMailServer: true, hasCompanyEmail: true };
+  mail = { hasMailServer: true, hasCompanyEmail: true, failedMails: 0 };
+  /** When its own scheduled work last ran, in seconds since the epoch; and how far its clock is ahead, in seconds. */
+  cronAt = 0;
+  clockAheadSeconds = 0;
 
   async handshake(installId: string): Promise<ManagerFacts> {
     this.#checkHere();
@@ -120,6 +125,8 @@ export class FakeManager implements Manager {
       checkpoint: this.#checkpoint,
       highestInstance: this.#lastId,
       ...this.mail,
+      cronAt: this.cronAt,
+      now: this.now().getTime() / 1000 + this.clockAheadSeconds,
     };
   }
 
@@ -186,6 +193,18 @@ export class FakeManager implements Manager {
     this.#checkHere();
     for (const { ports, id } of reports) if (ports) this.#checkPorts(id, ports);
     for (const report of reports) this.#apply(report);
+  }
+
+  /** What a command asks; in place of the addon's sentence the reason. */
+  async told(ids: readonly number[], lines: number) {
+    this.#checkHere();
+    const rows = ids.flatMap((id) => this.rows.get(id) ?? []);
+    return new Map(
+      rows.map(({ id, log, reason, since = 0 }) => [
+        id,
+        { since, sentence: `${reason}.`, log: [...log].reverse().slice(0, lines) },
+      ]),
+    );
   }
 
   async plans(ids: readonly number[]): Promise<Plan[]> {
@@ -496,7 +515,9 @@ function refill<K, V>(map: Map<K, V>, entries: ReadonlyMap<K, V>): void {
   for (const [key, value] of entries) map.set(key, value);
 }
 
-/** A line of the log; in place of the addon's sentence its reason and what that is about. */
+/** A line of the log; in place of the addon's sentences its reason, what that is about and why it is. */
 function asText(line: LogLine): string {
-  return typeof line === 'string' ? line : `${line.at} ${line.reason} ${line.detail}`.trimEnd();
+  if (typeof line === 'string') return line;
+  const { at, because = '', detail, reason } = line;
+  return [at, reason, detail, because].filter(Boolean).join(' ');
 }

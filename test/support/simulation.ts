@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { Activity } from '../../src/controller/activity.ts';
 import { ClockGuard } from '../../src/controller/clock-guard.ts';
 import { Controller } from '../../src/controller/controller.ts';
-import type { ControllerContext } from '../../src/controller/controller-context.ts';
+import type { ControllerContext, Meter } from '../../src/controller/controller-context.ts';
 import { DomainWatch } from '../../src/controller/domain-watch.ts';
 import { DoorRoutes } from '../../src/controller/door-routes.ts';
 import { Liveness } from '../../src/controller/liveness.ts';
@@ -57,6 +57,8 @@ export class Simulation {
   /** The sidecar's log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
   life = new Life();
+  /** Null: nobody counts. */
+  meter: Meter | null = null;
   #controller: Controller | null = null;
 
   get controller(): Controller {
@@ -124,6 +126,7 @@ export class Simulation {
           onError: (err) => log.warn({ err }, 'domain not reported'),
         }),
       },
+      ...(this.meter ? { meter: this.meter } : {}),
       now: this.time.now,
       log,
     };

@@ -2,13 +2,32 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { execa } from 'execa';
-import { ConfigError } from '../../src/errors.ts';
+import { UsageError } from '../../src/errors.ts';
 import { findInstance, type ListedInstance } from '../../src/find-instance.ts';
 import { execInTerminal } from '../../src/host/exec.ts';
-import { countedByState, instanceTable } from '../../src/instance-table.ts';
+import { shownState } from '../../src/instance/shown-state.ts';
+import type { DesiredInstance } from '../../src/instance/types.ts';
+import { instanceStatus } from '../../src/instance-status.ts';
+import {
+  countedByState,
+  instanceTable,
+  type ListRow,
+  problemOf,
+} from '../../src/instance-table.ts';
+import { listInstances } from '../../src/list-instances.ts';
 import { printable, printableBytes } from '../../src/printable.ts';
-import { anInstance } from '../support/samples.ts';
+import type { Sidecar } from '../../src/wiring.ts';
+import { FakeDatabases } from '../fakes/databases.ts';
+import { FakeEngine } from '../fakes/engine.ts';
+import { FakeManager, type Row } from '../fakes/manager.ts';
+import { anInstance, aRepository } from '../support/samples.ts';
 import { temporaryFolder } from '../support/temporary.ts';
+
+/** The same as the manager says of it in a sweep. */
+const known = (row: Row) => ({
+  ...row,
+  ...{ lastBackupAt: 0, lastProofAt: 0, lastFailureAt: 0, hasJob: false },
+});
 
 const ESCAPE = '\u001b]0;owned\u0007\u001b[2J';
 
@@ -38,7 +57,7 @@ describe('the command line', () => {
       try {
         findInstance(text, all);
       } catch (error) {
-        expect(error).to.be.instanceOf(ConfigError);
+        expect(error).to.be.instanceOf(UsageError);
         return (error as Error).message;
       }
       return 'found';
@@ -59,24 +78,167 @@ describe('the command line', () => {
     });
   });
 
+  const NOW = new Date('2026-11-27T06:00:00Z');
+  const UP = { running: true, up: true, httpPort: 20_000, hasOwnDatabase: false };
+  const aRow = (over: Partial<DesiredInstance> = {}, rest: Partial<ListRow> = {}): ListRow => ({
+    ...{ desired: anInstance(over), since: 0, memoryBytes: null, listed: UP },
+    ...rest,
+  });
+
   it('lists instances in error first, without control characters', () => {
-    const table = instanceTable([
-      anInstance({ id: 5, name: 'Luna', instanceUrl: 'http://127.0.0.1:20000' }),
-      anInstance({
-        id: 12,
-        name: `${ESCAPE}Sol\u202e`,
-        state: 'error',
-        reason: 'NotEnoughDisk',
-        customer: { ...anInstance().customer, companyName: 'x'.repeat(60) },
-      }),
-    ]);
+    const companyName = 'x'.repeat(60);
+    const customer = { ...anInstance().customer, companyName };
+    const name = `${ESCAPE}Sol\u202e`;
+    const table = instanceTable(
+      [
+        aRow(
+          { id: 5, name: 'Luna', instanceUrl: 'http://127.0.0.1:20000' },
+          { since: NOW.getTime() / 1000 - 3 * 86_400, memoryBytes: 312 * 2 ** 20 },
+        ),
+        aRow({ id: 12, name, state: 'error', reason: 'NotEnoughDisk', customer }),
+      ],
+      NOW,
+    );
     expect(table.split('\n')).to.deep.equal([
-      'ID  NAME            STATE    REASON         ADDRESS                 CUSTOMER',
-      `12  ]0;owned[2JSol  error    NotEnoughDisk  -                       ${'x'.repeat(39)}…`,
-      '5   Luna            running  Running        http://127.0.0.1:20000  Panadería Ñandú',
+      'ID  NAME            CUSTOMER                                  STATE                 SINCE   MEMORY  ADDRESS',
+      `12  ]0;owned[2JSol  ${'x'.repeat(39)}…  error: NotEnoughDisk  -       -       -`,
+      '5   Luna            Panadería Ñandú                           running               3 days  312 MB  http://127.0.0.1:20000',
       '',
     ]);
   });
+
+  describe('what needs a person', () => {
+    const minutes = (count: number) => ({ since: NOW.getTime() / 1000 - count * 60 });
+    const STOPPED = { state: 'stopped', desiredState: 'stopped', reason: 'Stopped' } as const;
+    const DOWN = { listed: undefined };
+    for (const [what, row, expected] of [
+      ['one that runs', aRow(), null],
+      ['an error', aRow({ state: 'error', reason: 'CrashLoop' }), 'error: CrashLoop'],
+      ['a start', aRow({ state: 'draft', reason: 'Starting' }, minutes(14)), null],
+      [
+        'a start that does not end',
+        aRow({ state: 'draft', reason: 'Starting' }, minutes(16)),
+        'preparing: Starting',
+      ],
+      ['a start of an older addon', aRow({ state: 'draft', reason: 'Starting' }), null],
+      ['containers that do not run', aRow({}, DOWN), 'running, its containers are not'],
+      ['one of whose containers nobody knows', aRow({}, { listed: null }), null],
+      ['one that is asleep', aRow({ isAsleep: true, reason: 'Asleep' }, DOWN), null],
+      ['one that is stopped', aRow(STOPPED, DOWN), null],
+      ['containers that should not run', aRow(STOPPED), 'stopped, its containers are up'],
+      [
+        'containers of one that is suspended',
+        aRow({ state: 'stopped', reason: 'Expired' }),
+        'suspended, its containers are up',
+      ],
+    ] as const)
+      it(`${what}: ${expected ?? 'nothing'}`, () => expect(problemOf(row, NOW)).to.equal(expected));
+  });
+
+  describe('with a manager and Docker', () => {
+    const setUp = () => {
+      const manager = new FakeManager({ now: () => NOW });
+      const engine = new FakeEngine();
+      const databases = new FakeDatabases(() => true);
+      const memory = new Map([[2, 100 * 2 ** 20]]);
+      const memoryUse = async () => memory;
+      const parts = { manager, engine, databases, memoryUse, certificates: null, backups: null };
+      manager.insert({ name: 'Gone', state: 'removed', desiredState: 'removed' });
+      manager.insert({ name: 'Luna', state: 'running', desiredState: 'running' });
+      return { manager, engine, parts: parts as unknown as Sidecar };
+    };
+
+    it('ps leaves out what is removed, unless it is asked for', async () => {
+      const { manager, parts } = setUp();
+      const none = () => {};
+      manager.states = async () => new Map([...manager.rows].map(([id, row]) => [id, known(row)]));
+      expect(await listInstances(parts, {}, none, NOW)).not.to.include('Gone');
+      const all = await listInstances(parts, { all: true }, none, NOW);
+      expect(all)
+        .to.match(/^1 +Gone .* removed /m)
+        .and.to.match(/^2 +Luna .* 100 MB /m);
+    });
+
+    it('ps --problems says so when there are none, and shows only those there are', async () => {
+      const { engine, manager, parts } = setUp();
+      engine.list = async () => new Map([[2, UP]]);
+      const list = () => listInstances(parts, { problems: true }, () => {}, NOW);
+      expect(await list()).to.equal('No instance needs you: 1 running.\n');
+      const sol = manager.insert({ name: 'Sol', state: 'error' });
+      Object.assign(manager.rows.get(sol) ?? {}, { reason: 'CrashLoop' });
+      expect(await list()).to.match(/^ID .*\n3 +Sol .* error: CrashLoop .*\n$/);
+    });
+
+    it('ps shows what Odoo has while Docker is away, and says so', async () => {
+      const { engine, parts } = setUp();
+      engine.list = () => Promise.reject(new Error('Docker does not answer.'));
+      const said: string[] = [];
+      const list = await listInstances(parts, {}, (text) => said.push(text), NOW);
+      expect(list).to.match(/^2 +Luna .* running /m);
+      expect(said.join()).to.match(/^Docker does not answer\. Containers and memory/);
+    });
+
+    it('status says what is wanted, seen and why, the last steps, names and backups', async () => {
+      const { manager, parts } = setUp();
+      const row = manager.rows.get(2);
+      if (!row) throw new Error('there is none');
+      row.domains = [
+        { id: 1, name: 'luna.com', isVerified: true, hasCertificate: false, token: 't' },
+      ];
+      Object.assign(row, {
+        log: Array.from({ length: 12 }, (_, index) => `line ${index}${ESCAPE}`),
+        since: NOW.getTime() / 1000 - 7_200,
+        repositories: [aRepository({ commit: 'c0ffee' })],
+      });
+      const [desired] = await parts.manager.desired([2]);
+      const text = await instanceStatus(desired ?? anInstance(), parts, NOW);
+      expect(text).not.to.include('\u001b');
+      for (const line of [
+        /^name +Luna$/,
+        /^state +running$/,
+        /^since +2026-11-27 04:00 UTC, 2 h ago$/,
+        /^wanted +running$/,
+        /^seen +containers none, database \w+, files \w+, does not answer, next: \w+, because /,
+        /^memory +100 MB in use$/,
+        /^domain +luna\.com: verified, no certificate$/,
+        /^repository +https:\/\/git\.example\.com\/x 19\.0 at c0ffee$/,
+        /^backups +switched off \(backups\.enabled\); newest never; newest proven never$/,
+        /^ {2}line 11/,
+      ])
+        expect(text).to.match(new RegExp(line.source, 'm'));
+      expect(text.match(/^ {2}line/gm)).to.have.length(10);
+    });
+
+    it('status goes on where Docker is away', async () => {
+      const { engine, parts } = setUp();
+      engine.observe = () => Promise.reject(new Error('Docker does not answer.'));
+      const [desired] = await parts.manager.desired([2]);
+      const text = await instanceStatus(desired ?? anInstance(), parts, NOW);
+      expect(text).to.match(/^seen +unknown: Docker does not answer\.$/m);
+    });
+  });
+
+  for (const [state, reason, isAsleep, expected] of [
+    ['draft', '', false, 'draft'],
+    ['draft', 'CreatingDatabase', false, 'preparing'],
+    ['running', 'Running', false, 'running'],
+    ['running', 'Asleep', true, 'asleep'],
+    ['running', 'Restarting', false, 'starting'],
+    ['running', 'Starting', true, 'starting'],
+    ['running', 'UpdatingApps', false, 'running'],
+    ['running', 'Stopping', false, 'stopping'],
+    ['stopped', 'SwappingData', false, 'restoring'],
+    ['stopped', 'Stopped', false, 'stopped'],
+    ['stopped', 'Expired', false, 'suspended'],
+    ['stopped', 'Refunded', false, 'suspended'],
+    ['stopped', 'Cancelled', false, 'stopped'],
+    ['stopped', 'Archiving', false, 'removing'],
+    ['error', 'NotEnoughDisk', false, 'error'],
+    ['error', 'Starting', false, 'starting'],
+    ['removed', 'Purged', false, 'removed'],
+  ] as const)
+    it(`calls ${state} with the reason ${reason || 'none'}${isAsleep ? ', asleep' : ''}: ${expected}`, () =>
+      expect(shownState({ state, reason, isAsleep })).to.equal(expected));
 
   it('counts instances by state', () => {
     expect(countedByState(['running', 'error', 'running', 'draft'])).to.equal(
@@ -107,7 +269,7 @@ describe('the command line', () => {
   describe('wrong use', () => {
     const folder = temporaryFolder();
 
-    /** What is said, and never a stack: there is nothing to see in ours. */
+    /** The exit code and what is said, and never a stack: there is nothing to see in ours. */
     async function said(...args: string[]): Promise<string> {
       const main = ['--import', 'tsx', 'src/main.ts'];
       const result = await execa(process.execPath, [...main, ...args], {
@@ -115,9 +277,8 @@ describe('the command line', () => {
         all: true,
         env: { MICROSAAS_CONFIG: join(folder(), 'microsaas.yaml') },
       });
-      expect(result.exitCode).to.equal(1);
       expect(result.all).not.to.match(/^\s+at /m);
-      return result.all;
+      return `${result.exitCode}: ${result.all}`;
     }
 
     it('prints the usage or the error, never a stack trace', async function () {
@@ -137,14 +298,22 @@ describe('the command line', () => {
         said('secret', 'panaderia-luna'),
         said('logs', '9999'),
         said('doctor'),
+        said('logs', '0'),
+        said('status'),
+        said('ps', '--problem'),
+        said('restore', '--help'),
       ]);
       const expected = [
-        /unknown command 'secrets'\n\(Did you mean secret\?\)/,
-        /ps\|list .*list the instances/,
-        /expected a whole number/,
-        /^microsaas: /,
-        /^microsaas: Docker does not answer\.$/,
-        /^FAIL {2}Docker: Docker does not answer\.\n {6}\w+: start Docker/,
+        /^2: error: unknown command 'secrets'\n\(Did you mean secret\?\)/,
+        /^2: .*ps\|list .*list the instances/s,
+        /^2: .*expected a whole number/s,
+        /^1: microsaas: /,
+        /^1: microsaas: Docker does not answer\.$/,
+        /^1: FAIL {2}Docker: Docker does not answer\.\n {6}\w+: start Docker/,
+        /^2: microsaas: instance 0 has no container here; microsaas ps lists all instances$/,
+        /^2: error: missing required argument 'instance'/,
+        /^2: error: unknown option '--problem'\n\(Did you mean --problems\?\)/,
+        /^0: Usage: microsaas restore/,
       ];
       for (const [index, answer] of answers.entries())
         expect(answer).to.match(expected[index] ?? /never/);

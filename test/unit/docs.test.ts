@@ -8,6 +8,7 @@ const DOCUMENTS = [
   'README.md',
   'CONTRIBUTING.md',
   'deploy/README.md',
+  'deploy/monitoring/README.md',
   'templates/README.md',
   ...['docs', 'docs/adr'].flatMap((folder) =>
     readdirSync(join(ROOT, folder))

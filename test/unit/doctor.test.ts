@@ -1,9 +1,13 @@
 import { mkdir, statfs } from 'node:fs/promises';
 import { expect } from 'chai';
+import { Warning } from '../../src/check.ts';
+import type { Config } from '../../src/config.ts';
+import { DOCKERS_POOLS, freeBlocks } from '../../src/docker/address-pools.ts';
 import { doctor, isOlder } from '../../src/doctor.ts';
 import { CommandError, ManagerError, TerminalError } from '../../src/errors.ts';
 import { loadTemplates, Templates } from '../../src/files/templates.ts';
 import type { Backup } from '../../src/interfaces.ts';
+import { memoryFound } from '../../src/operator-checks.ts';
 import type { Sidecar } from '../../src/wiring.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeDisk } from '../fakes/disk.ts';
@@ -29,6 +33,8 @@ class Patient {
   missingImages = new Set<string>();
   backups: { store: { check(): Promise<void> } } | null = { store: { check: async () => {} } };
   firewall: { check(): Promise<void> } | null = { check: async () => {} };
+  relay: { readonly host: string; readonly port: number } | null = null;
+  askRelay: (() => Promise<string>) | null = null;
 
   constructor(templates: Templates) {
     this.templates = templates;
@@ -43,7 +49,13 @@ class Patient {
       },
     };
     const { docker } = this;
-    return { ...this, api: docker.api, docker: docker.cli, images } as unknown as Sidecar;
+    const operator = {
+      memoryUse: async () => new Map([[1, 300 * 2 ** 20]]),
+      freeNetworks: async (others: readonly string[]) =>
+        freeBlocks(DOCKERS_POOLS, [...(await docker.api.addresses()).subnets, ...others]),
+    };
+    const parts = { ...this, ...operator, api: docker.api, docker: docker.cli, images };
+    return parts as unknown as Sidecar;
   };
 }
 
@@ -51,7 +63,11 @@ describe('doctor', () => {
   const folder = temporaryFolder();
   const config = () => {
     const { backups, ...rest } = aConfig(folder());
-    return { ...rest, backups: { ...backups, repository: '/backups' } };
+    return {
+      ...rest,
+      mailRelay: (patient?.relay ?? null) as Config['mailRelay'],
+      backups: { ...backups, repository: '/backups' },
+    };
   };
   let templates: Templates;
   let patient: Patient;
@@ -94,6 +110,7 @@ describe('doctor', () => {
   const NAMES = [
     ...['Docker', "Docker's age", 'Compose', 'Odoo', "The bot's rights", 'Mail', 'Postgres'],
     ...['Templates', 'Instances', 'Firewall', 'Disk', 'Backups'],
+    ...['Clock', "The instances' mail", "Docker's networks", 'Memory'],
   ];
 
   it('finds all well, and says of each part what it found', async () => {
@@ -101,7 +118,9 @@ describe('doctor', () => {
     const { checks, isWell } = await examine();
     expect([...checks.keys()]).to.deep.equal(NAMES);
     expect(isWell).to.equal(await hasRoom());
+    // Of the machine that the tests run on.
     checks.delete('Disk');
+    checks.delete('Memory');
     for (const [name, { mend, verdict }] of checks)
       expect([name, verdict, mend]).to.deep.equal([name, 'ok', '']);
     const said = Object.fromEntries([...checks].map(([name, check]) => [name, check.said]));
@@ -116,7 +135,10 @@ describe('doctor', () => {
       Postgres: config().postgres.socketDir,
       Templates: 'odoo, odoo-own-db',
       Instances: '1 running',
+      Clock: "Odoo's and Postgres' agree with this host's",
+      "The instances' mail": 'no relay (mail.relay): customers set up their own',
     });
+    expect(said["Docker's networks"]).to.match(/^addresses for \d+ more of 31$/);
   });
 
   const refusal = (kind: 'access' | 'auth') => async () => {
@@ -240,8 +262,67 @@ describe('doctor', () => {
     ],
     [
       'an instance in error',
-      () => patient.manager.insert({ state: 'error' }),
-      ...(['Instances', 'WARN', /^1 in error$/, /microsaas ps/] as const),
+      () => {
+        const row = patient.manager.rows.get(patient.manager.insert({ state: 'error' }));
+        Object.assign(row ?? {}, { reason: 'Unexpected' });
+      },
+      ...([
+        'Instances',
+        'WARN',
+        /^1 in error: 1 \(Unexpected\)$/,
+        /microsaas status <number>/,
+      ] as const),
+    ],
+    [
+      'an Odoo whose clock is somewhat ahead',
+      () => {
+        patient.manager.clockAheadSeconds = 90;
+      },
+      ...(['Clock', 'WARN', /^Odoo's is (8\d|90) s ahead$/, /NTP/] as const),
+    ],
+    [
+      'a Postgres whose clock is far behind',
+      () => {
+        patient.databases.clockAheadSeconds = -7_200;
+      },
+      ...([
+        'Clock',
+        'FAIL',
+        /^Postgres's is 2 h behind: nothing is suspended or removed/,
+        /NTP/,
+      ] as const),
+    ],
+    [
+      'a relay that does not answer',
+      () => {
+        patient.relay = { host: 'mail.example.com', port: 587 };
+        patient.askRelay = () => Promise.reject(new Error('connect ECONNREFUSED'));
+      },
+      ...(["The instances' mail", 'FAIL', /ECONNREFUSED/, /mail\.relay/] as const),
+    ],
+    [
+      'few addresses for networks',
+      () => {
+        patient.docker.subnets = [
+          '172.16.0.0/12',
+          '192.168.0.0/17',
+          '192.168.128.0/18',
+          '192.168.192.0/19',
+        ];
+      },
+      ...([
+        "Docker's networks",
+        'WARN',
+        /^addresses for [12] more of 31$/,
+        /default-address-pools/,
+      ] as const),
+    ],
+    [
+      'no addresses for networks',
+      () => {
+        patient.docker.subnets = ['172.16.0.0/12', '192.168.0.0/16'];
+      },
+      ...(["Docker's networks", 'FAIL', /no addresses/, /docker network prune/] as const),
     ],
     [
       'a firewall without its rules',
@@ -293,6 +374,26 @@ describe('doctor', () => {
     });
     expect(isWell).to.equal(false);
     expect(text).to.match(/^FAIL {2}Disk: ENOENT/m);
+  });
+
+  it('says what the relay of the instances answers', async () => {
+    patient.relay = { host: 'mail.example.com', port: 587 };
+    patient.askRelay = async () => '220 mail.example.com ESMTP';
+    const { checks } = await examine();
+    expect(checks.get("The instances' mail")).to.include({
+      verdict: 'ok',
+      said: 'mail.example.com:587 answers: 220 mail.example.com ESMTP',
+    });
+  });
+
+  const GB = 2 ** 30;
+  it('says for how many more instances there is memory, by what those use that run', () => {
+    expect(memoryFound(4 * GB, GB, [])).to.match(
+      /^4096 MB free, enough for about 15 more .* 200 MB$/,
+    );
+    expect(memoryFound(4 * GB, GB, [GB / 4, (3 * GB) / 4])).to.match(/about 6 more .* 512 MB$/);
+    expect(() => memoryFound(2 * GB, GB, [GB])).to.throw(Warning, /about 1 more/);
+    expect(() => memoryFound(GB / 2, GB, [0])).to.throw(Warning, /about 0 more/);
   });
 
   it('takes a firewall that is switched off for the operator’s wish', async () => {

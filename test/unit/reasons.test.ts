@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { HOLD_REASONS } from '../../src/billing/invoice-types.ts';
+import { DRIFTS } from '../../src/instance/drift.ts';
 import {
   detailOf,
   FAILURE_REASONS,
@@ -13,8 +14,8 @@ import {
 const ADDON = join(import.meta.dirname, '..', '..', 'odoo-addon', 'micro_saas', 'models');
 
 /** The reasons for which one of the addon's functions has a sentence. */
-function known(name: string): string[] {
-  const source = readFileSync(join(ADDON, 'reason_sentences.py'), 'utf8');
+function known(name: string, file = 'reason_sentences.py'): string[] {
+  const source = readFileSync(join(ADDON, file), 'utf8');
   const [, text = ''] = source.split(`\ndef ${name}(`);
   const [body = ''] = text.split('\ndef ');
   return [...body.matchAll(/^ {8}"([A-Z]\w+)": /gm)].map(([, reason = '']) => reason);
@@ -32,6 +33,7 @@ describe('the reasons that the sidecar reports', () => {
       ...FAILURE_REASONS,
     ];
     expect(known('instance_sentence')).to.have.members([...reported, ...EARLIER]);
+    expect(known('drift_sentence', 'drift_sentences.py')).to.have.members([...DRIFTS]);
     expect(known('hold_sentence')).to.have.members([...HOLD_REASONS]);
   });
 

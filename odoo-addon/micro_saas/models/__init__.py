@@ -4,6 +4,8 @@ from . import (
     docker_compose_template,
     odoo_docker_repository,
     odoo_docker_instance,
+    odoo_docker_instance_drift,
+    odoo_docker_instance_told,
     microsaas_backup,
     microsaas_job,
     odoo_docker_instance_backups,

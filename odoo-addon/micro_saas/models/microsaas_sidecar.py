@@ -1,5 +1,6 @@
 """Whether the sidecar is alive, as Odoo sees it: when it last asked what is due, and who is told when it stops asking."""
 
+import time
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -9,6 +10,7 @@ from .alerts import close_activities, person_for, raise_activity
 from .by_hand import ByHand
 from .door import keep_door
 from .settings import port_range
+from .values import seconds_of
 
 ACTIVITY = "micro_saas.mail_activity_type_trouble"
 # The sidecar asks twice a minute; what it writes down is at most one tiny row a minute.
@@ -48,6 +50,9 @@ class MicrosaasSidecar(ByHand, models.Model):
             "longpolling_ports": list(port_range(self.env, "longpolling_port")),
             "has_mail_server": not self.env["ir.mail_server"]._microsaas_is_missing(),
             "has_company_email": bool(company.email or company.catchall_email),
+            "failed_mails": self.env["microsaas.notice"].sudo().search_count([("mail_id.state", "=", "exception")]),
+            "cron_at": seconds_of(self.env.ref("micro_saas.cron_watch").sudo().lastcall),
+            "now": time.time(),
             "database_uuid": params.get_param("database.uuid") or "",
             **self.env["microsaas.manager.history"]._last_numbers(),
         }

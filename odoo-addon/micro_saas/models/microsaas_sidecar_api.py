@@ -39,6 +39,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
             below the domain, maybe ""). Not given: what was said before stays.
         :return: dict of `install_id`, `addon_version`, `http_ports` and `longpolling_ports` ([first, last]),
             `has_mail_server` (mails leave), `has_company_email` (the company that sells has an address to write from),
+            `failed_mails` (mails to customers that did not leave), `cron_at` (when this Odoo last looked for trouble by itself,
+            every five minutes; 0: never), `now`,
             `database_uuid`, `checkpoint` and `highest_instance` (the last number given out), of which both only ever
             grow, except when the database is restored from an older copy
         """
@@ -220,7 +222,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
 
         :param reports: list of dicts with `id`, `revision` and any of `state`, `reason`, `detail` (the
             values that the reason's sentence names, a line each: see `instance_sentence`), `http_port`, `longpolling_port`, `instance_url`, `active`, `log` (list of lines, oldest first:
-            texts for operators, or dicts of `at`, `reason` and `detail`, whose sentence is written),
+            texts for operators, or dicts of `at`, `reason` and `detail`, whose sentence is written, maybe with `because`:
+            why the sidecar does what nobody has asked for, see `drift_sentence`),
             `next_review` (UTC text or False), `seconds_to_ready`, `commits` ([{"id", "commit"}]),
             `asleep`, `last_request_at`, `wake_at`, `subscription` (a change), `adopted` (its data are marked now). Only given keys are written.
 
@@ -235,6 +238,16 @@ class MicrosaasSidecarApi(models.AbstractModel):
         """
         self._for_sidecar("odoo.docker.instance")._apply_reports(reports)
         return True
+
+    @api.model
+    def microsaas_told(self, instance_ids, lines):
+        """Return what people were last told of instances, for an operator at a terminal; ids that are gone are left out.
+
+        :param lines: how many of each one's log, 0 for none
+        :return: list of dicts of `id`, `since_at` (since when it is in its state, or a step is under way; 0: nobody knows),
+            `sentence` (in English), `log` (lines, newest first)
+        """
+        return self._for_sidecar("odoo.docker.instance").browse(instance_ids).exists()._told(lines)
 
     @api.model
     def microsaas_assign_ports(self, instance_id, exclude):

@@ -10,6 +10,7 @@ from odoo.tools import SQL
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import ByHand
 from .door import door_suffix
+from .drift_sentences import drift_sentence
 from .nudge import nudge
 from .reason_sentences import instance_sentence
 from .settings import PORT_RANGES, in_payment_is_paid
@@ -1007,7 +1008,12 @@ class OdooDockerInstance(ByHand, models.Model):
     def _log_line(self, line):
         """Return a line of the log, which operators read, in English, from its time, reason and detail."""
         operators = self.with_context(lang="en_US").env
-        return f"{line['at']} {instance_sentence(operators, line['reason'], line['detail'])}"
+        said = [
+            line["at"],
+            instance_sentence(operators, line["reason"], line["detail"]),
+            drift_sentence(operators, line.get("because")),
+        ]
+        return " ".join(filter(None, said))
 
     def _restore(self, template_code, stage):
         """Note that this instance gets its data from an archive; see `microsaas_restore`."""

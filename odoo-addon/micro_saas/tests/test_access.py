@@ -57,6 +57,7 @@ class TestAccess(MicroSaasCommon):
                 (api.microsaas_claim, []),
                 (api.microsaas_due, 1),
                 (api.microsaas_states,),
+                (api.microsaas_told, [], 0),
                 (api.microsaas_desired, []),
                 (api.microsaas_report, []),
                 (api.microsaas_assign_ports, 1, []),

@@ -2,7 +2,7 @@ import time
 from datetime import datetime, timedelta
 
 from odoo import fields
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 
 from .common import MicroSaasCommon
@@ -113,6 +113,53 @@ class TestInstanceMethods(MicroSaasCommon):
         self.assertFalse(instance.phase_message or instance.next_review)
         self.assertFalse(instance.subscription_ids.fecha_fin)
         self.assertEqual((instance.state, instance.http_port), ("running", 20005))
+
+    def test_the_log_says_why_something_was_restarted_and_the_messages_once_an_hour(self):
+        instance = self._running()
+        self.env["res.lang"].sudo()._activate_lang("es_ES")
+        self.env["ir.module.module"].sudo().search([("name", "=", "micro_saas")])._update_translations(["es_ES"])
+        instance.company_id.sudo().partner_id.lang = "es_ES"
+        line = {"at": "10:01", "reason": "Starting", "detail": "", "because": "ContainersGone"}
+        self._report(instance, log=[line])
+        self.assertEqual(instance.log, "10:01 Starting the instance. Its containers were gone.")
+        said = "Iniciando la instancia. Sus contenedores habían desaparecido."
+
+        def notes():
+            return [message for message in instance.sudo().message_ids if said in (message.body or "")]
+
+        self.assertEqual(len(notes()), 1)
+        self._report(instance, log=[line])
+        self.assertEqual(len(notes()), 1)
+        instance.sudo().drift_noted_at -= timedelta(hours=2)
+        self._report(instance, log=[line, {"at": "10:02", "reason": "Running", "detail": ""}])
+        self.assertEqual(len(notes()), 2)
+        # Of a later version, and of one that gives no cause.
+        self._report(instance, log=[{**line, "because": "Unheard"}, {**line, "because": ""}])
+        self.assertTrue(instance.log.startswith("10:01 Starting the instance.\n10:01 Starting the instance.\n10:02"))
+        self.assertEqual(len(notes()), 2)
+
+    def test_an_operator_is_told_since_when_and_why_an_instance_is_as_it_is(self):
+        instance = self._instance()
+        instance.start_instance()
+
+        def told(lines=2):
+            [row] = self._sidecar().microsaas_told([instance.id, instance.id + 1000], lines)
+            return row
+
+        self.assertEqual(told(), {"id": instance.id, "since_at": 0, "sentence": "", "log": []})
+        self._report(instance, reason="Rendering", log=["one", "two", "three"])
+        began = told()
+        self.assertEqual(began["sentence"], "Writing the configuration.")
+        self.assertEqual(began["log"], ["three", "two"])
+        self.assertEqual(told(0)["log"], [])
+        self.assertAlmostEqual(began["since_at"], time.time(), delta=60)
+        instance.sudo().shown_since -= timedelta(hours=1)
+        self._report(instance, reason="Starting")
+        self.assertAlmostEqual(told()["since_at"], time.time() - 3600, delta=60)
+        self._report(instance, state="running", reason="Running")
+        self.assertAlmostEqual(told()["since_at"], time.time(), delta=60)
+        with self.assertRaises(AccessError):
+            self.env["microsaas.sidecar.api"].with_user(self.seller).microsaas_told(instance.ids, 1)
 
     def test_a_report_without_news_writes_nothing(self):
         instance = self._instance()

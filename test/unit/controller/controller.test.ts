@@ -386,7 +386,7 @@ describe('Controller', () => {
     expect(passed).to.be.within(180_000, 330_000);
     await sim.untilSettled();
     await sim.time.pass(1_000);
-    expect(row(2).log.join('\n')).to.include(' Restarting');
+    expect(row(2).log.join('\n')).to.include(' Restarting Silent\n');
     await sim.time.pass(600_000, 1_000);
     expect(restarts()).to.equal(1);
   });
@@ -472,6 +472,65 @@ describe('Controller', () => {
     sim.engine.happened = () => {};
     sim.engine.die(1);
     await sim.untilSettled(300_000);
+  });
+
+  it('knows without asking anybody how it does', async () => {
+    sim.manager.mail.failedMails = 4;
+    await sim.start();
+    sim.people.pay(2);
+    await sim.untilSettled();
+    await sim.time.pass(301_000, 1_000);
+    const calls = sim.life.calls.length;
+    const { beats, down, failedMails, orphans, queues, silent } = sim.controller.vitals;
+    expect(sim.life.calls).to.have.length(calls);
+    expect({ failedMails, orphans, silent }).to.deep.equal({
+      failedMails: 4,
+      orphans: 0,
+      silent: 0,
+    });
+    expect(queues.instances).to.deep.equal({ keys: 0, ageSeconds: 0, failing: 0 });
+    expect([...down]).to.deep.equal([]);
+    const age = (loop: 'poll' | 'sweep' | 'liveness') =>
+      sim.time.now().getTime() / 1000 - (beats.get(loop) ?? 0);
+    expect(age('poll')).to.be.below(31);
+    expect(age('sweep')).to.be.below(301);
+    expect(age('liveness')).to.be.below(2);
+  });
+
+  it('says that it cannot work while Odoo is away, and what fails', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    const before = sim.controller.vitals.beats.get('poll');
+    sim.manager.isAway = true;
+    await sim.time.pass(61_000, 1_000);
+    expect([...sim.controller.vitals.down]).to.deep.equal(['odoo']);
+    expect(sim.controller.vitals.beats.get('poll')).to.equal(before);
+    sim.manager.isAway = false;
+    Object.assign(row(), { state: 'error', reason: 'CrashLoop' });
+    await sim.time.pass(361_000, 1_000);
+    expect([...sim.controller.vitals.down]).to.deep.equal([]);
+  });
+
+  it('counts what it mends, and how long a sale takes, once each', async () => {
+    const met: string[] = [];
+    sim.meter = {
+      usable: (seconds) => met.push(`usable ${seconds < 2}`),
+      mended: (drift) => met.push(drift),
+    };
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    expect(met).to.deep.equal(['usable true']);
+    sim.engine.die(1);
+    await sim.untilSettled();
+    await sim.time.pass(301_000, 1_000);
+    expect(met).to.deep.equal(['usable true', 'ContainersEnded']);
+    sim.people.press(1, 'stop');
+    await sim.untilSettled();
+    sim.people.press(1, 'start');
+    await sim.untilSettled();
+    expect(met).to.have.length(2);
   });
 
   it('leaves orphans alone, and names each once', async () => {

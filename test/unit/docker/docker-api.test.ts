@@ -103,6 +103,43 @@ describe('DockerApi', () => {
     expect(unavailableService(error)).to.equal('Docker');
   });
 
+  it('says what memory a container uses, without what the kernel would give back', async () => {
+    const { signal } = new AbortController();
+    const answers = (status: number, body: unknown) => {
+      daemon = (response) => {
+        response.statusCode = status;
+        response.end(JSON.stringify(body));
+      };
+      return api.memory('c1', signal);
+    };
+    const stats = { total_inactive_file: 30, inactive_file: 20 };
+    expect(await answers(200, { memory_stats: { usage: 100, stats } })).to.equal(70);
+    const { inactive_file } = stats;
+    expect(await answers(200, { memory_stats: { usage: 100, stats: { inactive_file } } })).to.equal(
+      80,
+    );
+    expect(await answers(200, { memory_stats: {} }), 'stopped').to.equal(null);
+    expect(await answers(404, {}), 'gone').to.equal(null);
+    expect(asked[0]).to.equal('GET /containers/c1/stats?stream=false&one-shot=true');
+  });
+
+  it('lists the subnets of all networks, and the pools that the daemon was given', async () => {
+    const networks = [
+      { IPAM: { Config: [{ Subnet: '172.17.0.0/16' }] } },
+      { IPAM: { Config: [] } },
+      { IPAM: { Config: null } },
+    ];
+    let pools: unknown = null;
+    daemon = (response) =>
+      response.end(
+        JSON.stringify(asked.at(-1)?.endsWith('/info') ? { DefaultAddressPools: pools } : networks),
+      );
+    expect(await api.addresses()).to.deep.equal({ subnets: ['172.17.0.0/16'], pools: null });
+    pools = [{ Base: '10.10.0.0/16', Size: 24 }];
+    const expected = [{ base: '10.10.0.0/16', size: 24 }];
+    expect(await api.addresses()).to.have.deep.property('pools', expected);
+  });
+
   it('starts by id what is there', async () => {
     const statuses = [204, 304, 404];
     daemon = (response) => response.writeHead(statuses.shift() ?? 500).end();
