@@ -748,6 +748,7 @@ class OdooDockerInstance(ByHand, models.Model):
                      FROM odoo_docker_instance AS instance
                     WHERE NOT EXISTS (SELECT FROM microsaas_subscription
                                        WHERE instancia_id = instance.id AND data_removed_at IS NOT NULL)
+                      AND (staging_of_id IS NULL OR desired_state != 'removed')
                     ORDER BY id"""
             )
         )
