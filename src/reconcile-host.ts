@@ -40,7 +40,8 @@ export async function reconcileHost(config: Config, confirm: boolean): Promise<s
   if (!confirm) return [...lines, ...(distrust || mismatched.length > 0 ? [CONFIRM_HINT] : [])];
 
   const marked = mismatched.flatMap(({ marked, running, hasData }) =>
-    marked ? [{ ...marked, running, hasData }] : [],
+    // A staging copy with a record of its own would be a customer's, and would run with a way out.
+    marked && !marked.isCopy ? [{ ...marked, running, hasData }] : [],
   );
   const adopted = new Set(await manager.adopt(marked));
   const { checkpoint, databaseUuid, highestInstance } = await manager.handshake(install);

@@ -359,7 +359,8 @@ export class Controller {
     });
     await this.#guarded(async () => {
       const { keys, plans, orphans, states, watched } = await sweep(this.#context);
-      this.#states = [...states.values()].map(({ state }) => state);
+      const own = [...states.values()].filter(({ isCopy }) => !isCopy);
+      this.#states = own.map(({ state }) => state);
       this.#context.activity?.replace(states);
       this.#context.liveness.watch(watched);
       this.#markAvailable('Odoo', 'Docker');
@@ -389,7 +390,9 @@ export class Controller {
     const { backups, now } = this.#context;
     if (!backups) return [];
     const night = lastNight(backups.time, now()).getTime() / 1000;
-    const withData = [...states].filter(([, { state }]) => MAY_HAVE_DATA.has(state));
+    const withData = [...states].filter(
+      ([, { isCopy, state }]) => !isCopy && MAY_HAVE_DATA.has(state),
+    );
     this.#backupAges = backupAges(withData.map(([, known]) => known));
     const isDue = (known: SweptInstance) =>
       dueBackup(known, night, now().getTime() / 1000) !== null;

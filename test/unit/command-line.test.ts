@@ -51,6 +51,20 @@ describe('the command line', () => {
       );
     });
 
+    it('is an original rather than its staging copy, which is found by the rest of its name', () => {
+      const copyOf = { id: 3 };
+      const copy = {
+        id: 9,
+        name: 'Panadería Luna: staging copy',
+        state: 'running',
+        copyOf,
+      } as const;
+      expect(
+        findInstance('pan', [{ id: 3, name: 'Panadería Luna', state: 'running' }, copy]).id,
+      ).to.equal(3);
+      expect(findInstance('luna: staging', [...all, copy]).id).to.equal(9);
+    });
+
     it('lists the matches when there are several', () => {
       expect(complaintOf('Taller')).to.equal(
         '2 instances fit “Taller”; give the number of one:\n  6  Taller\n  7  Taller',

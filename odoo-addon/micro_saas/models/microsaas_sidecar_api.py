@@ -332,7 +332,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
         """Return names and ports of every instance whose data are not removed, for the door.
 
         :return: list of dicts of `id`, `http_port` and `longpolling_port` (0: none), `subdomain`, `former_subdomains` and
-            `domains` (as in `microsaas_desired`)
+            `domains` (as in `microsaas_desired`), `is_copy` (a staging copy, which search engines leave out)
         """
         return self._for_sidecar("odoo.docker.instance")._routes()
 
