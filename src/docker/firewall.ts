@@ -57,7 +57,8 @@ export class Firewall {
       throw error;
     });
     const closed = bridgeOf(closedNetwork(install));
-    if (!table.includes(`iifname "${closed}" jump from_copies`))
+    // In both chains.
+    if (table.split(`iifname "${closed}" jump from_copies`).length !== 3)
       throw new Error(`there is no rule from_copies for ${closed}`);
     for (const bridge of await this.#bridges())
       for (const chain of ['to_host', 'to_outside'])
