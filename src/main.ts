@@ -102,7 +102,8 @@ program
         `instance ${desired.id}: expected one that has run, found one that has not`,
       );
     const login = await databases.adminLogin(desired);
-    const { adminPassword: password } = await dirs.secrets(desired.id);
+    // In a staging copy people log in as in its original.
+    const { adminPassword: password } = await dirs.secrets(desired.copyOf?.id ?? desired.id);
     const url = engine.url(desired);
     process.stdout.write(
       options.json
