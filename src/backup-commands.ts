@@ -33,6 +33,32 @@ export async function runJob(
 }
 
 /**
+ * Asks Odoo for a staging copy, which the running sidecar then makes, and waits until it answers. What is under way is printed.
+ * @returns the copy
+ * @throws TerminalError when it cannot be made, with the reason that Odoo shows a sentence for
+ */
+export async function makeStaging(
+  { manager }: Pick<Sidecar, 'manager'>,
+  { id }: Pick<DesiredInstance, 'id'>,
+  snapshot: string,
+  print: (line: string) => void,
+): Promise<DesiredInstance> {
+  const copy = await manager.askForStaging(id, snapshot);
+  let said = '';
+  for (;;) {
+    const [desired] = await manager.desired([copy]);
+    if (!desired || desired.desiredState === 'removed')
+      throw new TerminalError('BackupFailed', `instance ${copy} was removed meanwhile`);
+    if (desired.state === 'running') return desired;
+    if (desired.state === 'error')
+      throw new TerminalError('BackupFailed', `instance ${copy}: ${desired.reason}`);
+    if (desired.reason && desired.reason !== said) print(desired.reason);
+    said = desired.reason;
+    await sleep(ASK_MS);
+  }
+}
+
+/**
  * The backup that an operator means.
  * @param text how its id begins, or `latest`: the newest that was proven
  * @throws UsageError where there is none, or several begin so

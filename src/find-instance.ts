@@ -7,6 +7,8 @@ export interface ListedInstance {
   readonly id: number;
   readonly name: string;
   readonly state: InstanceState;
+  /** Of a staging copy, whose name holds the original's. */
+  readonly copyOf?: object | null;
 }
 
 /** How many of several matches are named. */
@@ -14,7 +16,8 @@ const MAX_NAMED = 10;
 
 /**
  * Resolves an operator's argument to an instance: by its id, its name, or an unambiguous part of the name. Names are labels and
- * need not be unique; among several matches, those that are not removed are preferred.
+ * need not be unique; among several matches, those that are not removed are preferred, and
+ * for a part of a name an original to its staging copy.
  * @throws UsageError when none or several match
  */
 export function findInstance<T extends ListedInstance>(wanted: string, all: readonly T[]): T {
@@ -27,6 +30,7 @@ export function findInstance<T extends ListedInstance>(wanted: string, all: read
   const ways = [
     (it: T) => it.state !== 'removed' && folded(it.name) === name,
     (it: T) => folded(it.name) === name,
+    (it: T) => it.state !== 'removed' && !it.copyOf && folded(it.name).includes(name),
     (it: T) => it.state !== 'removed' && folded(it.name).includes(name),
     (it: T) => folded(it.name).includes(name),
   ];

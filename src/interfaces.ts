@@ -6,6 +6,7 @@ import type { Addressed } from './instance/instance-url.ts';
 import type { Distrust } from './instance/manager-history.ts';
 import type { FailureReason, ProgressReason, Remark } from './instance/reasons.ts';
 import type {
+  CopyOf,
   CustomerDomain,
   DesiredInstance,
   EffectiveState,
@@ -352,6 +353,21 @@ export interface Restores {
   dropReplaced(desired: DesiredInstance, before: number): Promise<void>;
 }
 
+/** Staging copies: the data of another instance's backup, without what would act in its name. */
+export interface Copies {
+  /**
+   * Makes the files and the database of a copy that has none yet. What is under its final name is complete and neutralised; killed at any
+   * moment, it is made again.
+   * @throws TerminalError('NeutraliseFailed', 'BackupForeign', 'BackupGone', 'BackupOdooNewer', …); RetryableError('NotEnoughDisk')
+   */
+  make(
+    desired: DesiredInstance,
+    of: CopyOf,
+    progress: (reason: ProgressReason) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
 /** What keeps instances from the host and its networks. */
 export interface Firewall {
   /** Installs the rules again, whether or not they are still loaded. Throws where netfilter cannot be used. */
@@ -361,6 +377,8 @@ export interface Firewall {
 /** Where one instance's visitors go. */
 export interface DoorRoute {
   readonly id: number;
+  /** A staging copy: search engines are told to leave it out. By default it is none. */
+  readonly isCopy?: boolean;
   /** '' where Odoo has given none: then it has no address. */
   readonly subdomain: string;
   /** Labels that redirect to the instance's address. */

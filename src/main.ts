@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { backupTable, findBackup, runJob } from './backup-commands.ts';
+import { backupTable, findBackup, makeStaging, runJob } from './backup-commands.ts';
 import { loadConfig } from './config.ts';
 import { containerLogs } from './docker/commands.ts';
 import { dockerEnvironment } from './docker/docker-cli.ts';
@@ -121,7 +121,8 @@ program
         `instance ${desired.id}: expected one that has run, found one that has not`,
       );
     const login = await databases.adminLogin(desired);
-    const { adminPassword: password } = await dirs.secrets(desired.id);
+    // In a staging copy people log in as in its original.
+    const { adminPassword: password } = await dirs.secrets(desired.copyOf?.id ?? desired.id);
     const url = engine.url(desired);
     process.stdout.write(
       options.json
@@ -162,6 +163,21 @@ program
     const { snapshot } = findBackup(backup, await listBackups(desired, sidecar));
     await runJob(sidecar, desired, 'prove', snapshot, printLine);
     printLine('Proven.');
+  });
+
+program
+  .command('staging')
+  .argument('<instance>', INSTANCE)
+  .argument('[backup]', `${BACKUP} (the default)`, 'latest')
+  .description(
+    'make a staging copy of a proven backup: an instance of its own that sends nothing, reaches nothing and is removed after 7 days',
+  )
+  .action(async (instance: string, backup: string) => {
+    const sidecar = await assemble(config());
+    const desired = await resolveInstance(instance, sidecar);
+    const { snapshot } = findBackup(backup, await listBackups(desired, sidecar));
+    const copy = await makeStaging(sidecar, desired, snapshot, printLine);
+    printLine(`Instance ${copy.id}: ${sidecar.engine.url(copy)}`);
   });
 
 program

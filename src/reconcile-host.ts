@@ -39,9 +39,7 @@ export async function reconcileHost(config: Config, confirm: boolean): Promise<s
   ];
   if (!confirm) return [...lines, ...(distrust || mismatched.length > 0 ? [CONFIRM_HINT] : [])];
 
-  const marked = mismatched.flatMap(({ marked, running, hasData }) =>
-    marked ? [{ ...marked, running, hasData }] : [],
-  );
+  const marked = mismatched.flatMap(recordFor);
   const adopted = new Set(await manager.adopt(marked));
   const { checkpoint, databaseUuid, highestInstance } = await manager.handshake(install);
   await managerMemory.write({
@@ -59,6 +57,14 @@ export async function reconcileHost(config: Config, confirm: boolean): Promise<s
     ),
     'confirmed: the sidecar goes on within a minute',
   ];
+}
+
+/**
+ * What Odoo makes a record of again; none of what has no mark that can be read, and none of a staging copy: with a record of its own it would be
+ * a customer's, and would run with a way out.
+ */
+export function recordFor({ hasData, marked, running }: Found) {
+  return marked && !marked.isCopy ? [{ ...marked, running, hasData }] : [];
 }
 
 const RECORD_LABEL = {

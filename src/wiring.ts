@@ -4,6 +4,7 @@ import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
 import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore } from './backups/backup-store.ts';
+import { StagingCopies } from './backups/copies.ts';
 import { Exporter } from './backups/export.ts';
 import { Restores } from './backups/restores.ts';
 import type { Config } from './config.ts';
@@ -23,6 +24,7 @@ import { Visits } from './controller/visits.ts';
 import { Wakes } from './controller/wakes.ts';
 import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';
+import { neutralise } from './databases/neutralise.ts';
 import { odooInit } from './databases/odoo-init.ts';
 import { PasswordPool } from './databases/password-pool.ts';
 import { DOCKERS_POOLS, freeBlocks } from './docker/address-pools.ts';
@@ -49,6 +51,9 @@ import { PgTools } from './postgres/pg-tools.ts';
 import { ProofServer } from './postgres/proof-server.ts';
 import { Repositories } from './repositories/repositories.ts';
 import { Restic } from './restic/restic.ts';
+
+/** How much of the disk a staging copy leaves free, beside what it needs. */
+const COPY_KEEPS_SHARE = 0.1;
 
 export interface Observers {
   readonly onRpc?: (call: CallRecord) => void;
@@ -101,6 +106,12 @@ export async function assemble(config: Config, observers: Observers = {}) {
     dataDir: config.dataDir,
     relay: config.mailRelay,
     init: odooInit({ install, docker, images, repositories }),
+    neutralise: neutralise({
+      ...{ install, docker },
+      confOf: (id) => dirs.paths(id).conf,
+      checkoutsOf: (desired) =>
+        Promise.all(desired.repositories.map((it) => repositories.checkout(it))),
+    }),
   });
   const { enforce, ...egress } = config.egress;
   const firewall = enforce
@@ -131,13 +142,18 @@ export async function assemble(config: Config, observers: Observers = {}) {
     connect(config.manager, observers.onRpc),
     domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
-  function makeBackups(): { store: BackupStore; restores: Restores; exporter: Exporter } {
+  function makeBackups(): {
+    store: BackupStore;
+    restores: Restores;
+    copies: StagingCopies;
+    exporter: Exporter;
+  } {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
     const { image: postgres } = config.postgres;
-    const storeIn = (work: string, proof: string) =>
+    const storeIn = (work: string, proof: string, keptShare = 0) =>
       new BackupStore({
-        ...{ install, dirs, disk, tools },
+        ...{ install, dirs, disk, tools, keptShare },
         folder: join(folder, work),
         keys: new BackupKeys(install, base, folder),
         restic: new Restic(install, image, docker, { base, environmentFile, sshFolder }),
@@ -155,7 +171,13 @@ export async function assemble(config: Config, observers: Observers = {}) {
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
-    return { store, restores, exporter };
+    const forCopies = storeIn('staging', 'staging-proof', COPY_KEEPS_SHARE);
+    const copies = new StagingCopies({
+      ...{ install, dirs, tools, databases },
+      imageOf: async (desired) => (await specs.of(desired)).image,
+      inRestored: (...args) => forCopies.inRestored(...args),
+    });
+    return { store, restores, copies, exporter };
   }
 
   return {
@@ -241,6 +263,7 @@ export function makeController(
       backups: sidecar.backups && {
         store: sidecar.backups.store,
         restores: sidecar.backups.restores,
+        copies: sidecar.backups.copies,
         time: config.backups.schedule,
         turns: new Turns(),
         lent: new Set(),

@@ -33,6 +33,8 @@ export interface BackupStoreOptions {
   readonly restic: Restic;
   readonly tools: Pick<PgTools, 'dump' | 'restore'>;
   readonly proofServer: ProofServer;
+  /** How much of the disk, 0 … 1, what is restored leaves free beside the room that it needs; by default none. */
+  readonly keptShare?: number;
   /** Is called once, when the server of the backups keeps for the first time what was to be removed. */
   readonly onKept?: () => void;
   /** See TenantAccess. */
@@ -106,7 +108,10 @@ export class BackupStore implements Backups {
     await this.#options.proofServer.close();
   }
 
-  async list(desired: DesiredInstance, signal: AbortSignal): Promise<Backup[]> {
+  async list(
+    desired: Pick<DesiredInstance, 'id' | 'identity'>,
+    signal: AbortSignal,
+  ): Promise<Backup[]> {
     const { keys, restic } = this.#options;
     if (!(await keys.has(desired))) return [];
     return backupsIn(await restic.snapshots(keys.repositoryOf(desired), signal));
@@ -210,15 +215,15 @@ export class BackupStore implements Backups {
    * @throws TerminalError('BackupGone'); RetryableError('NotEnoughDisk') unless there is room for it twice
    */
   async inRestored<T>(
-    desired: DesiredInstance,
+    desired: Pick<DesiredInstance, 'id' | 'identity'>,
     snapshot: string,
     signal: AbortSignal,
     work: (folder: string) => Promise<T>,
   ): Promise<T> {
-    const { disk, keys, restic } = this.#options;
+    const { disk, keptShare, keys, restic } = this.#options;
     const backup = (await this.list(desired, signal)).find((one) => one.snapshot === snapshot);
     if (!backup) throw new TerminalError('BackupGone', 'The backup is not there any more.');
-    await disk.checkRoom(2 * backup.bytes);
+    await disk.checkRoom(2 * backup.bytes, keptShare);
     return this.#inFolder(desired, 'restored', signal, async (folder) => {
       await restic.restore(keys.repositoryOf(desired), snapshot, folder, signal);
       return work(folder);
@@ -266,7 +271,7 @@ export class BackupStore implements Backups {
 
   /** A folder that only the sidecar can read, empty at first and gone at the end. */
   async #inFolder<T>(
-    { id }: DesiredInstance,
+    { id }: Pick<DesiredInstance, 'id'>,
     purpose: string,
     signal: AbortSignal,
     work: (folder: string) => Promise<T>,

@@ -12,6 +12,7 @@ import type { Restores as RestoresInterface } from '../interfaces.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
 import type { TenantLogin } from '../postgres/tenant-session.ts';
 import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
+import { requireNotNewer } from './odoo-version.ts';
 import { unrestorable } from './pg-failures.ts';
 
 export interface RestoresOptions {
@@ -60,7 +61,7 @@ export class Restores implements RestoresInterface {
     await inRestored(desired, job.snapshot, signal, async (folder) => {
       const manifest = await readManifest(folder, desired.identity);
       const { image, url } = manifest;
-      await this.#requireVersion(desired, image);
+      requireNotNewer(image, await this.#options.imageOf(desired));
       const { dump } = partsOf(folder);
       const filestore = await filestoreOf(folder, manifest);
       await progress('RestoringDatabase');
@@ -133,16 +134,6 @@ export class Restores implements RestoresInterface {
     await this.#write(join(restoring, 'job'), job);
   }
 
-  /** Odoo cannot go back: a database of a newer one breaks in an older one. */
-  async #requireVersion(desired: DesiredInstance, image: string): Promise<void> {
-    const present = await this.#options.imageOf(desired);
-    const [theirs, ours] = [image, present].map(majorOf);
-    if (theirs === undefined || ours === undefined || theirs <= ours) return;
-    throw new TerminalError('BackupOdooNewer', `it is of ${image}, and there is ${present}`, {
-      detail: [String(theirs), String(ours)],
-    });
-  }
-
   async #carriedOut(desired: Pick<DesiredInstance, 'id'>): Promise<number> {
     return readNumber(join(this.#paths(desired).replaced, 'job'));
   }
@@ -168,12 +159,6 @@ async function readNumber(file: string): Promise<number> {
 
 async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(unlessAbsent)) !== false;
-}
-
-/** The version in the name of an image, such as 19 of `odoo:19.0`; undefined where it names none. */
-function majorOf(image: string): number | undefined {
-  const [, major] = /:(\d+)(\.\d+)?(-|$)/.exec(image) ?? [];
-  return major === undefined ? undefined : Number(major);
 }
 
 function nothingToUndo(): TerminalError {

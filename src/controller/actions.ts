@@ -1,6 +1,6 @@
-import { notEnoughDisk, PortTakenError, RetryableError } from '../errors.ts';
+import { notEnoughDisk, PortTakenError, RetryableError, TerminalError } from '../errors.ts';
 import type { ProgressReason } from '../instance/reasons.ts';
-import type { Action, DesiredInstance, PortPair } from '../instance/types.ts';
+import type { Action, CopyOf, DesiredInstance, PortPair } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { logLine, logReason, progressReport } from './progress.ts';
 import { renewUrl } from './renew-url.ts';
@@ -61,18 +61,38 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   }
 
   async function startDatabase(desired: DesiredInstance, { stop }: Signals): Promise<void> {
-    await prepareFor(desired, stop);
+    // A copy's server begins empty.
+    if (!desired.copyOf || desired.wasReady) await prepareFor(desired, stop);
     await engine.startDatabase(desired, stop);
     await databases.awaitServer(desired, stop);
   }
 
   async function createDatabase(desired: DesiredInstance, signals: Signals): Promise<StepResult> {
+    if (desired.copyOf) return restoreCopy(desired, desired.copyOf, signals);
     const began = context.now().getTime();
     await prepareFor(desired, signals.stop);
     return withStartSlot(desired, signals, async () => {
       const ended = await cloneAndStart(desired, signals);
       return { firstPart: { name: 'database', ms: ended.getTime() - began } };
     });
+  }
+
+  /** Minutes of work for nobody's customer, so it takes no start slot; the next step starts it. */
+  async function restoreCopy(
+    desired: DesiredInstance,
+    of: CopyOf,
+    { stop, superseded }: Signals,
+  ): Promise<StepResult> {
+    const { backups, hasMemory } = context;
+    if (!backups) throw new TerminalError('BackupGone', 'no backups are made on this host');
+    await requireDisk();
+    if (!hasMemory())
+      throw new RetryableError('NotEnoughMemory', 'no memory is left for a staging copy');
+    await slots.archives.run(desired.partnerId, async () => {
+      superseded.throwIfAborted();
+      await backups.copies.make(desired, of, progressOf(desired), stop);
+    });
+    return {};
   }
 
   /**
@@ -107,6 +127,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
    * was sent to a customer is never changed unasked. @returns whether it has started @throws RetryableError('PortTaken')
    */
   async function startContainers(desired: DesiredInstance, stop: AbortSignal): Promise<boolean> {
+    await closeNetwork(desired);
     try {
       await engine.start(desired, stop);
       return true;
@@ -148,6 +169,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   }
 
   async function restart(desired: DesiredInstance, { stop }: Signals): Promise<void> {
+    await closeNetwork(desired);
     try {
       await engine.restart(desired, stop);
     } catch (error) {
@@ -180,7 +202,8 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
 
   /** The files go last: they hold what is needed to go on after a crash. */
   async function purge(desired: DesiredInstance, { stop }: Signals): Promise<void> {
-    if (desired.wasReady && !desired.endsWithoutArchive) await archives.verify(desired);
+    const needsArchive = desired.wasReady && !desired.endsWithoutArchive && !desired.copyOf;
+    if (needsArchive) await archives.verify(desired);
     const remove = async () => {
       await databases.drop(desired);
       await engine.purge(desired, stop);
@@ -218,6 +241,16 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     const [port = ports.http] = await engine.occupiedPorts(ports);
     const message = `Another program on the server uses port ${port} of this instance.`;
     return new RetryableError('PortTaken', message, { cause, detail: String(port) });
+  }
+
+  /** A staging copy has real data and the customer's own programs: it runs only where the firewall keeps it in. */
+  async function closeNetwork({ copyOf }: DesiredInstance): Promise<void> {
+    if (!copyOf) return;
+    const { firewall } = context;
+    if (!firewall) throw new TerminalError('CopyNotClosed', 'egress.enforce is off');
+    await firewall.ensure().catch((cause) => {
+      throw new RetryableError('CopyNotClosed', 'the firewall rules are not loaded', { cause });
+    });
   }
 
   /** Nothing is sold or started on a full disk: what runs needs the rest. */

@@ -144,9 +144,10 @@ const DONE = { reason: '', detail: '' } as const;
 /** Removed while somebody waited. */
 const NOTHING = { state: 'failed', reason: 'BackupGone', detail: '', percent: 0 } as const;
 
-/** Whether there is anything to be saved: a removed instance has been saved before, and nothing in it changes any more. */
+/** Whether there is anything to be saved: a staging copy is one itself, and a removed instance has been saved before, and nothing in it changes any more. */
 function hasData(desired: DesiredInstance): boolean {
   const state = effectiveState(desired, null);
+  if (desired.copyOf) return false;
   return desired.wasReady && state !== 'draft' && state !== 'removed' && state !== 'purged';
 }
 

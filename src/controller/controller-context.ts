@@ -5,6 +5,7 @@ import type {
   Backups,
   Certificates,
   Clock,
+  Copies,
   Databases,
   Disk,
   Door,
@@ -39,6 +40,7 @@ export interface DoorContext {
 export interface BackupContext {
   readonly store: Backups;
   readonly restores: Restores;
+  readonly copies: Copies;
   /** At what time of this host's day they begin, `HH:MM`. */
   readonly time: string;
   /** Work with an instance's data that must not meet a backup of them, in turns. */

@@ -407,8 +407,9 @@ export class Controller {
     });
     await this.#guarded(async () => {
       const { keys, plans, orphans, states, watched } = await sweep(this.#context);
-      this.#states = [...states.values()].map(shownState);
-      const failing = [...states.values()].filter(({ state }) => state === 'error');
+      const own = [...states.values()].filter(({ isCopy }) => !isCopy);
+      this.#states = own.map(shownState);
+      const failing = own.filter(({ state }) => state === 'error');
       this.#errors = counted(failing.map(({ reason }) => reason));
       this.#context.activity?.replace(states);
       this.#context.liveness.watch(watched);
@@ -439,7 +440,9 @@ export class Controller {
     const { backups, now } = this.#context;
     if (!backups) return [];
     const night = lastNight(backups.time, now()).getTime() / 1000;
-    const withData = [...states].filter(([, { state }]) => MAY_HAVE_DATA.has(state));
+    const withData = [...states].filter(
+      ([, { isCopy, state }]) => !isCopy && MAY_HAVE_DATA.has(state),
+    );
     this.#backupAges = backupAges(withData.map(([, known]) => known));
     const isDue = (known: SweptInstance) =>
       dueBackup(known, night, now().getTime() / 1000) !== null;

@@ -30,8 +30,12 @@ export class DoorRoutes {
   /** Compares an instance, as Odoo has it now, with its route. */
   compare(desired: DesiredInstance): void {
     const route = this.#byId.get(desired.id);
-    const isGone = desired.state === 'removed' && desired.subscription?.dataRemovedAt != null;
-    if (isGone ? route !== undefined : signature(desired) !== signature(route)) this.#onChange();
+    const isCopy = desired.copyOf !== null;
+    const isGone = isCopy
+      ? desired.desiredState === 'removed'
+      : desired.state === 'removed' && desired.subscription?.dataRemovedAt != null;
+    const wanted = { ...desired, isCopy };
+    if (isGone ? route !== undefined : signature(wanted) !== signature(route)) this.#onChange();
   }
 
   /** The instance that has this host name; null: nobody's; undefined: the names are not known yet. */
@@ -57,8 +61,9 @@ export class DoorRoutes {
 /** Equal for the same names, domains and ports. */
 function signature(route: Omit<DoorRoute, 'id'> | undefined): string {
   if (!route) return '';
-  const { subdomain, formerSubdomains, domains, ports } = route;
+  const { subdomain, formerSubdomains, domains, isCopy = false, ports } = route;
   return JSON.stringify([
+    isCopy,
     subdomain,
     [...formerSubdomains].sort(),
     domains.map((it) => [it.id, it.name, it.isVerified, it.hasCertificate, it.token]),

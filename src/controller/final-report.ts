@@ -79,7 +79,8 @@ export function finalReport(
     nextReview: nextReview(desired, begun?.reviewAt ?? applied.reviewAt, now),
     ...(log.length > 0 ? { log } : {}),
     ...(isRunning ? { instanceUrl: context.engine.url(desired) } : {}),
-    ...(isFirstAnswer ? { secondsToReady } : {}),
+    // A copy was not sold: how long it took says nothing of sales.
+    ...(isFirstAnswer && !desired.copyOf ? { secondsToReady } : {}),
     ...(desired.isAsleep !== (state === 'asleep') ? { isAsleep: state === 'asleep' } : {}),
     ...(isNews ? { lastRequestAt } : {}),
     ...(begun ? { subscription: begun.change } : {}),

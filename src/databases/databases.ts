@@ -19,7 +19,8 @@ import { ClonePool } from './clone-pool.ts';
 import { databaseNumbers, databaseOwner, markDatabase } from './database-mark.ts';
 import type { Specs } from './database-spec.ts';
 import type { Invitation } from './invitation.ts';
-import { type InstanceClone, NewDatabases, unfinished } from './new-database.ts';
+import type { Neutralise } from './neutralise.ts';
+import { type Fill, type InstanceClone, NewDatabases, unfinished } from './new-database.ts';
 import type { OdooInit } from './odoo-init.ts';
 import type { OutgoingMail } from './outgoing-mail.ts';
 import type { PasswordPool } from './password-pool.ts';
@@ -48,6 +49,7 @@ export interface OdooDatabasesOptions {
   readonly passwords: PasswordPool;
   /** See NewDatabasesOptions. */
   readonly relay: OutgoingMail | null;
+  readonly neutralise: Neutralise;
 }
 
 /** The customers' databases: cloned from template databases, on the shared Postgres or on an instance's own. */
@@ -64,7 +66,7 @@ export class OdooDatabases implements Databases {
 
   constructor(options: OdooDatabasesOptions) {
     this.#options = options;
-    const { dataDir, docker, init, install, passwords, relay, specs } = options;
+    const { dataDir, docker, init, install, neutralise, passwords, relay, specs } = options;
     this.#shared = new Cluster(options.shared, { keepConnections: true });
     this.#spares = new ClonePool(this.#shared);
     this.#templates = new TemplateDatabases({
@@ -81,7 +83,7 @@ export class OdooDatabases implements Databases {
     this.#access = new TenantAccess({ install, shared: this.#shared, specs });
     this.replacements = new Replacements({ install, specs, access: this.#access });
     this.#new = new NewDatabases({
-      ...{ install, specs, passwords, relay },
+      ...{ install, specs, passwords, relay, neutralise },
       ...{ access: this.#access, templates: this.#templates, spares: this.#spares },
     });
   }
@@ -240,9 +242,17 @@ export class OdooDatabases implements Databases {
   restore(
     desired: DesiredInstance,
     options: { readonly isCopy: boolean },
-    fill: (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>,
+    fill: Fill,
   ): Promise<void> {
     return this.#new.restore(desired, options, fill);
+  }
+
+  /**
+   * Makes a staging copy's database from what `fill` puts into an empty one. It has its name only once it is neutralised.
+   * @throws TerminalError('DatabaseExists') when the instance has one, ('NeutraliseFailed')
+   */
+  restoreStaging(desired: DesiredInstance, fill: Fill, signal: AbortSignal): Promise<void> {
+    return this.#new.restoreStaging(desired, fill, signal);
   }
 
   async awaitRequests(desired: DesiredInstance, signal: AbortSignal): Promise<void> {

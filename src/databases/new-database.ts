@@ -10,6 +10,7 @@ import { MAKING, type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
 import { ClonePool, cloneDatabase } from './clone-pool.ts';
 import { markDatabase } from './database-mark.ts';
 import type { DatabaseSpec, Specs } from './database-spec.ts';
+import type { Neutralise } from './neutralise.ts';
 import type { OutgoingMail } from './outgoing-mail.ts';
 import type { PasswordPool } from './password-pool.ts';
 import { personalise, renewParameters } from './personalise.ts';
@@ -28,6 +29,9 @@ export interface InstanceClone extends ClonedDatabase {
   readonly template: TemplateDatabase | null;
 }
 
+/** Fills an empty database. It is given the server and the way in, as the tenant. */
+export type Fill = (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>;
+
 export interface NewDatabasesOptions {
   readonly install: string;
   readonly specs: Specs;
@@ -38,6 +42,7 @@ export interface NewDatabasesOptions {
   readonly passwords: PasswordPool;
   /** Through which new instances send; `sender` is a pattern, see senderOf(). Null: they get no mail server. */
   readonly relay: OutgoingMail | null;
+  readonly neutralise: Neutralise;
 }
 
 /**
@@ -108,7 +113,26 @@ export class NewDatabases {
   async restore(
     desired: DesiredInstance,
     options: { readonly isCopy: boolean },
-    fill: (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>,
+    fill: Fill,
+  ): Promise<void> {
+    await this.#restore(desired, fill, async ({ cluster, login, spec }) => {
+      if (options.isCopy)
+        await cluster.enter(login, TOUCH, (session) => renewParameters(session, spec.url));
+    });
+  }
+
+  /** See OdooDatabases.restoreStaging(). */
+  async restoreStaging(desired: DesiredInstance, fill: Fill, signal: AbortSignal): Promise<void> {
+    await this.#restore(desired, fill, ({ cluster, login, spec: { image, owner, url } }) =>
+      this.#options.neutralise(desired, { cluster, login, image, owner, url }, signal),
+    );
+  }
+
+  /** @param prepare makes what was filled the instance's own, before it has its name */
+  async #restore(
+    desired: DesiredInstance,
+    fill: Fill,
+    prepare: (made: Pick<InstanceClone, 'cluster' | 'login' | 'spec'>) => Promise<void>,
   ): Promise<void> {
     const { access, specs } = this.#options;
     const spec = await specs.of(desired);
@@ -129,8 +153,7 @@ export class NewDatabases {
     await cluster.mayMakeSchemas(database, role, true);
     await fill(cluster.address, login);
     await cluster.mayMakeSchemas(database, role, false);
-    if (options.isCopy)
-      await cluster.enter(login, TOUCH, (session) => renewParameters(session, spec.url));
+    await prepare({ cluster, login, spec });
     await cluster.disconnect(role);
     await this.#complete(cluster, desired);
   }

@@ -18,7 +18,12 @@ export interface TenantIdentity {
 }
 
 /** Tables whose rows no two clones may share; they are emptied where the module set has them. */
-const NOT_SHARED = ['res_users_apikeys', 'auth_totp_device', 'auth_passkey_key', 'iap_account'];
+export const NOT_SHARED = [
+  'res_users_apikeys',
+  'auth_totp_device',
+  'auth_passkey_key',
+  'iap_account',
+];
 
 /** Parameters that Odoo generates when they are missing. */
 const REMADE_BY_ODOO = [
@@ -125,7 +130,10 @@ async function records(session: TenantSession): Promise<{ admin: number; company
 }
 
 /** Those of the tables that exist. */
-async function presentOf(session: TenantSession, tables: readonly string[]): Promise<string[]> {
+export async function presentOf(
+  session: TenantSession,
+  tables: readonly string[],
+): Promise<string[]> {
   const found = await session.rows(
     z.object({ name: z.enum(tables as [string, ...string[]]) }),
     `SELECT name FROM unnest($1::text[]) AS asked (name) WHERE to_regclass('public.' || name) IS NOT NULL`,

@@ -32,6 +32,8 @@ export interface EgressRules {
   readonly table: string;
   /** The instances' bridges: names, or beginnings of names that end in `*`. */
   readonly bridges: readonly string[];
+  /** The one of them from which nothing may leave. */
+  readonly closed: string;
   /** The name servers that Docker asks for the instances. */
   readonly resolvers: readonly string[];
   readonly allow: readonly AllowedTarget[];
@@ -41,7 +43,7 @@ export interface EgressRules {
  * The whole table as a script for `nft -f -`, which loads all of it or nothing. It may be loaded again at any time: established
  * connections stay.
  */
-export function egressScript({ table, bridges, resolvers, allow }: EgressRules): string {
+export function egressScript({ table, bridges, closed, resolvers, allow }: EgressRules): string {
   const dns = resolvers.map(
     (server) => `${familyOf(server)} daddr ${server} meta l4proto { tcp, udp } th dport 53 accept`,
   );
@@ -50,6 +52,7 @@ export function egressScript({ table, bridges, resolvers, allow }: EgressRules):
       `${familyOf(network)} daddr ${network}${port === null ? '' : ` tcp dport ${port}`} accept`,
   );
   const jump = (chain: string) => bridges.map((bridge) => `iifname "${bridge}" jump ${chain}`);
+  const fromCopies = `iifname "${closed}" jump from_copies`;
   const chain = (name: string, rules: readonly string[]) =>
     `  chain ${name} {\n${rules.map((rule) => `    ${rule}\n`).join('')}  }\n`;
   const hook = (name: string) => `type filter hook ${name} priority ${PRIORITY}; policy accept;`;
@@ -73,8 +76,10 @@ export function egressScript({ table, bridges, resolvers, allow }: EgressRules):
       // Mail is submitted to a mail server with a password (587, 465), not delivered straight to the recipient's.
       'tcp dport 25 drop',
     ]),
-    chain('input', [hook('input'), ...jump('to_host')]),
-    chain('forward', [hook('forward'), ...jump('to_outside')]),
+    // Answers to visitors only: no host, no name server, no mail relay, nothing that is allowed to the others.
+    chain('from_copies', ['ct state established accept', 'drop']),
+    chain('input', [hook('input'), fromCopies, ...jump('to_host')]),
+    chain('forward', [hook('forward'), fromCopies, ...jump('to_outside')]),
     '}\n',
   ].join('');
 }

@@ -5,7 +5,7 @@ import type { DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
 import { type AllowedTarget, egressScript, resolversIn } from './egress-rules.ts';
 import { LABELS } from './labels.ts';
-import { bridgeOf, bridgesOf, firewallTable, isInstanceNetwork } from './names.ts';
+import { bridgeOf, bridgesOf, closedNetwork, firewallTable, isInstanceNetwork } from './names.ts';
 
 export interface FirewallOptions {
   readonly install: string;
@@ -41,6 +41,7 @@ export class Firewall {
     ]);
     const script = egressScript({
       ...{ table: firewallTable(install), bridges, resolvers },
+      closed: bridgeOf(closedNetwork(install)),
       allow: [...allow, ...this.#relay],
     });
     await docker(nft(install, image, ['--file', '-']), { input: script });
@@ -55,6 +56,10 @@ export class Firewall {
       if (error instanceof CommandError) throw new Error(error.stderr.split('\n')[0]);
       throw error;
     });
+    const closed = bridgeOf(closedNetwork(install));
+    // In both chains.
+    if (table.split(`iifname "${closed}" jump from_copies`).length !== 3)
+      throw new Error(`there is no rule from_copies for ${closed}`);
     for (const bridge of await this.#bridges())
       for (const chain of ['to_host', 'to_outside'])
         if (!table.includes(`iifname "${bridge}" jump ${chain}`))

@@ -8,6 +8,11 @@ export function networkOf(install: string, id: number): string {
   return `ms-${checkedInstall(install)}-net-${Math.ceil(positiveInteger(id) / INSTANCES_PER_NETWORK)}`;
 }
 
+/** The network of all staging copies: the firewall lets nothing of it out. A bridge has ports for a thousand of them. */
+export function closedNetwork(install: string): string {
+  return `ms-${checkedInstall(install)}-net-c`;
+}
+
 export function isInstanceNetwork(install: string, network: string): boolean {
   return network.startsWith(`ms-${checkedInstall(install)}-net-`);
 }

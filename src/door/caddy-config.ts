@@ -76,6 +76,8 @@ const LONGPOLLING = '{door.longpolling}';
 const REDIRECT = '{door.redirect}';
 /** 'yes' for every host that is somebody's and has a certificate, or is to have one as a name below the domain. */
 const CERTIFIED = '{door.certified}';
+/** 'yes' for a host that no search engine is to list. */
+const HIDDEN = '{door.hidden}';
 
 /** The only sentences for people that are neither in the addon nor in the sidecar: nobody else is there to say anything. */
 const SORRY: Json = sentence(
@@ -200,8 +202,14 @@ function guards({ https }: CaddySettings): Json[] {
     { handler: 'request_body', max_size: MAX_BODY_BYTES },
     { handler: 'encode', encodings: { gzip: {}, zstd: {} }, prefer: ['zstd', 'gzip'] },
     { handler: 'headers', response },
+    subroute([{ match: [{ vars: { [HIDDEN]: ['yes'] } }], handle: [HIDE] }]),
   ];
 }
+
+const HIDE: Json = {
+  handler: 'headers',
+  response: { deferred: true, set: { 'X-Robots-Tag': ['noindex, nofollow'] } },
+};
 
 /** Plain HTTP beside HTTPS: the proof of a domain, and a redirect for what has a certificate. */
 function redirectingServer(settings: CaddySettings, hosts: readonly HostMapping[]): Json {
@@ -247,11 +255,11 @@ function hostMap(hosts: readonly HostMapping[]): Json {
   return {
     handler: 'map',
     source: '{http.request.host}',
-    destinations: [HTTP, LONGPOLLING, REDIRECT, CERTIFIED],
-    defaults: ['', '', '', ''],
-    mappings: hosts.map(({ host, http, longpolling, redirect, hasCertificate }) => ({
+    destinations: [HTTP, LONGPOLLING, REDIRECT, CERTIFIED, HIDDEN],
+    defaults: ['', '', '', '', ''],
+    mappings: hosts.map(({ host, http, longpolling, redirect, hasCertificate, isHidden }) => ({
       input: host,
-      outputs: [http, longpolling, redirect, hasCertificate ? 'yes' : ''],
+      outputs: [http, longpolling, redirect, hasCertificate ? 'yes' : '', isHidden ? 'yes' : ''],
     })),
   };
 }

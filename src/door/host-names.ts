@@ -12,6 +12,8 @@ export interface HostMapping {
   readonly redirect: string;
   /** Whether it can be reached by https: names below the domain always are to be. */
   readonly hasCertificate: boolean;
+  /** Search engines are to leave it out. */
+  readonly isHidden: boolean;
 }
 
 /**
@@ -57,5 +59,6 @@ function mapping(settings: CaddySettings, host: string, route: DoorRoute): HostM
     longpolling: ports ? `${at}:${ports.longpolling}` : '',
     redirect: host === address || address === '' ? '' : `${scheme}://${address}${portOf(settings)}`,
     hasCertificate: domains.find(({ name }) => name === host)?.hasCertificate ?? true,
+    isHidden: route.isCopy === true,
   };
 }

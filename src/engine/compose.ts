@@ -23,7 +23,12 @@ import type {
 import type { Engine, Health, Listed } from '../interfaces.ts';
 import { AddonModules } from './addon-modules.ts';
 import { awaitAnswer } from './await-answer.ts';
-import { commitsOf, InstanceFiles, type InstanceFilesOptions } from './instance-files.ts';
+import {
+  commitsOf,
+  InstanceFiles,
+  type InstanceFilesOptions,
+  networkFor,
+} from './instance-files.ts';
 import { containersOf, containersOwner, containersState } from './observe.ts';
 import { isHealthy, isServing, originAt, showsLogin } from './readiness-probe.ts';
 import { startAsMade } from './start-as-made.ts';
@@ -227,6 +232,8 @@ export class ComposeEngine implements Engine {
     const { dirs, install } = this.#options;
     await this.removeContainers(desired, signal);
     await dirs.remove(desired.id);
+    // There is one for all copies, and the next comes soon.
+    if (desired.copyOf) return;
     const network = networkOf(install, desired.id);
     const isWanted = async () =>
       [...(await this.list()).keys()].some((id) => networkOf(install, id) === network);
@@ -251,7 +258,7 @@ export class ComposeEngine implements Engine {
     const file = containers.length > 0 ? await dirs.madeFrom(desired.id) : null;
     const wanted = file && { file, identity: desired.identity, services };
     if (wanted && (await startAsMade(api, containers, wanted, signal))) return;
-    await this.#networks.ensure(networkOf(install, desired.id));
+    await this.#networks.ensure(networkFor(install, desired));
     // Docker neither starts a paused container nor lets it go on when it is asked to start it.
     for (const { id, state } of containers) if (state === 'paused') await api.unpause(id);
     const project = projectName(install, desired.id);

@@ -1,5 +1,5 @@
 import type { Images } from '../docker/images.ts';
-import { networkOf } from '../docker/names.ts';
+import { closedNetwork, networkOf } from '../docker/names.ts';
 import type { DirectoryMarks } from '../files/directory-mark.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import { digestOf, type RenderInput, renderInstance } from '../files/render.ts';
@@ -118,7 +118,7 @@ export class InstanceFiles {
       directory: dirs.paths(desired.id).directory,
       sharedSocketDirectory,
       checkouts: await Promise.all(desired.repositories.map((it) => repositories.checkout(it))),
-      network: networkOf(install, desired.id),
+      network: networkFor(install, desired),
       publishAddress,
       ports: desired.ports,
       workers: 0,
@@ -127,6 +127,14 @@ export class InstanceFiles {
       restartCount: desired.restartCount,
     };
   }
+}
+
+/** The network that an instance is to be on. */
+export function networkFor(
+  install: string,
+  { copyOf, id }: Pick<DesiredInstance, 'copyOf' | 'id'>,
+): string {
+  return copyOf ? closedNetwork(install) : networkOf(install, id);
 }
 
 /** All commits in use, in their order. */

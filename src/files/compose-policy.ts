@@ -15,6 +15,8 @@ export interface ComposeFacts {
   readonly socketDirectory: string;
   readonly checkouts: readonly string[];
   readonly network: string;
+  /** Nothing may leave it: see closedService(). */
+  readonly isClosed: boolean;
   readonly publishAddress: string;
   readonly ports: PortPair;
   readonly images: readonly string[];
@@ -95,7 +97,7 @@ function service(facts: ComposeFacts) {
         .optional(),
       environment: z.record(z.string(), z.string()).optional(),
       depends_on: z.array(z.string()).optional(),
-      restart: z.literal('unless-stopped'),
+      restart: z.enum(['unless-stopped', 'no']),
       init: z.literal(true),
       stop_grace_period: z.string().regex(/^\d{1,3}s$/),
       read_only: z.literal(true),
@@ -117,16 +119,39 @@ function service(facts: ComposeFacts) {
       volumes: z.array(bind(facts)).optional(),
       ports: z.array(port(facts)).optional(),
       networks: z.tuple([z.string()]).optional(),
+      dns: z.tuple([z.literal(NO_NAME_SERVER)]).optional(),
       network_mode: z.literal('none').optional(),
     })
     .refine((it) => it.mem_limit === it.memswap_limit, {
       path: ['memswap_limit'],
       message: 'expected the same as mem_limit, which means no swap',
     })
+    .refine((it) => it.restart === (isShut(it, facts) ? 'no' : 'unless-stopped'), {
+      path: ['restart'],
+      message: 'expected "no" with the closed network, "unless-stopped" with another',
+    })
+    .refine((it) => Boolean(it.dns) === isShut(it, facts), {
+      path: ['dns'],
+      message: `expected [${NO_NAME_SERVER}] with the closed network, none with another`,
+    })
     .refine((it) => Boolean(it.networks) !== Boolean(it.network_mode), {
       path: ['networks'],
       message: 'expected one of networks and network_mode',
     });
+}
+
+/**
+ * In the container itself, where nobody answers. Docker asks its own name servers for a container from the host, past the firewall, where
+ * they are on the host's loopback; one that Compose names it asks from the container.
+ */
+const NO_NAME_SERVER = '127.0.0.1';
+
+/**
+ * A service that nothing may leave. Docker does not start it by itself, since after a reboot the firewall's rules are missing for a while:
+ * the sidecar does, once they are loaded.
+ */
+function isShut({ networks }: { readonly networks?: unknown }, facts: ComposeFacts): boolean {
+  return facts.isClosed && networks !== undefined;
 }
 
 function port(facts: ComposeFacts) {

@@ -20,6 +20,7 @@ const markSchema = z.object({
     z.object({ url: z.string(), branch: z.string(), commit: z.string(), isOfPlan: z.boolean() }),
   ),
   soldAs: z.object({ lineId: z.int(), unit: z.int(), madeAt: z.string() }).nullable(),
+  isCopy: z.boolean().default(false),
 });
 
 /**
@@ -99,6 +100,7 @@ export class DirectoryMarks {
     const mark = {
       ...{ format: 1, install: this.#install, id, identity, name, templateCode, subdomain, ports },
       ...{ restartCount, repositories, soldAs },
+      ...(desired.copyOf ? { isCopy: true } : {}),
     };
     return `${JSON.stringify(mark, null, 2)}\n`;
   }

@@ -115,6 +115,7 @@ export function renderInstance(
     socketDirectory: view.paths.socket,
     checkouts: input.checkouts.map(({ path }) => path),
     network: input.network,
+    isClosed: view.isClosed,
     publishAddress: input.publishAddress,
     ports: input.ports,
     images: [template.image, template.postgresImage].filter(Boolean),

@@ -1,3 +1,4 @@
+import { closedNetwork } from '../docker/names.ts';
 import { databaseName, projectName } from '../instance/name.ts';
 import { mountsOf } from '../repositories/checkout-layout.ts';
 import { instancePaths } from './instance-paths.ts';
@@ -32,6 +33,7 @@ export function templateVariables(template: Template, input: RenderInput, digest
     memory: `${memoryMb}m`,
     cpus: input.cpus || template.cpus,
     network: input.network,
+    isClosed: input.network === closedNetwork(input.install),
     publishAddress: input.publishAddress,
     httpPort: input.ports.http,
     longpollingPort: input.ports.longpolling,

@@ -45,13 +45,20 @@ export class Disk implements DiskGuard {
     return this.#measure(this.#dataDir);
   }
 
-  /** What there is too little of; null when there is enough. @param bytes are about to be written */
-  async shortage(bytes = 0): Promise<Shortage | null> {
+  /**
+   * What there is too little of; null when there is enough.
+   * @param bytes are about to be written
+   * @param keptShare how much of the whole disk is to stay free, 0 … 1, where that is more than what stays free always
+   */
+  async shortage(bytes = 0, keptShare = 0): Promise<Shortage | null> {
     const { freeDiskMb, freeInodes } = this.#limits;
     const room = await this.#measure(this.#dataDir);
     const left = Math.max(0, room.bytes - bytes);
-    if (freeDiskMb > 0 && left < freeDiskMb * MB) {
-      const [free, kept, needed] = [megabytes(room.bytes), `${freeDiskMb} MB`, megabytes(bytes)];
+    const total = room.share > 0 ? room.bytes / room.share : MB;
+    const keptBytes = Math.max(freeDiskMb * MB, keptShare * total);
+    if (left < keptBytes) {
+      const [free, needed] = [megabytes(room.bytes), megabytes(bytes)];
+      const kept = keptBytes > freeDiskMb * MB ? megabytes(keptBytes) : `${freeDiskMb} MB`;
       const reason = 'NotEnoughDisk';
       return bytes > 0
         ? {
@@ -82,9 +89,9 @@ export class Disk implements DiskGuard {
     return found.sort((one, other) => other.bytes - one.bytes);
   }
 
-  /** @throws RetryableError('NotEnoughDisk') unless so many bytes may be written */
-  async checkRoom(bytes = 0): Promise<void> {
-    const shortage = await this.shortage(bytes);
+  /** @throws RetryableError('NotEnoughDisk') unless so many bytes may be written; see shortage() */
+  async checkRoom(bytes = 0, keptShare = 0): Promise<void> {
+    const shortage = await this.shortage(bytes, keptShare);
     if (shortage) throw notEnoughDisk(shortage);
   }
 }

@@ -110,6 +110,8 @@ export function effectiveState(
 ): EffectiveState {
   const { desiredState, subscription } = desired;
   if (subscription?.dataRemovedAt) return 'purged';
+  // Its data are another's: nothing of them is kept.
+  if (desired.copyOf && desiredState === 'removed') return 'purged';
   if (desiredState !== 'running') return desiredState;
   if (subscription?.suspendedAt) return 'suspended';
   return isToSleep(desired, attention) ? 'asleep' : 'running';

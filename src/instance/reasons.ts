@@ -24,6 +24,7 @@ export const PROGRESS_REASONS = [
   'Proving',
   'FetchingBackup',
   'RestoringDatabase',
+  'Neutralising',
   'SwappingData',
   'Purging',
 ] as const;
@@ -78,6 +79,7 @@ export const FAILURE_REASONS = [
   'BranchMissing',
   'CommitInvalid',
   'CommitMissing',
+  'CopyNotClosed',
   'CrashLoop',
   'DatabaseBusy',
   'DatabaseMissing',
@@ -93,6 +95,7 @@ export const FAILURE_REASONS = [
   'ModulesFailed',
   'ModulesInterrupted',
   'ModulesMissing',
+  'NeutraliseFailed',
   'NoFreePorts',
   'NotAnswering',
   'NotConverging',

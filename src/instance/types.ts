@@ -82,6 +82,15 @@ export interface KnownInstance extends Sleep {
 export interface SweptInstance extends KnownInstance, BackupFacts {
   /** A person waits for a backup, or for what is made of one. */
   readonly hasJob: boolean;
+  /** A staging copy, which is nobody's: it is not backed up. */
+  readonly isCopy: boolean;
+}
+
+/** From which backup of which instance a staging copy is made. */
+export interface CopyOf {
+  readonly id: number;
+  readonly identity: string;
+  readonly snapshot: string;
 }
 
 /** What a person wants done with an instance's backups, until it is done. */
@@ -144,6 +153,8 @@ export interface DesiredInstance extends Sleep {
   /** Seconds since the epoch: when the payment was reconciled, or *Start* pressed on the manual path. */
   readonly requestedAt: number;
   readonly subscription: Subscription | null;
+  /** Null: it is no staging copy. */
+  readonly copyOf: CopyOf | null;
   /** Null: nobody waits for one. */
   readonly job: Job | null;
   readonly companyTimeZone: string;
@@ -273,6 +284,8 @@ export interface MarkedInstance {
   readonly restartCount: number;
   readonly repositories: ReadonlyArray<Omit<Repository, 'id'>>;
   readonly soldAs: SoldAs | null;
+  /** A staging copy: nobody's, so it gets no record again. By default it is none. */
+  readonly isCopy?: boolean;
 }
 
 /** An instance on the host that the manager does not know; '' for what is not known of it. */

@@ -52,6 +52,7 @@ export const instanceStates = z
       revision: z.int(),
       ...sleepRow.shape,
       ...backupFactsRow.shape,
+      is_copy: z.boolean(),
     }),
   )
   .transform(
@@ -61,7 +62,7 @@ export const instanceStates = z
           row.id,
           {
             ...{ state: row.state, reason: row.reason, revision: row.revision },
-            ...{ ...sleepOf(row), ...backupFactsOf(row) },
+            ...{ ...sleepOf(row), ...backupFactsOf(row), isCopy: row.is_copy },
           },
         ]),
       ),
@@ -148,9 +149,10 @@ const addressRow = z.object({
 });
 
 export const routes = z.array(
-  z.object({ id, ...portRow.shape, ...addressRow.shape }).transform(
+  z.object({ id, ...portRow.shape, ...addressRow.shape, is_copy: z.boolean() }).transform(
     (row): DoorRoute => ({
       id: row.id,
+      isCopy: row.is_copy,
       subdomain: row.subdomain,
       formerSubdomains: row.former_subdomains,
       domains: row.domains,
@@ -225,6 +227,10 @@ const desired = z
     customer,
     partner_id: z.int(),
     requested_at: z.number(),
+    copy_of: z.union([
+      z.literal(false),
+      z.object({ id, identity: z.uuid(), snapshot: z.string().regex(/^[0-9a-f]{64}$/) }),
+    ]),
     job: z.union([z.literal(false), job]),
     subscription: z.union([z.literal(false), subscription]),
     company_tz: z.string(),
@@ -260,6 +266,7 @@ const desired = z
       partnerId: row.partner_id,
       requestedAt: row.requested_at,
       subscription: row.subscription || null,
+      copyOf: row.copy_of || null,
       job: row.job || null,
       companyTimeZone: row.company_tz,
       inPaymentIsPaid: row.in_payment_is_paid,

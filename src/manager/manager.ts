@@ -193,6 +193,12 @@ export class OdooManager implements Manager {
     return this.#odoo.call(API, 'microsaas_ask_for_job', args, id);
   }
 
+  /** Makes a staging copy of a proven backup, as a person does in Odoo. @returns the copy's number @throws ManagerError where Odoo refuses it */
+  async askForStaging(instanceId: number, snapshot: string): Promise<number> {
+    const args = { instance_id: instanceId, snapshot };
+    return this.#odoo.call(API, 'microsaas_ask_for_staging', args, id);
+  }
+
   /** How far a job is. */
   jobProgress(jobId: number): Promise<JobProgress> {
     return this.#odoo.call(API, 'microsaas_job', { job_id: jobId }, jobProgress);

@@ -2,12 +2,16 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { OdooRpc } from '../../stack/odoo-rpc.ts';
+import { run } from '../../stack/run.ts';
 import { filesInZip } from '../support/zip-reader.ts';
+import { containerNamed, inContainer } from './support/docker.ts';
 import type { TestEnvironment } from './support/environment.ts';
 import { eventually } from './support/eventually.ts';
 import { INSTANCE } from './support/instances.ts';
 import { killedAt, stepOf } from './support/killing.ts';
 import { chapter, scenario, theEnvironment } from './support/scenario.ts';
+import type { LogLine } from './support/sidecar.ts';
+import { TRY_NETWORK } from './support/try-network.ts';
 
 interface BackupRow {
   id: number;
@@ -111,6 +115,76 @@ for (const template of ['odoo', 'odoo-own-db'])
         expect([...files.keys()].slice(0, 2)).to.deep.equal(['manifest.json', 'dump.sql']);
         expect(String(files.get('dump.sql'))).to.include('As backed up');
         await rm(file);
+      },
+    );
+
+    scenario(
+      'a staging copy runs beside it with its data, reaches nothing, and goes without a trace',
+      async (env) => {
+        const { admin, instances, sidecar, stack } = env;
+        const said = await sidecar.microsaas('staging', String(id));
+        const copy = Number(/^Instance (\d+): http/m.exec(said)?.[1]);
+        const { instance_url: url } = await instances.reaches(copy, 'running');
+        const page = await (await fetch(`${url}/web/login`)).text();
+        expect(page).to.include('oe_neutralize_banner');
+        const name = `ms-${stack.install}-${copy}-odoo`;
+        const container = await containerNamed(name);
+        const closed = `ms-${stack.install}-net-c`;
+        expect(Object.keys(container?.NetworkSettings.Networks ?? {})).to.deep.equal([closed]);
+        const format = '{{range .IPAM.Config}}{{.Gateway}}{{end}}';
+        const gateway = await run('docker', [
+          'network',
+          'inspect',
+          '--format',
+          format,
+          '--',
+          closed,
+        ]);
+        const targets = [gateway, '172.17.0.1', '1.1.1.1'].flatMap((host) =>
+          [22, 53, 80, 443].map((port) => [host, port]),
+        );
+        const tried = await inContainer(name, ['python3', '-c', TRY_NETWORK], {
+          input: JSON.stringify(targets),
+        });
+        for (const [target, outcome] of Object.entries(JSON.parse(tried)))
+          expect(outcome, target).to.equal('closed');
+        const { login, password } = await sidecar.secret(id);
+        const database = `ms_${stack.install}_${copy}`;
+        const theirOwn = new OdooRpc({ url: String(url), database, login, password });
+        const [company] = await theirOwn.read('res.company', [['id', '=', 1]], ['name']);
+        expect(company, 'the original’s login and data').to.include({ name: 'As backed up' });
+        const [subscription] = await admin.read(
+          'microsaas.subscription',
+          [['instancia_id', '=', copy]],
+          ['id'],
+        );
+        expect(subscription).to.equal(undefined);
+        await instances.press(copy, 'action_remove');
+        await instances.reaches(copy, 'removed', 60);
+        expect(await containerNamed(name)).to.equal(undefined);
+        await instances.reaches(id, 'running');
+      },
+    );
+
+    scenario(
+      'a staging copy that is killed on its way is made by the next sidecar',
+      async (env) => {
+        const { admin, instances, sidecar } = env;
+        for (const delay of [0, 3_000]) {
+          let copy = 0;
+          const makes = (line: LogLine) => line.msg === 'step' && line['step'] === 'createDatabase';
+          await killedAt(sidecar, makes, delay, async () => {
+            const action = await admin.call<{ res_id: number }>(
+              'microsaas.backup',
+              'action_staging',
+              [[backup]],
+            );
+            copy = action.res_id;
+          });
+          await instances.reaches(copy, 'running', 120);
+          await instances.press(copy, 'action_remove');
+          await instances.reaches(copy, 'removed', 60);
+        }
       },
     );
 

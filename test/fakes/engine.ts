@@ -351,7 +351,8 @@ function markOf(desired: DesiredInstance): MarkedInstance {
   const { id, identity, name, ports, restartCount, soldAs, subdomain, templateCode } = rest;
   const repositories = all.map(({ id: _, ...repository }) => repository);
   const sold = { restartCount, soldAs, templateCode, repositories };
-  return { id, identity, name, subdomain, ports, ...sold };
+  const isCopy = desired.copyOf !== null;
+  return { id, identity, name, subdomain, ports, isCopy, ...sold };
 }
 
 export function hasOwnDatabase({ templateCode }: DesiredInstance): boolean {

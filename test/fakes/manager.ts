@@ -230,11 +230,12 @@ export class FakeManager implements Manager {
     const live = [...this.rows.values()].filter((row) => row.state !== 'removed');
     return new Map(
       live.map(
-        ({ id, state, reason, revision, sleepHours, isAsleep, lastRequestAt, wakeAt, job }) => [
+        ({ id, state, reason, revision, sleepHours, isAsleep, lastRequestAt, wakeAt, ...row }) => [
           id,
           {
             ...{ state, reason, revision, sleepHours, isAsleep, lastRequestAt, wakeAt },
-            ...{ ...this.#backupFacts(id), hasJob: job !== null },
+            ...this.#backupFacts(id),
+            ...{ hasJob: row.job !== null, isCopy: row.copyOf !== null },
           },
         ],
       ),

@@ -42,6 +42,19 @@ export class FakePeople {
     return id;
   }
 
+  /** Makes a staging copy of an instance. @returns the copy's id. */
+  stage(of: number, snapshot = 'ab'.repeat(32)): number {
+    const original = this.#manager.rows.get(of);
+    if (!original) throw new Error(`no instance ${of}`);
+    const { identity, partnerId, templateCode } = original;
+    const id = this.#manager.insert({
+      ...{ partnerId, templateCode, desiredState: 'running', subscription: null },
+      copyOf: { id: of, identity, snapshot },
+    });
+    this.nudge(`instance:${id}`);
+    return id;
+  }
+
   /** @returns false when the form refuses: removal is final, and what never started cannot be stopped. */
   press(id: number, button: Button): boolean {
     const row = this.#manager.rows.get(id);

@@ -95,9 +95,16 @@ describe('the door, a real Caddy', function () {
       { ...route(1, 'acme', own), formerSubdomains: ['old'] },
       route(2, 'dead', deadPort),
       route(3, 'preparing', null),
+      { ...route(4, 'acme-staging', own), isCopy: true },
     ];
     door = new CaddyDoor(options());
-    const ids: Record<string, number> = { acme: 1, old: 1, dead: 2, preparing: 3 };
+    const ids: Record<string, number> = {
+      acme: 1,
+      old: 1,
+      dead: 2,
+      preparing: 3,
+      'acme-staging': 4,
+    };
     pages = await servePages(await door.pagesSocket(), {
       instanceAt: (host) => ids[host.replace('.localhost', '')] ?? null,
       domainToken: (host) => `token of ${host}`,
@@ -160,6 +167,13 @@ describe('the door, a real Caddy', function () {
       'x-forwarded-host': `acme.localhost:${port}`,
       'x-forwarded-proto': 'http',
     });
+  });
+
+  it('tells search engines to leave a staging copy out, and no other', async () => {
+    const robots = async (label: string) =>
+      (await ask(label, '/web/login')).headers['x-robots-tag'];
+    expect(await robots('acme-staging')).to.equal('noindex, nofollow');
+    for (const label of ['acme', 'manager']) expect(await robots(label), label).to.equal(undefined);
   });
 
   it('believes nobody who says to be somebody else', async () => {

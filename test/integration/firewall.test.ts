@@ -8,7 +8,7 @@ import { DockerApi } from '../../src/docker/docker-api.ts';
 import { dockerCli } from '../../src/docker/docker-cli.ts';
 import type { AllowedTarget } from '../../src/docker/egress-rules.ts';
 import { Firewall } from '../../src/docker/firewall.ts';
-import { firewallTable, networkOf } from '../../src/docker/names.ts';
+import { closedNetwork, firewallTable, networkOf } from '../../src/docker/names.ts';
 import { Networks } from '../../src/docker/networks.ts';
 import { images } from '../../stack/images.ts';
 import { run } from '../../stack/run.ts';
@@ -110,8 +110,8 @@ describe('the instances’ firewall', function () {
   }
 
   /** Removes the rules that before() has added to Docker's chain. */
-  async function closeDockerAgain(): Promise<void> {
-    const [address = 'none'] = (await subnetOf(network)).split('/');
+  async function closeDockerAgain(of = network): Promise<void> {
+    const [address = 'none'] = (await subnetOf(of)).split('/');
     const chain = ['--json', '--handle', 'list', 'chain', 'ip', 'filter', 'DOCKER-USER'];
     for (const { rule } of JSON.parse(await open(...chain)).nftables)
       if (JSON.stringify(rule ?? {}).includes(`"${address}"`))
@@ -202,6 +202,57 @@ describe('the instances’ firewall', function () {
     } finally {
       await run('docker', ['network', 'disconnect', '--', older, names.tenant]);
       await run('docker', ['network', 'rm', older]);
+    }
+  });
+
+  it('lets nothing out of the network of staging copies, whatever is allowed to others, and visitors in', async () => {
+    const closed = closedNetwork(install);
+    const copy = `ms-${install}-2-odoo`;
+    await new Networks(install, api, docker).ensure(closed);
+    const place = ['--detach', '--init', '--name', copy, '--network', closed, '--dns', '127.0.0.1'];
+    const web = ['--publish', '127.0.0.1::8069', '--entrypoint', 'python3', '--', images.odoo];
+    await run('docker', ['run', ...place, ...label, ...web, '-m', 'http.server', '8069']);
+    try {
+      const ownGateway = (await api.network(closed))?.gateway ?? '';
+      // As Docker isolates its networks from each other, the way is opened for all but our own rules.
+      const [from, to] = [await subnetOf(closed), INTERNET.subnet];
+      for (const [saddr, daddr] of [
+        [from, to],
+        [to, from],
+      ] as const)
+        await open(...DOCKER_USER('insert'), 'ip', 'saddr', saddr, 'ip', 'daddr', daddr, 'accept');
+      const attempt = async () => {
+        const targets = [
+          [ownGateway, hostPort],
+          [gateway, hostPort],
+          [INTERNET.address, 8080],
+          [INTERNET.address, 587],
+        ];
+        const python = ['exec', '--interactive', '--', copy, 'python3', '-c', TRY_NETWORK];
+        const { stdout } = await execa('docker', python, { input: JSON.stringify(targets) });
+        return Object.values(JSON.parse(stdout));
+      };
+      await open('delete', 'table', 'inet', firewallTable(install)).catch(() => {});
+      expect(await attempt(), 'without rules').to.deep.equal(Array(4).fill('answers'));
+      const all = [INTERNET.address, gateway, ownGateway].map((it) => ({
+        network: it,
+        port: null,
+      }));
+      await firewall(all, { host: INTERNET.address, port: 587 }).ensure();
+      expect(await attempt()).to.deep.equal(Array(4).fill('closed'));
+      await firewall().check();
+      const [, port] = (await run('docker', ['port', copy, '8069'])).split(':');
+      await eventually(async () =>
+        expect((await fetch(`http://127.0.0.1:${port}/`)).status).to.equal(200),
+      );
+      const lookup = await execa('docker', ['exec', copy, 'getent', 'hosts', 'example.com'], {
+        reject: false,
+      });
+      expect(lookup.exitCode, 'no name server').to.equal(2);
+    } finally {
+      await run('docker', ['rm', '--force', '--', copy]);
+      await closeDockerAgain(closed);
+      await run('docker', ['network', 'rm', closed]);
     }
   });
 });

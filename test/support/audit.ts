@@ -20,7 +20,7 @@ export function audit({ manager, engine, databases }: Fakes): void {
   for (const id of [...engine.projects.keys(), ...databases.present])
     expect(manager.rows.has(id), `instance ${id} has a record`).to.equal(true);
   for (const row of rows)
-    if (row.wasReady && !row.subscription?.dataRemovedAt)
+    if (row.wasReady && !row.subscription?.dataRemovedAt && !isEndedCopy(row))
       expect(databases.present.has(row.id), `data of ${row.id}`).to.equal(true);
   auditIdentities({ manager, engine, databases });
 }
@@ -54,12 +54,17 @@ export function differences({ manager, engine }: Fakes): string[] {
     if (is !== row.desiredState) found.push(`${row.id}: wanted ${row.desiredState}, is ${is}`);
     if (row.state !== row.desiredState) found.push(`${row.id}: Odoo says ${row.state}`);
     if (isProgress(row.reason)) found.push(`${row.id}: Odoo says that it is ${row.reason}`);
-    const isPaidFor = row.subscription?.state === 'active';
+    const isPaidFor = row.copyOf !== null || row.subscription?.state === 'active';
     if (row.desiredState === 'running' && !isPaidFor)
       found.push(`${row.id}: subscription ${row.subscription?.state}`);
     if (row.active !== (row.desiredState !== 'removed')) found.push(`${row.id}: active`);
   }
   return found;
+}
+
+/** Its data go with it. */
+function isEndedCopy({ copyOf, desiredState }: Row): boolean {
+  return copyOf !== null && desiredState === 'removed';
 }
 
 function reality(engine: Fakes['engine'], row: Row): string {

@@ -102,6 +102,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     partnerId: 12,
     requestedAt: 1_795_348_000,
     subscription: aSubscription(),
+    copyOf: null,
     job: null,
     companyTimeZone: 'Europe/Madrid',
     inPaymentIsPaid: true,

@@ -17,6 +17,7 @@ import { FakeArchives } from '../fakes/archives.ts';
 import { FakeBackups } from '../fakes/backups.ts';
 import { FakeCertificates } from '../fakes/certificates.ts';
 import { HeldTime } from '../fakes/clock.ts';
+import { FakeCopies } from '../fakes/copies.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeDisk } from '../fakes/disk.ts';
 import type { FakeDoor } from '../fakes/door.ts';
@@ -51,6 +52,7 @@ export class Simulation {
   readonly domainFaults = new Map<string, DomainFault>();
   readonly backups = new FakeBackups(this.time.now);
   readonly restores = new FakeRestores();
+  readonly copies = new FakeCopies(this.databases);
   /** When backups begin, on this host's clock. */
   backupTime = '02:00';
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
@@ -92,6 +94,7 @@ export class Simulation {
       backups: {
         store: life.around('backups', this.backups),
         restores: life.around('restores', this.restores),
+        copies: life.around('copies', this.copies),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
         onJob: (id) => this.#controller?.backUp(id),
       },

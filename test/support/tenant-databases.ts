@@ -52,6 +52,9 @@ export async function tenantDatabases(
     ...{ install, dataDir, docker, specs, passwords },
     shared: server,
     relay: null,
+    neutralise: () => {
+      throw new Error('no staging copies here');
+    },
     init: odooInit({ install, docker, images: here, repositories }),
   };
   const databases = new OdooDatabases({ ...usual, ...change(usual) });

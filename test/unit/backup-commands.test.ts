@@ -1,6 +1,9 @@
 import { expect } from 'chai';
-import { backupTable, findBackup, runJob } from '../../src/backup-commands.ts';
+import { backupTable, findBackup, makeStaging, runJob } from '../../src/backup-commands.ts';
+import { TerminalError } from '../../src/errors.ts';
+import type { DesiredInstance } from '../../src/instance/types.ts';
 import type { OdooManager } from '../../src/manager/manager.ts';
+import { anInstance } from '../support/samples.ts';
 
 const backup = (digits: string, proof: 'none' | 'data' | 'failed' = 'data') => ({
   ...{ snapshot: digits.padEnd(64, '0'), date: new Date('2026-11-27T02:00:00Z'), proof },
@@ -55,5 +58,34 @@ describe('the commands about backups', () => {
     expect(ended)
       .to.match(/^The repository does not answer\./)
       .and.not.include('\u001b');
+  });
+
+  it('wait for a staging copy until it answers, and say why it does not', async () => {
+    const staging = async (...states: Array<Partial<DesiredInstance>>) => {
+      let asked = 0;
+      const manager = {
+        askForStaging: async () => 9,
+        desired: async () => {
+          const over = states[Math.min(asked++, states.length - 1)];
+          return [anInstance({ id: 9, wasReady: false, state: 'draft', ...over })];
+        },
+      } as unknown as OdooManager;
+      const lines: string[] = [];
+      const print = (line: string) => void lines.push(line);
+      const copy = await makeStaging({ manager }, { id: 1 }, 'ab', print).catch((error) => error);
+      return { copy, lines };
+    };
+    const made = await staging(
+      { reason: 'FetchingBackup' },
+      { reason: 'FetchingBackup' },
+      { state: 'running' },
+    );
+    expect(made.copy).to.include({ id: 9, state: 'running' });
+    expect(made.lines).to.deep.equal(['FetchingBackup']);
+    const failed = await staging({ state: 'error', reason: 'NeutraliseFailed' });
+    expect(failed.copy).to.be.instanceOf(TerminalError);
+    expect(failed.copy.message).to.equal('instance 9: NeutraliseFailed');
+    const gone = await staging({ desiredState: 'removed' });
+    expect(gone.copy.message).to.equal('instance 9 was removed meanwhile');
   });
 });

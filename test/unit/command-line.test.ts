@@ -26,7 +26,7 @@ import { temporaryFolder } from '../support/temporary.ts';
 /** The same as the manager says of it in a sweep. */
 const known = (row: Row) => ({
   ...row,
-  ...{ lastBackupAt: 0, lastProofAt: 0, lastFailureAt: 0, hasJob: false },
+  ...{ lastBackupAt: 0, lastProofAt: 0, lastFailureAt: 0, hasJob: false, isCopy: false },
 });
 
 const ESCAPE = '\u001b]0;owned\u0007\u001b[2J';
@@ -68,6 +68,20 @@ describe('the command line', () => {
       expect(complaintOf(`x${ESCAPE}`)).to.equal(
         'no instance named “x]0;owned[2J”; microsaas ps lists them',
       );
+    });
+
+    it('is an original rather than its staging copy, which is found by the rest of its name', () => {
+      const copyOf = { id: 3 };
+      const copy = {
+        id: 9,
+        name: 'Panadería Luna: staging copy',
+        state: 'running',
+        copyOf,
+      } as const;
+      expect(
+        findInstance('pan', [{ id: 3, name: 'Panadería Luna', state: 'running' }, copy]).id,
+      ).to.equal(3);
+      expect(findInstance('luna: staging', [...all, copy]).id).to.equal(9);
     });
 
     it('lists the matches when there are several', () => {

@@ -61,6 +61,30 @@ const SCENARIOS: readonly Scenario[] = [
     act: (sim) => void sim.people.press(1, 'remove'),
     through: ['engine.removeContainers'],
   },
+  {
+    name: 'a staging copy',
+    before: (sim) => void sim.people.pay(),
+    act: (sim) => void sim.people.stage(1),
+    through: ['manager.assignPorts', 'engine.render', 'copies.make', 'engine.awaitLogin'],
+  },
+  {
+    name: 'a staging copy with a Postgres of its own',
+    before: (sim) => {
+      const original = sim.people.create({ templateCode: 'odoo-own-db' });
+      sim.people.press(original, 'start');
+    },
+    act: (sim) => void sim.people.stage(1),
+    through: ['engine.startDatabase', 'copies.make', 'engine.awaitLogin'],
+  },
+  {
+    name: 'the end of a staging copy',
+    before: (sim) => {
+      sim.people.pay();
+      sim.people.stage(sim.people.create());
+    },
+    act: (sim) => void sim.people.press(2, 'remove'),
+    through: ['databases.drop', 'engine.purge'],
+  },
 ];
 
 /** Runs the scenario in a new simulation, with a sidecar that is killed at its call number `at`. */

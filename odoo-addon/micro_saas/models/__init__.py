@@ -9,6 +9,7 @@ from . import (
     microsaas_backup,
     microsaas_job,
     odoo_docker_instance_backups,
+    odoo_docker_instance_staging,
     microsaas_reserved_port,
     microsaas_subscription,
     microsaas_subdomain,

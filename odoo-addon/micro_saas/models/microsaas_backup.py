@@ -12,6 +12,7 @@ from .values import write_changed
 
 SNAPSHOT_LENGTH = 64
 BYTES_OF_A_MB = 2**20
+PROVEN = ("data", "boot")
 # By then nobody asks any more why a night has failed.
 FAILURES_KEPT = timedelta(days=90)
 
@@ -124,6 +125,28 @@ class MicrosaasBackup(ByHand, models.Model):
         """Ask the sidecar to put this backup in the place of its instance's data; refused as `action_restore` is."""
         self._check_can_be_restored()
         return self.instancia_id._ask_for_job("restore", self)
+
+    def action_staging(self):
+        """Make a staging copy of the instance from this backup.
+
+        :return: the action of the copy's form
+        :raise AccessError: the user is not a MicroSaaS manager
+        :raise UserError: a backup that is not proven; or an instance that is removed, is suspended, has a copy
+        """
+        self.ensure_one()
+        if not self.env.user.has_group(MANAGER):
+            raise AccessError(self.env._("Only a MicroSaaS manager makes a staging copy."))
+        return self.instancia_id._make_staging(self)._staging_form()
+
+    def _check_can_be_staged(self):
+        self._check_can_be_used()
+        if self.proof not in PROVEN:
+            raise UserError(
+                self.env._(
+                    "It is not proven that the backup of %s can be restored. Press Prove now on it, or choose another one.",
+                    format_datetime(self.env, self.date, dt_format="short"),
+                )
+            )
 
     def _check_can_be_restored(self):
         if not self.env.user.has_group(MANAGER):

@@ -64,7 +64,7 @@ class MicrosaasBackupWatch(models.AbstractModel):
                           max(backup.date) FILTER (WHERE backup.proof IN ('data', 'boot'))
                      FROM odoo_docker_instance AS instance
                      LEFT JOIN microsaas_backup AS backup ON backup.instancia_id = instance.id
-                    WHERE instance.active AND instance.was_ready
+                    WHERE instance.active AND instance.was_ready AND instance.staging_of_id IS NULL
                       AND instance.desired_state IN ('running', 'stopped') AND instance.state != 'removed'
                       AND greatest(
                               instance.create_date,

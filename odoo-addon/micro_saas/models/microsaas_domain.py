@@ -144,6 +144,8 @@ class MicrosaasDomain(ByHand, models.Model):
         vals = super()._add_server_vals(vals)
         instance = self.env["odoo.docker.instance"].browse(vals.get("instance_id") or [])
         instance.check_access("write")
+        if instance.staging_of_id:
+            raise UserError(self.env._("“%s” is a staging copy: it has no domains of its own.", instance.name))
         name = checked_domain(self.env, vals.get("name"), own_domains(self.env))
         self._check_free(name, instance)
         return {"name": name, "instance_id": instance.id}

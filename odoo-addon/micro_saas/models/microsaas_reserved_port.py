@@ -48,7 +48,7 @@ class MicrosaasReservedPort(ByHand, models.Model):
                 SQL(
                     """INSERT INTO microsaas_reserved_port (port, purpose, instance_id, is_current)
                        SELECT %(port)s, %(purpose)s, id, TRUE FROM odoo_docker_instance
-                        WHERE was_ready AND %(port)s > 0 ON CONFLICT DO NOTHING""",
+                        WHERE was_ready AND staging_of_id IS NULL AND %(port)s > 0 ON CONFLICT DO NOTHING""",
                     port=SQL.identifier(purpose),
                     purpose=purpose,
                 )
@@ -90,7 +90,7 @@ class MicrosaasReservedPort(ByHand, models.Model):
     @api.model
     def _reserve(self, instances):
         """Keep for good what customers know as their address."""
-        for instance in instances:
+        for instance in instances.filtered(lambda one: not one.staging_of_id):
             ports = {purpose: instance[purpose] for purpose in PORT_RANGES if instance[purpose]}
             if not ports or self._last_of(instance) == ports:
                 continue

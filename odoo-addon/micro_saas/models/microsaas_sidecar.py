@@ -119,5 +119,6 @@ class MicrosaasSidecar(ByHand, models.Model):
         elif sidecar.alerted_at:
             sidecar._is_back()
         self.env["odoo.docker.instance"]._alert_lasting_errors()
+        self.env["odoo.docker.instance"]._remove_over_stagings()
         self.env["microsaas.notice"]._alert_failed_mails()
         self.env["res.config.settings"]._microsaas_try_newest_secret()

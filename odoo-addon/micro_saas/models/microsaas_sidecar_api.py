@@ -178,7 +178,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
 
         :return: list of dicts of `id`, `state`, `reason`, `revision`, `sleep_hours`, `asleep`, `last_request_at`, `wake_at` (as in
             `microsaas_desired`), `last_backup_at`, `last_proof_at` (of the newest one that was proven), `last_failure_at` (when none
-            could be made), `has_job` (a person waits for something)
+            could be made), `has_job` (a person waits for something), `is_copy` (a staging copy: it is not backed up)
         """
         return self._for_sidecar("odoo.docker.instance")._states()
 
@@ -201,6 +201,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
               running), `last_request_at`, `wake_at` (when its own work is due)
             - `job`: what a person wants done once and is not over yet; False, or a dict of `id`, `kind` (backup, prove,
               restore, undo_restore), `snapshot` ("" where it is about none), `state` (waiting, running)
+            - `copy_of`: False, or of a staging copy the original: a dict of its `id` and `identity`, and of the `snapshot` of the
+              backup that the copy is made from
             - people: `customer` (`name`, `company_name`, `email`, `lang`, `country_code` of who administers it and of their
               company), `partner_id` (the company, 0 for none)
             - time and money: `requested_at`, `now`, `company_tz`, `in_payment_is_paid`, `subscription` (False for none)
@@ -299,6 +301,16 @@ class MicrosaasSidecarApi(models.AbstractModel):
         return self._for_sidecar("odoo.docker.instance").browse(instance_id)._ask_from_host(kind, snapshot)
 
     @api.model
+    def microsaas_ask_for_staging(self, instance_id, snapshot):
+        """Make a staging copy of an instance, as an operator does on the sidecar's host.
+
+        :param snapshot: of a proven backup of the instance
+        :return: the id of the copy, an instance of its own
+        :raise UserError: as the button refuses it: no such backup, not proven, suspended, there is a copy
+        """
+        return self._for_sidecar("odoo.docker.instance").browse(instance_id)._stage_from_host(snapshot)
+
+    @api.model
     def microsaas_job(self, job_id):
         """Return how far a job is.
 
@@ -333,7 +345,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
         """Return names and ports of every instance whose data are not removed, for the door.
 
         :return: list of dicts of `id`, `http_port` and `longpolling_port` (0: none), `subdomain`, `former_subdomains` and
-            `domains` (as in `microsaas_desired`)
+            `domains` (as in `microsaas_desired`), `is_copy` (a staging copy, which search engines leave out)
         """
         return self._for_sidecar("odoo.docker.instance")._routes()
 

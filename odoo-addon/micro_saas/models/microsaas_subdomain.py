@@ -171,7 +171,10 @@ class MicrosaasSubdomain(ByHand, models.Model):
         if self.former_since:
             return self.former_since <= now - timedelta(days=REDIRECT_DAYS)
         since = now - timedelta(days=reserved_days(self.env))
-        subscriptions = self.instance_id.sudo().subscription_ids
+        instance = self.instance_id.sudo()
+        if instance.staging_of_id and instance.desired_state == "removed":
+            return True
+        subscriptions = instance.subscription_ids
         return any(sub.data_removed_at and sub.data_removed_at < since for sub in subscriptions)
 
     @api.model

@@ -745,10 +745,12 @@ class OdooDockerInstance(ByHand, models.Model):
         self.env.flush_all()
         rows = self.env.execute_query(
             SQL(
-                """SELECT id, coalesce(http_port, 0), coalesce(longpolling_port, 0), coalesce(subdomain, '')
+                """SELECT id, coalesce(http_port, 0), coalesce(longpolling_port, 0), coalesce(subdomain, ''),
+                          staging_of_id IS NOT NULL
                      FROM odoo_docker_instance AS instance
                     WHERE NOT EXISTS (SELECT FROM microsaas_subscription
                                        WHERE instancia_id = instance.id AND data_removed_at IS NOT NULL)
+                      AND (staging_of_id IS NULL OR desired_state != 'removed')
                     ORDER BY id"""
             )
         )
@@ -763,8 +765,9 @@ class OdooDockerInstance(ByHand, models.Model):
                 "subdomain": subdomain,
                 "former_subdomains": former.get(number, []),
                 "domains": domains.get(number, []),
+                "is_copy": is_copy,
             }
-            for number, http_port, longpolling_port, subdomain in rows
+            for number, http_port, longpolling_port, subdomain, is_copy in rows
         ]
 
     # -- ports: unique, replaced when somebody was faster, a customer's for good -------------------

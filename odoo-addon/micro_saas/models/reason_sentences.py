@@ -46,6 +46,7 @@ def instance_sentence(env, reason, detail):
         "Proving": lambda: _("Restoring the backup for proof, away from the instance."),
         "FetchingBackup": lambda: _("Fetching the backup."),
         "RestoringDatabase": lambda: _("Restoring the database."),
+        "Neutralising": lambda: _("Switching off what the copy would send, and removing its secrets."),
         "SwappingData": lambda: _("Putting the restored data in place."),
         "BackupServerAway": lambda: _("Where the backups are kept nobody answers: %s", detail),
         "BackupServerFull": lambda: _("Where the backups are kept there is no room left: %s", detail),
@@ -204,6 +205,14 @@ def instance_sentence(env, reason, detail):
         "EndedWhileStarting": lambda: _("The instance ended while it was starting."),
         "ImageMissing": lambda: _("The image %s could not be pulled.", detail),
         "NotEnoughMemory": lambda: _("The server has too little free memory to start the instance."),
+        "CopyNotClosed": lambda: _(
+            "The staging copy is not started: the server's firewall does not keep it in. Check egress.enforce in the"
+            " sidecar's configuration, and what microsaas doctor says."
+        ),
+        "NeutraliseFailed": lambda: _(
+            "The staging copy is not started: what it would send and its secrets could not be switched off and removed: %s",
+            detail,
+        ),
         "CrashLoop": lambda: _(
             "The instance ends again and again while it starts."
             " The operator finds its last words in the log."

@@ -26,6 +26,7 @@ from . import (
     test_settings,
     test_sidecar_methods,
     test_sleep,
+    test_staging,
     test_state_page,
     test_subdomain,
     test_subscription,

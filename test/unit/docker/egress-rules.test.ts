@@ -30,6 +30,7 @@ describe('egress rules', () => {
   it('accepts what is allowed before it drops private networks', () => {
     const script = egressScript({
       table: 'ms_abc123',
+      closed: 'ms-abc123-c',
       bridges: ['ms-abc123-*', 'br-0123456789ab'],
       resolvers: ['10.0.0.2'],
       allow: [
@@ -44,9 +45,16 @@ describe('egress rules', () => {
         .map((line) => line.trim());
     expect(chain('forward')).to.deep.equal([
       'type filter hook forward priority -10; policy accept;',
+      'iifname "ms-abc123-c" jump from_copies',
       'iifname "ms-abc123-*" jump to_outside',
       'iifname "br-0123456789ab" jump to_outside',
     ]);
+    // Before the pattern that its bridge has too: what is allowed to the others is not to copies.
+    expect(chain('input')?.slice(1, 3)).to.deep.equal([
+      'iifname "ms-abc123-c" jump from_copies',
+      'iifname "ms-abc123-*" jump to_host',
+    ]);
+    expect(chain('from_copies')).to.deep.equal(['ct state established accept', 'drop']);
     expect(chain('to_host')?.at(-1)).to.equal('drop');
     const allowed = [
       'ip daddr 10.0.0.2 meta l4proto { tcp, udp } th dport 53 accept',

@@ -121,4 +121,12 @@ describe('Firewall', () => {
         .to.be.instanceOf(Error)
         .with.property('message', `there is no rule ${chain} for br-ms-k3x9ab-net-1`);
     });
+
+  it('says so where staging copies are not kept in on both ways', async () => {
+    await firewall.ensure();
+    rules = (rules ?? '').replace('iifname "ms-k3x9ab-c" jump from_copies', '');
+    expect(await errorOf(firewall.check()))
+      .to.be.instanceOf(Error)
+      .with.property('message', 'there is no rule from_copies for ms-k3x9ab-c');
+  });
 });

@@ -29,13 +29,14 @@ const own = (name: string, isVerified = true, hasCertificate = isVerified) => ({
   ...{ id: 1, name, isVerified, hasCertificate, token: 'proof-of-the-domain' },
 });
 
-/** One of each kind: plain, renamed, with a domain of its own, with one that is not verified, without ports, without a name. */
+/** One of each kind: plain, a staging copy, renamed, with a domain of its own, with one that is not verified, without ports, without a name. */
 const ROUTES = [
   route(3, 'acme'),
   route(1, 'new', { formerSubdomains: ['old', 'older'] }),
   route(2, 'shop', { domains: [own('www.shop.com'), own('shop.org')] }),
   route(4, 'pending', { domains: [own('not-yet.com', false)] }),
   route(5, 'removed', { ports: null }),
+  route(7, 'acme-staging', { isCopy: true }),
   route(6, ''),
 ];
 
@@ -88,7 +89,8 @@ describe('the configuration of Caddy', () => {
 
   it('orders certificates for the names that are ours and the domains that are verified, and no other', () => {
     expect(certificateNames(SETTINGS, ROUTES)).to.deep.equal([
-      ...['acme.example.com', 'manager.example.com', 'new.example.com', 'old.example.com'],
+      ...['acme-staging.example.com', 'acme.example.com', 'manager.example.com'],
+      ...['new.example.com', 'old.example.com'],
       ...['older.example.com', 'pending.example.com', 'removed.example.com', 'shop.example.com'],
       ...['shop.org', 'www.shop.com'],
     ]);

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { parse } from 'yaml';
 import { renderInstance } from '../../../src/files/render.ts';
 import { anInput, aTemplate, replacing, SECRETS } from './instances.ts';
 
@@ -133,5 +134,42 @@ describe('policy', () => {
     expect(() => renderInstance(writable, input, SECRETS)).to.throw(
       'service "db": "volumes.2.source"',
     );
+  });
+});
+
+describe('policy of a staging copy', () => {
+  const closed = anInput({ network: 'ms-k3x9ab-net-c' });
+  const odooOf = (compose: string) => parse(compose).services.odoo;
+
+  it('is not started by Docker, and has no name server', async () => {
+    const copy = odooOf(renderInstance(await aTemplate('odoo'), closed, SECRETS).compose);
+    expect(copy).to.deep.include({ restart: 'no', dns: ['127.0.0.1'] });
+    const other = odooOf(renderInstance(await aTemplate('odoo'), anInput(), SECRETS).compose);
+    expect(other).to.deep.include({ restart: 'unless-stopped' }).and.not.have.property('dns');
+  });
+
+  it('leaves its own Postgres, which has no network, as it is', async () => {
+    const made = renderInstance(await aTemplate('odoo-own-db'), closed, SECRETS);
+    expect(parse(made.compose).services.db).to.deep.include({ restart: 'unless-stopped' });
+  });
+
+  for (const [what, change, where] of [
+    ['that Docker starts', replacing('restart: "no"', 'restart: unless-stopped'), 'restart'],
+    ['with a name server', replacing('    dns: [127.0.0.1]\n', ''), 'dns'],
+    ['with another one', replacing('dns: [127.0.0.1]', 'dns: [9.9.9.9]'), 'dns.0'],
+  ] as const)
+    it(`refuses one ${what}`, async () => {
+      const template = await aTemplate('odoo', { compose: change });
+      expect(() => renderInstance(template, closed, SECRETS))
+        .to.throw(/breaks the policy/)
+        .with.property('detail')
+        .that.contains(where);
+    });
+
+  it('refuses an instance that is none and has what a copy has', async () => {
+    const template = await aTemplate('odoo', {
+      compose: replacing('restart: unless-stopped', 'restart: "no"'),
+    });
+    expect(() => renderInstance(template, anInput(), SECRETS)).to.throw(/"restart"/);
   });
 });

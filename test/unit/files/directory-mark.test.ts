@@ -37,6 +37,15 @@ describe('the identity mark of a directory', () => {
     expect(await marks.numbers()).to.deep.equal([7]);
   });
 
+  it('says of a staging copy that it is one, and is of others as it was before there were any', async () => {
+    await marks.claim(mine);
+    expect(await readFile(file(), 'utf8')).not.to.include('isCopy');
+    expect((await marks.read(7))?.isCopy).to.equal(false);
+    const copyOf = { id: 7, identity: mine.identity, snapshot: 'ab'.repeat(32) };
+    await marks.claim(anInstance({ id: 8, copyOf }));
+    expect((await marks.read(8))?.isCopy).to.equal(true);
+  });
+
   it('refuses other instances, and is not changed', async () => {
     await marks.claim(mine);
     const before = await readFile(file(), 'utf8');

@@ -38,6 +38,22 @@ describe('Disk', () => {
     );
   });
 
+  it('refuses a write that would leave less than a share of the disk, where that is more than the limit', async () => {
+    const half = new Disk(folder(), LIMITS, async () => ({
+      ...{ bytes: 50_000 * MB, inodes: 1e6, share: 0.5 },
+    }));
+    await half.checkRoom(40_000 * MB, 0.1);
+    const error = await half.checkRoom(40_001 * MB, 0.1).catch((thrown: unknown) => thrown);
+    expect((error as Error).message).to.match(
+      /About 39 GB are needed and 48 GB are free, of which 10000 MB/,
+    );
+    await half.checkRoom(48_000 * MB, 0.01);
+    const full = new Disk(folder(), { freeDiskMb: 0, freeInodes: 0 }, async () => ({
+      ...{ bytes: 0, inodes: 1e6, share: 0 },
+    }));
+    expect(await full.checkRoom(0, 0.1).catch(() => 'refused')).to.equal('refused');
+  });
+
   it('measures the file system', async () => {
     const room = await measureFreeSpace(folder());
     expect(room.bytes).to.be.greaterThan(0);

@@ -328,4 +328,13 @@ describe('decide', () => {
       do: 'fetchRepositories',
     });
   });
+
+  it('a removed staging copy is purged at once, and one that is stopped is kept', () => {
+    const copyOf = { id: 3, identity: anInstance().identity, snapshot: 'ab'.repeat(32) };
+    const copy = anInstance({ subscription: null, copyOf });
+    expect(effectiveState({ ...copy, desiredState: 'removed' }, ATTENTION)).to.equal('purged');
+    expect(effectiveState({ ...copy, desiredState: 'stopped' }, ATTENTION)).to.equal('stopped');
+    const absent = anObservation({ database: 'absent', data: 'absent', containers: 'none' });
+    expect(decide({ ...copy, wasReady: false }, absent)).to.include({ do: 'createDatabase' });
+  });
 });

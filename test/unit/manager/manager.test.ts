@@ -64,10 +64,10 @@ describe('OdooManager', () => {
 
   it('reads the names of the door, the domains and the ports, and what a visitor is to read', async () => {
     const addresses = { subdomain: 'acme', former_subdomains: ['old'], domains: [] };
-    const row = { id: 7, http_port: 0, longpolling_port: 0, ...addresses };
+    const row = { id: 7, http_port: 0, longpolling_port: 0, is_copy: false, ...addresses };
     const domain = { id: 3, name: 'www.acme.com', verified: true, certified: false, token: 't' };
     const named = { ...row, http_port: 20_000, longpolling_port: 25_000, domains: [domain] };
-    const shared = { id: 7, subdomain: 'acme', formerSubdomains: ['old'] };
+    const shared = { id: 7, subdomain: 'acme', formerSubdomains: ['old'], isCopy: false };
     expect(await answering([row, named]).manager.routes()).to.deep.equal([
       { ...shared, domains: [], ports: null },
       {
@@ -129,6 +129,21 @@ describe('OdooManager', () => {
       repositories: [aRepository({ url: 'https://git.example/x' })],
     });
     expect(instance).not.to.have.any.keys('phase_message', 'workers', 'desired_state');
+  });
+
+  it('reads of a staging copy whose backup it is made from, and makes one', async () => {
+    const of = { id: 4, identity: INSTANCE_ROW.identity, snapshot: 'ab'.repeat(32) };
+    const row = { ...INSTANCE_ROW, copy_of: of };
+    const [copy] = await answering([row]).manager.desired([5]);
+    expect(copy?.copyOf).to.deep.equal(of);
+    for (const snapshot of ['latest', 'AB'.repeat(32), '--help']) {
+      const bad = answering([{ ...row, copy_of: { ...of, snapshot } }]).manager;
+      const error = await bad.desired([5]).catch((thrown: unknown) => thrown);
+      expect(error, snapshot).to.be.instanceOf(Error);
+    }
+    const { manager, asked } = answering(9);
+    expect(await manager.askForStaging(4, of.snapshot)).to.equal(9);
+    expect(asked[0]?.[2]).to.deep.equal({ instance_id: 4, snapshot: of.snapshot });
   });
 
   it('reads the ports and the subscription of one that has them', async () => {
@@ -300,11 +315,13 @@ describe('OdooManager', () => {
         last_proof_at: 12,
         last_failure_at: 0,
         has_job: true,
+        is_copy: true,
       },
     ]).manager.states();
     const sleep = { sleepHours: 2, isAsleep: true, lastRequestAt: 7, wakeAt: 9 };
     const backups = { lastBackupAt: 11, lastProofAt: 12, lastFailureAt: 0, hasJob: true };
-    const known = { state: 'running', reason: 'Running', revision: 3, ...sleep, ...backups };
+    const reported = { state: 'running', reason: 'Running', revision: 3, isCopy: true };
+    const known = { ...reported, ...sleep, ...backups };
     expect([...states]).to.deep.equal([[5, known]]);
   });
 

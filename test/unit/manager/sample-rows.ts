@@ -44,6 +44,7 @@ export const INSTANCE_ROW = {
   subscription: false,
   company_tz: 'Europe/Madrid',
   in_payment_is_paid: true,
+  copy_of: false,
   job: { id: 9, kind: 'restore', snapshot: 'ab'.repeat(32), state: 'waiting' },
   now: 1_795_305_700.5,
 };

@@ -1,0 +1,80 @@
+import { mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { OdooDatabases } from '../databases/databases.ts';
+import type { InstanceDirs } from '../files/instance-dir.ts';
+import { removeTree } from '../host/trees.ts';
+import { databaseName } from '../instance/name.ts';
+import type { ProgressReason } from '../instance/reasons.ts';
+import type { CopyOf, DesiredInstance } from '../instance/types.ts';
+import type { Copies } from '../interfaces.ts';
+import type { PgTools } from '../postgres/pg-tools.ts';
+import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
+import { requireNotNewer } from './odoo-version.ts';
+import { unrestorable } from './pg-failures.ts';
+
+export interface StagingCopiesOptions {
+  readonly install: string;
+  readonly dirs: InstanceDirs;
+  readonly tools: Pick<PgTools, 'restore'>;
+  readonly databases: Pick<OdooDatabases, 'restoreStaging'>;
+  /** The image that the copy's Odoo is to have. */
+  readonly imageOf: (desired: DesiredInstance) => Promise<string>;
+  /** Restores a backup into a folder that is there as long as `work` runs: see BackupStore.inRestored(). */
+  readonly inRestored: <T>(
+    of: Pick<DesiredInstance, 'id' | 'identity'>,
+    snapshot: string,
+    signal: AbortSignal,
+    work: (folder: string) => Promise<T>,
+  ) => Promise<T>;
+}
+
+/**
+ * Staging copies: files and database of another instance's backup under a number of their own. The files are in place before the database
+ * has its name, which says that all is there; whatever was there before that is made again.
+ */
+export class StagingCopies implements Copies {
+  readonly #options: StagingCopiesOptions;
+
+  constructor(options: StagingCopiesOptions) {
+    this.#options = options;
+  }
+
+  async make(
+    desired: DesiredInstance,
+    of: CopyOf,
+    progress: (reason: ProgressReason) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { databases, imageOf, inRestored, tools } = this.#options;
+    progress('FetchingBackup');
+    await inRestored(of, of.snapshot, signal, async (folder) => {
+      const manifest = await readManifest(folder, of.identity);
+      requireNotNewer(manifest.image, await imageOf(desired));
+      const filestore = await filestoreOf(folder, manifest);
+      progress('RestoringDatabase');
+      await databases.restoreStaging(
+        desired,
+        async ({ socketDir }, login) => {
+          await tools
+            .restore({ ...login, socketDir }, partsOf(folder).dump, signal)
+            .catch((cause) => {
+              signal.throwIfAborted();
+              throw unrestorable(cause);
+            });
+          await this.#placeFiles(desired, filestore, signal);
+          progress('Neutralising');
+        },
+        signal,
+      );
+    });
+  }
+
+  async #placeFiles({ id }: DesiredInstance, from: string, signal: AbortSignal): Promise<void> {
+    const { dirs, install } = this.#options;
+    const { filestore } = dirs.paths(id);
+    const to = join(filestore, databaseName(install, id));
+    await removeTree(to, signal);
+    await mkdir(filestore, { recursive: true });
+    await rename(from, to);
+  }
+}
