@@ -5,6 +5,7 @@ import { ArchiveStore } from './backups/archives.ts';
 import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore } from './backups/backup-store.ts';
 import { Exporter } from './backups/export.ts';
+import { ExportFiles } from './backups/export-files.ts';
 import { Restores } from './backups/restores.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
@@ -126,7 +127,12 @@ export async function assemble(config: Config, observers: Observers = {}) {
     connect(config.manager, observers.onRpc),
     domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
-  function makeBackups(): { store: BackupStore; restores: Restores; exporter: Exporter } {
+  function makeBackups(): {
+    store: BackupStore;
+    restores: Restores;
+    exporter: Exporter;
+    exports: ExportFiles;
+  } {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
     const { image: postgres } = config.postgres;
@@ -145,12 +151,16 @@ export async function assemble(config: Config, observers: Observers = {}) {
       });
     const store = storeIn('work', 'proof');
     const exporter = new Exporter({ store: storeIn('export', 'export-proof'), disk, tools });
+    const exports = new ExportFiles({
+      ...{ store, folder: join(config.dataDir, 'exports'), now: () => new Date() },
+      exporter: new Exporter({ store, disk, tools }),
+    });
     const restores = new Restores({
       ...{ install, dirs, tools, replacements: databases.replacements },
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
-    return { store, restores, exporter };
+    return { store, restores, exporter, exports };
   }
 
   return {
@@ -228,6 +238,7 @@ export function makeController(
       backups: sidecar.backups && {
         store: sidecar.backups.store,
         restores: sidecar.backups.restores,
+        exports: sidecar.backups.exports,
         time: config.backups.schedule,
         turns: new Turns(),
         lent: new Set(),

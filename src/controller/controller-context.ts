@@ -8,6 +8,7 @@ import type {
   Disk,
   Door,
   Engine,
+  Exports,
   Firewall,
   Manager,
   Restores,
@@ -38,6 +39,7 @@ export interface DoorContext {
 export interface BackupContext {
   readonly store: Backups;
   readonly restores: Restores;
+  readonly exports: Exports;
   /** At what time of this host's day they begin, `HH:MM`. */
   readonly time: string;
   /** Work with an instance's data that must not meet a backup of them, in turns. */

@@ -25,6 +25,8 @@ export const PROGRESS_REASONS = [
   'FetchingBackup',
   'RestoringDatabase',
   'SwappingData',
+  'ReadingBackup',
+  'WritingExport',
   'Purging',
 ] as const;
 export type ProgressReason = (typeof PROGRESS_REASONS)[number];
@@ -86,6 +88,7 @@ export const FAILURE_REASONS = [
   'DockerRefused',
   'DockerUnavailable',
   'EndedWhileStarting',
+  'ExportsFull',
   'FilesMissing',
   'ForeignData',
   'ImageMissing',

@@ -107,8 +107,9 @@ describe('the door, a real Caddy', function () {
       },
       page: async (host, id) => ({
         ...{ status: id === 0 ? 404 : 503, retryAfter: 3, lang: 'en_US', title: `Page of ${host}` },
-        ...{ lines: [], action: null, company: 'Hosting', logoUrl: '' },
+        ...{ lines: [], action: null, secondAction: null, company: 'Hosting', logoUrl: '' },
       }),
+      download: async (_req, res) => void res.writeHead(410).end(),
       log: pino({ level: 'silent' }),
     });
     await door.ensure(routes);

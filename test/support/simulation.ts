@@ -21,6 +21,7 @@ import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeDisk } from '../fakes/disk.ts';
 import type { FakeDoor } from '../fakes/door.ts';
 import { FakeEngine } from '../fakes/engine.ts';
+import { FakeExports } from '../fakes/exports.ts';
 import { FakeFirewall } from '../fakes/firewall.ts';
 import { Life } from '../fakes/life.ts';
 import { FakeManager } from '../fakes/manager.ts';
@@ -51,6 +52,7 @@ export class Simulation {
   readonly domainFaults = new Map<string, DomainFault>();
   readonly backups = new FakeBackups(this.time.now);
   readonly restores = new FakeRestores();
+  readonly exports = new FakeExports();
   /** When backups begin, on this host's clock. */
   backupTime = '02:00';
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
@@ -90,6 +92,7 @@ export class Simulation {
       backups: {
         store: life.around('backups', this.backups),
         restores: life.around('restores', this.restores),
+        exports: life.around('exports', this.exports),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
         onJob: (id) => this.#controller?.backUp(id),
       },

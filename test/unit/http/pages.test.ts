@@ -14,6 +14,7 @@ const SUSPENDED: StatePage = {
   title: 'Suspendido',
   lines: ['Debe <b>30</b> € & más.'],
   action: { label: 'Pagar ahora', url: 'https://manager.example.com/my/invoices/7?a=1&b=2' },
+  secondAction: { label: 'Descargar', url: 'https://manager.example.com/my/instances/7' },
   company: 'Hosting "Ñandú"',
   logoUrl: 'https://manager.example.com/web/image/logo',
 };
@@ -52,6 +53,7 @@ describe('the pages in place of an instance that does not answer', () => {
         questions.push(`${host} ${id}${language && ` ${language}`}`);
         return page();
       },
+      download: async (req, res) => void res.end(`download ${req.url}`),
       log: pino({ level: 'silent' }),
     });
   });
