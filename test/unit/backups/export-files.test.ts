@@ -101,6 +101,7 @@ describe('the exports of instances', () => {
   it('are refused for what is no backup of the instance, and say why the disk has no room', async () => {
     expect(await reasonOf(write(7, 'c3'.repeat(32)))).to.equal('BackupGone');
     expect(await reasonOf(write(7, '../../etc/passwd'))).to.equal('BackupGone');
+    expect(await reasonOf(exports.open(7, '../../../etc/passwd'))).to.equal('BackupGone');
     fails = new RetryableError('NotEnoughDisk', 'full');
     expect(await reasonOf(write())).to.equal('NotEnoughDisk');
     expect(await exports.has(7, ONE)).to.equal(false);

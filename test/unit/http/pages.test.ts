@@ -80,6 +80,26 @@ describe('the pages in place of an instance that does not answer', () => {
     expect(answer.text).not.to.include('<script').and.not.to.include('<b>');
   });
 
+  it('have room for a second thing to do, beside the first', async () => {
+    const { text } = await visit();
+    for (const { label, url } of [SUSPENDED.action, SUSPENDED.secondAction].flatMap(
+      (it) => it ?? [],
+    ))
+      expect(text).to.include(
+        `href="${url.replace('&', '&amp;').replaceAll('=', '&#x3D;')}">${label}</a>`,
+      );
+    page = async () => ({ ...SUSPENDED, secondAction: null });
+    const without = await visit({ 'x-door-host': 'nobody.example.com' });
+    expect(without.text).to.include('Suspendido').and.not.to.include('class="second"');
+  });
+
+  it('leave downloads to who serves them, on every name', async () => {
+    const path = '/.well-known/microsaas-download?token=t';
+    const answer = await ask({ socketPath, path, headers: { host: 'nobody.example.com' } });
+    expect(answer.text).to.equal(`download ${path}`);
+    expect(questions).to.deep.equal([]);
+  });
+
   it('let nothing run and load nothing but the logo', async () => {
     const { headers } = await visit();
     expect(headers['content-security-policy'])
