@@ -1,4 +1,5 @@
 import logging
+import re
 
 from odoo.exceptions import UserError
 from odoo.http import request, route
@@ -19,7 +20,8 @@ class InstanceDataPortal(InstancePortal):
     @route("/my/instances/<int:instance_id>/restore", type="http", auth="user", website=True, methods=["POST"])
     def my_instance_restore(self, instance_id, backup="", is_understood=""):
         """Have it restored, then show its page, with how far it is."""
-        number = int(backup) if backup.isascii() and backup.isdigit() else 0
+        # Python refuses numbers of thousands of digits.
+        number = int(backup) if re.fullmatch(r"[0-9]{1,18}", str(backup)) else 0
         return self._answered(
             "restore", instance_id, is_understood, lambda instance: instance._restore_by_customer(number)
         )

@@ -64,6 +64,9 @@ class MicrosaasBackup(ByHand, models.Model):
         help="Why it is not forgotten yet.",
     )
 
+    # What the instance has under way: a button pressed here shows its effect here.
+    job_kind = fields.Selection(related="instancia_id.job_kind")
+    job_message = fields.Char(related="instancia_id.job_message")
     is_downloadable = fields.Boolean("Ready for download", compute="_compute_is_downloadable", compute_sudo=True)
 
     def init(self):

@@ -86,7 +86,7 @@ class TestPortalRestore(PortalDataCase):
     def test_a_backup_that_is_not_proven_or_another_instances_or_a_guess_is_refused(self):
         other = self._instance().sudo()
         self._backed_up(other, self._backup(9, **PROVEN))
-        for backup in (self.unproven.id, other.backup_ids.id, 0, -1, 10**30, "x", "", "1 OR 1", "\u0661"):
+        for backup in (self.unproven.id, other.backup_ids.id, 0, -1, 10**30, "9" * 5000, "x", "", "1 OR 1", "\u0661"):
             response = self._send("restore", backup=backup, is_understood="1")
             self.assertIn("Choose one of the backups in the list.", response.text, backup)
         self.assertFalse(self.instance.job_ids)
