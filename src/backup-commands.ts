@@ -2,9 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TerminalError, UsageError } from './errors.ts';
 import { isProven } from './instance/backup-retention.ts';
 import type { DesiredInstance, Job } from './instance/types.ts';
-import type { Backup } from './interfaces.ts';
+import type { Backup, ExportProgress } from './interfaces.ts';
 import { printable } from './printable.ts';
 import type { Sidecar } from './wiring.ts';
+
+/** What the command says when each part of an export begins. */
+export const EXPORT_STEPS: Readonly<Record<ExportProgress, string>> = {
+  FetchingBackup: 'Fetching the backup.',
+  ReadingBackup: 'Restoring it elsewhere.',
+  WritingExport: 'Writing the zip.',
+};
 
 /** How often a job is asked how far it is, in milliseconds. */
 const ASK_MS = 500;

@@ -368,6 +368,35 @@ export interface Copies {
   ): Promise<void>;
 }
 
+/** What is read of a customer's data while it is written for them to take away. */
+export type ExportProgress = Extract<
+  ProgressReason,
+  'FetchingBackup' | 'ReadingBackup' | 'WritingExport'
+>;
+
+/** Backups written as Odoo's own dump, for customers to take away; each is there for a day. */
+export interface Exports {
+  /**
+   * Writes one, in the place of the instance's others. One that is there already is there for another day. May be repeated after a kill.
+   * @throws RetryableError('NotEnoughDisk', 'ExportsFull'); TerminalError('BackupGone'), or saying why the backup cannot be read
+   */
+  write(
+    desired: DesiredInstance,
+    snapshot: string,
+    progress: (reason: ExportProgress) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Whether the instance has the export of this backup. */
+  has(id: number, snapshot: string): Promise<boolean>;
+  /** Opens one for reading; null: it is not there, or not any more. */
+  open(
+    id: number,
+    snapshot: string,
+  ): Promise<{ readonly bytes: number; readonly content: AsyncIterable<Uint8Array> } | null>;
+  /** Removes those whose day is over. */
+  dropOld(): Promise<void>;
+}
+
 /** What keeps instances from the host and its networks. */
 export interface Firewall {
   /** Installs the rules again, whether or not they are still loaded. Throws where netfilter cannot be used. */
@@ -388,6 +417,11 @@ export interface DoorRoute {
   readonly ports: PortPair | null;
 }
 
+export interface StatePageLink {
+  readonly label: string;
+  readonly url: string;
+}
+
 /** What a visitor reads in place of an instance that does not answer, in their language. */
 export interface StatePage {
   /** Of HTTP. */
@@ -398,7 +432,9 @@ export interface StatePage {
   readonly lang: string;
   readonly title: string;
   readonly lines: readonly string[];
-  readonly action: { readonly label: string; readonly url: string } | null;
+  readonly action: StatePageLink | null;
+  /** Another thing that they can do besides. */
+  readonly secondAction: StatePageLink | null;
   /** The name and the logo of who sells; '' where there is none. */
   readonly company: string;
   readonly logoUrl: string;

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { backupTable, findBackup, makeStaging, runJob } from './backup-commands.ts';
+import { backupTable, EXPORT_STEPS, findBackup, makeStaging, runJob } from './backup-commands.ts';
 import { loadConfig } from './config.ts';
 import { containerLogs } from './docker/commands.ts';
 import { dockerEnvironment } from './docker/docker-cli.ts';
@@ -198,7 +198,13 @@ program
       process.once(signal, () => stop.abort(new Error(signal)));
     const release = await lockExports(sidecar.install);
     const target = { file: options.to, isForced: options.force === true };
-    await sidecar.backups?.exporter.write(desired, found, target, printLine, stop.signal);
+    await sidecar.backups?.exporter.write(
+      desired,
+      found,
+      target,
+      (step) => printLine(EXPORT_STEPS[step]),
+      stop.signal,
+    );
     release();
     printLine(`Written: the data of ${found.date.toISOString()}.`);
   });

@@ -4,12 +4,14 @@ import { isVisit } from './controller/activity.ts';
 import type { Controller } from './controller/controller.ts';
 import { ManagerCheck } from './controller/manager-check.ts';
 import { ConfigError, ManagerError } from './errors.ts';
+import { Downloads } from './http/downloads.ts';
 import { servePages, type Visit } from './http/pages.ts';
-import { type ListenAddress, listen } from './http/server.ts';
+import { type HttpServer, type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
 import { effectiveState } from './instance/decide.ts';
 import { DISTRUST_MESSAGES, type Distrust } from './instance/manager-history.ts';
+import type { EffectiveState } from './instance/types.ts';
 import { countedByState } from './instance-table.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
@@ -55,11 +57,18 @@ export async function run(
   for (const [code, error] of sidecar.templates.broken)
     log.error({ template: code, err: error }, 'template left out');
 
+  const { backups } = sidecar;
+  const downloads = new Downloads({
+    open: async (id, snapshot) => backups?.exports.open(id, snapshot) ?? null,
+    log,
+  });
   const server = await listen(await addresses(config, sidecar, log), {
     verify: makeVerify(config.webhookSecret),
     // What comes before there is a controller is found by its first poll.
     onKeys: (keys) => parts?.controller.addNow(keys),
     invite: (id, isFirst) => invite(sidecar, parts?.controller ?? null, id, isFirst),
+    offer: (id, snapshot) => offer(sidecar, server.addresses, downloads, id, snapshot),
+    download: (req, res) => downloads.serve(req, res),
     ready: () => readiness(sidecar, parts !== null, check?.distrust ?? null),
     instances: () => parts?.controller.states && countedByState(parts.controller.states),
     metrics: metrics.render,
@@ -73,6 +82,7 @@ export async function run(
       domainToken: (host, id) => parts?.routes.domainToken(host, id) ?? null,
       takes: async (visit) => parts !== null && takes(visit, parts),
       page: (host, id, language) => manager.page(host, id, language),
+      download: (req, res) => downloads.serve(req, res),
       log,
     }));
   log.info({ install, listening: server.addresses }, 'sidecar is up');
@@ -185,6 +195,40 @@ async function invite(
   if (desired.isAsleep) await controller?.wake(id, HOLD_INVITED_MS);
   const made = await databases.invitation(desired);
   return isFirst && !made.isFirst ? 'used' : { url: made.link };
+}
+
+/** What is suspended is paid for no more, and its data are its customer's all the same. */
+const HAS_ADDRESS: ReadonlySet<EffectiveState> = new Set([
+  'running',
+  'asleep',
+  'stopped',
+  'suspended',
+]);
+
+/** A link to the export of a backup, below the instance's address. Without a door, the sidecar's own listener serves it. */
+async function offer(
+  { backups, door, engine, manager }: Sidecar,
+  listening: HttpServer['addresses'],
+  downloads: Downloads,
+  id: number,
+  snapshot: string,
+) {
+  if (!(await backups?.exports.has(id, snapshot))) return null;
+  const [desired] = await manager.desired([id]);
+  if (!desired || !HAS_ADDRESS.has(effectiveState(desired, null))) return null;
+  const address = new URL(engine.url(desired));
+  if (!door) {
+    // An address that browsers elsewhere do not reach is no link.
+    const [own] = listening;
+    if (!own || (isLoopback(own.address) && !isLoopback(address.hostname))) return null;
+    address.protocol = 'http:';
+    address.port = String(own.port);
+  }
+  return { url: new URL(downloads.offer(id, snapshot), address).href };
+}
+
+function isLoopback(host: string): boolean {
+  return /^(localhost|.*\.localhost|127\..*|\[?::1\]?)$/.test(host);
 }
 
 /** @param hasBegun before that, Odoo does not know our templates: a plan could not name one */

@@ -6,6 +6,7 @@ import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore } from './backups/backup-store.ts';
 import { StagingCopies } from './backups/copies.ts';
 import { Exporter } from './backups/export.ts';
+import { ExportFiles } from './backups/export-files.ts';
 import { Restores } from './backups/restores.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
@@ -147,6 +148,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     restores: Restores;
     copies: StagingCopies;
     exporter: Exporter;
+    exports: ExportFiles;
   } {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
@@ -166,6 +168,10 @@ export async function assemble(config: Config, observers: Observers = {}) {
       });
     const store = storeIn('work', 'proof');
     const exporter = new Exporter({ store: storeIn('export', 'export-proof'), disk, tools });
+    const exports = new ExportFiles({
+      ...{ store, folder: join(config.dataDir, 'exports'), now: () => new Date() },
+      exporter: new Exporter({ store, disk, tools }),
+    });
     const restores = new Restores({
       ...{ install, dirs, tools, replacements: databases.replacements },
       imageOf: async (desired) => (await specs.of(desired)).image,
@@ -177,7 +183,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => forCopies.inRestored(...args),
     });
-    return { store, restores, copies, exporter };
+    return { store, restores, copies, exporter, exports };
   }
 
   return {
@@ -264,6 +270,7 @@ export function makeController(
         store: sidecar.backups.store,
         restores: sidecar.backups.restores,
         copies: sidecar.backups.copies,
+        exports: sidecar.backups.exports,
         time: config.backups.schedule,
         turns: new Turns(),
         lent: new Set(),

@@ -6,7 +6,7 @@ import { type Disk, measureFreeSpace } from '../host/disk.ts';
 import { unless } from '../host/files.ts';
 import { writeZip, type ZipEntry } from '../host/zip.ts';
 import type { DesiredInstance } from '../instance/types.ts';
-import type { Backup } from '../interfaces.ts';
+import type { Backup, ExportProgress } from '../interfaces.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
 import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
 import type { BackupStore } from './backup-store.ts';
@@ -21,7 +21,7 @@ import { storedFiles } from './proof.ts';
 const ROOM = 4;
 
 export interface ExporterOptions {
-  /** With a folder and a proof server of its own: the sidecar may be at the same instance's backups meanwhile. */
+  /** Of a command with a folder and a proof server of its own: the sidecar may be at the same instance's backups meanwhile. */
   readonly store: Pick<BackupStore, 'close' | 'inProofServer' | 'inRestored'>;
   readonly disk: Pick<Disk, 'checkRoom'>;
   readonly tools: Pick<PgTools, 'script'>;
@@ -54,7 +54,7 @@ export class Exporter {
     desired: DesiredInstance,
     { bytes, snapshot }: Pick<Backup, 'bytes' | 'snapshot'>,
     { file, isForced }: ExportTarget,
-    say: (step: string) => void,
+    say: (step: ExportProgress) => void | Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
     const { disk, store } = this.#options;
@@ -62,18 +62,18 @@ export class Exporter {
     await checkTarget(target, isForced);
     await checkSpace(target, bytes);
     await disk.checkRoom(ROOM * bytes);
-    say('Fetching the backup.');
+    await say('FetchingBackup');
     try {
       await store.inRestored(desired, snapshot, signal, async (folder) => {
         const backup = await readManifest(folder, desired.identity);
         const { database, writtenAt } = backup;
-        say('Restoring it elsewhere.');
+        await say('ReadingBackup');
         const manifest = await store.inProofServer(desired, folder, signal, (cluster, login) =>
           readOdooManifest(cluster, login, database),
         );
         const script = join(folder, 'dump.sql');
         await this.#script(partsOf(folder).dump, script, signal);
-        say('Writing the zip.');
+        await say('WritingExport');
         const filestore = await filestoreOf(folder, backup);
         const entries = await entriesOf(filestore, script, manifest);
         await writeTo(target, isForced, entries, new Date(writtenAt), signal);

@@ -11,6 +11,7 @@ import type { BackupContext, ControllerContext } from './controller-context.ts';
 const PERCENT: Partial<Record<ProgressReason, number>> = {
   ...{ BackingUp: 5, Proving: 45 },
   ...{ FetchingBackup: 5, RestoringDatabase: 40 },
+  ...{ ReadingBackup: 30, WritingExport: 60 },
 };
 
 /** How long what a restore has replaced is kept, in milliseconds; the addon offers *Undo* as long. */
@@ -56,6 +57,10 @@ async function backUpLent(
     await prepareRestore(desired, desired.job, context, stop);
     return { isToReconcile: true };
   }
+  if (desired.job?.kind === 'export') {
+    await exportData(desired, desired.job, context, stop);
+    return { isToReconcile: false };
+  }
   const job = desired.job?.kind === 'backup' || desired.job?.kind === 'prove' ? desired.job : null;
   let isToReconcile = false;
   try {
@@ -87,6 +92,25 @@ async function backUpLent(
     if (job) await manager.reportJob(job.id, { ...failure, state: 'failed', percent: 0 });
   }
   return { isToReconcile };
+}
+
+/** Writes a backup for people to take away. Neither the instance nor its database is asked for anything, so it may be suspended. */
+async function exportData(
+  desired: DesiredInstance,
+  job: Job,
+  context: BackupWork,
+  stop: AbortSignal,
+): Promise<void> {
+  const { backups, log, manager } = context;
+  try {
+    const progress = (reason: ProgressReason) => say(job, reason, context);
+    await backups.exports.write(desired, job.snapshot, progress, stop);
+    await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
+  } catch (error) {
+    stop.throwIfAborted();
+    log.error({ instance: desired.id, name: desired.name, err: error }, 'not exported');
+    await manager.reportJob(job.id, { ...failureOf(error), state: 'failed', percent: 0 });
+  }
 }
 
 /** Makes what is to replace an instance's data, beside them; reconcile() then puts it in their place. */

@@ -10,6 +10,7 @@ import type {
   Disk,
   Door,
   Engine,
+  Exports,
   Firewall,
   Manager,
   Restores,
@@ -41,6 +42,7 @@ export interface BackupContext {
   readonly store: Backups;
   readonly restores: Restores;
   readonly copies: Copies;
+  readonly exports: Exports;
   /** At what time of this host's day they begin, `HH:MM`. */
   readonly time: string;
   /** Work with an instance's data that must not meet a backup of them, in turns. */

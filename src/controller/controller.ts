@@ -398,6 +398,7 @@ export class Controller {
   }
 
   async #sweep(): Promise<void> {
+    await this.#guarded(async () => this.#context.backups?.exports.dropOld());
     await this.#guarded(() => this.#ensureFirewall());
     if (this.#context.door) this.#add(['door']);
     await this.#guarded(() => this.#checkCertificates());

@@ -68,7 +68,11 @@ const API_PATHS = ['/xmlrpc*', '/json/*', '/jsonrpc*'];
 
 const CAPITALS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
+/** What the sidecar answers on every name: the proof of a domain. */
 const TOKEN_PATH = '/.well-known/microsaas-domain';
+
+/** Customers' data, by one-time links with the token in the query: never over plain HTTP beside HTTPS. */
+const DOWNLOAD_PATH = '/.well-known/microsaas-download';
 
 /** The placeholders that the map fills: the two upstreams of a host, and where it redirects to. '' where there is none. */
 const HTTP = '{door.http}';
@@ -159,7 +163,7 @@ function server(settings: CaddySettings, hosts: readonly HostMapping[]): Json {
     routes: [
       ODD_TARGET,
       plainHost(),
-      { match: [{ path: [TOKEN_PATH] }], handle: [pages()], terminal: true },
+      { match: [{ path: [TOKEN_PATH, DOWNLOAD_PATH] }], handle: [pages()], terminal: true },
       ...toManager,
       { handle: [hostMap(hosts)] },
       {
@@ -377,12 +381,24 @@ function subroute(routes: readonly Json[]): Json {
   return { handler: 'subroute', routes };
 }
 
-/** The access log: a rolled file with what tells who was visited when, without queries, cookies and other headers. */
+/** What of a request is in no log: queries, which may hold the token of a link, cookies and other headers. */
+const REMOVED = { filter: 'delete' };
+const ENCODER = {
+  format: 'filter',
+  wrap: { format: 'json' },
+  fields: {
+    'request>headers': REMOVED,
+    'request>tls': REMOVED,
+    resp_headers: REMOVED,
+    'request>uri': { filter: 'regexp', regexp: '\\?.*$', value: '' },
+  },
+};
+
+/** The access log: a rolled file with what tells who was visited when. */
 function logging(): Json {
-  const remove = { filter: 'delete' };
   return {
     logs: {
-      default: { level: 'WARN', exclude: ['http.log.access'] },
+      default: { level: 'WARN', exclude: ['http.log.access'], encoder: ENCODER },
       access: {
         include: ['http.log.access.door'],
         writer: {
@@ -392,16 +408,7 @@ function logging(): Json {
           roll_size_mb: 20,
           roll_keep: 2,
         },
-        encoder: {
-          format: 'filter',
-          wrap: { format: 'json' },
-          fields: {
-            'request>headers': remove,
-            'request>tls': remove,
-            resp_headers: remove,
-            'request>uri': { filter: 'regexp', regexp: '\\?.*$', value: '' },
-          },
-        },
+        encoder: ENCODER,
       },
     },
   };

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import express, {
   type ErrorRequestHandler,
   type Express,
@@ -8,6 +8,7 @@ import express, {
 import { z } from 'zod';
 import type { Key } from '../instance/types.ts';
 import type { Logger } from '../log.ts';
+import { DOWNLOAD_PATH } from './downloads.ts';
 import { RateLimit, RecentlySeen } from './limits.ts';
 import type { Verify } from './signature.ts';
 import { withinTime } from './within-time.ts';
@@ -22,6 +23,10 @@ export interface HttpOptions {
   readonly onKeys: (keys: readonly Key[]) => void;
   /** The links with which customers set their password, made when they ask for one. */
   readonly invite: Invite;
+  /** The links with which data are downloaded, made when somebody asks for one. */
+  readonly offer: Offer;
+  /** Answers a request of DOWNLOAD_PATH. */
+  readonly download: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
   /** True for each part that can be reached, else why not. */
   readonly ready: () => Promise<Readonly<Record<'odoo' | 'docker' | 'postgres', true | string>>>;
   /** How many instances are in which state, for people; null before anybody knows. */
@@ -40,10 +45,16 @@ export type Invite = (
   isFirst: boolean,
 ) => Promise<{ readonly url: string } | 'used' | null>;
 
-/** How often the password of one instance may be set again, and of all together. */
-const INVITATIONS = { perInstance: 5, ofAll: 200, withinMs: 15 * 60_000 };
-/** How long making an invitation may take, in milliseconds: the customer waits in the browser, and a tenant can slow their database down. */
-const INVITATION_MS = 10_000;
+/** Makes a one-time link to the export of a backup. @returns null where there is none, or browsers do not reach this host */
+export type Offer = (
+  instance: number,
+  snapshot: string,
+) => Promise<{ readonly url: string } | null>;
+
+/** How many links of a kind one instance may have, and all together. */
+const LINKS = { perInstance: 5, ofAll: 200, withinMs: 15 * 60_000 };
+/** How long making a link may take, in milliseconds: the customer waits in the browser, and a tenant can slow their database down. */
+const LINK_MS = 10_000;
 
 /** The models that Odoo sends notifications of, and the kind of key each becomes. */
 const KINDS = {
@@ -60,6 +71,12 @@ const notification = z.object({
 
 /** The instance that a visitor wants to log in to. Odoo is asked about it; nothing else is trusted. */
 const invitation = z.object({ instance: z.int().positive(), is_first: z.boolean() });
+
+/** The backup whose export somebody wants to download. */
+const download = z.object({
+  instance: z.int().positive(),
+  snapshot: z.string().regex(/^[0-9a-f]{64}$/),
+});
 
 /** Answers with an RFC 9457 problem. */
 function problem(res: Response, status: number, detail?: string): void {
@@ -96,7 +113,16 @@ export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
   }
 
   const rawBody = express.raw({ type: () => true, limit: MAX_BODY_BYTES, inflate: false });
-  const invitations = makeInvitations(options, seen);
+  const invitations = makeLinks<z.infer<typeof invitation>>(
+    ({ instance, is_first: isFirst }) => options.invite(instance, isFirst),
+    options.log,
+    seen,
+  );
+  const downloads = makeLinks<z.infer<typeof download>>(
+    ({ instance, snapshot }) => options.offer(instance, snapshot),
+    options.log,
+    seen,
+  );
   return (app) => {
     const webhook = app.route('/webhooks/odoo');
     webhook.post(rawBody, (req, res) => {
@@ -112,34 +138,43 @@ export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
       const message = genuine(req, res, invitation, '{"instance", "is_first"}');
       if (message !== null) await invitations(message, res);
     });
-    for (const route of [webhook, invite])
+    const offer = app.route('/downloads');
+    offer.post(rawBody, async (req, res) => {
+      const message = genuine(req, res, download, '{"instance", "snapshot"}');
+      if (message !== null) await downloads(message, res);
+    });
+    for (const route of [webhook, invite, offer])
       route.all((_req, res) => problem(res.set('Allow', 'POST'), 405));
   };
 }
 
-/** Answers requests for a link to log in. The link is in the response and nowhere else: not in a log, not in an error. */
-function makeInvitations({ invite, log }: HttpOptions, seen: RecentlySeen) {
-  const { ofAll, perInstance, withinMs } = INVITATIONS;
+/** Answers requests for links to an instance. A link is in the response and nowhere else: not in a log, not in an error. */
+function makeLinks<T extends { readonly instance: number }>(
+  make: (value: T) => ReturnType<Invite>,
+  log: Logger,
+  seen: RecentlySeen,
+) {
+  const { ofAll, perInstance, withinMs } = LINKS;
   const each = new RateLimit(perInstance, withinMs);
   const all = new RateLimit(ofAll, withinMs);
   return async (
-    { id, value }: { readonly id: string; readonly value: z.infer<typeof invitation> },
+    { id, value }: { readonly id: string; readonly value: T },
     res: Response,
   ): Promise<void> => {
-    const { instance, is_first: isFirst } = value;
+    const { instance } = value;
     // A replay must not make another link.
     if (!seen.firstTime(id)) return problem(res, 409, 'This message has been answered.');
     if (!(each.take(String(instance)) && all.take('all'))) {
-      log.warn({ instance }, 'asked for too many links to log in');
+      log.warn({ instance }, 'asked for too many links');
       return problem(res.set('Retry-After', String(withinMs / 1000)), 429);
     }
     try {
-      const made = await withinTime(invite(instance, isFirst), INVITATION_MS);
-      if (made === null) return problem(res, 404, 'There is no such instance that runs.');
+      const made = await withinTime(make(value), LINK_MS);
+      if (made === null) return problem(res, 404, 'There is nothing that a link could lead to.');
       if (made === 'used') return problem(res, 410, 'Somebody has logged in already.');
       res.set('Cache-Control', 'no-store').json({ url: made.url });
     } catch (err) {
-      log.warn({ instance, err }, 'no link to log in could be made');
+      log.warn({ instance, err }, 'no link could be made');
       problem(res, 503);
     }
   };
@@ -154,8 +189,10 @@ function readJson(body: Buffer): unknown {
   }
 }
 
-/** Health and metrics, for the host only. */
-export function addOperatorRoutes(app: Express, { ready, instances, metrics }: HttpOptions): void {
+/** Health and metrics, and downloads where no door leads to them: not for the manager's network. */
+export function addOperatorRoutes(app: Express, options: HttpOptions): void {
+  const { download, ready, instances, metrics } = options;
+  app.all(DOWNLOAD_PATH, (req, res) => download(req, res));
   const routes = {
     '/healthz': async (res: Response) => res.json({ status: 'ok' }),
     '/readyz': async (res: Response) => {

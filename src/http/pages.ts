@@ -4,8 +4,10 @@ import { normalizedHost } from '../instance/host-name.ts';
 import type { StatePage } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import { preferredLanguage } from './accept-language.ts';
+import { DOWNLOAD_PATH } from './downloads.ts';
 import { RateLimit } from './limits.ts';
-import { renderStatePage, UNAVAILABLE } from './state-page.ts';
+import { sendPage } from './send-page.ts';
+import { UNAVAILABLE } from './state-page.ts';
 import { withinTime } from './within-time.ts';
 
 /** The path of what the door asks for every request that no instance has answered. */
@@ -56,6 +58,8 @@ export interface PagesOptions {
   readonly takes: (visit: Visit) => Promise<boolean>;
   /** What the visitor reads. @param id 0 for a host that is nobody's @param language of what is about nobody; '' for any */
   readonly page: (host: string, id: number, language: string) => Promise<StatePage>;
+  /** Answers a request of DOWNLOAD_PATH. */
+  readonly download: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
   readonly log: Logger;
 }
 
@@ -73,6 +77,7 @@ export async function servePages(socketPath: string, options: PagesOptions): Pro
       const id = Number(new URLSearchParams(query).get('id'));
       return sendToken(options.domainToken(normalizedHost(header(req, 'host')), id), res);
     }
+    if (path === DOWNLOAD_PATH) return options.download(req, res);
     if (path !== PAGE_PATH) return void res.writeHead(404).end();
     const host = normalizedHost(header(req, 'x-door-host'));
     const id = options.instanceAt(host);
@@ -117,26 +122,6 @@ function sendToken(token: string | null, res: ServerResponse): void {
   const headers = { 'Content-Type': 'text/plain', 'Cache-Control': 'no-store' };
   if (token === null) res.writeHead(404, headers).end();
   else res.writeHead(200, headers).end(token);
-}
-
-function sendPage(page: StatePage, method: string, res: ServerResponse): void {
-  // A page that was the answer to a form must not be loaded again by itself: the browser would ask to send the form twice.
-  const isReloadable = method === 'GET' || method === 'HEAD';
-  const html = renderStatePage(isReloadable ? page : { ...page, retryAfter: 0 });
-  const images = page.logoUrl ? ` ${new URL(page.logoUrl).origin}` : '';
-  res
-    .writeHead(page.status, {
-      'Content-Type': 'text/html; charset=utf-8',
-      'Content-Language': page.lang.replace('_', '-'),
-      'Content-Length': Buffer.byteLength(html),
-      'Cache-Control': 'no-store',
-      'X-Robots-Tag': 'noindex',
-      'Referrer-Policy': 'no-referrer',
-      'X-Content-Type-Options': 'nosniff',
-      'Content-Security-Policy': `default-src 'none'; style-src 'unsafe-inline'; img-src${images || " 'none'"}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-      ...(page.retryAfter > 0 ? { 'Retry-After': String(page.retryAfter) } : {}),
-    })
-    .end(html);
 }
 
 /** The visitors who wait for instances: one's must not crowd out the others'. */

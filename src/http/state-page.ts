@@ -1,7 +1,7 @@
 import Handlebars from 'handlebars';
 import type { StatePage } from '../interfaces.ts';
 
-/** For a manager that does not answer: the only sentences for people that are not in the addon. */
+/** For a manager that does not answer. These and the next are the only sentences for people that are not in the addon. */
 export const UNAVAILABLE: StatePage = {
   status: 503,
   retryAfter: 10,
@@ -9,8 +9,21 @@ export const UNAVAILABLE: StatePage = {
   title: 'Not available at the moment · No disponible en este momento',
   lines: ['This page tries again by itself.', 'Esta página vuelve a intentarlo automáticamente.'],
   action: null,
+  secondAction: null,
   company: '',
   logoUrl: '',
+};
+
+/** For a link to a download that was used, or is too old. */
+export const LINK_OVER: StatePage = {
+  ...UNAVAILABLE,
+  status: 410,
+  retryAfter: 0,
+  title: 'This link is not valid any more · Este enlace ya no es válido',
+  lines: [
+    'It works once, and for some minutes. Press Download again on the page of your Odoo.',
+    'Funciona una sola vez y durante unos minutos. Pulse Descargar de nuevo en la página de su Odoo.',
+  ],
 };
 
 /** Plain HTML without a script: it must work in every browser, and nothing in it can run. */
@@ -35,6 +48,7 @@ h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25; }
 p { margin: 0 0 .75rem; overflow-wrap: anywhere; }
 a { display: inline-block; margin-top: .75rem; padding: .7rem 1.4rem; border-radius: .5rem; background: #714b67; color: #fff;
   font-weight: 600; text-decoration: none; }
+a.second { margin-left: .5rem; background: none; color: inherit; box-shadow: inset 0 0 0 1px #9aa5b1; }
 a:focus-visible { outline: 3px solid #b58fab; outline-offset: 2px; }
 footer { padding: 0 1rem 1rem; font-size: .875rem; color: #616e7c; }
 @media (prefers-color-scheme: dark) {
@@ -55,6 +69,9 @@ footer { padding: 0 1rem 1rem; font-size: .875rem; color: #616e7c; }
 {{/each}}
 {{#if action}}
 <a href="{{action.url}}">{{action.label}}</a>
+{{/if}}
+{{#if secondAction}}
+<a class="second" href="{{secondAction.url}}">{{secondAction.label}}</a>
 {{/if}}
 </main>
 <footer>{{company}}</footer>

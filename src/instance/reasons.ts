@@ -26,6 +26,8 @@ export const PROGRESS_REASONS = [
   'RestoringDatabase',
   'Neutralising',
   'SwappingData',
+  'ReadingBackup',
+  'WritingExport',
   'Purging',
 ] as const;
 export type ProgressReason = (typeof PROGRESS_REASONS)[number];
@@ -88,6 +90,7 @@ export const FAILURE_REASONS = [
   'DockerRefused',
   'DockerUnavailable',
   'EndedWhileStarting',
+  'ExportsFull',
   'FilesMissing',
   'ForeignData',
   'ImageMissing',

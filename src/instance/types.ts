@@ -96,7 +96,7 @@ export interface CopyOf {
 /** What a person wants done with an instance's backups, until it is done. */
 export interface Job {
   readonly id: number;
-  readonly kind: 'backup' | 'prove' | 'restore' | 'undo_restore';
+  readonly kind: 'backup' | 'prove' | 'restore' | 'undo_restore' | 'export';
   /** The backup that it is about; '' where it is about none. */
   readonly snapshot: string;
 }

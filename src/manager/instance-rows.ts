@@ -163,6 +163,8 @@ export const routes = z.array(
 
 const webUrl = z.url({ protocol: /^https?$/ });
 
+const pageLink = z.union([z.literal(false), z.object({ label: z.string(), url: webUrl })]);
+
 export const statePage = z
   .object({
     status: z.int().min(400).max(599),
@@ -170,14 +172,21 @@ export const statePage = z
     lang: z.string(),
     title: z.string(),
     lines: z.array(z.string()),
-    action: z.union([z.literal(false), z.object({ label: z.string(), url: webUrl })]),
+    action: pageLink,
+    second_action: pageLink,
     company: z.string(),
     logo_url: z.union([z.literal(''), webUrl]),
   })
   .transform(
-    ({ retry_after: retryAfter, logo_url: logoUrl, ...row }): StatePage => ({
+    ({
+      retry_after: retryAfter,
+      logo_url: logoUrl,
+      second_action: secondAction,
+      ...row
+    }): StatePage => ({
       ...row,
       action: row.action || null,
+      secondAction: secondAction || null,
       retryAfter,
       logoUrl,
     }),

@@ -336,8 +336,9 @@ export class FakeManager implements Manager {
     this.#checkHere();
     const row = this.rows.get(id);
     const [status, title] = row ? [503, row.state] : [404, 'unknown'];
-    const rest = { retryAfter: 0, lang: 'en_US', lines: [], action: null, logoUrl: '' };
-    return { status, title, company: 'Hosting', ...rest };
+    const rest = { retryAfter: 0, lang: 'en_US', lines: [], logoUrl: '' };
+    const links = { action: null, secondAction: null };
+    return { status, title, company: 'Hosting', ...links, ...rest };
   }
 
   async recentSuspensions(instanceId: number): Promise<RecentSuspensions> {

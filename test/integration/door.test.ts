@@ -114,8 +114,13 @@ describe('the door, a real Caddy', function () {
       },
       page: async (host, id) => ({
         ...{ status: id === 0 ? 404 : 503, retryAfter: 3, lang: 'en_US', title: `Page of ${host}` },
-        ...{ lines: [], action: null, company: 'Hosting', logoUrl: '' },
+        ...{ lines: [], action: null, secondAction: null, company: 'Hosting', logoUrl: '' },
       }),
+      download: async (req, res) => {
+        if (!req.url?.includes('cut')) return void res.end(`download ${req.url}`);
+        // As where the sidecar is killed meanwhile.
+        res.writeHead(200, { 'Content-Length': 9 }).write('half', () => res.destroy());
+      },
       log: pino({ level: 'silent' }),
     });
     await door.ensure(routes);
@@ -311,6 +316,25 @@ describe('the door, a real Caddy', function () {
   it('proves a domain, whosever it is, by what the sidecar says of it', async () => {
     const { status, text } = await ask('www.acme.com', '/.well-known/microsaas-domain');
     expect({ status, text }).to.deep.equal({ status: 200, text: 'token of www.acme.com' });
+  });
+
+  it('leaves downloads to the sidecar on every name, and keeps their tokens out of its logs', async () => {
+    const path = '/.well-known/microsaas-download?token=';
+    for (const name of ['acme', 'dead', 'nobody'])
+      expect((await ask(name, `${path}secret-1`)).text).to.equal(`download ${path}secret-1`);
+    const cut = await ask('acme', `${path}secret-2-cut`).then(
+      () => 'whole',
+      () => 'cut',
+    );
+    expect(cut).to.equal('cut');
+    const accessLog = join(folder, 'door', 'run', 'access.log');
+    await eventually(async () => {
+      const requests = await readFile(accessLog, 'utf8');
+      expect(requests.split('microsaas-download').length).to.be.greaterThan(4);
+      expect(requests).not.to.include('secret-');
+    }, 10);
+    const errors = await run('docker', ['logs', '--', container], { both: true });
+    expect(errors).to.include('microsaas-download').and.not.to.include('secret-');
   });
 
   it('keeps websockets open while other routes are loaded', async () => {

@@ -155,7 +155,7 @@ SET transaction_timeout = 0;
       instance,
       backup,
       { file: zip, isForced: false },
-      (step) => said.push(step),
+      (step) => void said.push(step),
       never,
     );
     expect(said).to.have.length(3);

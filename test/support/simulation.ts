@@ -22,6 +22,7 @@ import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeDisk } from '../fakes/disk.ts';
 import type { FakeDoor } from '../fakes/door.ts';
 import { FakeEngine } from '../fakes/engine.ts';
+import { FakeExports } from '../fakes/exports.ts';
 import { FakeFirewall } from '../fakes/firewall.ts';
 import { Life } from '../fakes/life.ts';
 import { FakeManager } from '../fakes/manager.ts';
@@ -53,6 +54,7 @@ export class Simulation {
   readonly backups = new FakeBackups(this.time.now);
   readonly restores = new FakeRestores();
   readonly copies = new FakeCopies(this.databases);
+  readonly exports = new FakeExports();
   /** When backups begin, on this host's clock. */
   backupTime = '02:00';
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
@@ -95,6 +97,7 @@ export class Simulation {
         store: life.around('backups', this.backups),
         restores: life.around('restores', this.restores),
         copies: life.around('copies', this.copies),
+        exports: life.around('exports', this.exports),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
         onJob: (id) => this.#controller?.backUp(id),
       },

@@ -353,6 +353,58 @@ describe('the sidecar, from its start to its end', () => {
       });
   });
 
+  describe('a link to a download', () => {
+    const snapshot = 'ab'.repeat(32);
+    const READY = { was_ready: true, http_port: 20_000, longpolling_port: 21_000 };
+    /** Asks for a link as the addon does. @param row what of the instance differs from INSTANCE_ROW; null: there is none */
+    async function linkTo(row: object | null) {
+      answers['microsaas_desired'] = () => (row ? [{ ...INSTANCE_ROW, ...row }] : []);
+      const folderOfExports = join(folder(), 'data', 'exports');
+      await mkdir(folderOfExports, { recursive: true });
+      await writeFile(join(folderOfExports, `${INSTANCE_ROW.id}-${snapshot}.zip`), 'the data');
+      const { backups } = config();
+      void start({ backups: { ...backups, enabled: true } });
+      await until('it is ready', isReady);
+      const body = JSON.stringify({ instance: INSTANCE_ROW.id, snapshot });
+      const now = new Date();
+      const headers = {
+        'webhook-id': 'msg_1',
+        'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+        'webhook-signature': new Webhook(config().webhookSecret).sign('msg_1', now, body),
+      };
+      const response = await fetch(`${origin()}/downloads`, { method: 'POST', headers, body });
+      return { status: response.status, text: await response.text() };
+    }
+
+    for (const [what, row] of [
+      ['runs', READY],
+      ['is stopped', { ...READY, desired_state: 'stopped' }],
+      ['is suspended', { ...READY, subscription: SUBSCRIPTION_ROW }],
+    ] as const)
+      it(`leads to the data of an instance that ${what}; without a door, at the sidecar itself`, async () => {
+        const { status, text } = await linkTo(row);
+        expect(status).to.equal(200);
+        const { url } = JSON.parse(text) as { url: string };
+        expect(url.startsWith(`${origin()}/`)).to.equal(true);
+        expect(await (await fetch(url)).text()).to.equal('the data');
+        expect((await fetch(url)).status).to.equal(410);
+        expect(JSON.stringify(logged)).not.to.include(url.split('token=')[1]);
+      });
+
+    for (const [what, row] of [
+      ['Odoo does not know', null],
+      ['is removed', { ...READY, desired_state: 'removed' }],
+    ] as const)
+      it(`is none for an instance that ${what}`, async () => {
+        expect((await linkTo(row)).status).to.equal(404);
+      });
+
+    it('is none where no browser would reach it', async () => {
+      engine.url = () => 'http://203.0.113.5:20000';
+      expect((await linkTo(READY)).status).to.equal(404);
+    });
+  });
+
   it('names the Docker network through which the manager should reach it where there is none', async () => {
     const http = { host: '127.0.0.1', port: 0, managerNetwork: 'odoo_default' };
     const error = await failureOf({ http });

@@ -1,1 +1,1 @@
-from . import portal, renew
+from . import portal, portal_data, renew

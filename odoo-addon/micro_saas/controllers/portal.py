@@ -47,6 +47,7 @@ class InstancePortal(CustomerPortal):
             "status": instance._portal_status(),
             "may_manage": instance._may_be_managed_by(request.env.user),
             "may_set_password": instance._may_set_password(request.env.user),
+            "data": instance._portal_data(request.env.user),
         }
         return self._fragment("micro_saas.portal_instance_status", values)
 
@@ -256,6 +257,7 @@ class InstancePortal(CustomerPortal):
             "status": instance._portal_status(),
             "problem": problem,
             "may_set_password": instance._may_set_password(request.env.user),
+            "data": instance._portal_data(request.env.user),
             **self._address_values(instance),
         }
         return request.render("micro_saas.portal_my_instance", values)

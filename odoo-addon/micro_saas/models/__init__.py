@@ -10,6 +10,7 @@ from . import (
     microsaas_job,
     odoo_docker_instance_backups,
     odoo_docker_instance_staging,
+    odoo_docker_instance_portal_data,
     microsaas_reserved_port,
     microsaas_subscription,
     microsaas_subdomain,

@@ -65,6 +65,11 @@ class MicrosaasBackup(ByHand, models.Model):
         help="Why it is not forgotten yet.",
     )
 
+    # What the instance has under way: a button pressed here shows its effect here.
+    job_kind = fields.Selection(related="instancia_id.job_kind")
+    job_message = fields.Char(related="instancia_id.job_message")
+    is_downloadable = fields.Boolean("Ready for download", compute="_compute_is_downloadable", compute_sudo=True)
+
     def init(self):
         super().init()
         # Partial: a failed day has no snapshot, and there is one row of it at most.
@@ -82,6 +87,12 @@ class MicrosaasBackup(ByHand, models.Model):
     def _compute_message(self):
         for backup in self:
             backup.message = instance_sentence(self.env, backup.reason, backup.detail)
+
+    @api.depends("snapshot", "instancia_id.job_ids.download_until")
+    def _compute_is_downloadable(self):
+        for backup in self:
+            ready = backup.instancia_id._ready_download()
+            backup.is_downloadable = bool(ready) and ready.snapshot == backup.snapshot
 
     @api.constrains("snapshot", "state")
     def _check_snapshot(self):
@@ -147,6 +158,22 @@ class MicrosaasBackup(ByHand, models.Model):
                     format_datetime(self.env, self.date, dt_format="short"),
                 )
             )
+
+    def action_download(self):
+        """Have the backup written as Odoo's own dump, and once it is, download it.
+
+        :return: True where it is being written; the action that opens a one-time link where it is there
+        :raise AccessError: the user is not a MicroSaaS manager
+        :raise UserError: a failed backup, an instance without data, or one with an open job
+        """
+        self.ensure_one()
+        if not self.env.user.has_group(MANAGER):
+            raise AccessError(self.env._("Only a MicroSaaS manager downloads a backup."))
+        self._check_can_be_used()
+        if self.is_downloadable:
+            link = self.instancia_id._download_link(self.snapshot)
+            return {"type": "ir.actions.act_url", "url": link, "target": "self"}
+        return self.instancia_id._ask_for_job("export", self)
 
     def _check_can_be_restored(self):
         if not self.env.user.has_group(MANAGER):

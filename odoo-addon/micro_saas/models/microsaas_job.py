@@ -15,11 +15,14 @@ KINDS = [
     ("prove", "Proof of a backup"),
     ("restore", "Restore of a backup"),
     ("undo_restore", "Undo of the restore"),
+    ("export", "Download of the data"),
 ]
 STATES = [("waiting", "Waiting"), ("running", "Under way"), ("done", "Done"), ("failed", "Failed")]
 OPEN = ("waiting", "running")
 # So long the sidecar keeps the data that a restore has replaced.
 UNDO_FOR = timedelta(days=7)
+# So long the sidecar keeps what was written for download.
+DOWNLOAD_FOR = timedelta(days=1)
 
 
 class MicrosaasJob(ByHand, models.Model):
@@ -45,6 +48,9 @@ class MicrosaasJob(ByHand, models.Model):
     percent = fields.Integer("Progress (%)", readonly=True, aggregator=None)
     started_at = fields.Datetime("Began", readonly=True)
     ended_at = fields.Datetime("Ended", readonly=True)
+    download_until = fields.Datetime(
+        "Download until", compute="_compute_download_until", help="So long the file is there; empty where it is not."
+    )
 
     def init(self):
         super().init()
@@ -62,6 +68,15 @@ class MicrosaasJob(ByHand, models.Model):
         for job in self:
             said = instance_sentence(self.env, job.reason, job.detail)
             job.message = said or (self.env._("Waiting for its turn.") if job.state == "waiting" else "")
+
+    @api.depends("kind", "state", "ended_at", "instancia_id.job_ids.state")
+    def _compute_download_until(self):
+        now = fields.Datetime.now()
+        for job in self:
+            # Of each instance there is one file: what is asked for next takes its place.
+            is_last = job == job.instancia_id.job_ids.filtered(lambda one: one.kind == "export")[:1]
+            until = is_last and job.state == "done" and job.ended_at + DOWNLOAD_FOR
+            job.download_until = until and until > now and until
 
     # -- a person asks -----------------------------------------------------------------------------
 
@@ -134,6 +149,9 @@ class MicrosaasJob(ByHand, models.Model):
             instance.write({"restored_at": now, "undo_restore_until": now + UNDO_FOR})
         elif self.state == "done" and self.kind == "undo_restore":
             instance.write({"restored_at": False, "undo_restore_until": False})
+        subscription = instance.subscription_ids[:1]
+        if self.state == "done" and self.kind == "export" and self.create_uid.share and subscription:
+            self.env["microsaas.notice"]._tell(subscription, "downloadReady", str(self.id))
         line = self.with_context(lang=instance.company_id.partner_id.lang)._chatter_line()
         if line:
             instance._message_log(body=line)
@@ -160,4 +178,6 @@ class MicrosaasJob(ByHand, models.Model):
             )
         if self.kind == "undo_restore":
             return _("The restore was undone: the data are those from before it. %s asked for it.", person)
+        if self.kind == "export":
+            return _("A backup was written for download; the file is there for a day. %s asked for it.", person)
         return ""

@@ -203,8 +203,11 @@ class MicrosaasPortalMixin(models.AbstractModel):
         A colleague with an account of their own in the shop is not the administrator of the company's Odoo, and neither
         is the contact that its invoices go to.
         """
-        people = self._administrator() | self.partner_id.commercial_partner_id
-        return self.state == "running" and user.partner_id in people
+        return self.state == "running" and self._is_administered_by(user)
+
+    def _is_administered_by(self, user):
+        """Tell whether a user of the portal has all rights in the instance: the administrator, or the company's own login."""
+        return user.partner_id in self._administrator() | self.partner_id.commercial_partner_id
 
     # -- restarts ----------------------------------------------------------------------------------
 
@@ -327,26 +330,35 @@ class MicrosaasPortalMixin(models.AbstractModel):
         :return: the link; empty if `is_first` and somebody has logged in already
         :raise UserError: a sentence for the customer: try again, or wait
         """
+        return self._one_time_link("invitations", {"instance": self.id, "is_first": is_first})
+
+    def _one_time_link(self, kind, payload):
+        """Return a link that the sidecar makes.
+
+        :param kind: the last part of the address where it does: `invitations`, `downloads`
+        :param payload: what the link is to lead to
+        :return: the link; empty for one that there is not any more
+        :raise UserError: a sentence for the customer: try again, or wait
+        """
         self.ensure_one()
         url, known = sidecar_url(self.env), webhook_secrets(self.env)
         later = self.env._("This is not possible at the moment. Please try again in a minute.")
         if not (url and known):
             raise UserError(later)
-        payload = {"instance": self.id, "is_first": is_first}
         try:
-            response = post(urljoin(url, "../invitations"), known, payload, TIMEOUT)
+            response = post(urljoin(url, f"../{kind}"), known, payload, TIMEOUT)
             status, answer = response.status_code, response.json() if response.ok else {}
         except (ValueError, requests.RequestException) as error:
-            _logger.warning("No link to log in to instance %s: %s", self.id, type(error).__name__)
+            _logger.warning("No link (%s) to instance %s: %s", kind, self.id, type(error).__name__)
             raise UserError(later) from None
         if status == 429:
             raise UserError(
                 self.env._("That was asked for too often. Please try again in a quarter of an hour.")
             )
-        if status == 410:  # Gone
+        if status == 410 or (status == 404 and kind == "downloads"):  # Gone, or never there
             return ""
         if status != 200 or urlsplit(answer.get("url", "")).scheme not in ("http", "https"):
-            _logger.warning("No link to log in to instance %s: the sidecar answers %s", self.id, status)
+            _logger.warning("No link (%s) to instance %s: the sidecar answers %s", kind, self.id, status)
             raise UserError(later)
         return answer["url"]
 

@@ -358,7 +358,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
         :param language: in which a visitor likes to read that it is nobody's, as `es`; "": in the company's
         :return: dict of `status` (HTTP: 503 it is prepared, starts, is stopped or in error; 402 suspended; 410 removed;
             404 nobody's), `retry_after` (seconds, 0: nothing changes by itself), `lang` (as `es_ES`), `title`, `lines`
-            (list of sentences), `action` (False, or `label` and `url`), `company` (its name), `logo_url` ("" for none)
+            (list of sentences), `action` and `second_action` (False, or `label` and `url`), `company` (its name), `logo_url` ("" for none)
         """
         return self._for_sidecar("microsaas.state.page")._page(host, instance_id, language)
 

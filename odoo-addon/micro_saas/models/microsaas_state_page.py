@@ -36,6 +36,7 @@ class MicrosaasStatePage(models.AbstractModel):
         return {
             "retry_after": 0,
             "action": False,
+            "second_action": False,
             **said,
             "lang": lang,
             "company": company.name,
@@ -73,7 +74,7 @@ class MicrosaasStatePage(models.AbstractModel):
         }
 
     def _said(self, instance):
-        """Return `status`, `title` and `lines`, maybe `retry_after` and `action`, for what the portal says of it."""
+        """Return `status`, `title` and `lines`, maybe `retry_after`, `action` and `second_action`, for what the portal says of it."""
         status = instance._portal_status()
         write = {
             "preparing": self._said_of_preparing,
@@ -130,4 +131,7 @@ class MicrosaasStatePage(models.AbstractModel):
             "title": status["title"],
             "lines": lines,
             "action": {"label": _("Pay now"), "url": url} if amount else False,
+            # The rights are checked there, after the login.
+            "second_action": bool(instance._offered_backups())
+            and {"label": _("Download my data"), "url": instance._data_page_url()},
         }

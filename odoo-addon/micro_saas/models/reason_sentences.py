@@ -47,6 +47,11 @@ def instance_sentence(env, reason, detail):
         "FetchingBackup": lambda: _("Fetching the backup."),
         "RestoringDatabase": lambda: _("Restoring the database."),
         "Neutralising": lambda: _("Switching off what the copy would send, and removing its secrets."),
+        "ReadingBackup": lambda: _("Reading the backup, away from the instance."),
+        "WritingExport": lambda: _("Writing the file."),
+        "ExportsFull": lambda: _(
+            "As many downloads are waiting on the server as it keeps. Each is removed after a day: try again then."
+        ),
         "SwappingData": lambda: _("Putting the restored data in place."),
         "BackupServerAway": lambda: _("Where the backups are kept nobody answers: %s", detail),
         "BackupServerFull": lambda: _("Where the backups are kept there is no room left: %s", detail),

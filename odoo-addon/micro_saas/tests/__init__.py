@@ -19,6 +19,7 @@ from . import (
     test_people,
     test_portal,
     test_portal_address,
+    test_portal_data,
     test_ports,
     test_product,
     test_renewals,

@@ -77,6 +77,14 @@ class TestStatePage(MicroSaasCommon):
         self.assertIn(move.name, text)
         self.assertNotIn(move.access_token or "no token", str(self._page()[0]))
 
+    def test_a_suspended_one_leads_to_the_data_where_there_is_a_proven_backup(self):
+        self._suspend()
+        self.assertIs(self._page()[0]["second_action"], False)
+        self._backed_up(self.instance, self._backup(proof="data", proof_date="2026-11-27 04:00:00"))
+        link = self._page()[0]["second_action"]
+        self.assertEqual(link["label"], "Download my data")
+        self.assertEqual(link["url"].partition("/my/")[2], f"instances/{self.instance.id}#data")
+
     def test_the_others(self):
         self._report(self.instance, state="running", reason="Running", next_review=False, seconds_to_ready=1.0)
         self.assertEqual(self._page()[0]["status"], 503)

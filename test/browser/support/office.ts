@@ -186,6 +186,24 @@ export class Office {
     return { address: String(instance?.instance_url), invoice };
   }
 
+  /** Backs the only instance of a customer up, and waits until the backup is proven. @returns the ids of both */
+  async backUp(email: string): Promise<{ instance: number; backup: number }> {
+    const instance = await this.#id('odoo.docker.instance', [['partner_id.email', '=', email]]);
+    await this.rpc.call('odoo.docker.instance', 'action_backup', [[instance]]);
+    return eventually(async () => {
+      const backup = await this.#id('microsaas.backup', [
+        ['instancia_id', '=', instance],
+        ['proof', 'in', ['data', 'boot']],
+      ]);
+      const job = await this.#id('microsaas.job', [
+        ['instancia_id', '=', instance],
+        ['state', 'in', ['waiting', 'running']],
+      ]);
+      if (!instance || !backup || job) throw new Error(`There is no proven backup of ${email}.`);
+      return { instance, backup };
+    }, 180);
+  }
+
   /** Names of a customer's instances, in order. */
   async instancesOf(email: string): Promise<string[]> {
     const domain = [['partner_id.email', '=', email]];

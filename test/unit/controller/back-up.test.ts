@@ -269,4 +269,75 @@ describe('backups in the loop', () => {
         }
     });
   });
+
+  describe('an export', () => {
+    const SNAPSHOT = 'ab'.repeat(32);
+    const said = () => sim.manager.jobs.map(({ state, reason }) => `${state} ${reason}`.trim());
+
+    it('is written, and said to be done', async () => {
+      await sell();
+      ask('export', SNAPSHOT);
+      await sim.time.pass(MINUTE);
+      expect(sim.exports.snapshots.get(1)).to.equal(SNAPSHOT);
+      expect(said()).to.deep.equal(['running FetchingBackup', 'running WritingExport', 'done']);
+      expect(containers()).to.equal('running');
+      expect(sim.life.calls.filter((call) => call.startsWith('restores.'))).to.deep.equal([
+        'restores.prepared',
+      ]);
+    });
+
+    it('is written of a stopped instance too, which stays stopped', async () => {
+      await sell();
+      sim.people.press(1, 'stop');
+      await sim.untilSettled();
+      ask('export', SNAPSHOT);
+      await sim.time.pass(MINUTE);
+      expect(said().at(-1)).to.equal('done');
+      expect(containers()).to.equal('stopped');
+    });
+
+    it('of a removed instance, or of what cannot be read, says why there is none', async () => {
+      await sell();
+      sim.exports.damaged.add(SNAPSHOT);
+      ask('export', SNAPSHOT);
+      await sim.time.pass(MINUTE);
+      expect(said().at(-1)).to.equal('failed BackupDamaged');
+      sim.people.press(1, 'remove');
+      await sim.untilSettled();
+      ask('export', SNAPSHOT, 6);
+      await sim.time.pass(MINUTE);
+      expect(said().at(-1)).to.equal('failed BackupGone');
+      expect(row().job).to.equal(null);
+    });
+
+    it('is finished once, whichever call the sidecar is killed before or after', async () => {
+      for (const moment of ['before', 'after'] as const)
+        for (let call = 0; ; call++) {
+          await sim.end();
+          sim = new Simulation();
+          await sell();
+          const first = sim.life.calls.length + call;
+          sim.life.killAt(first, moment);
+          ask('export', SNAPSHOT);
+          await sim.time.pass(10_000);
+          const isOver = !sim.life.isOver;
+          await sim.stop();
+          await sim.start(new Life());
+          await sim.time.pass(MINUTE);
+          const where = `${moment} call ${call}: ${sim.life.calls[first]}`;
+          expect(sim.exports.written, where).to.equal(1);
+          expect(row().job, where).to.equal(null);
+          expect(said().at(-1), where).to.equal('done');
+          expect(containers(), where).to.equal('running');
+          if (isOver) break;
+        }
+    });
+
+    it('is looked at by each sweep: what is too old goes', async () => {
+      await sell();
+      const before = sim.exports.drops;
+      await sim.time.pass(HOUR, 1_000);
+      expect(sim.exports.drops).to.be.greaterThan(before);
+    });
+  });
 });

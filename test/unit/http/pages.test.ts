@@ -14,6 +14,7 @@ const SUSPENDED: StatePage = {
   title: 'Suspendido',
   lines: ['Debe <b>30</b> € & más.'],
   action: { label: 'Pagar ahora', url: 'https://manager.example.com/my/invoices/7?a=1&b=2' },
+  secondAction: { label: 'Descargar', url: 'https://manager.example.com/my/instances/7' },
   company: 'Hosting "Ñandú"',
   logoUrl: 'https://manager.example.com/web/image/logo',
 };
@@ -52,6 +53,7 @@ describe('the pages in place of an instance that does not answer', () => {
         questions.push(`${host} ${id}${language && ` ${language}`}`);
         return page();
       },
+      download: async (req, res) => void res.end(`download ${req.url}`),
       log: pino({ level: 'silent' }),
     });
   });
@@ -76,6 +78,26 @@ describe('the pages in place of an instance that does not answer', () => {
     expect(answer.text).to.include('content="30"');
     expect(answer.text).to.include('Hosting &quot;Ñandú&quot;');
     expect(answer.text).not.to.include('<script').and.not.to.include('<b>');
+  });
+
+  it('have room for a second thing to do, beside the first', async () => {
+    const { text } = await visit();
+    for (const { label, url } of [SUSPENDED.action, SUSPENDED.secondAction].flatMap(
+      (it) => it ?? [],
+    ))
+      expect(text).to.include(
+        `href="${url.replace('&', '&amp;').replaceAll('=', '&#x3D;')}">${label}</a>`,
+      );
+    page = async () => ({ ...SUSPENDED, secondAction: null });
+    const without = await visit({ 'x-door-host': 'nobody.example.com' });
+    expect(without.text).to.include('Suspendido').and.not.to.include('class="second"');
+  });
+
+  it('leave downloads to who serves them, on every name', async () => {
+    const path = '/.well-known/microsaas-download?token=t';
+    const answer = await ask({ socketPath, path, headers: { host: 'nobody.example.com' } });
+    expect(answer.text).to.equal(`download ${path}`);
+    expect(questions).to.deep.equal([]);
   });
 
   it('let nothing run and load nothing but the logo', async () => {

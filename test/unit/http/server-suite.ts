@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type RequestOptions, request } from 'node:http';
+import { Readable } from 'node:stream';
 import { pino } from 'pino';
 import { Webhook } from 'standardwebhooks';
+import { Downloads } from '../../../src/http/downloads.ts';
 import {
   type HttpOptions,
   type HttpServer,
@@ -59,6 +61,9 @@ export class ServerSuite {
   };
 
   instances: string | null = null;
+  /** What instance 5 has to download. */
+  exported = 'the data';
+  downloads = this.#newDownloads();
 
   ready = async () => this.parts;
 
@@ -69,6 +74,8 @@ export class ServerSuite {
       this.invitations.length = 0;
       this.invited = { url: 'https://5.example.com/web/reset_password?token=t' };
       this.parts = { odoo: true, docker: true, postgres: true };
+      this.exported = 'the data';
+      this.downloads = this.#newDownloads();
       this.server = await listen(addresses, this.options());
     });
     afterEach(() => this.server?.close());
@@ -84,11 +91,26 @@ export class ServerSuite {
         if (this.invited instanceof Error) throw this.invited;
         return this.invited;
       },
+      offer: async (instance, snapshot) => {
+        if (instance !== 5) return null;
+        return { url: `https://5.example.com${this.downloads.offer(instance, snapshot)}` };
+      },
+      download: (req, res) => this.downloads.serve(req, res),
       ready: () => this.ready(),
       instances: () => this.instances,
       metrics: async () => 'microsaas_up 1\n',
       log: pino({}, { write: (line: string) => void this.logged.push(JSON.parse(line)) }),
     };
+  }
+
+  #newDownloads(): Downloads {
+    return new Downloads({
+      open: async () =>
+        this.exported
+          ? { bytes: this.exported.length, content: Readable.from([this.exported]) }
+          : null,
+      log: pino({}, { write: (line: string) => void this.logged.push(JSON.parse(line)) }),
+    });
   }
 
   port(index = 0): number {

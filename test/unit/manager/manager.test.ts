@@ -79,11 +79,13 @@ describe('OdooManager', () => {
       },
     ]);
     const said = { status: 404, retry_after: 0, lang: 'en_US', title: 'None', lines: ['x'] };
-    const rest = { action: false, company: 'Hosting', logo_url: '' };
+    const second = { label: 'Download', url: 'https://manager.example.com/my/instances/7' };
+    const links = { action: false, second_action: second };
+    const rest = { ...links, company: 'Hosting', logo_url: '' };
     const { manager, asked } = answering({ ...said, ...rest });
     expect(await manager.page('acme.example.com', 7, 'es')).to.deep.equal({
       ...{ status: 404, retryAfter: 0, lang: 'en_US', title: 'None', lines: ['x'] },
-      ...{ action: null, company: 'Hosting', logoUrl: '' },
+      ...{ action: null, secondAction: second, company: 'Hosting', logoUrl: '' },
     });
     expect(asked[0]?.[2]).to.deep.equal({
       host: 'acme.example.com',
