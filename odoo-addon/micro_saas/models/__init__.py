@@ -11,6 +11,7 @@ from . import (
     odoo_docker_instance_backups,
     odoo_docker_instance_staging,
     odoo_docker_instance_portal_data,
+    microsaas_rollout,
     microsaas_reserved_port,
     microsaas_subscription,
     microsaas_subdomain,
