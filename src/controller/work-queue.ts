@@ -99,10 +99,11 @@ export class WorkQueue<K> {
     return this.#waiting.has(key);
   }
 
-  /** The age of the oldest waiting key, in seconds; 0 when none waits. */
+  /** The age of the oldest waiting key, in seconds; 0 when none waits. One that is worked on, and is to run again, does not wait yet. */
   get ageSeconds(): number {
-    const [oldest] = this.#waiting.values();
-    return oldest === undefined ? 0 : Math.max(0, Date.now() - oldest) / 1000;
+    for (const [key, since] of this.#waiting)
+      if (!this.#working.has(key)) return Math.max(0, Date.now() - since) / 1000;
+    return 0;
   }
 
   /** Adds a key that may need work. A key that is backing off keeps its backoff. */

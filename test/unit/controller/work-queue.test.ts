@@ -52,6 +52,30 @@ describe('WorkQueue', () => {
     expect([keys(), queue.size]).to.deep.equal(['a b c', 3]);
   });
 
+  it('says how long the oldest key waits for a worker, one that is worked on and added again apart', async () => {
+    for (const key of ['a', 'b']) queue.add(key);
+    queue.add('a');
+    await time.pass(60_000);
+    expect([queue.ageSeconds, queue.size]).to.deep.equal([0, 2]);
+    queue.add('c');
+    await time.pass(5_000);
+    expect(queue.ageSeconds).to.equal(5);
+    run(0).end();
+    await time.pass(0);
+    expect(queue.ageSeconds, 'a waits again, since its addition').to.equal(65);
+  });
+
+  it('counts the keys that fail until they end well', async () => {
+    queue.add('a');
+    run(0).fail();
+    await time.pass(0);
+    expect([queue.failing, queue.size]).to.deep.equal([1, 0]);
+    await time.pass(1_000);
+    run(1).end();
+    await time.pass(0);
+    expect(queue.failing).to.equal(0);
+  });
+
   it('works on others during a long wait, and continues as soon as there is a slot', async () => {
     for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
     let comes = () => {};
