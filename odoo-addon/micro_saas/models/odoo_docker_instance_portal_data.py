@@ -66,7 +66,8 @@ class OdooDockerInstance(models.Model):
     def _portal_time(self, moment):
         """Return a moment as the reader's clock has it, with the time zone; else as the seller's has it."""
         tz = self.env.user.tz or self.company_id._microsaas_tz() or "UTC"
-        return f"{format_datetime(self.env, moment, tz=tz, dt_format='medium')} ({tz})"
+        # With the month's name: who reads a day for a month restores the wrong state.
+        return f"{format_datetime(self.env, moment, tz=tz, dt_format='d MMMM y, HH:mm')} ({tz})"
 
     # -- what the customer asks for ----------------------------------------------------------------
 
