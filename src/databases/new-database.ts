@@ -29,6 +29,9 @@ export interface InstanceClone extends ClonedDatabase {
   readonly template: TemplateDatabase | null;
 }
 
+/** A database that fill() has filled. */
+type Filled = Pick<InstanceClone, 'cluster' | 'login' | 'spec'>;
+
 /** Fills an empty database. It is given the server and the way in, as the tenant. */
 export type Fill = (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>;
 
@@ -123,16 +126,30 @@ export class NewDatabases {
 
   /** See OdooDatabases.restoreStaging(). */
   async restoreStaging(desired: DesiredInstance, fill: Fill, signal: AbortSignal): Promise<void> {
-    await this.#restore(desired, fill, ({ cluster, login, spec: { image, owner, url } }) =>
-      this.#options.neutralise(desired, { cluster, login, image, owner, url }, signal),
-    );
+    const neutralise = ({ cluster, login, spec }: Filled) => {
+      const { image, owner, url } = spec;
+      return this.#options.neutralise(desired, { cluster, login, image, owner, url }, signal);
+    };
+    await this.#restore(desired, fill, neutralise).catch(async (error) => {
+      await this.#dropUnfinished(desired);
+      throw error;
+    });
+  }
+
+  /** What a copy was not neutralised in has the original's secrets. */
+  async #dropUnfinished(desired: DesiredInstance): Promise<void> {
+    const { access, specs } = this.#options;
+    const cluster = access.clusterOf(await specs.of(desired));
+    const name = unfinished(access.nameOf(desired));
+    await cluster.drop(name);
+    await cluster.dropRole(name);
   }
 
   /** @param prepare makes what was filled the instance's own, before it has its name */
   async #restore(
     desired: DesiredInstance,
     fill: Fill,
-    prepare: (made: Pick<InstanceClone, 'cluster' | 'login' | 'spec'>) => Promise<void>,
+    prepare: (made: Filled) => Promise<void>,
   ): Promise<void> {
     const { access, specs } = this.#options;
     const spec = await specs.of(desired);
