@@ -6,6 +6,7 @@ import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore } from './backups/backup-store.ts';
 import { Exporter } from './backups/export.ts';
 import { Restores } from './backups/restores.ts';
+import { RestoringMark } from './backups/restoring-mark.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
@@ -111,6 +112,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     tools,
     loginOf: (desired) => databases.loginForArchive(desired),
   });
+  const restoring = new RestoringMark(dirs, marks);
   const backups = config.backups.enabled ? makeBackups() : null;
   const { addresses, domain, resolver: _, ...doorSettings } = config.door;
   const { manager: managerLabel } = doorSettings;
@@ -147,7 +149,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     const exporter = new Exporter({ store: storeIn('export', 'export-proof'), disk, tools });
     const restores = new Restores({
       ...{ install, dirs, tools, replacements: databases.replacements },
-      imageOf: async (desired) => (await specs.of(desired)).image,
+      imageOf: async (templateCode) => (await specs.source(templateCode)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
     return { store, restores, exporter };
@@ -167,6 +169,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     disk,
     firewall,
     archives,
+    restoring,
     backups,
     tools,
     manager,
@@ -228,6 +231,7 @@ export function makeController(
       backups: sidecar.backups && {
         store: sidecar.backups.store,
         restores: sidecar.backups.restores,
+        restoring: sidecar.restoring,
         time: config.backups.schedule,
         turns: new Turns(),
         lent: new Set(),

@@ -106,7 +106,10 @@ export class BackupStore implements Backups {
     await this.#options.proofServer.close();
   }
 
-  async list(desired: DesiredInstance, signal: AbortSignal): Promise<Backup[]> {
+  async list(
+    desired: Pick<DesiredInstance, 'id' | 'identity'>,
+    signal: AbortSignal,
+  ): Promise<Backup[]> {
     const { keys, restic } = this.#options;
     if (!(await keys.has(desired))) return [];
     return backupsIn(await restic.snapshots(keys.repositoryOf(desired), signal));
@@ -210,7 +213,7 @@ export class BackupStore implements Backups {
    * @throws TerminalError('BackupGone'); RetryableError('NotEnoughDisk') unless there is room for it twice
    */
   async inRestored<T>(
-    desired: DesiredInstance,
+    desired: Pick<DesiredInstance, 'id' | 'identity'>,
     snapshot: string,
     signal: AbortSignal,
     work: (folder: string) => Promise<T>,
@@ -266,7 +269,7 @@ export class BackupStore implements Backups {
 
   /** A folder that only the sidecar can read, empty at first and gone at the end. */
   async #inFolder<T>(
-    { id }: DesiredInstance,
+    { id }: Pick<DesiredInstance, 'id'>,
     purpose: string,
     signal: AbortSignal,
     work: (folder: string) => Promise<T>,
