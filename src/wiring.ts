@@ -7,6 +7,7 @@ import { BackupStore } from './backups/backup-store.ts';
 import { StagingCopies } from './backups/copies.ts';
 import { Exporter } from './backups/export.ts';
 import { Restores } from './backups/restores.ts';
+import { RestoringMark } from './backups/restoring-mark.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
@@ -122,6 +123,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     tools,
     loginOf: (desired) => databases.loginForArchive(desired),
   });
+  const restoring = new RestoringMark(dirs, marks);
   const backups = config.backups.enabled ? makeBackups() : null;
   const { addresses, domain, resolver: _, ...doorSettings } = config.door;
   const { manager: managerLabel } = doorSettings;
@@ -163,7 +165,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     const exporter = new Exporter({ store: storeIn('export', 'export-proof'), disk, tools });
     const restores = new Restores({
       ...{ install, dirs, tools, replacements: databases.replacements },
-      imageOf: async (desired) => (await specs.of(desired)).image,
+      imageOf: async (templateCode) => (await specs.source(templateCode)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
     const forCopies = storeIn('staging', 'staging-proof', COPY_KEEPS_SHARE);
@@ -189,6 +191,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     disk,
     firewall,
     archives,
+    restoring,
     backups,
     tools,
     manager,
@@ -251,6 +254,7 @@ export function makeController(
         store: sidecar.backups.store,
         restores: sidecar.backups.restores,
         copies: sidecar.backups.copies,
+        restoring: sidecar.restoring,
         time: config.backups.schedule,
         turns: new Turns(),
         lent: new Set(),

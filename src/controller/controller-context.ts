@@ -12,6 +12,7 @@ import type {
   Firewall,
   Manager,
   Restores,
+  RestoringMarks,
 } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import type { Activity } from './activity.ts';
@@ -40,6 +41,7 @@ export interface BackupContext {
   readonly store: Backups;
   readonly restores: Restores;
   readonly copies: Copies;
+  readonly restoring: RestoringMarks;
   /** At what time of this host's day they begin, `HH:MM`. */
   readonly time: string;
   /** Work with an instance's data that must not meet a backup of them, in turns. */

@@ -7,6 +7,7 @@ import type { DesiredInstance } from '../instance/types.ts';
 import type { ClonedDatabase } from '../interfaces.ts';
 import { admitted, type Cluster } from '../postgres/cluster.ts';
 import { MAKING, type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
+import { renewUrl } from './base-url.ts';
 import { ClonePool, cloneDatabase } from './clone-pool.ts';
 import { markDatabase } from './database-mark.ts';
 import type { DatabaseSpec, Specs } from './database-spec.ts';
@@ -112,15 +113,19 @@ export class NewDatabases {
     await this.#complete(cluster, desired);
   }
 
-  /** See OdooDatabases.restore(). */
+  /** See Databases.restore(). */
   async restore(
     desired: DesiredInstance,
-    options: { readonly isCopy: boolean },
+    { isCopy, url }: { readonly isCopy: boolean; readonly url: string },
     fill: Fill,
   ): Promise<void> {
     await this.#restore(desired, fill, async ({ cluster, login, spec }) => {
-      if (options.isCopy)
+      if (isCopy)
         await cluster.enter(login, TOUCH, (session) => renewParameters(session, spec.url));
+      else if (url && url !== spec.url)
+        await cluster.enter(login, TOUCH, (session) =>
+          renewUrl(session, { from: url, to: spec.url }),
+        );
     });
   }
 

@@ -28,6 +28,7 @@ import { FakeManager } from '../fakes/manager.ts';
 import { FakeMemory } from '../fakes/memory.ts';
 import { FakePeople } from '../fakes/people.ts';
 import { FakeRestores } from '../fakes/restores.ts';
+import { FakeRestoring } from '../fakes/restoring.ts';
 import { differences } from './audit.ts';
 
 const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
@@ -53,6 +54,7 @@ export class Simulation {
   readonly backups = new FakeBackups(this.time.now);
   readonly restores = new FakeRestores();
   readonly copies = new FakeCopies(this.databases);
+  readonly restoring = new FakeRestoring();
   /** When backups begin, on this host's clock. */
   backupTime = '02:00';
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
@@ -93,6 +95,7 @@ export class Simulation {
         store: life.around('backups', this.backups),
         restores: life.around('restores', this.restores),
         copies: life.around('copies', this.copies),
+        restoring: life.around('restoring', this.restoring),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
         onJob: (id) => this.#controller?.backUp(id),
       },
