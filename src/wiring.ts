@@ -8,6 +8,7 @@ import { StagingCopies } from './backups/copies.ts';
 import { Exporter } from './backups/export.ts';
 import { ExportFiles } from './backups/export-files.ts';
 import { Restores } from './backups/restores.ts';
+import { RestoringMark } from './backups/restoring-mark.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
@@ -128,6 +129,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     tools,
     loginOf: (desired) => databases.loginForArchive(desired),
   });
+  const restoring = new RestoringMark(dirs, marks);
   const backups = config.backups.enabled ? makeBackups() : null;
   const { addresses, domain, resolver: _, ...doorSettings } = config.door;
   const { manager: managerLabel } = doorSettings;
@@ -174,7 +176,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     });
     const restores = new Restores({
       ...{ install, dirs, tools, replacements: databases.replacements },
-      imageOf: async (desired) => (await specs.of(desired)).image,
+      imageOf: async (templateCode) => (await specs.source(templateCode)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
     const forCopies = storeIn('staging', 'staging-proof', COPY_KEEPS_SHARE);
@@ -206,6 +208,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     disk,
     firewall,
     archives,
+    restoring,
     backups,
     tools,
     manager,
@@ -271,6 +274,7 @@ export function makeController(
         restores: sidecar.backups.restores,
         copies: sidecar.backups.copies,
         exports: sidecar.backups.exports,
+        restoring: sidecar.restoring,
         time: config.backups.schedule,
         turns: new Turns(),
         lent: new Set(),

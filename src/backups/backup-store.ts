@@ -212,6 +212,7 @@ export class BackupStore implements Backups {
 
   /**
    * Restores a backup into a folder that is there as long as `work` runs: see partsOf().
+   * @param into for which instance, whose number the folder has: there is one such restore of each at a time
    * @throws TerminalError('BackupGone'); RetryableError('NotEnoughDisk') unless there is room for it twice
    */
   async inRestored<T>(
@@ -219,12 +220,13 @@ export class BackupStore implements Backups {
     snapshot: string,
     signal: AbortSignal,
     work: (folder: string) => Promise<T>,
+    into: Pick<DesiredInstance, 'id'> = desired,
   ): Promise<T> {
     const { disk, keptShare, keys, restic } = this.#options;
     const backup = (await this.list(desired, signal)).find((one) => one.snapshot === snapshot);
     if (!backup) throw new TerminalError('BackupGone', 'The backup is not there any more.');
     await disk.checkRoom(2 * backup.bytes, keptShare);
-    return this.#inFolder(desired, 'restored', signal, async (folder) => {
+    return this.#inFolder(into, 'restored', signal, async (folder) => {
       await restic.restore(keys.repositoryOf(desired), snapshot, folder, signal);
       return work(folder);
     });

@@ -25,6 +25,7 @@ export interface StagingCopiesOptions {
     snapshot: string,
     signal: AbortSignal,
     work: (folder: string) => Promise<T>,
+    into: Pick<DesiredInstance, 'id'>,
   ) => Promise<T>;
 }
 
@@ -45,28 +46,38 @@ export class StagingCopies implements Copies {
     progress: (reason: ProgressReason) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const { databases, imageOf, inRestored, tools } = this.#options;
+    const { inRestored } = this.#options;
     progress('FetchingBackup');
-    await inRestored(of, of.snapshot, signal, async (folder) => {
-      const manifest = await readManifest(folder, of.identity);
-      requireNotNewer(manifest.image, await imageOf(desired));
-      const filestore = await filestoreOf(folder, manifest);
-      progress('RestoringDatabase');
-      await databases.restoreStaging(
-        desired,
-        async ({ socketDir }, login) => {
-          await tools
-            .restore({ ...login, socketDir }, partsOf(folder).dump, signal)
-            .catch((cause) => {
-              signal.throwIfAborted();
-              throw unrestorable(cause);
-            });
-          await this.#placeFiles(desired, filestore, signal);
-          progress('Neutralising');
-        },
-        signal,
-      );
-    });
+    const fill = (folder: string) => this.#fill(desired, of, folder, progress, signal);
+    // A copy that is removed while it is made must not meet the next one of the same original.
+    await inRestored(of, of.snapshot, signal, fill, desired);
+  }
+
+  async #fill(
+    desired: DesiredInstance,
+    of: CopyOf,
+    folder: string,
+    progress: (reason: ProgressReason) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { databases, imageOf, tools } = this.#options;
+    const manifest = await readManifest(folder, of.identity);
+    requireNotNewer(manifest.image, await imageOf(desired));
+    const filestore = await filestoreOf(folder, manifest);
+    progress('RestoringDatabase');
+    await databases.restoreStaging(
+      desired,
+      async ({ socketDir }, login) => {
+        const { dump } = partsOf(folder);
+        await tools.restore({ ...login, socketDir }, dump, signal).catch((cause) => {
+          signal.throwIfAborted();
+          throw unrestorable(cause);
+        });
+        await this.#placeFiles(desired, filestore, signal);
+        progress('Neutralising');
+      },
+      signal,
+    );
   }
 
   async #placeFiles({ id }: DesiredInstance, from: string, signal: AbortSignal): Promise<void> {

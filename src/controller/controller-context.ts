@@ -14,6 +14,7 @@ import type {
   Firewall,
   Manager,
   Restores,
+  RestoringMarks,
 } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import type { Activity } from './activity.ts';
@@ -43,6 +44,7 @@ export interface BackupContext {
   readonly restores: Restores;
   readonly copies: Copies;
   readonly exports: Exports;
+  readonly restoring: RestoringMarks;
   /** At what time of this host's day they begin, `HH:MM`. */
   readonly time: string;
   /** Work with an instance's data that must not meet a backup of them, in turns. */

@@ -7,6 +7,7 @@ import type { DesiredInstance } from '../instance/types.ts';
 import type { ClonedDatabase } from '../interfaces.ts';
 import { admitted, type Cluster } from '../postgres/cluster.ts';
 import { MAKING, type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
+import { renewUrl } from './base-url.ts';
 import { ClonePool, cloneDatabase } from './clone-pool.ts';
 import { markDatabase } from './database-mark.ts';
 import type { DatabaseSpec, Specs } from './database-spec.ts';
@@ -28,6 +29,9 @@ export interface InstanceClone extends ClonedDatabase {
   /** Where its files are copied from; null: they came with its own Postgres. */
   readonly template: TemplateDatabase | null;
 }
+
+/** A database that fill() has filled. */
+type Filled = Pick<InstanceClone, 'cluster' | 'login' | 'spec'>;
 
 /** Fills an empty database. It is given the server and the way in, as the tenant. */
 export type Fill = (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>;
@@ -109,30 +113,48 @@ export class NewDatabases {
     await this.#complete(cluster, desired);
   }
 
-  /** See OdooDatabases.restore(). */
+  /** See Databases.restore(). */
   async restore(
     desired: DesiredInstance,
-    options: { readonly isCopy: boolean },
+    { isCopy, url }: { readonly isCopy: boolean; readonly url: string },
     fill: Fill,
   ): Promise<void> {
     await this.#restore(desired, fill, async ({ cluster, login, spec }) => {
-      if (options.isCopy)
+      if (isCopy)
         await cluster.enter(login, TOUCH, (session) => renewParameters(session, spec.url));
+      else if (url && url !== spec.url)
+        await cluster.enter(login, TOUCH, (session) =>
+          renewUrl(session, { from: url, to: spec.url }),
+        );
     });
   }
 
   /** See OdooDatabases.restoreStaging(). */
   async restoreStaging(desired: DesiredInstance, fill: Fill, signal: AbortSignal): Promise<void> {
-    await this.#restore(desired, fill, ({ cluster, login, spec: { image, owner, url } }) =>
-      this.#options.neutralise(desired, { cluster, login, image, owner, url }, signal),
-    );
+    const neutralise = ({ cluster, login, spec }: Filled) => {
+      const { image, owner, url } = spec;
+      return this.#options.neutralise(desired, { cluster, login, image, owner, url }, signal);
+    };
+    await this.#restore(desired, fill, neutralise).catch(async (error) => {
+      await this.#dropUnfinished(desired);
+      throw error;
+    });
+  }
+
+  /** What a copy was not neutralised in has the original's secrets. */
+  async #dropUnfinished(desired: DesiredInstance): Promise<void> {
+    const { access, specs } = this.#options;
+    const cluster = access.clusterOf(await specs.of(desired));
+    const name = unfinished(access.nameOf(desired));
+    await cluster.drop(name);
+    await cluster.dropRole(name);
   }
 
   /** @param prepare makes what was filled the instance's own, before it has its name */
   async #restore(
     desired: DesiredInstance,
     fill: Fill,
-    prepare: (made: Pick<InstanceClone, 'cluster' | 'login' | 'spec'>) => Promise<void>,
+    prepare: (made: Filled) => Promise<void>,
   ): Promise<void> {
     const { access, specs } = this.#options;
     const spec = await specs.of(desired);

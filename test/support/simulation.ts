@@ -29,6 +29,7 @@ import { FakeManager } from '../fakes/manager.ts';
 import { FakeMemory } from '../fakes/memory.ts';
 import { FakePeople } from '../fakes/people.ts';
 import { FakeRestores } from '../fakes/restores.ts';
+import { FakeRestoring } from '../fakes/restoring.ts';
 import { differences } from './audit.ts';
 
 const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
@@ -55,6 +56,7 @@ export class Simulation {
   readonly restores = new FakeRestores();
   readonly copies = new FakeCopies(this.databases);
   readonly exports = new FakeExports();
+  readonly restoring = new FakeRestoring();
   /** When backups begin, on this host's clock. */
   backupTime = '02:00';
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
@@ -98,6 +100,7 @@ export class Simulation {
         restores: life.around('restores', this.restores),
         copies: life.around('copies', this.copies),
         exports: life.around('exports', this.exports),
+        restoring: life.around('restoring', this.restoring),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
         onJob: (id) => this.#controller?.backUp(id),
       },

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL, clean_context, format_datetime
+from odoo.tools import SQL, format_datetime
+from odoo.tools.misc import clean_context
 
 from .subdomain import LONGEST, ROOM
 

@@ -52,6 +52,7 @@ def instance_sentence(env, reason, detail):
         "ExportsFull": lambda: _(
             "As many downloads are waiting on the server as it keeps. Each is removed after a day: try again then."
         ),
+        "NothingReplaced": lambda: _("Restored. There were no data in its place."),
         "SwappingData": lambda: _("Putting the restored data in place."),
         "BackupServerAway": lambda: _("Where the backups are kept nobody answers: %s", detail),
         "BackupServerFull": lambda: _("Where the backups are kept there is no room left: %s", detail),

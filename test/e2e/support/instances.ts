@@ -18,6 +18,8 @@ export interface Row {
   instance_url: string | false;
   segundos_hasta_listo: number;
   was_ready: boolean;
+  /** Of a staging copy its original. */
+  staging_of_id: [number, string] | false;
   restart_count: number;
   factura_id: [number, string] | false;
   linea_factura_id: [number, string] | false;
@@ -49,6 +51,7 @@ export const INSTANCE = 'odoo.docker.instance';
 const FIELDS = [
   ...['identity', 'name', 'active', 'state', 'desired_state', 'reason', 'phase_message', 'log'],
   ...['http_port', 'longpolling_port', 'instance_url', 'segundos_hasta_listo', 'was_ready'],
+  'staging_of_id',
   ...['restart_count', 'factura_id', 'linea_factura_id', 'unidad', 'template_id', 'partner_id'],
   ...['repository_ids', 'subscription_ids'],
 ];

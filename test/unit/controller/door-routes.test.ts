@@ -84,4 +84,20 @@ describe('the routes of the door', () => {
     routes.compare(anInstance({ id: 9, state: 'removed', subscription }));
     expect(changes).to.equal(2);
   });
+
+  it('are to be given again for a staging copy, and once it is to go', () => {
+    const copyOf = { id: 3, identity: anInstance().identity, snapshot: 'ab'.repeat(32) };
+    const copy = acme({ copyOf, subscription: null });
+    routes.replace([acme()]);
+    routes.compare(copy);
+    expect(changes, 'search engines are told').to.equal(1);
+    routes.replace([{ ...copy, isCopy: true }]);
+    routes.compare(copy);
+    expect(changes).to.equal(1);
+    routes.compare({ ...copy, desiredState: 'removed' });
+    expect(changes).to.equal(2);
+    routes.replace([]);
+    routes.compare({ ...copy, desiredState: 'removed', state: 'removed' });
+    expect(changes).to.equal(2);
+  });
 });

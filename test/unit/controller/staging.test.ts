@@ -92,6 +92,34 @@ describe('a staging copy in the loop', () => {
     expect(row(id).reason).to.equal('CopyNotClosed');
   });
 
+  it('that hangs is not restarted either while nothing keeps it in', async () => {
+    await sim.start();
+    sim.people.pay(3);
+    await sim.untilSettled();
+    const id = sim.people.stage(1);
+    await sim.untilSettled();
+    await sim.time.pass(5 * MINUTE, 1_000);
+    sim.firewall.isUsable = false;
+    sim.engine.hang(id);
+    sim.engine.curable.add(id);
+    await sim.time.until('it is told', () => row(id).reason === 'CopyNotClosed', 10 * MINUTE);
+    expect(calls('engine.restart')).to.deep.equal([]);
+    sim.firewall.isUsable = true;
+    await sim.time.until('restarted', () => calls('engine.restart').length === 1, 10 * MINUTE);
+  });
+
+  it('with a Postgres of its own begins with an empty one', async () => {
+    await sim.start();
+    const original = sim.people.create({ templateCode: 'odoo-own-db' });
+    sim.people.press(original, 'start');
+    await sim.untilSettled();
+    const prepared = calls('databases.prepareFor').length;
+    const id = sim.people.stage(original);
+    await sim.untilSettled();
+    expect(containers(id)).to.equal('running');
+    expect(calls('databases.prepareFor')).to.have.length(prepared);
+  });
+
   it('is refused without memory, and goes on when there is some; the others wait for theirs as ever', async () => {
     await sim.start();
     sim.people.pay();
