@@ -52,6 +52,7 @@ def instance_sentence(env, reason, detail):
         "ExportsFull": lambda: _(
             "As many downloads are waiting on the server as it keeps. Each is removed after a day: try again then."
         ),
+        "DatabaseExists": lambda: _("Its database is still here though its files are not. Nothing was restored."),
         "NothingReplaced": lambda: _("Restored. There were no data in its place."),
         "SwappingData": lambda: _("Putting the restored data in place."),
         "BackupServerAway": lambda: _("Where the backups are kept nobody answers: %s", detail),
