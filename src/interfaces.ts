@@ -335,8 +335,8 @@ export interface Restores {
     progress: (reason: ProgressReason) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;
-  /** The job whose data are prepared; 0: none's are. */
-  prepared(desired: Pick<DesiredInstance, 'id'>): Promise<number>;
+  /** The identity of the job whose data are prepared; '': none's are. */
+  prepared(desired: Pick<DesiredInstance, 'id'>): Promise<string>;
   /** Puts what is prepared in the place of the instance's data. It must not run; its own Postgres, where it has one, must. */
   carryOut(desired: DesiredInstance, job: Job): Promise<void>;
   /** Whether carryOut() has been, for this job. */

@@ -86,6 +86,8 @@ export interface SweptInstance extends KnownInstance, BackupFacts {
 /** What a person wants done with an instance's backups, until it is done. */
 export interface Job {
   readonly id: number;
+  /** A UUID that Odoo made with it. What is on disk names a job by it: numbers come again after a restore of the manager. */
+  readonly identity: string;
   readonly kind: 'backup' | 'prove' | 'restore' | 'undo_restore';
   /** The backup that it is about; '' where it is about none. */
   readonly snapshot: string;
@@ -191,8 +193,8 @@ export interface ObservedInstance {
   readonly answering: boolean;
   /** It ran, has been silent for minutes, and a restart has not been tried lately. */
   readonly hung: boolean;
-  /** The job whose data wait to be put in the place of the instance's; 0: none do. */
-  readonly preparedJob: number;
+  /** The identity of the job whose data wait to be put in the place of the instance's; '': none do. */
+  readonly preparedJob: string;
   /** Whether the Apps of the customer's Odoo list the modules of all repositories in use. */
   readonly appsList: 'stale' | 'current';
 }

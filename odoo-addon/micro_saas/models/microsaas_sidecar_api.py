@@ -197,8 +197,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
               certificate, `token`)
             - reported: `state`, `reason`, `instance_url`, `was_ready` (it has answered once), `asleep` (the state is then
               running), `last_request_at`, `wake_at` (when its own work is due)
-            - `job`: what a person wants done once and is not over yet; False, or a dict of `id`, `kind` (backup, prove,
-              restore, undo_restore), `snapshot` ("" where it is about none), `state` (waiting, running)
+            - `job`: what a person wants done once and is not over yet; False, or a dict of `id`, `identity` (a UUID), `kind` (backup,
+              prove, restore, undo_restore), `snapshot` ("" where it is about none), `state` (waiting, running)
             - people: `customer` (`name`, `company_name`, `email`, `lang`, `country_code` of who administers it and of their
               company), `partner_id` (the company, 0 for none)
             - time and money: `requested_at`, `now`, `company_tz`, `in_payment_is_paid`, `subscription` (False for none)
