@@ -1,5 +1,13 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { ConfigError } from './errors.ts';
@@ -16,6 +24,11 @@ export function readInstallId(dataDir: string): string {
       `${file}: expected a small letter and five small letters or digits, found ${JSON.stringify(id)}`,
     );
   return id;
+}
+
+/** When this host was set up, in seconds since the epoch. */
+export function installedAt(dataDir: string): number {
+  return statSync(join(dataDir, 'install-id')).mtimeMs / 1000;
 }
 
 /** Makes a file that is not there yet, as a whole or not at all: of two programs starting together, the first one's stays. */
@@ -52,6 +65,11 @@ export async function lockInstall(install: string): Promise<() => void> {
 /** The same for exports, which use the same folders. @throws ConfigError when another is being written */
 export async function lockExports(install: string): Promise<() => void> {
   return lock(`${install}-export`, 'another export is being written on this host');
+}
+
+/** The same for backups of the manager, which use the same folders. @throws ConfigError when one is under way */
+export async function lockManagerBackups(install: string): Promise<() => void> {
+  return lock(`${install}-manager-backup`, 'the manager is being backed up or restored already');
 }
 
 async function lock(name: string, taken: string): Promise<() => void> {

@@ -20,6 +20,7 @@ import type { DesiredInstance } from './instance/types.ts';
 import { instanceTable } from './instance-table.ts';
 import type { Backup } from './interfaces.ts';
 import { makeLogger, redact } from './log.ts';
+import { backUpManagerNow, listManagerBackups, MANAGER, proveManager } from './manager-commands.ts';
 import { printable, printableBytes } from './printable.ts';
 import { reconcileHost } from './reconcile-host.ts';
 import { restore } from './restore.ts';
@@ -27,6 +28,8 @@ import { run } from './run.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
 const INSTANCE = 'its number, its name, or a part of the name that no other has';
+
+const INSTANCE_OR_MANAGER = `${INSTANCE}; or ${MANAGER}: the manager itself`;
 
 const BACKUP =
   'how its id begins (microsaas backups lists them), or latest: the newest that was proven';
@@ -46,10 +49,7 @@ program
   .description('serve until SIGTERM or SIGINT')
   .action(async () => {
     const settings = config();
-    const stop = new AbortController();
-    for (const signal of ['SIGTERM', 'SIGINT'] as const)
-      process.once(signal, () => stop.abort(new Error(signal)));
-    await run(settings, makeLogger(settings.log), stop.signal);
+    await run(settings, makeLogger(settings.log), onInterrupt());
   });
 
 program
@@ -113,20 +113,30 @@ program
 
 program
   .command('backups')
-  .argument('<instance>', INSTANCE)
+  .argument('<instance>', INSTANCE_OR_MANAGER)
   .description("list an instance's backups, as its repository has them")
   .action(async (instance: string) => {
     const sidecar = await assemble(config());
+    if (instance === MANAGER) {
+      process.stdout.write(await listManagerBackups(sidecar));
+      return;
+    }
     const desired = await resolveInstance(instance, sidecar);
     process.stdout.write(backupTable(await listBackups(desired, sidecar)));
   });
 
 program
   .command('backup')
-  .argument('<instance>', INSTANCE)
+  .argument('<instance>', INSTANCE_OR_MANAGER)
   .description('back up an instance now, and prove the backup by restoring it elsewhere')
   .action(async (instance: string) => {
-    const sidecar = await assemble(config());
+    const settings = config();
+    const sidecar = await assemble(settings);
+    if (instance === MANAGER) {
+      const log = makeLogger(settings.log);
+      process.stdout.write(await backUpManagerNow(sidecar, log, onInterrupt()));
+      return;
+    }
     const desired = await resolveInstance(instance, sidecar);
     await runJob(sidecar, desired, 'backup', '', printLine);
     process.stdout.write(backupTable((await listBackups(desired, sidecar)).slice(-1)));
@@ -134,11 +144,15 @@ program
 
 program
   .command('prove')
-  .argument('<instance>', INSTANCE)
+  .argument('<instance>', INSTANCE_OR_MANAGER)
   .argument('<backup>', BACKUP)
   .description('prove a backup: restore it elsewhere, and compare rows and files')
   .action(async (instance: string, backup: string) => {
     const sidecar = await assemble(config());
+    if (instance === MANAGER) {
+      await proveManager(sidecar, backup, onInterrupt());
+      return printLine('Proven.');
+    }
     const desired = await resolveInstance(instance, sidecar);
     const { snapshot } = findBackup(backup, await listBackups(desired, sidecar));
     await runJob(sidecar, desired, 'prove', snapshot, printLine);
@@ -158,12 +172,10 @@ program
     const sidecar = await assemble(config());
     const desired = await resolveInstance(instance, sidecar);
     const found = findBackup(backup, await listBackups(desired, sidecar));
-    const stop = new AbortController();
-    for (const signal of ['SIGTERM', 'SIGINT'] as const)
-      process.once(signal, () => stop.abort(new Error(signal)));
+    const stop = onInterrupt();
     const release = await lockExports(sidecar.install);
     const target = { file: options.to, isForced: options.force === true };
-    await sidecar.backups?.exporter.write(desired, found, target, printLine, stop.signal);
+    await sidecar.backups?.exporter.write(desired, found, target, printLine, stop);
     release();
     printLine(`Written: the data of ${found.date.toISOString()}.`);
   });
@@ -245,6 +257,14 @@ async function restoreBackup(instance: string, text: string, isConfirmed: boolea
 async function listBackups(desired: DesiredInstance, { backups }: Sidecar): Promise<Backup[]> {
   if (!backups) throw new ConfigError('backups.enabled: expected true, found false');
   return backups.store.list(desired, new AbortController().signal);
+}
+
+/** Aborts once the process is told to end. */
+function onInterrupt(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => stop.abort(new Error(signal)));
+  return stop.signal;
 }
 
 function printLine(line: string): void {

@@ -5,9 +5,11 @@ import { ArchiveStore } from './backups/archives.ts';
 import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore } from './backups/backup-store.ts';
 import { Exporter } from './backups/export.ts';
+import { ManagerBackups } from './backups/manager-backups.ts';
 import { Restores } from './backups/restores.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
+import type { ManagerBackupContext } from './controller/back-up-manager.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
 import { Controller } from './controller/controller.ts';
 import { DomainWatch } from './controller/domain-watch.ts';
@@ -25,9 +27,10 @@ import { OdooDatabases } from './databases/databases.ts';
 import { odooInit } from './databases/odoo-init.ts';
 import { PasswordPool } from './databases/password-pool.ts';
 import { DockerApi } from './docker/docker-api.ts';
-import { dockerCli } from './docker/docker-cli.ts';
+import { dockerCli, heldDockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
 import { Images } from './docker/images.ts';
+import { findManager } from './docker/manager-container.ts';
 import { StoredCertificates } from './door/certificates.ts';
 import { CaddyDoor } from './door/door.ts';
 import { DomainVerifier } from './door/verify-domain.ts';
@@ -36,11 +39,12 @@ import { DirectoryMarks } from './files/directory-mark.ts';
 import { InstanceDirs } from './files/instance-dir.ts';
 import { loadTemplates } from './files/templates.ts';
 import { Disk } from './host/disk.ts';
-import { readInstallId } from './install-id.ts';
+import { installedAt, lockManagerBackups, readInstallId } from './install-id.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
 import { ManagerMemoryFile } from './manager-memory.ts';
+import { holdDatabase } from './postgres/held-database.ts';
 import { PgTools } from './postgres/pg-tools.ts';
 import { ProofServer } from './postgres/proof-server.ts';
 import { Repositories } from './repositories/repositories.ts';
@@ -126,16 +130,21 @@ export async function assemble(config: Config, observers: Observers = {}) {
     connect(config.manager, observers.onRpc),
     domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
-  function makeBackups(): { store: BackupStore; restores: Restores; exporter: Exporter } {
+  function makeBackups(): {
+    store: BackupStore;
+    restores: Restores;
+    exporter: Exporter;
+    ofManager: ManagerBackups;
+  } {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
     const { image: postgres } = config.postgres;
+    const keys = new BackupKeys(install, base, folder);
+    const restic = new Restic(install, image, docker, { base, environmentFile, sshFolder });
     const storeIn = (work: string, proof: string) =>
       new BackupStore({
-        ...{ install, dirs, disk, tools },
+        ...{ install, dirs, disk, tools, keys, restic },
         folder: join(folder, work),
-        keys: new BackupKeys(install, base, folder),
-        restic: new Restic(install, image, docker, { base, environmentFile, sshFolder }),
         proofServer: new ProofServer({
           ...{ install, docker, name: proof, image: postgres, folder: join(folder, proof) },
           user: () => images.user(postgres, 'postgres'),
@@ -150,11 +159,21 @@ export async function assemble(config: Config, observers: Observers = {}) {
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
-    return { store, restores, exporter };
+    const ofManager = new ManagerBackups({
+      ...{ install, disk, keys, restic, store, tools },
+      database: config.manager.database,
+      url: config.manager.url,
+      folder: join(folder, 'work'),
+      files: [...config.files, join(config.dataDir, 'install-id'), keys.escrowFile],
+      place: (signal) => findManager({ install, api, docker, image }, signal),
+      hold: holdDatabase({ install, image: postgres, held: heldDockerCli(config.docker.socket) }),
+    });
+    return { store, restores, exporter, ofManager };
   }
 
   return {
     install,
+    dataDir: config.dataDir,
     templates,
     dirs,
     marks,
@@ -186,6 +205,18 @@ function makeCertificates({ dataDir, door }: Config): StoredCertificates {
 }
 
 export type Sidecar = Awaited<ReturnType<typeof assemble>>;
+
+/** The manager's own backups, made by one process of this host at a time. */
+export function managerBackups(
+  { dataDir, install }: Pick<Sidecar, 'dataDir' | 'install'>,
+  { ofManager }: NonNullable<Sidecar['backups']>,
+): Pick<ManagerBackupContext, 'since' | 'store' | 'withLock'> {
+  const withLock = async <T>(work: () => Promise<T>) => {
+    const release = await lockManagerBackups(install);
+    return work().finally(release);
+  };
+  return { store: ofManager, since: installedAt(dataDir), withLock };
+}
 
 /** Wires the loop, and what visitors ask it, to the adapters. Nothing is started yet. */
 export function makeController(
@@ -228,6 +259,7 @@ export function makeController(
       backups: sidecar.backups && {
         store: sidecar.backups.store,
         restores: sidecar.backups.restores,
+        ofManager: managerBackups(sidecar, sidecar.backups),
         time: config.backups.schedule,
         turns: new Turns(),
         lent: new Set(),

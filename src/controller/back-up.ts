@@ -228,7 +228,11 @@ async function report(
   await manager.reportBackups(id, rows, failure);
 }
 
-function failureOf(error: unknown): { readonly reason: FailureReason; readonly detail: string } {
+/** Why there is no backup, for people. */
+export function failureOf(error: unknown): {
+  readonly reason: FailureReason;
+  readonly detail: string;
+} {
   const isReasoned = error instanceof TerminalError || error instanceof RetryableError;
   if (isReasoned) return { reason: error.reason, detail: error.detail };
   return { reason: 'Unexpected', detail: '' };

@@ -14,6 +14,7 @@ import type {
 } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import type { Activity } from './activity.ts';
+import type { ManagerBackupContext } from './back-up-manager.ts';
 import type { ClockGuard } from './clock-guard.ts';
 import type { DomainWatch } from './domain-watch.ts';
 import type { DoorRoutes } from './door-routes.ts';
@@ -38,6 +39,8 @@ export interface DoorContext {
 export interface BackupContext {
   readonly store: Backups;
   readonly restores: Restores;
+  /** Of the manager itself. Null: only in tests. */
+  readonly ofManager: Pick<ManagerBackupContext, 'since' | 'store' | 'withLock'> | null;
   /** At what time of this host's day they begin, `HH:MM`. */
   readonly time: string;
   /** Work with an instance's data that must not meet a backup of them, in turns. */

@@ -59,6 +59,16 @@ export interface Container {
   readonly published: ReadonlyMap<number, number>;
 }
 
+const mountSchema = z
+  .object({ Source: z.string().default(''), Destination: z.string() })
+  .transform(({ Destination, Source }): Mount => ({ from: Source, to: Destination }));
+
+/** A folder or file of the host, of a volume the folder that it is, and where a container has it. */
+export interface Mount {
+  readonly from: string;
+  readonly to: string;
+}
+
 interface Call {
   readonly method?: 'GET' | 'POST' | 'DELETE';
   /** Statuses from 300 on that are an answer as well. */
@@ -101,6 +111,12 @@ export class DockerApi {
     const answer = await this.#call(`/containers/${id}/json`, { accepted: [404] });
     if (answer.status === 404) return 0;
     return z.object({ RestartCount: z.int() }).parse(JSON.parse(answer.body)).RestartCount;
+  }
+
+  /** What of the host a container sees where, running or not. @throws RetryableError('DockerRefused') where there is none */
+  async mounts(id: string): Promise<Mount[]> {
+    const { body } = await this.#call(`/containers/${id}/json`);
+    return z.object({ Mounts: z.array(mountSchema) }).parse(JSON.parse(body)).Mounts;
   }
 
   /** Starts a container as it was made. One that runs already is no error; one that is gone is. */

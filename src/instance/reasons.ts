@@ -89,6 +89,7 @@ export const FAILURE_REASONS = [
   'FilesMissing',
   'ForeignData',
   'ImageMissing',
+  'ManagerOutOfReach',
   'ModuleNameInvalid',
   'ModulesFailed',
   'ModulesInterrupted',

@@ -5,6 +5,7 @@ import type { FailureReason, Reason } from './reasons.ts';
 /** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `door`: names or ports have changed. */
 export type Key =
   | `backup:${number}`
+  | 'backup:manager'
   | `invoice:${number}`
   | `instance:${number}`
   | `plan:${number}`

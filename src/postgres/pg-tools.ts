@@ -132,7 +132,7 @@ export class PgTools {
 const SERVICE = 'tenant';
 
 /** A connection service file of libpq with one service. @throws TypeError for what its syntax has no quotes for */
-function serviceOf({ database, password, role }: PgLogin): string {
+export function serviceOf({ database, password, role }: PgLogin): string {
   const values = { host: '/run/postgresql', dbname: database, user: role, password };
   const lines = Object.entries(values).map(([name, value]) => `${name}=${value}\n`);
   if (lines.some((line) => /[\r\0]|\n./.test(line)))

@@ -24,6 +24,7 @@ import { FakeEngine } from '../fakes/engine.ts';
 import { FakeFirewall } from '../fakes/firewall.ts';
 import { Life } from '../fakes/life.ts';
 import { FakeManager } from '../fakes/manager.ts';
+import type { FakeManagerBackups } from '../fakes/manager-backups.ts';
 import { FakeMemory } from '../fakes/memory.ts';
 import { FakePeople } from '../fakes/people.ts';
 import { FakeRestores } from '../fakes/restores.ts';
@@ -51,6 +52,8 @@ export class Simulation {
   readonly domainFaults = new Map<string, DomainFault>();
   readonly backups = new FakeBackups(this.time.now);
   readonly restores = new FakeRestores();
+  /** Set before the start for a sidecar that backs the manager up too. */
+  managerBackups: FakeManagerBackups | null = null;
   /** When backups begin, on this host's clock. */
   backupTime = '02:00';
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
@@ -89,6 +92,11 @@ export class Simulation {
       archives: life.around('archives', this.archives),
       backups: {
         store: life.around('backups', this.backups),
+        ofManager: this.managerBackups && {
+          store: life.around('managerBackups', this.managerBackups),
+          since: this.time.now().getTime() / 1000,
+          withLock: (work) => work(),
+        },
         restores: life.around('restores', this.restores),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
         onJob: (id) => this.#controller?.backUp(id),

@@ -313,6 +313,18 @@ class MicrosaasSidecarApi(models.AbstractModel):
             rows._note_failure(instance, failure["reason"], failure["detail"])
         return True
 
+    @api.model
+    def microsaas_report_manager_backups(self, last_backup, last_proof, failure=False):
+        """Say which backups of this database itself there are, with its files and the sidecar's configuration.
+
+        :param last_backup: when the newest was made, in seconds since 1970; 0 for none
+        :param last_proof: when the newest was made that was restored for proof; 0 for none
+        :param failure: False; or why no backup could be made now, a dict of `reason` and `detail`
+        :return: True
+        """
+        self._for_sidecar("microsaas.sidecar")._report_manager_backups(last_backup, last_proof, failure)
+        return True
+
     # -- the door: who is where, and what is said where nobody answers --------------------------
 
     @api.model

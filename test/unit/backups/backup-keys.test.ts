@@ -1,7 +1,7 @@
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { BackupKeys } from '../../../src/backups/backup-keys.ts';
+import { BackupKeys, MANAGER } from '../../../src/backups/backup-keys.ts';
 import { identityOf } from '../../support/samples.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
@@ -29,6 +29,10 @@ describe('the keys of backups', () => {
       expect((await stat(file)).mode & 0o777).to.equal(0o600);
     expect(await escrow()).to.deep.include({ install: 'k3x9ab', base: '/somewhere' });
     expect(await keys.has(instance)).to.equal(true);
+  });
+
+  it('are one for the manager too, in a repository that is called so', () => {
+    expect(keys.repositoryOf(MANAGER).name).to.equal('k3x9ab-manager');
   });
 
   it('stay the same when making the repository is interrupted and repeated', async () => {
