@@ -208,6 +208,8 @@ async function checkBackups(config: Config, { backups, manager }: Sidecar): Prom
 async function checkManagerBackups({ backups }: Sidecar): Promise<string> {
   if (!backups) throw new Warning('switched off (backups.enabled)');
   const { signal } = new AbortController();
+  const replaced = await backups.claim.replaced(signal);
+  if (replaced) throw replaced;
   await backups.ofManager.check(signal).catch((error) => {
     // The other backups are made all the same.
     throw error instanceof TerminalError ? new Warning(error.message) : error;

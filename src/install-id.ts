@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import {
   existsSync,
   linkSync,
@@ -23,6 +23,16 @@ export function readInstallId(dataDir: string): string {
     throw new ConfigError(
       `${file}: expected a small letter and five small letters or digits, found ${JSON.stringify(id)}`,
     );
+  return id;
+}
+
+/** The host id kept in `<dataDir>/host-id`; made on the first start. Two hosts of one install have two. */
+export function readHostId(dataDir: string): string {
+  const file = join(dataDir, 'host-id');
+  if (!existsSync(file)) writeOnce(file, `${randomUUID()}\n`);
+  const id = readFileSync(file, 'utf8').trim();
+  if (!/^[0-9a-f-]{36}$/.test(id))
+    throw new ConfigError(`${file}: expected a UUID, found ${JSON.stringify(id)}`);
   return id;
 }
 

@@ -14,6 +14,7 @@ import {
 } from './errors.ts';
 import { findInstance } from './find-instance.ts';
 import { execInTerminal } from './host/exec.ts';
+import { takeOver } from './host-replaced.ts';
 import { lockExports } from './install-id.ts';
 import { projectName } from './instance/name.ts';
 import type { DesiredInstance } from './instance/types.ts';
@@ -215,6 +216,17 @@ program
   .action(async (options: { confirm?: boolean }) => {
     const lines = await reconcileHost(config(), options.confirm === true);
     process.stdout.write(`${lines.join('\n')}\n`);
+  });
+
+program
+  .command('take-over')
+  .description(
+    'make this host the one that works for its install, in place of a lost one: any other host stops its instances and writes no backups',
+  )
+  .option('--yes', 'another host works for it until now, and you know that it is off')
+  .action(async (options: { yes?: boolean }) => {
+    await takeOver(await assemble(config()), options.yes === true, onInterrupt());
+    printLine('This host works for the install now.');
   });
 
 program

@@ -5,6 +5,7 @@ import { ArchiveStore } from './backups/archives.ts';
 import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore } from './backups/backup-store.ts';
 import { Exporter } from './backups/export.ts';
+import { HostClaim } from './backups/host-claim.ts';
 import { ManagerBackups } from './backups/manager-backups.ts';
 import { Restores } from './backups/restores.ts';
 import type { Config } from './config.ts';
@@ -39,7 +40,7 @@ import { DirectoryMarks } from './files/directory-mark.ts';
 import { InstanceDirs } from './files/instance-dir.ts';
 import { loadTemplates } from './files/templates.ts';
 import { Disk } from './host/disk.ts';
-import { installedAt, lockManagerBackups, readInstallId } from './install-id.ts';
+import { installedAt, lockManagerBackups, readHostId, readInstallId } from './install-id.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
@@ -56,6 +57,8 @@ export interface Observers {
   readonly onKeptImage?: (instance: number, kept: string, current: string) => void;
   /** The server of the backups keeps what the sidecar would remove; called once. */
   readonly onBackupsKept?: () => void;
+  /** Another host works for this install by now. */
+  readonly onReplaced?: (error: Error) => void;
 }
 
 /** Wires every adapter to the configuration: this file alone knows them all. Nothing is started or asked yet. */
@@ -135,15 +138,23 @@ export async function assemble(config: Config, observers: Observers = {}) {
     restores: Restores;
     exporter: Exporter;
     ofManager: ManagerBackups;
+    claim: HostClaim;
   } {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
     const { image: postgres } = config.postgres;
     const keys = new BackupKeys(install, base, folder);
     const restic = new Restic(install, image, docker, { base, environmentFile, sshFolder });
+    const host = readHostId(config.dataDir);
+    const { onReplaced } = observers;
+    const claim = new HostClaim({
+      ...{ host, keys, restic, folder: join(folder, 'work'), now: () => new Date() },
+      ...(onReplaced ? { onReplaced } : {}),
+    });
     const storeIn = (work: string, proof: string) =>
       new BackupStore({
         ...{ install, dirs, disk, tools, keys, restic },
+        requireHost: (signal) => claim.require(signal),
         folder: join(folder, work),
         proofServer: new ProofServer({
           ...{ install, docker, name: proof, image: postgres, folder: join(folder, proof) },
@@ -160,7 +171,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
       inRestored: (...args) => store.inRestored(...args),
     });
     const ofManager = new ManagerBackups({
-      ...{ install, disk, keys, restic, store, tools },
+      ...{ install, disk, host, claim, keys, restic, store, tools },
       database: config.manager.database,
       url: config.manager.url,
       folder: join(folder, 'work'),
@@ -168,7 +179,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
       place: (signal) => findManager({ install, api, docker, image }, signal),
       hold: holdDatabase({ install, image: postgres, held: heldDockerCli(config.docker.socket) }),
     });
-    return { store, restores, exporter, ofManager };
+    return { store, restores, exporter, ofManager, claim };
   }
 
   return {

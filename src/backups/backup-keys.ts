@@ -1,4 +1,4 @@
-import { readdir, readFile, rename } from 'node:fs/promises';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { createFile, makeDirectory, readIfThere, replaceFile } from '../host/files.ts';
@@ -55,11 +55,14 @@ export class BackupKeys {
   async has(instance: Owner): Promise<boolean> {
     const { keyFile, name } = this.repositoryOf(instance);
     if ((await readIfThere(keyFile)) !== null) return true;
-    if ((await readIfThere(`${keyFile}${DRAFT}`)) !== null) return false;
+    const draft = await readIfThere(`${keyFile}${DRAFT}`);
     const kept = (await this.#escrowed())[name];
-    if (kept === undefined) return false;
+    if (kept === undefined || kept === draft?.trim()) return false;
+    await makeDirectory(this.#folder, 0o700);
     await makeDirectory(this.#keys, 0o700);
     await createFile(keyFile, `${kept}\n`);
+    // Made before the escrow file was put here, of a repository that there was.
+    await rm(`${keyFile}${DRAFT}`, { force: true });
     return true;
   }
 

@@ -30,6 +30,8 @@ export interface BackupStoreOptions {
   readonly folder: string;
   readonly dirs: InstanceDirs;
   readonly disk: Pick<Disk, 'checkRoom'>;
+  /** Before anything is written in a repository. @throws TerminalError('HostReplaced') where it is another host's by now */
+  readonly requireHost: (signal: AbortSignal) => Promise<void>;
   readonly keys: BackupKeys;
   readonly restic: Restic;
   readonly tools: Pick<PgTools, 'dump' | 'restore'>;
@@ -61,7 +63,8 @@ export class BackupStore implements Backups {
     { isByHand }: { readonly isByHand: boolean },
     signal: AbortSignal,
   ): Promise<void> {
-    const { dirs, disk, heldForBackup, install, keys, restic } = this.#options;
+    const { dirs, disk, heldForBackup, install, keys, requireHost, restic } = this.#options;
+    await requireHost(signal);
     if (!(await keys.has(desired)))
       await keys.make(desired, (repository) => restic.init(repository, signal));
     const repository = keys.repositoryOf(desired);
@@ -114,7 +117,8 @@ export class BackupStore implements Backups {
   }
 
   async prove(desired: Owner, snapshot: string, signal: AbortSignal): Promise<void> {
-    const { keys, restic } = this.#options;
+    const { keys, requireHost, restic } = this.#options;
+    await requireHost(signal);
     const repository = keys.repositoryOf(desired);
     const failure = await this.#failureOf(desired, snapshot, signal);
     await this.#inFolder(desired, 'result', signal, async (folder) => {
@@ -129,7 +133,8 @@ export class BackupStore implements Backups {
   }
 
   async forgetOld(desired: Owner, now: Date, signal: AbortSignal): Promise<Backup[]> {
-    const { keys, restic } = this.#options;
+    const { keys, requireHost, restic } = this.#options;
+    await requireHost(signal);
     const repository = keys.repositoryOf(desired);
     const snapshots = await restic.snapshots(repository, signal);
     const kept = keptBackups(backupsIn(snapshots), now);

@@ -13,8 +13,9 @@ import { type BackupKeys, MANAGER } from './backup-keys.ts';
 import { type BackupManifest, partsOf } from './backup-manifest.ts';
 import type { BackupStore } from './backup-store.ts';
 import { dumpOf } from './dump.ts';
+import type { HostClaim } from './host-claim.ts';
 import { lastLine } from './pg-failures.ts';
-import { BY_HAND_TAG, DATA_TAG } from './snapshot-tags.ts';
+import { BY_HAND_TAG, DATA_TAG, hostTag } from './snapshot-tags.ts';
 
 export interface ManagerBackupsOptions {
   readonly install: string;
@@ -27,6 +28,9 @@ export interface ManagerBackupsOptions {
   /** Files of the configuration and what it names, and the sidecar's own: what is not there is left out. */
   readonly files: readonly string[];
   readonly disk: Pick<Disk, 'checkRoom'>;
+  readonly claim: Pick<HostClaim, 'claim' | 'claimedBy' | 'require'>;
+  /** This host's id. */
+  readonly host: string;
   readonly keys: BackupKeys;
   readonly restic: Restic;
   readonly store: BackupStore;
@@ -66,10 +70,11 @@ export class ManagerBackups implements ManagerBackupsInterface {
   }
 
   async take({ isByHand }: { readonly isByHand: boolean }, signal: AbortSignal): Promise<void> {
-    const { keys, restic } = this.#options;
+    const { claim } = this.#options;
+    await claim.require(signal);
+    // Also where the manager itself cannot be backed up: by this the hosts know of each other.
+    if (!(await claim.claimedBy(signal))) await claim.claim(signal);
     const place = await this.#options.place(signal);
-    if (!(await keys.has(MANAGER)))
-      await keys.make(MANAGER, (repository) => restic.init(repository, signal));
     const folder = join(this.#options.folder, 'manager');
     await removeTree(folder, signal);
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -98,7 +103,7 @@ export class ManagerBackups implements ManagerBackupsInterface {
     isByHand: boolean,
     signal: AbortSignal,
   ): Promise<void> {
-    const { database, disk, hold, keys, restic, tools } = this.#options;
+    const { database, disk, hold, host, keys, restic, tools } = this.#options;
     const parts = partsOf(folder);
     const configuration = join(folder, CONFIGURATION);
     await this.#copyFiles(configuration);
@@ -115,7 +120,8 @@ export class ManagerBackups implements ManagerBackupsInterface {
           await dumpOf(tools, login, snapshot, parts.dump, signal);
           const text = `${JSON.stringify(this.#manifest(rows), null, 2)}\n`;
           await writeFile(parts.manifest, text, { mode: 0o600 });
-          const tags = [DATA_TAG, `run:${randomUUID()}`, ...(isByHand ? [BY_HAND_TAG] : [])];
+          const by = isByHand ? [BY_HAND_TAG] : [];
+          const tags = [DATA_TAG, hostTag(host), `run:${randomUUID()}`, ...by];
           const files = { from: join(filestores, database), to: `filestores/${database}` };
           const sources = [
             { from: parts.dump, to: 'database.dump' },

@@ -88,6 +88,7 @@ export const FAILURE_REASONS = [
   'EndedWhileStarting',
   'FilesMissing',
   'ForeignData',
+  'HostReplaced',
   'ImageMissing',
   'ManagerOutOfReach',
   'ModuleNameInvalid',

@@ -94,6 +94,7 @@ describe('backups, with a real Postgres and restic', function () {
         ),
     });
     store = new BackupStore({
+      requireHost: async () => {},
       ...{ install, keys, proofServer },
       folder: join(postgres.dataDir, 'backups', 'work'),
       dirs: sidecar.dirs,

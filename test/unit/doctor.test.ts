@@ -30,9 +30,11 @@ class Patient {
   backups: {
     store: { check(): Promise<void> };
     ofManager: { check(): Promise<void>; list(): Promise<Backup[]> };
+    claim: { replaced(): Promise<Error | null> };
   } | null = {
     store: { check: async () => {} },
     ofManager: { check: async () => {}, list: async () => [] },
+    claim: { replaced: async () => null },
   };
   firewall: { check(): Promise<void> } | null = { check: async () => {} };
 
@@ -358,6 +360,7 @@ describe('doctor', () => {
     });
     patient.backups = {
       ofManager: { check: async () => {}, list: async () => [] },
+      claim: { replaced: async () => null },
       store: { check: () => Promise.reject(new Error('no such image: microsaas-base:3')) },
     };
     expect(await check()).to.deep.include({
@@ -370,6 +373,7 @@ describe('doctor', () => {
 
   it('says whether the manager itself is backed up, and warns where nobody does or its proof is old', async () => {
     const check = async () => (await examine()).checks.get("The manager's backups");
+    let replaced: Error | null = null;
     const with_ = (known: Backup[], fault: Error | null = null) => {
       patient.backups = {
         store: { check: async () => {} },
@@ -377,6 +381,7 @@ describe('doctor', () => {
           check: () => (fault ? Promise.reject(fault) : Promise.resolve()),
           list: async () => known,
         },
+        claim: { replaced: async () => replaced },
       };
     };
     const made = (date: Date, proof: Backup['proof']): Backup => ({
@@ -395,5 +400,8 @@ describe('doctor', () => {
     expect(await check()).to.deep.include({ verdict: 'WARN', said: 'no container' });
     with_([], new Error('Docker does not answer.'));
     expect(await check()).to.have.property('verdict', 'FAIL');
+    replaced = new TerminalError('HostReplaced', 'another host works for this install');
+    with_([made(new Date(), 'data')]);
+    expect(await check()).to.have.property('said', 'another host works for this install');
   });
 });
