@@ -21,7 +21,13 @@ import type { DesiredInstance } from './instance/types.ts';
 import { instanceTable } from './instance-table.ts';
 import type { Backup } from './interfaces.ts';
 import { makeLogger, redact } from './log.ts';
-import { backUpManagerNow, listManagerBackups, MANAGER, proveManager } from './manager-commands.ts';
+import {
+  backUpManagerNow,
+  listManagerBackups,
+  MANAGER,
+  proveManager,
+  restoreTheManager,
+} from './manager-commands.ts';
 import { printable, printableBytes } from './printable.ts';
 import { reconcileHost } from './reconcile-host.ts';
 import { restore } from './restore.ts';
@@ -183,7 +189,7 @@ program
 
 program
   .command('restore')
-  .argument('<what>', `an archive, or an instance: ${INSTANCE}`)
+  .argument('<what>', `an archive, or an instance: ${INSTANCE_OR_MANAGER}`)
   .argument('[backup]', BACKUP)
   .description(
     "bring back an instance whose data were removed, from its archive; it is stopped then. With a backup: put that in the place of an instance's data; those of now are kept for 7 days, and Undo in Odoo brings them back",
@@ -196,6 +202,11 @@ program
   .option('--yes', 'for a backup: all that was done since leaves the instance, and you know that')
   .action(
     async (what: string, backup: string | undefined, options: { as?: number; yes?: boolean }) => {
+      if (what === MANAGER) {
+        const sidecar = await assemble(config());
+        const [wanted, isConfirmed] = [backup ?? 'latest', options.yes === true];
+        return restoreTheManager(sidecar, wanted, isConfirmed, printLine, onInterrupt());
+      }
       if (backup !== undefined) return restoreBackup(what, backup, options.yes === true);
       const stop = new AbortController();
       process.once('SIGINT', () => stop.abort(new Error('SIGINT')));

@@ -1,5 +1,6 @@
 import { backupTable, findBackup } from './backup-commands.ts';
 import { backUpManager } from './controller/back-up-manager.ts';
+import { instanceIdsOnHost } from './controller/manager-check.ts';
 import { ConfigError } from './errors.ts';
 import type { Logger } from './log.ts';
 import { managerBackups, type Sidecar } from './wiring.ts';
@@ -42,6 +43,37 @@ export async function proveManager(
   const { store, withLock } = managerBackups(sidecar, backups);
   const { snapshot } = findBackup(text, await store.list(stop));
   await withLock(() => store.prove(snapshot, stop)).finally(() => backups.store.close());
+}
+
+/**
+ * Puts a backup in the place of the manager's database and files; its Odoo is stopped for some seconds.
+ * @param print is given what is under way, and at the end what is left for a person
+ * @throws ConfigError unless it was confirmed
+ */
+export async function restoreTheManager(
+  sidecar: Sidecar,
+  text: string,
+  isConfirmed: boolean,
+  print: (line: string) => void,
+  stop: AbortSignal,
+): Promise<void> {
+  const backups = required(sidecar);
+  const { store, withLock } = managerBackups(sidecar, backups);
+  const { date, snapshot } = findBackup(text, await store.list(stop));
+  if (!isConfirmed)
+    throw new ConfigError(
+      `the manager: all that was done in it since ${date.toISOString()} would leave it. Say --yes if that is meant`,
+    );
+  const { before, configuration } = await withLock(() =>
+    backups.restoreManager(snapshot, print, stop),
+  );
+  // On an empty host there is nothing that could be another manager's; else `reconcile-host` asks.
+  const { databases, engine, managerMemory } = sidecar;
+  if ((await instanceIdsOnHost({ databases, engine })).length === 0) await managerMemory.forget();
+  print(`Restored: the manager of ${date.toISOString()}.`);
+  if (before)
+    print(`What was there is kept as the database ${before}, and in the filestore of that name.`);
+  print(`The configuration of the host that was backed up is in ${configuration}.`);
 }
 
 /** @throws ConfigError where none are made */

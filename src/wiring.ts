@@ -7,6 +7,11 @@ import { BackupStore } from './backups/backup-store.ts';
 import { Exporter } from './backups/export.ts';
 import { HostClaim } from './backups/host-claim.ts';
 import { ManagerBackups } from './backups/manager-backups.ts';
+import {
+  type ManagerRestoreOptions,
+  type RestoredManager,
+  restoreManager,
+} from './backups/manager-restore.ts';
 import { Restores } from './backups/restores.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
@@ -31,7 +36,7 @@ import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli, heldDockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
 import { Images } from './docker/images.ts';
-import { findManager } from './docker/manager-container.ts';
+import { findManager, findManagerAdmin, managerFiles } from './docker/manager-container.ts';
 import { StoredCertificates } from './door/certificates.ts';
 import { CaddyDoor } from './door/door.ts';
 import { DomainVerifier } from './door/verify-domain.ts';
@@ -139,6 +144,11 @@ export async function assemble(config: Config, observers: Observers = {}) {
     exporter: Exporter;
     ofManager: ManagerBackups;
     claim: HostClaim;
+    restoreManager: (
+      snapshot: string,
+      progress: (line: string) => void,
+      signal: AbortSignal,
+    ) => Promise<RestoredManager>;
   } {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
@@ -170,16 +180,28 @@ export async function assemble(config: Config, observers: Observers = {}) {
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
+    const managerHost = { install, api, docker, image };
     const ofManager = new ManagerBackups({
       ...{ install, disk, host, claim, keys, restic, store, tools },
       database: config.manager.database,
       url: config.manager.url,
       folder: join(folder, 'work'),
       files: [...config.files, join(config.dataDir, 'install-id'), keys.escrowFile],
-      place: (signal) => findManager({ install, api, docker, image }, signal),
+      place: (signal) => findManager(managerHost, signal),
       hold: holdDatabase({ install, image: postgres, held: heldDockerCli(config.docker.socket) }),
     });
-    return { store, restores, exporter, ofManager, claim };
+    const managerRestore: ManagerRestoreOptions = {
+      ...{ folder, store, tools, now: () => new Date() },
+      database: config.manager.database,
+      place: (signal) => findManager(managerHost, signal),
+      admin: (signal) => findManagerAdmin(managerHost, signal),
+      files: managerFiles(managerHost, folder),
+      stop: ({ container }, signal) => api.stop(container, signal),
+      start: ({ container }, signal) => api.start(container, signal),
+    };
+    const intoManager = (snapshot: string, progress: (line: string) => void, signal: AbortSignal) =>
+      restoreManager(managerRestore, snapshot, progress, signal);
+    return { store, restores, exporter, ofManager, claim, restoreManager: intoManager };
   }
 
   return {

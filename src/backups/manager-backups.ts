@@ -14,7 +14,7 @@ import { type BackupManifest, partsOf } from './backup-manifest.ts';
 import type { BackupStore } from './backup-store.ts';
 import { dumpOf } from './dump.ts';
 import type { HostClaim } from './host-claim.ts';
-import { lastLine } from './pg-failures.ts';
+import { errorLine } from './pg-failures.ts';
 import { BY_HAND_TAG, DATA_TAG, hostTag } from './snapshot-tags.ts';
 
 export interface ManagerBackupsOptions {
@@ -42,6 +42,8 @@ export interface ManagerBackupsOptions {
 
 /** Where the manager's Odoo keeps its data, as paths of this host. */
 export interface ManagerPlace {
+  /** Docker's id of its container. */
+  readonly container: string;
   /** The folder with the files of each database, each in a folder that is called as the database. */
   readonly filestores: string;
   /** Of its Postgres. */
@@ -51,7 +53,7 @@ export interface ManagerPlace {
 }
 
 /** The files of the host in a backup of the manager, each at its path. */
-const CONFIGURATION = 'configuration';
+export const CONFIGURATION = 'configuration';
 
 /**
  * Backups of the manager itself: its database, its files, and of the sidecar what a new host needs, the keys of all repositories included.
@@ -138,7 +140,7 @@ export class ManagerBackups implements ManagerBackupsInterface {
       // The database was let go meanwhile: files that it names may have been removed before they were copied.
       if (made) await restic.forget(keys.repositoryOf(MANAGER), [made], signal);
       if (!(error instanceof CommandError)) throw error;
-      const detail = lastLine(error.stderr);
+      const detail = errorLine(error.stderr);
       const message = `the manager's database could not be held: ${detail}`;
       throw new RetryableError('BackupFailed', message, { cause: error, detail });
     }

@@ -63,6 +63,22 @@ const mountSchema = z
   .object({ Source: z.string().default(''), Destination: z.string() })
   .transform(({ Destination, Source }): Mount => ({ from: Source, to: Destination }));
 
+const madeWithSchema = z
+  .object({
+    Mounts: z.array(mountSchema),
+    Config: z.object({ Env: z.array(z.string()).nullish() }),
+  })
+  .transform(({ Config, Mounts }): MadeWith => {
+    const pairs = (Config.Env ?? []).map((one) => /^([^=]+)=(.*)$/s.exec(one));
+    const named = pairs.flatMap((pair) => (pair ? [[pair[1] ?? '', pair[2] ?? ''] as const] : []));
+    return { mounts: Mounts, environment: new Map(named) };
+  });
+
+export interface MadeWith {
+  readonly mounts: readonly Mount[];
+  readonly environment: ReadonlyMap<string, string>;
+}
+
 /** A folder or file of the host, of a volume the folder that it is, and where a container has it. */
 export interface Mount {
   readonly from: string;
@@ -113,10 +129,10 @@ export class DockerApi {
     return z.object({ RestartCount: z.int() }).parse(JSON.parse(answer.body)).RestartCount;
   }
 
-  /** What of the host a container sees where, running or not. @throws RetryableError('DockerRefused') where there is none */
-  async mounts(id: string): Promise<Mount[]> {
+  /** What a container was made with, running or not. @throws RetryableError('DockerRefused') where there is none */
+  async madeWith(id: string): Promise<MadeWith> {
     const { body } = await this.#call(`/containers/${id}/json`);
-    return z.object({ Mounts: z.array(mountSchema) }).parse(JSON.parse(body)).Mounts;
+    return madeWithSchema.parse(JSON.parse(body));
   }
 
   /** Starts a container as it was made. One that runs already is no error; one that is gone is. */

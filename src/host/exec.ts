@@ -56,8 +56,8 @@ export async function execInTerminal(
 export interface HeldProgram {
   /** What it has written first. */
   readonly line: string;
-  /** Ends its input, and waits for its end. @throws CommandError where it has failed, or had ended before */
-  readonly end: () => Promise<void>;
+  /** Ends its input with this, and waits for its end. @throws CommandError where it has failed, or had ended before */
+  readonly end: (input?: string) => Promise<void>;
 }
 
 /**
@@ -101,9 +101,9 @@ export async function execHeld(
   if (line === null) throw new CommandError(command, 0, 'it ended and has written nothing');
   return {
     line,
-    end: async () => {
+    end: async (input = '') => {
       const hadEnded = running.exitCode !== null;
-      running.stdin.end();
+      running.stdin.end(input);
       await ended;
       if (hadEnded) throw new CommandError(command, 0, 'it had ended before');
     },

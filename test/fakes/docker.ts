@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import type { Container, DockerApi, Mount } from '../../src/docker/docker-api.ts';
+import type { Container, DockerApi, MadeWith } from '../../src/docker/docker-api.ts';
 import type { DockerCli } from '../../src/docker/docker-cli.ts';
 import { CommandError, RetryableError } from '../../src/errors.ts';
 import type { Command } from '../../src/host/exec.ts';
@@ -53,8 +53,8 @@ export interface Run {
  */
 export class FakeDocker {
   readonly containers = new Map<string, KeptContainer>();
-  /** What containers have mounted, by their id. */
-  readonly mounts = new Map<string, readonly Mount[]>();
+  /** What containers were made with, by their id. */
+  readonly madeWith = new Map<string, Partial<MadeWith>>();
   readonly networks = new Map<string, KeptNetwork>();
   /** The ids of the images that are here, by name. */
   readonly images = new Map<string, string>();
@@ -321,9 +321,10 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
       .map((it) => ({ ...it }));
   }
 
-  async mounts(id: string): Promise<Mount[]> {
+  async madeWith(id: string): Promise<MadeWith> {
     this.#docker.checkHere();
-    return [...(this.#docker.mounts.get(id) ?? [])];
+    const made = this.#docker.madeWith.get(id);
+    return { mounts: made?.mounts ?? [], environment: made?.environment ?? new Map() };
   }
 
   async restarts(id: string): Promise<number> {

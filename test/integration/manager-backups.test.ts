@@ -226,12 +226,12 @@ describe('backups of the manager, with a real Postgres and restic', function () 
     const [before, [backup]] = [await written(), await backups.list(never)];
     claim = hostClaim(HOST); // started again: it has asked nothing yet
     for (const work of [
-      backups.take(NIGHTLY, never),
-      backups.prove(backup?.snapshot ?? '', never),
-      backups.forgetOld(new Date(), never),
-      store.prove(instance, 'a'.repeat(64), never),
+      () => backups.take(NIGHTLY, never),
+      () => backups.prove(backup?.snapshot ?? '', never),
+      () => backups.forgetOld(new Date(), never),
+      () => store.prove(instance, 'a'.repeat(64), never),
     ])
-      expect(await reasonOf(work)).to.equal('HostReplaced');
+      expect(await reasonOf(work())).to.equal('HostReplaced');
     expect(await written()).to.deep.equal(before);
     await claim.claim(never);
     await backups.prove(backup?.snapshot ?? '', never);

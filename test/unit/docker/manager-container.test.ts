@@ -1,5 +1,10 @@
 import { expect } from 'chai';
-import { findManager, hostPath, optionsIn } from '../../../src/docker/manager-container.ts';
+import {
+  findManager,
+  findManagerAdmin,
+  hostPath,
+  optionsIn,
+} from '../../../src/docker/manager-container.ts';
 import { FakeDocker } from '../../fakes/docker.ts';
 
 const INSTALL = 'k3x9ab';
@@ -25,10 +30,10 @@ describe('the manager’s container', () => {
       () => 'done',
       ({ reason, detail }) => `${reason}: ${detail}`,
     );
-  const add = (id: string) =>
+  const add = (id: string, part = 'manager') =>
     docker.containers.set(id, {
       ...{ id, name: `ms-${INSTALL}-${id}`, state: 'running', created: 0, published: new Map() },
-      labels: { 'microsaas.install': INSTALL, 'microsaas.part': 'manager' },
+      labels: { 'microsaas.install': INSTALL, 'microsaas.part': part },
       ...{ restarts: 0, ended: null },
     } as never);
 
@@ -37,23 +42,41 @@ describe('the manager’s container', () => {
     conf = CONF;
     docker.programs.set('cat', () => conf);
     add('m1');
-    docker.mounts.set('m1', [
-      { from: '/var/lib/docker/volumes/files/_data', to: '/var/lib/odoo' },
-      { from: '/srv/stack/manager/postgresql', to: '/run/postgresql' },
-      { from: '/srv/stack/manager/odoo.conf', to: '/etc/odoo/odoo.conf' },
-    ]);
+    docker.madeWith.set('m1', {
+      mounts: [
+        { from: '/var/lib/docker/volumes/files/_data', to: '/var/lib/odoo' },
+        { from: '/srv/stack/manager/postgresql', to: '/run/postgresql' },
+        { from: '/srv/stack/manager/odoo.conf', to: '/etc/odoo/odoo.conf' },
+      ],
+    });
   });
 
   it('says where the manager’s files and its Postgres are, and how its Odoo logs in', async () => {
     expect(await find()).to.deep.equal({
-      ...{ container: 'm1', isRunning: true },
+      container: 'm1',
       filestores: '/var/lib/docker/volumes/files/_data/filestore',
       socketDir: '/srv/stack/manager/postgresql',
       ...{ role: 'odoo', password: 'a = b' },
     });
     const [run] = docker.ran('run').map(({ command }) => command.join(' '));
     expect(run).to.include('--network=none').and.to.include('--cap-add=DAC_READ_SEARCH');
-    expect(run).to.include('source=/srv/stack/manager/odoo.conf,target=/odoo.conf,readonly');
+    expect(run).to.include('source=/srv/stack/manager/odoo.conf,target=/file,readonly');
+  });
+
+  it('has its Postgres beside it, whose superuser’s name and password its image was told', async () => {
+    const host = { install: INSTALL, api: docker.api, docker: docker.cli, image: 'base' };
+    expect(await reasonOf(findManagerAdmin(host, signal))).to.match(/^ManagerOutOfReach/);
+    add('d1', 'manager-db');
+    docker.madeWith.set('d1', {
+      mounts: [{ from: '/srv/stack/secrets/db', to: '/run/secrets/db' }],
+      environment: new Map([
+        ['POSTGRES_USER', 'microsaas'],
+        ['POSTGRES_PASSWORD_FILE', '/run/secrets/db'],
+      ]),
+    });
+    conf = 'secret\n';
+    const admin = { role: 'microsaas', password: 'secret' };
+    expect(await findManagerAdmin(host, signal)).to.deep.equal(admin);
   });
 
   it('is out of reach where it is none, one of two, elsewhere by TCP, or keeps its files in itself', async () => {
@@ -65,8 +88,10 @@ describe('the manager’s container', () => {
     conf = CONF.replace('/run/postgresql', 'db.example.com');
     expect(await reasonOf(find())).to.match(/^ManagerOutOfReach: db_host/);
     conf = CONF.replace('/var/lib/odoo', '/opt/data');
-    expect(await reasonOf(find())).to.match(/^ManagerOutOfReach: \/opt\/data of its container/);
-    docker.mounts.set('m1', []);
+    expect(await reasonOf(find())).to.match(
+      /^ManagerOutOfReach: \/opt\/data\/filestore of its container/,
+    );
+    docker.madeWith.clear();
     expect(await reasonOf(find())).to.match(/^ManagerOutOfReach: \/etc\/odoo\/odoo.conf/);
   });
 

@@ -39,6 +39,10 @@ describe('a held program', () => {
     const held = await hold(ECHO);
     expect(held.line).to.equal('took go');
     await held.end();
+    const last = await hold(`${ECHO}; process.stdin.on('data', (some) => {
+      if (String(some).includes('last')) process.exit(5);
+    })`);
+    expect(await codeOf(last.end('last'))).to.equal(5);
   });
 
   it('that ends before it has written a line has failed', async () => {
