@@ -31,6 +31,7 @@ import {
 import { printable, printableBytes } from './printable.ts';
 import { reconcileHost } from './reconcile-host.ts';
 import { restore } from './restore.ts';
+import { restoreAll } from './restore-all.ts';
 import { run } from './run.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
@@ -189,7 +190,7 @@ program
 
 program
   .command('restore')
-  .argument('<what>', `an archive, or an instance: ${INSTANCE_OR_MANAGER}`)
+  .argument('[what]', `an archive, or an instance: ${INSTANCE_OR_MANAGER}`)
   .argument('[backup]', BACKUP)
   .description(
     "bring back an instance whose data were removed, from its archive; it is stopped then. With a backup: put that in the place of an instance's data; those of now are kept for 7 days, and Undo in Odoo brings them back",
@@ -199,9 +200,19 @@ program
     'for an archive: the number of another instance, one that has never been started',
     wholeNumber,
   )
+  .option('--all', 'each instance of which nothing is on this host, from its newest proven backup')
   .option('--yes', 'for a backup: all that was done since leaves the instance, and you know that')
   .action(
-    async (what: string, backup: string | undefined, options: { as?: number; yes?: boolean }) => {
+    async (
+      what: string | undefined,
+      backup: string | undefined,
+      options: { all?: boolean; as?: number; yes?: boolean },
+    ) => {
+      if (options.all === true) return restoreEach(what, options.yes === true);
+      if (what === undefined)
+        throw new ConfigError(
+          'restore: expected an archive or an instance, or --all; found neither',
+        );
       if (what === MANAGER) {
         const sidecar = await assemble(config());
         const [wanted, isConfirmed] = [backup ?? 'latest', options.yes === true];
@@ -261,6 +272,19 @@ async function resolveInstance(text: string, sidecar: Sidecar): Promise<DesiredI
 /** All instances that Odoo has, removed ones included. */
 async function allInstances({ manager }: Sidecar): Promise<DesiredInstance[]> {
   return manager.desired([...(await manager.states()).keys()]);
+}
+
+/** Restores what a new host has nothing of. @throws ConfigError unless it was confirmed, or where something is named besides */
+async function restoreEach(what: string | undefined, isConfirmed: boolean): Promise<void> {
+  if (what !== undefined)
+    throw new ConfigError(`restore --all: expected nothing else, found ${what}`);
+  if (!isConfirmed)
+    throw new ConfigError(
+      'restore --all: each instance of which nothing is here gets the data of its newest proven backup, and starts if it should run. Say --yes if that is meant',
+    );
+  const { failed, restored } = await restoreAll(await assemble(config()), printLine, onInterrupt());
+  printLine(`${restored} restored, ${failed} not.`);
+  if (failed > 0) process.exitCode = 1;
 }
 
 /** Puts a backup in the place of an instance's data. @throws ConfigError unless it was confirmed */

@@ -416,9 +416,9 @@ export class Controller {
     const waiting = [...states].filter(([, { hasJob }]) => hasJob);
     const due = withData.filter(([, known]) => isDue(known));
     return [
-      // First: without it the others are hard to find.
-      ...(this.#isManagerDue(night) ? ['backup:manager' as const] : []),
       ...[...waiting, ...due].map(([id]): Key => `backup:${id}`),
+      // Last: it has the keys of all repositories, and Odoo's list of what is in them.
+      ...(this.#isManagerDue(night) ? ['backup:manager' as const] : []),
     ];
   }
 

@@ -1,15 +1,16 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chown, cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupKeys, MANAGER } from '../../src/backups/backup-keys.ts';
 import { BackupStore } from '../../src/backups/backup-store.ts';
 import { HostClaim } from '../../src/backups/host-claim.ts';
 import { ManagerBackups } from '../../src/backups/manager-backups.ts';
+import { restoreManager } from '../../src/backups/manager-restore.ts';
 import { DockerApi } from '../../src/docker/docker-api.ts';
 import { heldDockerCli } from '../../src/docker/docker-cli.ts';
 import { Images } from '../../src/docker/images.ts';
 import { LABELS } from '../../src/docker/labels.ts';
-import { findManager } from '../../src/docker/manager-container.ts';
+import { findManager, managerFiles } from '../../src/docker/manager-container.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import { holdDatabase } from '../../src/postgres/held-database.ts';
 import { PgTools } from '../../src/postgres/pg-tools.ts';
@@ -209,6 +210,85 @@ describe('backups of the manager, with a real Postgres and restic', function () 
     const snapshot = await take();
     expect(await reasonOf(backups.prove(snapshot, never))).to.equal('ProofFileMissing');
     await writeFile(file, content);
+  });
+
+  it('restore the manager on an empty machine, from the repositories and the escrow file alone', async () => {
+    const snapshot = await take();
+    await backups.prove(snapshot, never);
+    const rows = await asOdoo('SELECT count(*) AS n FROM public.res_partner');
+    const files = (await readdir(filestore(), { recursive: true })).sort();
+    const there = await startTenantPostgres('manager-restore-test');
+    try {
+      await rename(join(folder, 'repositories'), join(there.dataDir, 'repositories'));
+      const folderThere = join(there.dataDir, 'backups');
+      await mkdir(folderThere);
+      await cp(keys.escrowFile, join(folderThere, 'escrow.json'));
+      const base = join(there.dataDir, 'repositories');
+      const place = { base, environmentFile: '', sshFolder: '' };
+      const keysThere = new BackupKeys(postgres.install, base, folderThere);
+      const resticThere = new Restic(postgres.install, images.base, docker, place);
+      const tools = new PgTools(there.install, images.postgres, docker);
+      const storeThere = new BackupStore({
+        ...{ install: postgres.install, keys: keysThere, proofServer, tools, dirs: sidecar.dirs },
+        ...{ disk: { checkRoom: async () => {} }, restic: resticThere },
+        requireHost: async () => {},
+        folder: join(folderThere, 'work'),
+        heldForBackup: () => Promise.reject(new Error('the manager is no instance')),
+      });
+      // The new machine's own manager, as `npm run deploy` leaves it.
+      await withSql(there.server, 'postgres', async (sql) => {
+        await sql(`CREATE ROLE odoo LOGIN PASSWORD 'there'`);
+        await sql(`CREATE DATABASE "${database}" OWNER odoo TEMPLATE template0`);
+        // This server lets a role only into a database of its name, or of a role that it is a member of.
+        for (const name of [database, `${database}_restored`])
+          await sql(`CREATE ROLE "${name}" NOLOGIN ROLE odoo`);
+      });
+      const filestores = join(there.dataDir, 'filestore');
+      await mkdir(join(filestores, database), { recursive: true });
+      await writeFile(join(filestores, database, 'of-before'), '');
+      await chown(filestores, 4711, 4712);
+      const host = {
+        ...{ install: there.install, docker, image: images.base },
+        api: new DockerApi(SOCKET),
+      };
+      const done: string[] = [];
+      const { socketDir, user: role, password } = there.server;
+      const restored = await restoreManager(
+        {
+          ...{ database, store: storeThere, tools, folder: folderThere, now: () => new Date() },
+          place: async () => ({
+            ...{ container: 'm', filestores, socketDir, role: 'odoo', password: 'there' },
+          }),
+          admin: async () => ({ role, password }),
+          files: managerFiles(host, folderThere),
+          stop: async () => void done.push('stop'),
+          start: async () => void done.push('start'),
+        },
+        snapshot,
+        (line) => done.push(line),
+        never,
+      );
+      expect(done.slice(-3)).to.deep.equal([
+        ...['putting them in the place of those of now', 'stop', 'start'],
+      ]);
+      const as = { socketDir, user: 'odoo', password: 'there' };
+      const count = 'SELECT count(*) AS n FROM public.res_partner';
+      expect(await withSql(as, database, (sql) => sql(count))).to.deep.equal(rows);
+      expect((await readdir(join(filestores, database), { recursive: true })).sort()).to.deep.equal(
+        files,
+      );
+      const { gid, uid } = await stat(join(filestores, database, files[0] ?? ''));
+      expect({ uid, gid }, 'the files are its Odoo’s').to.deep.equal({ uid: 4711, gid: 4712 });
+      expect(await readdir(join(filestores, restored.before)), 'what was there').to.deep.equal([
+        'of-before',
+      ]);
+      await withSql(there.server, restored.before, (sql) => sql('SELECT 1'));
+      const file = join(restored.configuration, postgres.dataDir, 'microsaas.yaml');
+      expect(await readFile(file, 'utf8')).to.include('dataDir');
+    } finally {
+      await rename(join(there.dataDir, 'repositories'), join(folder, 'repositories'));
+      await there.remove();
+    }
   });
 
   it('are no more made by a host that another has replaced, which writes, forgets and unlocks nothing', async () => {
