@@ -34,6 +34,15 @@ describe('backups of the manager, in the loop', () => {
     expect(taken()).to.equal(2);
   });
 
+  it('come after those of the instances, whose keys and lists they have', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    await night();
+    const order = sim.life.calls.filter((call) => /[bB]ackups\.take$/.test(call));
+    expect(order).to.deep.equal(['backups.take', 'managerBackups.take']);
+  });
+
   it('are taken once a night, also where the sidecar is started again: the repository says what there is', async () => {
     await sim.start();
     await night();
