@@ -6,6 +6,7 @@ import { HostClaim } from '../../../src/backups/host-claim.ts';
 import { waitForOwnHost } from '../../../src/host-replaced.ts';
 import type { Logger } from '../../../src/log.ts';
 import { Restic } from '../../../src/restic/restic.ts';
+import { until } from '../../../stack/until.ts';
 import { FakeDocker } from '../../fakes/docker.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
@@ -137,7 +138,7 @@ describe('the host that works for an install', () => {
       await claimOf(OTHER).claim(signal);
       const stop = new AbortController();
       const waited = wait(ONE, stop.signal).catch((error) => error.name);
-      while (running().length > 1) await new Promise(setImmediate);
+      await until(async () => running().length === 1, 5);
       expect(running()).to.deep.equal(['d']);
       stop.abort();
       expect(await waited).to.equal('AbortError');
