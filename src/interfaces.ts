@@ -86,7 +86,7 @@ export interface Manager {
   plans(ids: readonly number[]): Promise<Plan[]>;
   /** Says on a plan whether its template databases are ready. */
   reportPlan(id: number, report: PlanReport): Promise<void>;
-  /** What Odoo believes of every instance that is not removed: for the sweep. */
+  /** What Odoo believes of every instance, removed ones too: for the sweep. */
   states(): Promise<Map<number, SweptInstance>>;
   /**
    * Gives an instance the lowest pair of ports that no other has, in place of what it has.
@@ -100,6 +100,8 @@ export interface Manager {
   syncTemplates(templates: readonly TemplateSummary[]): Promise<void>;
   /** Names and ports of all instances whose data are not removed. */
   routes(): Promise<DoorRoute[]>;
+  /** Says that an instance gets its data from elsewhere: it is a draft from the `begin` and stopped at the `end`. */
+  restoreStage(id: number, templateCode: string, stage: 'begin' | 'end'): Promise<void>;
   /** Says how far a job is; one that has ended stays as it ended. */
   reportJob(id: number, report: JobReport): Promise<void>;
   /**
@@ -276,6 +278,18 @@ export interface Databases {
    * `always`: it fetches mail every few minutes. Null: nothing is planned, or nobody can tell.
    */
   nextWork(desired: DesiredInstance): Promise<Date | 'always' | null>;
+  /**
+   * Makes an instance's database again, from what `fill` puts into an empty one.
+   * @param options `isCopy`: another instance may have the same data, and must not share its secrets. `url`: where the instance was when
+   * the data were its own; '' where nobody knows
+   * @param fill is given the server and the way in, as the tenant
+   * @throws TerminalError('DatabaseExists') when the instance has one
+   */
+  restore(
+    desired: DesiredInstance,
+    options: { readonly isCopy: boolean; readonly url: string },
+    fill: (server: TenantServer, login: TenantEntry) => Promise<void>,
+  ): Promise<void>;
   /** Removes the instance's database and role for good. */
   drop(desired: DesiredInstance): Promise<void>;
 }
@@ -360,6 +374,55 @@ export interface Restores {
   keepsReplaced(desired: Pick<DesiredInstance, 'id'>): Promise<boolean>;
   /** Drops what was replaced before this moment, in milliseconds since the epoch. */
   dropReplaced(desired: DesiredInstance, before: number): Promise<void>;
+  /**
+   * Restores a backup, its own or another instance's, into a folder that is there as long as `work` runs.
+   * @throws TerminalError('BackupOdooNewer', 'BackupForeign', 'BackupGone', …)
+   */
+  fetched<T>(
+    of: { readonly id: number; readonly identity: string },
+    snapshot: string,
+    signal: AbortSignal,
+    work: (source: RestoreSource) => Promise<T>,
+  ): Promise<T>;
+}
+
+/** What an instance of which nothing is here is made from: a backup, or an archive of an earlier version. Every method may be repeated. */
+export interface RestoreSource {
+  /** Tells it from any other: a backup's id, an archive's name. */
+  readonly name: string;
+  /** Whose data they are; '' for what an archive does not say. */
+  readonly owner: { readonly id: number; readonly identity: string };
+  readonly template: string;
+  /** Where that instance was; '' where nobody knows. */
+  readonly url: string;
+  /** Puts the secrets into the instance's directory; of another's, only the customer's first password. */
+  placeSecrets(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Puts the files that Odoo keeps beside its database in their place, once render() has made the folder around them. */
+  placeFiles(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Fills an empty database, as its tenant. @throws TerminalError('ProofDatabase') where that cannot be */
+  fill(server: TenantServer, login: TenantEntry, signal: AbortSignal): Promise<void>;
+}
+
+/** Where a server is entered. */
+export interface TenantServer {
+  readonly socketDir: string;
+}
+
+/** The way into one database, as its tenant. */
+export interface TenantEntry {
+  readonly database: string;
+  readonly role: string;
+  readonly password: string;
+}
+
+/** Marks instances of which something is here that is no customer's data yet. */
+export interface RestoringMarks {
+  /** @param name of the RestoreSource. @throws TerminalError('ForeignData') where the directory is another's */
+  begin(desired: DesiredInstance, name: string): Promise<void>;
+  /** What begin() was given, while end() has not followed; '' where an earlier version began it; null: nothing was begun. */
+  begun(desired: Pick<DesiredInstance, 'id'>): Promise<string | null>;
+  /** The instance has all of its data. */
+  end(desired: Pick<DesiredInstance, 'id'>): Promise<void>;
 }
 
 /** What keeps instances from the host and its networks. */

@@ -193,7 +193,7 @@ program
   .argument('[what]', `an archive, or an instance: ${INSTANCE_OR_MANAGER}`)
   .argument('[backup]', BACKUP)
   .description(
-    "bring back an instance whose data were removed, from its archive; it is stopped then. With a backup: put that in the place of an instance's data; those of now are kept for 7 days, and Undo in Odoo brings them back",
+    "bring back an instance whose data were removed, from its archive; it is stopped then. With a backup: put that in the place of an instance's data; those of now are kept for 7 days, and Undo in Odoo brings them back. Where nothing of it is, on another host or after its data were removed, make it from the backup",
   )
   .option(
     '--as <instance>',
@@ -297,7 +297,7 @@ async function restoreBackup(instance: string, text: string, isConfirmed: boolea
       `instance ${desired.id}: all that was done since ${date.toISOString()} would leave it. Say --yes if that is meant`,
     );
   await runJob(sidecar, desired, 'restore', snapshot, printLine);
-  printLine('Restored. The data from before are kept for 7 days: Undo in Odoo brings them back.');
+  printLine('Restored. Data that it replaced are kept for 7 days: Undo in Odoo brings them back.');
 }
 
 /** @throws ConfigError where none are made */

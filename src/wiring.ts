@@ -13,6 +13,7 @@ import {
   restoreManager,
 } from './backups/manager-restore.ts';
 import { Restores } from './backups/restores.ts';
+import { RestoringMark } from './backups/restoring-mark.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
 import type { ManagerBackupContext } from './controller/back-up-manager.ts';
@@ -123,6 +124,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     tools,
     loginOf: (desired) => databases.loginForArchive(desired),
   });
+  const restoring = new RestoringMark(dirs, marks);
   const backups = config.backups.enabled ? makeBackups() : null;
   const { addresses, domain, resolver: _, ...doorSettings } = config.door;
   const { manager: managerLabel } = doorSettings;
@@ -177,7 +179,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     const exporter = new Exporter({ store: storeIn('export', 'export-proof'), disk, tools });
     const restores = new Restores({
       ...{ install, dirs, tools, replacements: databases.replacements },
-      imageOf: async (desired) => (await specs.of(desired)).image,
+      imageOf: async (templateCode) => (await specs.source(templateCode)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
     const managerHost = { install, api, docker, image };
@@ -219,6 +221,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     disk,
     firewall,
     archives,
+    restoring,
     backups,
     tools,
     manager,
@@ -293,6 +296,7 @@ export function makeController(
         store: sidecar.backups.store,
         restores: sidecar.backups.restores,
         ofManager: managerBackups(sidecar, sidecar.backups),
+        restoring: sidecar.restoring,
         time: config.backups.schedule,
         turns: new Turns(),
         lent: new Set(),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
@@ -12,7 +12,7 @@ import { listFiles } from '../host/file-list.ts';
 import { removeTree } from '../host/trees.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance } from '../instance/types.ts';
-import type { Archives } from '../interfaces.ts';
+import type { Archives, RestoreSource } from '../interfaces.ts';
 import type { PgLogin, PgTools } from '../postgres/pg-tools.ts';
 
 /** How long tar may take, in milliseconds: a customer's files may be many. */
@@ -25,9 +25,6 @@ const KEPT = ['docker-compose.yml', 'etc', 'filestore', 'secrets'];
 const MAX_HOLE_BYTES = 500 * 1024 ** 3;
 
 const UNFINISHED = '.unfinished';
-
-/** An empty file in an instance's directory while its data come from an archive. */
-const RESTORING = 'restoring';
 
 const manifestSchema = z.object({
   format: z.literal(1),
@@ -57,7 +54,7 @@ export interface ArchiveStoreOptions {
   readonly dataDir: string;
   readonly dirs: InstanceDirs;
   readonly disk: Pick<Disk, 'checkRoom'>;
-  readonly tools: Pick<PgTools, 'dump' | 'check'>;
+  readonly tools: Pick<PgTools, 'check' | 'dump' | 'restore'>;
   /** The way into an instance's database, as its tenant. */
   readonly loginOf: (desired: DesiredInstance) => Promise<PgLogin>;
 }
@@ -163,7 +160,7 @@ export class ArchiveStore implements Archives {
   async unpack(archive: Archive, id: number, signal: AbortSignal): Promise<void> {
     const { dirs, install } = this.#options;
     const paths = dirs.paths(id);
-    await this.beginRestore(id);
+    await mkdir(paths.directory, { recursive: true, mode: 0o700 });
     await tar('--extract', archive.files, paths.directory, signal);
     if (id === archive.instance) return;
     const filestore = join(paths.filestore, databaseName(install, id));
@@ -173,25 +170,19 @@ export class ArchiveStore implements Archives {
       if (name !== 'admin-password') await rm(join(paths.secrets, name));
   }
 
-  /** Marks an instance's directory: its content is no customer's data until endRestore(). */
-  async beginRestore(id: number): Promise<void> {
-    const { directory } = this.#options.dirs.paths(id);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    await writeFile(join(directory, RESTORING), '', { mode: 0o600 });
-  }
-
-  /** Whether beginRestore() was not followed by endRestore(). */
-  async isRestoring(id: number): Promise<boolean> {
-    const mark = join(this.#options.dirs.paths(id).directory, RESTORING);
-    return access(mark).then(
-      () => true,
-      () => false,
-    );
-  }
-
-  /** The instance has all of its data: from now on they are the customer's. */
-  async endRestore(id: number): Promise<void> {
-    await rm(join(this.#options.dirs.paths(id).directory, RESTORING), { force: true });
+  /** What an instance of which nothing is here gets from an archive. */
+  sourceOf(name: string, archive: Archive): RestoreSource {
+    const { instance: id, identity = '', template, dump } = archive;
+    return {
+      name,
+      owner: { id, identity },
+      template,
+      url: '',
+      placeSecrets: (desired, signal) => this.unpack(archive, desired.id, signal),
+      placeFiles: async () => {}, // they came with the secrets
+      fill: ({ socketDir }, login, signal) =>
+        this.#options.tools.restore({ ...login, socketDir }, dump, signal),
+    };
   }
 
   async #read(folder: string): Promise<Archive> {

@@ -8,22 +8,23 @@ import { removeTree } from '../host/trees.ts';
 import { databaseName } from '../instance/name.ts';
 import type { ProgressReason } from '../instance/reasons.ts';
 import type { DesiredInstance, Job } from '../instance/types.ts';
-import type { Restores as RestoresInterface } from '../interfaces.ts';
+import type { RestoreSource, Restores as RestoresInterface } from '../interfaces.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
 import type { TenantLogin } from '../postgres/tenant-session.ts';
 import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
 import { unrestorable } from './pg-failures.ts';
+import { BackupSource } from './restore-source.ts';
 
 export interface RestoresOptions {
   readonly install: string;
   readonly dirs: InstanceDirs;
   readonly tools: Pick<PgTools, 'restore'>;
   readonly replacements: Replacements;
-  /** The image that the instance's Odoo has now. */
-  readonly imageOf: (desired: DesiredInstance) => Promise<string>;
+  /** The image that Odoo has in a template's instances now. */
+  readonly imageOf: (templateCode: string) => Promise<string>;
   /** Restores a backup into a folder that is there as long as `work` runs: see BackupStore.inRestored(). */
   readonly inRestored: <T>(
-    desired: DesiredInstance,
+    of: Pick<DesiredInstance, 'id' | 'identity'>,
     snapshot: string,
     signal: AbortSignal,
     work: (folder: string) => Promise<T>,
@@ -61,7 +62,7 @@ export class Restores implements RestoresInterface {
     await inRestored(desired, job.snapshot, signal, async (folder) => {
       const manifest = await readManifest(folder, desired.identity);
       const { image, url } = manifest;
-      await this.#requireVersion(desired, image);
+      await this.#requireVersion(desired.templateCode, image);
       const { dump } = partsOf(folder);
       const filestore = await filestoreOf(folder, manifest);
       await progress('RestoringDatabase');
@@ -117,6 +118,20 @@ export class Restores implements RestoresInterface {
     await removeTree(replaced);
   }
 
+  fetched<T>(
+    of: { readonly id: number; readonly identity: string },
+    snapshot: string,
+    signal: AbortSignal,
+    work: (source: RestoreSource) => Promise<T>,
+  ): Promise<T> {
+    return this.#options.inRestored(of, snapshot, signal, async (folder) => {
+      const manifest = await readManifest(folder, of.identity);
+      // Another instance takes the template of the data too.
+      await this.#requireVersion(manifest.template, manifest.image);
+      return work(new BackupSource(snapshot, folder, manifest, this.#options));
+    });
+  }
+
   /** What was replaced becomes what is prepared. @throws TerminalError('NothingToUndo') */
   async #prepareUndo(desired: DesiredInstance, job: Job): Promise<void> {
     const { restoring, replaced } = this.#paths(desired);
@@ -134,8 +149,8 @@ export class Restores implements RestoresInterface {
   }
 
   /** Odoo cannot go back: a database of a newer one breaks in an older one. */
-  async #requireVersion(desired: DesiredInstance, image: string): Promise<void> {
-    const present = await this.#options.imageOf(desired);
+  async #requireVersion(templateCode: string, image: string): Promise<void> {
+    const present = await this.#options.imageOf(templateCode);
     const [theirs, ours] = [image, present].map(majorOf);
     if (theirs === undefined || ours === undefined || theirs <= ours) return;
     throw new TerminalError('BackupOdooNewer', `it is of ${image}, and there is ${present}`, {

@@ -1,4 +1,5 @@
 import { notEnoughDisk, PortTakenError, RetryableError } from '../errors.ts';
+import { effectiveState } from '../instance/decide.ts';
 import type { ProgressReason } from '../instance/reasons.ts';
 import type { Action, DesiredInstance, PortPair } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
@@ -182,6 +183,9 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   async function purge(desired: DesiredInstance, { stop }: Signals): Promise<void> {
     if (desired.wasReady && !desired.endsWithoutArchive) await archives.verify(desired);
     const remove = async () => {
+      // A restore may have had the turn before.
+      const [now] = await manager.desired([desired.id]);
+      if (!now || effectiveState(now, null) !== 'purged') return;
       await databases.drop(desired);
       await engine.purge(desired, stop);
     };

@@ -6,6 +6,7 @@ import type { FailureReason, ProgressReason } from '../instance/reasons.ts';
 import type { DesiredInstance, Job } from '../instance/types.ts';
 import type { Backup } from '../interfaces.ts';
 import type { BackupContext, ControllerContext } from './controller-context.ts';
+import { isMissing, restoreMissing } from './restore-missing.ts';
 
 /** How much of a job is done when a step of it begins, in percent. */
 const PERCENT: Partial<Record<ProgressReason, number>> = {
@@ -44,6 +45,10 @@ async function backUpLent(
   const { backups, log, manager } = context;
   const [desired] = await manager.desired([id]);
   if (!desired) return { isToReconcile: false };
+  if (desired.job?.kind === 'restore') {
+    const isOver = await restoreWhereNothingIs(desired, desired.job, context, stop);
+    if (isOver) return { isToReconcile: true };
+  }
   if (!hasData(desired)) {
     // A swap that has begun is finished first, or parts of two would be left.
     const isPrepared =
@@ -116,6 +121,37 @@ async function prepareRestore(
 }
 
 /**
+ * Restores an instance of which nothing is here: after the end of its retention, or on another host.
+ * @returns false: there are data, which a restore is to replace
+ */
+async function restoreWhereNothingIs(
+  desired: DesiredInstance,
+  job: Job,
+  context: BackupWork,
+  stop: AbortSignal,
+): Promise<boolean> {
+  const { backups, databases, engine, log, manager } = context;
+  const { restores, restoring, turns } = backups;
+  try {
+    if (!(await isMissing(desired, { databases, engine, restoring }))) return false;
+    await say(job, 'FetchingBackup', context);
+    const isDone = await turns.take(desired.id, () =>
+      restores.fetched(desired, job.snapshot, stop, async (source) => {
+        await say(job, 'RestoringDatabase', context);
+        return restoreMissing(desired, source, { databases, engine, manager, restoring }, stop);
+      }),
+    );
+    // Otherwise another backup's data are there now, and the next round has them replaced.
+    if (isDone) await manager.reportJob(job.id, { ...NOTHING_REPLACED, state: 'done' });
+  } catch (error) {
+    stop.throwIfAborted();
+    log.error({ instance: desired.id, name: desired.name, err: error }, 'not restored');
+    await manager.reportJob(job.id, { ...failureOf(error), state: 'failed', percent: 0 });
+  }
+  return true;
+}
+
+/**
  * Backs the present data up: what a restore replaces is kept beside the instance, but only until the next one. Data that are lost or
  * broken are no reason not to restore, unless something else would go that is kept nowhere else.
  */
@@ -140,6 +176,9 @@ async function keepPresent(
 }
 
 const DONE = { reason: '', detail: '' } as const;
+
+/** Odoo offers no Undo. */
+const NOTHING_REPLACED = { reason: 'NothingReplaced', detail: '', percent: 100 } as const;
 
 /** Removed while somebody waited. */
 const NOTHING = { state: 'failed', reason: 'BackupGone', detail: '', percent: 0 } as const;

@@ -11,6 +11,7 @@ import type {
   Firewall,
   Manager,
   Restores,
+  RestoringMarks,
 } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import type { Activity } from './activity.ts';
@@ -41,6 +42,7 @@ export interface BackupContext {
   readonly restores: Restores;
   /** Of the manager itself. Null: only in tests. */
   readonly ofManager: Pick<ManagerBackupContext, 'since' | 'store' | 'withLock'> | null;
+  readonly restoring: RestoringMarks;
   /** At what time of this host's day they begin, `HH:MM`. */
   readonly time: string;
   /** Work with an instance's data that must not meet a backup of them, in turns. */

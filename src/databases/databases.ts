@@ -224,15 +224,9 @@ export class OdooDatabases implements Databases {
     return this.#new.personalise(desired, clone);
   }
 
-  /**
-   * Makes an instance's database again, from what `fill` puts into an empty one.
-   * @param options `isCopy`: another instance may have the same data, and must not share its secrets
-   * @param fill is given the server and the way in, as the tenant
-   * @throws TerminalError('DatabaseExists') when the instance has one
-   */
   restore(
     desired: DesiredInstance,
-    options: { readonly isCopy: boolean },
+    options: { readonly isCopy: boolean; readonly url: string },
     fill: (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>,
   ): Promise<void> {
     return this.#new.restore(desired, options, fill);

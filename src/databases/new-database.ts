@@ -7,6 +7,7 @@ import type { DesiredInstance } from '../instance/types.ts';
 import type { ClonedDatabase } from '../interfaces.ts';
 import { admitted, type Cluster } from '../postgres/cluster.ts';
 import { MAKING, type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
+import { renewUrl } from './base-url.ts';
 import { ClonePool, cloneDatabase } from './clone-pool.ts';
 import { markDatabase } from './database-mark.ts';
 import type { DatabaseSpec, Specs } from './database-spec.ts';
@@ -104,10 +105,10 @@ export class NewDatabases {
     await this.#complete(cluster, desired);
   }
 
-  /** See OdooDatabases.restore(). */
+  /** See Databases.restore(). */
   async restore(
     desired: DesiredInstance,
-    options: { readonly isCopy: boolean },
+    { isCopy, url }: { readonly isCopy: boolean; readonly url: string },
     fill: (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>,
   ): Promise<void> {
     const { access, specs } = this.#options;
@@ -129,8 +130,11 @@ export class NewDatabases {
     await cluster.mayMakeSchemas(database, role, true);
     await fill(cluster.address, login);
     await cluster.mayMakeSchemas(database, role, false);
-    if (options.isCopy)
-      await cluster.enter(login, TOUCH, (session) => renewParameters(session, spec.url));
+    if (isCopy) await cluster.enter(login, TOUCH, (session) => renewParameters(session, spec.url));
+    else if (url && url !== spec.url)
+      await cluster.enter(login, TOUCH, (session) =>
+        renewUrl(session, { from: url, to: spec.url }),
+      );
     await cluster.disconnect(role);
     await this.#complete(cluster, desired);
   }

@@ -46,6 +46,7 @@ export const SETTLED_REASONS = [
   'Expired',
   'Refunded',
   'Cancelled',
+  'NothingReplaced',
 ] as const;
 export type SettledReason = (typeof SETTLED_REASONS)[number];
 

@@ -220,8 +220,7 @@ export class OdooManager implements Manager {
     return this.#odoo.call(API, 'microsaas_page', args, statePage);
   }
 
-  /** Says that an instance gets its data from an archive: it is a draft from the `begin` and stopped at the `end`. */
-  async restore(id: number, templateCode: string, stage: 'begin' | 'end'): Promise<void> {
+  async restoreStage(id: number, templateCode: string, stage: 'begin' | 'end'): Promise<void> {
     const args = { instance_id: id, template_code: templateCode, stage };
     await this.#odoo.call(API, 'microsaas_restore', args, done);
   }

@@ -23,6 +23,8 @@ export class FakeDatabases implements Databases {
   readonly stale = new Set<string>();
   /** How many ready clones were used up since restock(). */
   usedSpares = 0;
+  /** Those that were restored, and whether their secrets were made anew. */
+  readonly copies = new Map<number, boolean>();
   changes = 0;
   invitations = 0;
   /** Instances whose administrator has logged in. */
@@ -138,6 +140,22 @@ export class FakeDatabases implements Databases {
     this.#checkHere();
     const isBuilt = this.#buildTemplate(desired.modules, desired.customer.lang);
     if (isBuilt) progress('PreparingTemplate');
+  }
+
+  async restore(
+    desired: DesiredInstance,
+    options: { readonly isCopy: boolean },
+    fill: Parameters<Databases['restore']>[2],
+  ): Promise<void> {
+    this.#checkHere();
+    const { id, identity } = desired;
+    if (this.present.has(id)) throw new TerminalError('DatabaseExists', 'it has one');
+    if (hasOwnDatabase(desired) && !this.#isDatabaseUp(id)) throw new Error('its server is down');
+    await fill({ socketDir: '/' }, { database: unfinished(desired), role: '', password: '' });
+    this.copies.set(id, options.isCopy);
+    this.present.add(id);
+    this.marks.set(id, identity);
+    this.changes += 1;
   }
 
   async awaitRequests({ id }: DesiredInstance): Promise<void> {

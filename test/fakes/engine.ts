@@ -77,7 +77,7 @@ export class FakeEngine implements Engine {
       containerOwner: ownerOf(project.containers !== 'none', project.containersMark, desired),
       checkouts: fetched ? 'current' : 'missing',
       files: project.files === null ? 'absent' : isCurrent ? 'current' : 'stale',
-      data: this.emptied.has(desired.id) ? 'partial' : 'whole',
+      data: this.emptied.has(desired.id) ? 'partial' : project.files === null ? 'absent' : 'whole',
       containers:
         project.isDatabaseUp && !hasProcess(project.containers)
           ? 'partial'

@@ -40,6 +40,12 @@ export type Row = { -readonly [K in keyof DesiredInstance]: DesiredInstance[K] }
   nextReview: Date | null;
 };
 
+/** The data are back: dunning begins again with its first stage. */
+const NO_DUNNING = {
+  ...{ suspendedAt: null, finalNoticeAt: null, archivedAt: null },
+  ...{ dataRemovedAt: null, removedAt: null },
+} as const;
+
 export interface FakeManagerOptions {
   readonly now: Clock;
   readonly httpPorts?: PortRange;
@@ -212,9 +218,8 @@ export class FakeManager implements Manager {
 
   async states() {
     this.#checkHere();
-    const live = [...this.rows.values()].filter((row) => row.state !== 'removed');
     return new Map(
-      live.map(
+      [...this.rows.values()].map(
         ({ id, state, reason, revision, sleepHours, isAsleep, lastRequestAt, wakeAt, job }) => [
           id,
           {
@@ -237,12 +242,27 @@ export class FakeManager implements Manager {
     };
   }
 
+  async restoreStage(id: number, templateCode: string, stage: 'begin' | 'end'): Promise<void> {
+    this.#checkHere();
+    const row = this.rows.get(id);
+    if (!row) throw new Error(`no instance ${id}`);
+    if (stage === 'end') row.desiredState = 'stopped';
+    else Object.assign(row, { templateCode, desiredState: 'draft', wasReady: true });
+    if (stage === 'begin') row.active = true;
+    row.revision += 1;
+    if (stage === 'begin' && row.subscription)
+      row.subscription = { ...row.subscription, ...NO_DUNNING };
+    this.review(id, this.now());
+  }
+
   async reportJob(id: number, report: JobReport): Promise<void> {
     this.#checkHere();
     const row = [...this.rows.values()].find(({ job }) => job?.id === id);
     this.jobs.push({ id, ...report });
     if (!row || report.state === 'running') return;
     row.job = null;
+    // What is seen of it at this moment postpones nothing.
+    row.revision += 1;
     this.review(row.id, this.now());
   }
 

@@ -1,10 +1,13 @@
 import { TerminalError } from '../../src/errors.ts';
 import type { DesiredInstance, Job } from '../../src/instance/types.ts';
-import type { Restores } from '../../src/interfaces.ts';
+import type { RestoreSource, Restores } from '../../src/interfaces.ts';
 
 /** Restores in memory: what an instance's data come from is the snapshot of the last job that was carried out; '' is its own. */
 export class FakeRestores implements Restores {
   readonly dataOf = new Map<number, string>();
+  /** What came beside the database where nothing was before. */
+  readonly secretsOf = new Map<number, string>();
+  readonly filesOf = new Map<number, string>();
   /** Snapshots that cannot be restored. */
   readonly damaged = new Set<string>();
   readonly #prepared = new Map<number, Job & { readonly data: string }>();
@@ -50,4 +53,23 @@ export class FakeRestores implements Restores {
   }
 
   async dropReplaced(): Promise<void> {}
+
+  async fetched<T>(
+    owner: { readonly id: number; readonly identity: string },
+    snapshot: string,
+    _signal: AbortSignal,
+    work: (source: RestoreSource) => Promise<T>,
+  ): Promise<T> {
+    if (this.damaged.has(snapshot)) throw new TerminalError('BackupDamaged', 'damaged');
+    let target = 0;
+    return work({
+      ...{ name: snapshot, owner, template: 'odoo', url: '' },
+      placeSecrets: async ({ id }) => void this.secretsOf.set(id, snapshot),
+      placeFiles: async ({ id }) => {
+        target = id;
+        this.filesOf.set(id, snapshot);
+      },
+      fill: async () => void this.dataOf.set(target, snapshot),
+    });
+  }
 }

@@ -205,7 +205,7 @@ describe('a hostile tenant on a real Postgres', function () {
     return file;
   };
   const restore = (desired: DesiredInstance, file: string) =>
-    sidecar.databases.restore(desired, { isCopy: true }, ({ socketDir }, login) =>
+    sidecar.databases.restore(desired, { isCopy: true, url: '' }, ({ socketDir }, login) =>
       tools.restore({ ...login, socketDir }, file, never),
     );
   const remove = async (desired: DesiredInstance) => {

@@ -28,6 +28,7 @@ import type { FakeManagerBackups } from '../fakes/manager-backups.ts';
 import { FakeMemory } from '../fakes/memory.ts';
 import { FakePeople } from '../fakes/people.ts';
 import { FakeRestores } from '../fakes/restores.ts';
+import { FakeRestoring } from '../fakes/restoring.ts';
 import { differences } from './audit.ts';
 
 const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
@@ -54,6 +55,7 @@ export class Simulation {
   readonly restores = new FakeRestores();
   /** Set before the start for a sidecar that backs the manager up too. */
   managerBackups: FakeManagerBackups | null = null;
+  readonly restoring = new FakeRestoring();
   /** When backups begin, on this host's clock. */
   backupTime = '02:00';
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
@@ -98,6 +100,7 @@ export class Simulation {
           withLock: (work) => work(),
         },
         restores: life.around('restores', this.restores),
+        restoring: life.around('restoring', this.restoring),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
         onJob: (id) => this.#controller?.backUp(id),
       },

@@ -107,7 +107,8 @@ class MicrosaasBackup(ByHand, models.Model):
 
         :return: the action of the question's form
         :raise AccessError: the user is not a MicroSaaS manager
-        :raise UserError: a failed backup; or an instance that is removed, was never started, is suspended, has an open job
+        :raise UserError: a failed backup; or an instance whose data are there and which is removed or suspended; one that never ran, or has
+            an open job
         """
         self.ensure_one()
         self._check_can_be_restored()
@@ -129,7 +130,7 @@ class MicrosaasBackup(ByHand, models.Model):
         if not self.env.user.has_group(MANAGER):
             raise AccessError(self.env._("Only a MicroSaaS manager restores a backup."))
         self._check_can_be_used()
-        self.instancia_id._check_can_be_replaced()
+        self.instancia_id._check_can_be_restored()
 
     def _check_can_be_used(self):
         if self.state != "done":

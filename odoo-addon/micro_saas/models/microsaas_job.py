@@ -140,7 +140,7 @@ class MicrosaasJob(ByHand, models.Model):
     def _ended(self):
         """Note on the instance what an ended job has changed, and say so in its chatter."""
         instance = self.instancia_id._quiet()
-        if self.state == "done" and self.kind == "restore":
+        if self.state == "done" and self.kind == "restore" and self.reason != "NothingReplaced":
             now = fields.Datetime.now()
             instance.write({"restored_at": now, "undo_restore_until": now + UNDO_FOR})
         elif self.state == "done" and self.kind == "undo_restore":

@@ -248,7 +248,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
 
     @api.model
     def microsaas_restore(self, instance_id, template_code, stage):
-        """Note that an instance gets its data from an archive.
+        """Note that an instance of which nothing is left gets its data from a backup or an archive.
 
         :param stage: "begin": it is a draft, so that nothing is done to it meanwhile, and it has data, so that none
             are made in their place; "end": it is stopped, for a person to start

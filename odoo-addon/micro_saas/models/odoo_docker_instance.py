@@ -1010,7 +1010,7 @@ class OdooDockerInstance(ByHand, models.Model):
         return f"{line['at']} {instance_sentence(operators, line['reason'], line['detail'])}"
 
     def _restore(self, template_code, stage):
-        """Note that this instance gets its data from an archive; see `microsaas_restore`."""
+        """Note that this instance gets its data from a backup or an archive; see `microsaas_restore`."""
         if stage == "end":
             self.desired_state = "stopped"
             return

@@ -135,7 +135,10 @@ class OdooDockerInstance(models.Model):
         self.env.cr.execute(
             SQL("UPDATE odoo_docker_instance SET revision = revision WHERE id = %s", self.id)
         )
-        self._check_has_backups()
+        if kind == "restore":
+            self._check_can_be_restored()
+        else:
+            self._check_has_backups()
         backup = (backup or self.env["microsaas.backup"]).sudo()
         self.env["microsaas.job"].sudo().create(
             {
@@ -156,7 +159,7 @@ class OdooDockerInstance(models.Model):
         if bool(backup) != (kind in ("prove", "restore")):
             raise UserError(self.env._("“%s” has no such backup.", self.name))
         if kind == "restore":
-            self._check_can_be_replaced()
+            self._check_can_be_restored()
         elif kind == "undo_restore":
             self._check_can_undo_restore()
         self._ask_for_job(kind, backup)
@@ -183,6 +186,21 @@ class OdooDockerInstance(models.Model):
         """
         self._check_has_backups()
         self._check_not_suspended()
+
+    def _is_without_data(self):
+        """Tell whether nothing is left of an instance that has run, or only what a restore that failed has begun."""
+        is_gone = any(self.sudo().subscription_ids.mapped("data_removed_at"))
+        return self.was_ready and (is_gone or self.desired_state == "draft")
+
+    def _check_can_be_restored(self):
+        """Refuse a restore, be it in the place of an instance's data or where none of them are any more.
+
+        :raise UserError: removed with its data kept, never started, suspended, or another job is open
+        """
+        if self._is_without_data():
+            self.env["microsaas.job"].sudo()._check_none_open(self)
+        else:
+            self._check_can_be_replaced()
 
     def _check_can_undo_restore(self):
         """Refuse to bring the data from before a restore back.

@@ -196,9 +196,8 @@ class TestBackup(MicroSaasCommon):
         gone = fields.Datetime.now()
         for record, change, why in (
             (before, {"desired_state": "removed"}, "was removed"),
-            (before, {"desired_state": "draft"}, "never been started"),
+            (before, {"desired_state": "draft", "was_ready": False}, "never been started"),
             (before, {"was_ready": False}, "not run yet"),
-            (subscription, {"data_removed_at": gone}, "were removed"),
             (subscription, {"state": "expired", "suspended_at": gone}, "suspended"),
         ):
             with self.subTest(why), self.cr.savepoint() as savepoint:
@@ -212,6 +211,33 @@ class TestBackup(MicroSaasCommon):
         self.instance.action_backup()
         with self.assertRaisesRegex(UserError, "under way already: Backup, asked for by seller"):
             question.action_confirm()
+
+    def test_an_instance_whose_data_were_removed_is_restored_where_nothing_is(self):
+        backup = self._backed_up(self.instance, self._backup())
+        self.assertTrue(self._asked(backup).replaces)
+        self.instance.sudo()._quiet().write({"desired_state": "removed", "state": "removed", "active": False})
+        with self.assertRaisesRegex(UserError, "was removed"):
+            backup.with_user(self.manager).action_restore()
+        self.instance.sudo().subscription_ids.data_removed_at = fields.Datetime.now()
+        question = self._asked(backup)
+        self.assertFalse(question.replaces)
+        question.is_understood = True
+        question.action_confirm()
+        job = self.instance.job_id
+        [desired] = self._sidecar().microsaas_desired(self.instance.ids)
+        self.assertEqual(desired["job"]["id"], job.id)
+        with self.assertRaisesRegex(UserError, "under way already"):
+            backup.with_user(self.manager).action_restore()
+        self._sidecar().microsaas_restore(self.instance.id, "odoo", "begin")
+        self._sidecar().microsaas_report_job(job.id, "failed", reason="BackupServerAway", detail="no")
+        self.env.invalidate_all()
+        self.assertEqual(self.instance.desired_state, "draft")
+        number = self._sidecar().microsaas_ask_for_job(self.instance.id, "restore", backup.snapshot)
+        self._sidecar().microsaas_restore(self.instance.id, "odoo", "end")
+        self._sidecar().microsaas_report_job(number, "done", reason="NothingReplaced")
+        self.env.invalidate_all()
+        self.assertEqual((self.instance.active, self.instance.desired_state), (True, "stopped"))
+        self.assertFalse(self.instance.restored_at or self.instance.can_undo_restore, "nothing was replaced")
 
     def test_a_suspended_instance_is_backed_up_and_proven(self):
         backup = self._backed_up(self.instance, self._backup())

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 
@@ -13,7 +13,13 @@ class MicrosaasRestoreConfirm(models.TransientModel):
     instancia_id = fields.Many2one(related="backup_id.instancia_id", string="Instance", related_sudo=False)
     backup_date = fields.Datetime("Backup made at", related="backup_id.date", related_sudo=False)
     backup_proof = fields.Selection(related="backup_id.proof", string="Proof", related_sudo=False)
+    replaces = fields.Boolean("Replaces data", compute="_compute_replaces")
     is_understood = fields.Boolean("All that was done since then leaves this Odoo, and I know that.")
+
+    @api.depends("backup_id")
+    def _compute_replaces(self):
+        for wizard in self:
+            wizard.replaces = not wizard.instancia_id._is_without_data()
 
     def action_confirm(self):
         """Ask the sidecar to restore the backup.

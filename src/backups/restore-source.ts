@@ -1,0 +1,98 @@
+import { copyFile, lstat, mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TerminalError } from '../errors.ts';
+import type { InstanceDirs } from '../files/instance-dir.ts';
+import { makeDirectory, unless } from '../host/files.ts';
+import { removeTree } from '../host/trees.ts';
+import { databaseName } from '../instance/name.ts';
+import type { DesiredInstance } from '../instance/types.ts';
+import type { RestoreSource } from '../interfaces.ts';
+import type { PgTools } from '../postgres/pg-tools.ts';
+import { type BackupManifest, filestoreOf, partsOf } from './backup-manifest.ts';
+import { unrestorable } from './pg-failures.ts';
+
+/** The one secret that goes with the data to another instance: their administrator has it as its password. */
+const FIRST_PASSWORD = 'admin-password';
+
+export interface BackupSourceOptions {
+  readonly install: string;
+  readonly dirs: InstanceDirs;
+  readonly tools: Pick<PgTools, 'restore'>;
+}
+
+/** What a backup that was restored into a folder gives an instance of which nothing is here. */
+export class BackupSource implements RestoreSource {
+  readonly name: string;
+  readonly owner: RestoreSource['owner'];
+  readonly template: string;
+  readonly url: string;
+  readonly #folder: string;
+  readonly #manifest: BackupManifest;
+  readonly #options: BackupSourceOptions;
+
+  constructor(
+    snapshot: string,
+    folder: string,
+    manifest: BackupManifest,
+    options: BackupSourceOptions,
+  ) {
+    const { identity, instance: id, template, url } = manifest;
+    this.name = snapshot;
+    this.owner = { id, identity };
+    this.template = template;
+    this.url = url;
+    this.#folder = folder;
+    this.#manifest = manifest;
+    this.#options = options;
+  }
+
+  async placeSecrets({ id, identity }: DesiredInstance): Promise<void> {
+    const { secrets } = this.#options.dirs.paths(id);
+    const kept = partsOf(this.#folder).secrets;
+    await requireFolder(kept, 'secrets');
+    if (identity === this.owner.identity) {
+      await removeTree(secrets);
+      await rename(kept, secrets);
+      return;
+    }
+    // The others are its own, those that an attempt which was cut off has made too: its Postgres may have them.
+    await makeDirectory(secrets, 0o700);
+    const password = join(kept, FIRST_PASSWORD);
+    if (!(await lstat(password)).isFile()) throw damaged(FIRST_PASSWORD);
+    await copyFile(password, join(secrets, FIRST_PASSWORD));
+  }
+
+  async placeFiles({ id }: DesiredInstance): Promise<void> {
+    const { dirs, install } = this.#options;
+    const files = join(dirs.paths(id).filestore, databaseName(install, id));
+    await removeTree(files); // of an attempt that was cut off
+    await mkdir(dirs.paths(id).filestore).catch(unless('EEXIST'));
+    await rename(await filestoreOf(this.#folder, this.#manifest), files);
+  }
+
+  async fill(
+    { socketDir }: { readonly socketDir: string },
+    login: { readonly database: string; readonly role: string; readonly password: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      const { dump } = partsOf(this.#folder);
+      await this.#options.tools.restore({ ...login, socketDir }, dump, signal);
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw unrestorable(cause);
+    }
+  }
+}
+
+async function requireFolder(path: string, what: string): Promise<void> {
+  const isFolder = await lstat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) throw damaged(what);
+}
+
+function damaged(detail: string): TerminalError {
+  return new TerminalError('BackupDamaged', `The backup has no ${detail}.`, { detail });
+}
