@@ -8,6 +8,9 @@ import { LABELS } from './labels.ts';
 /** Where `deploy/` has the manager's odoo.conf in its container. */
 const CONF = '/etc/odoo/odoo.conf';
 
+/** Compose's own label. */
+const ONE_OFF = 'com.docker.compose.oneoff';
+
 /** Odoo's own, where odoo.conf says nothing (odoo/tools/config.py). */
 const DATA_DIR = '/var/lib/odoo';
 
@@ -67,7 +70,9 @@ export async function findManagerAdmin(
 
 async function findPart({ api, install }: ManagerHost, part: string) {
   const labels = [`${LABELS.install}=${install}`, `${LABELS.part}=${part}`];
-  const [container, another] = await api.containers(labels);
+  // `docker compose run` gives the same labels to what it runs once, such as an upgrade of the addon.
+  const found = await api.containers(labels);
+  const [container, another] = found.filter((one) => one.labels[ONE_OFF] !== 'True');
   if (!container || another)
     throw outOfReach(`${another ? 'several containers' : 'no container'} with ${labels.join(' ')}`);
   return { container, ...(await api.madeWith(container.id)) };

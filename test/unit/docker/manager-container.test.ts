@@ -30,10 +30,10 @@ describe('the manager’s container', () => {
       () => 'done',
       ({ reason, detail }) => `${reason}: ${detail}`,
     );
-  const add = (id: string, part = 'manager') =>
+  const add = (id: string, part = 'manager', more: Record<string, string> = {}) =>
     docker.containers.set(id, {
       ...{ id, name: `ms-${INSTALL}-${id}`, state: 'running', created: 0, published: new Map() },
-      labels: { 'microsaas.install': INSTALL, 'microsaas.part': part },
+      labels: { 'microsaas.install': INSTALL, 'microsaas.part': part, ...more },
       ...{ restarts: 0, ended: null },
     } as never);
 
@@ -61,6 +61,11 @@ describe('the manager’s container', () => {
     const [run] = docker.ran('run').map(({ command }) => command.join(' '));
     expect(run).to.include('--network=none').and.to.include('--cap-add=DAC_READ_SEARCH');
     expect(run).to.include('source=/srv/stack/manager/odoo.conf,target=/file,readonly');
+  });
+
+  it('is not one that Compose runs once beside it, to upgrade the addon', async () => {
+    add('once', 'manager', { 'com.docker.compose.oneoff': 'True' });
+    expect(await find()).to.have.property('container', 'm1');
   });
 
   it('has its Postgres beside it, whose superuser’s name and password its image was told', async () => {
