@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join, resolve as resolvePath } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
@@ -221,6 +221,8 @@ export interface Config {
   readonly repositories: Parsed['repositories'];
   readonly egress: Parsed['egress'];
   readonly log: Parsed['log'];
+  /** Its own file, and the files and folders that it names: what another host needs to be configured the same. */
+  readonly files: readonly string[];
 }
 
 /**
@@ -235,7 +237,7 @@ export function loadConfig(
   const merged = withEnvironment(readYaml(file), environment);
   const result = schema.safeParse(merged);
   if (!result.success) throw new ConfigError(explain(file, merged, result.error));
-  return resolve(result.data);
+  return { ...resolve(result.data), files: [resolvePath(file), ...filesIn(merged)] };
 }
 
 /**
@@ -322,7 +324,17 @@ function explain(file: string, found: unknown, error: z.ZodError): string {
   return `${file} is wrong:\n${lines.join('\n')}`;
 }
 
-function resolve(parsed: Parsed): Config {
+/** The values of all keys that name a file, and of the one that names a folder, at any depth. */
+function filesIn(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, child]) =>
+    typeof child !== 'string' ? filesIn(child) : child && NAMES_FILES.test(key) ? [child] : [],
+  );
+}
+
+const NAMES_FILES = /File$|^sshFolder$/;
+
+function resolve(parsed: Parsed): Omit<Config, 'files'> {
   const { mail, ...rest } = parsed;
   requirePrivate(parsed.backups);
   const { apiKeyFile, ...manager } = parsed.manager;

@@ -3,7 +3,9 @@ import { type Check, Warning } from './check.ts';
 import type { Config } from './config.ts';
 import { instanceIdsOnHost } from './controller/manager-check.ts';
 import { doorChecks } from './door-checks.ts';
+import { TerminalError } from './errors.ts';
 import { measureFreeSpace } from './host/disk.ts';
+import { isProven } from './instance/backup-retention.ts';
 import { checkManagerHistory, DISTRUST_MESSAGES } from './instance/manager-history.ts';
 import { shownState } from './instance/shown-state.ts';
 import { countedByState } from './instance-table.ts';
@@ -174,6 +176,11 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       probe: () => checkBackups(config, sidecar),
       fix: `let the sidecar reach ${config.backups.repository} and the image ${config.backups.image}; docs/backups.md says more`,
     },
+    {
+      name: "The manager's backups",
+      probe: () => checkManagerBackups(sidecar),
+      fix: 'microsaas backup manager says why there is none. Its Odoo has to be a container of this host, as deploy/docker-compose.yml has it, or its database and files are backed up by other means',
+    },
     ...operatorChecks(config, sidecar),
     ...doorChecks(config, sidecar),
   ];
@@ -207,6 +214,23 @@ async function checkBackups(config: Config, { backups, manager }: Sidecar): Prom
   const hasBegun = withData.some(({ lastBackupAt }) => lastBackupAt > 0);
   if (hasBegun && proven < withData.length) throw new Warning(found);
   return hasBegun ? found : `begin at ${schedule}, in ${repository}`;
+}
+
+async function checkManagerBackups({ backups }: Sidecar): Promise<string> {
+  if (!backups) throw new Warning('switched off (backups.enabled)');
+  const { signal } = new AbortController();
+  const replaced = await backups.claim.replaced(signal);
+  if (replaced) throw replaced;
+  await backups.ofManager.check(signal).catch((error) => {
+    // The other backups are made all the same.
+    throw error instanceof TerminalError ? new Warning(error.message) : error;
+  });
+  const known = await backups.ofManager.list(signal);
+  const newest = known.filter(isProven).at(-1);
+  const found = newest ? `proven: that of ${newest.date.toISOString()}` : 'none is proven';
+  const since = Date.now() - PROOF_AGE_S * 1000;
+  if (known.length > 0 && !(newest && newest.date.getTime() > since)) throw new Warning(found);
+  return known.length > 0 ? found : 'begin tonight';
 }
 
 /** Compares `20.10.24+dfsg1` with [25, 0, 6]. False for text that is not a version. */

@@ -1,5 +1,13 @@
-import { randomBytes, randomInt } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { ConfigError } from './errors.ts';
@@ -16,6 +24,21 @@ export function readInstallId(dataDir: string): string {
       `${file}: expected a small letter and five small letters or digits, found ${JSON.stringify(id)}`,
     );
   return id;
+}
+
+/** The host id kept in `<dataDir>/host-id`; made on the first start. Two hosts of one install have two. */
+export function readHostId(dataDir: string): string {
+  const file = join(dataDir, 'host-id');
+  if (!existsSync(file)) writeOnce(file, `${randomUUID()}\n`);
+  const id = readFileSync(file, 'utf8').trim();
+  if (!/^[0-9a-f-]{36}$/.test(id))
+    throw new ConfigError(`${file}: expected a UUID, found ${JSON.stringify(id)}`);
+  return id;
+}
+
+/** When this host was set up, in seconds since the epoch. */
+export function installedAt(dataDir: string): number {
+  return statSync(join(dataDir, 'install-id')).mtimeMs / 1000;
 }
 
 /** Makes a file that is not there yet, as a whole or not at all: of two programs starting together, the first one's stays. */
@@ -52,6 +75,11 @@ export async function lockInstall(install: string): Promise<() => void> {
 /** The same for exports, which use the same folders. @throws ConfigError when another is being written */
 export async function lockExports(install: string): Promise<() => void> {
   return lock(`${install}-export`, 'another export is being written on this host');
+}
+
+/** The same for backups of the manager, which use the same folders. @throws ConfigError when one is under way */
+export async function lockManagerBackups(install: string): Promise<() => void> {
+  return lock(`${install}-manager-backup`, 'the manager is being backed up or restored already');
 }
 
 async function lock(name: string, taken: string): Promise<() => void> {

@@ -86,13 +86,14 @@ function wantedInWords(desired: DesiredInstance): string {
 
 async function observedInWords(
   desired: DesiredInstance,
-  { databases, engine }: Parts,
+  { backups, databases, engine }: Parts,
 ): Promise<string> {
   const state = stateToReach(desired);
   const observed = await engine.observe(desired, state);
   const isOwn = observed.directory === 'own' || observed.directory === 'nobody';
   const database = isOwn ? await databases.observe(desired, state) : 'absent';
-  const seen: ObservedInstance = { ...observed, database, hung: false, preparedJob: 0 };
+  const preparedJob = desired.job && backups ? await backups.restores.prepared(desired) : '';
+  const seen: ObservedInstance = { ...observed, database, hung: false, preparedJob };
   const step = decide(desired, state, seen);
   const next =
     step === null

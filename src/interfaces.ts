@@ -1,5 +1,6 @@
 import type { Hold, Invoice, PlanUnit } from './billing/invoice-types.ts';
 import type { RecentSuspensions } from './billing/suspension-limit.ts';
+import type { BackupFacts } from './instance/backup-policy.ts';
 import type { Kept, Proof } from './instance/backup-retention.ts';
 import type { DomainFinding, DomainReport, WatchedDomain } from './instance/domain.ts';
 import type { Addressed } from './instance/instance-url.ts';
@@ -117,6 +118,11 @@ export interface Manager {
   reportBackups(
     id: number,
     backups: ReadonlyArray<Backup & { readonly kept: Kept }> | null,
+    failure: { readonly reason: FailureReason; readonly detail: string } | null,
+  ): Promise<void>;
+  /** Writes what backups of itself there are. @param failure what went wrong just now, or null */
+  reportManagerBackups(
+    facts: Pick<BackupFacts, 'lastBackupAt' | 'lastProofAt'>,
     failure: { readonly reason: FailureReason; readonly detail: string } | null,
   ): Promise<void>;
   /** Those of these customers' own domains, in every state, whose instances' data are not removed. */
@@ -343,6 +349,15 @@ export interface Backups {
   forgetOld(desired: DesiredInstance, now: Date, signal: AbortSignal): Promise<Backup[]>;
 }
 
+/** Backups of the manager itself: its database, its files and the sidecar's configuration. Otherwise as Backups. */
+export interface ManagerBackups {
+  /** @throws TerminalError('ManagerOutOfReach') where the sidecar reaches its database or files by no way */
+  take(options: { readonly isByHand: boolean }, signal: AbortSignal): Promise<void>;
+  list(signal: AbortSignal): Promise<Backup[]>;
+  prove(snapshot: string, signal: AbortSignal): Promise<void>;
+  forgetOld(now: Date, signal: AbortSignal): Promise<Backup[]>;
+}
+
 /** Backups put in the place of an instance's data, which are kept for a while. Every method may be repeated after a kill. */
 export interface Restores {
   /**
@@ -355,8 +370,8 @@ export interface Restores {
     progress: (reason: ProgressReason) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;
-  /** The job whose data are prepared; 0: none's are. */
-  prepared(desired: Pick<DesiredInstance, 'id'>): Promise<number>;
+  /** The identity of the job whose data are prepared; '': none's are. */
+  prepared(desired: Pick<DesiredInstance, 'id'>): Promise<string>;
   /** Puts what is prepared in the place of the instance's data. It must not run; its own Postgres, where it has one, must. */
   carryOut(desired: DesiredInstance, job: Job): Promise<void>;
   /** Whether carryOut() has been, for this job. */

@@ -15,6 +15,7 @@ import {
 } from './errors.ts';
 import { findInstance } from './find-instance.ts';
 import { execInTerminal } from './host/exec.ts';
+import { takeOver } from './host-replaced.ts';
 import { lockExports } from './install-id.ts';
 import { projectName } from './instance/name.ts';
 import type { DesiredInstance } from './instance/types.ts';
@@ -22,13 +23,23 @@ import { instanceStatus } from './instance-status.ts';
 import type { Backup } from './interfaces.ts';
 import { allInstances, listInstances } from './list-instances.ts';
 import { makeLogger, redact } from './log.ts';
+import {
+  backUpManagerNow,
+  listManagerBackups,
+  MANAGER,
+  proveManager,
+  restoreTheManager,
+} from './manager-commands.ts';
 import { printable, printableBytes } from './printable.ts';
 import { reconcileHost } from './reconcile-host.ts';
 import { restore } from './restore.ts';
+import { restoreAll } from './restore-all.ts';
 import { run } from './run.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
 const INSTANCE = 'its number, its name, or a part of the name that no other has';
+
+const INSTANCE_OR_MANAGER = `${INSTANCE}; or ${MANAGER}: the manager itself`;
 
 const BACKUP =
   'how its id begins (microsaas backups lists them), or latest: the newest that was proven';
@@ -50,10 +61,7 @@ program
   .description('serve until SIGTERM or SIGINT')
   .action(async () => {
     const settings = config();
-    const stop = new AbortController();
-    for (const signal of ['SIGTERM', 'SIGINT'] as const)
-      process.once(signal, () => stop.abort(new Error(signal)));
-    await run(settings, makeLogger(settings.log), stop.signal);
+    await run(settings, makeLogger(settings.log), onInterrupt());
   });
 
 program
@@ -133,20 +141,30 @@ program
 
 program
   .command('backups')
-  .argument('<instance>', INSTANCE)
+  .argument('<instance>', INSTANCE_OR_MANAGER)
   .description("list an instance's backups, as its repository has them")
   .action(async (instance: string) => {
     const sidecar = await assemble(config());
+    if (instance === MANAGER) {
+      process.stdout.write(await listManagerBackups(sidecar));
+      return;
+    }
     const desired = await resolveInstance(instance, sidecar);
     process.stdout.write(backupTable(await listBackups(desired, sidecar)));
   });
 
 program
   .command('backup')
-  .argument('<instance>', INSTANCE)
+  .argument('<instance>', INSTANCE_OR_MANAGER)
   .description('back up an instance now, and prove the backup by restoring it elsewhere')
   .action(async (instance: string) => {
-    const sidecar = await assemble(config());
+    const settings = config();
+    const sidecar = await assemble(settings);
+    if (instance === MANAGER) {
+      const log = makeLogger(settings.log);
+      process.stdout.write(await backUpManagerNow(sidecar, log, onInterrupt()));
+      return;
+    }
     const desired = await resolveInstance(instance, sidecar);
     await runJob(sidecar, desired, 'backup', '', printLine);
     process.stdout.write(backupTable((await listBackups(desired, sidecar)).slice(-1)));
@@ -154,11 +172,15 @@ program
 
 program
   .command('prove')
-  .argument('<instance>', INSTANCE)
+  .argument('<instance>', INSTANCE_OR_MANAGER)
   .argument('<backup>', BACKUP)
   .description('prove a backup: restore it elsewhere, and compare rows and files')
   .action(async (instance: string, backup: string) => {
     const sidecar = await assemble(config());
+    if (instance === MANAGER) {
+      await proveManager(sidecar, backup, onInterrupt());
+      return printLine('Proven.');
+    }
     const desired = await resolveInstance(instance, sidecar);
     const { snapshot } = findBackup(backup, await listBackups(desired, sidecar));
     await runJob(sidecar, desired, 'prove', snapshot, printLine);
@@ -193,9 +215,7 @@ program
     const sidecar = await assemble(config());
     const desired = await resolveInstance(instance, sidecar);
     const found = findBackup(backup, await listBackups(desired, sidecar));
-    const stop = new AbortController();
-    for (const signal of ['SIGTERM', 'SIGINT'] as const)
-      process.once(signal, () => stop.abort(new Error(signal)));
+    const stop = onInterrupt();
     const release = await lockExports(sidecar.install);
     const target = { file: options.to, isForced: options.force === true };
     await sidecar.backups?.exporter.write(
@@ -203,7 +223,7 @@ program
       found,
       target,
       (step) => printLine(EXPORT_STEPS[step]),
-      stop.signal,
+      stop,
     );
     release();
     printLine(`Written: the data of ${found.date.toISOString()}.`);
@@ -211,7 +231,7 @@ program
 
 program
   .command('restore')
-  .argument('<what>', `an archive, or an instance: ${INSTANCE}`)
+  .argument('[what]', `an archive, or an instance: ${INSTANCE_OR_MANAGER}`)
   .argument('[backup]', BACKUP)
   .description(
     "bring back an instance whose data were removed, from its archive; it is stopped then. With a backup: put that in the place of an instance's data; those of now are kept for 7 days, and Undo in Odoo brings them back. Where nothing of it is, on another host or after its data were removed, make it from the backup",
@@ -220,9 +240,24 @@ program
     '--as <instance>',
     `for an archive: another instance, one that has never been started: ${INSTANCE}`,
   )
+  .option('--all', 'each instance of which nothing is on this host, from its newest proven backup')
   .option('--yes', 'for a backup: all that was done since leaves the instance, and you know that')
   .action(
-    async (what: string, backup: string | undefined, options: { as?: string; yes?: boolean }) => {
+    async (
+      what: string | undefined,
+      backup: string | undefined,
+      options: { all?: boolean; as?: string; yes?: boolean },
+    ) => {
+      if (options.all === true) return restoreEach(what, options.yes === true);
+      if (what === undefined)
+        throw new ConfigError(
+          'restore: expected an archive or an instance, or --all; found neither',
+        );
+      if (what === MANAGER) {
+        const sidecar = await assemble(config());
+        const [wanted, isConfirmed] = [backup ?? 'latest', options.yes === true];
+        return restoreTheManager(sidecar, wanted, isConfirmed, printLine, onInterrupt());
+      }
       if (backup !== undefined) return restoreBackup(what, backup, options.yes === true);
       const stop = new AbortController();
       process.once('SIGINT', () => stop.abort(new Error('SIGINT')));
@@ -250,6 +285,17 @@ program
   });
 
 program
+  .command('take-over')
+  .description(
+    'make this host the one that works for its install, in place of a lost one: any other host stops its instances and writes no backups',
+  )
+  .option('--yes', 'another host works for it until now, and you know that it is off')
+  .action(async (options: { yes?: boolean }) => {
+    await takeOver(await assemble(config()), options.yes === true, onInterrupt());
+    printLine('This host works for the install now.');
+  });
+
+program
   .command('doctor')
   .description(
     'check Docker, Odoo and its rights, Postgres, disk, memory, clocks, mail, door and backups; each failure names its fix',
@@ -265,6 +311,19 @@ async function resolveInstance(text: string, sidecar: Sidecar): Promise<DesiredI
     ? await sidecar.manager.desired([Number(text)])
     : await allInstances(sidecar);
   return findInstance(text, candidates);
+}
+
+/** Restores what a new host has nothing of. @throws ConfigError unless it was confirmed, or where something is named besides */
+async function restoreEach(what: string | undefined, isConfirmed: boolean): Promise<void> {
+  if (what !== undefined)
+    throw new ConfigError(`restore --all: expected nothing else, found ${what}`);
+  if (!isConfirmed)
+    throw new ConfigError(
+      'restore --all: each instance of which nothing is here gets the data of its newest proven backup, and starts if it should run. Say --yes if that is meant',
+    );
+  const { failed, restored } = await restoreAll(await assemble(config()), printLine, onInterrupt());
+  printLine(`${restored} restored, ${failed} not.`);
+  if (failed > 0) process.exitCode = 1;
 }
 
 /** Puts a backup in the place of an instance's data. @throws ConfigError unless it was confirmed */
@@ -284,6 +343,14 @@ async function restoreBackup(instance: string, text: string, isConfirmed: boolea
 async function listBackups(desired: DesiredInstance, { backups }: Sidecar): Promise<Backup[]> {
   if (!backups) throw new ConfigError('backups.enabled: expected true, found false');
   return backups.store.list(desired, new AbortController().signal);
+}
+
+/** Aborts once the process is told to end. */
+function onInterrupt(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => stop.abort(new Error(signal)));
+  return stop.signal;
 }
 
 function printLine(line: string): void {

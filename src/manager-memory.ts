@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from './errors.ts';
@@ -34,6 +34,11 @@ export class ManagerMemoryFile implements MemoryStore {
         { cause },
       );
     }
+  }
+
+  /** Works for no manager any more: the next one is taken for what it says. */
+  async forget(): Promise<void> {
+    await rm(this.#file, { force: true });
   }
 
   async write(memory: ManagerMemory): Promise<void> {

@@ -79,7 +79,7 @@ export function makeMetrics(measured: () => Measured | null, freeSpace: () => Pr
   });
   new Gauge({
     name: 'microsaas_backups_oldest_proof_seconds',
-    help: 'Since the instance whose backup was proven longest ago had it proven, as of the last sweep; those that never had are counted apart.',
+    help: 'Since the instance, or the manager, whose backup was proven longest ago had it proven, as of the last sweep; those that never had are counted apart.',
     registers,
     collect() {
       const oldest = measured()?.backups?.oldestProof;
@@ -89,7 +89,7 @@ export function makeMetrics(measured: () => Measured | null, freeSpace: () => Pr
   });
   new Gauge({
     name: 'microsaas_backups_never_proven',
-    help: 'Instances with data of which no backup was ever proven, as of the last sweep.',
+    help: 'Instances with data of which no backup was ever proven, as of the last sweep; the manager counts as one more.',
     registers,
     collect() {
       this.set(measured()?.backups?.neverProven ?? 0);

@@ -4,6 +4,7 @@ import { isVisit } from './controller/activity.ts';
 import type { Controller } from './controller/controller.ts';
 import { ManagerCheck } from './controller/manager-check.ts';
 import { ConfigError, ManagerError } from './errors.ts';
+import { waitForOwnHost } from './host-replaced.ts';
 import { Downloads } from './http/downloads.ts';
 import { servePages, type Visit } from './http/pages.ts';
 import { type HttpServer, type ListenAddress, listen } from './http/server.ts';
@@ -49,6 +50,7 @@ export async function run(
         { instance, kept, current },
         "keeps the image its database was made with; the template's tag now names another",
       ),
+    onReplaced: (error) => stolen.abort(error),
     onBackupsKept: () =>
       log.warn('the server of the backups keeps all of them: run `restic forget` there'),
   });
@@ -93,7 +95,7 @@ export async function run(
     await sidecar.repositories.sweep();
     // Before the manager answers: what the door served last goes on being served.
     await sidecar.door?.ensureRunning().catch((err) => log.warn({ err }, 'the door does not run'));
-    await waitForManager(sidecar, log, stop);
+    await Promise.all([waitForOwnHost(sidecar, log, stop), waitForManager(sidecar, log, stop)]);
     check = new ManagerCheck({ ...sidecar, memory: sidecar.managerMemory, log });
     // What is away now is found by the sweeps.
     await check.sweep().catch((err) => log.warn({ err }, 'the host could not be observed yet'));

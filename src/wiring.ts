@@ -7,10 +7,18 @@ import { BackupStore } from './backups/backup-store.ts';
 import { StagingCopies } from './backups/copies.ts';
 import { Exporter } from './backups/export.ts';
 import { ExportFiles } from './backups/export-files.ts';
+import { HostClaim } from './backups/host-claim.ts';
+import { ManagerBackups } from './backups/manager-backups.ts';
+import {
+  type ManagerRestoreOptions,
+  type RestoredManager,
+  restoreManager,
+} from './backups/manager-restore.ts';
 import { Restores } from './backups/restores.ts';
 import { RestoringMark } from './backups/restoring-mark.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
+import type { ManagerBackupContext } from './controller/back-up-manager.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
 import { Controller } from './controller/controller.ts';
 import type { Meter } from './controller/controller-context.ts';
@@ -31,9 +39,10 @@ import { odooInit } from './databases/odoo-init.ts';
 import { PasswordPool } from './databases/password-pool.ts';
 import { DOCKERS_POOLS, freeBlocks } from './docker/address-pools.ts';
 import { DockerApi } from './docker/docker-api.ts';
-import { dockerCli } from './docker/docker-cli.ts';
+import { dockerCli, heldDockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
 import { Images } from './docker/images.ts';
+import { findManager, findManagerAdmin, managerFiles } from './docker/manager-container.ts';
 import { memoryUse } from './docker/memory-use.ts';
 import { StoredCertificates } from './door/certificates.ts';
 import { CaddyDoor } from './door/door.ts';
@@ -44,11 +53,12 @@ import { InstanceDirs } from './files/instance-dir.ts';
 import { loadTemplates } from './files/templates.ts';
 import { Disk } from './host/disk.ts';
 import { probeSmtp } from './host/smtp-probe.ts';
-import { readInstallId } from './install-id.ts';
+import { installedAt, lockManagerBackups, readHostId, readInstallId } from './install-id.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
 import { ManagerMemoryFile } from './manager-memory.ts';
+import { holdDatabase } from './postgres/held-database.ts';
 import { PgTools } from './postgres/pg-tools.ts';
 import { ProofServer } from './postgres/proof-server.ts';
 import { Repositories } from './repositories/repositories.ts';
@@ -63,6 +73,8 @@ export interface Observers {
   readonly onKeptImage?: (instance: number, kept: string, current: string) => void;
   /** The server of the backups keeps what the sidecar would remove; called once. */
   readonly onBackupsKept?: () => void;
+  /** Another host works for this install by now. */
+  readonly onReplaced?: (error: Error) => void;
 }
 
 /** Wires every adapter to the configuration: this file alone knows them all. Nothing is started or asked yet. */
@@ -151,16 +163,30 @@ export async function assemble(config: Config, observers: Observers = {}) {
     copies: StagingCopies;
     exporter: Exporter;
     exports: ExportFiles;
+    ofManager: ManagerBackups;
+    claim: HostClaim;
+    restoreManager: (
+      snapshot: string,
+      progress: (line: string) => void,
+      signal: AbortSignal,
+    ) => Promise<RestoredManager>;
   } {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
     const { image: postgres } = config.postgres;
+    const keys = new BackupKeys(install, base, folder);
+    const restic = new Restic(install, image, docker, { base, environmentFile, sshFolder });
+    const host = readHostId(config.dataDir);
+    const { onReplaced } = observers;
+    const claim = new HostClaim({
+      ...{ host, keys, restic, folder: join(folder, 'work'), now: () => new Date() },
+      ...(onReplaced ? { onReplaced } : {}),
+    });
     const storeIn = (work: string, proof: string, keptShare = 0) =>
       new BackupStore({
-        ...{ install, dirs, disk, tools, keptShare },
+        ...{ install, dirs, disk, tools, keptShare, keys, restic },
+        requireHost: (signal) => claim.require(signal),
         folder: join(folder, work),
-        keys: new BackupKeys(install, base, folder),
-        restic: new Restic(install, image, docker, { base, environmentFile, sshFolder }),
         proofServer: new ProofServer({
           ...{ install, docker, name: proof, image: postgres, folder: join(folder, proof) },
           user: () => images.user(postgres, 'postgres'),
@@ -185,11 +211,42 @@ export async function assemble(config: Config, observers: Observers = {}) {
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => forCopies.inRestored(...args),
     });
-    return { store, restores, copies, exporter, exports };
+    const managerHost = { install, api, docker, image };
+    const ofManager = new ManagerBackups({
+      ...{ install, disk, host, claim, keys, restic, store, tools },
+      database: config.manager.database,
+      url: config.manager.url,
+      folder: join(folder, 'work'),
+      files: [...config.files, join(config.dataDir, 'install-id'), keys.escrowFile],
+      place: (signal) => findManager(managerHost, signal),
+      hold: holdDatabase({ install, image: postgres, held: heldDockerCli(config.docker.socket) }),
+    });
+    const managerRestore: ManagerRestoreOptions = {
+      ...{ folder, store, tools, now: () => new Date() },
+      database: config.manager.database,
+      place: (signal) => findManager(managerHost, signal),
+      admin: (signal) => findManagerAdmin(managerHost, signal),
+      files: managerFiles(managerHost, folder),
+      stop: ({ container }, signal) => api.stop(container, signal),
+      start: ({ container }, signal) => api.start(container, signal),
+    };
+    const intoManager = (snapshot: string, progress: (line: string) => void, signal: AbortSignal) =>
+      restoreManager(managerRestore, snapshot, progress, signal);
+    return {
+      store,
+      restores,
+      copies,
+      exporter,
+      exports,
+      ofManager,
+      claim,
+      restoreManager: intoManager,
+    };
   }
 
   return {
     install,
+    dataDir: config.dataDir,
     templates,
     dirs,
     marks,
@@ -228,6 +285,18 @@ function makeCertificates({ dataDir, door }: Config): StoredCertificates {
 }
 
 export type Sidecar = Awaited<ReturnType<typeof assemble>>;
+
+/** The manager's own backups, made by one process of this host at a time. */
+export function managerBackups(
+  { dataDir, install }: Pick<Sidecar, 'dataDir' | 'install'>,
+  { ofManager }: NonNullable<Sidecar['backups']>,
+): Pick<ManagerBackupContext, 'since' | 'store' | 'withLock'> {
+  const withLock = async <T>(work: () => Promise<T>) => {
+    const release = await lockManagerBackups(install);
+    return work().finally(release);
+  };
+  return { store: ofManager, since: installedAt(dataDir), withLock };
+}
 
 /** Wires the loop, and what visitors ask it, to the adapters. Nothing is started yet. */
 export function makeController(
@@ -274,6 +343,7 @@ export function makeController(
         restores: sidecar.backups.restores,
         copies: sidecar.backups.copies,
         exports: sidecar.backups.exports,
+        ofManager: managerBackups(sidecar, sidecar.backups),
         restoring: sidecar.restoring,
         time: config.backups.schedule,
         turns: new Turns(),

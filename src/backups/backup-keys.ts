@@ -1,10 +1,16 @@
-import { readdir, readFile, rename } from 'node:fs/promises';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { createFile, makeDirectory, readIfThere, replaceFile } from '../host/files.ts';
 import { randomSecret } from '../host/password-hash.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import type { Repository } from '../restic/restic.ts';
+
+/** Whose a repository is. */
+export type Owner = Pick<DesiredInstance, 'id' | 'identity'>;
+
+/** The manager itself, beside the instances: no instance has the number 0. Of which database it is, only what is in its backups says. */
+export const MANAGER: Owner = { id: 0, identity: '00000000-0000-0000-0000-000000000000' };
 
 /** Ends the name of a key whose repository may not have been made yet. */
 const DRAFT = '.new';
@@ -39,20 +45,24 @@ export class BackupKeys {
   }
 
   /** The repository of an instance: from its number and its identity, so that a number that comes again gets another one. */
-  repositoryOf({ id, identity }: Pick<DesiredInstance, 'id' | 'identity'>): Repository {
-    const name = `${this.#install}-${id}-${identity.slice(0, 8)}`;
+  repositoryOf({ id, identity }: Owner): Repository {
+    const of = id === MANAGER.id ? 'manager' : `${id}-${identity.slice(0, 8)}`;
+    const name = `${this.#install}-${of}`;
     return { name, keyFile: join(this.#keys, name) };
   }
 
   /** Whether the instance's repository was made. A key that is missing and in the escrow file is taken from there. */
-  async has(instance: Pick<DesiredInstance, 'id' | 'identity'>): Promise<boolean> {
+  async has(instance: Owner): Promise<boolean> {
     const { keyFile, name } = this.repositoryOf(instance);
     if ((await readIfThere(keyFile)) !== null) return true;
-    if ((await readIfThere(`${keyFile}${DRAFT}`)) !== null) return false;
+    const draft = await readIfThere(`${keyFile}${DRAFT}`);
     const kept = (await this.#escrowed())[name];
-    if (kept === undefined) return false;
+    if (kept === undefined || kept === draft?.trim()) return false;
+    await makeDirectory(this.#folder, 0o700);
     await makeDirectory(this.#keys, 0o700);
     await createFile(keyFile, `${kept}\n`);
+    // Made before the escrow file was put here, of a repository that there was.
+    await rm(`${keyFile}${DRAFT}`, { force: true });
     return true;
   }
 
@@ -60,10 +70,7 @@ export class BackupKeys {
    * Has a repository made under a new key, which is kept for good only once it is there. The key is in the escrow file before that.
    * @param make is given the repository as it is called, with the file of its key as long as that is a draft
    */
-  async make(
-    instance: Pick<DesiredInstance, 'id' | 'identity'>,
-    make: (repository: Repository) => Promise<void>,
-  ): Promise<void> {
+  async make(instance: Owner, make: (repository: Repository) => Promise<void>): Promise<void> {
     const { keyFile, name } = this.repositoryOf(instance);
     const draft = `${keyFile}${DRAFT}`;
     for (const folder of [this.#folder, this.#keys]) await makeDirectory(folder, 0o700);
@@ -82,19 +89,20 @@ export class BackupKeys {
     }
     const all = { ...keys, ...(await this.#escrowed()) };
     const escrow: Escrow = { install: this.#install, base: this.#base, keys: all };
-    await replaceFile(this.#escrow, `${JSON.stringify(escrow, null, 2)}\n`);
+    await replaceFile(this.escrowFile, `${JSON.stringify(escrow, null, 2)}\n`);
   }
 
-  get #escrow(): string {
+  /** Its path. */
+  get escrowFile(): string {
     return join(this.#folder, 'escrow.json');
   }
 
   /** The keys in the escrow file. @throws TypeError where it is there and cannot be read: nothing may take its place */
   async #escrowed(): Promise<Readonly<Record<string, string>>> {
-    const text = await readIfThere(this.#escrow);
+    const text = await readIfThere(this.escrowFile);
     if (text === null) return {};
     const found = escrowSchema.safeParse(parsed(text));
-    if (!found.success) throw new TypeError(`${this.#escrow} is no escrow file: move it away`);
+    if (!found.success) throw new TypeError(`${this.escrowFile} is no escrow file: move it away`);
     return found.data.keys;
   }
 }

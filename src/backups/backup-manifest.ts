@@ -7,7 +7,8 @@ import { TerminalError } from '../errors.ts';
 const manifestSchema = z.object({
   format: z.literal(1),
   install: z.string(),
-  instance: z.int().positive(),
+  /** 0: the manager. */
+  instance: z.int().nonnegative(),
   identity: z.uuid(),
   name: z.string(),
   template: z.string(),

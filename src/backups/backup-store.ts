@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HeldDatabase } from '../databases/tenant-access.ts';
-import { CommandError, RetryableError, TerminalError } from '../errors.ts';
+import { RetryableError, TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Disk } from '../host/disk.ts';
 import { listFiles } from '../host/file-list.ts';
@@ -17,9 +17,10 @@ import type { PgTools } from '../postgres/pg-tools.ts';
 import type { ProofServer } from '../postgres/proof-server.ts';
 import type { TenantLogin } from '../postgres/tenant-session.ts';
 import type { Restic, ResticSnapshot } from '../restic/restic.ts';
-import type { BackupKeys } from './backup-keys.ts';
+import type { BackupKeys, Owner } from './backup-keys.ts';
 import { type BackupManifest, filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
-import { lastLine, unrestorable } from './pg-failures.ts';
+import { dumpOf } from './dump.ts';
+import { unrestorable } from './pg-failures.ts';
 import { proveDatabase, proveFiles } from './proof.ts';
 import { BY_HAND_TAG, backupsIn, DATA_TAG, proofTags, provenBackup } from './snapshot-tags.ts';
 
@@ -29,6 +30,8 @@ export interface BackupStoreOptions {
   readonly folder: string;
   readonly dirs: InstanceDirs;
   readonly disk: Pick<Disk, 'checkRoom'>;
+  /** Before anything is written in a repository. @throws TerminalError('HostReplaced') where it is another host's by now */
+  readonly requireHost: (signal: AbortSignal) => Promise<void>;
   readonly keys: BackupKeys;
   readonly restic: Restic;
   readonly tools: Pick<PgTools, 'dump' | 'restore'>;
@@ -62,7 +65,8 @@ export class BackupStore implements Backups {
     { isByHand }: { readonly isByHand: boolean },
     signal: AbortSignal,
   ): Promise<void> {
-    const { dirs, disk, heldForBackup, install, keys, restic } = this.#options;
+    const { dirs, disk, heldForBackup, install, keys, requireHost, restic } = this.#options;
+    await requireHost(signal);
     if (!(await keys.has(desired)))
       await keys.make(desired, (repository) => restic.init(repository, signal));
     const repository = keys.repositoryOf(desired);
@@ -74,7 +78,7 @@ export class BackupStore implements Backups {
         await disk.checkRoom(2 * bytes);
         await refuseHoles(dirs.paths(desired.id).directory, join(folder, 'files.list'));
         await writeFile(parts.dump, '', { mode: 0o600 });
-        await this.#dump(login, snapshot, parts.dump, signal);
+        await dumpOf(this.#options.tools, login, snapshot, parts.dump, signal);
         const manifest = manifestOf(desired, { install, image, rows, url });
         const text = `${JSON.stringify(manifest, null, 2)}\n`;
         await writeFile(parts.manifest, text, { mode: 0o600 });
@@ -108,17 +112,15 @@ export class BackupStore implements Backups {
     await this.#options.proofServer.close();
   }
 
-  async list(
-    desired: Pick<DesiredInstance, 'id' | 'identity'>,
-    signal: AbortSignal,
-  ): Promise<Backup[]> {
+  async list(desired: Owner, signal: AbortSignal): Promise<Backup[]> {
     const { keys, restic } = this.#options;
     if (!(await keys.has(desired))) return [];
     return backupsIn(await restic.snapshots(keys.repositoryOf(desired), signal));
   }
 
-  async prove(desired: DesiredInstance, snapshot: string, signal: AbortSignal): Promise<void> {
-    const { keys, restic } = this.#options;
+  async prove(desired: Owner, snapshot: string, signal: AbortSignal): Promise<void> {
+    const { keys, requireHost, restic } = this.#options;
+    await requireHost(signal);
     const repository = keys.repositoryOf(desired);
     const failure = await this.#failureOf(desired, snapshot, signal);
     await this.#inFolder(desired, 'result', signal, async (folder) => {
@@ -132,8 +134,9 @@ export class BackupStore implements Backups {
     if (failure) throw new TerminalError(failure.reason, failure.message, failure);
   }
 
-  async forgetOld(desired: DesiredInstance, now: Date, signal: AbortSignal): Promise<Backup[]> {
-    const { keys, restic } = this.#options;
+  async forgetOld(desired: Owner, now: Date, signal: AbortSignal): Promise<Backup[]> {
+    const { keys, requireHost, restic } = this.#options;
+    await requireHost(signal);
     const repository = keys.repositoryOf(desired);
     const snapshots = await restic.snapshots(repository, signal);
     const kept = keptBackups(backupsIn(snapshots), now);
@@ -156,7 +159,7 @@ export class BackupStore implements Backups {
    * @throws what says nothing of the backup: the repository is away, the disk is full
    */
   async #failureOf(
-    desired: DesiredInstance,
+    desired: Owner,
     snapshot: string,
     signal: AbortSignal,
   ): Promise<{ reason: FailureReason; detail: string; message: string } | null> {
@@ -171,11 +174,7 @@ export class BackupStore implements Backups {
     }
   }
 
-  async #restoreAndCompare(
-    desired: DesiredInstance,
-    snapshot: string,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #restoreAndCompare(desired: Owner, snapshot: string, signal: AbortSignal): Promise<void> {
     await this.inRestored(desired, snapshot, signal, async (folder) => {
       const manifest = await readManifest(folder, desired.identity);
       const filestore = await filestoreOf(folder, manifest);
@@ -191,7 +190,7 @@ export class BackupStore implements Backups {
    * @throws TerminalError('ProofDatabase') where the dump cannot be restored
    */
   async inProofServer<T>(
-    desired: DesiredInstance,
+    desired: Owner,
     folder: string,
     signal: AbortSignal,
     work: (cluster: Cluster, login: TenantLogin) => Promise<T>,
@@ -216,7 +215,7 @@ export class BackupStore implements Backups {
    * @throws TerminalError('BackupGone'); RetryableError('NotEnoughDisk') unless there is room for it twice
    */
   async inRestored<T>(
-    desired: Pick<DesiredInstance, 'id' | 'identity'>,
+    desired: Owner,
     snapshot: string,
     signal: AbortSignal,
     work: (folder: string) => Promise<T>,
@@ -254,26 +253,9 @@ export class BackupStore implements Backups {
     }
   }
 
-  async #dump(
-    login: HeldDatabase['login'],
-    snapshot: string,
-    file: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    try {
-      await this.#options.tools.dump(login, file, signal, { snapshot, isUncompressed: true });
-    } catch (cause) {
-      signal.throwIfAborted();
-      if (!(cause instanceof CommandError)) throw cause;
-      const detail = lastLine(cause.stderr);
-      const reason = /lock timeout/.test(cause.stderr) ? 'DatabaseBusy' : 'BackupFailed';
-      throw new RetryableError(reason, `pg_dump: ${detail}`, { cause, detail });
-    }
-  }
-
   /** A folder that only the sidecar can read, empty at first and gone at the end. */
   async #inFolder<T>(
-    { id }: Pick<DesiredInstance, 'id'>,
+    { id }: Pick<Owner, 'id'>,
     purpose: string,
     signal: AbortSignal,
     work: (folder: string) => Promise<T>,

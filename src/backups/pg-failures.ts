@@ -14,3 +14,9 @@ export function unrestorable(cause: unknown): unknown {
   const detail = lastLine(cause.stderr);
   return new TerminalError('ProofDatabase', `pg_restore: ${detail}`, { cause, detail });
 }
+
+/** What psql says first of what went wrong: after it come the statement and a mark below it. */
+export function errorLine(stderr: string): string {
+  const line = stderr.split('\n').find((one) => /ERROR|FATAL|error:/.test(one));
+  return line?.trim() ?? lastLine(stderr);
+}

@@ -37,7 +37,7 @@ export interface RestoresOptions {
  * the instance runs on. The second renames both while the instance is stopped. What they replace is kept, under `before/` in the
  * instance's directory and as a database of that ending, until it is dropped.
  *
- * `restore/job` has the number of the job whose data are prepared, and `before/job` that of the last one that was carried out: whichever
+ * `restore/job` has the identity of the job whose data are prepared, and `before/job` that of the last one that was carried out: whichever
  * moment a kill comes at, the next run sees what is left to do.
  */
 export class Restores implements RestoresInterface {
@@ -53,8 +53,9 @@ export class Restores implements RestoresInterface {
     progress: (reason: ProgressReason) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    if ((await this.prepared(desired)) === job.id || (await this.#carriedOut(desired)) === job.id)
-      return;
+    const { identity } = job;
+    if ((await this.prepared(desired)) === identity) return;
+    if ((await this.#carriedOut(desired)) === identity) return;
     if (job.kind === 'undo_restore') return this.#prepareUndo(desired, job);
     const { inRestored, replacements, tools } = this.#options;
     const { restoring } = this.#paths(desired);
@@ -79,15 +80,14 @@ export class Restores implements RestoresInterface {
     await this.#write(join(restoring, 'job'), job);
   }
 
-  /** The number of the job whose data wait to be put in the place of the instance's; 0: none do. */
-  async prepared(desired: Pick<DesiredInstance, 'id'>): Promise<number> {
-    return readNumber(join(this.#paths(desired).restoring, 'job'));
+  /** The identity of the job whose data wait to be put in the place of the instance's; '': none do. */
+  async prepared(desired: Pick<DesiredInstance, 'id'>): Promise<string> {
+    return readIdentity(join(this.#paths(desired).restoring, 'job'));
   }
 
-  async isCarriedOut(desired: DesiredInstance, job: Job): Promise<boolean> {
-    return (
-      (await this.prepared(desired)) !== job.id && (await this.#carriedOut(desired)) === job.id
-    );
+  async isCarriedOut(desired: DesiredInstance, { identity }: Job): Promise<boolean> {
+    if ((await this.prepared(desired)) === identity) return false;
+    return (await this.#carriedOut(desired)) === identity;
   }
 
   async carryOut(desired: DesiredInstance, job: Job): Promise<void> {
@@ -149,13 +149,13 @@ export class Restores implements RestoresInterface {
     await this.#write(join(restoring, 'job'), job);
   }
 
-  async #carriedOut(desired: Pick<DesiredInstance, 'id'>): Promise<number> {
-    return readNumber(join(this.#paths(desired).replaced, 'job'));
+  async #carriedOut(desired: Pick<DesiredInstance, 'id'>): Promise<string> {
+    return readIdentity(join(this.#paths(desired).replaced, 'job'));
   }
 
-  async #write(file: string, { id }: Job): Promise<void> {
+  async #write(file: string, { identity }: Job): Promise<void> {
     await mkdir(join(file, '..'), { mode: 0o700 }).catch(unless('EEXIST'));
-    await replaceFile(file, `${id}\n`);
+    await replaceFile(file, `${identity}\n`);
   }
 
   #paths({ id }: Pick<DesiredInstance, 'id'>) {
@@ -168,8 +168,8 @@ export class Restores implements RestoresInterface {
   }
 }
 
-async function readNumber(file: string): Promise<number> {
-  return Number.parseInt((await readIfThere(file)) ?? '0', 10) || 0;
+async function readIdentity(file: string): Promise<string> {
+  return ((await readIfThere(file)) ?? '').trim();
 }
 
 async function exists(path: string): Promise<boolean> {

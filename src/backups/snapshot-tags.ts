@@ -12,6 +12,18 @@ export const BY_HAND_TAG = 'by-hand';
 const PROOF_TAG = 'proof';
 const OF = 'of:';
 
+/** On a snapshot that says which host works for the install: followed by its id. */
+const HOST = 'on:';
+
+export function hostTag(host: string): string {
+  return `${HOST}${host}`;
+}
+
+/** The host that a snapshot names; '' where it names none. */
+export function hostOf(snapshot: ResticSnapshot): string {
+  return valueAfter(snapshot, HOST);
+}
+
 /** Why a proof failed; the detail in base64, for a tag holds no comma. */
 const REASON = 'reason:';
 const DETAIL = 'detail:';

@@ -53,7 +53,7 @@ async function backUpLent(
   if (!hasData(desired)) {
     // A swap that has begun is finished first, or parts of two would be left.
     const isPrepared =
-      desired.job !== null && (await backups.restores.prepared(desired)) === desired.job.id;
+      desired.job !== null && (await backups.restores.prepared(desired)) === desired.job.identity;
     const isGone = effectiveState(desired, null) === 'purged';
     if (desired.job && (!isPrepared || isGone)) await manager.reportJob(desired.job.id, NOTHING);
     return { isToReconcile: isPrepared && !isGone };
@@ -133,7 +133,7 @@ async function prepareRestore(
       return;
     }
     // What a swap that was cut off has left is neither whole nor missing: that it is prepared is enough.
-    if ((await backups.restores.prepared(desired)) === job.id) return;
+    if ((await backups.restores.prepared(desired)) === job.identity) return;
     await startOwnServer(desired, context, stop, { mayBeIncomplete: true });
     if (job.kind === 'restore') await keepPresent(desired, job, context, stop);
     await backups.restores.prepare(desired, job, (reason) => say(job, reason, context), stop);
@@ -292,7 +292,11 @@ async function report(
   await manager.reportBackups(id, rows, failure);
 }
 
-function failureOf(error: unknown): { readonly reason: FailureReason; readonly detail: string } {
+/** Why there is no backup, for people. */
+export function failureOf(error: unknown): {
+  readonly reason: FailureReason;
+  readonly detail: string;
+} {
   const isReasoned = error instanceof TerminalError || error instanceof RetryableError;
   if (isReasoned) return { reason: error.reason, detail: error.detail };
   return { reason: 'Unexpected', detail: '' };

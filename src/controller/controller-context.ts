@@ -18,6 +18,7 @@ import type {
 } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import type { Activity } from './activity.ts';
+import type { ManagerBackupContext } from './back-up-manager.ts';
 import type { ClockGuard } from './clock-guard.ts';
 import type { DomainWatch } from './domain-watch.ts';
 import type { DoorRoutes } from './door-routes.ts';
@@ -44,6 +45,8 @@ export interface BackupContext {
   readonly restores: Restores;
   readonly copies: Copies;
   readonly exports: Exports;
+  /** Of the manager itself. Null: only in tests. */
+  readonly ofManager: Pick<ManagerBackupContext, 'since' | 'store' | 'withLock'> | null;
   readonly restoring: RestoringMarks;
   /** At what time of this host's day they begin, `HH:MM`. */
   readonly time: string;

@@ -1,10 +1,17 @@
 import cron, { type ScheduledTask } from 'node-cron';
 import { unavailableService } from '../errors.ts';
-import { type BackupAges, backupAges, dueBackup, lastNight } from '../instance/backup-policy.ts';
+import {
+  type BackupAges,
+  type BackupFacts,
+  backupAges,
+  dueBackup,
+  lastNight,
+} from '../instance/backup-policy.ts';
 import { type ShownState, shownState } from '../instance/shown-state.ts';
 import type { InstanceState, Key, SweptInstance } from '../instance/types.ts';
 import type { CertificateState } from '../interfaces.ts';
 import { backUp } from './back-up.ts';
+import { backUpManager } from './back-up-manager.ts';
 import { claim } from './claim.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { DiskWatch } from './disk-watch.ts';
@@ -89,6 +96,8 @@ export class Controller {
   #errors: ReadonlyMap<string, number> = new Map();
   #certificates: CertificateState | null = null;
   #backupAges: BackupAges | null = null;
+  /** Of the manager's own backups; null: the repository was not asked yet. */
+  #managerFacts: BackupFacts | null = null;
   /** The firewall rules could not be installed, and that was logged. */
   #isFirewallMissing = false;
   /** The door could not be opened, and that was logged. */
@@ -241,6 +250,7 @@ export class Controller {
       await this.#checkPostgres();
       return;
     }
+    if (key === 'backup:manager') return this.#backUpManager(signals.stop);
     if (kind === 'backup') return this.#backUp(Number(id), signals.stop);
     if (kind === 'spares') {
       const { databases, slots } = this.#context;
@@ -260,6 +270,15 @@ export class Controller {
     const { isToReconcile } = await backUp(id, { ...this.#context, backups }, stop);
     // One that backs off keeps its backoff: a swap that fails would be tried without end.
     if (isToReconcile) this.#add([`instance:${id}`]);
+  }
+
+  async #backUpManager(stop: AbortSignal): Promise<void> {
+    const { backups, managerCheck } = this.#context;
+    if (!backups?.ofManager || managerCheck.distrust) return;
+    const lastFailureAt = this.#managerFacts?.lastFailureAt ?? 0;
+    const context = { ...this.#context, ...backups.ofManager };
+    const { facts } = await backUpManager(context, backups.time, lastFailureAt, stop);
+    this.#managerFacts = facts;
   }
 
   #restockSoon(): void {
@@ -444,13 +463,26 @@ export class Controller {
     const withData = [...states].filter(
       ([, { isCopy, state }]) => !isCopy && MAY_HAVE_DATA.has(state),
     );
-    this.#backupAges = backupAges(withData.map(([, known]) => known));
-    const isDue = (known: SweptInstance) =>
-      dueBackup(known, night, now().getTime() / 1000) !== null;
+    const own = backups.ofManager && this.#managerFacts ? [this.#managerFacts] : [];
+    this.#backupAges = backupAges([...withData.map(([, known]) => known), ...own]);
+    const isDue = (known: BackupFacts) => dueBackup(known, night, now().getTime() / 1000) !== null;
     // Who waits for what is gone by now is told so.
     const waiting = [...states].filter(([, { hasJob }]) => hasJob);
     const due = withData.filter(([, known]) => isDue(known));
-    return [...waiting, ...due].map(([id]): Key => `backup:${id}`);
+    return [
+      ...[...waiting, ...due].map(([id]): Key => `backup:${id}`),
+      // Last: it has the keys of all repositories, and Odoo's list of what is in them.
+      ...(this.#isManagerDue(night) ? ['backup:manager' as const] : []),
+    ];
+  }
+
+  /** Before the repository was asked, it is. */
+  #isManagerDue(night: number): boolean {
+    const { backups, now } = this.#context;
+    if (!backups?.ofManager) return false;
+    const seconds = now().getTime() / 1000;
+    const facts = this.#managerFacts;
+    return !facts || dueBackup(facts, night, seconds, backups.ofManager.since) !== null;
   }
 
   async #checkCertificates(): Promise<void> {

@@ -182,7 +182,7 @@ async function observe(
     wakes.answers(desired.id);
   }
   const hung = !observed.answering && liveness.isHung(desired.id);
-  const preparedJob = desired.job && backups ? await backups.restores.prepared(desired) : 0;
+  const preparedJob = desired.job && backups ? await backups.restores.prepared(desired) : '';
   const seen = { ...observed, hung, preparedJob };
   // Without its secrets nobody gets into a Postgres of its own; and decide() goes no further anyway.
   if (state === 'running' && desired.wasReady && seen.data !== 'whole')

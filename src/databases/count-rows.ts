@@ -2,7 +2,13 @@ import { z } from 'zod';
 import type { TenantSession } from '../postgres/tenant-session.ts';
 
 /** What no company's Odoo is without, and what its customer would miss first. */
-const COUNTED = ['res_users', 'res_partner', 'ir_attachment', 'mail_message', 'account_move_line'];
+export const COUNTED = [
+  'res_users',
+  'res_partner',
+  'ir_attachment',
+  'mail_message',
+  'account_move_line',
+];
 
 /** How many rows the tables have that every Odoo has, and those that matter most, where they are there: by table. */
 export async function countRows(session: TenantSession): Promise<Record<string, number>> {

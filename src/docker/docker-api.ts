@@ -91,6 +91,32 @@ export interface Container {
   readonly published: ReadonlyMap<number, number>;
 }
 
+const mountSchema = z
+  .object({ Source: z.string().default(''), Destination: z.string() })
+  .transform(({ Destination, Source }): Mount => ({ from: Source, to: Destination }));
+
+const madeWithSchema = z
+  .object({
+    Mounts: z.array(mountSchema),
+    Config: z.object({ Env: z.array(z.string()).nullish() }),
+  })
+  .transform(({ Config, Mounts }): MadeWith => {
+    const pairs = (Config.Env ?? []).map((one) => /^([^=]+)=(.*)$/s.exec(one));
+    const named = pairs.flatMap((pair) => (pair ? [[pair[1] ?? '', pair[2] ?? ''] as const] : []));
+    return { mounts: Mounts, environment: new Map(named) };
+  });
+
+export interface MadeWith {
+  readonly mounts: readonly Mount[];
+  readonly environment: ReadonlyMap<string, string>;
+}
+
+/** A folder or file of the host, of a volume the folder that it is, and where a container has it. */
+export interface Mount {
+  readonly from: string;
+  readonly to: string;
+}
+
 interface Call {
   readonly method?: 'GET' | 'POST' | 'DELETE';
   /** Statuses from 300 on that are an answer as well. */
@@ -142,6 +168,12 @@ export class DockerApi {
     const answer = await this.#call(path, { accepted: [404], signal });
     if (answer.status === 404) return null;
     return statsSchema.parse(JSON.parse(answer.body));
+  }
+
+  /** What a container was made with, running or not. @throws RetryableError('DockerRefused') where there is none */
+  async madeWith(id: string): Promise<MadeWith> {
+    const { body } = await this.#call(`/containers/${id}/json`);
+    return madeWithSchema.parse(JSON.parse(body));
   }
 
   /** Starts a container as it was made. One that runs already is no error; one that is gone is. */

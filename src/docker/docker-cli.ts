@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { CommandError } from '../errors.ts';
-import { type Command, type ExecOptions, exec } from '../host/exec.ts';
+import { type Command, type ExecOptions, exec, execHeld, type HeldProgram } from '../host/exec.ts';
 
 /** Runs one command of Docker's own program against the configured daemon. @returns its stdout. @throws CommandError */
 export type DockerCli = (command: Command, options?: Omit<ExecOptions, 'env'>) => Promise<string>;
@@ -14,6 +14,18 @@ export function dockerCli(socket: string): DockerCli {
   const compose = composeProgram();
   return async (command, options = {}) =>
     exec(composeByItself(command, await compose), { ...options, env });
+}
+
+/** Starts one command of Docker's own program that waits for the end of its input: see execHeld(). */
+export type HeldDockerCli = (
+  command: Command,
+  options: { readonly input: string; readonly timeoutMs: number; readonly signal: AbortSignal },
+) => Promise<HeldProgram>;
+
+/** @param socket the path of the daemon's socket */
+export function heldDockerCli(socket: string): HeldDockerCli {
+  const env = dockerEnvironment(socket);
+  return (command, options) => execHeld(command, { ...options, env });
 }
 
 /** For `catch`: it does not matter that the command failed. */

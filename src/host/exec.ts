@@ -52,6 +52,64 @@ export async function execInTerminal(
     throw new CommandError(command, result.exitCode ?? null, '');
 }
 
+/** A program that does nothing more until its input ends. */
+export interface HeldProgram {
+  /** What it has written first. */
+  readonly line: string;
+  /** Ends its input with this, and waits for its end. @throws CommandError where it has failed, or had ended before */
+  readonly end: (input?: string) => Promise<void>;
+}
+
+/**
+ * Starts a program, gives it some input and waits for the first line that it writes. It goes on until it is told to end.
+ * @throws CommandError where it ends before that
+ */
+export async function execHeld(
+  command: Command,
+  options: Required<Pick<ExecOptions, 'env' | 'input' | 'signal' | 'timeoutMs'>>,
+): Promise<HeldProgram> {
+  const [program, ...args] = command;
+  const running = execa(program, args, {
+    env: { PATH, ...options.env },
+    extendEnv: false,
+    stdin: 'pipe',
+    cancelSignal: options.signal,
+    timeout: options.timeoutMs,
+    forceKillAfterDelay: 5_000,
+    maxBuffer: MAX_OUTPUT,
+    reject: false,
+  });
+  const ended = running.then(({ exitCode, failed, shortMessage, stderr }) => {
+    if (!failed) return;
+    const text = redact((stderr || shortMessage || '').slice(-STDERR_TAIL));
+    throw new CommandError(command, exitCode ?? null, text);
+  });
+  // Told to whoever waits for it below; by then it may have failed for a while.
+  ended.catch(() => {});
+  // One that has ended already takes no input; how it ended says why.
+  running.stdin.on('error', () => {});
+  running.stdin.write(options.input);
+  const firstLine = new Promise<string>((resolve) => {
+    let text = '';
+    running.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      const [line = '', ...more] = text.split('\n');
+      if (more.length > 0) resolve(line);
+    });
+  });
+  const line = await Promise.race([firstLine, ended.then(() => null)]);
+  if (line === null) throw new CommandError(command, 0, 'it ended and has written nothing');
+  return {
+    line,
+    end: async (input = '') => {
+      const hadEnded = running.exitCode !== null;
+      running.stdin.end(input);
+      await ended;
+      if (hadEnded) throw new CommandError(command, 0, 'it had ended before');
+    },
+  };
+}
+
 /** Where programs are looked up; each caller gives the rest of the environment. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 

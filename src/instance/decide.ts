@@ -74,7 +74,7 @@ export function decide(
 /** The data that somebody wants in place of its own are there, beside them. */
 function isPrepared({ job }: DesiredInstance, { preparedJob }: ObservedInstance): boolean {
   const isRestore = job?.kind === 'restore' || job?.kind === 'undo_restore';
-  return isRestore && preparedJob === job.id;
+  return isRestore && preparedJob === job.identity;
 }
 
 /** A database is there only once all that goes with it has been made. */

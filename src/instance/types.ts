@@ -6,6 +6,7 @@ import type { FailureReason, Reason } from './reasons.ts';
 /** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `door`: names or ports have changed. */
 export type Key =
   | `backup:${number}`
+  | 'backup:manager'
   | `invoice:${number}`
   | `instance:${number}`
   | `plan:${number}`
@@ -96,6 +97,8 @@ export interface CopyOf {
 /** What a person wants done with an instance's backups, until it is done. */
 export interface Job {
   readonly id: number;
+  /** A UUID that Odoo made with it. What is on disk names a job by it: numbers come again after a restore of the manager. */
+  readonly identity: string;
   readonly kind: 'backup' | 'prove' | 'restore' | 'undo_restore' | 'export';
   /** The backup that it is about; '' where it is about none. */
   readonly snapshot: string;
@@ -203,8 +206,8 @@ export interface ObservedInstance {
   readonly answering: boolean;
   /** It ran, has been silent for minutes, and a restart has not been tried lately. */
   readonly hung: boolean;
-  /** The job whose data wait to be put in the place of the instance's; 0: none do. */
-  readonly preparedJob: number;
+  /** The identity of the job whose data wait to be put in the place of the instance's; '': none do. */
+  readonly preparedJob: string;
   /** Whether the Apps of the customer's Odoo list the modules of all repositories in use. */
   readonly appsList: 'stale' | 'current';
 }

@@ -27,6 +27,7 @@ export function backupFactsOf(
 /** What a person wants done with backups. */
 export const job = z.object({
   id,
+  identity: z.uuid(),
   kind: z.enum(['backup', 'prove', 'restore', 'undo_restore', 'export']),
   snapshot: z.string().regex(/^([0-9a-f]{64})?$/),
 }) satisfies z.ZodType<Job>;

@@ -1,6 +1,7 @@
 import type { Hold, Invoice, PlanUnit } from '../billing/invoice-types.ts';
 import type { RecentSuspensions } from '../billing/suspension-limit.ts';
 import { ManagerError } from '../errors.ts';
+import type { BackupFacts } from '../instance/backup-policy.ts';
 import type { Kept } from '../instance/backup-retention.ts';
 import type { DomainReport, WatchedDomain } from '../instance/domain.ts';
 import type { Distrust } from '../instance/manager-history.ts';
@@ -212,6 +213,14 @@ export class OdooManager implements Manager {
     const rows = backups?.map(backupRow) ?? false;
     const args = { instance_id: id, backups: rows, failure: failure ?? false };
     await this.#odoo.call(API, 'microsaas_report_backups', args, done);
+  }
+
+  async reportManagerBackups(
+    { lastBackupAt, lastProofAt }: Pick<BackupFacts, 'lastBackupAt' | 'lastProofAt'>,
+    failure: { readonly reason: FailureReason; readonly detail: string } | null,
+  ): Promise<void> {
+    const args = { last_backup: lastBackupAt, last_proof: lastProofAt, failure: failure ?? false };
+    await this.#odoo.call(API, 'microsaas_report_manager_backups', args, done);
   }
 
   page(host: string, id: number, language: string): Promise<StatePage> {

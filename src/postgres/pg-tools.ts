@@ -1,4 +1,4 @@
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { getgid, getuid } from 'node:process';
 import type { DockerCli } from '../docker/docker-cli.ts';
 import { hardenedRun } from '../docker/helpers.ts';
@@ -78,6 +78,26 @@ export class PgTools {
   }
 
   /**
+   * Runs statements by psql, each by itself, for a server that only Docker reaches.
+   * @param folder any of the sidecar's own
+   * @returns the rows, a line each
+   */
+  async run(
+    login: PgLogin,
+    folder: string,
+    statements: readonly string[],
+    signal: AbortSignal,
+  ): Promise<string> {
+    return this.#connected(login, join(folder, 'none'), signal, () => [
+      'psql',
+      [
+        ...['--no-psqlrc', '--quiet', '--tuples-only', '--no-align', '--set=ON_ERROR_STOP=1'],
+        ...statements.map((statement) => `--command=${statement}`),
+      ],
+    ]);
+  }
+
+  /**
    * Writes a dump as SQL to another file of the same folder, without a server. Without owners and rights, and without comments: only an
    * extension's owner may set its.
    */
@@ -93,7 +113,7 @@ export class PgTools {
     file: string,
     signal: AbortSignal,
     command: (path: string) => readonly [program: string, args: readonly string[]],
-  ): Promise<void> {
+  ): Promise<string> {
     const options = [
       '--env=PGSERVICEFILE=/dev/stdin',
       `--env=PGSERVICE=${SERVICE}`,
@@ -102,7 +122,7 @@ export class PgTools {
       `--volume=${login.socketDir}:/run/postgresql:ro`,
     ];
     const [program, args] = command(inContainer(file));
-    await this.#run(file, signal, options, program, ['--no-password', ...args], serviceOf(login));
+    return this.#run(file, signal, options, program, ['--no-password', ...args], serviceOf(login));
   }
 
   #run(
@@ -132,7 +152,7 @@ export class PgTools {
 const SERVICE = 'tenant';
 
 /** A connection service file of libpq with one service. @throws TypeError for what its syntax has no quotes for */
-function serviceOf({ database, password, role }: PgLogin): string {
+export function serviceOf({ database, password, role }: PgLogin): string {
   const values = { host: '/run/postgresql', dbname: database, user: role, password };
   const lines = Object.entries(values).map(([name, value]) => `${name}=${value}\n`);
   if (lines.some((line) => /[\r\0]|\n./.test(line)))

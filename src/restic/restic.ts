@@ -55,6 +55,8 @@ export interface Source {
   readonly from: string;
   /** Below `/backup`. */
   readonly to: string;
+  /** It is nobody's to make: where it is missing, nothing is backed up. */
+  readonly mustExist?: boolean;
 }
 
 export interface ResticSnapshot {
@@ -134,7 +136,7 @@ export class Restic {
       ...tags.map((tag) => `--tag=${tag}`),
       ...['--', '/backup'],
     ];
-    const options = sources.map(({ from, to }) => `--volume=${from}:/backup/${to}:ro`);
+    const options = sources.map(mountOf);
     try {
       const run = { signal, options, capabilities: ['DAC_READ_SEARCH'], writes: true } as const;
       return idIn(await this.#run(repository, args, run));
@@ -281,6 +283,13 @@ interface ResticRun {
   readonly timeoutMs?: number;
   /** It changes the repository: there is no other one that does. */
   readonly writes?: true;
+}
+
+/** With `--volume`, Docker makes a folder that is missing; with `--mount`, it refuses. */
+function mountOf({ from, mustExist, to }: Source): string {
+  return mustExist
+    ? `--mount=type=bind,source=${from},target=/backup/${to},readonly`
+    : `--volume=${from}:/backup/${to}:ro`;
 }
 
 function isFolder(base: string): boolean {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import type { Container, DockerApi } from '../../src/docker/docker-api.ts';
+import type { Container, DockerApi, MadeWith } from '../../src/docker/docker-api.ts';
 import type { DockerCli } from '../../src/docker/docker-cli.ts';
 import { CommandError, RetryableError } from '../../src/errors.ts';
 import type { Command } from '../../src/host/exec.ts';
@@ -53,6 +53,8 @@ export interface Run {
  */
 export class FakeDocker {
   readonly containers = new Map<string, KeptContainer>();
+  /** What containers were made with, by their id. */
+  readonly madeWith = new Map<string, Partial<MadeWith>>();
   readonly networks = new Map<string, KeptNetwork>();
   /** The ids of the images that are here, by name. */
   readonly images = new Map<string, string>();
@@ -319,6 +321,12 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
         ),
       )
       .map((it) => ({ ...it }));
+  }
+
+  async madeWith(id: string): Promise<MadeWith> {
+    this.#docker.checkHere();
+    const made = this.#docker.madeWith.get(id);
+    return { mounts: made?.mounts ?? [], environment: made?.environment ?? new Map() };
   }
 
   async restarts(id: string): Promise<number> {

@@ -67,6 +67,10 @@ export class FakeManager implements Manager {
   /** What was last reported of each instance's backups, and what went wrong last. */
   readonly backups = new Map<number, readonly Backup[]>();
   readonly backupFailures = new Map<number, { readonly at: Date; readonly reason: string }>();
+  /** Every report of the manager's own backups, oldest first. */
+  readonly ownBackups: Array<
+    readonly [Pick<BackupFacts, 'lastBackupAt' | 'lastProofAt'>, { readonly reason: string } | null]
+  > = [];
   /** Every report of a job, oldest first. */
   readonly jobs: Array<JobReport & { readonly id: number }> = [];
   readonly templates = new Map<string, TemplateSummary>();
@@ -290,6 +294,14 @@ export class FakeManager implements Manager {
     this.#checkHere();
     if (backups) this.backups.set(id, backups);
     if (failure) this.backupFailures.set(id, { at: this.now(), reason: failure.reason });
+  }
+
+  async reportManagerBackups(
+    facts: Pick<BackupFacts, 'lastBackupAt' | 'lastProofAt'>,
+    failure: { readonly reason: string } | null,
+  ): Promise<void> {
+    this.#checkHere();
+    this.ownBackups.push([facts, failure]);
   }
 
   async assignPorts(

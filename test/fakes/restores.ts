@@ -11,14 +11,14 @@ export class FakeRestores implements Restores {
   /** Snapshots that cannot be restored. */
   readonly damaged = new Set<string>();
   readonly #prepared = new Map<number, Job & { readonly data: string }>();
-  readonly #before = new Map<number, { readonly job: number; readonly data: string }>();
+  readonly #before = new Map<number, { readonly job: string; readonly data: string }>();
 
   async prepare(
     { id }: DesiredInstance,
     job: Job,
     progress: (reason: 'FetchingBackup' | 'RestoringDatabase') => Promise<void>,
   ): Promise<void> {
-    if (this.#prepared.get(id)?.id === job.id) return;
+    if (this.#prepared.get(id)?.identity === job.identity) return;
     if (job.kind === 'undo_restore') {
       const before = this.#before.get(id);
       if (!before) throw new TerminalError('NothingToUndo', 'nothing is kept');
@@ -31,20 +31,21 @@ export class FakeRestores implements Restores {
     this.#prepared.set(id, { ...job, data: job.snapshot });
   }
 
-  async prepared({ id }: Pick<DesiredInstance, 'id'>): Promise<number> {
-    return this.#prepared.get(id)?.id ?? 0;
+  async prepared({ id }: Pick<DesiredInstance, 'id'>): Promise<string> {
+    return this.#prepared.get(id)?.identity ?? '';
   }
 
   async carryOut({ id }: DesiredInstance, job: Job): Promise<void> {
     const prepared = this.#prepared.get(id);
-    if (prepared?.id !== job.id) throw new Error(`nothing is prepared for job ${job.id}`);
-    this.#before.set(id, { job: job.id, data: this.dataOf.get(id) ?? '' });
+    if (prepared?.identity !== job.identity)
+      throw new Error(`nothing is prepared for job ${job.id}`);
+    this.#before.set(id, { job: job.identity, data: this.dataOf.get(id) ?? '' });
     this.dataOf.set(id, prepared.data);
     this.#prepared.delete(id);
   }
 
   async isCarriedOut({ id }: DesiredInstance, job: Job): Promise<boolean> {
-    return this.#before.get(id)?.job === job.id;
+    return this.#before.get(id)?.job === job.identity;
   }
 
   async keepsReplaced({ id }: Pick<DesiredInstance, 'id'>): Promise<boolean> {

@@ -281,6 +281,7 @@ describe('backups on another machine, with real servers', function () {
         });
       }, never);
     const store = new BackupStore({
+      requireHost: async () => {},
       ...{ install, dirs, heldForBackup, onKept, proofServer },
       folder: join(dataDir, 'work'),
       disk: { checkRoom: async () => {} },

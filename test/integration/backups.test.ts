@@ -96,6 +96,7 @@ describe('backups, with a real Postgres and restic', function () {
         ),
     });
     store = new BackupStore({
+      requireHost: async () => {},
       ...{ install, keys, proofServer },
       folder: join(postgres.dataDir, 'backups', 'work'),
       dirs: sidecar.dirs,
@@ -289,7 +290,10 @@ describe('backups, with a real Postgres and restic', function () {
   });
 
   describe('in the place of the data', () => {
-    const job = (id: number, kind: Job['kind'], snapshot = ''): Job => ({ id, kind, snapshot });
+    const job = (id: number, kind: Job['kind'], snapshot = ''): Job => ({
+      ...{ id, kind, snapshot },
+      identity: identityOf(id),
+    });
     const say = async () => {};
     const comment = async () => {
       const [row] = await asTenant('SELECT comment AS text FROM public.res_partner WHERE id = 1');
@@ -300,7 +304,7 @@ describe('backups, with a real Postgres and restic', function () {
     /** Both parts of a restore. */
     const restore = async (wanted: Job) => {
       await restores.prepare(instance, wanted, say, never);
-      expect(await restores.prepared(instance)).to.equal(wanted.id);
+      expect(await restores.prepared(instance)).to.equal(wanted.identity);
       await restores.carryOut(instance, wanted);
       expect(await restores.isCarriedOut(instance, wanted)).to.equal(true);
     };
@@ -313,6 +317,8 @@ describe('backups, with a real Postgres and restic', function () {
       const content = await readFile(file);
       await rm(file);
       await restore(job(1, 'restore', snapshot));
+      const again = { ...job(1, 'restore', snapshot), identity: identityOf(1, 1) };
+      expect(await restores.isCarriedOut(instance, again), 'of that number').to.equal(false);
       expect(await comment()).to.equal('as backed up');
       expect(await readFile(file)).to.deep.equal(content);
       const { uid } = await stat(dirname(file));
@@ -337,7 +343,7 @@ describe('backups, with a real Postgres and restic', function () {
       expect(await restores.isCarriedOut(instance, wanted)).to.equal(false);
       await restores.carryOut(instance, wanted);
       await restores.prepare(instance, wanted, say, never);
-      expect(await restores.prepared(instance), 'it is not prepared again').to.equal(0);
+      expect(await restores.prepared(instance), 'it is not prepared again').to.equal('');
       expect(await comment()).not.to.equal('present');
       await restore(job(5, 'undo_restore'));
       expect(await comment()).to.equal('present');

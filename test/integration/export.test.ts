@@ -59,6 +59,7 @@ describe('an export, loaded into a fresh Odoo', function () {
     const disk = { checkRoom: async () => {} };
     const tools = new PgTools(install, images.postgres, docker);
     store = new BackupStore({
+      requireHost: async () => {},
       ...{ install, proofServer, disk, tools, dirs: sidecar.dirs },
       folder: join(dataDir, 'backups', 'export'),
       keys: new BackupKeys(install, base, join(dataDir, 'backups')),

@@ -4,6 +4,7 @@ import type { Config } from '../../src/config.ts';
 /** A configuration whose every part lies in one folder, and that is the smallest there is. */
 export function aConfig(folder: string, over: Partial<Config> = {}): Config {
   return {
+    files: [],
     dataDir: join(folder, 'data'),
     templatesDir: new URL('../../templates/', import.meta.url).pathname,
     manager: {

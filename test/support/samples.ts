@@ -134,7 +134,7 @@ export function anObservation(over: Partial<ObservedInstance> = {}): ObservedIns
     containers: 'running',
     answering: true,
     hung: false,
-    preparedJob: 0,
+    preparedJob: '',
     appsList: 'current',
     ...over,
   };

@@ -26,6 +26,7 @@ import { FakeExports } from '../fakes/exports.ts';
 import { FakeFirewall } from '../fakes/firewall.ts';
 import { Life } from '../fakes/life.ts';
 import { FakeManager } from '../fakes/manager.ts';
+import type { FakeManagerBackups } from '../fakes/manager-backups.ts';
 import { FakeMemory } from '../fakes/memory.ts';
 import { FakePeople } from '../fakes/people.ts';
 import { FakeRestores } from '../fakes/restores.ts';
@@ -56,6 +57,8 @@ export class Simulation {
   readonly restores = new FakeRestores();
   readonly copies = new FakeCopies(this.databases);
   readonly exports = new FakeExports();
+  /** Set before the start for a sidecar that backs the manager up too. */
+  managerBackups: FakeManagerBackups | null = null;
   readonly restoring = new FakeRestoring();
   /** When backups begin, on this host's clock. */
   backupTime = '02:00';
@@ -97,6 +100,11 @@ export class Simulation {
       archives: life.around('archives', this.archives),
       backups: {
         store: life.around('backups', this.backups),
+        ofManager: this.managerBackups && {
+          store: life.around('managerBackups', this.managerBackups),
+          since: this.time.now().getTime() / 1000,
+          withLock: (work) => work(),
+        },
         restores: life.around('restores', this.restores),
         copies: life.around('copies', this.copies),
         exports: life.around('exports', this.exports),

@@ -54,6 +54,18 @@ describe('the configuration', () => {
     );
   });
 
+  it('knows its own file and those that it names, which a backup of this host has to hold', () => {
+    const { files } = load({
+      ...least(),
+      mail: { relay: { passwordFile: '' } },
+      repositories: { credentials: [{ url: 'https://git.example.com', tokenFile: '/etc/t' }] },
+      backups: { sshFolder: '/etc/ssh-backup' },
+    });
+    expect(files).to.deep.equal([
+      ...[join(folder(), 'microsaas.yaml'), '/etc/t', '/etc/ssh-backup'],
+    ]);
+  });
+
   it('loads the example, and its values are the defaults it says they are', () => {
     const example = parse(readFileSync(EXAMPLE, 'utf8'));
     for (const key of SECRETS) {

@@ -31,7 +31,15 @@ class Patient {
   install = 'k3x9ab';
   templates: Templates;
   missingImages = new Set<string>();
-  backups: { store: { check(): Promise<void> } } | null = { store: { check: async () => {} } };
+  backups: {
+    store: { check(): Promise<void> };
+    ofManager: { check(): Promise<void>; list(): Promise<Backup[]> };
+    claim: { replaced(): Promise<Error | null> };
+  } | null = {
+    store: { check: async () => {} },
+    ofManager: { check: async () => {}, list: async () => [] },
+    claim: { replaced: async () => null },
+  };
   firewall: { check(): Promise<void> } | null = { check: async () => {} };
   relay: { readonly host: string; readonly port: number } | null = null;
   askRelay: (() => Promise<string>) | null = null;
@@ -109,7 +117,7 @@ describe('doctor', () => {
 
   const NAMES = [
     ...['Docker', "Docker's age", 'Compose', 'Odoo', "The bot's rights", 'Mail', 'Postgres'],
-    ...['Templates', 'Instances', 'Firewall', 'Disk', 'Backups'],
+    ...['Templates', 'Instances', 'Firewall', 'Disk', 'Backups', "The manager's backups"],
     ...['Clock', "The instances' mail", "Docker's networks", 'Memory'],
   ];
 
@@ -452,6 +460,8 @@ describe('doctor', () => {
       said: '2 of 2 proven within 26 hours, in /backups',
     });
     patient.backups = {
+      ofManager: { check: async () => {}, list: async () => [] },
+      claim: { replaced: async () => null },
       store: { check: () => Promise.reject(new Error('no such image: microsaas-base:3')) },
     };
     expect(await check()).to.deep.include({
@@ -460,5 +470,39 @@ describe('doctor', () => {
     });
     patient.backups = null;
     expect(await check()).to.have.property('verdict', 'WARN');
+  });
+
+  it('says whether the manager itself is backed up, and warns where nobody does or its proof is old', async () => {
+    const check = async () => (await examine()).checks.get("The manager's backups");
+    let replaced: Error | null = null;
+    const with_ = (known: Backup[], fault: Error | null = null) => {
+      patient.backups = {
+        store: { check: async () => {} },
+        ofManager: {
+          check: () => (fault ? Promise.reject(fault) : Promise.resolve()),
+          list: async () => known,
+        },
+        claim: { replaced: async () => replaced },
+      };
+    };
+    const made = (date: Date, proof: Backup['proof']): Backup => ({
+      ...{ snapshot: 'a'.repeat(64), date, bytes: 5, isByHand: false },
+      ...{ proof, proofDate: null, reason: '', detail: '' },
+    });
+    with_([]);
+    expect(await check()).to.deep.include({ verdict: 'ok', said: 'begin tonight' });
+    with_([made(new Date(), 'data')]);
+    expect(await check()).to.have.property('verdict', 'ok');
+    with_([made(new Date(), 'failed')]);
+    expect(await check()).to.deep.include({ verdict: 'WARN', said: 'none is proven' });
+    with_([made(new Date(Date.now() - 27 * 3_600_000), 'data')]);
+    expect(await check()).to.have.property('verdict', 'WARN');
+    with_([], new TerminalError('ManagerOutOfReach', 'no container'));
+    expect(await check()).to.deep.include({ verdict: 'WARN', said: 'no container' });
+    with_([], new Error('Docker does not answer.'));
+    expect(await check()).to.have.property('verdict', 'FAIL');
+    replaced = new TerminalError('HostReplaced', 'another host works for this install');
+    with_([made(new Date(), 'data')]);
+    expect(await check()).to.have.property('said', 'another host works for this install');
   });
 });

@@ -35,6 +35,7 @@ from . import (
     # The sidecar.
     microsaas_manager_history,
     microsaas_sidecar,
+    microsaas_manager_backup,
     microsaas_backup_watch,
     microsaas_sidecar_api,
 )

@@ -18,6 +18,8 @@ PROVEN_WITHIN = timedelta(hours=26)
 REPORT_HOUR = 7
 # A mail that names more is not read; a filter of the list of instances shows all of them.
 MOST_NAMED = 50
+# No instance has this number: the manager itself, which counts as one more.
+MANAGER = 0
 
 
 class MicrosaasBackupWatch(models.AbstractModel):
@@ -37,7 +39,8 @@ class MicrosaasBackupWatch(models.AbstractModel):
         # Before, the first night may not have come to all of them yet.
         if first <= fields.Datetime.now() - PROVEN_WITHIN:
             self._alarm(late)
-        self._report_night(first, late, len(newest))
+            self.env["microsaas.sidecar"]._one()._alarm_manager_backup(MANAGER in late, PROVEN_WITHIN)
+        self._report_night(first, late, len(newest), MANAGER in newest)
 
     # -- what is known -----------------------------------------------------------------------------
 
@@ -46,13 +49,15 @@ class MicrosaasBackupWatch(models.AbstractModel):
         """Return since when backups are made in this install, also failed ones; None: they are not."""
         self.env["microsaas.backup"].flush_model()
         [[first]] = self.env.execute_query(SQL("SELECT min(create_date) FROM microsaas_backup"))
-        return first
+        own = self.env["microsaas.sidecar"]._one().manager_backup_since
+        return min(filter(None, (first, own)), default=None)
 
     @api.model
     def _newest(self):
         """Return the newest backup and the newest proof of each instance that should have them, None for none.
 
-        Those are the ones with data that have had a night: running, stopped or suspended, and older than PROVEN_WITHIN.
+        Those are the ones with data that have had a night: running, stopped or suspended, and older than PROVEN_WITHIN. MANAGER is
+        the manager itself, where the sidecar backs it up.
 
         :return: `{instance id: (moment, moment)}`
         """
@@ -76,7 +81,11 @@ class MicrosaasBackupWatch(models.AbstractModel):
                 fields.Datetime.now() - PROVEN_WITHIN,
             )
         )
-        return {number: dates for number, *dates in rows}
+        newest = {number: dates for number, *dates in rows}
+        sidecar = self.env["microsaas.sidecar"]._one()
+        if sidecar.manager_backup_since and sidecar.manager_backup_since <= fields.Datetime.now() - PROVEN_WITHIN:
+            newest[MANAGER] = [sidecar.manager_backup_at, sidecar.manager_proof_at]
+        return newest
 
     @api.model
     def _is_late(self, last_backup, last_proof):
@@ -124,7 +133,7 @@ class MicrosaasBackupWatch(models.AbstractModel):
     # -- the report of the night ---------------------------------------------------------------------
 
     @api.model
-    def _report_night(self, first, late, total):
+    def _report_night(self, first, late, total, has_manager):
         """Tell the operator once a day, from the morning on, how many instances are proven, and why the others are not."""
         sidecar = self.env["microsaas.sidecar"]._one()
         company = self.env.company
@@ -136,19 +145,19 @@ class MicrosaasBackupWatch(models.AbstractModel):
             return
         sidecar.backups_reported_on = now.date()
         if total:
-            self._tell(sidecar, late, total)
+            self._tell(sidecar, late, total, has_manager)
 
     @api.model
-    def _tell(self, sidecar, late, total):
+    def _tell(self, sidecar, late, total, has_manager):
         person = person_for(self.env, is_technical=True)
         reader = self.with_context(lang=person.lang, tz=person.tz)
-        subject, body = reader._night_report(late, total)
+        subject, body = reader._night_report(late, total, has_manager)
         sidecar.with_context(lang=person.lang).message_notify(
             partner_ids=person.partner_id.ids, subject=subject, body=body
         )
 
     @api.model
-    def _night_report(self, late, total):
+    def _night_report(self, late, total, has_manager=False):
         """Return the subject (a text) and the body (HTML) of the night's report, in the language of the context."""
         _ = self.env._
         proven = total - len(late)
@@ -161,6 +170,8 @@ class MicrosaasBackupWatch(models.AbstractModel):
             hours=int(PROVEN_WITHIN.total_seconds() // 3600),
         )
         body = Markup("<p>%s</p>") % says
+        if has_manager:
+            body += Markup("<p>%s</p>") % _("This Odoo itself, the manager, counts as one of them.")
         if late:
             named = list(late.items())[:MOST_NAMED]
             lines = Markup().join(Markup("<li>%s</li>") % self._line(number, *dates) for number, dates in named)
@@ -172,13 +183,17 @@ class MicrosaasBackupWatch(models.AbstractModel):
     @api.model
     def _line(self, instance_id, last_backup, last_proof):
         """Return what the report says of one instance: its name, the age of its last proof, and why."""
-        instance = self.env["odoo.docker.instance"].sudo().browse(instance_id)
-        why = self._why(instance, last_backup)
+        if instance_id == MANAGER:
+            name = self.env._("This Odoo itself")
+            why = self.env["microsaas.sidecar"]._one()._manager_backup_why(PROVEN_WITHIN)
+        else:
+            instance = self.env["odoo.docker.instance"].sudo().browse(instance_id)
+            name, why = instance.name, self._why(instance, last_backup)
         if not last_proof:
-            return self.env._("%(instance)s: never proven. %(why)s", instance=instance.name, why=why)
+            return self.env._("%(instance)s: never proven. %(why)s", instance=name, why=why)
         return self.env._(
             "%(instance)s: last proven %(age)s ago. %(why)s",
-            instance=instance.name,
+            instance=name,
             age=self._age(last_proof),
             why=why,
         )

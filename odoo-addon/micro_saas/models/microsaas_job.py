@@ -1,5 +1,6 @@
 """Jobs: what a person wants done once with an instance's backups, and how far the sidecar is with it."""
 
+import uuid
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -36,6 +37,8 @@ class MicrosaasJob(ByHand, models.Model):
     instancia_id = fields.Many2one(
         "odoo.docker.instance", "Instance", required=True, readonly=True, ondelete="cascade", index=True
     )
+    # Names it in files on the server: numbers come again after this database was restored.
+    identity = fields.Char(readonly=True, copy=False, required=True, default=lambda self: str(uuid.uuid4()))
     kind = fields.Selection(KINDS, "What", required=True, readonly=True)
     backup_id = fields.Many2one("microsaas.backup", "Backup", readonly=True, ondelete="set null", index="btree_not_null")
     # The row of a backup goes once the repository has forgotten it: what was asked for is told even then.
@@ -61,6 +64,13 @@ class MicrosaasJob(ByHand, models.Model):
                 OPEN,
             )
         )
+
+    def _init_column(self, column_name):
+        """Give each row of an earlier version an identity of its own."""
+        if column_name == "identity":
+            self.env.cr.execute("UPDATE microsaas_job SET identity = gen_random_uuid() WHERE identity IS NULL")
+        else:
+            super()._init_column(column_name)
 
     @api.depends("reason", "detail", "state")
     @api.depends_context("lang")
@@ -113,6 +123,7 @@ class MicrosaasJob(ByHand, models.Model):
         """Return an open job as `microsaas_desired` gives it; False for none."""
         return bool(self) and {
             "id": self.id,
+            "identity": self.identity,
             "kind": self.kind,
             "snapshot": self.snapshot or "",
             "state": self.state,

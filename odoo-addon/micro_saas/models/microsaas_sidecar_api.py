@@ -199,8 +199,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
               certificate, `token`)
             - reported: `state`, `reason`, `instance_url`, `was_ready` (it has answered once), `asleep` (the state is then
               running), `last_request_at`, `wake_at` (when its own work is due)
-            - `job`: what a person wants done once and is not over yet; False, or a dict of `id`, `kind` (backup, prove,
-              restore, undo_restore), `snapshot` ("" where it is about none), `state` (waiting, running)
+            - `job`: what a person wants done once and is not over yet; False, or a dict of `id`, `identity` (a UUID), `kind` (backup,
+              prove, restore, undo_restore, export), `snapshot` ("" where it is about none), `state` (waiting, running)
             - `copy_of`: False, or of a staging copy the original: a dict of its `id` and `identity`, and of the `snapshot` of the
               backup that the copy is made from
             - people: `customer` (`name`, `company_name`, `email`, `lang`, `country_code` of who administers it and of their
@@ -336,6 +336,18 @@ class MicrosaasSidecarApi(models.AbstractModel):
             rows._apply_list(instance, backups)
         if instance and failure:
             rows._note_failure(instance, failure["reason"], failure["detail"])
+        return True
+
+    @api.model
+    def microsaas_report_manager_backups(self, last_backup, last_proof, failure=False):
+        """Say which backups of this database itself there are, with its files and the sidecar's configuration.
+
+        :param last_backup: when the newest was made, in seconds since 1970; 0 for none
+        :param last_proof: when the newest was made that was restored for proof; 0 for none
+        :param failure: False; or why no backup could be made now, a dict of `reason` and `detail`
+        :return: True
+        """
+        self._for_sidecar("microsaas.sidecar")._report_manager_backups(last_backup, last_proof, failure)
         return True
 
     # -- the door: who is where, and what is said where nobody answers --------------------------

@@ -66,6 +66,10 @@ def instance_sentence(env, reason, detail):
         "BackupFailed": lambda: _("The backup could not be written: %s", detail),
         "BackupGone": lambda: _("This backup does not exist any more."),
         "BackupForeign": lambda: _("This is the backup of another instance. Nothing was restored."),
+        "HostReplaced": lambda: _("Another server works for this Odoo by now: this one writes no backups any more."),
+        "ManagerOutOfReach": lambda: _(
+            "The sidecar does not reach this Odoo's own database and files, so nothing backs them up: %s", detail
+        ),
         "BackupOdooNewer": lambda: _(
             "The backup is of Odoo %(backup)s, which is newer than the instance's %(present)s. Nothing was restored.",
             backup=one,

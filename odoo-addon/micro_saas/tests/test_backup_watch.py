@@ -21,7 +21,8 @@ class TestBackupWatch(MicroSaasCommon):
         # Those that a database of a demo may have.
         self.env["odoo.docker.instance"].sudo().search([]).write({"active": False})
         self.env["microsaas.backup"].sudo().search([]).unlink()
-        self.env["microsaas.sidecar"].sudo()._one().backups_reported_on = False
+        sidecar = self.env["microsaas.sidecar"].sudo()._one()
+        sidecar.write({"backups_reported_on": False, "manager_backup_since": False, "manager_backup_alerted_at": False})
         self.env.company.sudo().microsaas_tz = "Europe/Madrid"
         self.operator = mail_new_test_user(
             self.env(su=True), "operator", groups="micro_saas.group_microsaas_user", notification_type="inbox"
@@ -179,6 +180,50 @@ class TestBackupWatch(MicroSaasCommon):
         self._watch()
         self.assertEqual(self._mails().subject, "Backups: 2 of 2 proven")
         self.assertNotIn("<ul>", self._mails().body)
+
+    # -- the manager itself ----------------------------------------------------------------------------
+
+    def _own_night(self, hours, failure=False):
+        """Report that the manager's newest backup was made and proven so many hours ago, and is watched for days."""
+        at = (NOW - timedelta(hours=hours) - datetime(1970, 1, 1)).total_seconds()
+        self.assertIs(self._sidecar().microsaas_report_manager_backups(at, at, failure), True)
+        self.env["microsaas.sidecar"].sudo()._one().manager_backup_since = NOW - timedelta(days=9)
+
+    def test_the_manager_counts_as_one_more(self):
+        self._night(self.luna)
+        self._night(self.sol)
+        self._own_night(5)
+        self._known_since(NOW - timedelta(days=9))
+        self._watch()
+        self.assertEqual(self._mails().subject, "Backups: 3 of 3 proven")
+        self.assertIn("counts as one of them", self._mails().body)
+
+    def test_a_manager_without_a_proven_backup_is_told_of_once(self):
+        sidecar = self.env["microsaas.sidecar"].sudo()._one()
+        self._night(self.luna)
+        self._night(self.sol)
+        self._known_since(NOW - timedelta(days=9))
+        self._own_night(27, {"reason": "ManagerOutOfReach", "detail": "no <i>container</i>"})
+        self._watch()
+        alarm = self._alarms(sidecar)
+        self.assertEqual((alarm.user_id, alarm.summary), (self.operator, "No proven backup of this Odoo"))
+        self.assertIn("nothing backs them up: no &lt;i&gt;container&lt;/i&gt;", alarm.note)
+        # The activity's own notice is about the same record.
+        report = self._mails().filtered(lambda one: one.subject == "Backups: 2 of 3 proven")
+        self.assertIn("This Odoo itself: last proven 27 hours ago.", report.body)
+        self._watch()
+        self.assertEqual(self._alarms(sidecar), alarm)
+        self._own_night(1)
+        self._watch()
+        self.assertFalse(self._alarms(sidecar))
+
+    def test_where_nobody_backs_the_manager_up_nothing_is_said_of_it(self):
+        self._night(self.luna)
+        self._night(self.sol)
+        self._known_since(NOW - timedelta(days=9))
+        self._watch()
+        self.assertEqual(self._mails().subject, "Backups: 2 of 2 proven")
+        self.assertNotIn("counts as one", self._mails().body)
 
     def test_a_mail_names_fifty_at_most(self):
         self._night(self.luna)

@@ -1,3 +1,4 @@
+import uuid
 from datetime import timedelta
 
 import psycopg2
@@ -43,7 +44,17 @@ class TestJob(MicroSaasCommon):
         self.assertEqual(job.message, "Waiting for its turn.")
         self.assertEqual(self.instance.revision, revision + 1)
         self.assertLessEqual(self.instance.next_review, fields.Datetime.now())
-        self.assertEqual(self._desired_job(), {"id": job.id, "kind": "backup", "snapshot": "", "state": "waiting"})
+        wished = {"id": job.id, "identity": job.identity, "kind": "backup", "snapshot": "", "state": "waiting"}
+        self.assertEqual(self._desired_job(), wished)
+
+    def test_no_two_jobs_have_the_same_identity(self):
+        """Numbers come again after a restore of this database, and files on the server name a job."""
+        self.instance.action_backup()
+        first = self.instance.job_id
+        self._says(first, "done")
+        self.instance.action_backup()
+        self.assertEqual(uuid.UUID(first.identity).version, 4)
+        self.assertNotEqual(self.instance.job_id.identity, first.identity)
 
     def test_a_second_job_is_refused_naming_the_first(self):
         self.instance.action_backup()

@@ -1,7 +1,8 @@
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { BackupKeys } from '../../../src/backups/backup-keys.ts';
+import { BackupKeys, MANAGER } from '../../../src/backups/backup-keys.ts';
+import { readIfThere } from '../../../src/host/files.ts';
 import { identityOf } from '../../support/samples.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
@@ -31,6 +32,10 @@ describe('the keys of backups', () => {
     expect(await keys.has(instance)).to.equal(true);
   });
 
+  it('are one for the manager too, in a repository that is called so', () => {
+    expect(keys.repositoryOf(MANAGER).name).to.equal('k3x9ab-manager');
+  });
+
   it('stay the same when making the repository is interrupted and repeated', async () => {
     const seen: string[] = [];
     const interrupted = keys.make(instance, async ({ keyFile }) => {
@@ -56,6 +61,18 @@ describe('the keys of backups', () => {
     expect((await escrow()).keys[name]).to.equal(key.trim());
     expect(await keys.has(instance)).to.equal(true);
     expect(await readFile(keyFile, 'utf8')).to.equal(key);
+  });
+
+  it('that an escrow file brings later take the place of one whose repository could not be made, for it was there', async () => {
+    await keys.make(instance, () => Promise.reject(new Error('wrong password'))).catch(() => {});
+    const { keyFile, name } = keys.repositoryOf(instance);
+    const brought = { install: 'k3x9ab', base: '/somewhere', keys: { [name]: 'the-right-one' } };
+    await writeFile(join(folder(), 'backups', 'escrow.json'), JSON.stringify(brought));
+    expect(await keys.has(instance)).to.equal(true);
+    expect(await readFile(keyFile, 'utf8')).to.equal('the-right-one\n');
+    expect(await readIfThere(`${keyFile}.new`)).to.equal(null);
+    await keys.writeEscrow();
+    expect((await escrow()).keys[name]).to.equal('the-right-one');
   });
 
   it('are not made while the escrow file cannot be read: it may hold all that is left', async () => {

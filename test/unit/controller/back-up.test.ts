@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { RetryableError } from '../../../src/errors.ts';
 import type { Job } from '../../../src/instance/types.ts';
 import { Life } from '../../fakes/life.ts';
+import { identityOf } from '../../support/samples.ts';
 import { Simulation } from '../../support/simulation.ts';
 
 const MINUTE = 60_000;
@@ -32,8 +33,8 @@ describe('backups in the loop', () => {
   };
   /** Into the night, until a sweep has looked. */
   const night = () => sim.time.pass(20 * MINUTE, 1_000);
-  const ask = (kind: Job['kind'], snapshot = '', id = 5) => {
-    row().job = { id, kind, snapshot };
+  const ask = (kind: Job['kind'], snapshot = '', id = 5, life = 0) => {
+    row().job = { id, identity: identityOf(id, life), kind, snapshot };
     sim.people.nudge('instance:1');
   };
 
@@ -222,6 +223,17 @@ describe('backups in the loop', () => {
       expect(data()).to.equal(SNAPSHOT);
       expect(said().at(-1)).to.equal('done');
       expect(containers()).to.equal('none');
+    });
+
+    it('is another one than an earlier job of its number: a manager that was restored gives numbers again', async () => {
+      await sell();
+      ask('restore', SNAPSHOT);
+      await sim.time.pass(MINUTE);
+      expect(data()).to.equal(SNAPSHOT);
+      ask('restore', 'b'.repeat(64), 5, 1);
+      await sim.time.pass(MINUTE);
+      expect(data()).to.equal('b'.repeat(64));
+      expect(said().at(-1)).to.equal('done');
     });
 
     it('leaves a stopped instance stopped', async () => {

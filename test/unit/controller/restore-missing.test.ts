@@ -24,7 +24,7 @@ describe('a restore where nothing is', () => {
   };
   const said = () => sim.manager.jobs.map(({ state, reason }) => `${state} ${reason}`.trim());
   const ask = (snapshot = SNAPSHOT, id = 5) => {
-    row().job = { id, kind: 'restore', snapshot };
+    row().job = { id, identity: identityOf(id), kind: 'restore', snapshot };
     sim.people.nudge('instance:1');
   };
   const sell = async () => {

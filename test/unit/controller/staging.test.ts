@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { Report } from '../../../src/instance/types.ts';
 import { Simulation } from '../../support/simulation.ts';
@@ -55,7 +56,7 @@ describe('a staging copy in the loop', () => {
     expect([...sim.backups.taken.keys()]).to.deep.equal([1]);
     expect(sim.controller.states).to.deep.equal(['running']);
     expect(sim.controller.backups).to.include({ neverProven: 0 });
-    row(id).job = { id: 5, kind: 'backup', snapshot: '' };
+    row(id).job = { id: 5, identity: randomUUID(), kind: 'backup', snapshot: '' };
     sim.people.nudge(`instance:${id}`);
     await sim.time.pass(MINUTE);
     expect(sim.manager.jobs.at(-1)).to.include({ id: 5, state: 'failed' });

@@ -45,7 +45,13 @@ export const INSTANCE_ROW = {
   company_tz: 'Europe/Madrid',
   in_payment_is_paid: true,
   copy_of: false,
-  job: { id: 9, kind: 'restore', snapshot: 'ab'.repeat(32), state: 'waiting' },
+  job: {
+    id: 9,
+    identity: '00000000-0000-4000-8000-000000000009',
+    kind: 'restore',
+    snapshot: 'ab'.repeat(32),
+    state: 'waiting',
+  },
   now: 1_795_305_700.5,
 };
 

@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TerminalError } from '../errors.ts';
+import { removeTree } from '../host/trees.ts';
+import type { Clock } from '../interfaces.ts';
+import type { Restic } from '../restic/restic.ts';
+import { type BackupKeys, MANAGER } from './backup-keys.ts';
+import { hostOf, hostTag } from './snapshot-tags.ts';
+
+/** How long an answer of the repository holds, in milliseconds: a night's work asks before each write. */
+const HOLDS_MS = 5 * 60_000;
+
+export interface HostClaimOptions {
+  /** This host's id. */
+  readonly host: string;
+  /** For a moment, a folder of the sidecar's own in it. */
+  readonly folder: string;
+  readonly keys: BackupKeys;
+  readonly restic: Restic;
+  readonly now: Clock;
+  /** Is called whenever it is found that another host works for this install. */
+  readonly onReplaced?: (error: TerminalError) => void;
+}
+
+/** The host that works for an install, and since when. */
+interface ClaimedBy {
+  readonly host: string;
+  readonly since: Date;
+}
+
+/**
+ * Which host works for this install: the one of the newest snapshot in the manager's repository that names one. Backups of the manager do,
+ * and small snapshots that say nothing else, by which a host takes over. Any other host writes in no repository.
+ */
+export class HostClaim {
+  readonly #options: HostClaimOptions;
+  /** When it was last found to be this host, in milliseconds since the epoch. */
+  #askedAt = 0;
+
+  constructor(options: HostClaimOptions) {
+    this.#options = options;
+  }
+
+  /** @returns the host that works for this install, by its repository; null: none has ever said so */
+  async claimedBy(signal: AbortSignal): Promise<ClaimedBy | null> {
+    const { keys, restic } = this.#options;
+    if (!(await keys.has(MANAGER))) return null;
+    const snapshots = await restic.snapshots(keys.repositoryOf(MANAGER), signal);
+    const newest = snapshots.filter((one) => hostOf(one) !== '').at(-1);
+    return newest ? { host: hostOf(newest), since: newest.time } : null;
+  }
+
+  /** @returns TerminalError('HostReplaced') where another host has taken over; null: it is this one, or none */
+  async replaced(signal: AbortSignal): Promise<TerminalError | null> {
+    const claimed = await this.claimedBy(signal);
+    if (!claimed || claimed.host === this.#options.host) return null;
+    const { host, since } = claimed;
+    const message = `another host (${host}) works for this install since ${since.toISOString()}: this one writes no backups, and its sidecar stops the instances here and does nothing else, until somebody says here: microsaas take-over`;
+    return new TerminalError('HostReplaced', message, { detail: host });
+  }
+
+  /**
+   * To be called before anything is written in any repository.
+   * @throws TerminalError('HostReplaced') where another host has taken over
+   */
+  async require(signal: AbortSignal): Promise<void> {
+    const { now, onReplaced } = this.#options;
+    const at = now().getTime();
+    if (Math.abs(at - this.#askedAt) < HOLDS_MS) return;
+    const replaced = await this.replaced(signal);
+    if (replaced) {
+      onReplaced?.(replaced);
+      throw replaced;
+    }
+    this.#askedAt = at;
+  }
+
+  /** Says that this host works for the install. Without a repository of the manager, it is made. */
+  async claim(signal: AbortSignal): Promise<void> {
+    const { folder, host, keys, restic } = this.#options;
+    if (!(await keys.has(MANAGER)))
+      await keys.make(MANAGER, (repository) => restic.init(repository, signal));
+    const place = join(folder, 'claim');
+    await removeTree(place, signal);
+    await mkdir(place, { recursive: true, mode: 0o700 });
+    try {
+      const file = join(place, 'host');
+      await writeFile(file, `${host}\n`, { mode: 0o600 });
+      const tags = [hostTag(host), `run:${randomUUID()}`];
+      await restic.backup(keys.repositoryOf(MANAGER), [{ from: file, to: 'host' }], tags, signal);
+    } finally {
+      await removeTree(place);
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { ManagerError } from '../errors.ts';
+import { type BackupFacts, dueBackup, lastNight } from '../instance/backup-policy.ts';
+import { isProven } from '../instance/backup-retention.ts';
+import type { Backup, Clock, Manager, ManagerBackups } from '../interfaces.ts';
+import type { Logger } from '../log.ts';
+import { failureOf } from './back-up.ts';
+
+export interface ManagerBackupContext {
+  readonly store: ManagerBackups;
+  readonly manager: Pick<Manager, 'reportManagerBackups'>;
+  readonly now: Clock;
+  readonly log: Logger;
+  /** When there first was something to back up, in seconds since the epoch: that waits for its first night. */
+  readonly since: number;
+  /** Runs `work` unless another process of this host backs the manager up. @throws ConfigError then */
+  readonly withLock: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+/**
+ * Makes what is due of the manager's own backups and tells Odoo what there is. What goes wrong is told too, so it is no failure of the
+ * work: the next is in an hour.
+ * @param time of the day at which the night begins, `HH:MM`; null: somebody asks for a backup now
+ * @param lastFailureAt in seconds since the epoch; 0: none is known of
+ * @returns what there is now, so that the repository need not be asked before the next is due; and what went wrong, or null
+ */
+export async function backUpManager(
+  context: ManagerBackupContext,
+  time: string | null,
+  lastFailureAt: number,
+  stop: AbortSignal,
+): Promise<{ readonly facts: BackupFacts; readonly failure: unknown }> {
+  const { log, manager, now, since, store, withLock } = context;
+  return withLock(async () => {
+    let known: readonly Backup[] = [];
+    let failure: unknown = null;
+    try {
+      known = await store.list(stop);
+      const found = factsOf(known, lastFailureAt);
+      const due = time === null ? 'backup' : dueOf(found, time, since, now());
+      // One that failed its proof fails it again: the next backup is another one.
+      const isBroken = due === 'prove' && known.at(-1)?.proof === 'failed';
+      if (due === 'backup') {
+        await store.take({ isByHand: time === null }, stop);
+        known = await store.list(stop);
+      }
+      if (due !== null && !isBroken) {
+        await store.prove(known.at(-1)?.snapshot ?? '', stop);
+        known = await store.forgetOld(now(), stop);
+      }
+    } catch (error) {
+      stop.throwIfAborted();
+      log.error({ err: error }, 'no backup of the manager, or none that is whole');
+      failure = error;
+      known = await store.list(stop).catch(() => known);
+    }
+    const said = failure === null ? brokenOf(known.at(-1)) : failureOf(failure);
+    const facts = factsOf(known, said === null ? 0 : now().getTime() / 1000);
+    await manager.reportManagerBackups(facts, said).catch((error) => {
+      // The next report says it: what was made is made.
+      if (!(error instanceof ManagerError)) throw error;
+      log.warn({ err: error }, 'the backup of the manager not reported');
+    });
+    return { facts, failure };
+  });
+}
+
+/** What is wrong with a backup that an earlier proof has found. */
+function brokenOf(newest: Backup | undefined) {
+  if (newest?.proof !== 'failed') return null;
+  const { detail, reason } = newest;
+  return { reason: reason || 'Unexpected', detail } as const;
+}
+
+function dueOf(facts: BackupFacts, time: string, since: number, now: Date) {
+  return dueBackup(facts, lastNight(time, now).getTime() / 1000, now.getTime() / 1000, since);
+}
+
+function factsOf(known: readonly Backup[], lastFailureAt: number): BackupFacts {
+  const newest = (some: readonly Backup[]) =>
+    Math.max(0, ...some.map(({ date }) => date.getTime() / 1000));
+  return {
+    lastBackupAt: newest(known),
+    lastProofAt: newest(known.filter(isProven)),
+    lastFailureAt,
+  };
+}

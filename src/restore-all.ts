@@ -1,0 +1,70 @@
+import { runJob } from './backup-commands.ts';
+import { isProven, keptBackups } from './instance/backup-retention.ts';
+import { effectiveState } from './instance/decide.ts';
+import type { DesiredInstance } from './instance/types.ts';
+import { printable } from './printable.ts';
+import type { Sidecar } from './wiring.ts';
+
+/**
+ * Restores each instance of which nothing is on this host from its newest proven backup, one after another, by the sidecar that runs: after
+ * the manager was restored on an empty machine. What is here already is left alone, so it may be repeated.
+ * @param print is given a line for each instance
+ * @returns how many were restored, and how many could not be
+ */
+export async function restoreAll(
+  sidecar: Pick<Sidecar, 'backups' | 'engine' | 'manager'>,
+  print: (line: string) => void,
+  stop: AbortSignal,
+): Promise<{ readonly restored: number; readonly failed: number }> {
+  const { manager } = sidecar;
+  const all = await manager.desired([...(await manager.states()).keys()]);
+  const counted = { here: 0, restored: 0, failed: 0 };
+  for (const desired of all.filter(hasData)) {
+    stop.throwIfAborted();
+    const outcome = await restoreOne(sidecar, desired, print, stop);
+    counted[outcome] += 1;
+  }
+  return counted;
+}
+
+async function restoreOne(
+  { backups, engine, manager }: Pick<Sidecar, 'backups' | 'engine' | 'manager'>,
+  desired: DesiredInstance,
+  print: (line: string) => void,
+  stop: AbortSignal,
+): Promise<'here' | 'restored' | 'failed'> {
+  const { id, name } = desired;
+  const say = (text: string) => print(printable(`${id} ${name}: ${text}`));
+  try {
+    const { directory } = await engine.observe(desired, effectiveState(desired, null));
+    // One that was interrupted is open in Odoo: the sidecar goes on with it by itself.
+    if (directory !== 'nobody') return 'here';
+    const known = (await backups?.store.list(desired, stop)) ?? [];
+    const newest = known.filter(isProven).at(-1);
+    if (!newest) {
+      say(`no proven backup among ${known.length}`);
+      return 'failed';
+    }
+    // The manager was backed up before the last of them, so it may not know of it.
+    const kept = keptBackups(known, new Date());
+    const rows = known.map((one) => ({
+      ...one,
+      kept: kept.get(one.snapshot) ?? ('monthly' as const),
+    }));
+    await manager.reportBackups(id, rows, null);
+    say(`of ${newest.date.toISOString()} …`);
+    await runJob({ manager }, desired, 'restore', newest.snapshot, (line) => say(line.trim()));
+    say('restored');
+    return 'restored';
+  } catch (error) {
+    stop.throwIfAborted();
+    say(error instanceof Error ? error.message : String(error));
+    return 'failed';
+  }
+}
+
+/** The same of which backups are made. */
+function hasData(desired: DesiredInstance): boolean {
+  const state = effectiveState(desired, null);
+  return desired.wasReady && !['draft', 'removed', 'purged'].includes(state);
+}
