@@ -231,7 +231,7 @@ export function makeController(
         time: config.backups.schedule,
         turns: new Turns(),
         lent: new Set(),
-        onJob: (id) => controller.backUp(id),
+        onJob: (id) => controller.doJob(id),
       },
       reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
       liveness,

@@ -19,18 +19,22 @@ const UNDO_MS = 7 * 24 * 60 * 60_000;
 /** A controller that makes backups. */
 export type BackupWork = ControllerContext & { readonly backups: BackupContext };
 
+/** What is to be done: what is due of the night's, or what a person waits for. */
+export type BackupKind = 'backup' | 'job';
+
 /**
- * Makes what is due of an instance's backups, or what a person waits for, and writes down in Odoo what there is then. What goes wrong
+ * Makes what is due of an instance's backups, or does what a person waits for, and writes down in Odoo what there is then. What goes wrong
  * is written down too, so it is no failure of the work: the next is in an hour.
  * @returns whether the instance is to be reconciled: its own Postgres was started, or data wait to take the place of its own
  */
 export async function backUp(
   id: number,
+  kind: BackupKind,
   context: BackupWork,
   stop: AbortSignal,
 ): Promise<{ readonly isToReconcile: boolean }> {
   try {
-    return await backUpLent(id, context, stop);
+    return await backUpLent(id, kind, context, stop);
   } finally {
     context.backups.lent.delete(id);
   }
@@ -38,12 +42,14 @@ export async function backUp(
 
 async function backUpLent(
   id: number,
+  kind: BackupKind,
   context: BackupWork,
   stop: AbortSignal,
 ): Promise<{ readonly isToReconcile: boolean }> {
   const { backups, log, manager } = context;
   const [desired] = await manager.desired([id]);
-  if (!desired) return { isToReconcile: false };
+  // Each is done in its own queue: the other one has its key too.
+  if (!desired || (kind === 'job') !== (desired.job !== null)) return { isToReconcile: false };
   if (!hasData(desired)) {
     // A swap that has begun is finished first, or parts of two would be left.
     const isPrepared =

@@ -3,7 +3,7 @@ import { unavailableService } from '../errors.ts';
 import { type BackupAges, backupAges, dueBackup, lastNight } from '../instance/backup-policy.ts';
 import type { InstanceState, Key, SweptInstance } from '../instance/types.ts';
 import type { CertificateState } from '../interfaces.ts';
-import { backUp } from './back-up.ts';
+import { type BackupKind, backUp } from './back-up.ts';
 import { claim } from './claim.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { DiskWatch } from './disk-watch.ts';
@@ -12,6 +12,7 @@ import { preparePlan } from './prepare-plan.ts';
 import { reconcile } from './reconcile.ts';
 import { poll, sweep, withoutDatabase } from './resync.ts';
 import { NO_CUSTOMER } from './slots.ts';
+import { Turns } from './turns.ts';
 import type { WakeOutcome } from './wakes.ts';
 import { WorkQueue, type WorkSignals } from './work-queue.ts';
 
@@ -20,6 +21,9 @@ const SWEEP_SCHEDULE = '*/5 * * * *';
 
 /** How many keys are worked on concurrently. Long waits give their worker up, and are limited by `ControllerContext.slots`. */
 const WORKERS = 32;
+
+/** How many jobs are done concurrently: one that takes long delays the others, not all of them. */
+const JOBS = 2;
 
 /** Exponential backoff of one key: 1 s, 2 s, 4 s … five minutes. */
 const FIRST_RETRY_MS = 1_000;
@@ -52,8 +56,12 @@ export class Controller {
   readonly #queue: WorkQueue<Key>;
   /** A queue of its own: building a template database takes minutes, a spare clone seconds, and no sale may wait for them. */
   readonly #plans: WorkQueue<Key>;
-  /** One at a time, beside everything else: backups have what customers leave of the machine. */
+  /** The night's, one at a time, beside everything else: backups have what customers leave of the machine. */
   readonly #backups: WorkQueue<Key>;
+  /** What people wait for: it does not wait for the night's backups, except for the same instance's. */
+  readonly #jobs: WorkQueue<Key>;
+  /** One instance's backups and jobs come one after the other. */
+  readonly #backupTurns = new Turns<number>();
   readonly #stop = new AbortController();
   #pollTimer: NodeJS.Timeout | undefined;
   #livenessTimer: NodeJS.Timeout | undefined;
@@ -86,16 +94,22 @@ export class Controller {
     this.#queue = this.#makeQueue(WORKERS);
     this.#plans = this.#makeQueue(1);
     this.#backups = this.#makeQueue(1);
+    this.#jobs = this.#makeQueue(JOBS);
   }
 
   /** How many keys wait or are worked on, a pending refill of the clone pool included. */
   get backlog(): number {
-    return this.#queue.size + this.#plans.size + this.#backups.size + (this.#restockTimer ? 1 : 0);
+    const queued = this.#queues.reduce((sum, { size }) => sum + size, 0);
+    return queued + (this.#restockTimer ? 1 : 0);
   }
 
   /** The age of the oldest waiting key, in seconds. */
   get backlogSeconds(): number {
-    return Math.max(this.#queue.ageSeconds, this.#plans.ageSeconds);
+    return Math.max(...this.#queues.map(({ ageSeconds }) => ageSeconds));
+  }
+
+  get #queues(): readonly WorkQueue<Key>[] {
+    return [this.#queue, this.#plans, this.#backups, this.#jobs];
   }
 
   /** The state of each instance at the last sweep; null before the first. */
@@ -160,7 +174,7 @@ export class Controller {
     clearTimeout(this.#restockTimer);
     clearTimeout(this.#doorTimer);
     await this.#sweepTask?.destroy();
-    await Promise.all([this.#queue, this.#plans, this.#backups].map((queue) => queue.close()));
+    await Promise.all(this.#queues.map((queue) => queue.close()));
     await this.#watching;
   }
 
@@ -175,6 +189,7 @@ export class Controller {
 
   #queueOf(key: Key): WorkQueue<Key> {
     if (key.startsWith('backup:')) return this.#backups;
+    if (key.startsWith('job:')) return this.#jobs;
     return key.startsWith('plan:') || key === 'spares' ? this.#plans : this.#queue;
   }
 
@@ -193,7 +208,7 @@ export class Controller {
       await this.#checkPostgres();
       return;
     }
-    if (kind === 'backup') return this.#backUp(Number(id), signals.stop);
+    if (kind === 'backup' || kind === 'job') return this.#backUp(Number(id), kind, signals);
     if (kind === 'spares') {
       const { databases, slots } = this.#context;
       return slots.starts.run(NO_CUSTOMER, () => databases.restock());
@@ -205,11 +220,15 @@ export class Controller {
     this.addNow(instances.map((instance): Key => `instance:${instance}`));
   }
 
-  async #backUp(id: number, stop: AbortSignal): Promise<void> {
+  async #backUp(id: number, kind: BackupKind, signals: WorkSignals): Promise<void> {
     const { backups, managerCheck } = this.#context;
     // What the manager's database says may be another customer's.
     if (!backups || managerCheck.distrust) return;
-    const { isToReconcile } = await backUp(id, { ...this.#context, backups }, stop);
+    const context = { ...this.#context, backups };
+    const turns = this.#backupTurns;
+    // Behind a backup of its own that is under way, a job waits for long: others' need not.
+    if (turns.isTaken(id)) await signals.withoutSlot(() => turns.take(id, async () => {}));
+    const { isToReconcile } = await turns.take(id, () => backUp(id, kind, context, signals.stop));
     // One that backs off keeps its backoff: a swap that fails would be tried without end.
     if (isToReconcile) this.#add([`instance:${id}`]);
   }
@@ -254,9 +273,9 @@ export class Controller {
     if (door && !managerCheck.distrust) await door.domains.look();
   }
 
-  /** To be called for an instance whose backups are due, or on which a person waits. */
-  backUp(id: number): void {
-    this.#add([`backup:${id}`]);
+  /** To be called for an instance on whose backups a person waits. */
+  doJob(id: number): void {
+    this.#add([`job:${id}`]);
   }
 
   /** To be called when customers' own domains are due. */
@@ -396,7 +415,10 @@ export class Controller {
     // Who waits for what is gone by now is told so.
     const waiting = [...states].filter(([, { hasJob }]) => hasJob);
     const due = withData.filter(([, known]) => isDue(known));
-    return [...waiting, ...due].map(([id]): Key => `backup:${id}`);
+    return [
+      ...waiting.map(([id]): Key => `job:${id}`),
+      ...due.map(([id]): Key => `backup:${id}`),
+    ];
   }
 
   async #checkCertificates(): Promise<void> {

@@ -91,7 +91,7 @@ export class Simulation {
         store: life.around('backups', this.backups),
         restores: life.around('restores', this.restores),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
-        onJob: (id) => this.#controller?.backUp(id),
+        onJob: (id) => this.#controller?.doJob(id),
       },
       suspensionLimiter: new SuspensionLimiter(manager),
       clockGuard: new ClockGuard(

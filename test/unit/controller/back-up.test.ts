@@ -100,6 +100,36 @@ describe('backups in the loop', () => {
     expect(backups()).to.have.length(1);
   });
 
+  it('now, also while another instance’s backup of the night takes long; what waits shows in the backlog', async () => {
+    await sell();
+    sim.people.pay();
+    await sim.untilSettled();
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    sim.backups.whileTaken = () => {
+      sim.backups.whileTaken = async () => {};
+      return held;
+    };
+    await night();
+    expect(backups(1)).to.have.length(0);
+    expect(sim.controller.backlogSeconds, 'the second instance waits').to.be.above(60);
+    row(2).job = { id: 6, kind: 'backup', snapshot: '' };
+    sim.people.nudge('instance:2');
+    await sim.time.pass(MINUTE);
+    expect(sim.manager.jobs.at(-1)).to.include({ state: 'done' });
+    expect(backups(2)).to.have.length(1);
+    ask('backup');
+    await sim.time.pass(MINUTE);
+    expect(taken(), 'its own waits for the one under way').to.equal(2);
+    letGo();
+    await sim.time.pass(MINUTE);
+    expect(row().job).to.equal(null);
+    expect(backups(1)).to.have.length(2);
+    expect(taken(), 'of the second the night makes no further one').to.equal(3);
+  });
+
   it('starts the own Postgres of a stopped instance for it, and stops it only afterwards', async () => {
     await sim.start();
     sim.people.create({ templateCode: 'odoo-own-db' });
