@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HeldDatabase } from '../databases/tenant-access.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
@@ -19,6 +19,7 @@ import type { TenantLogin } from '../postgres/tenant-session.ts';
 import type { Restic, ResticSnapshot } from '../restic/restic.ts';
 import type { BackupKeys } from './backup-keys.ts';
 import { type BackupManifest, filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
+import { sizeLimit, timeLimitMs, withinBounds } from './bounds.ts';
 import { lastLine, unrestorable } from './pg-failures.ts';
 import { proveDatabase, proveFiles } from './proof.ts';
 import { BY_HAND_TAG, backupsIn, DATA_TAG, proofTags, provenBackup } from './snapshot-tags.ts';
@@ -70,9 +71,9 @@ export class BackupStore implements Backups {
       const parts = partsOf(folder);
       const copy = async ({ bytes, image, login, rows, snapshot, url }: HeldDatabase) => {
         await disk.checkRoom(2 * bytes);
-        await refuseHoles(dirs.paths(desired.id).directory, join(folder, 'files.list'));
+        const { directory } = dirs.paths(desired.id);
+        const fileBytes = await bytesOfFiles(directory, join(folder, 'files.list'));
         await writeFile(parts.dump, '', { mode: 0o600 });
-        await this.#dump(login, snapshot, parts.dump, signal);
         const manifest = manifestOf(desired, { install, image, rows, url });
         const text = `${JSON.stringify(manifest, null, 2)}\n`;
         await writeFile(parts.manifest, text, { mode: 0o600 });
@@ -84,7 +85,12 @@ export class BackupStore implements Backups {
           { from: filestore, to: 'filestores' },
           { from: secrets, to: 'secrets' },
         ];
-        made = await restic.backup(repository, sources, tags, signal);
+        const size = { most: sizeLimit(bytes), of: async () => (await stat(parts.dump)).size };
+        const timeMs = timeLimitMs(bytes + fileBytes);
+        await withinBounds({ disk, timeMs, size }, signal, async (bounded) => {
+          await this.#dump(login, snapshot, parts.dump, bounded);
+          made = await restic.backup(repository, sources, tags, bounded);
+        });
       };
       try {
         await heldForBackup(desired, copy);
@@ -171,12 +177,12 @@ export class BackupStore implements Backups {
     snapshot: string,
     signal: AbortSignal,
   ): Promise<void> {
-    await this.inRestored(desired, snapshot, signal, async (folder) => {
+    await this.inRestored(desired, snapshot, signal, async (folder, bounded) => {
       const manifest = await readManifest(folder, desired.identity);
       const filestore = await filestoreOf(folder, manifest);
-      await this.inProofServer(desired, folder, signal, async (cluster, login) => {
+      await this.inProofServer(desired, folder, bounded, async (cluster, login) => {
         await proveDatabase(cluster, login, manifest.rows);
-        await proveFiles(cluster, login, filestore, signal);
+        await proveFiles(cluster, login, filestore, bounded);
       });
     });
   }
@@ -191,13 +197,21 @@ export class BackupStore implements Backups {
     signal: AbortSignal,
     work: (cluster: Cluster, login: TenantLogin) => Promise<T>,
   ): Promise<T> {
-    return this.#options.proofServer.using(async (cluster) => {
+    const { disk, proofServer } = this.#options;
+    return proofServer.using(async (cluster) => {
       // A role of its own: what a tenant's functions set for it while their dump is restored meets nobody else's.
       const name = `proof_${desired.id}`;
       const login = { database: name, role: name, password: randomUUID() };
+      const { dump } = partsOf(folder);
+      const most = sizeLimit((await lstat(dump)).size);
+      const size = { most, of: () => cluster.bytesOf(name) };
       try {
-        await this.#fill(cluster, login, partsOf(folder).dump, signal);
-        return await work(cluster, login);
+        await this.#makeEmpty(cluster, login);
+        // What runs while it is filled is the tenant's, and may write as long as it likes.
+        return await withinBounds({ disk, size }, signal, async (bounded) => {
+          await this.#fill(cluster, login, dump, bounded);
+          return work(cluster, login);
+        });
       } finally {
         await cluster.drop(name);
         await cluster.dropRole(name);
@@ -206,23 +220,35 @@ export class BackupStore implements Backups {
   }
 
   /**
-   * Restores a backup into a folder that is there as long as `work` runs: see partsOf().
+   * Restores a backup into a folder that is there as long as `work` runs: see partsOf(). The signal that `work` is given ends it where
+   * it takes more time than the backup's size allows.
    * @throws TerminalError('BackupGone'); RetryableError('NotEnoughDisk') unless there is room for it twice
    */
   async inRestored<T>(
     desired: DesiredInstance,
     snapshot: string,
     signal: AbortSignal,
-    work: (folder: string) => Promise<T>,
+    work: (folder: string, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { disk, keys, restic } = this.#options;
     const backup = (await this.list(desired, signal)).find((one) => one.snapshot === snapshot);
     if (!backup) throw new TerminalError('BackupGone', 'The backup is not there any more.');
     await disk.checkRoom(2 * backup.bytes);
-    return this.#inFolder(desired, 'restored', signal, async (folder) => {
-      await restic.restore(keys.repositoryOf(desired), snapshot, folder, signal);
-      return work(folder);
-    });
+    const timeMs = timeLimitMs(backup.bytes);
+    return this.#inFolder(desired, 'restored', signal, (folder) =>
+      withinBounds({ disk, timeMs }, signal, async (bounded) => {
+        await restic.restore(keys.repositoryOf(desired), snapshot, folder, bounded);
+        return work(folder, bounded);
+      }),
+    );
+  }
+
+  async #makeEmpty(cluster: Cluster, { database, password, role }: TenantLogin): Promise<void> {
+    await cluster.drop(database);
+    await cluster.dropRole(role);
+    await cluster.ensureRole(role, password);
+    await cluster.create(database, role);
+    await cluster.mayMakeSchemas(database, role, true);
   }
 
   /** @throws TerminalError('ProofDatabase') where the dump cannot be restored */
@@ -232,12 +258,6 @@ export class BackupStore implements Backups {
     dump: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const { database, password, role } = login;
-    await cluster.drop(database);
-    await cluster.dropRole(role);
-    await cluster.ensureRole(role, password);
-    await cluster.create(database, role);
-    await cluster.mayMakeSchemas(database, role, true);
     try {
       const { socketDir } = cluster.address;
       await this.#options.tools.restore({ ...login, socketDir }, dump, signal);
@@ -285,11 +305,14 @@ export class BackupStore implements Backups {
 /** More than this of nothing is not read, some 500 MB a second: it would hold everybody else's backups up. */
 const MAX_HOLE_BYTES = 50 * 1024 ** 3;
 
-/** @throws TerminalError('BackupFailed') where the files are holes for the most part: a tenant can make any size of them in no time */
-async function refuseHoles(directory: string, list: string): Promise<void> {
-  const { holeBytes } = await listFiles(directory, ['filestore'], list);
+/**
+ * @returns what an instance's files occupy
+ * @throws TerminalError('BackupFailed') where they are holes for the most part: a tenant can make any size of them in no time
+ */
+async function bytesOfFiles(directory: string, list: string): Promise<number> {
+  const { holeBytes, tarBytes } = await listFiles(directory, ['filestore'], list);
   await rm(list);
-  if (holeBytes <= MAX_HOLE_BYTES) return;
+  if (holeBytes <= MAX_HOLE_BYTES) return tarBytes;
   const detail = 'the files have holes of more than 50 GB';
   throw new TerminalError('BackupFailed', detail, { detail });
 }

@@ -26,7 +26,7 @@ export interface RestoresOptions {
     desired: DesiredInstance,
     snapshot: string,
     signal: AbortSignal,
-    work: (folder: string) => Promise<T>,
+    work: (folder: string, signal: AbortSignal) => Promise<T>,
   ) => Promise<T>;
 }
 
@@ -57,7 +57,7 @@ export class Restores implements RestoresInterface {
     const { inRestored, replacements, tools } = this.#options;
     const { restoring } = this.#paths(desired);
     await progress('FetchingBackup');
-    await inRestored(desired, job.snapshot, signal, async (folder) => {
+    await inRestored(desired, job.snapshot, signal, async (folder, bounded) => {
       const manifest = await readManifest(folder, desired.identity);
       const { image, url } = manifest;
       await this.#requireVersion(desired, image);
@@ -65,12 +65,12 @@ export class Restores implements RestoresInterface {
       const filestore = await filestoreOf(folder, manifest);
       await progress('RestoringDatabase');
       const fill = ({ socketDir }: { socketDir: string }, login: TenantLogin) =>
-        tools.restore({ ...login, socketDir }, dump, signal);
+        tools.restore({ ...login, socketDir }, dump, bounded);
       await replacements.prepare(desired, url, fill).catch((cause) => {
-        signal.throwIfAborted();
+        bounded.throwIfAborted();
         throw unrestorable(cause);
       });
-      await removeTree(restoring, signal);
+      await removeTree(restoring, bounded);
       await mkdir(restoring, { mode: 0o700 });
       await rename(filestore, join(restoring, 'filestore'));
     });

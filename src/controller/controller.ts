@@ -415,10 +415,7 @@ export class Controller {
     // Who waits for what is gone by now is told so.
     const waiting = [...states].filter(([, { hasJob }]) => hasJob);
     const due = withData.filter(([, known]) => isDue(known));
-    return [
-      ...waiting.map(([id]): Key => `job:${id}`),
-      ...due.map(([id]): Key => `backup:${id}`),
-    ];
+    return [...waiting.map(([id]): Key => `job:${id}`), ...due.map(([id]): Key => `backup:${id}`)];
   }
 
   async #checkCertificates(): Promise<void> {

@@ -75,6 +75,8 @@ export const FAILURE_REASONS = [
   'BackupServerAway',
   'BackupServerFull',
   'BackupServerRefused',
+  'BackupTooLarge',
+  'BackupTooSlow',
   'BranchMissing',
   'CommitInvalid',
   'CommitMissing',
