@@ -314,8 +314,16 @@ export interface Backups {
   ): Promise<void>;
   /** All there are, oldest first. */
   list(desired: DesiredInstance, signal: AbortSignal): Promise<Backup[]>;
-  /** Restores one where nothing else is, compares, and notes what came of it. @throws TerminalError saying what is wrong with it */
-  prove(desired: DesiredInstance, snapshot: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Restores one where nothing else is, compares, with `boots` starts Odoo on it too where that can be tried, and notes what came of it.
+   * @throws TerminalError saying what is wrong with it
+   */
+  prove(
+    desired: DesiredInstance,
+    snapshot: string,
+    options: { readonly boots: boolean },
+    signal: AbortSignal,
+  ): Promise<void>;
   /**
    * Removes those that nobody need keep: see keptBackups(). A server that only takes more keeps them, which is no failure.
    * @returns what is left, as list() would

@@ -140,6 +140,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
           ...{ install, docker, name: proof, image: postgres, folder: join(folder, proof) },
           user: () => images.user(postgres, 'postgres'),
         }),
+        bootCopy: (...args) => engine.bootCopy(...args),
         heldForBackup: (desired, work) => databases.heldForBackup(desired, work),
         ...(observers.onBackupsKept ? { onKept: observers.onBackupsKept } : {}),
       });

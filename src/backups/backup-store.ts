@@ -34,6 +34,16 @@ export interface BackupStoreOptions {
   readonly restic: Restic;
   readonly tools: Pick<PgTools, 'dump' | 'restore'>;
   readonly proofServer: ProofServer;
+  /** Starts the instance's Odoo on a copy of its data. @returns false where that cannot be tried @throws TerminalError('ProofBoot') */
+  readonly bootCopy: (
+    desired: DesiredInstance,
+    copy: TenantLogin & {
+      readonly socketDir: string;
+      readonly filestore: string;
+      readonly folder: string;
+    },
+    signal: AbortSignal,
+  ) => Promise<boolean>;
   /** Is called once, when the server of the backups keeps for the first time what was to be removed. */
   readonly onKept?: () => void;
   /** See TenantAccess. */
@@ -118,16 +128,22 @@ export class BackupStore implements Backups {
     return backupsIn(await restic.snapshots(keys.repositoryOf(desired), signal));
   }
 
-  async prove(desired: DesiredInstance, snapshot: string, signal: AbortSignal): Promise<void> {
+  async prove(
+    desired: DesiredInstance,
+    snapshot: string,
+    options: { readonly boots: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
     const { keys, restic } = this.#options;
     const repository = keys.repositoryOf(desired);
-    const failure = await this.#failureOf(desired, snapshot, signal);
+    const result = await this.#resultOf(desired, snapshot, options, signal);
+    const failure = typeof result === 'string' ? null : result;
     await this.#inFolder(desired, 'result', signal, async (folder) => {
       const file = join(folder, 'proof.json');
-      const result = { of: snapshot, at: new Date().toISOString(), ...failure };
-      await writeFile(file, `${JSON.stringify(result, null, 2)}\n`, { mode: 0o600 });
+      const written = { of: snapshot, at: new Date().toISOString(), ...failure };
+      await writeFile(file, `${JSON.stringify(written, null, 2)}\n`, { mode: 0o600 });
       const sources = [{ from: file, to: 'proof.json' }];
-      const tags = [...proofTags(snapshot, failure), `run:${randomUUID()}`];
+      const tags = [...proofTags(snapshot, result), `run:${randomUUID()}`];
       await restic.backup(repository, sources, tags, signal);
     });
     if (failure) throw new TerminalError(failure.reason, failure.message, failure);
@@ -153,17 +169,18 @@ export class BackupStore implements Backups {
 
   /**
    * Restores a backup into a server and a folder that are thrown away, and compares.
-   * @returns what is wrong with it; null: nothing
+   * @returns how far it is whole, or what is wrong with it
    * @throws what says nothing of the backup: the repository is away, the disk is full
    */
-  async #failureOf(
+  async #resultOf(
     desired: DesiredInstance,
     snapshot: string,
+    options: { readonly boots: boolean },
     signal: AbortSignal,
-  ): Promise<{ reason: FailureReason; detail: string; message: string } | null> {
+  ): Promise<'data' | 'boot' | { reason: FailureReason; detail: string; message: string }> {
     try {
-      await this.#restoreAndCompare(desired, snapshot, signal);
-      return null;
+      const hasBooted = await this.#restoreAndCompare(desired, snapshot, options, signal);
+      return hasBooted ? 'boot' : 'data';
     } catch (error) {
       const isReasoned = error instanceof TerminalError || error instanceof RetryableError;
       if (!isReasoned || !SPEAKS_OF_THE_BACKUP.has(error.reason)) throw error;
@@ -172,17 +189,23 @@ export class BackupStore implements Backups {
     }
   }
 
+  /** @returns whether Odoo was started with it too */
   async #restoreAndCompare(
     desired: DesiredInstance,
     snapshot: string,
+    { boots }: { readonly boots: boolean },
     signal: AbortSignal,
-  ): Promise<void> {
-    await this.inRestored(desired, snapshot, signal, async (folder, bounded) => {
+  ): Promise<boolean> {
+    return this.inRestored(desired, snapshot, signal, async (folder, bounded) => {
       const manifest = await readManifest(folder, desired.identity);
       const filestore = await filestoreOf(folder, manifest);
-      await this.inProofServer(desired, folder, bounded, async (cluster, login) => {
+      return this.inProofServer(desired, folder, bounded, async (cluster, login, both) => {
         await proveDatabase(cluster, login, manifest.rows);
-        await proveFiles(cluster, login, filestore, bounded);
+        await proveFiles(cluster, login, filestore, both);
+        // Last: what runs then may change the copy.
+        const { socketDir } = cluster.address;
+        const copy = { ...login, socketDir, filestore, folder };
+        return boots && this.#options.bootCopy(desired, copy, both);
       });
     });
   }
@@ -195,7 +218,7 @@ export class BackupStore implements Backups {
     desired: DesiredInstance,
     folder: string,
     signal: AbortSignal,
-    work: (cluster: Cluster, login: TenantLogin) => Promise<T>,
+    work: (cluster: Cluster, login: TenantLogin, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { disk, proofServer } = this.#options;
     return proofServer.using(async (cluster) => {
@@ -210,7 +233,7 @@ export class BackupStore implements Backups {
         // What runs while it is filled is the tenant's, and may write as long as it likes.
         return await withinBounds({ disk, size }, signal, async (bounded) => {
           await this.#fill(cluster, login, dump, bounded);
-          return work(cluster, login);
+          return work(cluster, login, bounded);
         });
       } finally {
         await cluster.drop(name);
@@ -321,6 +344,7 @@ async function bytesOfFiles(directory: string, list: string): Promise<number> {
 const SPEAKS_OF_THE_BACKUP: ReadonlySet<FailureReason> = new Set([
   'BackupDamaged',
   'BackupForeign',
+  'ProofBoot',
   'ProofDatabase',
   'ProofFileDamaged',
   'ProofFileMissing',

@@ -1,5 +1,5 @@
 import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
-import { type BackupFacts, dueBackup, lastNight } from '../instance/backup-policy.ts';
+import { type BackupFacts, dueBackup, isBootDue, lastNight } from '../instance/backup-policy.ts';
 import { isProven, keptBackups } from '../instance/backup-retention.ts';
 import { effectiveState } from '../instance/decide.ts';
 import type { FailureReason, ProgressReason } from '../instance/reasons.ts';
@@ -79,7 +79,9 @@ async function backUpLent(
     const made = due === 'backup' ? await backups.store.list(desired, stop) : known;
     await report(desired, made, null, context);
     await say(job, 'Proving', context);
-    await prove(desired, job?.snapshot || (made.at(-1)?.snapshot ?? ''), context, stop);
+    // Who asks for a proof gets all of it.
+    const boots = job ? job.kind === 'prove' : isBootDue(id, made, nightOf(context));
+    await prove(desired, job?.snapshot || (made.at(-1)?.snapshot ?? ''), boots, context, stop);
     const left = await backups.store.forgetOld(desired, context.now(), stop);
     await report(desired, left, null, context);
     if (job) await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
@@ -157,11 +159,7 @@ function hasData(desired: DesiredInstance): boolean {
 }
 
 /** What is due by what the repository holds, which is newer than what Odoo knows. */
-function dueOf(
-  { requestedAt }: DesiredInstance,
-  known: readonly Backup[],
-  { backups, now }: BackupWork,
-) {
+function dueOf({ requestedAt }: DesiredInstance, known: readonly Backup[], context: BackupWork) {
   const newest = (some: readonly Backup[]) =>
     Math.max(0, ...some.map(({ date }) => date.getTime() / 1000));
   const facts: BackupFacts = {
@@ -169,21 +167,26 @@ function dueOf(
     lastProofAt: newest(known.filter(isProven)),
     lastFailureAt: 0,
   };
-  const night = lastNight(backups.time, now()).getTime() / 1000;
-  const due = dueBackup(facts, night, now().getTime() / 1000, requestedAt);
+  const due = dueBackup(facts, nightOf(context), context.now().getTime() / 1000, requestedAt);
   // One that failed its proof fails it again: the next backup is another one.
   return due === 'prove' && known.at(-1)?.proof === 'failed' ? null : due;
+}
+
+/** When the last night's backups were to begin, in seconds since the epoch. */
+function nightOf({ backups, now }: BackupWork): number {
+  return lastNight(backups.time, now()).getTime() / 1000;
 }
 
 /** @throws TerminalError('BackupGone') where there is nothing to prove */
 async function prove(
   desired: DesiredInstance,
   snapshot: string,
+  boots: boolean,
   { backups }: BackupWork,
   stop: AbortSignal,
 ): Promise<void> {
   if (!snapshot) throw new TerminalError('BackupGone', 'There is no backup of this instance.');
-  await backups.store.prove(desired, snapshot, stop);
+  await backups.store.prove(desired, snapshot, { boots }, stop);
 }
 
 /**

@@ -104,6 +104,7 @@ export const FAILURE_REASONS = [
   'NothingToUndo',
   'PortTaken',
   'PostgresUnavailable',
+  'ProofBoot',
   'ProofDatabase',
   'ProofFileDamaged',
   'ProofFileMissing',

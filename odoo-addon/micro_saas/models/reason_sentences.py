@@ -72,6 +72,7 @@ def instance_sentence(env, reason, detail):
             present=two,
         ),
         "DatabaseBusy": lambda: _("No backup could be made: a table of the database stayed locked for too long."),
+        "ProofBoot": lambda: _("Database and files of the backup are whole, but Odoo does not start with them: %s", detail),
         "ProofDatabase": lambda: _("The database of the backup could not be restored for proof: %s", detail),
         "ProofFileDamaged": lambda: _(
             "Files of the backup are damaged: %(count)s, the first of them %(path)s.", count=one, path=two
