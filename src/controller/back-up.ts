@@ -72,7 +72,7 @@ async function backUpLent(
     if (due === 'backup') {
       await say(job, 'BackingUp', context);
       isToReconcile = await startOwnServer(desired, context, stop);
-      await backups.turns.take(id, () =>
+      await beforePurge(desired, context, () =>
         backups.store.take(desired, { isByHand: job !== null }, stop),
       );
     }
@@ -115,7 +115,9 @@ async function prepareRestore(
     if ((await backups.restores.prepared(desired)) === job.id) return;
     await startOwnServer(desired, context, stop, { mayBeIncomplete: true });
     if (job.kind === 'restore') await keepPresent(desired, job, context, stop);
-    await backups.restores.prepare(desired, job, (reason) => say(job, reason, context), stop);
+    await beforePurge(desired, context, () =>
+      backups.restores.prepare(desired, job, (reason) => say(job, reason, context), stop),
+    );
   } catch (error) {
     stop.throwIfAborted();
     log.error({ instance: desired.id, name: desired.name, err: error }, 'not restored');
@@ -136,7 +138,7 @@ async function keepPresent(
   const { backups, log } = context;
   await say(job, 'BackingUp', context);
   try {
-    await backups.turns.take(desired.id, () =>
+    await beforePurge(desired, context, () =>
       backups.store.take(desired, { isByHand: true }, stop),
     );
     await report(desired, await backups.store.list(desired, stop), null, context);
@@ -145,6 +147,23 @@ async function keepPresent(
     if (await backups.restores.keepsReplaced(desired)) throw error;
     log.warn({ instance: desired.id, err: error }, 'restored without a backup of what was there');
   }
+}
+
+/**
+ * Runs work with an instance's data or beside them while they cannot be purged: what is made later would be left.
+ * @throws TerminalError('BackupGone') where they have been meanwhile
+ */
+async function beforePurge(
+  { id }: DesiredInstance,
+  { backups, manager }: BackupWork,
+  work: () => Promise<void>,
+): Promise<void> {
+  await backups.turns.take(id, async () => {
+    const [now] = await manager.desired([id]);
+    if (!now || effectiveState(now, null) === 'purged')
+      throw new TerminalError('BackupGone', 'The instance was purged meanwhile.');
+    await work();
+  });
 }
 
 const DONE = { reason: '', detail: '' } as const;

@@ -268,6 +268,21 @@ describe('backups in the loop', () => {
       expect(containers()).to.equal('none');
     });
 
+    it('makes nothing beside an instance that was purged while it waited', async () => {
+      await sell();
+      const remove = sim.life.trap((call, moment) => {
+        if (call !== 'backups.take' || moment !== 'after') return;
+        remove();
+        const { subscription } = row();
+        if (subscription) row().subscription = { ...subscription, dataRemovedAt: sim.time.now() };
+      });
+      ask('restore', SNAPSHOT);
+      await sim.time.pass(MINUTE);
+      expect(row().subscription?.dataRemovedAt).to.be.a('date');
+      expect(sim.life.calls).not.to.include('restores.prepare');
+      expect(sim.manager.jobs.at(-1)).to.include({ state: 'failed', reason: 'BackupGone' });
+    });
+
     it('leaves a stopped instance stopped', async () => {
       await sell();
       sim.people.press(1, 'stop');
