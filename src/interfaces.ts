@@ -340,8 +340,16 @@ export interface Backups {
   ): Promise<void>;
   /** All there are, oldest first. */
   list(desired: DesiredInstance, signal: AbortSignal): Promise<Backup[]>;
-  /** Restores one where nothing else is, compares, and notes what came of it. @throws TerminalError saying what is wrong with it */
-  prove(desired: DesiredInstance, snapshot: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Restores one where nothing else is, compares, with `boots` starts Odoo on it too where that can be tried, and notes what came of it.
+   * @throws TerminalError saying what is wrong with it
+   */
+  prove(
+    desired: DesiredInstance,
+    snapshot: string,
+    options: { readonly boots: boolean },
+    signal: AbortSignal,
+  ): Promise<void>;
   /**
    * Removes those that nobody need keep: see keptBackups(). A server that only takes more keeps them, which is no failure.
    * @returns what is left, as list() would
@@ -388,7 +396,7 @@ export interface Restores {
     of: { readonly id: number; readonly identity: string },
     snapshot: string,
     signal: AbortSignal,
-    work: (source: RestoreSource) => Promise<T>,
+    work: (source: RestoreSource, signal: AbortSignal) => Promise<T>,
   ): Promise<T>;
 }
 

@@ -191,6 +191,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
           ...{ install, docker, name: proof, image: postgres, folder: join(folder, proof) },
           user: () => images.user(postgres, 'postgres'),
         }),
+        bootCopy: (...args) => engine.bootCopy(...args),
         heldForBackup: (desired, work) => databases.heldForBackup(desired, work),
         ...(observers.onBackupsKept ? { onKept: observers.onBackupsKept } : {}),
       });
@@ -348,7 +349,7 @@ export function makeController(
         time: config.backups.schedule,
         turns: new Turns(),
         lent: new Set(),
-        onJob: (id) => controller.backUp(id),
+        onJob: (id) => controller.doJob(id),
       },
       reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
       liveness,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HeldDatabase } from '../databases/tenant-access.ts';
 import { RetryableError, TerminalError } from '../errors.ts';
@@ -19,10 +19,21 @@ import type { TenantLogin } from '../postgres/tenant-session.ts';
 import type { Restic, ResticSnapshot } from '../restic/restic.ts';
 import type { BackupKeys, Owner } from './backup-keys.ts';
 import { type BackupManifest, filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
+import { sizeLimit, timeLimitMs, withinBounds } from './bounds.ts';
 import { dumpOf } from './dump.ts';
 import { unrestorable } from './pg-failures.ts';
 import { proveDatabase, proveFiles } from './proof.ts';
 import { BY_HAND_TAG, backupsIn, DATA_TAG, proofTags, provenBackup } from './snapshot-tags.ts';
+
+/** Starts what is backed up on a copy of its data. @returns false where that cannot be tried */
+export type Boot = (
+  copy: TenantLogin & {
+    readonly socketDir: string;
+    readonly filestore: string;
+    readonly folder: string;
+  },
+  signal: AbortSignal,
+) => Promise<boolean>;
 
 export interface BackupStoreOptions {
   readonly install: string;
@@ -38,6 +49,8 @@ export interface BackupStoreOptions {
   readonly proofServer: ProofServer;
   /** How much of the disk, 0 … 1, what is restored leaves free beside the room that it needs; by default none. */
   readonly keptShare?: number;
+  /** Starts the instance's Odoo on a copy of its data. @returns false where that cannot be tried @throws TerminalError('ProofBoot') */
+  readonly bootCopy: (desired: DesiredInstance, ...copy: Parameters<Boot>) => ReturnType<Boot>;
   /** Is called once, when the server of the backups keeps for the first time what was to be removed. */
   readonly onKept?: () => void;
   /** See TenantAccess. */
@@ -76,9 +89,9 @@ export class BackupStore implements Backups {
       const parts = partsOf(folder);
       const copy = async ({ bytes, image, login, rows, snapshot, url }: HeldDatabase) => {
         await disk.checkRoom(2 * bytes);
-        await refuseHoles(dirs.paths(desired.id).directory, join(folder, 'files.list'));
+        const { directory } = dirs.paths(desired.id);
+        const fileBytes = await bytesOfFiles(directory, join(folder, 'files.list'));
         await writeFile(parts.dump, '', { mode: 0o600 });
-        await dumpOf(this.#options.tools, login, snapshot, parts.dump, signal);
         const manifest = manifestOf(desired, { install, image, rows, url });
         const text = `${JSON.stringify(manifest, null, 2)}\n`;
         await writeFile(parts.manifest, text, { mode: 0o600 });
@@ -90,7 +103,12 @@ export class BackupStore implements Backups {
           { from: filestore, to: 'filestores' },
           { from: secrets, to: 'secrets' },
         ];
-        made = await restic.backup(repository, sources, tags, signal);
+        const size = { most: sizeLimit(bytes), of: async () => (await stat(parts.dump)).size };
+        const timeMs = timeLimitMs(bytes + fileBytes);
+        await withinBounds({ disk, timeMs, size }, signal, async (bounded) => {
+          await dumpOf(this.#options.tools, login, snapshot, parts.dump, bounded);
+          made = await restic.backup(repository, sources, tags, bounded);
+        });
       };
       try {
         await heldForBackup(desired, copy);
@@ -118,17 +136,35 @@ export class BackupStore implements Backups {
     return backupsIn(await restic.snapshots(keys.repositoryOf(desired), signal));
   }
 
-  async prove(desired: Owner, snapshot: string, signal: AbortSignal): Promise<void> {
+  /** @param options whether the instance's Odoo is to be started with it too */
+  prove(
+    desired: DesiredInstance,
+    snapshot: string,
+    { boots }: { readonly boots: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const boot: Boot = (copy, until) => this.#options.bootCopy(desired, copy, until);
+    return this.proveWith(desired, snapshot, boots ? boot : null, signal);
+  }
+
+  /** @param boot starts what is backed up on the copy; null: nothing is to be started */
+  async proveWith(
+    desired: Owner,
+    snapshot: string,
+    boot: Boot | null,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { keys, requireHost, restic } = this.#options;
     await requireHost(signal);
     const repository = keys.repositoryOf(desired);
-    const failure = await this.#failureOf(desired, snapshot, signal);
+    const result = await this.#resultOf(desired, snapshot, boot, signal);
+    const failure = typeof result === 'string' ? null : result;
     await this.#inFolder(desired, 'result', signal, async (folder) => {
       const file = join(folder, 'proof.json');
-      const result = { of: snapshot, at: new Date().toISOString(), ...failure };
-      await writeFile(file, `${JSON.stringify(result, null, 2)}\n`, { mode: 0o600 });
+      const written = { of: snapshot, at: new Date().toISOString(), ...failure };
+      await writeFile(file, `${JSON.stringify(written, null, 2)}\n`, { mode: 0o600 });
       const sources = [{ from: file, to: 'proof.json' }];
-      const tags = [...proofTags(snapshot, failure), `run:${randomUUID()}`];
+      const tags = [...proofTags(snapshot, result), `run:${randomUUID()}`];
       await restic.backup(repository, sources, tags, signal);
     });
     if (failure) throw new TerminalError(failure.reason, failure.message, failure);
@@ -155,17 +191,18 @@ export class BackupStore implements Backups {
 
   /**
    * Restores a backup into a server and a folder that are thrown away, and compares.
-   * @returns what is wrong with it; null: nothing
+   * @returns how far it is whole, or what is wrong with it
    * @throws what says nothing of the backup: the repository is away, the disk is full
    */
-  async #failureOf(
+  async #resultOf(
     desired: Owner,
     snapshot: string,
+    boot: Boot | null,
     signal: AbortSignal,
-  ): Promise<{ reason: FailureReason; detail: string; message: string } | null> {
+  ): Promise<'data' | 'boot' | { reason: FailureReason; detail: string; message: string }> {
     try {
-      await this.#restoreAndCompare(desired, snapshot, signal);
-      return null;
+      const hasBooted = await this.#restoreAndCompare(desired, snapshot, boot, signal);
+      return hasBooted ? 'boot' : 'data';
     } catch (error) {
       const isReasoned = error instanceof TerminalError || error instanceof RetryableError;
       if (!isReasoned || !SPEAKS_OF_THE_BACKUP.has(error.reason)) throw error;
@@ -174,13 +211,23 @@ export class BackupStore implements Backups {
     }
   }
 
-  async #restoreAndCompare(desired: Owner, snapshot: string, signal: AbortSignal): Promise<void> {
-    await this.inRestored(desired, snapshot, signal, async (folder) => {
+  /** @returns whether Odoo was started with it too */
+  async #restoreAndCompare(
+    desired: Owner,
+    snapshot: string,
+    boot: Boot | null,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    return this.inRestored(desired, snapshot, signal, async (folder, bounded) => {
       const manifest = await readManifest(folder, desired.identity);
       const filestore = await filestoreOf(folder, manifest);
-      await this.inProofServer(desired, folder, signal, async (cluster, login) => {
+      return this.inProofServer(desired, folder, bounded, async (cluster, login, both) => {
         await proveDatabase(cluster, login, manifest.rows);
-        await proveFiles(cluster, login, filestore, signal);
+        await proveFiles(cluster, login, filestore, both);
+        // Last: what runs then may change the copy.
+        const { socketDir } = cluster.address;
+        const copy = { ...login, socketDir, filestore, folder };
+        return boot !== null && boot(copy, both);
       });
     });
   }
@@ -193,15 +240,23 @@ export class BackupStore implements Backups {
     desired: Owner,
     folder: string,
     signal: AbortSignal,
-    work: (cluster: Cluster, login: TenantLogin) => Promise<T>,
+    work: (cluster: Cluster, login: TenantLogin, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    return this.#options.proofServer.using(async (cluster) => {
+    const { disk, proofServer } = this.#options;
+    return proofServer.using(async (cluster) => {
       // A role of its own: what a tenant's functions set for it while their dump is restored meets nobody else's.
       const name = `proof_${desired.id}`;
       const login = { database: name, role: name, password: randomUUID() };
+      const { dump } = partsOf(folder);
+      const most = sizeLimit((await lstat(dump)).size);
+      const size = { most, of: () => cluster.bytesOf(name) };
       try {
-        await this.#fill(cluster, login, partsOf(folder).dump, signal);
-        return await work(cluster, login);
+        await this.#makeEmpty(cluster, login);
+        // What runs while it is filled is the tenant's, and may write as long as it likes.
+        return await withinBounds({ disk, size }, signal, async (bounded) => {
+          await this.#fill(cluster, login, dump, bounded);
+          return work(cluster, login, bounded);
+        });
       } finally {
         await cluster.drop(name);
         await cluster.dropRole(name);
@@ -210,7 +265,8 @@ export class BackupStore implements Backups {
   }
 
   /**
-   * Restores a backup into a folder that is there as long as `work` runs: see partsOf().
+   * Restores a backup into a folder that is there as long as `work` runs: see partsOf(). The signal that `work` is given ends it where
+   * it takes more time than the backup's size allows.
    * @param into for which instance, whose number the folder has: there is one such restore of each at a time
    * @throws TerminalError('BackupGone'); RetryableError('NotEnoughDisk') unless there is room for it twice
    */
@@ -218,17 +274,28 @@ export class BackupStore implements Backups {
     desired: Owner,
     snapshot: string,
     signal: AbortSignal,
-    work: (folder: string) => Promise<T>,
+    work: (folder: string, signal: AbortSignal) => Promise<T>,
     into: Pick<DesiredInstance, 'id'> = desired,
   ): Promise<T> {
     const { disk, keptShare, keys, restic } = this.#options;
     const backup = (await this.list(desired, signal)).find((one) => one.snapshot === snapshot);
     if (!backup) throw new TerminalError('BackupGone', 'The backup is not there any more.');
     await disk.checkRoom(2 * backup.bytes, keptShare);
-    return this.#inFolder(into, 'restored', signal, async (folder) => {
-      await restic.restore(keys.repositoryOf(desired), snapshot, folder, signal);
-      return work(folder);
-    });
+    const timeMs = timeLimitMs(backup.bytes);
+    return this.#inFolder(into, 'restored', signal, (folder) =>
+      withinBounds({ disk, timeMs }, signal, async (bounded) => {
+        await restic.restore(keys.repositoryOf(desired), snapshot, folder, bounded);
+        return work(folder, bounded);
+      }),
+    );
+  }
+
+  async #makeEmpty(cluster: Cluster, { database, password, role }: TenantLogin): Promise<void> {
+    await cluster.drop(database);
+    await cluster.dropRole(role);
+    await cluster.ensureRole(role, password);
+    await cluster.create(database, role);
+    await cluster.mayMakeSchemas(database, role, true);
   }
 
   /** @throws TerminalError('ProofDatabase') where the dump cannot be restored */
@@ -238,12 +305,6 @@ export class BackupStore implements Backups {
     dump: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const { database, password, role } = login;
-    await cluster.drop(database);
-    await cluster.dropRole(role);
-    await cluster.ensureRole(role, password);
-    await cluster.create(database, role);
-    await cluster.mayMakeSchemas(database, role, true);
     try {
       const { socketDir } = cluster.address;
       await this.#options.tools.restore({ ...login, socketDir }, dump, signal);
@@ -274,11 +335,14 @@ export class BackupStore implements Backups {
 /** More than this of nothing is not read, some 500 MB a second: it would hold everybody else's backups up. */
 const MAX_HOLE_BYTES = 50 * 1024 ** 3;
 
-/** @throws TerminalError('BackupFailed') where the files are holes for the most part: a tenant can make any size of them in no time */
-async function refuseHoles(directory: string, list: string): Promise<void> {
-  const { holeBytes } = await listFiles(directory, ['filestore'], list);
+/**
+ * @returns what an instance's files occupy
+ * @throws TerminalError('BackupFailed') where they are holes for the most part: a tenant can make any size of them in no time
+ */
+async function bytesOfFiles(directory: string, list: string): Promise<number> {
+  const { holeBytes, tarBytes } = await listFiles(directory, ['filestore'], list);
   await rm(list);
-  if (holeBytes <= MAX_HOLE_BYTES) return;
+  if (holeBytes <= MAX_HOLE_BYTES) return tarBytes;
   const detail = 'the files have holes of more than 50 GB';
   throw new TerminalError('BackupFailed', detail, { detail });
 }
@@ -287,6 +351,7 @@ async function refuseHoles(directory: string, list: string): Promise<void> {
 const SPEAKS_OF_THE_BACKUP: ReadonlySet<FailureReason> = new Set([
   'BackupDamaged',
   'BackupForeign',
+  'ProofBoot',
   'ProofDatabase',
   'ProofFileDamaged',
   'ProofFileMissing',

@@ -24,7 +24,7 @@ export interface StagingCopiesOptions {
     of: Pick<DesiredInstance, 'id' | 'identity'>,
     snapshot: string,
     signal: AbortSignal,
-    work: (folder: string) => Promise<T>,
+    work: (folder: string, signal: AbortSignal) => Promise<T>,
     into: Pick<DesiredInstance, 'id'>,
   ) => Promise<T>;
 }
@@ -48,7 +48,8 @@ export class StagingCopies implements Copies {
   ): Promise<void> {
     const { inRestored } = this.#options;
     progress('FetchingBackup');
-    const fill = (folder: string) => this.#fill(desired, of, folder, progress, signal);
+    const fill = (folder: string, bounded: AbortSignal) =>
+      this.#fill(desired, of, folder, progress, bounded);
     // A copy that is removed while it is made must not meet the next one of the same original.
     await inRestored(of, of.snapshot, signal, fill, desired);
   }

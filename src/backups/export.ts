@@ -64,19 +64,19 @@ export class Exporter {
     await disk.checkRoom(ROOM * bytes);
     await say('FetchingBackup');
     try {
-      await store.inRestored(desired, snapshot, signal, async (folder) => {
+      await store.inRestored(desired, snapshot, signal, async (folder, bounded) => {
         const backup = await readManifest(folder, desired.identity);
         const { database, writtenAt } = backup;
         await say('ReadingBackup');
-        const manifest = await store.inProofServer(desired, folder, signal, (cluster, login) =>
+        const manifest = await store.inProofServer(desired, folder, bounded, (cluster, login) =>
           readOdooManifest(cluster, login, database),
         );
         const script = join(folder, 'dump.sql');
-        await this.#script(partsOf(folder).dump, script, signal);
+        await this.#script(partsOf(folder).dump, script, bounded);
         await say('WritingExport');
         const filestore = await filestoreOf(folder, backup);
         const entries = await entriesOf(filestore, script, manifest);
-        await writeTo(target, isForced, entries, new Date(writtenAt), signal);
+        await writeTo(target, isForced, entries, new Date(writtenAt), bounded);
       });
     } catch (error) {
       throw isDiskFull(error) ? notEnoughDisk(null, error) : error;

@@ -92,7 +92,7 @@ export class ManagerBackups implements ManagerBackupsInterface {
   }
 
   prove(snapshot: string, signal: AbortSignal): Promise<void> {
-    return this.#options.store.prove(MANAGER, snapshot, signal);
+    return this.#options.store.proveWith(MANAGER, snapshot, null, signal);
   }
 
   forgetOld(now: Date, signal: AbortSignal): Promise<Backup[]> {

@@ -28,7 +28,7 @@ export interface RestoresOptions {
     of: Pick<DesiredInstance, 'id' | 'identity'>,
     snapshot: string,
     signal: AbortSignal,
-    work: (folder: string) => Promise<T>,
+    work: (folder: string, signal: AbortSignal) => Promise<T>,
   ) => Promise<T>;
 }
 
@@ -60,7 +60,7 @@ export class Restores implements RestoresInterface {
     const { inRestored, replacements, tools } = this.#options;
     const { restoring } = this.#paths(desired);
     await progress('FetchingBackup');
-    await inRestored(desired, job.snapshot, signal, async (folder) => {
+    await inRestored(desired, job.snapshot, signal, async (folder, bounded) => {
       const manifest = await readManifest(folder, desired.identity);
       const { image, url } = manifest;
       requireNotNewer(image, await this.#options.imageOf(desired.templateCode));
@@ -68,12 +68,12 @@ export class Restores implements RestoresInterface {
       const filestore = await filestoreOf(folder, manifest);
       await progress('RestoringDatabase');
       const fill = ({ socketDir }: { socketDir: string }, login: TenantLogin) =>
-        tools.restore({ ...login, socketDir }, dump, signal);
+        tools.restore({ ...login, socketDir }, dump, bounded);
       await replacements.prepare(desired, url, fill).catch((cause) => {
-        signal.throwIfAborted();
+        bounded.throwIfAborted();
         throw unrestorable(cause);
       });
-      await removeTree(restoring, signal);
+      await removeTree(restoring, bounded);
       await mkdir(restoring, { mode: 0o700 });
       await rename(filestore, join(restoring, 'filestore'));
     });
@@ -123,13 +123,13 @@ export class Restores implements RestoresInterface {
     of: { readonly id: number; readonly identity: string },
     snapshot: string,
     signal: AbortSignal,
-    work: (source: RestoreSource) => Promise<T>,
+    work: (source: RestoreSource, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    return this.#options.inRestored(of, snapshot, signal, async (folder) => {
+    return this.#options.inRestored(of, snapshot, signal, async (folder, bounded) => {
       const manifest = await readManifest(folder, of.identity);
       // Another instance takes the template of the data too.
       requireNotNewer(manifest.image, await this.#options.imageOf(manifest.template));
-      return work(new BackupSource(snapshot, folder, manifest, this.#options));
+      return work(new BackupSource(snapshot, folder, manifest, this.#options), bounded);
     });
   }
 

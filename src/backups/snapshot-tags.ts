@@ -12,6 +12,9 @@ export const BY_HAND_TAG = 'by-hand';
 const PROOF_TAG = 'proof';
 const OF = 'of:';
 
+/** On a proof for which Odoo was started too. */
+const BOOT_TAG = 'boot';
+
 /** On a snapshot that says which host works for the install: followed by its id. */
 const HOST = 'on:';
 
@@ -33,13 +36,18 @@ export function provenBackup(snapshot: ResticSnapshot): string {
   return valueAfter(snapshot, OF);
 }
 
-/** The tags of a proof's snapshot. @param failure null: the backup is whole */
-export function proofTags(
-  snapshot: string,
-  failure: { readonly reason: FailureReason; readonly detail: string } | null,
-): string[] {
+/** What came of a proof: the backup is whole, Odoo has even started with it, or why it is not. */
+export type ProofResult =
+  | 'data'
+  | 'boot'
+  | { readonly reason: FailureReason; readonly detail: string };
+
+/** The tags of a proof's snapshot. */
+export function proofTags(snapshot: string, result: ProofResult): string[] {
   const tags = [PROOF_TAG, `${OF}${snapshot}`];
-  if (failure === null) return tags;
+  if (result === 'data') return tags;
+  if (result === 'boot') return [...tags, BOOT_TAG];
+  const failure = result;
   const detail = Buffer.from(failure.detail).toString('base64url');
   return [...tags, `${REASON}${failure.reason}`, `${DETAIL}${detail}`];
 }
@@ -67,7 +75,8 @@ function proofOf(
   const failed = valueAfter(proof, REASON);
   const reason = FAILURE_REASONS.find((one) => one === failed) ?? '';
   const detail = Buffer.from(valueAfter(proof, DETAIL), 'base64url').toString();
-  return { proof: failed ? 'failed' : 'data', proofDate: proof.time, reason, detail };
+  const passed = proof.tags.includes(BOOT_TAG) ? 'boot' : 'data';
+  return { proof: failed ? 'failed' : passed, proofDate: proof.time, reason, detail };
 }
 
 /** What follows the beginning of one of its tags; '' where none begins so. */

@@ -1,5 +1,5 @@
 import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
-import { type BackupFacts, dueBackup, lastNight } from '../instance/backup-policy.ts';
+import { type BackupFacts, dueBackup, isBootDue, lastNight } from '../instance/backup-policy.ts';
 import { isProven, keptBackups } from '../instance/backup-retention.ts';
 import { effectiveState } from '../instance/decide.ts';
 import type { FailureReason, ProgressReason } from '../instance/reasons.ts';
@@ -21,18 +21,22 @@ const UNDO_MS = 7 * 24 * 60 * 60_000;
 /** A controller that makes backups. */
 export type BackupWork = ControllerContext & { readonly backups: BackupContext };
 
+/** What is to be done: what is due of the night's, or what a person waits for. */
+export type BackupKind = 'backup' | 'job';
+
 /**
- * Makes what is due of an instance's backups, or what a person waits for, and writes down in Odoo what there is then. What goes wrong
+ * Makes what is due of an instance's backups, or does what a person waits for, and writes down in Odoo what there is then. What goes wrong
  * is written down too, so it is no failure of the work: the next is in an hour.
  * @returns whether the instance is to be reconciled: its own Postgres was started, or data wait to take the place of its own
  */
 export async function backUp(
   id: number,
+  kind: BackupKind,
   context: BackupWork,
   stop: AbortSignal,
 ): Promise<{ readonly isToReconcile: boolean }> {
   try {
-    return await backUpLent(id, context, stop);
+    return await backUpLent(id, kind, context, stop);
   } finally {
     context.backups.lent.delete(id);
   }
@@ -40,12 +44,14 @@ export async function backUp(
 
 async function backUpLent(
   id: number,
+  kind: BackupKind,
   context: BackupWork,
   stop: AbortSignal,
 ): Promise<{ readonly isToReconcile: boolean }> {
   const { backups, log, manager } = context;
   const [desired] = await manager.desired([id]);
-  if (!desired) return { isToReconcile: false };
+  // Each is done in its own queue: the other one has its key too.
+  if (!desired || (kind === 'job') !== (desired.job !== null)) return { isToReconcile: false };
   if (desired.job?.kind === 'restore' && !desired.copyOf) {
     const isOver = await restoreWhereNothingIs(desired, desired.job, context, stop);
     if (isOver) return { isToReconcile: true };
@@ -76,14 +82,16 @@ async function backUpLent(
     if (due === 'backup') {
       await say(job, 'BackingUp', context);
       isToReconcile = await startOwnServer(desired, context, stop);
-      await backups.turns.take(id, () =>
+      await beforePurge(desired, context, () =>
         backups.store.take(desired, { isByHand: job !== null }, stop),
       );
     }
     const made = due === 'backup' ? await backups.store.list(desired, stop) : known;
     await report(desired, made, null, context);
     await say(job, 'Proving', context);
-    await prove(desired, job?.snapshot || (made.at(-1)?.snapshot ?? ''), context, stop);
+    // Who asks for a proof gets all of it.
+    const boots = job ? job.kind === 'prove' : isBootDue(id, made, nightOf(context));
+    await prove(desired, job?.snapshot || (made.at(-1)?.snapshot ?? ''), boots, context, stop);
     const left = await backups.store.forgetOld(desired, context.now(), stop);
     await report(desired, left, null, context);
     if (job) await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
@@ -136,7 +144,9 @@ async function prepareRestore(
     if ((await backups.restores.prepared(desired)) === job.identity) return;
     await startOwnServer(desired, context, stop, { mayBeIncomplete: true });
     if (job.kind === 'restore') await keepPresent(desired, job, context, stop);
-    await backups.restores.prepare(desired, job, (reason) => say(job, reason, context), stop);
+    await beforePurge(desired, context, () =>
+      backups.restores.prepare(desired, job, (reason) => say(job, reason, context), stop),
+    );
   } catch (error) {
     stop.throwIfAborted();
     log.error({ instance: desired.id, name: desired.name, err: error }, 'not restored');
@@ -160,9 +170,9 @@ async function restoreWhereNothingIs(
     if (!(await isMissing(desired, { engine, restoring }))) return false;
     await say(job, 'FetchingBackup', context);
     const isDone = await turns.take(desired.id, () =>
-      restores.fetched(desired, job.snapshot, stop, async (source) => {
+      restores.fetched(desired, job.snapshot, stop, async (source, bounded) => {
         await say(job, 'RestoringDatabase', context);
-        return restoreMissing(desired, source, { databases, engine, manager, restoring }, stop);
+        return restoreMissing(desired, source, { databases, engine, manager, restoring }, bounded);
       }),
     );
     // Otherwise another backup's data are there now, and the next round has them replaced.
@@ -188,7 +198,7 @@ async function keepPresent(
   const { backups, log } = context;
   await say(job, 'BackingUp', context);
   try {
-    await backups.turns.take(desired.id, () =>
+    await beforePurge(desired, context, () =>
       backups.store.take(desired, { isByHand: true }, stop),
     );
     await report(desired, await backups.store.list(desired, stop), null, context);
@@ -197,6 +207,23 @@ async function keepPresent(
     if (await backups.restores.keepsReplaced(desired)) throw error;
     log.warn({ instance: desired.id, err: error }, 'restored without a backup of what was there');
   }
+}
+
+/**
+ * Runs work with an instance's data or beside them while they cannot be purged: what is made later would be left.
+ * @throws TerminalError('BackupGone') where they have been meanwhile
+ */
+async function beforePurge(
+  { id }: DesiredInstance,
+  { backups, manager }: BackupWork,
+  work: () => Promise<void>,
+): Promise<void> {
+  await backups.turns.take(id, async () => {
+    const [now] = await manager.desired([id]);
+    if (!now || effectiveState(now, null) === 'purged')
+      throw new TerminalError('BackupGone', 'The instance was purged meanwhile.');
+    await work();
+  });
 }
 
 const DONE = { reason: '', detail: '' } as const;
@@ -215,11 +242,7 @@ function hasData(desired: DesiredInstance): boolean {
 }
 
 /** What is due by what the repository holds, which is newer than what Odoo knows. */
-function dueOf(
-  { requestedAt }: DesiredInstance,
-  known: readonly Backup[],
-  { backups, now }: BackupWork,
-) {
+function dueOf({ requestedAt }: DesiredInstance, known: readonly Backup[], context: BackupWork) {
   const newest = (some: readonly Backup[]) =>
     Math.max(0, ...some.map(({ date }) => date.getTime() / 1000));
   const facts: BackupFacts = {
@@ -227,21 +250,26 @@ function dueOf(
     lastProofAt: newest(known.filter(isProven)),
     lastFailureAt: 0,
   };
-  const night = lastNight(backups.time, now()).getTime() / 1000;
-  const due = dueBackup(facts, night, now().getTime() / 1000, requestedAt);
+  const due = dueBackup(facts, nightOf(context), context.now().getTime() / 1000, requestedAt);
   // One that failed its proof fails it again: the next backup is another one.
   return due === 'prove' && known.at(-1)?.proof === 'failed' ? null : due;
+}
+
+/** When the last night's backups were to begin, in seconds since the epoch. */
+function nightOf({ backups, now }: BackupWork): number {
+  return lastNight(backups.time, now()).getTime() / 1000;
 }
 
 /** @throws TerminalError('BackupGone') where there is nothing to prove */
 async function prove(
   desired: DesiredInstance,
   snapshot: string,
+  boots: boolean,
   { backups }: BackupWork,
   stop: AbortSignal,
 ): Promise<void> {
   if (!snapshot) throw new TerminalError('BackupGone', 'There is no backup of this instance.');
-  await backups.store.prove(desired, snapshot, stop);
+  await backups.store.prove(desired, snapshot, { boots }, stop);
 }
 
 /**

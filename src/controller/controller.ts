@@ -10,7 +10,7 @@ import {
 import { type ShownState, shownState } from '../instance/shown-state.ts';
 import type { InstanceState, Key, SweptInstance } from '../instance/types.ts';
 import type { CertificateState } from '../interfaces.ts';
-import { backUp } from './back-up.ts';
+import { type BackupKind, backUp } from './back-up.ts';
 import { backUpManager } from './back-up-manager.ts';
 import { claim } from './claim.ts';
 import type { ControllerContext } from './controller-context.ts';
@@ -20,6 +20,7 @@ import { preparePlan } from './prepare-plan.ts';
 import { reconcile } from './reconcile.ts';
 import { poll, sweep, withoutDatabase } from './resync.ts';
 import { NO_CUSTOMER } from './slots.ts';
+import { Turns } from './turns.ts';
 import {
   counted,
   Heartbeats,
@@ -36,6 +37,9 @@ const SWEEP_SCHEDULE = '*/5 * * * *';
 
 /** How many keys are worked on concurrently. Long waits give their worker up, and are limited by `ControllerContext.slots`. */
 const WORKERS = 32;
+
+/** How many jobs are done concurrently: one that takes long delays the others, not all of them. */
+const JOBS = 2;
 
 /** Exponential backoff of one key: 1 s, 2 s, 4 s … five minutes. */
 const FIRST_RETRY_MS = 1_000;
@@ -74,8 +78,12 @@ export class Controller {
   readonly #queue: WorkQueue<Key>;
   /** A queue of its own: building a template database takes minutes, a spare clone seconds, and no sale may wait for them. */
   readonly #plans: WorkQueue<Key>;
-  /** One at a time, beside everything else: backups have what customers leave of the machine. */
+  /** The night's, one at a time, beside everything else: backups have what customers leave of the machine. */
   readonly #backups: WorkQueue<Key>;
+  /** What people wait for: it does not wait for the night's backups, except for the same instance's. */
+  readonly #jobs: WorkQueue<Key>;
+  /** One instance's backups and jobs come one after the other. */
+  readonly #backupTurns = new Turns<number>();
   readonly #stop = new AbortController();
   #pollTimer: NodeJS.Timeout | undefined;
   #livenessTimer: NodeJS.Timeout | undefined;
@@ -113,16 +121,22 @@ export class Controller {
     this.#queue = this.#makeQueue(WORKERS);
     this.#plans = this.#makeQueue(1);
     this.#backups = this.#makeQueue(1);
+    this.#jobs = this.#makeQueue(JOBS);
   }
 
   /** How many keys wait or are worked on, a pending refill of the clone pool included. */
   get backlog(): number {
-    return this.#queue.size + this.#plans.size + this.#backups.size + (this.#restockTimer ? 1 : 0);
+    const queued = this.#queues.reduce((sum, { size }) => sum + size, 0);
+    return queued + (this.#restockTimer ? 1 : 0);
   }
 
   /** The age of the oldest waiting key, in seconds. */
   get backlogSeconds(): number {
-    return Math.max(this.#queue.ageSeconds, this.#plans.ageSeconds);
+    return Math.max(...this.#queues.map(({ ageSeconds }) => ageSeconds));
+  }
+
+  get #queues(): readonly WorkQueue<Key>[] {
+    return [this.#queue, this.#plans, this.#backups, this.#jobs];
   }
 
   /** The state of each instance at the last sweep; null before the first. */
@@ -217,7 +231,7 @@ export class Controller {
     clearTimeout(this.#restockTimer);
     clearTimeout(this.#doorTimer);
     await this.#sweepTask?.destroy();
-    await Promise.all([this.#queue, this.#plans, this.#backups].map((queue) => queue.close()));
+    await Promise.all(this.#queues.map((queue) => queue.close()));
     await this.#watching;
   }
 
@@ -232,6 +246,7 @@ export class Controller {
 
   #queueOf(key: Key): WorkQueue<Key> {
     if (key.startsWith('backup:')) return this.#backups;
+    if (key.startsWith('job:')) return this.#jobs;
     return key.startsWith('plan:') || key === 'spares' ? this.#plans : this.#queue;
   }
 
@@ -251,7 +266,7 @@ export class Controller {
       return;
     }
     if (key === 'backup:manager') return this.#backUpManager(signals.stop);
-    if (kind === 'backup') return this.#backUp(Number(id), signals.stop);
+    if (kind === 'backup' || kind === 'job') return this.#backUp(Number(id), kind, signals);
     if (kind === 'spares') {
       const { databases, slots } = this.#context;
       return slots.starts.run(NO_CUSTOMER, () => databases.restock());
@@ -263,11 +278,15 @@ export class Controller {
     this.addNow(instances.map((instance): Key => `instance:${instance}`));
   }
 
-  async #backUp(id: number, stop: AbortSignal): Promise<void> {
+  async #backUp(id: number, kind: BackupKind, signals: WorkSignals): Promise<void> {
     const { backups, managerCheck } = this.#context;
     // What the manager's database says may be another customer's.
     if (!backups || managerCheck.distrust) return;
-    const { isToReconcile } = await backUp(id, { ...this.#context, backups }, stop);
+    const context = { ...this.#context, backups };
+    const turns = this.#backupTurns;
+    // Behind a backup of its own that is under way, a job waits for long: others' need not.
+    if (turns.isTaken(id)) await signals.withoutSlot(() => turns.take(id, async () => {}));
+    const { isToReconcile } = await turns.take(id, () => backUp(id, kind, context, signals.stop));
     // One that backs off keeps its backoff: a swap that fails would be tried without end.
     if (isToReconcile) this.#add([`instance:${id}`]);
   }
@@ -321,9 +340,9 @@ export class Controller {
     if (door && !managerCheck.distrust) await door.domains.look();
   }
 
-  /** To be called for an instance whose backups are due, or on which a person waits. */
-  backUp(id: number): void {
-    this.#add([`backup:${id}`]);
+  /** To be called for an instance on whose backups a person waits. */
+  doJob(id: number): void {
+    this.#add([`job:${id}`]);
   }
 
   /** To be called when customers' own domains are due. */
@@ -470,7 +489,8 @@ export class Controller {
     const waiting = [...states].filter(([, { hasJob }]) => hasJob);
     const due = withData.filter(([, known]) => isDue(known));
     return [
-      ...[...waiting, ...due].map(([id]): Key => `backup:${id}`),
+      ...waiting.map(([id]): Key => `job:${id}`),
+      ...due.map(([id]): Key => `backup:${id}`),
       // Last: it has the keys of all repositories, and Odoo's list of what is in them.
       ...(this.#isManagerDue(night) ? ['backup:manager' as const] : []),
     ];

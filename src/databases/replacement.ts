@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
+import { escapeIdentifier } from 'pg';
 import type { DesiredInstance } from '../instance/types.ts';
-import { admitted, type Cluster } from '../postgres/cluster.ts';
-import { type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
+import { type Cluster, inTransaction } from '../postgres/cluster.ts';
+import { MAKING, type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
 import { renewUrl } from './base-url.ts';
 import { markDatabase } from './database-mark.ts';
 import type { Specs } from './database-spec.ts';
@@ -36,27 +38,31 @@ export class Replacements {
   ): Promise<void> {
     const { cluster, role, spec } = await this.#of(desired);
     const database = `${role}_restoring`;
-    const login = { database, role, password: spec.dbPassword };
+    // Not the tenant's: who is in the running instance has that one, and could write into what is restored.
+    const maker = { database, role: database, password: randomBytes(18).toString('base64url') };
     await cluster.prepare();
     for (const name of [database, restored(role)]) {
       await cluster.drop(name);
       await cluster.dropRole(name);
     }
     await cluster.ensureRole(role, spec.dbPassword);
-    await cluster.administer((client) => client.query(admitted(role, database)));
-    await cluster.create(database, role);
-    await cluster.mayMakeSchemas(database, role, true);
-    await fill(cluster.address, login).catch(async (error) => {
+    await cluster.ensureRole(maker.role, maker.password);
+    await cluster.create(database, maker.role);
+    await cluster.mayMakeSchemas(database, maker.role, true);
+    const make = async () => {
+      await fill(cluster.address, maker);
+      if (url !== spec.url)
+        await cluster.enter(maker, TOUCH, (session) =>
+          renewUrl(session, { from: url, to: spec.url }),
+        );
+      await handOver(cluster, maker.role, { database, role, password: spec.dbPassword });
+    };
+    await make().catch(async (error) => {
       // Half of a database would take its room until the next attempt.
       await cluster.drop(database);
       await cluster.dropRole(database);
       throw error;
     });
-    await cluster.mayMakeSchemas(database, role, false);
-    if (url !== spec.url)
-      await cluster.enter(login, TOUCH, (session) =>
-        renewUrl(session, { from: url, to: spec.url }),
-      );
     await cluster.complete(database, restored(role));
   }
 
@@ -101,6 +107,33 @@ export class Replacements {
     const cluster: Cluster = access.clusterOf(spec);
     return { cluster, role: access.nameOf(desired), spec };
   }
+}
+
+/**
+ * Gives a database that another role has made to its tenant, as cloneDatabase() does. They can enter it for that moment alone, in one
+ * session: where it is not the sidecar's, the sidecar has none, and nothing is restored.
+ */
+async function handOver(cluster: Cluster, maker: string, to: TenantLogin): Promise<void> {
+  const [from, role, name] = [maker, to.role, to.database].map(escapeIdentifier);
+  await cluster.administer((client) =>
+    inTransaction(client, [
+      `REVOKE ALL ON DATABASE ${name} FROM ${from}`,
+      `GRANT CONNECT, TEMPORARY, CREATE ON DATABASE ${name} TO ${role}`,
+      `ALTER DATABASE ${name} WITH CONNECTION LIMIT 1`,
+      `GRANT ${from} TO ${role}`,
+    ]),
+  );
+  await cluster.enter(to, MAKING, async (session) => {
+    await session.run(`REASSIGN OWNED BY ${from} TO ${role}`);
+    // From here on pg_hba.conf lets them in no more (`samerole`).
+    await cluster.administer((client) => client.query(`REVOKE ${from} FROM ${role}`));
+  });
+  await cluster.administer((client) =>
+    inTransaction(client, [
+      `REVOKE CREATE ON DATABASE ${name} FROM ${role}`,
+      `ALTER DATABASE ${name} WITH CONNECTION LIMIT -1`,
+    ]),
+  );
 }
 
 const restored = (role: string) => `${role}_restored`;

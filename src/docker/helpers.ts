@@ -20,6 +20,7 @@ const LIMITS = {
   'odoo-init': 65 * MINUTE_SECONDS,
   'pg-tools': 65 * MINUTE_SECONDS,
   backup: 185 * MINUTE_SECONDS,
+  boot: 15 * MINUTE_SECONDS,
 } as const;
 
 export type HelperKind = keyof typeof LIMITS;

@@ -23,6 +23,7 @@ import type {
 import type { Engine, Health, Listed } from '../interfaces.ts';
 import { AddonModules } from './addon-modules.ts';
 import { awaitAnswer } from './await-answer.ts';
+import { bootCopy, type Copy } from './boot-copy.ts';
 import {
   commitsOf,
   InstanceFiles,
@@ -107,6 +108,11 @@ export class ComposeEngine implements Engine {
       answering: state === 'running' && (await showsLogin(this.#originOf(desired))),
       appsList: (await dirs.appsList(desired.id)) === commitsOf(desired) ? 'current' : 'stale',
     };
+  }
+
+  /** See bootCopy(). */
+  bootCopy(desired: DesiredInstance, copy: Copy, signal: AbortSignal): Promise<boolean> {
+    return bootCopy({ ...this.#options, files: this.#files }, desired, copy, signal);
   }
 
   async list(): Promise<Map<number, Listed>> {

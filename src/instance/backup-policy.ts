@@ -1,3 +1,5 @@
+import type { Proof } from './backup-retention.ts';
+
 /** What a manager knows of an instance's backups. Moments are seconds since the epoch; 0: never. */
 export interface BackupFacts {
   /** When the newest backup was made. */
@@ -12,6 +14,7 @@ export interface BackupFacts {
 export type DueBackup = 'backup' | 'prove';
 
 const HOUR_S = 60 * 60;
+const DAY_S = 24 * HOUR_S;
 
 /** How long after its time a night's work may begin, in seconds: what was missed for longer waits for the next night. */
 const NIGHT_S = 6 * HOUR_S;
@@ -46,6 +49,30 @@ export function dueBackup(
     return isNight || isOverdue ? 'backup' : null;
   }
   return past(facts.lastProofAt) < lastBackupAt ? 'prove' : null;
+}
+
+/** Each instance's Odoo is started with its backup once in so many nights. */
+const BOOT_NIGHTS = 7;
+
+/**
+ * Whether Odoo is to be started with this night's backup too: in its instance's turn, one night of seven, and in whichever night where the
+ * last time is longer ago.
+ * @param night see dueBackup()
+ */
+export function isBootDue(
+  id: number,
+  backups: ReadonlyArray<{ readonly date: Date; readonly proof: Proof }>,
+  night: number,
+): boolean {
+  if ((Math.floor(night / DAY_S) + id) % BOOT_NIGHTS === 0) return true;
+  const booted = backups.filter(({ proof }) => proof === 'boot');
+  // Where there is none, it has had no turn since the first.
+  const since = booted.length > 0 ? Math.max(...datesOf(booted)) : Math.min(...datesOf(backups));
+  return night - since > BOOT_NIGHTS * DAY_S;
+}
+
+function datesOf(backups: ReadonlyArray<{ readonly date: Date }>): number[] {
+  return backups.map(({ date }) => date.getTime() / 1000);
 }
 
 /**

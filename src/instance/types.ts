@@ -3,12 +3,13 @@ import type { BackupFacts } from './backup-policy.ts';
 import type { Drift } from './drift.ts';
 import type { FailureReason, Reason } from './reasons.ts';
 
-/** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `door`: names or ports have changed. */
+/** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `door`: names or ports have changed; `job`: a person waits for something with an instance's backups. */
 export type Key =
   | `backup:${number}`
   | 'backup:manager'
   | `invoice:${number}`
   | `instance:${number}`
+  | `job:${number}`
   | `plan:${number}`
   | 'spares'
   | 'door'

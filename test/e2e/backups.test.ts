@@ -106,6 +106,12 @@ for (const template of ['odoo', 'odoo-own-db'])
       expect(row?.last_proof_at).to.be.a('string');
     });
 
+    scenario('a proof that a person asks for starts Odoo with it too', async (env) => {
+      await env.sidecar.microsaas('prove', String(id));
+      const [proven] = await backups(env);
+      expect(proven).to.include({ proof: 'boot', message: '' });
+    });
+
     scenario(
       'microsaas export writes what any Odoo loads, beside the running instance',
       async (env) => {

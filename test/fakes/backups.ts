@@ -31,11 +31,15 @@ export class FakeBackups implements Backups {
     return [...this.#of(id)];
   }
 
-  async prove({ id }: DesiredInstance, snapshot: string): Promise<void> {
+  async prove(
+    { id }: DesiredInstance,
+    snapshot: string,
+    { boots }: { readonly boots: boolean },
+  ): Promise<void> {
     const isDamaged = this.damaged.has(snapshot);
     const result = isDamaged
       ? ({ proof: 'failed', reason: 'BackupDamaged' } as const)
-      : ({ proof: 'data', reason: '' } as const);
+      : ({ proof: boots ? 'boot' : 'data', reason: '' } as const);
     const proven = this.#of(id).map((one) =>
       one.snapshot === snapshot ? { ...one, ...result, proofDate: this.#now() } : one,
     );

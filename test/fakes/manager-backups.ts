@@ -20,7 +20,7 @@ export class FakeManagerBackups implements ManagerBackups {
   }
 
   prove(snapshot: string): Promise<void> {
-    return this.kept.prove(this.#owner, snapshot);
+    return this.kept.prove(this.#owner, snapshot, { boots: false });
   }
 
   forgetOld(): Promise<Backup[]> {

@@ -98,7 +98,7 @@ describe('backups on another machine, with real servers', function () {
         for (let count = 0; count < 2; count += 1)
           await store.take(instance, { isByHand: false }, never);
         const [first, second] = await store.list(instance, never);
-        await store.prove(instance, second?.snapshot ?? '', never);
+        await store.prove(instance, second?.snapshot ?? '', { boots: false }, never);
         for (let count = 0; count < 2; count += 1)
           await store.forgetOld(instance, new Date(), never);
         const left = await store.list(instance, never);
@@ -107,7 +107,7 @@ describe('backups on another machine, with real servers', function () {
           { snapshot: second?.snapshot, proof: 'data' },
         ]);
         expect(kept).to.deep.equal(['kept']);
-        await store.prove(instance, first?.snapshot ?? '', never);
+        await store.prove(instance, first?.snapshot ?? '', { boots: false }, never);
       } finally {
         await proofServer.close();
       }
@@ -283,6 +283,7 @@ describe('backups on another machine, with real servers', function () {
     const store = new BackupStore({
       requireHost: async () => {},
       ...{ install, dirs, heldForBackup, onKept, proofServer },
+      bootCopy: async () => false,
       folder: join(dataDir, 'work'),
       disk: { checkRoom: async () => {} },
       keys: new BackupKeys(install, place.base, join(dataDir, 'backups')),

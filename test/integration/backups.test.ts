@@ -18,11 +18,13 @@ import { Restores } from '../../src/backups/restores.ts';
 import { RestoringMark } from '../../src/backups/restoring-mark.ts';
 import { DockerApi } from '../../src/docker/docker-api.ts';
 import { Images } from '../../src/docker/images.ts';
+import { bootCopy } from '../../src/engine/boot-copy.ts';
 import { DirectoryMarks } from '../../src/files/directory-mark.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { DesiredInstance, Job } from '../../src/instance/types.ts';
 import { PgTools } from '../../src/postgres/pg-tools.ts';
 import { ProofServer } from '../../src/postgres/proof-server.ts';
+import { Repositories } from '../../src/repositories/repositories.ts';
 import { Restic } from '../../src/restic/restic.ts';
 import { images } from '../../stack/images.ts';
 import { withSql } from '../../stack/sql.ts';
@@ -37,6 +39,7 @@ import {
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
 const NIGHTLY = { isByHand: false };
+const NO_BOOT = { boots: false };
 
 describe('backups, with a real Postgres and restic', function () {
   this.timeout(600_000);
@@ -103,6 +106,21 @@ describe('backups, with a real Postgres and restic', function () {
       disk: { checkRoom: async () => {} },
       restic,
       tools: new PgTools(install, images.postgres, docker),
+      bootCopy: (desired, copy, signal) =>
+        bootCopy(
+          {
+            ...{ install, docker, dirs: sidecar.dirs },
+            images: new Images(install, new DockerApi('/var/run/docker.sock'), docker),
+            files: { hasCheckouts: async () => true, imageOf: async () => images.odoo },
+            repositories: new Repositories({
+              dataDir: postgres.dataDir,
+              allowedProtocols: ['https'],
+            }),
+          },
+          desired,
+          copy,
+          signal,
+        ),
       heldForBackup: (desired, work) => sidecar.databases.heldForBackup(desired, work),
     });
     restores = new Restores({
@@ -135,7 +153,7 @@ describe('backups, with a real Postgres and restic', function () {
 
   it('holds database, files and secrets, and is proven by restoring it', async () => {
     const snapshot = await take();
-    await store.prove(instance, snapshot, never);
+    await store.prove(instance, snapshot, NO_BOOT, never);
     const [backup] = await store.list(instance, never);
     expect(backup).to.include({ snapshot, proof: 'data', reason: '' });
     expect(backup?.bytes).to.be.above(1_000_000);
@@ -143,16 +161,74 @@ describe('backups, with a real Postgres and restic', function () {
     expect(Object.keys(JSON.parse(escrow).keys)).to.deep.equal(await readdir(base));
   });
 
+  describe('with which Odoo is started, without a network', () => {
+    const BOOT = { boots: true };
+    const container = () => `ms-${postgres.install}-${instance.id}-boot`;
+    before(async () => {
+      const { conf, etc } = sidecar.dirs.paths(instance.id);
+      await mkdir(etc, { recursive: true });
+      // As an instance has it, with what must be another's in a copy.
+      const lines = ['db_name = x', 'db_user = x', 'db_password = x', 'max_cron_threads = 2'];
+      const others = ['http_interface = 0.0.0.0', 'data_dir = /var/lib/odoo', 'list_db = False'];
+      await writeFile(conf, ['[options]', ...lines, ...others, ''].join('\n'));
+    });
+    const written = async () => {
+      const found = await readdir(join(postgres.dataDir, 'backups', 'work'));
+      return found.filter((name) => name.startsWith(`${instance.id}-`));
+    };
+
+    it('shows its login page', async () => {
+      const snapshot = await take();
+      await store.prove(instance, snapshot, BOOT, never);
+      expect((await proofs()).at(-1)).to.equal('boot');
+      expect(await written()).to.deep.equal([]);
+    });
+
+    it('fails where Odoo does not, with what it said; the data are whole', async () => {
+      await asTenant('ALTER TABLE res_users RENAME COLUMN login TO gone');
+      const snapshot = await take();
+      await asTenant('ALTER TABLE res_users RENAME COLUMN gone TO login');
+      const error = await store.prove(instance, snapshot, BOOT, never).catch((thrown) => thrown);
+      expect(error).to.include({ reason: 'ProofBoot' });
+      expect(error.detail).to.match(/login|ERROR|CRITICAL/);
+      expect((await proofs()).at(-1)).to.equal('failed ProofBoot');
+      await store.prove(instance, snapshot, NO_BOOT, never);
+      expect((await proofs()).at(-1)).to.equal('data');
+      const left = await docker([
+        'docker',
+        'ps',
+        '--all',
+        '--quiet',
+        `--filter=name=${container()}`,
+      ]);
+      expect(left).to.equal('');
+    });
+  });
+
+  it('whose dump is far larger than its database fails, and the older ones stay', async () => {
+    const before = await store.list(instance, never);
+    await asTenant(`CREATE TABLE swollen AS
+      SELECT repeat('a', 100000000) AS value FROM generate_series(1, 14)`);
+    const error = await store.take(instance, NIGHTLY, never).catch((thrown) => thrown);
+    await asTenant('DROP TABLE swollen');
+    expect(error).to.include({ reason: 'BackupTooLarge' });
+    expect(await store.list(instance, never)).to.deep.equal(before);
+  });
+
   it('fails its proof where a file is missing that the database names', async () => {
     const file = await stored();
     const content = await readFile(file);
     await rm(file);
     const snapshot = await take();
-    expect(await reasonOf(store.prove(instance, snapshot, never))).to.equal('ProofFileMissing');
+    expect(await reasonOf(store.prove(instance, snapshot, NO_BOOT, never))).to.equal(
+      'ProofFileMissing',
+    );
     expect((await proofs()).at(-1)).to.equal('failed ProofFileMissing');
     await writeFile(file, `${content} and more`);
     const damaged = await take();
-    expect(await reasonOf(store.prove(instance, damaged, never))).to.equal('ProofFileDamaged');
+    expect(await reasonOf(store.prove(instance, damaged, NO_BOOT, never))).to.equal(
+      'ProofFileDamaged',
+    );
     await writeFile(file, content);
   });
 
@@ -165,7 +241,7 @@ describe('backups, with a real Postgres and restic', function () {
     await mkdir(join(filestore(), 'aa'), { recursive: true });
     await symlink('/dev/zero', join(filestore(), 'aa', 'a'.repeat(40)));
     const snapshot = await take();
-    await store.prove(instance, snapshot, never);
+    await store.prove(instance, snapshot, NO_BOOT, never);
     const folder = join(postgres.dataDir, 'out');
     await mkdir(folder);
     await restic.restore(keys.repositoryOf(instance), snapshot, folder, never);
@@ -186,7 +262,9 @@ describe('backups, with a real Postgres and restic', function () {
     await symlink(theirs, filestore());
     try {
       const snapshot = await take();
-      expect(await reasonOf(store.prove(instance, snapshot, never))).to.equal('BackupDamaged');
+      expect(await reasonOf(store.prove(instance, snapshot, NO_BOOT, never))).to.equal(
+        'BackupDamaged',
+      );
       const folder = join(postgres.dataDir, 'out-of-link');
       await mkdir(folder);
       await restic.restore(keys.repositoryOf(instance), snapshot, folder, never);
@@ -212,8 +290,8 @@ describe('backups, with a real Postgres and restic', function () {
       'ALTER TABLE public.res_partner DROP CONSTRAINT spoilt; DROP FUNCTION public.spoil()',
     );
     const healthy = await take();
-    await store.prove(instance, spoiling, never).catch(() => {});
-    await store.prove(instance, healthy, never);
+    await store.prove(instance, spoiling, NO_BOOT, never).catch(() => {});
+    await store.prove(instance, healthy, NO_BOOT, never);
     expect((await proofs()).at(-1)).to.equal('data');
   });
 
@@ -254,11 +332,13 @@ describe('backups, with a real Postgres and restic', function () {
     content[middle] = (content[middle] ?? 0) ^ 1;
     await chmod(largest.path, 0o600);
     await writeFile(largest.path, content);
-    expect(await reasonOf(store.prove(instance, snapshot, never))).to.equal('BackupDamaged');
+    expect(await reasonOf(store.prove(instance, snapshot, NO_BOOT, never))).to.equal(
+      'BackupDamaged',
+    );
     expect((await proofs()).at(-1)).to.equal('failed BackupDamaged');
     content[middle] = (content[middle] ?? 0) ^ 1;
     await writeFile(largest.path, content);
-    await store.prove(instance, snapshot, never);
+    await store.prove(instance, snapshot, NO_BOOT, never);
     expect((await proofs()).at(-1)).to.equal('data');
   });
 

@@ -66,6 +66,7 @@ describe('an export, loaded into a fresh Odoo', function () {
       restic: new Restic(install, images.base, docker, {
         ...{ base, environmentFile: '', sshFolder: '' },
       }),
+      bootCopy: async () => false,
       heldForBackup: (desired, work) => sidecar.databases.heldForBackup(desired, work),
     });
     exporter = new Exporter({ store, disk, tools });

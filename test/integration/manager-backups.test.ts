@@ -84,6 +84,7 @@ describe('backups of the manager, with a real Postgres and restic', function () 
     store = new BackupStore({
       ...{ install, keys, proofServer, disk, restic, tools, dirs: sidecar.dirs },
       requireHost: (signal) => claim.require(signal),
+      bootCopy: async () => false,
       folder: join(folder, 'work'),
       heldForBackup: () => Promise.reject(new Error('the manager is no instance')),
     });
@@ -232,6 +233,7 @@ describe('backups of the manager, with a real Postgres and restic', function () 
         ...{ install: postgres.install, keys: keysThere, proofServer, tools, dirs: sidecar.dirs },
         ...{ disk: { checkRoom: async () => {} }, restic: resticThere },
         requireHost: async () => {},
+        bootCopy: async () => false,
         folder: join(folderThere, 'work'),
         heldForBackup: () => Promise.reject(new Error('the manager is no instance')),
       });
@@ -309,7 +311,7 @@ describe('backups of the manager, with a real Postgres and restic', function () 
       () => backups.take(NIGHTLY, never),
       () => backups.prove(backup?.snapshot ?? '', never),
       () => backups.forgetOld(new Date(), never),
-      () => store.prove(instance, 'a'.repeat(64), never),
+      () => store.prove(instance, 'a'.repeat(64), { boots: false }, never),
     ])
       expect(await reasonOf(work())).to.equal('HostReplaced');
     expect(await written()).to.deep.equal(before);

@@ -147,6 +147,7 @@ describe('a staging copy, with a real Postgres, restic and Odoo', function () {
     store = new BackupStore({
       ...{ install, proofServer, tools, dirs: sidecar.dirs },
       requireHost: async () => {},
+      bootCopy: async () => false,
       folder: join(dataDir, 'backups', 'work'),
       keys: new BackupKeys(install, base, join(dataDir, 'backups')),
       disk: { checkRoom: async () => {} },

@@ -110,7 +110,7 @@ export class Simulation {
         exports: life.around('exports', this.exports),
         restoring: life.around('restoring', this.restoring),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
-        onJob: (id) => this.#controller?.backUp(id),
+        onJob: (id) => this.#controller?.doJob(id),
       },
       suspensionLimiter: new SuspensionLimiter(manager),
       clockGuard: new ClockGuard(

@@ -88,6 +88,13 @@ class MicrosaasBackupWatch(models.AbstractModel):
         return newest
 
     @api.model
+    def _started(self):
+        """Return with how many instances' backups Odoo was started within PROVEN_WITHIN."""
+        since = fields.Datetime.now() - PROVEN_WITHIN
+        mine = [("instancia_id.active", "=", True), ("proof", "=", "boot"), ("date", ">=", since)]
+        return len(self.env["microsaas.backup"].sudo()._read_group(mine, ["instancia_id"]))
+
+    @api.model
     def _is_late(self, last_backup, last_proof):
         limit = fields.Datetime.now() - PROVEN_WITHIN
         return not last_backup or last_backup < limit or not last_proof or last_proof < limit
@@ -172,6 +179,7 @@ class MicrosaasBackupWatch(models.AbstractModel):
         body = Markup("<p>%s</p>") % says
         if has_manager:
             body += Markup("<p>%s</p>") % _("This Odoo itself, the manager, counts as one of them.")
+        body += Markup("<p>%s</p>") % _("With %s of them Odoo was started too.", self._started())
         if late:
             named = list(late.items())[:MOST_NAMED]
             lines = Markup().join(Markup("<li>%s</li>") % self._line(number, *dates) for number, dates in named)

@@ -63,6 +63,14 @@ def instance_sentence(env, reason, detail):
             "Another program has locked the backups of this instance: %s", ", ".join(filter(None, (one, two)))
         ),
         "BackupDamaged": lambda: _("The backups of this instance are damaged: %s", detail),
+        "BackupTooLarge": lambda: _(
+            "The backup became larger than %s, more than the size of its data allows. It was ended.", detail
+        ),
+        "BackupTooSlow": lambda: _(
+            "The backup took longer than %s minutes, more than the size of its data allows. It was ended, for others"
+            " would have waited.",
+            detail,
+        ),
         "BackupFailed": lambda: _("The backup could not be written: %s", detail),
         "BackupGone": lambda: _("This backup does not exist any more."),
         "BackupForeign": lambda: _("This is the backup of another instance. Nothing was restored."),
@@ -76,6 +84,7 @@ def instance_sentence(env, reason, detail):
             present=two,
         ),
         "DatabaseBusy": lambda: _("No backup could be made: a table of the database stayed locked for too long."),
+        "ProofBoot": lambda: _("Database and files of the backup are whole, but Odoo does not start with them: %s", detail),
         "ProofDatabase": lambda: _("The database of the backup could not be restored for proof: %s", detail),
         "ProofFileDamaged": lambda: _(
             "Files of the backup are damaged: %(count)s, the first of them %(path)s.", count=one, path=two

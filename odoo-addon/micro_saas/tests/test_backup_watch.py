@@ -174,11 +174,12 @@ class TestBackupWatch(MicroSaasCommon):
         self.assertIn("Sol: last proven 5 days ago.", self._mails().body)
 
     def test_a_night_in_which_all_went_well_is_told_too(self):
-        self._night(self.luna)
+        self._night(self.luna, proof="boot")
         self._night(self.sol)
         self._known_since(NOW - timedelta(days=9))
         self._watch()
         self.assertEqual(self._mails().subject, "Backups: 2 of 2 proven")
+        self.assertIn("With 1 of them Odoo was started too.", self._mails().body)
         self.assertNotIn("<ul>", self._mails().body)
 
     # -- the manager itself ----------------------------------------------------------------------------

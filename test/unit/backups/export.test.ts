@@ -45,7 +45,7 @@ describe('an export', () => {
   const exporter = (change: Partial<ExporterOptions> = {}) =>
     new Exporter({
       store: {
-        inRestored: async (_desired, _snapshot, _signal, work) => work(restored()),
+        inRestored: async (_desired, _snapshot, signal, work) => work(restored(), signal),
         inProofServer: async () => MODULES as never,
         close: async () => {
           closed += 1;

@@ -38,7 +38,7 @@ describe('a restore of the manager', () => {
     place: async () => PLACE,
     admin: async () => ({ role: 'microsaas', password: 'a' }),
     store: {
-      inRestored: async (_owner, _snapshot, _signal, work) => {
+      inRestored: async (_owner, _snapshot, signal, work) => {
         const from = join(folder(), 'restored');
         mkdirSync(join(from, 'filestores', 'their_name'), { recursive: true });
         mkdirSync(join(from, 'configuration', 'etc'), { recursive: true });
@@ -49,7 +49,7 @@ describe('a restore of the manager', () => {
           ...{ url: '', rows: {}, writtenAt: '2026-11-27T02:00:00Z' },
         };
         writeFileSync(join(from, 'manifest.json'), JSON.stringify(manifest));
-        return work(from);
+        return work(from, signal);
       },
     },
     tools: {

@@ -17,7 +17,7 @@ describe('the backups in a repository', () => {
       data('a', 1),
       proof('b', 2, proofTags(id('a'), { reason: 'BackupDamaged', detail: 'x' })),
       data('c', 3),
-      proof('d', 4, proofTags(id('a'), null)),
+      proof('d', 4, proofTags(id('a'), 'data')),
     ]);
     expect(found.map(({ snapshot }) => snapshot)).to.deep.equal([id('a'), id('c')]);
     expect(found[0]).to.include({ proof: 'data', reason: '', detail: '' });
@@ -31,6 +31,14 @@ describe('the backups in a repository', () => {
     for (const tag of tags) expect(tag).to.match(/^[\w:-]+$/);
     const [backup] = backupsIn([data('a', 1), proof('b', 2, tags)]);
     expect(backup).to.include({ proof: 'failed', ...failure });
+  });
+
+  it('say of each proof whether Odoo was started too, by the last one', () => {
+    const started = proof('b', 2, proofTags(id('a'), 'boot'));
+    expect(backupsIn([data('a', 1), started])[0]).to.include({ proof: 'boot', reason: '' });
+    const failed = proofTags(id('a'), { reason: 'ProofBoot', detail: 'x' });
+    const later = backupsIn([data('a', 1), started, proof('c', 3, failed)]);
+    expect(later[0]).to.include({ proof: 'failed', reason: 'ProofBoot' });
   });
 
   it('show no reason that is none', () => {

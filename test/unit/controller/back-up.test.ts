@@ -42,10 +42,25 @@ describe('backups in the loop', () => {
     await sell();
     await night();
     expect(backups()).to.have.length(1);
-    expect(backups()[0]).to.include({ proof: 'data', reason: '' });
+    expect(['data', 'boot']).to.include(backups()[0]?.proof);
     await sim.time.pass(24 * HOUR, 1_000);
     expect(backups()).to.have.length(2);
     expect(taken()).to.equal(2);
+  });
+
+  it('Odoo is started with one of seven a night, and where a person asks for a proof', async () => {
+    await sell();
+    for (let more = 0; more < 6; more++) sim.people.pay();
+    await sim.untilSettled();
+    await night();
+    const newest = () => [1, 2, 3, 4, 5, 6, 7].map((id) => backups(id).at(-1)?.proof);
+    expect(newest().sort()).to.deep.equal(['boot', ...Array(6).fill('data')]);
+    const other = backups(1).at(-1)?.proof === 'data' ? 1 : 2;
+    const snapshot = backups(other).at(-1)?.snapshot ?? '';
+    row(other).job = { id: 5, identity: identityOf(5), kind: 'prove', snapshot };
+    sim.people.nudge(`instance:${other}`);
+    await sim.time.pass(MINUTE);
+    expect(backups(other).at(-1)?.proof).to.equal('boot');
   });
 
   it('of a stopped and of a suspended instance too, none of a draft or a removed one', async () => {
@@ -88,7 +103,7 @@ describe('backups in the loop', () => {
     await sim.time.pass(2 * HOUR, 1_000);
     expect(sim.life.calls.filter((call) => call === 'backups.prove')).to.have.length(2);
     await sim.time.pass(22 * HOUR, 1_000);
-    expect(backups().at(-1)).to.include({ proof: 'data' });
+    expect(['data', 'boot']).to.include(backups().at(-1)?.proof);
   });
 
   it('now, for a person who waits, with its progress', async () => {
@@ -99,6 +114,36 @@ describe('backups in the loop', () => {
     expect(said).to.deep.equal(['running BackingUp', 'running Proving', 'done']);
     expect(row().job).to.equal(null);
     expect(backups()).to.have.length(1);
+  });
+
+  it('now, also while another instance’s backup of the night takes long; what waits shows in the backlog', async () => {
+    await sell();
+    sim.people.pay();
+    await sim.untilSettled();
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    sim.backups.whileTaken = () => {
+      sim.backups.whileTaken = async () => {};
+      return held;
+    };
+    await night();
+    expect(backups(1)).to.have.length(0);
+    expect(sim.controller.backlogSeconds, 'the second instance waits').to.be.above(60);
+    row(2).job = { id: 6, identity: identityOf(6), kind: 'backup', snapshot: '' };
+    sim.people.nudge('instance:2');
+    await sim.time.pass(MINUTE);
+    expect(sim.manager.jobs.at(-1)).to.include({ state: 'done' });
+    expect(backups(2)).to.have.length(1);
+    ask('backup');
+    await sim.time.pass(MINUTE);
+    expect(sim.manager.jobs.at(-1), 'its own waits').to.include({ id: 6 });
+    letGo();
+    await sim.time.pass(MINUTE);
+    expect(row().job).to.equal(null);
+    expect(backups(1)).to.have.length(2);
+    expect(taken(), 'of the second the night makes no further one').to.equal(3);
   });
 
   it('starts the own Postgres of a stopped instance for it, and stops it only afterwards', async () => {
@@ -234,6 +279,21 @@ describe('backups in the loop', () => {
       await sim.time.pass(MINUTE);
       expect(data()).to.equal('b'.repeat(64));
       expect(said().at(-1)).to.equal('done');
+    });
+
+    it('makes nothing beside an instance that was purged while it waited', async () => {
+      await sell();
+      const remove = sim.life.trap((call, moment) => {
+        if (call !== 'backups.take' || moment !== 'after') return;
+        remove();
+        const { subscription } = row();
+        if (subscription) row().subscription = { ...subscription, dataRemovedAt: sim.time.now() };
+      });
+      ask('restore', SNAPSHOT);
+      await sim.time.pass(MINUTE);
+      expect(row().subscription?.dataRemovedAt).to.be.a('date');
+      expect(sim.life.calls).not.to.include('restores.prepare');
+      expect(sim.manager.jobs.at(-1)).to.include({ state: 'failed', reason: 'BackupGone' });
     });
 
     it('leaves a stopped instance stopped', async () => {

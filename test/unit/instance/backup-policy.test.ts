@@ -1,5 +1,10 @@
 import { expect } from 'chai';
-import { type BackupFacts, dueBackup, lastNight } from '../../../src/instance/backup-policy.ts';
+import {
+  type BackupFacts,
+  dueBackup,
+  isBootDue,
+  lastNight,
+} from '../../../src/instance/backup-policy.ts';
 
 const HOUR = 3600;
 const NIGHT = 1_800_000_000;
@@ -52,5 +57,50 @@ describe('when a backup is due', () => {
     expect(lastNight('02:30', noon)).to.deep.equal(new Date(2026, 10, 27, 2, 30));
     expect(lastNight('23:15', noon)).to.deep.equal(new Date(2026, 10, 26, 23, 15));
     expect(lastNight('12:00', noon)).to.deep.equal(noon);
+  });
+});
+
+describe('in which nights Odoo is started with an instance’s backup', () => {
+  const DAY = 24 * HOUR;
+  const made = (night: number, proof: 'data' | 'boot') => ({
+    date: new Date((night + HOUR) * 1000),
+    proof,
+  });
+  /** @param missed nights without any backup */
+  const bootsOf = (id: number, missed: readonly number[] = []) => {
+    const backups: Array<ReturnType<typeof made>> = [];
+    const booted: number[] = [];
+    for (let day = 0; day < 60; day++) {
+      if (missed.includes(day)) continue;
+      const night = NIGHT + day * DAY;
+      backups.push(made(night, 'data'));
+      if (!isBootDue(id, backups.slice(-7), night)) continue;
+      booted.push(day);
+      backups.splice(-1, 1, made(night, 'boot'));
+    }
+    return booted;
+  };
+
+  it('every seventh, from its first week on', () => {
+    for (let id = 1; id <= 7; id++) {
+      const booted = bootsOf(id);
+      expect(booted[0]).to.be.below(7);
+      expect(booted.slice(1).map((day, at) => day - (booted[at] ?? 0))).to.deep.equal(
+        Array(booted.length - 1).fill(7),
+      );
+    }
+  });
+
+  it('about as many in each night, whatever day they were sold', () => {
+    const perNight = new Map<number, number>();
+    for (let id = 1; id <= 70; id++)
+      for (const day of bootsOf(id)) perNight.set(day, (perNight.get(day) ?? 0) + 1);
+    expect(new Set(perNight.values())).to.deep.equal(new Set([10]));
+  });
+
+  it('the next one, where the host was off in its turn', () => {
+    const [first = 0] = bootsOf(3);
+    const booted = bootsOf(3, [first + 7, first + 8]);
+    expect(booted.slice(0, 3)).to.deep.equal([first, first + 9, first + 14]);
   });
 });
