@@ -81,6 +81,7 @@ export const FAILURE_REASONS = [
   'CommitMissing',
   'CrashLoop',
   'DatabaseBusy',
+  'DatabaseExists',
   'DatabaseMissing',
   'DatabaseNotInitialised',
   'DockerFailed',
@@ -131,8 +132,7 @@ export const FAILURE_REASONS = [
   'Unexpected',
   'UnknownTemplate',
 ] as const;
-/** The last is of a command: read at a terminal alone, where there is no other language. */
-export type FailureReason = (typeof FAILURE_REASONS)[number] | 'DatabaseExists';
+export type FailureReason = (typeof FAILURE_REASONS)[number];
 
 /** Every reason that is written on an instance; '' for a draft. */
 export type Reason = ProgressReason | SettledReason | Remark['reason'] | FailureReason | '';

@@ -46,6 +46,7 @@ def instance_sentence(env, reason, detail):
         "Proving": lambda: _("Restoring the backup for proof, away from the instance."),
         "FetchingBackup": lambda: _("Fetching the backup."),
         "RestoringDatabase": lambda: _("Restoring the database."),
+        "DatabaseExists": lambda: _("Its database is still here though its files are not. Nothing was restored."),
         "NothingReplaced": lambda: _("Restored. There were no data in its place."),
         "SwappingData": lambda: _("Putting the restored data in place."),
         "BackupServerAway": lambda: _("Where the backups are kept nobody answers: %s", detail),
