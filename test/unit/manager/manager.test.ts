@@ -337,6 +337,7 @@ describe('OdooManager', () => {
     await told.manager.reportBackups(5, [backup, { ...backup, proofDate: null }], null);
     const failure = { reason: 'BackupServerAway', detail: 'no route' } as const;
     await told.manager.reportBackups(5, null, failure);
+    await told.manager.reportManagerBackups({ lastBackupAt: 7, lastProofAt: 0 }, failure);
     await told.manager.reportJob(9, {
       state: 'running',
       reason: 'Proving',
@@ -350,6 +351,7 @@ describe('OdooManager', () => {
     expect(told.asked.map(([, , args]) => args)).to.deep.equal([
       { instance_id: 5, backups: [row, { ...row, proof_date: false }], failure: false },
       { instance_id: 5, backups: false, failure },
+      { last_backup: 7, last_proof: 0, failure },
       { job_id: 9, state: 'running', reason: 'Proving', detail: '', percent: 45 },
     ]);
   });
