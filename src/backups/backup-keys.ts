@@ -1,7 +1,8 @@
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { createFile, makeDirectory, readIfThere, replaceFile } from '../host/files.ts';
+import { RetryableError } from '../errors.ts';
+import { createFile, makeDirectory, readIfThere, replaceFile, unless } from '../host/files.ts';
 import { randomSecret } from '../host/password-hash.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import type { Repository } from '../restic/restic.ts';
@@ -69,15 +70,27 @@ export class BackupKeys {
   /**
    * Has a repository made under a new key, which is kept for good only once it is there. The key is in the escrow file before that.
    * @param make is given the repository as it is called, with the file of its key as long as that is a draft
+   * @throws RetryableError('BackupServerAway') where others' repositories should be and none is: a disk that is not mounted
    */
   async make(instance: Owner, make: (repository: Repository) => Promise<void>): Promise<void> {
     const { keyFile, name } = this.repositoryOf(instance);
     const draft = `${keyFile}${DRAFT}`;
     for (const folder of [this.#folder, this.#keys]) await makeDirectory(folder, 0o700);
+    await this.#requireOthers();
     await createFile(draft, `${randomSecret()}\n`);
     await this.writeEscrow();
     await make({ name, keyFile: draft });
     await rename(draft, keyFile);
+  }
+
+  /** Where the repositories are in a folder of this host, one that was made must be there before another is. */
+  async #requireOthers(): Promise<void> {
+    if (!this.#base.startsWith('/')) return;
+    const made = (await readdir(this.#keys)).filter((name) => !name.endsWith(DRAFT));
+    const there = new Set(await readdir(this.#base).catch(unless('ENOENT', [])));
+    if (made.length === 0 || made.some((name) => there.has(name))) return;
+    const detail = `no repository in ${this.#base}`;
+    throw new RetryableError('BackupServerAway', detail, { detail });
   }
 
   /** Writes all keys into `escrow.json`, which the operator keeps elsewhere too. What is in it stays: it may be all that is left of a key. */

@@ -1,4 +1,4 @@
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupKeys, MANAGER } from '../../../src/backups/backup-keys.ts';
@@ -11,7 +11,7 @@ describe('the keys of backups', () => {
   const folder = temporaryFolder();
   let keys: BackupKeys;
   beforeEach(() => {
-    keys = new BackupKeys('k3x9ab', '/somewhere', join(folder(), 'backups'));
+    keys = new BackupKeys('k3x9ab', 'rest:https://backup.example.com/', join(folder(), 'backups'));
   });
   const escrow = async () =>
     JSON.parse(await readFile(join(folder(), 'backups', 'escrow.json'), 'utf8'));
@@ -28,7 +28,10 @@ describe('the keys of backups', () => {
     const { keyFile } = keys.repositoryOf(instance);
     for (const file of [keyFile, join(folder(), 'backups', 'escrow.json')])
       expect((await stat(file)).mode & 0o777).to.equal(0o600);
-    expect(await escrow()).to.deep.include({ install: 'k3x9ab', base: '/somewhere' });
+    expect(await escrow()).to.deep.include({
+      install: 'k3x9ab',
+      base: 'rest:https://backup.example.com/',
+    });
     expect(await keys.has(instance)).to.equal(true);
   });
 
@@ -49,6 +52,28 @@ describe('the keys of backups', () => {
     });
     expect(new Set(seen)).to.have.property('size', 1);
     expect(await readFile(keys.repositoryOf(instance).keyFile, 'utf8')).to.equal(seen[0]);
+  });
+
+  it('are made for no repository where others’ should be and none is, as on a disk that is not mounted', async () => {
+    const base = join(folder(), 'mounted');
+    const here = new BackupKeys('k3x9ab', base, join(folder(), 'backups'));
+    await here.make(
+      instance,
+      async ({ name }) => void (await mkdir(join(base, name), { recursive: true })),
+    );
+    await rm(base, { recursive: true });
+    await mkdir(base);
+    const other = { id: 8, identity: identityOf(8) };
+    let isMade = false;
+    const make = async () => {
+      isMade = true;
+    };
+    const error = await here.make(other, make).catch((thrown) => thrown);
+    expect(error).to.include({ reason: 'BackupServerAway' });
+    expect(isMade).to.equal(false);
+    await mkdir(join(base, here.repositoryOf(instance).name));
+    await here.make(other, make);
+    expect(isMade).to.equal(true);
   });
 
   it('that are lost are taken from the escrow file, which forgets none', async () => {
