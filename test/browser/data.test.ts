@@ -42,7 +42,7 @@ describe('what customers do with their data', function () {
     await page.getByText('están listos').waitFor({ timeout: JOB_MS });
     await visitor.shot('ready');
     const downloading = page.waitForEvent('download');
-    await visitor.press(/^Descargar$/);
+    await visitor.press(/Descargar$/);
     const download = await downloading;
     expect(download.suggestedFilename()).to.match(/^odoo-\d+-[0-9a-f]{8}\.zip$/);
     const files = filesInZip(await readFile(await download.path()));
@@ -105,7 +105,7 @@ describe('what customers do with their data', function () {
     }, 180);
     await visitor.shot('ready');
     const downloading = page.waitForEvent('download');
-    await visitor.press(/^Descargar$/);
+    await visitor.press(/Descargar$/);
     expect(await (await downloading).failure()).to.equal(null);
     expect(visitor.scriptErrors).to.deep.equal([]);
     await visitor.leave();
@@ -126,7 +126,7 @@ describe('what customers do with their data', function () {
     await visitor.press('Descargar mis datos');
     await page.getByText('están listos').waitFor({ timeout: JOB_MS });
     const downloading = page.waitForEvent('download');
-    await visitor.press(/^Descargar$/);
+    await visitor.press(/Descargar$/);
     expect(await (await downloading).failure()).to.equal(null);
     await visitor.shot('downloaded');
     await visitor.leave();

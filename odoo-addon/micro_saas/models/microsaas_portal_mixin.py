@@ -127,7 +127,9 @@ class MicrosaasPortalMixin(models.AbstractModel):
 
     def _is_being_started(self):
         """Tell whether the sidecar has, or is about to have, work with it for which it does not answer meanwhile."""
-        return self.microsaas_busy and not (self.only_names_changed and self.reason not in PERCENT)
+        # A backup, a restore or a download is asked for while it runs, and goes on beside it.
+        runs_on = self.only_names_changed or (self.job_id and self.state == "running")
+        return self.microsaas_busy and not (runs_on and self.reason not in PERCENT)
 
     def _trouble_text(self, somebody_knows):
         """Return what the customer reads of a trouble: that somebody was told, only once somebody was."""

@@ -150,7 +150,7 @@ class TestPortalRestore(PortalDataCase):
         self._sidecar().microsaas_report_job(self.instance.job_id.id, "running", reason="FetchingBackup", percent=30)
         self.env.invalidate_all()
         fragment = self.url_open(self._path("status")).text
-        for said in ("An earlier state is being restored", "Fetching the backup.", "width: 30%", 'data-poll="1"'):
+        for said in ("Your Odoo is ready", "An earlier state is being restored", "Fetching the backup.", "width: 30%", 'data-poll="1"'):
             self.assertIn(said, fragment)
         self._end("failed", reason="BackupDamaged", detail="secret")
         page = self._page()
