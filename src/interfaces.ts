@@ -372,7 +372,7 @@ export interface Restores {
   ): Promise<T>;
 }
 
-/** What an instance of which nothing is here is made from: a backup, or an archive of an earlier version. Every method may be repeated. */
+/** What an instance of which nothing is here is made from: a backup, or an archive. Used once: a restore that is repeated gets another. */
 export interface RestoreSource {
   /** Tells it from any other: a backup's id, an archive's name. */
   readonly name: string;

@@ -1,8 +1,8 @@
-import { copyFile, lstat, mkdir, rename } from 'node:fs/promises';
+import { copyFile, lstat, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
-import { makeDirectory, unless } from '../host/files.ts';
+import { makeDirectory } from '../host/files.ts';
 import { removeTree } from '../host/trees.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance } from '../instance/types.ts';
@@ -66,7 +66,6 @@ export class BackupSource implements RestoreSource {
     const { dirs, install } = this.#options;
     const files = join(dirs.paths(id).filestore, databaseName(install, id));
     await removeTree(files); // of an attempt that was cut off
-    await mkdir(dirs.paths(id).filestore).catch(unless('EEXIST'));
     await rename(await filestoreOf(this.#folder, this.#manifest), files);
   }
 

@@ -133,7 +133,7 @@ async function restoreWhereNothingIs(
   const { backups, databases, engine, log, manager } = context;
   const { restores, restoring, turns } = backups;
   try {
-    if (!(await isMissing(desired, { databases, engine, restoring }))) return false;
+    if (!(await isMissing(desired, { engine, restoring }))) return false;
     await say(job, 'FetchingBackup', context);
     const isDone = await turns.take(desired.id, () =>
       restores.fetched(desired, job.snapshot, stop, async (source) => {

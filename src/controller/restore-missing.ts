@@ -12,20 +12,23 @@ export interface MissingContext {
 }
 
 /**
- * Whether nothing of an instance's data is here, or only what a restore that was cut off has left.
+ * Whether nothing of an instance's files and secrets is here, or only what a restore that was cut off has left.
  * @throws TerminalError('ForeignData') where another's are in their place
  */
 export async function isMissing(
   desired: DesiredInstance,
-  { databases, engine, restoring }: Pick<MissingContext, 'databases' | 'engine' | 'restoring'>,
+  { engine, restoring }: Pick<MissingContext, 'engine' | 'restoring'>,
 ): Promise<boolean> {
   const seen = await engine.observe(desired, effectiveState(desired, null));
   if (seen.directory === 'foreign' || seen.directory === 'unmarked') throw foreignData('directory');
   if ((await restoring.begun(desired)) !== null) return true;
-  return seen.data === 'absent' && !(await hasDatabase(desired, databases));
+  return seen.data === 'absent';
 }
 
-/** Whether the shared server has its database: one on a server of its own would be among its data. @throws as isMissing() */
+/**
+ * Whether the shared server has its database: one on a server of its own would be among its files.
+ * @throws TerminalError('ForeignData') where it is another's
+ */
 async function hasDatabase(
   desired: DesiredInstance,
   databases: MissingContext['databases'],
@@ -42,7 +45,7 @@ async function hasDatabase(
  * One whose data were removed, or that never had any, is a draft in Odoo until it is complete, and stopped then. Any other keeps its
  * desired state: the next reconcile starts it.
  * @returns false: a restore of something else was complete but for its end, which it has now; nothing was restored from this source
- * @throws TerminalError('NoFreePorts'), ('DatabaseExists')
+ * @throws TerminalError('NoFreePorts'), ('DatabaseExists'), ('ForeignData')
  */
 export async function restoreMissing(
   { id }: Pick<DesiredInstance, 'id'>,

@@ -83,6 +83,7 @@ export const FAILURE_REASONS = [
   'CopyNotClosed',
   'CrashLoop',
   'DatabaseBusy',
+  'DatabaseExists',
   'DatabaseMissing',
   'DatabaseNotInitialised',
   'DockerFailed',
@@ -132,8 +133,7 @@ export const FAILURE_REASONS = [
   'Unexpected',
   'UnknownTemplate',
 ] as const;
-/** The last is of a command: read at a terminal alone, where there is no other language. */
-export type FailureReason = (typeof FAILURE_REASONS)[number] | 'DatabaseExists';
+export type FailureReason = (typeof FAILURE_REASONS)[number];
 
 /** Every reason that is written on an instance; '' for a draft. */
 export type Reason = ProgressReason | SettledReason | Remark['reason'] | FailureReason | '';

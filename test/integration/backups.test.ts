@@ -15,8 +15,10 @@ import { expect } from 'chai';
 import { BackupKeys } from '../../src/backups/backup-keys.ts';
 import { BackupStore } from '../../src/backups/backup-store.ts';
 import { Restores } from '../../src/backups/restores.ts';
+import { RestoringMark } from '../../src/backups/restoring-mark.ts';
 import { DockerApi } from '../../src/docker/docker-api.ts';
 import { Images } from '../../src/docker/images.ts';
+import { DirectoryMarks } from '../../src/files/directory-mark.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { DesiredInstance, Job } from '../../src/instance/types.ts';
 import { PgTools } from '../../src/postgres/pg-tools.ts';
@@ -25,7 +27,7 @@ import { Restic } from '../../src/restic/restic.ts';
 import { images } from '../../stack/images.ts';
 import { withSql } from '../../stack/sql.ts';
 import { until } from '../../stack/until.ts';
-import { anInstance } from '../support/samples.ts';
+import { anInstance, identityOf } from '../support/samples.ts';
 import {
   docker,
   makeDatabase,
@@ -363,6 +365,90 @@ describe('backups, with a real Postgres and restic', function () {
       expect(await reasonOf(undo)).to.equal('NothingToUndo');
       const names = (await sidecar.databases.numbers()).length;
       expect(names).to.equal(1);
+    });
+  });
+
+  describe('where nothing is', () => {
+    const marks = () => new DirectoryMarks(postgres.dataDir, postgres.install);
+    const nameOf = (of: DesiredInstance) => databaseName(postgres.install, of.id);
+    const parameters = async (of: DesiredInstance) => {
+      const { dbPassword: password } = await sidecar.dirs.secrets(of.id);
+      const rows = await withSql(
+        { ...postgres.server, user: nameOf(of), password },
+        nameOf(of),
+        (sql) =>
+          sql(`SELECT key, value FROM public.ir_config_parameter
+                WHERE key IN ('database.uuid', 'web.base.url')`),
+      );
+      return Object.fromEntries(
+        (rows as { key: string; value: string }[]).map((row) => [row.key, row.value]),
+      );
+    };
+    /** As the controller does it, up to its reports. */
+    const restoreAs = (target: DesiredInstance, snapshot: string) =>
+      restores.fetched(instance, snapshot, never, async (source) => {
+        const restoring = new RestoringMark(sidecar.dirs, marks());
+        await restoring.begin(target, source.name);
+        expect(await restoring.begun(target)).to.equal(snapshot);
+        expect(await marks().ownerOf(target)).to.equal('own');
+        await source.placeSecrets(target, never);
+        await mkdir(sidecar.dirs.paths(target.id).filestore, { recursive: true });
+        await source.placeFiles(target, never);
+        const isCopy = target.identity !== source.owner.identity;
+        await sidecar.databases.restore(target, { isCopy, url: source.url }, (server, login) =>
+          source.fill(server, login, never),
+        );
+        await restoring.end(target);
+        expect(await restoring.begun(target)).to.equal(null);
+      });
+
+    it('database, role, files and secrets come from the backup, also after an attempt that was cut off', async () => {
+      await asTenant(`UPDATE public.res_partner SET comment = 'saved' WHERE id = 1`);
+      const file = await stored();
+      const content = await readFile(file);
+      const { uid } = await stat(file);
+      const secrets = await sidecar.dirs.secrets(instance.id);
+      const before = await parameters(instance);
+      const snapshot = await take();
+      await sidecar.databases.drop(instance);
+      await sidecar.dirs.remove(instance.id);
+      const cut = new Restores({
+        ...{ install: postgres.install, dirs: sidecar.dirs },
+        tools: { restore: async () => Promise.reject(new Error('cut off')) },
+        replacements: sidecar.databases.replacements,
+        imageOf: async () => image,
+        inRestored: (...args) => store.inRestored(...args),
+      });
+      const whole = restores;
+      restores = cut;
+      expect(String(await reasonOf(restoreAs(instance, snapshot)))).to.match(/cut off/);
+      expect(await sidecar.databases.observe(instance, 'purged')).to.equal('absent');
+      restores = whole;
+      await restoreAs(instance, snapshot);
+      const [row] = await asTenant('SELECT comment AS text FROM public.res_partner WHERE id = 1');
+      expect(row).to.include({ text: 'saved' });
+      expect(await readFile(file)).to.deep.equal(content);
+      expect((await stat(file)).uid).to.equal(uid);
+      expect(await sidecar.dirs.secrets(instance.id)).to.deep.equal(secrets);
+      expect(await parameters(instance)).to.deep.equal(before);
+      expect(await sidecar.databases.observe(instance, 'purged')).to.equal('ready');
+      expect(await reasonOf(restoreAs(instance, snapshot))).to.equal('DatabaseExists');
+    });
+
+    it('another instance has the data with an identity and secrets of its own, but the first password', async () => {
+      const copy = anInstance({ ...instance, id: 2, identity: identityOf(2) });
+      const snapshot = (await store.list(instance, never)).at(-1)?.snapshot ?? '';
+      await restoreAs(copy, snapshot);
+      const [ours, theirs] = [await sidecar.dirs.secrets(1), await sidecar.dirs.makeSecrets(2)];
+      expect(theirs.adminPassword).to.equal(ours.adminPassword);
+      expect(theirs.dbPassword).not.to.equal(ours.dbPassword);
+      expect(theirs.masterPassword).not.to.equal(ours.masterPassword);
+      const [mine, copied] = [await parameters(instance), await parameters(copy)];
+      expect(copied['database.uuid']).not.to.equal(mine['database.uuid']);
+      expect(copied['web.base.url']).to.equal('http://127.0.0.1:2');
+      const foreign = { id: instance.id, identity: identityOf(3) };
+      const none = restores.fetched(foreign, snapshot, never, async () => {});
+      expect(await reasonOf(none), 'of no repository').to.equal('BackupGone');
     });
   });
 

@@ -47,6 +47,7 @@ def instance_sentence(env, reason, detail):
         "FetchingBackup": lambda: _("Fetching the backup."),
         "RestoringDatabase": lambda: _("Restoring the database."),
         "Neutralising": lambda: _("Switching off what the copy would send, and removing its secrets."),
+        "DatabaseExists": lambda: _("Its database is still here though its files are not. Nothing was restored."),
         "NothingReplaced": lambda: _("Restored. There were no data in its place."),
         "SwappingData": lambda: _("Putting the restored data in place."),
         "BackupServerAway": lambda: _("Where the backups are kept nobody answers: %s", detail),

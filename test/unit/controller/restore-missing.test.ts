@@ -162,6 +162,17 @@ describe('a restore where nothing is', () => {
     expect(sim.restoring.unfinished.size).to.equal(0);
   });
 
+  it('makes nothing beside a database that is still there', async () => {
+    await gone();
+    sim.databases.present.add(1);
+    sim.databases.marks.set(1, row().identity);
+    ask();
+    await sim.time.pass(MINUTE);
+    expect(said().at(-1)).to.equal('failed DatabaseExists');
+    expect(row()).to.include({ desiredState: 'removed' });
+    expect(sim.restoring.unfinished.size).to.equal(0);
+  });
+
   it('keeps what it has restored from a removal that was decided before it', async () => {
     await gone();
     const [stale] = await sim.manager.desired([1]);
