@@ -346,6 +346,7 @@ describe('reconcile', () => {
 
   it('makes no new database where there has been one', async () => {
     sim.manager.insert({ desiredState: 'running', wasReady: true });
+    await sim.engine.render(row());
     expect(await look()).to.equal(null);
     expect(row()).to.include({ state: 'error', reason: 'DatabaseMissing' });
     expect(sim.databases.present.size).to.equal(0);
