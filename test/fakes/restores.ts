@@ -57,12 +57,12 @@ export class FakeRestores implements Restores {
   async fetched<T>(
     owner: { readonly id: number; readonly identity: string },
     snapshot: string,
-    _signal: AbortSignal,
-    work: (source: RestoreSource) => Promise<T>,
+    signal: AbortSignal,
+    work: (source: RestoreSource, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     if (this.damaged.has(snapshot)) throw new TerminalError('BackupDamaged', 'damaged');
     let target = 0;
-    return work({
+    const source: RestoreSource = {
       ...{ name: snapshot, owner, template: 'odoo', url: '' },
       placeSecrets: async ({ id }) => void this.secretsOf.set(id, snapshot),
       placeFiles: async ({ id }) => {
@@ -70,6 +70,7 @@ export class FakeRestores implements Restores {
         this.filesOf.set(id, snapshot);
       },
       fill: async () => void this.dataOf.set(target, snapshot),
-    });
+    };
+    return work(source, signal);
   }
 }

@@ -64,6 +64,7 @@ class TestAccess(MicroSaasCommon):
                 (api.microsaas_restore, 1, "odoo", "begin"),
                 (api.microsaas_report_job, 1, "running"),
                 (api.microsaas_ask_for_job, 1, "backup"),
+                (api.microsaas_ask_for_staging, 1, "ab"),
                 (api.microsaas_job, 1),
                 (api.microsaas_report_backups, 1, []),
                 (api.microsaas_routes,),

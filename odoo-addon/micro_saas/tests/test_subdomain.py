@@ -207,7 +207,7 @@ class TestSubdomain(MicroSaasCommon):
         gone.sudo().subscription_ids.data_removed_at = fields.Datetime.now()
         routes = {row["id"]: row for row in self._sidecar().microsaas_routes()}
         ports = {"http_port": 20005, "longpolling_port": 25005}
-        names = {"subdomain": "sol", "former_subdomains": ["luna"], "domains": []}
+        names = {"subdomain": "sol", "former_subdomains": ["luna"], "domains": [], "is_copy": False}
         self.assertEqual(routes[instance.id], {"id": instance.id, **ports, **names})
         self.assertEqual(routes[removed.id]["http_port"], 0)
         self.assertNotIn(gone.id, routes)

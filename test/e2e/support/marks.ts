@@ -85,7 +85,7 @@ async function auditNetworks(env: TestEnvironment): Promise<void> {
   const { install, containers } = env.stack;
   const networks = await namesWith('network', `microsaas.install=${install}`);
   const unexpected = networks.filter(
-    (name) => name !== containers.network && !new RegExp(`^ms-${install}-net-\\d+$`).test(name),
+    (name) => name !== containers.network && !new RegExp(`^ms-${install}-net-(\\d+|c)$`).test(name),
   );
   expect(unexpected, 'networks').to.deep.equal([]);
 }
