@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { TenantSession } from '../postgres/tenant-session.ts';
+import { columnsOf } from './columns.ts';
 import { type OutgoingMail, setUpMail } from './outgoing-mail.ts';
 
 /** What is individual about a clone of a template database. */
@@ -17,8 +18,14 @@ export interface TenantIdentity {
   readonly mail: OutgoingMail | null;
 }
 
-/** Tables whose rows no two clones may share; they are emptied where the module set has them. */
-const NOT_SHARED = ['res_users_apikeys', 'auth_totp_device', 'auth_passkey_key', 'iap_account'];
+/** Tables whose rows no two clones may share; they are emptied where the module set has them. The bus has the template's name. */
+const NOT_SHARED = [
+  'res_users_apikeys',
+  'auth_totp_device',
+  'auth_passkey_key',
+  'iap_account',
+  'bus_bus',
+];
 
 /** Parameters that Odoo generates when they are missing. */
 const REMADE_BY_ODOO = [
@@ -41,6 +48,8 @@ export async function personalise(session: TenantSession, who: TenantIdentity): 
   await renewParameters(session, who.url);
   await renewAdministrator(session, admin, who);
   await renewCompany(session, company, who);
+  await renewPartners(session);
+  await renewChatLinks(session);
   if (who.mail) await setUpMail(session, company, who.mail);
   for (const table of await presentOf(session, NOT_SHARED))
     await session.run(`DELETE FROM public.${table}`);
@@ -86,14 +95,19 @@ async function renewAdministrator(
   who: TenantIdentity,
 ): Promise<void> {
   await session.run(
-    'UPDATE public.res_users SET login = $2, password = $3, active = true WHERE id = $1',
-    [admin, who.login, who.passwordHash],
+    'UPDATE public.res_users SET login = $2, password = $3, signature = $4, active = true WHERE id = $1',
+    [admin, who.login, who.passwordHash, signatureOf(who.name)],
   );
   await session.run(
     `UPDATE public.res_partner p SET name = $2, email = nullif($3, ''), lang = $4, complete_name = $2
      FROM public.res_users u WHERE u.id = $1 AND p.id = u.partner_id`,
     [admin, who.name, who.email, who.lang],
   );
+}
+
+/** As Odoo makes it of a name (`_compute_signature` in base/models/res_users.py). */
+function signatureOf(name: string): string {
+  return `<div>${name.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)}</div>`;
 }
 
 async function renewCompany(
@@ -111,6 +125,26 @@ async function renewCompany(
      FROM public.res_company c WHERE c.id = $1 AND p.id = c.partner_id`,
     [company, who.companyName, who.email, who.lang, who.countryCode],
   );
+}
+
+/** Brings what Odoo keeps beside names and e-mail addresses in line with them, where the module set has it. */
+async function renewPartners(session: TenantSession): Promise<void> {
+  const columns = await columnsOf(session, 'res_partner');
+  const kept = {
+    commercial_company_name: 'CASE WHEN is_company THEN name ELSE commercial_company_name END',
+    email_normalized: 'email',
+  };
+  for (const [column, value] of Object.entries(kept))
+    if (columns.has(column))
+      await session.run(
+        `UPDATE public.res_partner SET ${column} = ${value} WHERE ${column} IS DISTINCT FROM ${value}`,
+      );
+}
+
+/** Who has the link of a channel (`/chat/<id>/<uuid>`) may read it. */
+async function renewChatLinks(session: TenantSession): Promise<void> {
+  if ((await columnsOf(session, 'discuss_channel')).has('uuid'))
+    await session.run('UPDATE public.discuss_channel SET uuid = gen_random_uuid()::text');
 }
 
 async function records(session: TenantSession): Promise<{ admin: number; company: number }> {

@@ -17,6 +17,7 @@ import { startTenantPostgres, type TenantPostgres } from '../support/tenant-post
 
 /** Everything in which two clones of one template may differ, and must. */
 const OWN = [
+  'discuss_channel.uuid',
   'ir_config_parameter[database.create_date]',
   'ir_config_parameter[database.secret]',
   'ir_config_parameter[database.uuid]',
@@ -24,12 +25,15 @@ const OWN = [
   'ir_cron.nextcall',
   'res_company.email',
   'res_company.name',
+  'res_partner.commercial_company_name',
   'res_partner.complete_name',
   'res_partner.country_id',
   'res_partner.email',
+  'res_partner.email_normalized',
   'res_partner.name',
   'res_users.login',
   'res_users.password',
+  'res_users.signature',
 ];
 
 /** SQLSTATEs of a refusal: no right, no login, no visible schema. */
@@ -187,6 +191,36 @@ describe('the customers’ databases on a real Postgres', function () {
     const crons = [...(mine?.keys() ?? [])].filter((cell) => cell.startsWith('ir_cron.nextcall'));
     expect(crons).not.to.be.empty;
     expect(differing, 'no job of two clones runs at the same time').to.include.members(crons);
+  });
+
+  it('says in all that Odoo derives from a name whose it is: the signature, the company’s names, the normalized address', async () => {
+    const rows = await inClone(
+      other,
+      `SELECT p.is_company, p.commercial_company_name, p.email_normalized, u.signature
+         FROM res_partner p LEFT JOIN res_users u ON u.partner_id = p.id WHERE p.email = $1 ORDER BY 1`,
+      [other.customer.email],
+    );
+    const email_normalized = 'bob@example.com';
+    expect(rows).to.deep.equal([
+      {
+        ...{ is_company: false, commercial_company_name: null },
+        ...{ email_normalized, signature: '<div>Bob</div>' },
+      },
+      {
+        ...{ is_company: true, commercial_company_name: `O'Brien "& Sons"` },
+        ...{ email_normalized, signature: null },
+      },
+    ]);
+  });
+
+  it('leaves nothing of the template’s name in a clone', async () => {
+    for (const clone of [one, other, third]) {
+      const content = await contentOf(postgres, clone);
+      const named = [...content].filter(([, value]) =>
+        value.includes(templatePrefix(postgres.install)),
+      );
+      expect(named).to.deep.equal([]);
+    }
   });
 
   it('sets report.url to where Odoo listens, so that PDFs have styles', async () => {
