@@ -227,7 +227,7 @@ export class BackupStore implements Backups {
         // Last: what runs then may change the copy.
         const { socketDir } = cluster.address;
         const copy = { ...login, socketDir, filestore, folder };
-        return boot !== null && boot(copy, both);
+        return boot ? boot(copy, both) : false;
       });
     });
   }

@@ -2,7 +2,8 @@ import { escapeIdentifier } from 'pg';
 import { z } from 'zod';
 import { TerminalError } from '../errors.ts';
 import type { TenantSession } from '../postgres/tenant-session.ts';
-import { NOT_SHARED, presentOf } from './personalise.ts';
+import { presentOf } from './identity.ts';
+import { NOT_SHARED } from './personalise.ts';
 
 /*
  * What Odoo's own neutralisation leaves in a database. Which columns hold secrets is told by their names, so that modules of which nobody

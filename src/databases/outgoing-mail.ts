@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import type { TenantSession } from '../postgres/tenant-session.ts';
+import { columnsOf } from './columns.ts';
 
 /** The server through which an instance sends, and the address from which. */
 export interface OutgoingMail {
@@ -79,15 +79,4 @@ async function insert(
      VALUES (${columns.map((_, index) => `$${index + 1}`).join(', ')}, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')`,
     columns.map((column) => row[column]),
   );
-}
-
-/** The names of a table's columns; none where there is no such table. */
-async function columnsOf(session: TenantSession, table: string): Promise<ReadonlySet<string>> {
-  const found = await session.rows(
-    z.object({ name: z.string() }),
-    `SELECT attname::text AS name FROM pg_attribute
-      WHERE attrelid = to_regclass('public.' || $1) AND attnum > 0 AND NOT attisdropped`,
-    [table],
-  );
-  return new Set(found.map(({ name }) => name));
 }

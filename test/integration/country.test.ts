@@ -13,9 +13,9 @@ describe('the accounting of a Spanish customer in a real Odoo', function () {
   });
   after(() => postgres?.remove());
 
-  it('has euros, and the Spanish chart of accounts and taxes', async () => {
+  it('has euros, the Spanish chart of accounts and taxes, and Spanish for whom they add', async () => {
     const { databases } = await tenantDatabases(postgres);
-    const customer = { ...anInstance().customer, lang: 'en_US', countryCode: 'ES' };
+    const customer = { ...anInstance().customer, lang: 'es_ES', countryCode: 'ES' };
     const desired = anInstance({ id: 1, modules: ['account'], customer });
     await makeDatabase(databases, desired);
     const database = databaseName(postgres.install, desired.id);
@@ -23,6 +23,8 @@ describe('the accounting of a Spanish customer in a real Odoo', function () {
       sql(`SELECT currency.name AS currency, country.code AS country, company.chart_template AS chart,
              (SELECT state FROM ir_module_module WHERE name = 'l10n_es') AS l10n_es,
              (SELECT count(*)::int FROM account_account) > 100 AS has_accounts,
+             (SELECT json_value FROM ir_default d JOIN ir_model_fields f ON f.id = d.field_id
+               WHERE f.model = 'res.partner' AND f.name = 'lang') AS language,
              (SELECT count(*)::int FROM account_tax WHERE country_id <> country.id) AS foreign_taxes
            FROM res_company company
            JOIN res_currency currency ON currency.id = company.currency_id
@@ -35,6 +37,7 @@ describe('the accounting of a Spanish customer in a real Odoo', function () {
       chart: 'es_pymes',
       l10n_es: 'installed',
       has_accounts: true,
+      language: '"es_ES"',
       foreign_taxes: 0,
     });
   });

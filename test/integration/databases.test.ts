@@ -11,12 +11,14 @@ import { databaseName, templatePrefix } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import { Cluster } from '../../src/postgres/cluster.ts';
 import { quoted, withSql } from '../../stack/sql.ts';
+import { contentOf, differing } from '../support/database-content.ts';
 import { anInstance, aPlan, identityOf } from '../support/samples.ts';
 import { makeDatabase, tenantDatabases } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 
 /** Everything in which two clones of one template may differ, and must. */
 const OWN = [
+  'discuss_channel.uuid',
   'ir_config_parameter[database.create_date]',
   'ir_config_parameter[database.secret]',
   'ir_config_parameter[database.uuid]',
@@ -24,12 +26,15 @@ const OWN = [
   'ir_cron.nextcall',
   'res_company.email',
   'res_company.name',
+  'res_partner.commercial_company_name',
   'res_partner.complete_name',
   'res_partner.country_id',
   'res_partner.email',
+  'res_partner.email_normalized',
   'res_partner.name',
   'res_users.login',
   'res_users.password',
+  'res_users.signature',
 ];
 
 /** SQLSTATEs of a refusal: no right, no login, no visible schema. */
@@ -174,19 +179,47 @@ describe('the customers’ databases on a real Postgres', function () {
   });
 
   it('makes two clones differ in everything that must not be shared, and in nothing else', async () => {
-    const [mine, theirs] = await Promise.all([one, other].map((it) => contentOf(postgres, it)));
-    const differing = [...new Set([...(mine?.keys() ?? []), ...(theirs?.keys() ?? [])])].filter(
-      (cell) => mine?.get(cell) !== theirs?.get(cell),
-    );
-    const kinds = [...new Set(differing.map((cell) => cell.replace(/#\d+/, '')))].sort();
+    const mine = await contentOf(postgres, one);
+    const cells = differing(mine, await contentOf(postgres, other));
+    const kinds = [...new Set(cells.map((cell) => cell.replace(/#\d+/, '')))].sort();
     // Clones made within one second have the same creation date.
     const optional = 'ir_config_parameter[database.create_date]';
     expect(kinds.filter((kind) => kind !== optional)).to.deep.equal(
       OWN.filter((kind) => kind !== optional),
     );
-    const crons = [...(mine?.keys() ?? [])].filter((cell) => cell.startsWith('ir_cron.nextcall'));
+    const crons = [...mine.keys()].filter((cell) => cell.startsWith('ir_cron.nextcall'));
     expect(crons).not.to.be.empty;
-    expect(differing, 'no job of two clones runs at the same time').to.include.members(crons);
+    expect(cells, 'no job of two clones runs at the same time').to.include.members(crons);
+  });
+
+  it('says in all that Odoo derives from a name whose it is: the signature, the company’s names, the normalized address', async () => {
+    const rows = await inClone(
+      other,
+      `SELECT p.is_company, p.commercial_company_name, p.email_normalized, u.signature
+         FROM res_partner p LEFT JOIN res_users u ON u.partner_id = p.id WHERE p.email = $1 ORDER BY 1`,
+      [other.customer.email],
+    );
+    const email_normalized = 'bob@example.com';
+    expect(rows).to.deep.equal([
+      {
+        ...{ is_company: false, commercial_company_name: null },
+        ...{ email_normalized, signature: '<div>Bob</div>' },
+      },
+      {
+        ...{ is_company: true, commercial_company_name: `O'Brien "& Sons"` },
+        ...{ email_normalized, signature: null },
+      },
+    ]);
+  });
+
+  it('leaves nothing of the template’s name in a clone', async () => {
+    for (const clone of [one, other, third]) {
+      const content = await contentOf(postgres, clone);
+      const named = [...content].filter(([, value]) =>
+        value.includes(templatePrefix(postgres.install)),
+      );
+      expect(named).to.deep.equal([]);
+    }
   });
 
   it('sets report.url to where Odoo listens, so that PDFs have styles', async () => {
@@ -420,29 +453,3 @@ describe('the customers’ databases on a real Postgres', function () {
     return withSql(server, database, (sql) => sql(query));
   }
 });
-
-/** Every value of a database: `table.column#id`, and `ir_config_parameter[key]`. Write dates are left out. */
-async function contentOf(
-  { install, server }: TenantPostgres,
-  { id }: DesiredInstance,
-): Promise<Map<string, string>> {
-  return withSql(server, databaseName(install, id), async (sql) => {
-    const cells = new Map<string, string>();
-    const tables = await sql(`SELECT relname FROM pg_class
-      WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`);
-    for (const table of tables.map(({ relname }) => String(relname))) {
-      const rows = await sql(`SELECT to_jsonb(t) AS row FROM ${quoted(table)} t`);
-      for (const [number, { row }] of rows.entries())
-        for (const [column, value] of Object.entries(row as Record<string, unknown>)) {
-          if (column === 'write_date' || column === 'create_date') continue;
-          const { id: key = number, key: parameter } = row as { id?: number; key?: string };
-          const cell =
-            table === 'ir_config_parameter' && column === 'value'
-              ? `${table}[${parameter}]`
-              : `${table}.${column}#${key}`;
-          cells.set(cell, JSON.stringify(value));
-        }
-    }
-    return cells;
-  });
-}
