@@ -88,6 +88,7 @@ export const FAILURE_REASONS = [
   'EndedWhileStarting',
   'FilesMissing',
   'ForeignData',
+  'ImageGone',
   'ImageMissing',
   'ModuleNameInvalid',
   'ModulesFailed',

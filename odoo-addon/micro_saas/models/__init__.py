@@ -7,6 +7,7 @@ from . import (
     microsaas_backup,
     microsaas_job,
     odoo_docker_instance_backups,
+    odoo_docker_instance_updates,
     microsaas_reserved_port,
     microsaas_subscription,
     microsaas_subdomain,
