@@ -182,6 +182,8 @@ export interface Engine {
     wanted: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
     signal: AbortSignal,
   ): Promise<{ readonly commits: readonly FetchedCommit[]; readonly remarks: readonly Remark[] }>;
+  /** The image that its files name, as DesiredInstance has it; '' where they name none. */
+  imageDigest(desired: DesiredInstance): Promise<string>;
   /** Writes what the instance's containers are made from: its template, filled in for the desired state. Starts nothing. */
   render(desired: DesiredInstance): Promise<void>;
   /** Starts the instance's own Postgres, where its template has one. */

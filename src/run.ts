@@ -99,7 +99,8 @@ export async function run(
     check = new ManagerCheck({ ...sidecar, memory: sidecar.managerMemory, log });
     // What is away now is found by the sweeps.
     await check.sweep().catch((err) => log.warn({ err }, 'the host could not be observed yet'));
-    await manager.syncTemplates(sidecar.templates.all);
+    const isSynced = await syncTemplates(sidecar);
+    watchImages(sidecar, isSynced, log, stop);
     parts = makeController(config, sidecar, check, log, metrics.meter);
     await parts.controller.start();
     await aborted(stop);
@@ -132,6 +133,40 @@ async function addresses(config: Config, { api }: Sidecar, log: Logger): Promise
   log.debug({ network }, 'the manager reaches us through its network');
   const gateway = { host: network.gateway, port, webhookOnly: true, allowFrom: network.subnet };
   return [loopback, gateway];
+}
+
+/** How often Docker is asked whether a template's tag is another image by now, in milliseconds. */
+const IMAGES_INTERVAL_MS = 5 * 60_000;
+
+/**
+ * Tells Odoo of the templates and of the images that new instances get now, where something of it is new.
+ * @param told what was told last
+ * @returns what was told
+ */
+async function syncTemplates({ images, manager, templates }: Sidecar, told = ''): Promise<string> {
+  const rows = await Promise.all(
+    templates.all.map(async ({ code, image, name, odooVersion }) => {
+      // Docker may be away: that is no reason not to begin.
+      const imageDigest = (await images.pinOf(image).catch(() => null)) ?? '';
+      return { code, name, odooVersion, imageDigest };
+    }),
+  );
+  const text = JSON.stringify(rows);
+  if (text !== told) await manager.syncTemplates(rows);
+  return text;
+}
+
+/** Goes on telling, until the signal, so that people see that an instance could be updated. */
+function watchImages(sidecar: Sidecar, first: string, log: Logger, stop: AbortSignal): void {
+  let told = first;
+  const look = async () => {
+    told = await syncTemplates(sidecar, told);
+  };
+  const timer = setInterval(
+    () => void look().catch((err) => log.warn({ err }, 'images not reported')),
+    IMAGES_INTERVAL_MS,
+  );
+  stop.addEventListener('abort', () => clearInterval(timer), { once: true });
 }
 
 /** Waits until the manager answers, saying once that it does not. @throws ConfigError for the manager of another install. */

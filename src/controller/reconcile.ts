@@ -85,7 +85,12 @@ export async function reconcile(
       }
       if (step === null) {
         if (isRenamed(last, context)) await renewUrl(desired, context);
-        const report = finalReport(desired, state, applied, durations, context);
+        // Its first image is its pin, and that of one from before there were pins is what it runs now.
+        const pins =
+          state === 'running' && desired.imageDigest === ''
+            ? { imageDigest: await context.engine.imageDigest(desired) }
+            : {};
+        const report = { ...finalReport(desired, state, applied, durations, context), ...pins };
         await reporter.report(report);
         context.activity?.reported(desired, report);
         if (report.secondsToReady !== undefined) context.meter?.usable(report.secondsToReady);

@@ -208,6 +208,15 @@ export class DockerApi {
     return status === 404 ? null : z.object({ Id: z.string() }).parse(JSON.parse(body)).Id;
   }
 
+  /** The digests under which registries have a local image, each `name@sha256:…`; none of one that was built here. */
+  async imageDigests(image: string): Promise<string[]> {
+    const path = `/images/${encodeURIComponent(image)}/json`;
+    const { body, status } = await this.#call(path, { accepted: [404] });
+    if (status === 404) return [];
+    const schema = z.object({ RepoDigests: z.array(z.string()).nullish() });
+    return schema.parse(JSON.parse(body)).RepoDigests ?? [];
+  }
+
   /** A network's subnet, gateway and number of containers, or null when there is none of that name. */
   async network(
     name: string,

@@ -1,4 +1,4 @@
-import { RetryableError } from '../errors.ts';
+import { RetryableError, TerminalError } from '../errors.ts';
 import type { UnixUser } from '../host/files.ts';
 import { imagePull, imageUser, parseImageUser } from './commands.ts';
 import type { DockerApi } from './docker-api.ts';
@@ -37,6 +37,38 @@ export class Images {
   /** The id of an image; null when it is not here. */
   localId(image: string): Promise<string | null> {
     return this.#api.imageId(image);
+  }
+
+  /**
+   * What names an image for good, whatever its tag becomes: its digest in a registry, or its id where it was built here; null when it is
+   * not here.
+   */
+  async pinOf(image: string): Promise<string | null> {
+    const id = await this.localId(image);
+    if (id === null) return null;
+    const digests = await this.#api.imageDigests(id);
+    return digests.toSorted()[0] ?? id;
+  }
+
+  /** The id of a pinned image; null when it is not here. */
+  async localPin(pin: string): Promise<string | null> {
+    const local = await this.localId(pin);
+    const [, digest] = pin.split('@');
+    // Docker's containerd image store forgets the name once the tag is another image's; there the digest is the id.
+    return local ?? (digest === undefined ? null : this.localId(digest));
+  }
+
+  /**
+   * The id of a pinned image. One that a registry has is pulled again where it is gone: a digest is never another image.
+   * @throws TerminalError('ImageGone') where it was built here and is gone
+   */
+  async pinnedId(pin: string): Promise<string> {
+    const local = await this.localPin(pin);
+    if (local !== null) return local;
+    if (pin.includes('@')) return this.id(pin);
+    throw new TerminalError('ImageGone', `The image ${pin} is not on this machine any more.`, {
+      detail: pin,
+    });
   }
 
   /** The id of an image, pulled when it is not here. @throws RetryableError('StartFailed') when it cannot be had */

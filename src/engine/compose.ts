@@ -102,7 +102,7 @@ export class ComposeEngine implements Engine {
     return {
       ...owners,
       checkouts: hasCheckouts ? 'current' : 'missing',
-      files: digest === '' ? 'absent' : await dirs.filesState(desired.id, digest, isUp),
+      files: digest === '' ? 'absent' : await files.state(desired, digest, isUp),
       data,
       containers: state,
       answering: state === 'running' && (await showsLogin(this.#originOf(desired))),
@@ -191,6 +191,10 @@ export class ComposeEngine implements Engine {
     signal: AbortSignal,
   ): Promise<{ readonly commits: readonly FetchedCommit[]; readonly remarks: readonly Remark[] }> {
     return this.#modules.fetch(wanted, signal);
+  }
+
+  imageDigest(desired: DesiredInstance): Promise<string> {
+    return this.#files.imageDigest(desired);
   }
 
   async render(desired: DesiredInstance): Promise<void> {

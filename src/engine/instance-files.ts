@@ -26,6 +26,8 @@ export interface InstanceFilesOptions {
 /** The files that an instance's containers are made from: from which template, image and settings, and whether they are current. */
 export class InstanceFiles {
   readonly #options: InstanceFilesOptions;
+  /** The ids of pinned images. */
+  readonly #pins = new Map<string, string>();
 
   constructor(options: InstanceFilesOptions) {
     this.#options = options;
@@ -89,17 +91,48 @@ export class InstanceFiles {
   }
 
   /**
-   * The id of the image that an instance runs: the one that its files name since its database was made. A tag that was pulled
-   * meanwhile may be another Odoo, and no database is upgraded by accident.
+   * The id of the image that an instance runs: its pin, or as long as Odoo has none, the one that its files name since its database was
+   * made. A tag that was pulled meanwhile may be another Odoo, and no database is upgraded by accident (ADR 16).
+   * @throws TerminalError('ImageGone'): another image in its place would be such an accident
    */
-  async imageOf({ id, templateCode, wasReady }: DesiredInstance): Promise<string> {
+  async imageOf({ id, imageDigest, templateCode, wasReady }: DesiredInstance): Promise<string> {
     const { dirs, images, onKeptImage, templates } = this.#options;
     const { image } = templates.get(templateCode);
-    const kept = wasReady ? await dirs.imageId(id) : null;
-    if (kept === null || (await images.localId(kept)) === null) return images.id(image);
+    const pin = imageDigest || (wasReady ? await dirs.imageId(id) : null);
+    if (pin === null) return images.id(image);
+    const kept = await images.pinnedId(pin);
     const current = await images.localId(image);
     if (current !== null && current !== kept) onKeptImage?.(id, kept, current);
     return kept;
+  }
+
+  /** See Engine.imageDigest(). */
+  async imageDigest({ id }: DesiredInstance): Promise<string> {
+    const { dirs, images } = this.#options;
+    const image = await dirs.imageId(id);
+    return image === null ? '' : ((await images.pinOf(image)) ?? image);
+  }
+
+  /** Whether the written files are those of this digest, and name the image that the instance is pinned to. */
+  async state(
+    desired: DesiredInstance,
+    digest: string,
+    isUp: boolean,
+  ): Promise<ObservedInstance['files']> {
+    const { dirs } = this.#options;
+    const state = await dirs.filesState(desired.id, digest, isUp);
+    if (state !== 'current' || desired.imageDigest === '') return state;
+    const pinned = await this.#pinnedId(desired.imageDigest);
+    // What is up keeps an image that is gone: only a start wants it.
+    if (pinned === null) return isUp ? 'current' : 'stale';
+    return (await dirs.imageId(desired.id)) === pinned ? 'current' : 'stale';
+  }
+
+  /** A pin never becomes another image, so Docker is asked once for each. */
+  async #pinnedId(pin: string): Promise<string | null> {
+    const known = this.#pins.get(pin) ?? (await this.#options.images.localPin(pin));
+    if (known !== null) this.#pins.set(pin, known);
+    return known;
   }
 
   #hasOwnPostgres(templateCode: string): boolean {

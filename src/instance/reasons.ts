@@ -98,6 +98,7 @@ export const FAILURE_REASONS = [
   'FilesMissing',
   'ForeignData',
   'HostReplaced',
+  'ImageGone',
   'ImageMissing',
   'ManagerOutOfReach',
   'ModuleNameInvalid',

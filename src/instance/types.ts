@@ -146,6 +146,8 @@ export interface DesiredInstance extends Sleep {
   /** The customer's own domains, in the customer's order. */
   readonly domains: readonly CustomerDomain[];
   readonly templateCode: string;
+  /** The image that it runs, whatever its template's tag is by now (ADR 16): a digest or an image id; '' until it was reported. */
+  readonly imageDigest: string;
   /** 0 means the template's own default. */
   readonly memoryMb: number;
   readonly cpus: number;
@@ -266,6 +268,7 @@ export interface Report {
   readonly nextReview?: Date | null;
   readonly secondsToReady?: number;
   readonly commits?: readonly FetchedCommit[];
+  readonly imageDigest?: string;
   readonly subscription?: SubscriptionChange;
   readonly active?: boolean;
   /** All that it has is marked now. */
@@ -322,6 +325,8 @@ export interface TemplateSummary {
   readonly code: string;
   readonly name: string;
   readonly odooVersion: string;
+  /** The image that new instances get, as in DesiredInstance; '' while it is not on this machine. */
+  readonly imageDigest: string;
 }
 
 /** What a plan's instances are cloned from: one template database for each of the languages. */

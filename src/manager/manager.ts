@@ -163,10 +163,11 @@ export class OdooManager implements Manager {
   }
 
   async syncTemplates(templates: readonly TemplateSummary[]): Promise<void> {
-    const rows = templates.map(({ code, name, odooVersion }) => ({
+    const rows = templates.map(({ code, imageDigest, name, odooVersion }) => ({
       code,
       name,
       odoo_version: odooVersion,
+      image_digest: imageDigest,
     }));
     await this.#odoo.call(API, 'microsaas_sync', { templates: rows }, done);
   }

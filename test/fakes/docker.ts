@@ -365,6 +365,14 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
     this.#docker.containers.delete(id);
   }
 
+  async imageDigests(image: string): Promise<string[]> {
+    const id = await this.imageId(image);
+    const named = [...this.#docker.images].filter(
+      ([name, one]) => one === id && name.includes('@'),
+    );
+    return named.map(([name]) => name);
+  }
+
   async imageId(image: string): Promise<string | null> {
     this.#docker.checkHere();
     const { images } = this.#docker;

@@ -51,6 +51,8 @@ export class FakeEngine implements Engine {
   readonly helpers: string[] = [];
   /** URLs of repositories that cannot be had, and why. */
   readonly brokenRepositories = new Map<string, Error>();
+  /** What the templates' tag is now. */
+  newestImage = 'sha256:first';
   /** How often something was changed. */
   changes = 0;
   isAway = false;
@@ -65,7 +67,7 @@ export class FakeEngine implements Engine {
     this.#checkHere();
     if (state === 'purged' && !this.projects.has(desired.id)) return NOTHING;
     const project = this.#projectOf(desired.id);
-    const wanted = filesFor(desired);
+    const wanted = filesFor(desired, this.#imageOf(desired));
     const fetched = desired.repositories.every(({ commit }) => this.checkouts.has(commit));
     const isUp = project.containers === 'running' || project.containers === 'paused';
     const isOutdated =
@@ -124,6 +126,11 @@ export class FakeEngine implements Engine {
     return { commits, remarks: [] as Remark[] };
   }
 
+  async imageDigest({ id }: DesiredInstance): Promise<string> {
+    const { files } = this.#projectOf(id);
+    return files === null ? '' : imageIn(files);
+  }
+
   async render(desired: DesiredInstance): Promise<void> {
     if (desired.templateCode === 'unknown')
       throw new TerminalError('UnknownTemplate', 'There is no template of this name.');
@@ -132,7 +139,8 @@ export class FakeEngine implements Engine {
     const project = this.#projectOf(desired.id);
     if (project.mark && project.mark.identity !== desired.identity) throw foreignData('directory');
     this.changes += 1;
-    Object.assign(project, { mark: markOf(desired), files: filesFor(desired) });
+    const files = filesFor(desired, this.#imageOf(desired));
+    Object.assign(project, { mark: markOf(desired), files });
   }
 
   async startDatabase(desired: DesiredInstance): Promise<void> {
@@ -287,6 +295,12 @@ export class FakeEngine implements Engine {
     return this.#projectOf(id).isDatabaseUp;
   }
 
+  /** Its pin; until Odoo has one, what its files name. */
+  #imageOf({ id, imageDigest, wasReady }: DesiredInstance): string {
+    const { files } = this.#projectOf(id);
+    return imageDigest || (wasReady && files !== null ? imageIn(files) : this.newestImage);
+  }
+
   #isTaken(port: number, id: number): boolean {
     const owner = this.#portOwners.get(port);
     const isElsewhere = owner !== undefined && owner !== id;
@@ -359,18 +373,19 @@ export function hasOwnDatabase({ templateCode }: DesiredInstance): boolean {
   return templateCode === 'odoo-own-db';
 }
 
+/** The image that files name. */
+function imageIn(files: string): string {
+  return JSON.parse(files).at(-2);
+}
+
 /** All that an instance's files depend on, its limits last. */
-export function filesFor({
-  ports,
-  restartCount,
-  templateCode,
-  repositories,
-  memoryMb,
-  cpus,
-}: DesiredInstance): string {
+export function filesFor(
+  { ports, restartCount, templateCode, repositories, memoryMb, cpus, imageDigest }: DesiredInstance,
+  image = imageDigest,
+): string {
   const commits = repositories.map(({ commit }) => commit);
   const limits = { memoryMb, cpus };
-  return JSON.stringify([ports, restartCount, templateCode, commits, limits]);
+  return JSON.stringify([ports, restartCount, templateCode, commits, image, limits]);
 }
 
 /** Whether two instances' files differ in nothing but memory and processors. */

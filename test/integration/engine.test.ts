@@ -172,6 +172,12 @@ describe('the engine on a real Docker', function () {
     await host.engine.start(again, signal);
     expect(await imageOf(1)).to.equal(before);
     await host.engine.awaitLogin(again, signal);
+    const pinned = { ...again, imageDigest: await host.engine.imageDigest(again) };
+    await host.engine.removeContainers(pinned, signal);
+    await rm(host.dirs.paths(1).compose);
+    await host.engine.render(pinned);
+    await host.engine.start(pinned, signal);
+    expect(await imageOf(1), 'pinned, without files that name it').to.equal(before);
     const later = await small(2);
     await host.engine.render({ ...later, wasReady: false });
     expect(await host.dirs.imageId(2), 'a new one takes what the tag is now').not.to.equal(before);

@@ -26,7 +26,9 @@ describe('renewals in the real Odoo 19', function () {
     manager = new OdooManager(
       connect({ url: stack.url, database: DATABASE, login, apiKey: api_key, rpc: 'auto' }),
     );
-    await manager.syncTemplates([{ code: 'odoo', name: 'Odoo', odooVersion: '19.0' }]);
+    await manager.syncTemplates([
+      { code: 'odoo', name: 'Odoo', odooVersion: '19.0', imageDigest: '' },
+    ]);
   });
   after(() => stack.dropDatabase(DATABASE));
 

@@ -84,6 +84,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     formerSubdomains: [],
     domains: [],
     templateCode: 'odoo',
+    imageDigest: '',
     sleepHours: 0,
     isAsleep: false,
     lastRequestAt: 0,

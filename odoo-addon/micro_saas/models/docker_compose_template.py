@@ -18,6 +18,9 @@ class DockerComposeTemplate(ByHand, models.Model):
     name = fields.Char(required=True)
     code = fields.Char(required=True, help="Name of the folder in the sidecar's templates.")
     odoo_version = fields.Char("Odoo version")
+    image_digest = fields.Char(
+        "Newest image", readonly=True, help="The image that new instances get: what its tag is on the server now."
+    )
     active = fields.Boolean(default=True)
 
     if version_info[0] >= 19:

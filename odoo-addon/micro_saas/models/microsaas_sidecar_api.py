@@ -227,7 +227,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
             texts for operators, or dicts of `at`, `reason` and `detail`, whose sentence is written, maybe with `because`:
             why the sidecar does what nobody has asked for, see `drift_sentence`),
             `next_review` (UTC text or False), `seconds_to_ready`, `commits` ([{"id", "commit"}]),
-            `asleep`, `last_request_at`, `wake_at`, `subscription` (a change), `adopted` (its data are marked now). Only given keys are written.
+            `image_digest` (what it runs from now on), `asleep`, `last_request_at`, `wake_at`, `subscription` (a change), `adopted` (its data are marked now). Only given keys are written.
 
             A change has any of `state`, `fecha_inicio`, `fecha_fin`, `reason`, `archive`, the moments, `periods` (`line_id`,
             `is_first`, `before`, `after`, `days`, `taken`, `taken_back_on`, `missing_since`) and `notices` (`kind`,

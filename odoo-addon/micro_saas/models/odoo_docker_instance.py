@@ -886,6 +886,7 @@ class OdooDockerInstance(ByHand, models.Model):
             "longpolling_port": self.longpolling_port,
             "instance_url": self.instance_url or "",
             "template_code": self.template_id.code or "",
+            "image_digest": self.image_digest or "",
             **self._sleep_row(),
             "memory_mb": plan.microsaas_memory_mb,
             "cpus": plan.microsaas_cpus,
@@ -970,6 +971,8 @@ class OdooDockerInstance(ByHand, models.Model):
                 vals[field] = moment_of(report[key])
         if "reason" in report:
             vals["message"] = False
+        if report.get("image_digest"):
+            vals["image_digest"] = report["image_digest"]
         if report.get("log"):
             vals["log"] = self._log_with(report["log"])
         if "seconds_to_ready" in report:

@@ -223,6 +223,11 @@ def instance_sentence(env, reason, detail):
         "TenantDatabase": lambda: _("The customer's own database did not do what was asked of it."),
         "StartFailed": lambda: _("Docker could not start the instance."),
         "EndedWhileStarting": lambda: _("The instance ended while it was starting."),
+        "ImageGone": lambda: _(
+            "The image that this instance runs is not on the server any more, and no other is taken in its place: %s."
+            " Load it there again (docker load).",
+            detail,
+        ),
         "ImageMissing": lambda: _("The image %s could not be pulled.", detail),
         "NotEnoughMemory": lambda: _("The server has too little free memory to start the instance."),
         "CopyNotClosed": lambda: _(

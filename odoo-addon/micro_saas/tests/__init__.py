@@ -33,5 +33,6 @@ from . import (
     test_subdomain,
     test_subscription,
     test_subscription_sidecar,
+    test_updates,
     test_welcome,
 )

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Images } from '../../../src/docker/images.ts';
-import { CommandError, RetryableError } from '../../../src/errors.ts';
+import { CommandError, RetryableError, TerminalError } from '../../../src/errors.ts';
 import { FakeDocker } from '../../fakes/docker.ts';
 
 const ODOO = 'odoo:19.0';
@@ -28,6 +28,27 @@ describe('Images', () => {
     docker.registry.set(ODOO, 'sha256:newer');
     expect(await images.id(ODOO)).to.equal(ID);
     expect(docker.runs).to.deep.equal([]);
+  });
+
+  it('pins what a registry has by its digest, and what was built here by its id', async () => {
+    docker.images.set(ODOO, ID);
+    expect(await images.pinOf(ODOO)).to.equal(ID);
+    const digest = `odoo@sha256:${'d'.repeat(64)}`;
+    docker.images.set(digest, ID);
+    expect(await images.pinOf(ODOO)).to.equal(digest);
+    expect(await images.pinOf('odoo:18.0'), 'not here').to.equal(null);
+  });
+
+  it('finds a pinned image whose name went when its tag moved, and takes no other for one that is gone', async () => {
+    docker.images.set(ODOO, 'sha256:newer').set('moby-dangling', ID);
+    expect(await images.pinnedId(`odoo@${ID}`)).to.equal(ID);
+    docker.images.delete('moby-dangling');
+    docker.registry.set(`odoo@${ID}`, ID);
+    expect(await images.pinnedId(`odoo@${ID}`), 'pulled').to.equal(ID);
+    const gone = `sha256:${'b'.repeat(64)}`;
+    const error = await images.pinnedId(gone).catch((thrown) => thrown);
+    expect(error).to.be.instanceOf(TerminalError).with.property('reason', 'ImageGone');
+    expect(error.detail).to.equal(gone);
   });
 
   it('pulls an image that is not here, once', async () => {

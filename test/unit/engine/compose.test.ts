@@ -192,11 +192,47 @@ describe('the Compose engine, on a Docker in memory', () => {
       expect(host().keptImages).to.deep.equal([]);
     });
 
-    it('the image of today where the old one is not on the host any more', async () => {
-      await host().make(host().wish());
+    it('nothing where the image that it has run with is gone: another would be an update that nobody asked for', async () => {
+      await host().run(host().wish());
+      const before = await composeOf(host().wish());
       host().docker.images.set(ODOO, 'sha256:newer');
-      await host().engine.render(host().wish());
-      expect(await composeOf(host().wish())).to.include('sha256:newer');
+      const error = await errorOf(host().engine.render(host().wish({ restartCount: 1 })));
+      expect(error).to.be.instanceOf(TerminalError).with.property('reason', 'ImageGone');
+      expect(await composeOf(host().wish())).to.equal(before);
+    });
+
+    it('the image that it is pinned to, also where its files are gone', async () => {
+      await host().run(host().wish());
+      await rm(host().dirs.paths(7).compose);
+      host().docker.images.set('kept', ODOO_ID).set(ODOO, 'sha256:newer');
+      await host().engine.render(host().wish({ imageDigest: ODOO_ID }));
+      expect(await composeOf(host().wish())).to.include(ODOO_ID);
+    });
+
+    it('the pinned image by its digest in a registry, from where it comes back when it is gone', async () => {
+      const pin = `odoo@sha256:${'d'.repeat(64)}`;
+      host().docker.images.set(pin, ODOO_ID);
+      await host().run(host().wish());
+      expect(await host().engine.imageDigest(host().wish())).to.equal(pin);
+      host().docker.images.delete(pin);
+      host().docker.images.set(ODOO, 'sha256:newer');
+      host().docker.registry.set(pin, ODOO_ID);
+      await host().engine.render(host().wish({ imageDigest: pin }));
+      expect(await composeOf(host().wish())).to.include(ODOO_ID);
+    });
+
+    it('as stale what names another image than the instance is pinned to, and lets what is up be when that is gone', async () => {
+      await host().run(host().wish());
+      expect(await host().engine.imageDigest(host().wish()), 'built here').to.equal(ODOO_ID);
+      const newer = `sha256:${'e'.repeat(64)}`;
+      host().docker.images.set('newer', newer);
+      const files = async (imageDigest: string) =>
+        (await host().observe(host().wish({ imageDigest }))).files;
+      expect(await files(ODOO_ID)).to.equal('current');
+      expect(await files(newer)).to.equal('stale');
+      expect(await files(`sha256:${'f'.repeat(64)}`), 'up').to.equal('current');
+      await host().stop(host().wish());
+      expect(await files(`sha256:${'f'.repeat(64)}`), 'stopped').to.equal('stale');
     });
 
     it('no new secrets for an instance that has run', async () => {

@@ -21,6 +21,7 @@ export const INSTANCE_ROW = {
   domains: [],
   phase_message: 'of no interest here',
   template_code: 'odoo',
+  image_digest: '',
   sleep_hours: 0.5,
   asleep: false,
   last_request_at: 1795348100,
