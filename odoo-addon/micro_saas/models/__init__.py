@@ -11,7 +11,6 @@ from . import (
     odoo_docker_instance_backups,
     odoo_docker_instance_staging,
     odoo_docker_instance_portal_data,
-    microsaas_rollout,
     odoo_docker_instance_updates,
     microsaas_reserved_port,
     microsaas_subscription,
