@@ -250,7 +250,7 @@ program
     ) => {
       if (options.all === true) return restoreEach(what, options.yes === true);
       if (what === undefined)
-        throw new ConfigError(
+        throw new UsageError(
           'restore: expected an archive or an instance, or --all; found neither',
         );
       if (what === MANAGER) {
@@ -316,7 +316,7 @@ async function resolveInstance(text: string, sidecar: Sidecar): Promise<DesiredI
 /** Restores what a new host has nothing of. @throws ConfigError unless it was confirmed, or where something is named besides */
 async function restoreEach(what: string | undefined, isConfirmed: boolean): Promise<void> {
   if (what !== undefined)
-    throw new ConfigError(`restore --all: expected nothing else, found ${what}`);
+    throw new UsageError(`restore --all: expected nothing else, found ${what}`);
   if (!isConfirmed)
     throw new ConfigError(
       'restore --all: each instance of which nothing is here gets the data of its newest proven backup, and starts if it should run. Say --yes if that is meant',

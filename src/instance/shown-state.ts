@@ -44,6 +44,8 @@ const BESIDE: ReadonlySet<string> = new Set<ProgressReason>([
   'BackingUp',
   'Proving',
   'UpdatingApps',
+  'ReadingBackup',
+  'WritingExport',
 ]);
 
 /** Computed from what was last reported to Odoo. Pure. */

@@ -8,7 +8,7 @@ from .values import seconds_of
 UNDER_WAY = {
     *("AssigningPorts", "FetchingRepositories", "Rendering", "StartingDatabase", "PreparingTemplate"),
     *("CreatingDatabase", "WaitingForMemory", "Starting", "WaitingForAnswer", "Restarting", "Stopping", "TakingDown"),
-    *("Archiving", "FetchingBackup", "RestoringDatabase", "SwappingData", "Purging"),
+    *("Archiving", "FetchingBackup", "RestoringDatabase", "Neutralising", "SwappingData", "Purging"),
 }
 
 
