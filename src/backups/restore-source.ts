@@ -58,7 +58,11 @@ export class BackupSource implements RestoreSource {
     // The others are its own, those that an attempt which was cut off has made too: its Postgres may have them.
     await makeDirectory(secrets, 0o700);
     const password = join(kept, FIRST_PASSWORD);
-    if (!(await lstat(password)).isFile()) throw damaged(FIRST_PASSWORD);
+    const isFile = await lstat(password).then(
+      (stats) => stats.isFile(),
+      () => false,
+    );
+    if (!isFile) throw damaged(FIRST_PASSWORD);
     await copyFile(password, join(secrets, FIRST_PASSWORD));
   }
 

@@ -454,7 +454,7 @@ describe('backups, with a real Postgres and restic', function () {
       expect(copied['web.base.url']).to.equal('http://127.0.0.1:2');
       const foreign = { id: instance.id, identity: identityOf(3) };
       const none = restores.fetched(foreign, snapshot, never, async () => {});
-      expect(await reasonOf(none), 'of no repository').to.equal('BackupGone');
+      expect(await reasonOf(none), 'by its manifest').to.equal('BackupForeign');
     });
   });
 
