@@ -67,6 +67,7 @@ class TestAccess(MicroSaasCommon):
                 (api.microsaas_ask_for_staging, 1, "ab"),
                 (api.microsaas_job, 1),
                 (api.microsaas_report_backups, 1, []),
+                (api.microsaas_report_manager_backups, 0, 0),
                 (api.microsaas_routes,),
                 (api.microsaas_page, "", 0),
                 (api.microsaas_domains, []),

@@ -167,9 +167,8 @@ class TestBackup(MicroSaasCommon):
         self.assertEqual((job.kind, job.backup_id, job.create_uid), ("restore", backup, self.manager))
         self.assertEqual(self.instance.revision, revision + 1, "it is a wish")
         [desired] = self._sidecar().microsaas_desired(self.instance.ids)
-        self.assertEqual(
-            desired["job"], {"id": job.id, "kind": "restore", "snapshot": f"{1:064x}", "state": "waiting"}
-        )
+        wished = {"id": job.id, "identity": job.identity, "kind": "restore", "snapshot": f"{1:064x}", "state": "waiting"}
+        self.assertEqual(desired["job"], wished)
 
     def test_others_see_backups_and_do_not_restore_them(self):
         backup = self._backed_up(self.instance, self._backup())
