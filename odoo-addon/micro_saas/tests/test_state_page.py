@@ -4,7 +4,7 @@ from odoo.tests import tagged
 from .common import MicroSaasCommon
 from .test_domain import DOOR
 
-KEYS = {"status", "retry_after", "lang", "title", "lines", "action", "company", "logo_url"}
+KEYS = {"status", "retry_after", "lang", "title", "lines", "action", "second_action", "company", "logo_url"}
 
 
 @tagged("post_install", "-at_install")
