@@ -82,11 +82,12 @@ class OdooDockerInstance(models.Model):
                 "ordered_by_id": self.sudo().ordered_by_id.id,
                 "company_id": self.company_id.id,
                 "template_id": self.template_id.id,
+                # With what the instance runs now, image and commits: its data are of that.
+                "image_digest": self.sudo().image_digest,
                 "desired_state": "running",
                 "requested_at": time.time(),
                 "last_request_at": now,
                 "repository_ids": [
-                    # With what the instance runs now: its data are of that.
                     Command.create({name: used[name] for name in ("url", "branch", "commit", "of_plan")})
                     for used in self.sudo()._desired_repositories()
                 ],

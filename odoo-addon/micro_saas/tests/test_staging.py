@@ -47,6 +47,7 @@ class TestStaging(MicroSaasCommon):
         self.env["odoo.docker.repository"].sudo().create(
             {"instance_id": self.instance.id, "url": "https://example.com/a.git", "branch": "19.0", "commit": "c" * 40}
         )
+        self.instance.sudo().image_digest = f"sha256:{'d' * 64}"
         self.instance.restart_instance()
         row, origin = self._row(self._copy()), self._row(self.instance)
         self.assertEqual(
@@ -54,6 +55,7 @@ class TestStaging(MicroSaasCommon):
             {"id": self.instance.id, "identity": self.instance.identity, "snapshot": self.backup.snapshot},
         )
         self.assertIs(origin["copy_of"], False)
+        self.assertEqual(row["image_digest"], f"sha256:{'d' * 64}")
         self.assertEqual((row["memory_mb"], row["cpus"], row["modules"]), (900, 1.5, origin["modules"]))
         self.assertEqual(
             [(one["url"], one["branch"], one["commit"]) for one in row["repositories"]],
