@@ -158,6 +158,8 @@ async function syncTemplates({ images, manager, templates }: Sidecar, told = '')
 
 /** Goes on telling, until the signal, so that people see that an instance could be updated. */
 function watchImages(sidecar: Sidecar, first: string, log: Logger, stop: AbortSignal): void {
+  // Aborted before now, it would never say so again.
+  if (stop.aborted) return;
   let told = first;
   const look = async () => {
     told = await syncTemplates(sidecar, told);
