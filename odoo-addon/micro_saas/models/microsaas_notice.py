@@ -2,7 +2,7 @@
 
 import logging
 
-from odoo import api, fields, models
+from odoo import Command, api, fields, models
 from odoo.release import version_info
 
 from .alerts import close_activities, person_for, raise_activity
@@ -80,9 +80,10 @@ class MicrosaasNotice(ByHand, models.Model):
 
     def _mail(self):
         subscription, template = self.subscription_id, self.env.ref(MAILS[self.kind])
-        values = {}
+        # Since Odoo 19 a template whose recipients are the default ones goes to the record's `partner_id`, whatever it names itself.
+        values = {"recipient_ids": [Command.set(self._recipient().ids)]}
         if not template.email_from:  # one that people have changed, or from before templates had one
-            values = {"email_from": subscription._mail_from(), "reply_to": subscription._mail_reply_to()}
+            values |= {"email_from": subscription._mail_from(), "reply_to": subscription._mail_reply_to()}
         if self.kind in PRIVATE:
             page = subscription.instancia_id._welcome_url()
             template = template.with_context(microsaas_link=page)

@@ -51,6 +51,21 @@ class TestWelcome(MicroSaasCommon, HttpCase):
         self.env.invalidate_all()
         return response
 
+    def test_it_goes_to_the_administrator_and_to_nobody_else(self):
+        ana = self.env["res.partner"].create({"name": "Ana", "email": "ana@example.com", "parent_id": self.partner.id})
+        instance = self._instance(ordered_by_id=ana.id).sudo()
+        # As templates from before have it.
+        self.env.ref("micro_saas.mail_template_welcome").sudo().use_default_to = True
+        instance.start_instance()
+        self.env.cr.flush()
+        said = {"state": "active", "notices": [{"kind": "welcome", "period": ""}]}
+        self._report(instance, state="running", reason="Running", next_review=False, subscription=said)
+        notice = self.env["microsaas.notice"].sudo().search(
+            [("subscription_id", "in", instance.subscription_ids.ids), ("kind", "=", "welcome")]
+        )
+        self.assertEqual(notice.mail_id.recipient_ids, ana)
+        self.assertFalse(notice.mail_id.email_to)
+
     def test_colleagues_read_no_way_in(self):
         token = self._page().rpartition("/")[2]
         self.assertGreater(len(token), 40)
