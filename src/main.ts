@@ -173,16 +173,20 @@ program
 program
   .command('prove')
   .argument('<instance>', INSTANCE_OR_MANAGER)
-  .argument('<backup>', BACKUP)
-  .description('prove a backup: restore it elsewhere, and compare rows and files')
-  .action(async (instance: string, backup: string) => {
+  .argument('[backup]', `${BACKUP}; the newest of all if none is named`)
+  .description(
+    'prove a backup: restore it elsewhere, compare rows and files, and start Odoo with them',
+  )
+  .action(async (instance: string, backup: string | undefined) => {
     const sidecar = await assemble(config());
     if (instance === MANAGER) {
-      await proveManager(sidecar, backup, onInterrupt());
+      await proveManager(sidecar, backup ?? 'latest', onInterrupt());
       return printLine('Proven.');
     }
     const desired = await resolveInstance(instance, sidecar);
-    const { snapshot } = findBackup(backup, await listBackups(desired, sidecar));
+    const known = await listBackups(desired, sidecar);
+    const newest = backup === undefined ? known.at(-1) : undefined;
+    const { snapshot } = newest ?? findBackup(backup ?? 'latest', known);
     await runJob(sidecar, desired, 'prove', snapshot, printLine);
     printLine('Proven.');
   });

@@ -284,6 +284,7 @@ async function startOwnServer(
 ): Promise<boolean> {
   const state = effectiveState(desired, null);
   const seen = await engine.observe(desired, state);
+  if (seen.directory === 'nobody') throw filesMissing();
   if (seen.directory !== 'own') throw foreignData('directory');
   if (seen.data !== 'whole' && !mayBeIncomplete) throw filesMissing();
   const database = await databases.observe(desired, state);

@@ -65,6 +65,8 @@ export async function restoreMissing(
   // Nothing in Odoo changes for what cannot be done.
   if (begun === null && (await hasDatabase(found, databases)))
     throw new TerminalError('DatabaseExists', `Instance ${id} has its database already.`);
+  // On a new host the addons are not there yet, and without them no file can be rendered.
+  await engine.fetchRepositories(found, signal);
   const isDraft = found.subscription?.dataRemovedAt != null || found.desiredState === 'draft';
   // Before anything of it is here: what Odoo has removed would be removed again.
   if (isDraft) await manager.restoreStage(id, source.template, 'begin');

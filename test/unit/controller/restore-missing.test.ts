@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { makeActions } from '../../../src/controller/actions.ts';
 import { RetryableError } from '../../../src/errors.ts';
 import { Life } from '../../fakes/life.ts';
-import { identityOf } from '../../support/samples.ts';
+import { aRepository, identityOf } from '../../support/samples.ts';
 import { Simulation } from '../../support/simulation.ts';
 
 const MINUTE = 60_000;
@@ -107,6 +107,26 @@ describe('a restore where nothing is', () => {
       expect(data(), template).to.deep.equal([SNAPSHOT]);
       expect(row(), template).to.include({ state: 'running', desiredState: 'running' });
     }
+  });
+
+  it('fetches the addons that the new host has not got, before anything of it is there', async () => {
+    await moveHost();
+    const commit = 'c'.repeat(40);
+    const repositories = [aRepository({ commit })];
+    Object.assign(row(), { repositories });
+    sim.engine.brokenRepositories.set(
+      repositories[0]?.url ?? '',
+      new RetryableError('RepositoryUnreachable', 'no connection'),
+    );
+    ask();
+    await sim.time.pass(MINUTE);
+    expect(said().at(-1)).to.equal('failed RepositoryUnreachable');
+    expect(sim.restoring.unfinished.size, 'nothing has begun').to.equal(0);
+    sim.engine.brokenRepositories.clear();
+    ask(SNAPSHOT, 6);
+    await sim.time.pass(5 * MINUTE, 1_000);
+    expect(said().at(-1)).to.equal('done NothingReplaced');
+    expect(row()).to.include({ state: 'running' });
   });
 
   it('says why it cannot be, and can be asked for again', async () => {
