@@ -28,7 +28,7 @@ export async function backUpManagerNow(
   const { manager } = sidecar;
   const context = { ...managerBackups(sidecar, backups), manager, log, now: () => new Date() };
   const { failure } = await backUpManager(context, null, 0, stop);
-  await backups.store.close();
+  await backups.ofManager.close();
   if (failure) throw failure;
   return backupTable((await backups.ofManager.list(stop)).slice(-1));
 }
@@ -42,7 +42,7 @@ export async function proveManager(
   const backups = required(sidecar);
   const { store, withLock } = managerBackups(sidecar, backups);
   const { snapshot } = findBackup(text, await store.list(stop));
-  await withLock(() => store.prove(snapshot, stop)).finally(() => backups.store.close());
+  await withLock(() => store.prove(snapshot, stop)).finally(() => backups.ofManager.close());
 }
 
 /**

@@ -212,18 +212,20 @@ export async function assemble(config: Config, observers: Observers = {}) {
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => forCopies.inRestored(...args),
     });
+    // Of its own: the commands work with the manager's backups beside the sidecar, and no two processes use one server.
+    const storeOfManager = storeIn('manager-work', 'manager-proof');
     const managerHost = { install, api, docker, image };
     const ofManager = new ManagerBackups({
-      ...{ install, disk, host, claim, keys, restic, store, tools },
+      ...{ install, disk, host, claim, keys, restic, tools, store: storeOfManager },
       database: config.manager.database,
       url: config.manager.url,
-      folder: join(folder, 'work'),
+      folder: join(folder, 'manager-work'),
       files: [...config.files, join(config.dataDir, 'install-id'), keys.escrowFile],
       place: (signal) => findManager(managerHost, signal),
       hold: holdDatabase({ install, image: postgres, held: heldDockerCli(config.docker.socket) }),
     });
     const managerRestore: ManagerRestoreOptions = {
-      ...{ folder, store, tools, now: () => new Date() },
+      ...{ folder, tools, store: storeOfManager, now: () => new Date() },
       database: config.manager.database,
       place: (signal) => findManager(managerHost, signal),
       admin: (signal) => findManagerAdmin(managerHost, signal),

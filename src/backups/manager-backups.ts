@@ -95,6 +95,11 @@ export class ManagerBackups implements ManagerBackupsInterface {
     return this.#options.store.proveWith(MANAGER, snapshot, null, signal);
   }
 
+  /** Ends what may still run of the last proof. */
+  async close(): Promise<void> {
+    await this.#options.store.close();
+  }
+
   forgetOld(now: Date, signal: AbortSignal): Promise<Backup[]> {
     return this.#options.store.forgetOld(MANAGER, now, signal);
   }

@@ -66,7 +66,7 @@ export async function restoreManager(
     `${database}_before_${now().toISOString().slice(0, 19).replace(/\D/g, '')}`,
   ];
   progress('reading the backup');
-  return store.inRestored(MANAGER, snapshot, signal, async (from) => {
+  return store.inRestored(MANAGER, snapshot, signal, async (from, bounded) => {
     const manifest = await readManifest(from, MANAGER.identity);
     progress('restoring the database');
     await run(
@@ -75,23 +75,24 @@ export async function restoreManager(
     );
     const { password, role, socketDir } = place;
     await tools
-      .restore({ database: restored, password, role, socketDir }, partsOf(from).dump, signal)
+      .restore({ database: restored, password, role, socketDir }, partsOf(from).dump, bounded)
       .catch((cause) => {
-        signal.throwIfAborted();
+        bounded.throwIfAborted();
         throw unrestorable(cause);
       });
     progress('restoring the files');
-    await files.bring(place, await filestoreOf(from, manifest), restored, signal);
+    await files.bring(place, await filestoreOf(from, manifest), restored, bounded);
     const configuration = join(folder, 'configuration-of-backup');
     await removeTree(configuration);
     await cp(join(from, CONFIGURATION), configuration, { recursive: true });
     progress('putting them in the place of those of now');
-    await options.stop(place, signal);
+    // Whatever happens from here on, the manager is started: also where somebody has ended this.
     try {
+      await options.stop(place, signal);
       const isThere = await swap();
       return { before: isThere ? before : '', configuration };
     } finally {
-      await options.start(place, signal);
+      await options.start(place, new AbortController().signal);
     }
   });
 
