@@ -1,7 +1,7 @@
 import { runJob } from './backup-commands.ts';
+import { hasData } from './controller/back-up.ts';
 import { isMissing } from './controller/restore-missing.ts';
-import { isProven, keptBackups } from './instance/backup-retention.ts';
-import { effectiveState } from './instance/decide.ts';
+import { isProven, withKept } from './instance/backup-retention.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import { printable } from './printable.ts';
 import type { Sidecar } from './wiring.ts';
@@ -51,12 +51,7 @@ async function restoreOne(
       return 'failed';
     }
     // The manager was backed up before the last of them, so it may not know of it.
-    const kept = keptBackups(known, new Date());
-    const rows = known.map((one) => ({
-      ...one,
-      kept: kept.get(one.snapshot) ?? ('monthly' as const),
-    }));
-    await manager.reportBackups(id, rows, null);
+    await manager.reportBackups(id, withKept(known, new Date()), null);
     say(`of ${newest.date.toISOString()} …`);
     await runJob({ manager }, desired, 'restore', newest.snapshot, (line) => say(line.trim()));
     say('restored');
@@ -66,10 +61,4 @@ async function restoreOne(
     say(error instanceof Error ? error.message : String(error));
     return 'failed';
   }
-}
-
-/** The same of which backups are made. */
-function hasData(desired: DesiredInstance): boolean {
-  const state = effectiveState(desired, null);
-  return desired.wasReady && !['draft', 'removed', 'purged'].includes(state);
 }

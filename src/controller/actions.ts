@@ -3,6 +3,7 @@ import { effectiveState } from '../instance/decide.ts';
 import type { ProgressReason } from '../instance/reasons.ts';
 import type { Action, CopyOf, DesiredInstance, PortPair } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
+import { ensureServer, startServer } from './own-server.ts';
 import { logLine, logReason, progressReport } from './progress.ts';
 import { renewUrl } from './renew-url.ts';
 import { waitForMemory } from './wait-for-memory.ts';
@@ -64,8 +65,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   async function startDatabase(desired: DesiredInstance, { stop }: Signals): Promise<void> {
     // A copy's server begins empty.
     if (!desired.copyOf || desired.wasReady) await prepareFor(desired, stop);
-    await engine.startDatabase(desired, stop);
-    await databases.awaitServer(desired, stop);
+    await startServer(desired, context, stop);
   }
 
   async function createDatabase(desired: DesiredInstance, signals: Signals): Promise<StepResult> {
@@ -193,10 +193,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     await manager.reportJob(job.id, { ...SWAPPING, state: 'running', detail: '' });
     await engine.stop(desired, stop);
     // Its own Postgres, where it has one, was stopped with it.
-    if ((await databases.observe(desired, 'running')) === 'offline') {
-      await engine.startDatabase(desired, stop);
-      await databases.awaitServer(desired, stop);
-    }
+    await ensureServer(desired, context, stop);
     await backups.turns.take(desired.id, () => backups.restores.carryOut(desired, job));
     await manager.reportJob(job.id, { state: 'done', reason: '', detail: '', percent: 100 });
   }

@@ -75,6 +75,7 @@ describe('restore --all, on an empty machine', () => {
     here.add(one.id);
     await lost({ wasReady: false });
     await lost({ desiredState: 'removed' });
+    await lost({ copyOf: { id: one.id, identity: identityOf(one.id), snapshot: one.snapshot } });
     expect(await run()).to.deep.include({ restored: 0, failed: 0 });
     expect(asked).to.deep.equal([]);
   });
