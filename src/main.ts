@@ -1,6 +1,13 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { backupTable, EXPORT_STEPS, findBackup, makeStaging, runJob } from './backup-commands.ts';
+import {
+  backupTable,
+  EXPORT_STEPS,
+  findBackup,
+  makeStaging,
+  requireBackups,
+  runJob,
+} from './backup-commands.ts';
 import { loadConfig } from './config.ts';
 import { containerLogs } from './docker/commands.ts';
 import { dockerEnvironment } from './docker/docker-cli.ts';
@@ -344,9 +351,8 @@ async function restoreBackup(instance: string, text: string, isConfirmed: boolea
 }
 
 /** @throws ConfigError where none are made */
-async function listBackups(desired: DesiredInstance, { backups }: Sidecar): Promise<Backup[]> {
-  if (!backups) throw new ConfigError('backups.enabled: expected true, found false');
-  return backups.store.list(desired, new AbortController().signal);
+async function listBackups(desired: DesiredInstance, sidecar: Sidecar): Promise<Backup[]> {
+  return requireBackups(sidecar).store.list(desired, new AbortController().signal);
 }
 
 /** Aborts once the process is told to end. */

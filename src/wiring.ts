@@ -9,11 +9,7 @@ import { Exporter } from './backups/export.ts';
 import { ExportFiles } from './backups/export-files.ts';
 import { HostClaim } from './backups/host-claim.ts';
 import { ManagerBackups } from './backups/manager-backups.ts';
-import {
-  type ManagerRestoreOptions,
-  type RestoredManager,
-  restoreManager,
-} from './backups/manager-restore.ts';
+import { type ManagerRestoreOptions, restoreManager } from './backups/manager-restore.ts';
 import { Restores } from './backups/restores.ts';
 import { RestoringMark } from './backups/restoring-mark.ts';
 import type { Config } from './config.ts';
@@ -157,20 +153,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     connect(config.manager, observers.onRpc),
     domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
-  function makeBackups(): {
-    store: BackupStore;
-    restores: Restores;
-    copies: StagingCopies;
-    exporter: Exporter;
-    exports: ExportFiles;
-    ofManager: ManagerBackups;
-    claim: HostClaim;
-    restoreManager: (
-      snapshot: string,
-      progress: (line: string) => void,
-      signal: AbortSignal,
-    ) => Promise<RestoredManager>;
-  } {
+  function makeBackups() {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
     const { image: postgres } = config.postgres;

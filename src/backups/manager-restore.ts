@@ -6,8 +6,9 @@ import type { PgLogin, PgTools } from '../postgres/pg-tools.ts';
 import { MANAGER } from './backup-keys.ts';
 import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
 import type { BackupStore } from './backup-store.ts';
+import { restoreDump } from './dump.ts';
 import { CONFIGURATION, type ManagerPlace } from './manager-backups.ts';
-import { errorLine, unrestorable } from './pg-failures.ts';
+import { errorLine } from './pg-failures.ts';
 
 export interface ManagerRestoreOptions {
   /** The manager's database, by this host's configuration. */
@@ -74,12 +75,8 @@ export async function restoreManager(
       `CREATE DATABASE ${quoted(restored)} OWNER ${quoted(place.role)} TEMPLATE template0 LC_COLLATE 'C'`,
     );
     const { password, role, socketDir } = place;
-    await tools
-      .restore({ database: restored, password, role, socketDir }, partsOf(from).dump, bounded)
-      .catch((cause) => {
-        bounded.throwIfAborted();
-        throw unrestorable(cause);
-      });
+    const login = { database: restored, password, role, socketDir };
+    await restoreDump(tools, login, partsOf(from).dump, bounded);
     progress('restoring the files');
     await files.bring(place, await filestoreOf(from, manifest), restored, bounded);
     const configuration = join(folder, 'configuration-of-backup');
