@@ -38,6 +38,11 @@ export interface StackOptions {
   sidecarSettings?: Record<string, object>;
   /** More variables of docker-compose.yml. */
   environment?: Record<string, string>;
+  /**
+   * Added to the ports at which the search for free ones begins; by default 0. Stacks that run beside each other each have their own: the
+   * port of one that is being restarted is free for a moment, and another that chose it then would keep the first from coming back.
+   */
+  portOffset?: number;
   say: Say;
 }
 
@@ -71,18 +76,20 @@ export class ManagerStack {
   readonly #options: StackOptions;
   /** Found out once a run: the addon may be edited meanwhile. */
   #template: Promise<string> | undefined;
-  #remembered: Remembered = {
-    managerPort: 8069,
-    sidecarPort: 8471,
-    doorPort: 8080,
-    addon: '',
-  };
+  #remembered: Remembered;
 
   constructor(options: StackOptions) {
+    const { install, portOffset = 0 } = options;
     this.#options = options;
-    this.install = options.install;
+    this.install = install;
+    this.#remembered = {
+      managerPort: 8069 + portOffset,
+      sidecarPort: 8471 + portOffset,
+      doorPort: 8080 + portOffset,
+      addon: '',
+    };
     this.files = new StackFiles(options.dir);
-    this.containers = new StackContainers(options.install, options.dir);
+    this.containers = new StackContainers(install, options.dir);
   }
 
   /** The manager's address on this machine. */
