@@ -39,8 +39,9 @@ export interface StackOptions {
   /** More variables of docker-compose.yml. */
   environment?: Record<string, string>;
   /**
-   * Added to the ports at which the search for free ones begins; by default 0. Stacks that run beside each other each have their own: the
-   * port of one that is being restarted is free for a moment, and another that chose it then would keep the first from coming back.
+   * Added to the ports at which the search for free ones begins, those of instances too; by default 0. Stacks that run beside each other
+   * have offsets a thousand apart: the port of what is being restarted is free for a moment, and who chose it then would keep it from
+   * coming back.
    */
   portOffset?: number;
   say: Say;
@@ -355,12 +356,17 @@ export class ManagerStack {
   }
 
   async #parameters(): Promise<Record<string, string>> {
+    const { portOffset = 0 } = this.#options;
     return {
       // The demo's stays direct: only browsers find names below localhost.
       'web.base.url': this.#options.door === 'local' ? this.url : this.publicUrl,
       // Where Odoo's own printing finds the styles: the port that people use is not open inside the container.
       'report.url': 'http://127.0.0.1:8069',
       'microsaas.sidecar_url': `http://sidecar:${this.#remembered.sidecarPort}/webhooks/odoo`,
+      ...(portOffset > 0 && {
+        'microsaas.http_port_first': String(20_000 + portOffset),
+        'microsaas.longpolling_port_first': String(25_000 + portOffset),
+      }),
     };
   }
 
