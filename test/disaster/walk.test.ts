@@ -23,6 +23,8 @@ const FILE = Buffer.from('a file of the customer').toString('base64');
 /** docs/disaster.md, typed: what is in `kept` is all that is left of the first machine. */
 describe('from an empty machine to all customers', function () {
   this.timeout(10 * MINUTE);
+  // Each step of the walk stands on the one before.
+  this.bail(true);
   const dir = varPath('disaster');
   const repositories = varPath('disaster-repositories');
   const kept = varPath('disaster-kept');
