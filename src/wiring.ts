@@ -6,6 +6,7 @@ import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore } from './backups/backup-store.ts';
 import { Exporter } from './backups/export.ts';
 import { Restores } from './backups/restores.ts';
+import { Updates } from './backups/updates.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
 import { ClockGuard } from './controller/clock-guard.ts';
@@ -23,6 +24,7 @@ import { Wakes } from './controller/wakes.ts';
 import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';
 import { odooInit } from './databases/odoo-init.ts';
+import { OdooUpdate } from './databases/odoo-update.ts';
 import { PasswordPool } from './databases/password-pool.ts';
 import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli } from './docker/docker-cli.ts';
@@ -126,7 +128,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     connect(config.manager, observers.onRpc),
     domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
-  function makeBackups(): { store: BackupStore; restores: Restores; exporter: Exporter } {
+  function makeBackups() {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
     const { image: postgres } = config.postgres;
@@ -150,7 +152,19 @@ export async function assemble(config: Config, observers: Observers = {}) {
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
-    return { store, restores, exporter };
+    const updates = new Updates({
+      ...{ install, dirs, disk, store, replacements: databases.replacements },
+      odoo: new OdooUpdate({ install, docker, images, repositories }),
+      newestImage: (code) => images.newestPin(templates.get(code).image),
+      presentImage: async (desired) => desired.imageDigest || engine.imageDigest(desired),
+      userOf: async (pin) => images.user(await images.pinnedId(pin)),
+      fetchNewest: async (desired, signal) => {
+        const named = desired.repositories.map((one) => ({ ...one, commit: '' }));
+        const newest = { ...desired, repositories: named };
+        return (await engine.fetchRepositories(newest, signal)).commits;
+      },
+    });
+    return { store, restores, exporter, updates };
   }
 
   return {
@@ -228,6 +242,7 @@ export function makeController(
       backups: sidecar.backups && {
         store: sidecar.backups.store,
         restores: sidecar.backups.restores,
+        updates: sidecar.backups.updates,
         time: config.backups.schedule,
         turns: new Turns(),
         lent: new Set(),

@@ -53,7 +53,7 @@ export class Restores implements RestoresInterface {
   ): Promise<void> {
     if ((await this.prepared(desired)) === job.id || (await this.#carriedOut(desired)) === job.id)
       return;
-    if (job.kind === 'undo_restore') return this.#prepareUndo(desired, job);
+    if (job.kind !== 'restore') return this.#prepareUndo(desired, job);
     const { inRestored, replacements, tools } = this.#options;
     const { restoring } = this.#paths(desired);
     await progress('FetchingBackup');
@@ -101,6 +101,8 @@ export class Restores implements RestoresInterface {
       await rename(files, present);
     }
     await this.#write(join(replaced, 'job'), job);
+    // Of an update: the versions that go with what was replaced.
+    await rename(pinsFile(restoring), pinsFile(replaced)).catch(unlessAbsent);
     await removeTree(restoring);
   }
 
@@ -161,6 +163,9 @@ export class Restores implements RestoresInterface {
     };
   }
 }
+
+/** Which versions go with the data in a folder of an instance's directory. */
+export const pinsFile = (folder: string) => join(folder, 'pins.json');
 
 async function readNumber(file: string): Promise<number> {
   return Number.parseInt((await readIfThere(file)) ?? '0', 10) || 0;

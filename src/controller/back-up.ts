@@ -1,7 +1,7 @@
 import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { type BackupFacts, dueBackup, lastNight } from '../instance/backup-policy.ts';
 import { isProven, keptBackups } from '../instance/backup-retention.ts';
-import { effectiveState } from '../instance/decide.ts';
+import { effectiveState, replacesData } from '../instance/decide.ts';
 import type { FailureReason, ProgressReason } from '../instance/reasons.ts';
 import type { DesiredInstance, Job } from '../instance/types.ts';
 import type { Backup } from '../interfaces.ts';
@@ -10,7 +10,7 @@ import type { BackupContext, ControllerContext } from './controller-context.ts';
 /** How much of a job is done when a step of it begins, in percent. */
 const PERCENT: Partial<Record<ProgressReason, number>> = {
   ...{ BackingUp: 5, Proving: 45 },
-  ...{ FetchingBackup: 5, RestoringDatabase: 40 },
+  ...{ FetchingRepositories: 5, FetchingBackup: 10, RestoringDatabase: 40, Rehearsing: 40 },
 };
 
 /** How long what a restore has replaced is kept, in milliseconds; the addon offers *Undo* as long. */
@@ -52,8 +52,8 @@ async function backUpLent(
     if (desired.job && (!isPrepared || isGone)) await manager.reportJob(desired.job.id, NOTHING);
     return { isToReconcile: isPrepared && !isGone };
   }
-  if (desired.job?.kind === 'restore' || desired.job?.kind === 'undo_restore') {
-    await prepareRestore(desired, desired.job, context, stop);
+  if (desired.job && replacesData(desired.job)) {
+    await prepareSwap(desired, desired.job, context, stop);
     return { isToReconcile: true };
   }
   const job = desired.job?.kind === 'backup' || desired.job?.kind === 'prove' ? desired.job : null;
@@ -90,7 +90,7 @@ async function backUpLent(
 }
 
 /** Makes what is to replace an instance's data, beside them; reconcile() then puts it in their place. */
-async function prepareRestore(
+async function prepareSwap(
   desired: DesiredInstance,
   job: Job,
   context: BackupWork,
@@ -105,14 +105,42 @@ async function prepareRestore(
     }
     // What a swap that was cut off has left is neither whole nor missing: that it is prepared is enough.
     if ((await backups.restores.prepared(desired)) === job.id) return;
-    await startOwnServer(desired, context, stop, { mayBeIncomplete: true });
+    const mayBeIncomplete = job.kind !== 'update';
+    await startOwnServer(desired, context, stop, { mayBeIncomplete });
+    const progress = (reason: ProgressReason) => say(job, reason, context);
+    if (job.kind === 'update') {
+      const snapshot = await provenBackup(desired, job, context, stop);
+      await backups.updates.rehearse(desired, job, snapshot, progress, stop);
+      return;
+    }
     if (job.kind === 'restore') await keepPresent(desired, job, context, stop);
-    await backups.restores.prepare(desired, job, (reason) => say(job, reason, context), stop);
+    else await backups.updates.prepareUndo(desired, job);
+    await backups.restores.prepare(desired, job, progress, stop);
   } catch (error) {
     stop.throwIfAborted();
-    log.error({ instance: desired.id, name: desired.name, err: error }, 'not restored');
+    log.error({ instance: desired.id, name: desired.name, err: error }, 'not prepared');
     await manager.reportJob(job.id, { ...failureOf(error), state: 'failed', percent: 0 });
   }
+}
+
+/** The newest proven backup of an instance; where there is none, one is made. */
+async function provenBackup(
+  desired: DesiredInstance,
+  job: Job,
+  context: BackupWork,
+  stop: AbortSignal,
+): Promise<string> {
+  const { store, turns } = context.backups;
+  const newest = async () => (await store.list(desired, stop)).filter(isProven).at(-1)?.snapshot;
+  const proven = await newest();
+  if (proven) return proven;
+  await say(job, 'BackingUp', context);
+  await turns.take(desired.id, () => store.take(desired, { isByHand: true }, stop));
+  const made = await store.list(desired, stop);
+  await say(job, 'Proving', context);
+  await prove(desired, made.at(-1)?.snapshot ?? '', context, stop);
+  await report(desired, await store.list(desired, stop), null, context);
+  return made.at(-1)?.snapshot ?? '';
 }
 
 /**

@@ -11,6 +11,7 @@ import type {
   Firewall,
   Manager,
   Restores,
+  Updates,
 } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import type { Activity } from './activity.ts';
@@ -38,6 +39,7 @@ export interface DoorContext {
 export interface BackupContext {
   readonly store: Backups;
   readonly restores: Restores;
+  readonly updates: Updates;
   /** At what time of this host's day they begin, `HH:MM`. */
   readonly time: string;
   /** Work with an instance's data that must not meet a backup of them, in turns. */

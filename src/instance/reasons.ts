@@ -25,6 +25,8 @@ export const PROGRESS_REASONS = [
   'FetchingBackup',
   'RestoringDatabase',
   'SwappingData',
+  'Rehearsing',
+  'Updating',
   'Purging',
 ] as const;
 export type ProgressReason = (typeof PROGRESS_REASONS)[number];
@@ -101,6 +103,7 @@ export const FAILURE_REASONS = [
   'NotEnoughInodes',
   'NotEnoughMemory',
   'NothingToUndo',
+  'NothingToUpdate',
   'PortTaken',
   'PostgresUnavailable',
   'ProofDatabase',
@@ -128,6 +131,7 @@ export const FAILURE_REASONS = [
   'TenantDatabase',
   'Unexpected',
   'UnknownTemplate',
+  'UpdateFailed',
 ] as const;
 /** The last is of a command: read at a terminal alone, where there is no other language. */
 export type FailureReason = (typeof FAILURE_REASONS)[number] | 'DatabaseExists';

@@ -86,7 +86,7 @@ export interface SweptInstance extends KnownInstance, BackupFacts {
 /** What a person wants done with an instance's backups, until it is done. */
 export interface Job {
   readonly id: number;
-  readonly kind: 'backup' | 'prove' | 'restore' | 'undo_restore';
+  readonly kind: 'backup' | 'prove' | 'restore' | 'undo_restore' | 'update' | 'undo_update';
   /** The backup that it is about; '' where it is about none. */
   readonly snapshot: string;
 }
@@ -280,6 +280,12 @@ export interface FoundInstance {
 export interface FetchedCommit {
   readonly id: number;
   readonly commit: string;
+}
+
+/** The versions that an instance runs (ADR 16). */
+export interface Pins {
+  readonly imageDigest: string;
+  readonly commits: readonly FetchedCommit[];
 }
 
 /** What is written back to Odoo about one plan. */

@@ -27,7 +27,7 @@ export function backupFactsOf(
 /** What a person wants done with backups. */
 export const job = z.object({
   id,
-  kind: z.enum(['backup', 'prove', 'restore', 'undo_restore']),
+  kind: z.enum(['backup', 'prove', 'restore', 'undo_restore', 'update', 'undo_update']),
   snapshot: z.string().regex(/^([0-9a-f]{64})?$/),
 }) satisfies z.ZodType<Job>;
 

@@ -27,6 +27,7 @@ import { FakeManager } from '../fakes/manager.ts';
 import { FakeMemory } from '../fakes/memory.ts';
 import { FakePeople } from '../fakes/people.ts';
 import { FakeRestores } from '../fakes/restores.ts';
+import { FakeUpdates } from '../fakes/updates.ts';
 import { differences } from './audit.ts';
 
 const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
@@ -51,6 +52,7 @@ export class Simulation {
   readonly domainFaults = new Map<string, DomainFault>();
   readonly backups = new FakeBackups(this.time.now);
   readonly restores = new FakeRestores();
+  readonly updates = new FakeUpdates(this.restores, () => this.engine.newestImage);
   /** When backups begin, on this host's clock. */
   backupTime = '02:00';
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
@@ -90,6 +92,7 @@ export class Simulation {
       backups: {
         store: life.around('backups', this.backups),
         restores: life.around('restores', this.restores),
+        updates: life.around('updates', this.updates),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
         onJob: (id) => this.#controller?.backUp(id),
       },
