@@ -56,7 +56,7 @@ export class Restores implements RestoresInterface {
     const { identity } = job;
     if ((await this.prepared(desired)) === identity) return;
     if ((await this.#carriedOut(desired)) === identity) return;
-    if (job.kind === 'undo_restore') return this.#prepareUndo(desired, job);
+    if (job.kind !== 'restore') return this.#prepareUndo(desired, job);
     const { inRestored, replacements, tools } = this.#options;
     const { restoring } = this.#paths(desired);
     await progress('FetchingBackup');
@@ -103,6 +103,8 @@ export class Restores implements RestoresInterface {
       await rename(files, present);
     }
     await this.#write(join(replaced, 'job'), job);
+    // Of an update: the versions that go with what was replaced.
+    await rename(pinsFile(restoring), pinsFile(replaced)).catch(unlessAbsent);
     await removeTree(restoring);
   }
 
@@ -167,6 +169,9 @@ export class Restores implements RestoresInterface {
     };
   }
 }
+
+/** Which versions go with the data in a folder of an instance's directory. */
+export const pinsFile = (folder: string) => join(folder, 'pins.json');
 
 async function readIdentity(file: string): Promise<string> {
   return ((await readIfThere(file)) ?? '').trim();

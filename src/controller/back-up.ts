@@ -1,7 +1,7 @@
 import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { type BackupFacts, dueBackup, isBootDue, lastNight } from '../instance/backup-policy.ts';
 import { isProven, keptBackups } from '../instance/backup-retention.ts';
-import { effectiveState } from '../instance/decide.ts';
+import { effectiveState, replacesData } from '../instance/decide.ts';
 import type { FailureReason, ProgressReason } from '../instance/reasons.ts';
 import type { DesiredInstance, Job } from '../instance/types.ts';
 import type { Backup } from '../interfaces.ts';
@@ -11,7 +11,7 @@ import { isMissing, restoreMissing } from './restore-missing.ts';
 /** How much of a job is done when a step of it begins, in percent. */
 const PERCENT: Partial<Record<ProgressReason, number>> = {
   ...{ BackingUp: 5, Proving: 45 },
-  ...{ FetchingBackup: 5, RestoringDatabase: 40 },
+  ...{ FetchingRepositories: 5, FetchingBackup: 10, RestoringDatabase: 40, Rehearsing: 40 },
   ...{ ReadingBackup: 30, WritingExport: 60 },
 };
 
@@ -64,8 +64,8 @@ async function backUpLent(
     if (desired.job && (!isPrepared || isGone)) await manager.reportJob(desired.job.id, NOTHING);
     return { isToReconcile: isPrepared && !isGone };
   }
-  if (desired.job?.kind === 'restore' || desired.job?.kind === 'undo_restore') {
-    await prepareRestore(desired, desired.job, context, stop);
+  if (desired.job && replacesData(desired.job)) {
+    await prepareSwap(desired, desired.job, context, stop);
     return { isToReconcile: true };
   }
   if (desired.job?.kind === 'export') {
@@ -127,7 +127,7 @@ async function exportData(
 }
 
 /** Makes what is to replace an instance's data, beside them; reconcile() then puts it in their place. */
-async function prepareRestore(
+async function prepareSwap(
   desired: DesiredInstance,
   job: Job,
   context: BackupWork,
@@ -142,16 +142,46 @@ async function prepareRestore(
     }
     // What a swap that was cut off has left is neither whole nor missing: that it is prepared is enough.
     if ((await backups.restores.prepared(desired)) === job.identity) return;
-    await startOwnServer(desired, context, stop, { mayBeIncomplete: true });
+    const mayBeIncomplete = job.kind !== 'update';
+    await startOwnServer(desired, context, stop, { mayBeIncomplete });
+    const progress = (reason: ProgressReason) => say(job, reason, context);
+    if (job.kind === 'update') {
+      const snapshot = await provenBackup(desired, job, context, stop);
+      await beforePurge(desired, context, () =>
+        backups.updates.rehearse(desired, job, snapshot, progress, stop),
+      );
+      return;
+    }
     if (job.kind === 'restore') await keepPresent(desired, job, context, stop);
-    await beforePurge(desired, context, () =>
-      backups.restores.prepare(desired, job, (reason) => say(job, reason, context), stop),
-    );
+    await beforePurge(desired, context, async () => {
+      if (job.kind !== 'restore') await backups.updates.prepareUndo(desired, job);
+      await backups.restores.prepare(desired, job, progress, stop);
+    });
   } catch (error) {
     stop.throwIfAborted();
-    log.error({ instance: desired.id, name: desired.name, err: error }, 'not restored');
+    log.error({ instance: desired.id, name: desired.name, err: error }, 'not prepared');
     await manager.reportJob(job.id, { ...failureOf(error), state: 'failed', percent: 0 });
   }
+}
+
+/** The newest proven backup of an instance; where there is none, one is made. */
+async function provenBackup(
+  desired: DesiredInstance,
+  job: Job,
+  context: BackupWork,
+  stop: AbortSignal,
+): Promise<string> {
+  const { store } = context.backups;
+  const newest = async () => (await store.list(desired, stop)).filter(isProven).at(-1)?.snapshot;
+  const proven = await newest();
+  if (proven) return proven;
+  await say(job, 'BackingUp', context);
+  await beforePurge(desired, context, () => store.take(desired, { isByHand: true }, stop));
+  const made = await store.list(desired, stop);
+  await say(job, 'Proving', context);
+  await prove(desired, made.at(-1)?.snapshot ?? '', true, context, stop);
+  await report(desired, await store.list(desired, stop), null, context);
+  return made.at(-1)?.snapshot ?? '';
 }
 
 /**

@@ -19,7 +19,7 @@ export class FakeRestores implements Restores {
     progress: (reason: 'FetchingBackup' | 'RestoringDatabase') => Promise<void>,
   ): Promise<void> {
     if (this.#prepared.get(id)?.identity === job.identity) return;
-    if (job.kind === 'undo_restore') {
+    if (job.kind !== 'restore') {
       const before = this.#before.get(id);
       if (!before) throw new TerminalError('NothingToUndo', 'nothing is kept');
       this.#prepared.set(id, { ...job, data: before.data });
@@ -29,6 +29,15 @@ export class FakeRestores implements Restores {
     if (this.damaged.has(job.snapshot)) throw new TerminalError('BackupDamaged', 'damaged');
     await progress('RestoringDatabase');
     this.#prepared.set(id, { ...job, data: job.snapshot });
+  }
+
+  /** Data of another origin wait: see FakeUpdates. */
+  prepareData(id: number, job: Job, data: string): void {
+    this.#prepared.set(id, { ...job, data });
+  }
+
+  dropPrepared(id: number): void {
+    this.#prepared.delete(id);
   }
 
   async prepared({ id }: Pick<DesiredInstance, 'id'>): Promise<string> {

@@ -31,6 +31,7 @@ import { FakeMemory } from '../fakes/memory.ts';
 import { FakePeople } from '../fakes/people.ts';
 import { FakeRestores } from '../fakes/restores.ts';
 import { FakeRestoring } from '../fakes/restoring.ts';
+import { FakeUpdates } from '../fakes/updates.ts';
 import { differences } from './audit.ts';
 
 const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
@@ -60,6 +61,7 @@ export class Simulation {
   /** Set before the start for a sidecar that backs the manager up too. */
   managerBackups: FakeManagerBackups | null = null;
   readonly restoring = new FakeRestoring();
+  readonly updates = new FakeUpdates(this.restores, () => this.engine.newestImage);
   /** When backups begin, on this host's clock. */
   backupTime = '02:00';
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
@@ -109,6 +111,7 @@ export class Simulation {
         copies: life.around('copies', this.copies),
         exports: life.around('exports', this.exports),
         restoring: life.around('restoring', this.restoring),
+        updates: life.around('updates', this.updates),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
         onJob: (id) => this.#controller?.doJob(id),
       },
