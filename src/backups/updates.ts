@@ -21,7 +21,7 @@ export interface UpdatesOptions {
   readonly dirs: InstanceDirs;
   readonly disk: Pick<Disk, 'checkRoom'>;
   readonly replacements: Replacements;
-  readonly odoo: Pick<OdooUpdate, 'changedModules' | 'end' | 'run'>;
+  readonly odoo: Pick<OdooUpdate, 'changedModules' | 'end' | 'errorsBefore' | 'run'>;
   readonly store: Pick<BackupStore, 'inRestored' | 'inProofServer'>;
   /** The pin of the image that new instances of a template get. */
   readonly newestImage: (templateCode: string) => Promise<string>;
@@ -41,7 +41,10 @@ const pins = z.object({
   commits: z.array(z.object({ id: z.int(), commit: z.string() })).readonly(),
 });
 /** What `pins.json` has: the versions that go with the data beside it, and those that the other data have. */
-const pinsSchema = z.object({ mine: pins, others: pins, modules: z.array(z.string()) });
+const pinsSchema = z.object({
+  ...{ mine: pins, others: pins, modules: z.array(z.string()) },
+  knownErrors: z.array(z.string()),
+});
 type StoredPins = z.infer<typeof pinsSchema>;
 
 /**
@@ -81,21 +84,29 @@ export class Updates implements UpdatesInterface {
     const versions = versionsOf(desired, mine);
     const modules = await odoo.changedModules(versionsOf(desired, others), versions, signal);
     await progress('FetchingBackup');
-    await store.inRestored(desired, snapshot, signal, async (folder, bounded) => {
-      const manifest = await readManifest(folder, desired.identity);
-      const filestore = await filestoreOf(folder, manifest);
-      const { filestores: filestoreDir } = partsOf(folder);
-      await progress('Rehearsing');
-      await store.inProofServer(desired, folder, bounded, async (cluster, login, both) => {
-        await rename(filestore, join(filestoreDir, login.database));
-        const { socketDir } = cluster.address;
-        const conf = join(folder, 'odoo.conf');
-        const container = this.#container(desired);
-        const run = { container, socketDir, login, filestoreDir, conf, modules, signal: both };
-        await odoo.run({ ...versions, ...run });
-      });
-    });
-    await this.#write(prepared, { mine, others, modules });
+    const knownErrors = await store.inRestored(
+      desired,
+      snapshot,
+      signal,
+      async (folder, bounded) => {
+        const manifest = await readManifest(folder, desired.identity);
+        const filestore = await filestoreOf(folder, manifest);
+        const { filestores: filestoreDir } = partsOf(folder);
+        await progress('Rehearsing');
+        return store.inProofServer(desired, folder, bounded, async (cluster, login, both) => {
+          await rename(filestore, join(filestoreDir, login.database));
+          const { socketDir } = cluster.address;
+          const conf = join(folder, 'odoo.conf');
+          const container = this.#container(desired);
+          const run = { container, socketDir, login, filestoreDir, conf, modules, signal: both };
+          const present = versionsOf(desired, others);
+          const known = await odoo.errorsBefore({ ...present, ...run, knownErrors: [] });
+          await odoo.run({ ...versions, ...run, knownErrors: known });
+          return known;
+        });
+      },
+    );
+    await this.#write(prepared, { mine, others, modules, knownErrors });
     await replaceFile(join(prepared, 'job'), `${job.identity}\n`);
   }
 
@@ -111,8 +122,8 @@ export class Updates implements UpdatesInterface {
     for (const path of [filestore, filestoreDir]) await removeTree(path, signal);
     await makeDirectory(filestoreDir, 0o700, await userOf(stored.mine.imageDigest));
     await linkTree(present, join(filestoreDir, login.database), signal);
-    const { modules } = stored;
-    const run = { socketDir, login, filestoreDir, modules, signal };
+    const { knownErrors, modules } = stored;
+    const run = { socketDir, login, filestoreDir, modules, knownErrors, signal };
     const conf = join(prepared, 'odoo.conf');
     const container = this.#container(desired);
     await odoo.run({ ...versionsOf(desired, stored.mine), ...run, conf, container });

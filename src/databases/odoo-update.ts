@@ -20,6 +20,10 @@ const VERIFY_TIMEOUT_MS = 5 * 60_000;
 
 const HASH_TIMEOUT_MS = 5 * 60_000;
 
+/** How many errors from before an update are kept, and how much of each, in characters. */
+const MOST_KNOWN = 50;
+const LINE_LENGTH = 300;
+
 /** Names the reason in what Odoo writes. */
 const MARK = 'microsaas-verify:';
 
@@ -90,6 +94,8 @@ export interface OdooUpdateRun extends Versions {
   /** Where odoo.conf is written as long as it runs. */
   readonly conf: string;
   readonly modules: readonly string[];
+  /** See errorsBefore(). */
+  readonly knownErrors: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -127,23 +133,44 @@ export class OdooUpdate {
   }
 
   /**
+   * What Odoo logs at ERROR on these data before anything is updated, such as of a file that an image of Debian's lacks: no update has
+   * caused that. None where the image of these versions is gone.
+   */
+  async errorsBefore(run: OdooUpdateRun): Promise<string[]> {
+    await this.end(run.container);
+    try {
+      await this.#writeConf(run);
+      return errorsIn(await this.#odoo(run, ['shell'], [], VERIFY)).slice(0, MOST_KNOWN);
+    } catch (error) {
+      run.signal.throwIfAborted();
+      // What does not start as it is may be what is updated for that.
+      if (error instanceof TerminalError) return [];
+      throw error;
+    } finally {
+      await rm(run.conf, { force: true });
+      await this.end(run.container);
+    }
+  }
+
+  /**
    * Updates the modules and verifies: the registry loads, no module is half installed, the login page answers 200, and Odoo has
-   * logged no error meanwhile.
+   * logged no error meanwhile that it did not log before.
    * @throws TerminalError('UpdateFailed') with the line that says why; RetryableError('ModulesInterrupted')
    */
   async run(run: OdooUpdateRun): Promise<void> {
-    const { conf, container, modules } = run;
+    const { conf, container, knownErrors, modules } = run;
     await this.end(container);
     try {
       await this.#writeConf(run);
       if (modules.length > 0)
         refuseErrors(
           await this.#odoo(run, [], [`--update=${modules.join(',')}`, '--stop-after-init']),
+          knownErrors,
         );
       const said = await this.#odoo(run, ['shell'], [], VERIFY);
       const [, result = ''] = new RegExp(`^${MARK} (.*)$`, 'm').exec(said) ?? [];
       if (result !== 'well') throw failed(result || 'Odoo has ended before it was verified');
-      refuseErrors(said);
+      refuseErrors(said, knownErrors);
     } finally {
       await rm(conf, { force: true });
       await this.end(container);
@@ -225,10 +252,16 @@ export class OdooUpdate {
 }
 
 /** A line of Odoo's log at ERROR or CRITICAL: `2026-11-27 07:00:00,123 7 ERROR database odoo.…: …`. */
-const ERROR_LINE = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ \d+ (?:ERROR|CRITICAL) \S+ (.*)$/m;
+const ERROR_LINE = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ \d+ (?:ERROR|CRITICAL) \S+ (.*)$/gm;
 
-function refuseErrors(log: string): void {
-  const [, line] = ERROR_LINE.exec(log) ?? [];
+/** Each once, cut short: a tenant's modules may log anything. */
+function errorsIn(log: string): string[] {
+  const lines = [...log.matchAll(ERROR_LINE)].map(([, line = '']) => line.slice(0, LINE_LENGTH));
+  return [...new Set(lines)];
+}
+
+function refuseErrors(log: string, known: readonly string[]): void {
+  const line = errorsIn(log).find((one) => !known.includes(one));
   if (line !== undefined) throw failed(line);
 }
 

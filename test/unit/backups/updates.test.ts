@@ -69,13 +69,15 @@ describe('Updates', () => {
       },
     } as unknown as Replacements;
     const common = { install: 'k3x9ab', dirs, replacements };
-    const passed = async () => undefined as never;
+    // What a rehearsal on the restored copy gives: the errors from before.
+    const passed = async () => [`odoo.x: of ${OLD}`] as never;
     updates = new Updates({
       ...common,
       disk: { checkRoom: async () => {} },
       odoo: {
         changedModules: async () => ['sale'],
         end: async () => {},
+        errorsBefore: async () => [],
         run: async (run) => {
           runs.push(run);
           if (fails) throw fails;
@@ -108,6 +110,7 @@ describe('Updates', () => {
     expect(await restores.prepared(desired)).to.equal(identityOf(5));
     await updates.make(desired, signal);
     expect(runs[0]).to.deep.include({ image: NEW, modules: ['sale'] });
+    expect(runs[0]?.knownErrors).to.deep.equal([`odoo.x: of ${OLD}`]);
     expect(runs[0]?.login.database).to.equal('copy');
     const copy = join(restoring(), 'filestore');
     expect((await stat(join(copy, FILE))).ino).to.equal((await stat(join(present(), FILE))).ino);

@@ -52,14 +52,14 @@ describe('OdooUpdate', () => {
       { image: NEW, repositories: [] },
       signal,
     );
-  const run = (over: Partial<OdooUpdateRun> = {}) =>
-    update.run({
-      ...{ image: NEW, repositories: [], container: 'ms-k3x9ab-1-update', signal },
-      ...{ socketDir: '/run/x', filestoreDir: '/data/x', conf: join(folder(), 'odoo.conf') },
-      login: { database: 'ms_k3x9ab_1_restoring', role: 'ms_k3x9ab_1', password: 'secret' },
-      modules: ['sale'],
-      ...over,
-    });
+  const aRun = (over: Partial<OdooUpdateRun> = {}): OdooUpdateRun => ({
+    ...{ image: NEW, repositories: [], container: 'ms-k3x9ab-1-update', signal },
+    ...{ socketDir: '/run/x', filestoreDir: '/data/x', conf: join(folder(), 'odoo.conf') },
+    login: { database: 'ms_k3x9ab_1_restoring', role: 'ms_k3x9ab_1', password: 'secret' },
+    ...{ modules: ['sale'], knownErrors: [] },
+    ...over,
+  });
+  const run = (over: Partial<OdooUpdateRun> = {}) => update.run(aRun(over));
   const why = (work: Promise<unknown>) =>
     work.then(
       () => 'done',
@@ -115,6 +115,26 @@ describe('OdooUpdate', () => {
     }
     says.verify = '';
     expect(await why(run())).to.include('ended before it was verified');
+  });
+
+  it('heeds no error that was there before, and any other one', async () => {
+    const line = (text: string) => `2026-11-27 07:00:00,123 7 ERROR db ${text}\n`;
+    says.verify = `${line('odoo.assets: no such file')}microsaas-verify: well\n`;
+    const knownErrors = await update.errorsBefore(aRun());
+    expect(knownErrors).to.deep.equal(['odoo.assets: no such file']);
+    expect(await why(run({ knownErrors }))).to.equal('done');
+    expect(await why(run())).to.equal('UpdateFailed odoo.assets: no such file');
+    says.update = line('odoo.modules.loading: half of it');
+    expect(await why(run({ knownErrors }))).to.equal(
+      'UpdateFailed odoo.modules.loading: half of it',
+    );
+  });
+
+  it('knows of no errors from before where the old image is gone, or does not start', async () => {
+    says.verify = exited(255, 'RuntimeError: made to fail\n');
+    expect(await update.errorsBefore(aRun({ image: OLD }))).to.deep.equal([]);
+    const gone = aRun({ image: `sha256:${'9'.repeat(64)}` });
+    expect(await update.errorsBefore(gone)).to.deep.equal([]);
   });
 
   it('is tried again where Docker or the kernel has ended it', async () => {
