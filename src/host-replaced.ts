@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { requireBackups } from './backup-commands.ts';
 import { ConfigError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { Sidecar } from './wiring.ts';
@@ -47,15 +48,15 @@ export async function waitForOwnHost(
  * @throws ConfigError unless it was confirmed, where another host works for it; RetryableError where the repository is away
  */
 export async function takeOver(
-  { backups }: Pick<Sidecar, 'backups'>,
+  sidecar: Pick<Sidecar, 'backups'>,
   isConfirmed: boolean,
   stop: AbortSignal,
 ): Promise<void> {
-  if (!backups) throw new ConfigError('backups.enabled: expected true, found false');
-  const replaced = await backups.claim.replaced(stop);
+  const { claim } = requireBackups(sidecar);
+  const replaced = await claim.replaced(stop);
   if (replaced && !isConfirmed)
     throw new ConfigError(
       `${replaced.message} --yes. Be sure that the other one is off: it would go on until its next night`,
     );
-  await backups.claim.claim(stop);
+  await claim.claim(stop);
 }

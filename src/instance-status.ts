@@ -91,7 +91,8 @@ async function observedInWords(
   const state = stateToReach(desired);
   const observed = await engine.observe(desired, state);
   const isOwn = observed.directory === 'own' || observed.directory === 'nobody';
-  const database = isOwn ? await databases.observe(desired, state) : 'absent';
+  const mayEnter = isOwn && !(desired.wasReady && observed.data !== 'whole');
+  const database = mayEnter ? await databases.observe(desired, state) : 'absent';
   const preparedJob = desired.job && backups ? await backups.restores.prepared(desired) : '';
   const seen: ObservedInstance = { ...observed, database, hung: false, preparedJob };
   const step = decide(desired, state, seen);

@@ -1,6 +1,13 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { backupTable, EXPORT_STEPS, findBackup, makeStaging, runJob } from './backup-commands.ts';
+import {
+  backupTable,
+  EXPORT_STEPS,
+  findBackup,
+  makeStaging,
+  requireBackups,
+  runJob,
+} from './backup-commands.ts';
 import { loadConfig } from './config.ts';
 import { containerLogs } from './docker/commands.ts';
 import { dockerEnvironment } from './docker/docker-cli.ts';
@@ -173,16 +180,20 @@ program
 program
   .command('prove')
   .argument('<instance>', INSTANCE_OR_MANAGER)
-  .argument('<backup>', BACKUP)
-  .description('prove a backup: restore it elsewhere, and compare rows and files')
-  .action(async (instance: string, backup: string) => {
+  .argument('[backup]', `${BACKUP}; the newest of all if none is named`)
+  .description(
+    'prove a backup: restore it elsewhere, compare rows and files, and start Odoo with them',
+  )
+  .action(async (instance: string, backup: string | undefined) => {
     const sidecar = await assemble(config());
     if (instance === MANAGER) {
-      await proveManager(sidecar, backup, onInterrupt());
+      await proveManager(sidecar, backup ?? 'latest', onInterrupt());
       return printLine('Proven.');
     }
     const desired = await resolveInstance(instance, sidecar);
-    const { snapshot } = findBackup(backup, await listBackups(desired, sidecar));
+    const known = await listBackups(desired, sidecar);
+    const newest = backup === undefined ? known.at(-1) : undefined;
+    const { snapshot } = newest ?? findBackup(backup ?? 'latest', known);
     await runJob(sidecar, desired, 'prove', snapshot, printLine);
     printLine('Proven.');
   });
@@ -358,9 +369,8 @@ async function restoreBackup(instance: string, text: string, isConfirmed: boolea
 }
 
 /** @throws ConfigError where none are made */
-async function listBackups(desired: DesiredInstance, { backups }: Sidecar): Promise<Backup[]> {
-  if (!backups) throw new ConfigError('backups.enabled: expected true, found false');
-  return backups.store.list(desired, new AbortController().signal);
+async function listBackups(desired: DesiredInstance, sidecar: Sidecar): Promise<Backup[]> {
+  return requireBackups(sidecar).store.list(desired, new AbortController().signal);
 }
 
 /** Aborts once the process is told to end. */

@@ -1,4 +1,4 @@
-import { backupTable, findBackup } from './backup-commands.ts';
+import { backupTable, findBackup, requireBackups } from './backup-commands.ts';
 import { backUpManager } from './controller/back-up-manager.ts';
 import { instanceIdsOnHost } from './controller/manager-check.ts';
 import { ConfigError } from './errors.ts';
@@ -10,7 +10,7 @@ export const MANAGER = 'manager';
 
 /** A table of the manager's own backups, newest first. */
 export async function listManagerBackups(sidecar: Sidecar): Promise<string> {
-  const { ofManager } = required(sidecar);
+  const { ofManager } = requireBackups(sidecar);
   return backupTable(await ofManager.list(new AbortController().signal));
 }
 
@@ -24,11 +24,11 @@ export async function backUpManagerNow(
   log: Logger,
   stop: AbortSignal,
 ): Promise<string> {
-  const backups = required(sidecar);
+  const backups = requireBackups(sidecar);
   const { manager } = sidecar;
   const context = { ...managerBackups(sidecar, backups), manager, log, now: () => new Date() };
   const { failure } = await backUpManager(context, null, 0, stop);
-  await backups.store.close();
+  await backups.ofManager.close();
   if (failure) throw failure;
   return backupTable((await backups.ofManager.list(stop)).slice(-1));
 }
@@ -39,10 +39,10 @@ export async function proveManager(
   text: string,
   stop: AbortSignal,
 ): Promise<void> {
-  const backups = required(sidecar);
+  const backups = requireBackups(sidecar);
   const { store, withLock } = managerBackups(sidecar, backups);
   const { snapshot } = findBackup(text, await store.list(stop));
-  await withLock(() => store.prove(snapshot, stop)).finally(() => backups.store.close());
+  await withLock(() => store.prove(snapshot, stop)).finally(() => backups.ofManager.close());
 }
 
 /**
@@ -57,7 +57,7 @@ export async function restoreTheManager(
   print: (line: string) => void,
   stop: AbortSignal,
 ): Promise<void> {
-  const backups = required(sidecar);
+  const backups = requireBackups(sidecar);
   const { store, withLock } = managerBackups(sidecar, backups);
   const { date, snapshot } = findBackup(text, await store.list(stop));
   if (!isConfirmed)
@@ -74,10 +74,4 @@ export async function restoreTheManager(
   if (before)
     print(`What was there is kept as the database ${before}, and in the filestore of that name.`);
   print(`The configuration of the host that was backed up is in ${configuration}.`);
-}
-
-/** @throws ConfigError where none are made */
-function required({ backups }: Sidecar): NonNullable<Sidecar['backups']> {
-  if (!backups) throw new ConfigError('backups.enabled: expected true, found false');
-  return backups;
 }

@@ -1,5 +1,6 @@
 import { Gauge, type Registry } from 'prom-client';
 import { PARTS, QUEUES, type QueueVitals, type Vitals } from './controller/vitals.ts';
+import { addGauge } from './gauges.ts';
 import { FAILURE_REASONS } from './instance/reasons.ts';
 
 const KNOWN_REASONS: ReadonlySet<string> = new Set(FAILURE_REASONS);
@@ -62,35 +63,29 @@ export function addVitals(registry: Registry, vitals: () => Vitals | null): void
       if (others > 0) this.set({ reason: 'Other' }, others);
     },
   });
-  for (const [name, help, read] of [
-    [
-      'microsaas_instances_silent',
-      'Instances that should answer and do not.',
-      ({ silent }) => silent,
-    ],
-    [
-      'microsaas_instances_orphaned',
-      'Instances with containers here and no record in Odoo, since the start of the sidecar.',
-      ({ orphans }) => orphans,
-    ],
-    [
-      'microsaas_mails_failed',
-      'Mails to customers that did not leave, as of the last sweep.',
-      ({ failedMails }) => failedMails,
-    ],
-    [
-      'microsaas_odoo_cron_last_run_timestamp_seconds',
-      'When the manager Odoo last ran its own scheduled work, as of the last sweep.',
-      ({ odooCronAt }) => odooCronAt || null,
-    ],
-  ] satisfies ReadonlyArray<[string, string, (vitals: Vitals) => number | null]>)
-    new Gauge({
-      ...{ name, help, registers },
-      collect() {
-        const now = vitals();
-        const value = now && read(now);
-        if (value === null) this.remove();
-        else this.set(value);
-      },
+  const ofAll = (name: string, help: string, read: (vitals: Vitals) => number | null) =>
+    addGauge(registry, name, help, () => {
+      const now = vitals();
+      return now && read(now);
     });
+  ofAll(
+    'microsaas_instances_silent',
+    'Instances that should answer and do not.',
+    ({ silent }) => silent,
+  );
+  ofAll(
+    'microsaas_instances_orphaned',
+    'Instances with containers here and no record in Odoo, since the start of the sidecar.',
+    ({ orphans }) => orphans,
+  );
+  ofAll(
+    'microsaas_mails_failed',
+    'Mails to customers that did not leave, as of the last sweep.',
+    ({ failedMails }) => failedMails,
+  );
+  ofAll(
+    'microsaas_odoo_cron_last_run_timestamp_seconds',
+    'When the manager Odoo last ran its own scheduled work, as of the last sweep.',
+    ({ odooCronAt }) => odooCronAt || null,
+  );
 }

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Meter } from './controller/controller-context.ts';
 import type { Vitals } from './controller/vitals.ts';
+import { addGauge } from './gauges.ts';
 import type { BackupAges } from './instance/backup-policy.ts';
 import { DRIFTS } from './instance/drift.ts';
 import { SHOWN_STATES, type ShownState } from './instance/shown-state.ts';
@@ -30,22 +31,18 @@ export function makeMetrics(measured: () => Measured | null, freeSpace: () => Pr
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: 'microsaas_' });
-  new Gauge({
-    name: 'microsaas_backlog',
-    help: 'Keys waiting or being worked on.',
-    registers,
-    collect() {
-      this.set(measured()?.backlog ?? 0);
-    },
-  });
-  new Gauge({
-    name: 'microsaas_backlog_age_seconds',
-    help: 'Age of the oldest waiting key.',
-    registers,
-    collect() {
-      this.set(measured()?.backlogSeconds ?? 0);
-    },
-  });
+  addGauge(
+    registry,
+    'microsaas_backlog',
+    'Keys waiting or being worked on.',
+    () => measured()?.backlog ?? 0,
+  );
+  addGauge(
+    registry,
+    'microsaas_backlog_age_seconds',
+    'Age of the oldest waiting key.',
+    () => measured()?.backlogSeconds ?? 0,
+  );
   new Gauge({
     name: 'microsaas_instances',
     help: 'Instances by state, as of the last sweep (every five minutes).',
@@ -58,43 +55,36 @@ export function makeMetrics(measured: () => Measured | null, freeSpace: () => Pr
         this.set({ state }, states.filter((it) => it === state).length);
     },
   });
-  new Gauge({
-    name: 'microsaas_certificate_expiry_seconds',
-    help: 'Until the first certificate of a host name ends, as of the last sweep; no value while there is none.',
-    registers,
-    collect() {
+  addGauge(
+    registry,
+    'microsaas_certificate_expiry_seconds',
+    'Until the first certificate of a host name ends, as of the last sweep; no value while there is none.',
+    () => {
       const soonest = measured()?.certificates?.soonest;
-      this.reset();
-      if (soonest) this.set((soonest.until.getTime() - Date.now()) / 1000);
-      else this.remove();
+      return soonest ? (soonest.until.getTime() - Date.now()) / 1000 : null;
     },
-  });
-  new Gauge({
-    name: 'microsaas_certificates_missing',
-    help: 'Host names without a certificate, as of the last sweep.',
-    registers,
-    collect() {
-      this.set(measured()?.certificates?.missing.length ?? 0);
-    },
-  });
-  new Gauge({
-    name: 'microsaas_backups_oldest_proof_seconds',
-    help: 'Since the instance, or the manager, whose backup was proven longest ago had it proven, as of the last sweep; those that never had are counted apart.',
-    registers,
-    collect() {
+  );
+  addGauge(
+    registry,
+    'microsaas_certificates_missing',
+    'Host names without a certificate, as of the last sweep.',
+    () => measured()?.certificates?.missing.length ?? 0,
+  );
+  addGauge(
+    registry,
+    'microsaas_backups_oldest_proof_seconds',
+    'Since the instance, or the manager, whose backup was proven longest ago had it proven, as of the last sweep; those that never had are counted apart.',
+    () => {
       const oldest = measured()?.backups?.oldestProof;
-      if (oldest) this.set(Date.now() / 1000 - oldest);
-      else this.remove();
+      return oldest ? Date.now() / 1000 - oldest : null;
     },
-  });
-  new Gauge({
-    name: 'microsaas_backups_never_proven',
-    help: 'Instances with data of which no backup was ever proven, as of the last sweep; the manager counts as one more.',
-    registers,
-    collect() {
-      this.set(measured()?.backups?.neverProven ?? 0);
-    },
-  });
+  );
+  addGauge(
+    registry,
+    'microsaas_backups_never_proven',
+    'Instances with data of which no backup was ever proven, as of the last sweep; the manager counts as one more.',
+    () => measured()?.backups?.neverProven ?? 0,
+  );
   addVitals(registry, () => measured()?.vitals ?? null);
   addHostMetrics(registry, freeSpace);
   const usable = new Histogram({

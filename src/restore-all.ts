@@ -1,9 +1,12 @@
 import { runJob } from './backup-commands.ts';
-import { isProven, keptBackups } from './instance/backup-retention.ts';
-import { effectiveState } from './instance/decide.ts';
+import { hasData } from './controller/back-up.ts';
+import { isMissing } from './controller/restore-missing.ts';
+import { isProven, withKept } from './instance/backup-retention.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import { printable } from './printable.ts';
 import type { Sidecar } from './wiring.ts';
+
+type Parts = Pick<Sidecar, 'backups' | 'engine' | 'manager' | 'restoring'>;
 
 /**
  * Restores each instance of which nothing is on this host from its newest proven backup, one after another, by the sidecar that runs: after
@@ -12,7 +15,7 @@ import type { Sidecar } from './wiring.ts';
  * @returns how many were restored, and how many could not be
  */
 export async function restoreAll(
-  sidecar: Pick<Sidecar, 'backups' | 'engine' | 'manager'>,
+  sidecar: Parts,
   print: (line: string) => void,
   stop: AbortSignal,
 ): Promise<{ readonly restored: number; readonly failed: number }> {
@@ -28,7 +31,7 @@ export async function restoreAll(
 }
 
 async function restoreOne(
-  { backups, engine, manager }: Pick<Sidecar, 'backups' | 'engine' | 'manager'>,
+  { backups, engine, manager, restoring }: Parts,
   desired: DesiredInstance,
   print: (line: string) => void,
   stop: AbortSignal,
@@ -36,9 +39,11 @@ async function restoreOne(
   const { id, name } = desired;
   const say = (text: string) => print(printable(`${id} ${name}: ${text}`));
   try {
-    const { directory } = await engine.observe(desired, effectiveState(desired, null));
-    // One that was interrupted is open in Odoo: the sidecar goes on with it by itself.
-    if (directory !== 'nobody') return 'here';
+    if (!(await isMissing(desired, { engine, restoring }))) return 'here';
+    if (desired.job) {
+      say('something is under way already: the sidecar goes on with it by itself');
+      return 'here';
+    }
     const known = (await backups?.store.list(desired, stop)) ?? [];
     const newest = known.filter(isProven).at(-1);
     if (!newest) {
@@ -46,12 +51,7 @@ async function restoreOne(
       return 'failed';
     }
     // The manager was backed up before the last of them, so it may not know of it.
-    const kept = keptBackups(known, new Date());
-    const rows = known.map((one) => ({
-      ...one,
-      kept: kept.get(one.snapshot) ?? ('monthly' as const),
-    }));
-    await manager.reportBackups(id, rows, null);
+    await manager.reportBackups(id, withKept(known, new Date()), null);
     say(`of ${newest.date.toISOString()} …`);
     await runJob({ manager }, desired, 'restore', newest.snapshot, (line) => say(line.trim()));
     say('restored');
@@ -61,10 +61,4 @@ async function restoreOne(
     say(error instanceof Error ? error.message : String(error));
     return 'failed';
   }
-}
-
-/** The same of which backups are made. */
-function hasData(desired: DesiredInstance): boolean {
-  const state = effectiveState(desired, null);
-  return desired.wasReady && !['draft', 'removed', 'purged'].includes(state);
 }

@@ -112,9 +112,8 @@ export async function run(
     await server.close();
     await pages?.close();
     await parts?.controller.stop();
-    await sidecar.backups?.store
-      .close()
-      .catch((err) => log.warn({ err }, 'the proofs’ Postgres is not gone'));
+    for (const of of [sidecar.backups?.store, sidecar.backups?.ofManager])
+      await of?.close().catch((err) => log.warn({ err }, 'the proofs’ Postgres is not gone'));
     await lock?.release();
     unlock();
   }

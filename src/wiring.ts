@@ -9,11 +9,7 @@ import { Exporter } from './backups/export.ts';
 import { ExportFiles } from './backups/export-files.ts';
 import { HostClaim } from './backups/host-claim.ts';
 import { ManagerBackups } from './backups/manager-backups.ts';
-import {
-  type ManagerRestoreOptions,
-  type RestoredManager,
-  restoreManager,
-} from './backups/manager-restore.ts';
+import { type ManagerRestoreOptions, restoreManager } from './backups/manager-restore.ts';
 import { Restores } from './backups/restores.ts';
 import { RestoringMark } from './backups/restoring-mark.ts';
 import { Updates } from './backups/updates.ts';
@@ -159,21 +155,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     connect(config.manager, observers.onRpc),
     domain ? { domain, url: config.instances.url, addresses, manager: managerLabel } : null,
   );
-  function makeBackups(): {
-    store: BackupStore;
-    updates: Updates;
-    restores: Restores;
-    copies: StagingCopies;
-    exporter: Exporter;
-    exports: ExportFiles;
-    ofManager: ManagerBackups;
-    claim: HostClaim;
-    restoreManager: (
-      snapshot: string,
-      progress: (line: string) => void,
-      signal: AbortSignal,
-    ) => Promise<RestoredManager>;
-  } {
+  function makeBackups() {
     const folder = join(config.dataDir, 'backups');
     const { environmentFile, image, repository: base, sshFolder } = config.backups;
     const { image: postgres } = config.postgres;
@@ -215,18 +197,20 @@ export async function assemble(config: Config, observers: Observers = {}) {
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => forCopies.inRestored(...args),
     });
+    // Of its own: the commands work with the manager's backups beside the sidecar, and no two processes use one server.
+    const storeOfManager = storeIn('manager-work', 'manager-proof');
     const managerHost = { install, api, docker, image };
     const ofManager = new ManagerBackups({
-      ...{ install, disk, host, claim, keys, restic, store, tools },
+      ...{ install, disk, host, claim, keys, restic, tools, store: storeOfManager },
       database: config.manager.database,
       url: config.manager.url,
-      folder: join(folder, 'work'),
+      folder: join(folder, 'manager-work'),
       files: [...config.files, join(config.dataDir, 'install-id'), keys.escrowFile],
       place: (signal) => findManager(managerHost, signal),
       hold: holdDatabase({ install, image: postgres, held: heldDockerCli(config.docker.socket) }),
     });
     const managerRestore: ManagerRestoreOptions = {
-      ...{ folder, store, tools, now: () => new Date() },
+      ...{ folder, tools, store: storeOfManager, now: () => new Date() },
       database: config.manager.database,
       place: (signal) => findManager(managerHost, signal),
       admin: (signal) => findManagerAdmin(managerHost, signal),

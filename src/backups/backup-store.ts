@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { lstat, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HeldDatabase } from '../databases/tenant-access.ts';
 import { RetryableError, TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Disk } from '../host/disk.ts';
 import { listFiles } from '../host/file-list.ts';
-import { removeTree } from '../host/trees.ts';
+import { withFolder } from '../host/trees.ts';
 import { keptBackups } from '../instance/backup-retention.ts';
 import { databaseName } from '../instance/name.ts';
 import type { FailureReason } from '../instance/reasons.ts';
@@ -20,8 +20,7 @@ import type { Restic, ResticSnapshot } from '../restic/restic.ts';
 import type { BackupKeys, Owner } from './backup-keys.ts';
 import { type BackupManifest, filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
 import { sizeLimit, timeLimitMs, withinBounds } from './bounds.ts';
-import { dumpOf } from './dump.ts';
-import { unrestorable } from './pg-failures.ts';
+import { dumpOf, restoreDump } from './dump.ts';
 import { proveDatabase, proveFiles } from './proof.ts';
 import { BY_HAND_TAG, backupsIn, DATA_TAG, proofTags, provenBackup } from './snapshot-tags.ts';
 
@@ -242,7 +241,7 @@ export class BackupStore implements Backups {
     signal: AbortSignal,
     work: (cluster: Cluster, login: TenantLogin, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const { disk, proofServer } = this.#options;
+    const { disk, proofServer, tools } = this.#options;
     return proofServer.using(async (cluster) => {
       // A role of its own: what a tenant's functions set for it while their dump is restored meets nobody else's.
       const name = `proof_${desired.id}`;
@@ -254,7 +253,8 @@ export class BackupStore implements Backups {
         await this.#makeEmpty(cluster, login);
         // What runs while it is filled is the tenant's, and may write as long as it likes.
         return await withinBounds({ disk, size }, signal, async (bounded) => {
-          await this.#fill(cluster, login, dump, bounded);
+          const { socketDir } = cluster.address;
+          await restoreDump(tools, { ...login, socketDir }, dump, bounded);
           return work(cluster, login, bounded);
         });
       } finally {
@@ -298,37 +298,13 @@ export class BackupStore implements Backups {
     await cluster.mayMakeSchemas(database, role, true);
   }
 
-  /** @throws TerminalError('ProofDatabase') where the dump cannot be restored */
-  async #fill(
-    cluster: Cluster,
-    login: TenantLogin,
-    dump: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    try {
-      const { socketDir } = cluster.address;
-      await this.#options.tools.restore({ ...login, socketDir }, dump, signal);
-    } catch (cause) {
-      signal.throwIfAborted();
-      throw unrestorable(cause);
-    }
-  }
-
-  /** A folder that only the sidecar can read, empty at first and gone at the end. */
-  async #inFolder<T>(
+  #inFolder<T>(
     { id }: Pick<Owner, 'id'>,
     purpose: string,
     signal: AbortSignal,
     work: (folder: string) => Promise<T>,
   ): Promise<T> {
-    const folder = join(this.#options.folder, `${id}-${purpose}`);
-    await removeTree(folder, signal);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    try {
-      return await work(folder);
-    } finally {
-      await removeTree(folder);
-    }
+    return withFolder(join(this.#options.folder, `${id}-${purpose}`), signal, work);
   }
 }
 

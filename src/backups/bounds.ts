@@ -53,6 +53,8 @@ export async function withinBounds<T>(
   const { timeMs } = bounds;
   const timer =
     timeMs === undefined ? undefined : setTimeout(() => over.abort(tooSlow(timeMs)), timeMs);
+  // A limit alone keeps no process alive.
+  timer?.unref();
   const watched = watch(bounds, ended.signal).catch((error) => over.abort(error));
   try {
     const result = await work(bounded);
@@ -72,7 +74,7 @@ export async function withinBounds<T>(
 /** @throws as soon as a bound is passed */
 async function watch(bounds: Bounds, ended: AbortSignal): Promise<void> {
   while (!ended.aborted) {
-    await pause(LOOK_MS, undefined, { signal: ended }).catch(() => {}); // the work has ended
+    await pause(LOOK_MS, undefined, { signal: ended, ref: false }).catch(() => {}); // the work has ended
     if (!ended.aborted) await check(bounds);
   }
 }

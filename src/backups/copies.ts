@@ -1,16 +1,12 @@
-import { mkdir, rename } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { OdooDatabases } from '../databases/databases.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
-import { removeTree } from '../host/trees.ts';
-import { databaseName } from '../instance/name.ts';
 import type { ProgressReason } from '../instance/reasons.ts';
 import type { CopyOf, DesiredInstance } from '../instance/types.ts';
 import type { Copies } from '../interfaces.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
-import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
+import { readManifest } from './backup-manifest.ts';
 import { requireNotNewer } from './odoo-version.ts';
-import { unrestorable } from './pg-failures.ts';
+import { BackupSource } from './restore-source.ts';
 
 export interface StagingCopiesOptions {
   readonly install: string;
@@ -61,32 +57,19 @@ export class StagingCopies implements Copies {
     progress: (reason: ProgressReason) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const { databases, imageOf, tools } = this.#options;
+    const { databases, imageOf } = this.#options;
     const manifest = await readManifest(folder, of.identity);
     requireNotNewer(manifest.image, await imageOf(desired));
-    const filestore = await filestoreOf(folder, manifest);
+    const source = new BackupSource(of.snapshot, folder, manifest, this.#options);
     progress('RestoringDatabase');
     await databases.restoreStaging(
       desired,
-      async ({ socketDir }, login) => {
-        const { dump } = partsOf(folder);
-        await tools.restore({ ...login, socketDir }, dump, signal).catch((cause) => {
-          signal.throwIfAborted();
-          throw unrestorable(cause);
-        });
-        await this.#placeFiles(desired, filestore, signal);
+      async (server, login) => {
+        await source.fill(server, login, signal);
+        await source.placeFiles(desired);
         progress('Neutralising');
       },
       signal,
     );
-  }
-
-  async #placeFiles({ id }: DesiredInstance, from: string, signal: AbortSignal): Promise<void> {
-    const { dirs, install } = this.#options;
-    const { filestore } = dirs.paths(id);
-    const to = join(filestore, databaseName(install, id));
-    await removeTree(to, signal);
-    await mkdir(filestore, { recursive: true });
-    await rename(from, to);
   }
 }

@@ -1,4 +1,4 @@
-import { CommandError, RetryableError } from '../errors.ts';
+import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { PgLogin, PgTools } from '../postgres/pg-tools.ts';
 import { lastLine } from './pg-failures.ts';
 
@@ -22,5 +22,25 @@ export async function dumpOf(
     const detail = lastLine(cause.stderr);
     const reason = /lock timeout/.test(cause.stderr) ? 'DatabaseBusy' : 'BackupFailed';
     throw new RetryableError(reason, `pg_dump: ${detail}`, { cause, detail });
+  }
+}
+
+/**
+ * Fills an empty database from the dump of a backup.
+ * @throws TerminalError('ProofDatabase') with what pg_restore says
+ */
+export async function restoreDump(
+  tools: Pick<PgTools, 'restore'>,
+  login: PgLogin,
+  file: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await tools.restore(login, file, signal);
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (!(cause instanceof CommandError)) throw cause;
+    const detail = lastLine(cause.stderr);
+    throw new TerminalError('ProofDatabase', `pg_restore: ${detail}`, { cause, detail });
   }
 }

@@ -49,8 +49,8 @@ export class ExportFiles implements Exports {
     if (await this.has(desired.id, snapshot)) return utimes(file, now(), now());
     const others = await this.#remove((name) => {
       const of = NAME.exec(name)?.groups;
-      // Without a whole name it is the draft of a writer that was killed: there is one at a time.
-      return of === undefined || of['id'] === String(desired.id);
+      // Without a whole name it is a draft: this instance's is of a writer that was killed, another's may be under way.
+      return of ? of['id'] === String(desired.id) : name.startsWith(`.${desired.id}-`);
     });
     if (others.length >= MAX_EXPORTS)
       throw new RetryableError('ExportsFull', `${others.length} exports are there`);

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TerminalError } from '../errors.ts';
-import { removeTree } from '../host/trees.ts';
+import { withFolder } from '../host/trees.ts';
 import type { Clock } from '../interfaces.ts';
 import type { Restic } from '../restic/restic.ts';
 import { type BackupKeys, MANAGER } from './backup-keys.ts';
@@ -81,16 +81,11 @@ export class HostClaim {
     const { folder, host, keys, restic } = this.#options;
     if (!(await keys.has(MANAGER)))
       await keys.make(MANAGER, (repository) => restic.init(repository, signal));
-    const place = join(folder, 'claim');
-    await removeTree(place, signal);
-    await mkdir(place, { recursive: true, mode: 0o700 });
-    try {
+    await withFolder(join(folder, 'claim'), signal, async (place) => {
       const file = join(place, 'host');
       await writeFile(file, `${host}\n`, { mode: 0o600 });
       const tags = [hostTag(host), `run:${randomUUID()}`];
       await restic.backup(keys.repositoryOf(MANAGER), [{ from: file, to: 'host' }], tags, signal);
-    } finally {
-      await removeTree(place);
-    }
+    });
   }
 }

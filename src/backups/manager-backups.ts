@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { COUNTED } from '../databases/count-rows.ts';
 import { CommandError, RetryableError } from '../errors.ts';
 import type { Disk } from '../host/disk.ts';
-import { removeTree } from '../host/trees.ts';
+import { withFolder } from '../host/trees.ts';
 import type { Backup, ManagerBackups as ManagerBackupsInterface } from '../interfaces.ts';
 import type { HoldDatabase } from '../postgres/held-database.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
@@ -77,14 +77,9 @@ export class ManagerBackups implements ManagerBackupsInterface {
     // Also where the manager itself cannot be backed up: by this the hosts know of each other.
     if (!(await claim.claimedBy(signal))) await claim.claim(signal);
     const place = await this.#options.place(signal);
-    const folder = join(this.#options.folder, 'manager');
-    await removeTree(folder, signal);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    try {
-      await this.#takeIn(folder, place, isByHand, signal);
-    } finally {
-      await removeTree(folder);
-    }
+    await withFolder(join(this.#options.folder, 'manager'), signal, (folder) =>
+      this.#takeIn(folder, place, isByHand, signal),
+    );
   }
 
   list(signal: AbortSignal): Promise<Backup[]> {
@@ -93,6 +88,11 @@ export class ManagerBackups implements ManagerBackupsInterface {
 
   prove(snapshot: string, signal: AbortSignal): Promise<void> {
     return this.#options.store.proveWith(MANAGER, snapshot, null, signal);
+  }
+
+  /** Ends what may still run of the last proof. */
+  async close(): Promise<void> {
+    await this.#options.store.close();
   }
 
   forgetOld(now: Date, signal: AbortSignal): Promise<Backup[]> {

@@ -6,8 +6,9 @@ import type { PgLogin, PgTools } from '../postgres/pg-tools.ts';
 import { MANAGER } from './backup-keys.ts';
 import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
 import type { BackupStore } from './backup-store.ts';
+import { restoreDump } from './dump.ts';
 import { CONFIGURATION, type ManagerPlace } from './manager-backups.ts';
-import { errorLine, unrestorable } from './pg-failures.ts';
+import { errorLine } from './pg-failures.ts';
 
 export interface ManagerRestoreOptions {
   /** The manager's database, by this host's configuration. */
@@ -66,7 +67,7 @@ export async function restoreManager(
     `${database}_before_${now().toISOString().slice(0, 19).replace(/\D/g, '')}`,
   ];
   progress('reading the backup');
-  return store.inRestored(MANAGER, snapshot, signal, async (from) => {
+  return store.inRestored(MANAGER, snapshot, signal, async (from, bounded) => {
     const manifest = await readManifest(from, MANAGER.identity);
     progress('restoring the database');
     await run(
@@ -74,24 +75,21 @@ export async function restoreManager(
       `CREATE DATABASE ${quoted(restored)} OWNER ${quoted(place.role)} TEMPLATE template0 LC_COLLATE 'C'`,
     );
     const { password, role, socketDir } = place;
-    await tools
-      .restore({ database: restored, password, role, socketDir }, partsOf(from).dump, signal)
-      .catch((cause) => {
-        signal.throwIfAborted();
-        throw unrestorable(cause);
-      });
+    const login = { database: restored, password, role, socketDir };
+    await restoreDump(tools, login, partsOf(from).dump, bounded);
     progress('restoring the files');
-    await files.bring(place, await filestoreOf(from, manifest), restored, signal);
+    await files.bring(place, await filestoreOf(from, manifest), restored, bounded);
     const configuration = join(folder, 'configuration-of-backup');
     await removeTree(configuration);
     await cp(join(from, CONFIGURATION), configuration, { recursive: true });
     progress('putting them in the place of those of now');
-    await options.stop(place, signal);
+    // Whatever happens from here on, the manager is started: also where somebody has ended this.
     try {
+      await options.stop(place, signal);
       const isThere = await swap();
       return { before: isThere ? before : '', configuration };
     } finally {
-      await options.start(place, signal);
+      await options.start(place, new AbortController().signal);
     }
   });
 

@@ -9,7 +9,7 @@ import type { DesiredInstance } from '../instance/types.ts';
 import type { RestoreSource } from '../interfaces.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
 import { type BackupManifest, filestoreOf, partsOf } from './backup-manifest.ts';
-import { unrestorable } from './pg-failures.ts';
+import { restoreDump } from './dump.ts';
 
 /** The one secret that goes with the data to another instance: their administrator has it as its password. */
 const FIRST_PASSWORD = 'admin-password';
@@ -78,13 +78,8 @@ export class BackupSource implements RestoreSource {
     login: { readonly database: string; readonly role: string; readonly password: string },
     signal: AbortSignal,
   ): Promise<void> {
-    try {
-      const { dump } = partsOf(this.#folder);
-      await this.#options.tools.restore({ ...login, socketDir }, dump, signal);
-    } catch (cause) {
-      signal.throwIfAborted();
-      throw unrestorable(cause);
-    }
+    const { dump } = partsOf(this.#folder);
+    await restoreDump(this.#options.tools, { ...login, socketDir }, dump, signal);
   }
 }
 

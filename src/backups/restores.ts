@@ -12,8 +12,8 @@ import type { RestoreSource, Restores as RestoresInterface } from '../interfaces
 import type { PgTools } from '../postgres/pg-tools.ts';
 import type { TenantLogin } from '../postgres/tenant-session.ts';
 import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
+import { restoreDump } from './dump.ts';
 import { requireNotNewer } from './odoo-version.ts';
-import { unrestorable } from './pg-failures.ts';
 import { BackupSource } from './restore-source.ts';
 
 export interface RestoresOptions {
@@ -68,11 +68,8 @@ export class Restores implements RestoresInterface {
       const filestore = await filestoreOf(folder, manifest);
       await progress('RestoringDatabase');
       const fill = ({ socketDir }: { socketDir: string }, login: TenantLogin) =>
-        tools.restore({ ...login, socketDir }, dump, bounded);
-      await replacements.prepare(desired, url, fill).catch((cause) => {
-        bounded.throwIfAborted();
-        throw unrestorable(cause);
-      });
+        restoreDump(tools, { ...login, socketDir }, dump, bounded);
+      await replacements.prepare(desired, url, fill);
       await removeTree(restoring, bounded);
       await mkdir(restoring, { mode: 0o700 });
       await rename(filestore, join(restoring, 'filestore'));

@@ -2,7 +2,9 @@ import { notEnoughDisk, PortTakenError, RetryableError, TerminalError } from '..
 import { effectiveState } from '../instance/decide.ts';
 import type { ProgressReason } from '../instance/reasons.ts';
 import type { Action, CopyOf, DesiredInstance, Job, PortPair } from '../instance/types.ts';
+import { failureOf } from './back-up.ts';
 import type { ControllerContext } from './controller-context.ts';
+import { ensureServer, startServer } from './own-server.ts';
 import { logLine, logReason, progressReport } from './progress.ts';
 import { renewUrl } from './renew-url.ts';
 import { waitForMemory } from './wait-for-memory.ts';
@@ -65,8 +67,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   async function startDatabase(desired: DesiredInstance, { stop }: Signals): Promise<void> {
     // A copy's server begins empty.
     if (!desired.copyOf || desired.wasReady) await prepareFor(desired, stop);
-    await engine.startDatabase(desired, stop);
-    await databases.awaitServer(desired, stop);
+    await startServer(desired, context, stop);
   }
 
   async function createDatabase(desired: DesiredInstance, signals: Signals): Promise<StepResult> {
@@ -194,10 +195,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     await manager.reportJob(job.id, { ...SWAPPING, state: 'running', detail: '' });
     await engine.stop(desired, stop);
     // Its own Postgres, where it has one, was stopped with it.
-    if ((await databases.observe(desired, 'running')) === 'offline') {
-      await engine.startDatabase(desired, stop);
-      await databases.awaitServer(desired, stop);
-    }
+    await ensureServer(desired, context, stop);
     const isDone = await backups.turns.take(desired.id, async () => {
       if (job.kind === 'update' && !(await madeUpdate(desired, job, stop))) return false;
       const pins = await backups.updates.pins(desired);
@@ -220,12 +218,8 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     } catch (error) {
       stop.throwIfAborted();
       await backups.updates.abandon(desired);
-      const { detail, reason } =
-        error instanceof TerminalError || error instanceof RetryableError
-          ? error
-          : ({ reason: 'Unexpected', detail: '' } as const);
       context.log.error({ instance: desired.id, name: desired.name, err: error }, 'not updated');
-      await manager.reportJob(job.id, { state: 'failed', reason, detail, percent: 0 });
+      await manager.reportJob(job.id, { ...failureOf(error), state: 'failed', percent: 0 });
       return false;
     }
   }

@@ -9,6 +9,7 @@ import {
 } from '../errors.ts';
 import type { DesiredInstance, EffectiveState } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
+import { startServer } from './own-server.ts';
 import { logLine, progressReport } from './progress.ts';
 
 const WITHOUT = 'No archive could be written; the data go without one, as a person has confirmed.';
@@ -57,12 +58,11 @@ export async function archive(
 /** Its own Postgres was stopped with it; the next round stops it again. What its tenant did to it must not hold the archive up in silence. */
 async function startOwnServer(
   desired: DesiredInstance,
-  { engine, databases }: ControllerContext,
+  context: ControllerContext,
   stop: AbortSignal,
 ): Promise<void> {
   try {
-    await engine.startDatabase(desired, stop);
-    await databases.awaitServer(desired, stop);
+    await startServer(desired, context, stop);
   } catch (cause) {
     stop.throwIfAborted();
     throw new TerminalError(

@@ -1,6 +1,10 @@
 import { ManagerError } from '../errors.ts';
-import { type BackupFacts, dueBackup, lastNight } from '../instance/backup-policy.ts';
-import { isProven } from '../instance/backup-retention.ts';
+import {
+  type BackupFacts,
+  dueByRepository,
+  factsOf,
+  lastNight,
+} from '../instance/backup-policy.ts';
 import type { Backup, Clock, Manager, ManagerBackups } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import { failureOf } from './back-up.ts';
@@ -35,15 +39,12 @@ export async function backUpManager(
     let failure: unknown = null;
     try {
       known = await store.list(stop);
-      const found = factsOf(known, lastFailureAt);
-      const due = time === null ? 'backup' : dueOf(found, time, since, now());
-      // One that failed its proof fails it again: the next backup is another one.
-      const isBroken = due === 'prove' && known.at(-1)?.proof === 'failed';
+      const due = time === null ? 'backup' : dueOf(known, lastFailureAt, time, since, now());
       if (due === 'backup') {
         await store.take({ isByHand: time === null }, stop);
         known = await store.list(stop);
       }
-      if (due !== null && !isBroken) {
+      if (due !== null) {
         await store.prove(known.at(-1)?.snapshot ?? '', stop);
         known = await store.forgetOld(now(), stop);
       }
@@ -71,16 +72,13 @@ function brokenOf(newest: Backup | undefined) {
   return { reason: reason || 'Unexpected', detail } as const;
 }
 
-function dueOf(facts: BackupFacts, time: string, since: number, now: Date) {
-  return dueBackup(facts, lastNight(time, now).getTime() / 1000, now.getTime() / 1000, since);
-}
-
-function factsOf(known: readonly Backup[], lastFailureAt: number): BackupFacts {
-  const newest = (some: readonly Backup[]) =>
-    Math.max(0, ...some.map(({ date }) => date.getTime() / 1000));
-  return {
-    lastBackupAt: newest(known),
-    lastProofAt: newest(known.filter(isProven)),
-    lastFailureAt,
-  };
+function dueOf(
+  known: readonly Backup[],
+  lastFailureAt: number,
+  time: string,
+  since: number,
+  now: Date,
+) {
+  const night = lastNight(time, now).getTime() / 1000;
+  return dueByRepository(known, lastFailureAt, night, now.getTime() / 1000, since);
 }

@@ -1,11 +1,12 @@
 import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
-import { type BackupFacts, dueBackup, isBootDue, lastNight } from '../instance/backup-policy.ts';
-import { isProven, keptBackups } from '../instance/backup-retention.ts';
+import { dueByRepository, isBootDue, lastNight } from '../instance/backup-policy.ts';
+import { isProven, withKept } from '../instance/backup-retention.ts';
 import { effectiveState, replacesData } from '../instance/decide.ts';
 import type { FailureReason, ProgressReason } from '../instance/reasons.ts';
 import type { DesiredInstance, Job } from '../instance/types.ts';
 import type { Backup } from '../interfaces.ts';
 import type { BackupContext, ControllerContext } from './controller-context.ts';
+import { startServer } from './own-server.ts';
 import { isMissing, restoreMissing } from './restore-missing.ts';
 
 /** How much of a job is done when a step of it begins, in percent. */
@@ -114,16 +115,12 @@ async function exportData(
   context: BackupWork,
   stop: AbortSignal,
 ): Promise<void> {
-  const { backups, log, manager } = context;
-  try {
+  const { backups, manager } = context;
+  await telling(desired, job, 'not exported', context, stop, async () => {
     const progress = (reason: ProgressReason) => say(job, reason, context);
     await backups.exports.write(desired, job.snapshot, progress, stop);
     await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
-  } catch (error) {
-    stop.throwIfAborted();
-    log.error({ instance: desired.id, name: desired.name, err: error }, 'not exported');
-    await manager.reportJob(job.id, { ...failureOf(error), state: 'failed', percent: 0 });
-  }
+  });
 }
 
 /** Makes what is to replace an instance's data, beside them; reconcile() then puts it in their place. */
@@ -133,8 +130,8 @@ async function prepareSwap(
   context: BackupWork,
   stop: AbortSignal,
 ): Promise<void> {
-  const { backups, log, manager } = context;
-  try {
+  const { backups, manager } = context;
+  await telling(desired, job, 'not prepared', context, stop, async () => {
     if (await backups.restores.isCarriedOut(desired, job)) {
       // The sidecar was killed before it could say so.
       await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
@@ -157,11 +154,7 @@ async function prepareSwap(
       if (job.kind !== 'restore') await backups.updates.prepareUndo(desired, job);
       await backups.restores.prepare(desired, job, progress, stop);
     });
-  } catch (error) {
-    stop.throwIfAborted();
-    log.error({ instance: desired.id, name: desired.name, err: error }, 'not prepared');
-    await manager.reportJob(job.id, { ...failureOf(error), state: 'failed', percent: 0 });
-  }
+  });
 }
 
 /** The newest proven backup of an instance; where there is none, one is made. */
@@ -172,9 +165,8 @@ async function provenBackup(
   stop: AbortSignal,
 ): Promise<string> {
   const { store } = context.backups;
-  const newest = async () => (await store.list(desired, stop)).filter(isProven).at(-1)?.snapshot;
-  const proven = await newest();
-  if (proven) return proven;
+  const proven = (await store.list(desired, stop)).filter(isProven).at(-1);
+  if (proven) return proven.snapshot;
   await say(job, 'BackingUp', context);
   await beforePurge(desired, context, () => store.take(desired, { isByHand: true }, stop));
   const made = await store.list(desired, stop);
@@ -194,10 +186,12 @@ async function restoreWhereNothingIs(
   context: BackupWork,
   stop: AbortSignal,
 ): Promise<boolean> {
-  const { backups, databases, engine, log, manager } = context;
+  const { backups, databases, engine, manager } = context;
   const { restores, restoring, turns } = backups;
-  try {
-    if (!(await isMissing(desired, { engine, restoring }))) return false;
+  let isReplacing = false;
+  await telling(desired, job, 'not restored', context, stop, async () => {
+    isReplacing = !(await isMissing(desired, { engine, restoring }));
+    if (isReplacing) return;
     await say(job, 'FetchingBackup', context);
     const isDone = await turns.take(desired.id, () =>
       restores.fetched(desired, job.snapshot, stop, async (source, bounded) => {
@@ -207,12 +201,26 @@ async function restoreWhereNothingIs(
     );
     // Otherwise another backup's data are there now, and the next round has them replaced.
     if (isDone) await manager.reportJob(job.id, { ...NOTHING_REPLACED, state: 'done' });
+  });
+  return !isReplacing;
+}
+
+/** Does what a person waits for; what goes wrong is said to them. @param words for the operator's log */
+async function telling(
+  { id, name }: DesiredInstance,
+  job: Job,
+  words: string,
+  { log, manager }: BackupWork,
+  stop: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
   } catch (error) {
     stop.throwIfAborted();
-    log.error({ instance: desired.id, name: desired.name, err: error }, 'not restored');
+    log.error({ instance: id, name, err: error }, words);
     await manager.reportJob(job.id, { ...failureOf(error), state: 'failed', percent: 0 });
   }
-  return true;
 }
 
 /**
@@ -265,7 +273,7 @@ const NOTHING_REPLACED = { reason: 'NothingReplaced', detail: '', percent: 100 }
 const NOTHING = { state: 'failed', reason: 'BackupGone', detail: '', percent: 0 } as const;
 
 /** Whether there is anything to be saved: a staging copy is one itself, and a removed instance has been saved before, and nothing in it changes any more. */
-function hasData(desired: DesiredInstance): boolean {
+export function hasData(desired: DesiredInstance): boolean {
   const state = effectiveState(desired, null);
   if (desired.copyOf) return false;
   return desired.wasReady && state !== 'draft' && state !== 'removed' && state !== 'purged';
@@ -273,16 +281,8 @@ function hasData(desired: DesiredInstance): boolean {
 
 /** What is due by what the repository holds, which is newer than what Odoo knows. */
 function dueOf({ requestedAt }: DesiredInstance, known: readonly Backup[], context: BackupWork) {
-  const newest = (some: readonly Backup[]) =>
-    Math.max(0, ...some.map(({ date }) => date.getTime() / 1000));
-  const facts: BackupFacts = {
-    lastBackupAt: newest(known),
-    lastProofAt: newest(known.filter(isProven)),
-    lastFailureAt: 0,
-  };
-  const due = dueBackup(facts, nightOf(context), context.now().getTime() / 1000, requestedAt);
-  // One that failed its proof fails it again: the next backup is another one.
-  return due === 'prove' && known.at(-1)?.proof === 'failed' ? null : due;
+  const now = context.now().getTime() / 1000;
+  return dueByRepository(known, 0, nightOf(context), now, requestedAt);
 }
 
 /** When the last night's backups were to begin, in seconds since the epoch. */
@@ -308,12 +308,14 @@ async function prove(
  */
 async function startOwnServer(
   desired: DesiredInstance,
-  { backups, databases, engine }: BackupWork,
+  context: BackupWork,
   stop: AbortSignal,
   { mayBeIncomplete = false } = {},
 ): Promise<boolean> {
+  const { backups, databases, engine } = context;
   const state = effectiveState(desired, null);
   const seen = await engine.observe(desired, state);
+  if (seen.directory === 'nobody') throw filesMissing();
   if (seen.directory !== 'own') throw foreignData('directory');
   if (seen.data !== 'whole' && !mayBeIncomplete) throw filesMissing();
   const database = await databases.observe(desired, state);
@@ -322,8 +324,7 @@ async function startOwnServer(
     throw new TerminalError('DatabaseMissing', 'its database existed and is gone');
   if (database !== 'offline') return false;
   backups.lent.add(desired.id);
-  await engine.startDatabase(desired, stop);
-  await databases.awaitServer(desired, stop);
+  await startServer(desired, context, stop);
   return true;
 }
 
@@ -343,11 +344,7 @@ async function report(
   failure: { readonly reason: FailureReason; readonly detail: string } | null,
   { manager, now }: BackupWork,
 ): Promise<void> {
-  const kept = keptBackups(backups ?? [], now());
-  // What is forgotten next, or cannot be on a server that keeps everything, is kept as the others of its month are.
-  const rows =
-    backups?.map((one) => ({ ...one, kept: kept.get(one.snapshot) ?? 'monthly' })) ?? null;
-  await manager.reportBackups(id, rows, failure);
+  await manager.reportBackups(id, backups && withKept(backups, now()), failure);
 }
 
 /** Why there is no backup, for people. */

@@ -154,6 +154,7 @@ export class Controller {
         instances: of(this.#queue),
         plans: of(this.#plans),
         backups: of(this.#backups),
+        jobs: of(this.#jobs),
       },
       beats: this.#heartbeats.all,
       down: this.#down(),

@@ -43,6 +43,8 @@ export async function reconcile(
   let hasAdvanced = false;
   /** Counted and said once: the steps that follow mend the same. */
   let mended: Drift | null = null;
+  /** What Odoo showed before the first answer was waited for, which changes nothing: containers that are being removed are there for a moment. */
+  let before: Pick<DesiredInstance, 'state' | 'reason'> | null = null;
   let reviewAt: Date | null = null;
 
   try {
@@ -100,8 +102,13 @@ export async function reconcile(
 
       if (IRREVERSIBLE.has(step.do) && !(await context.managerCheck.isTrusted())) return;
       // During automatic retries Odoo keeps showing the last error, not the progress.
-      const drift: Drift | null = mended === null ? driftOf(desired, state, seen, step) : null;
+      const drift: Drift | null =
+        mended === null ? driftOf({ ...desired, ...before }, state, seen, step) : null;
       mended ??= drift;
+      before =
+        step.do === 'awaitAnswer'
+          ? (before ?? { state: desired.state, reason: desired.reason })
+          : null;
       if (signals.failures === 0) reporter.progress(stepReport(desired, step.do, now(), drift));
       const log = context.log.child({ instance: id, name: desired.name, step: step.do });
       log.info({ because: step.because }, 'step');

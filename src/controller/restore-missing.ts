@@ -2,6 +2,7 @@ import { foreignData, TerminalError } from '../errors.ts';
 import { effectiveState } from '../instance/decide.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import type { Databases, Engine, Manager, RestoreSource, RestoringMarks } from '../interfaces.ts';
+import { ensureServer } from './own-server.ts';
 
 /** What a restore where nothing is works with. */
 export interface MissingContext {
@@ -65,6 +66,8 @@ export async function restoreMissing(
   // Nothing in Odoo changes for what cannot be done.
   if (begun === null && (await hasDatabase(found, databases)))
     throw new TerminalError('DatabaseExists', `Instance ${id} has its database already.`);
+  // On a new host the addons are not there yet, and without them no file can be rendered.
+  await engine.fetchRepositories(found, signal);
   const isDraft = found.subscription?.dataRemovedAt != null || found.desiredState === 'draft';
   // Before anything of it is here: what Odoo has removed would be removed again.
   if (isDraft) await manager.restoreStage(id, source.template, 'begin');
@@ -74,7 +77,7 @@ export async function restoreMissing(
   // It has not run here yet, so what the source does not hold is made.
   await engine.render({ ...desired, wasReady: false });
   await source.placeFiles(desired, signal);
-  await startServer(desired, context, signal);
+  await ensureServer(desired, context, signal);
   const { identity, id: number } = source.owner;
   const isCopy = identity ? identity !== desired.identity : number !== id;
   await databases.restore(desired, { isCopy, url: source.url }, (server, login) =>
@@ -94,19 +97,8 @@ async function isComplete(
   const { databases, engine } = context;
   // Before its secrets are there nobody enters a database, and making them would be in the way of those of the source.
   if ((await engine.observe(desired, 'running')).data !== 'whole') return false;
-  await startServer(desired, context, signal);
+  await ensureServer(desired, context, signal);
   return (await databases.observe(desired, 'running')) === 'ready';
-}
-
-/** Starts the instance's own Postgres, where it has one that is not up. */
-async function startServer(
-  desired: DesiredInstance,
-  { databases, engine }: MissingContext,
-  signal: AbortSignal,
-): Promise<void> {
-  if ((await databases.observe(desired, 'running')) !== 'offline') return;
-  await engine.startDatabase(desired, signal);
-  await databases.awaitServer(desired, signal);
 }
 
 async function existing(id: number, { manager }: MissingContext): Promise<DesiredInstance> {

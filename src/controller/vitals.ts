@@ -15,7 +15,7 @@ export const PARTS = [
 ] as const;
 export type Part = (typeof PARTS)[number];
 
-export const QUEUES = ['instances', 'plans', 'backups'] as const;
+export const QUEUES = ['instances', 'plans', 'backups', 'jobs'] as const;
 export type QueueName = (typeof QUEUES)[number];
 
 export interface QueueVitals {

@@ -10,7 +10,7 @@ import {
   isRunning,
   odooBoot,
 } from '../docker/odoo-boot.ts';
-import { CommandError, TerminalError } from '../errors.ts';
+import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import { unlessAbsent } from '../host/files.ts';
 import { projectName } from '../instance/name.ts';
@@ -47,7 +47,7 @@ export interface BootCopyHost {
 /**
  * Starts an instance's Odoo on a copy of its data, with its image, addons and configuration, without a network and without scheduled
  * actions, until it shows its login page.
- * @returns false where it cannot be tried here: the instance's addons or its configuration are not on this host now
+ * @returns false where it cannot be tried here: the instance's addons, its configuration or its image are not on this host now
  * @throws TerminalError('ProofBoot') where it ended, answered with an error or not at all, with what it said last
  */
 export async function bootCopy(
@@ -59,7 +59,8 @@ export async function bootCopy(
   if (!(await files.hasCheckouts(desired))) return false;
   const usual = await readFile(dirs.paths(desired.id).conf, 'utf8').catch(unlessAbsent);
   if (usual === false) return false;
-  const image = await files.imageOf(desired);
+  const image = await files.imageOf(desired).catch(unlessNoImage);
+  if (image === null) return false;
   const owner = await images.user(image);
   const addons = mountsOf(
     await Promise.all(desired.repositories.map((it) => repositories.checkout(it))),
@@ -120,4 +121,11 @@ async function whyNot(docker: DockerCli, container: string, cause: CommandError)
     cause,
     detail,
   });
+}
+
+/** The data are no worse for an image that is not there. @throws anything else */
+function unlessNoImage(error: unknown): null {
+  const isReasoned = error instanceof TerminalError || error instanceof RetryableError;
+  if (isReasoned && (error.reason === 'ImageGone' || error.reason === 'ImageMissing')) return null;
+  throw error;
 }

@@ -122,15 +122,16 @@ export class InstanceFiles {
     const { dirs } = this.#options;
     const state = await dirs.filesState(desired.id, digest, isUp);
     if (state !== 'current' || desired.imageDigest === '') return state;
-    const pinned = await this.#pinnedId(desired.imageDigest);
+    const pinned = await this.#pinnedId(desired.imageDigest, isUp);
     // What is up keeps an image that is gone: only a start wants it.
     if (pinned === null) return isUp ? 'current' : 'stale';
     return (await dirs.imageId(desired.id)) === pinned ? 'current' : 'stale';
   }
 
-  /** A pin never becomes another image, so Docker is asked once for each. */
-  async #pinnedId(pin: string): Promise<string | null> {
-    const known = this.#pins.get(pin) ?? (await this.#options.images.localPin(pin));
+  /** A pin never becomes another image, so Docker is asked once for each that is in use; without a container it may have been pruned. */
+  async #pinnedId(pin: string, isInUse: boolean): Promise<string | null> {
+    const kept = isInUse ? this.#pins.get(pin) : undefined;
+    const known = kept ?? (await this.#options.images.localPin(pin));
     if (known !== null) this.#pins.set(pin, known);
     return known;
   }

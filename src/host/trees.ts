@@ -74,3 +74,18 @@ function firstComplaint(stderr: string): string {
     .replaceAll(/\p{Cc}/gu, '?')
     .slice(-300);
 }
+
+/** A folder that only this user can read, empty at first and gone at the end. */
+export async function withFolder<T>(
+  folder: string,
+  signal: AbortSignal,
+  work: (folder: string) => Promise<T>,
+): Promise<T> {
+  await removeTree(folder, signal);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  try {
+    return await work(folder);
+  } finally {
+    await removeTree(folder);
+  }
+}

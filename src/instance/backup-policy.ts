@@ -1,4 +1,4 @@
-import type { Proof } from './backup-retention.ts';
+import { type DatedBackup, isProven, type Proof } from './backup-retention.ts';
 
 /** What a manager knows of an instance's backups. Moments are seconds since the epoch; 0: never. */
 export interface BackupFacts {
@@ -49,6 +49,30 @@ export function dueBackup(
     return isNight || isOverdue ? 'backup' : null;
   }
   return past(facts.lastProofAt) < lastBackupAt ? 'prove' : null;
+}
+
+/** What a repository holds, which is newer than what any manager knows. @param lastFailureAt see BackupFacts */
+export function factsOf(known: readonly DatedBackup[], lastFailureAt: number): BackupFacts {
+  return {
+    lastBackupAt: Math.max(0, ...datesOf(known)),
+    lastProofAt: Math.max(0, ...datesOf(known.filter(isProven))),
+    lastFailureAt,
+  };
+}
+
+/**
+ * What is due by what a repository holds: see dueBackup(). A backup that has failed its proof fails it again: the next is another one.
+ * @param known oldest first
+ */
+export function dueByRepository(
+  known: readonly DatedBackup[],
+  lastFailureAt: number,
+  night: number,
+  now: number,
+  since: number,
+): DueBackup | null {
+  const due = dueBackup(factsOf(known, lastFailureAt), night, now, since);
+  return due === 'prove' && known.at(-1)?.proof === 'failed' ? null : due;
 }
 
 /** Each instance's Odoo is started with its backup once in so many nights. */

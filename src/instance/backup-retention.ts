@@ -61,6 +61,18 @@ export function keptBackups(backups: readonly DatedBackup[], now: Date): Map<str
   return kept;
 }
 
+/**
+ * Backups, each with why it is kept. What is forgotten next, or cannot be on a server that keeps everything, is kept as the others of its
+ * month are.
+ */
+export function withKept<T extends DatedBackup>(
+  backups: readonly T[],
+  now: Date,
+): Array<T & { readonly kept: Kept }> {
+  const kept = keptBackups(backups, now);
+  return backups.map((one) => ({ ...one, kept: kept.get(one.snapshot) ?? 'monthly' }));
+}
+
 /** Days are UTC's, as in restic's own list. */
 function dayOf(date: Date): string {
   return date.toISOString().slice(0, 10);

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { RunError } from '../../stack/run.ts';
 import { quoted, withSql } from '../../stack/sql.ts';
 import { inContainer } from './support/docker.ts';
 import type { TestEnvironment } from './support/environment.ts';
@@ -48,7 +49,7 @@ chapter('a restored manager, and foreign data', () => {
     expect(untouched?.Id).to.equal(container?.Id);
     expect(untouched?.State.StartedAt).to.equal(container?.State.StartedAt);
     expect(await logIn(env, lost, key.login, key.password)).to.be.greaterThan(0);
-    const doctor = await inContainer(sidecar.name, ['microsaas', 'doctor']).catch(String);
+    const doctor = await sidecar.microsaas('doctor').catch((error: RunError) => error.output);
     expect(doctor).to.match(DOUBTS.older);
 
     const shown = await inContainer(sidecar.name, ['microsaas', 'reconcile-host']);

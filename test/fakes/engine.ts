@@ -136,6 +136,10 @@ export class FakeEngine implements Engine {
       throw new TerminalError('UnknownTemplate', 'There is no template of this name.');
     if (desired.wasReady && this.emptied.has(desired.id))
       throw new Error(`data of ${desired.id} would be made anew`);
+    const missing = desired.repositories.find(
+      ({ commit }) => commit !== '' && !this.checkouts.has(commit),
+    );
+    if (missing) throw new Error(`ENOENT: no checkout ${missing.commit}`);
     const project = this.#projectOf(desired.id);
     if (project.mark && project.mark.identity !== desired.identity) throw foreignData('directory');
     this.changes += 1;

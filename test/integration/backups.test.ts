@@ -12,23 +12,21 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { BackupKeys } from '../../src/backups/backup-keys.ts';
-import { BackupStore } from '../../src/backups/backup-store.ts';
+import type { BackupKeys } from '../../src/backups/backup-keys.ts';
+import type { BackupStore } from '../../src/backups/backup-store.ts';
 import { Restores } from '../../src/backups/restores.ts';
 import { RestoringMark } from '../../src/backups/restoring-mark.ts';
-import { DockerApi } from '../../src/docker/docker-api.ts';
-import { Images } from '../../src/docker/images.ts';
 import { bootCopy } from '../../src/engine/boot-copy.ts';
 import { DirectoryMarks } from '../../src/files/directory-mark.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { DesiredInstance, Job } from '../../src/instance/types.ts';
-import { PgTools } from '../../src/postgres/pg-tools.ts';
-import { ProofServer } from '../../src/postgres/proof-server.ts';
+import type { ProofServer } from '../../src/postgres/proof-server.ts';
 import { Repositories } from '../../src/repositories/repositories.ts';
-import { Restic } from '../../src/restic/restic.ts';
+import type { Restic } from '../../src/restic/restic.ts';
 import { images } from '../../stack/images.ts';
 import { withSql } from '../../stack/sql.ts';
 import { until } from '../../stack/until.ts';
+import { backupStore } from '../support/backup-store.ts';
 import { anInstance, identityOf } from '../support/samples.ts';
 import {
   docker,
@@ -79,52 +77,23 @@ describe('backups, with a real Postgres and restic', function () {
     postgres = await startTenantPostgres('backups-test');
     sidecar = await tenantDatabases(postgres);
     await makeDatabase(sidecar.databases, { ...instance, wasReady: false });
-    base = join(postgres.dataDir, 'backups', 'repositories');
-    const { install } = postgres;
-    const place = { base, environmentFile: '', sshFolder: '' };
-    restic = new Restic(install, images.base, docker, place);
-    keys = new BackupKeys(install, base, join(postgres.dataDir, 'backups'));
-    proofServer = new ProofServer({
-      ...{
-        install,
-        docker,
-        name: 'proof',
-        image: images.postgres,
-        folder: join(postgres.dataDir, 'backups', 'proof'),
-      },
-      user: () =>
-        new Images(install, new DockerApi('/var/run/docker.sock'), docker).user(
-          images.postgres,
-          'postgres',
-        ),
-    });
-    store = new BackupStore({
-      requireHost: async () => {},
-      ...{ install, keys, proofServer },
-      folder: join(postgres.dataDir, 'backups', 'work'),
-      dirs: sidecar.dirs,
-      disk: { checkRoom: async () => {} },
-      restic,
-      tools: new PgTools(install, images.postgres, docker),
+    const { dataDir, install } = postgres;
+    const parts = backupStore(postgres, sidecar, {
       bootCopy: (desired, copy, signal) =>
         bootCopy(
           {
-            ...{ install, docker, dirs: sidecar.dirs },
-            images: new Images(install, new DockerApi('/var/run/docker.sock'), docker),
+            ...{ install, docker, images: parts.here, dirs: sidecar.dirs },
             files: { hasCheckouts: async () => true, imageOf: async () => images.odoo },
-            repositories: new Repositories({
-              dataDir: postgres.dataDir,
-              allowedProtocols: ['https'],
-            }),
+            repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
           },
           desired,
           copy,
           signal,
         ),
-      heldForBackup: (desired, work) => sidecar.databases.heldForBackup(desired, work),
     });
+    ({ base, keys, proofServer, restic, store } = parts);
     restores = new Restores({
-      ...{ install, dirs: sidecar.dirs, tools: new PgTools(install, images.postgres, docker) },
+      ...{ install, dirs: sidecar.dirs, tools: parts.tools },
       replacements: sidecar.databases.replacements,
       imageOf: async () => image,
       inRestored: (...args) => store.inRestored(...args),

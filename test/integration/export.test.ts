@@ -1,21 +1,17 @@
 import { chown, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { BackupKeys } from '../../src/backups/backup-keys.ts';
-import { BackupStore } from '../../src/backups/backup-store.ts';
+import type { BackupStore } from '../../src/backups/backup-store.ts';
 import { Exporter } from '../../src/backups/export.ts';
-import { DockerApi } from '../../src/docker/docker-api.ts';
 import { hardenedRun } from '../../src/docker/helpers.ts';
-import { Images } from '../../src/docker/images.ts';
+import type { Images } from '../../src/docker/images.ts';
 import { makeDirectory, type UnixUser } from '../../src/host/files.ts';
 import { databaseName } from '../../src/instance/name.ts';
-import { PgTools } from '../../src/postgres/pg-tools.ts';
-import { ProofServer } from '../../src/postgres/proof-server.ts';
 import { runServer } from '../../src/postgres/scratch-postgres.ts';
-import { Restic } from '../../src/restic/restic.ts';
 import { images } from '../../stack/images.ts';
 import { withSql } from '../../stack/sql.ts';
 import { until } from '../../stack/until.ts';
+import { backupStore } from '../support/backup-store.ts';
 import { anInstance } from '../support/samples.ts';
 import {
   docker,
@@ -48,27 +44,9 @@ describe('an export, loaded into a fresh Odoo', function () {
     postgres = await startTenantPostgres('export-test');
     sidecar = await tenantDatabases(postgres);
     await makeDatabase(sidecar.databases, { ...instance, wasReady: false });
-    const { dataDir, install } = postgres;
-    here = new Images(install, new DockerApi('/var/run/docker.sock'), docker);
-    const base = join(dataDir, 'backups', 'repositories');
-    const proofServer = new ProofServer({
-      ...{ install, docker, name: 'export-proof', image: images.postgres },
-      folder: join(dataDir, 'backups', 'export-proof'),
-      user: () => here.user(images.postgres, 'postgres'),
-    });
-    const disk = { checkRoom: async () => {} };
-    const tools = new PgTools(install, images.postgres, docker);
-    store = new BackupStore({
-      requireHost: async () => {},
-      ...{ install, proofServer, disk, tools, dirs: sidecar.dirs },
-      folder: join(dataDir, 'backups', 'export'),
-      keys: new BackupKeys(install, base, join(dataDir, 'backups')),
-      restic: new Restic(install, images.base, docker, {
-        ...{ base, environmentFile: '', sshFolder: '' },
-      }),
-      bootCopy: async () => false,
-      heldForBackup: (desired, work) => sidecar.databases.heldForBackup(desired, work),
-    });
+    const parts = backupStore(postgres, sidecar);
+    ({ here, store } = parts);
+    const { disk, tools } = parts;
     exporter = new Exporter({ store, disk, tools });
   });
   after(async () => {

@@ -8,16 +8,16 @@ import { ManagerBackups } from '../../src/backups/manager-backups.ts';
 import { restoreManager } from '../../src/backups/manager-restore.ts';
 import { DockerApi } from '../../src/docker/docker-api.ts';
 import { heldDockerCli } from '../../src/docker/docker-cli.ts';
-import { Images } from '../../src/docker/images.ts';
 import { LABELS } from '../../src/docker/labels.ts';
 import { findManager, managerFiles } from '../../src/docker/manager-container.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import { holdDatabase } from '../../src/postgres/held-database.ts';
 import { PgTools } from '../../src/postgres/pg-tools.ts';
-import { ProofServer } from '../../src/postgres/proof-server.ts';
+import type { ProofServer } from '../../src/postgres/proof-server.ts';
 import { Restic } from '../../src/restic/restic.ts';
 import { images } from '../../stack/images.ts';
 import { withSql } from '../../stack/sql.ts';
+import { backupStore } from '../support/backup-store.ts';
 import { anInstance } from '../support/samples.ts';
 import {
   docker,
@@ -69,25 +69,14 @@ describe('backups of the manager, with a real Postgres and restic', function () 
     await makeDatabase(sidecar.databases, { ...instance, wasReady: false });
     database = databaseName(install, instance.id);
     folder = join(dataDir, 'backups');
-    const base = join(folder, 'repositories');
-    const place = { base, environmentFile: '', sshFolder: '' };
-    restic = new Restic(install, images.base, docker, place);
-    keys = new BackupKeys(install, base, folder);
-    const api = new DockerApi(SOCKET);
-    const tools = new PgTools(install, images.postgres, docker);
-    proofServer = new ProofServer({
-      ...{ install, docker, name: 'proof', image: images.postgres, folder: join(folder, 'proof') },
-      user: () => new Images(install, api, docker).user(images.postgres, 'postgres'),
-    });
-    claim = hostClaim(HOST);
-    const disk = { checkRoom: async () => {} };
-    store = new BackupStore({
-      ...{ install, keys, proofServer, disk, restic, tools, dirs: sidecar.dirs },
+    const parts = backupStore(postgres, sidecar, {
       requireHost: (signal) => claim.require(signal),
-      bootCopy: async () => false,
-      folder: join(folder, 'work'),
       heldForBackup: () => Promise.reject(new Error('the manager is no instance')),
     });
+    ({ keys, proofServer, restic, store } = parts);
+    const { disk, tools } = parts;
+    claim = hostClaim(HOST);
+    const api = new DockerApi(SOCKET);
     const configuration = join(dataDir, 'microsaas.yaml');
     await writeFile(configuration, 'dataDir: /srv\n');
     hold = holdDatabase({ install, image: images.postgres, held: heldDockerCli(SOCKET) });

@@ -30,7 +30,7 @@ const AT = Date.now() / 1000;
 
 /** A sidecar that works, with one instance in error. */
 const VITALS: Vitals = {
-  queues: { instances: IDLE, plans: IDLE, backups: IDLE },
+  queues: { instances: IDLE, plans: IDLE, backups: IDLE, jobs: IDLE },
   beats: new Map([
     ['poll', AT],
     ['sweep', AT],

@@ -1,8 +1,7 @@
 import { chmod, chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { BackupKeys } from '../../src/backups/backup-keys.ts';
-import { BackupStore } from '../../src/backups/backup-store.ts';
+import type { BackupStore } from '../../src/backups/backup-store.ts';
 import { StagingCopies } from '../../src/backups/copies.ts';
 import { type NeutraliseHost, neutralise } from '../../src/databases/neutralise.ts';
 import { odooOnce } from '../../src/docker/odoo-once.ts';
@@ -10,11 +9,11 @@ import type { UnixUser } from '../../src/host/files.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { ProgressReason } from '../../src/instance/reasons.ts';
 import { PgTools } from '../../src/postgres/pg-tools.ts';
-import { ProofServer } from '../../src/postgres/proof-server.ts';
+import type { ProofServer } from '../../src/postgres/proof-server.ts';
 import { type Checkout, mountsOf } from '../../src/repositories/checkout-layout.ts';
-import { Restic } from '../../src/restic/restic.ts';
 import { images } from '../../stack/images.ts';
 import { type Sql, withSql } from '../../stack/sql.ts';
+import { backupStore } from '../support/backup-store.ts';
 import { anInstance } from '../support/samples.ts';
 import {
   docker,
@@ -123,12 +122,11 @@ describe('a staging copy, with a real Postgres, restic and Odoo', function () {
 
   before(async () => {
     postgres = await startTenantPostgres('staging-test');
-    const { dataDir, install } = postgres;
+    const { install } = postgres;
     const host: NeutraliseHost = {
       ...{ install, docker, confOf },
       checkoutsOf: async () => checkouts,
     };
-    const tools = new PgTools(install, images.postgres, docker);
     sidecar = await tenantDatabases(postgres, () => ({
       neutralise: async (...args) => {
         await beforeNeutralising();
@@ -139,27 +137,10 @@ describe('a staging copy, with a real Postgres, restic and Odoo', function () {
     await asTenant(1, (sql) => sql(SEED));
     const { gid, uid } = await stat(join(sidecar.dirs.paths(1).filestore, nameOf(1)));
     owner = { gid, uid };
-    const base = join(dataDir, 'backups', 'repositories');
-    proofServer = new ProofServer({
-      ...{ install, docker, name: 'proof', image: images.postgres, folder: join(dataDir, 'proof') },
-      user: async () => ({ uid: 999, gid: 999 }),
-    });
-    store = new BackupStore({
-      ...{ install, proofServer, tools, dirs: sidecar.dirs },
-      requireHost: async () => {},
-      bootCopy: async () => false,
-      folder: join(dataDir, 'backups', 'work'),
-      keys: new BackupKeys(install, base, join(dataDir, 'backups')),
-      disk: { checkRoom: async () => {} },
-      restic: new Restic(install, images.base, docker, {
-        base,
-        environmentFile: '',
-        sshFolder: '',
-      }),
-      heldForBackup: (desired, work) => sidecar.databases.heldForBackup(desired, work),
-    });
+    const parts = backupStore(postgres, sidecar);
+    ({ proofServer, store } = parts);
     copies = new StagingCopies({
-      ...{ install, tools, dirs: sidecar.dirs, databases: sidecar.databases },
+      ...{ install, tools: parts.tools, dirs: sidecar.dirs, databases: sidecar.databases },
       imageOf: async () => images.odoo,
       inRestored: (...args) => store.inRestored(...args),
     });

@@ -53,7 +53,9 @@ describe('the three RPC protocols with the real Odoo 19', function () {
       const manager = new OdooManager(connect({ ...bot, rpc }));
       const facts = await manager.handshake('abc123');
       expect(facts).to.include({ installId: 'abc123' });
-      expect(await manager.handshake('other1')).to.deep.equal(facts);
+      // Its clock has gone on.
+      const { now: _, ...again } = await manager.handshake('other1');
+      expect(facts).to.deep.include(again);
 
       const invoiceId = await sell();
       expect(await manager.unclaimed(10)).to.include(invoiceId);

@@ -8,7 +8,7 @@ const noDisk = () => Promise.reject(new Error('no disk'));
 
 const IDLE = { keys: 0, ageSeconds: 0, failing: 0 };
 const VITALS: Vitals = {
-  queues: { instances: IDLE, plans: IDLE, backups: IDLE },
+  queues: { instances: IDLE, plans: IDLE, backups: IDLE, jobs: IDLE },
   ...{ beats: new Map(), down: new Set(), errors: new Map() },
   ...{ silent: 0, orphans: 0, failedMails: null, odooCronAt: 0 },
 };

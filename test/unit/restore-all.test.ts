@@ -4,7 +4,7 @@ import { restoreAll } from '../../src/restore-all.ts';
 import type { Sidecar } from '../../src/wiring.ts';
 import { FakeBackups } from '../fakes/backups.ts';
 import { FakeManager } from '../fakes/manager.ts';
-import { anInstance } from '../support/samples.ts';
+import { anInstance, identityOf } from '../support/samples.ts';
 
 describe('restore --all, on an empty machine', () => {
   const { signal } = new AbortController();
@@ -12,6 +12,8 @@ describe('restore --all, on an empty machine', () => {
   let backups: FakeBackups;
   /** The instances of which something is here. */
   let here: Set<number>;
+  /** Those whose directory is there and marked, and nothing else. */
+  let claimed: Set<number>;
   /** What was asked for in Odoo, and whether Odoo's list had it then. */
   let asked: Array<{ id: number; kind: string; snapshot: string; isListed: boolean }>;
   let lines: string[];
@@ -32,9 +34,14 @@ describe('restore --all, on an empty machine', () => {
       jobProgress: async () => ({ state: outcome, message: 'It is damaged.', percent: 0 }),
     };
     const engine = {
-      observe: async ({ id }: { id: number }) => ({ directory: here.has(id) ? 'own' : 'nobody' }),
+      observe: async ({ id }: { id: number }) =>
+        here.has(id)
+          ? { directory: 'own', data: 'whole' }
+          : { directory: claimed.has(id) ? 'own' : 'nobody', data: 'absent' },
     };
-    const sidecar = { backups: { store: backups }, engine, manager: odoo } as unknown as Sidecar;
+    const restoring = { begun: async () => null };
+    const parts = { backups: { store: backups }, engine, manager: odoo, restoring };
+    const sidecar = parts as unknown as Sidecar;
     return restoreAll(sidecar, (line) => lines.push(line), signal);
   };
   /** An instance with a backup. @returns its snapshot */
@@ -51,7 +58,7 @@ describe('restore --all, on an empty machine', () => {
     const now = () => new Date('2026-11-27T02:00:00Z');
     manager = new FakeManager({ now });
     backups = new FakeBackups(now);
-    [here, asked, lines, outcome] = [new Set(), [], [], 'done'];
+    [here, claimed, asked, lines, outcome] = [new Set(), new Set(), [], [], 'done'];
   });
 
   it('asks for the newest proven backup of each, which Odoo is told of first: it was backed up before them', async () => {
@@ -68,8 +75,22 @@ describe('restore --all, on an empty machine', () => {
     here.add(one.id);
     await lost({ wasReady: false });
     await lost({ desiredState: 'removed' });
+    await lost({ copyOf: { id: one.id, identity: identityOf(one.id), snapshot: one.snapshot } });
     expect(await run()).to.deep.include({ restored: 0, failed: 0 });
     expect(asked).to.deep.equal([]);
+  });
+
+  it('tries again what has failed before, of which there is no more than its marked directory', async () => {
+    const one = await lost();
+    claimed.add(one.id);
+    expect(await run()).to.include({ restored: 1, failed: 0 });
+  });
+
+  it('leaves what is under way to the sidecar', async () => {
+    const job = { id: 5, identity: identityOf(5), kind: 'restore', snapshot: '' } as const;
+    await lost({ job });
+    expect(await run()).to.include({ restored: 0, failed: 0 });
+    expect(lines.join()).to.include('under way already');
   });
 
   it('says which could not be restored, and why, and goes on with the others', async () => {

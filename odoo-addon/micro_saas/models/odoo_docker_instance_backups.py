@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from .by_hand import MANAGER
+from .microsaas_backup import PROVEN
 from .microsaas_job import KINDS, OPEN, STATES
 
 
@@ -70,7 +71,7 @@ class OdooDockerInstance(models.Model):
         mine = [("instancia_id", "in", self.ids)]
         groups = backups._read_group([*mine, ("state", "=", "done")], ["instancia_id"], ["__count", "date:max"])
         made = {instance.id: (count, newest) for instance, count, newest in groups}
-        groups = backups._read_group([*mine, ("proof", "in", ("data", "boot"))], ["instancia_id"], ["proof_date:max"])
+        groups = backups._read_group([*mine, ("proof", "in", PROVEN)], ["instancia_id"], ["proof_date:max"])
         proven = {instance.id: newest for instance, newest in groups}
         for instance in self:
             instance.backup_count, instance.last_backup_at = made.get(instance._origin.id, (0, False))

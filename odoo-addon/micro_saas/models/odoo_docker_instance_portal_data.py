@@ -10,6 +10,8 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_datetime
 
+from .microsaas_backup import PROVEN
+
 # How many backups are offered: who looks for an older state is to talk to somebody.
 OFFERED = 7
 # Before each restore a backup is made, and each download is a copy of all data.
@@ -57,7 +59,7 @@ class OdooDockerInstance(models.Model):
 
     def _offered_backups(self):
         """Return the newest proven backups, newest first."""
-        return self.backup_ids.filtered(lambda one: one.state == "done" and one.proof in ("data", "boot"))[:OFFERED]
+        return self.backup_ids.filtered(lambda one: one.state == "done" and one.proof in PROVEN)[:OFFERED]
 
     def _ready_download(self):
         """Return the job whose file can be downloaded; empty for none."""

@@ -33,7 +33,7 @@ class PortalDataCase(PortalCase):
         return f"/my/instances/{(instance or self.instance).id}{action and '/'}{action}"
 
     def _send(self, action, **data):
-        """Post a form of the portal, with the token of this session."""
+        """Post a form of the portal, with the visitor's CSRF token."""
         token = self.url_open("/my/account").text.partition('csrf_token: "')[2].partition('"')[0]
         response = self.url_open(self._path(action), data={"csrf_token": token, **data})
         self.env.invalidate_all()

@@ -41,7 +41,7 @@ class TestSleep(MicroSaasCommon):
         self.assertEqual(
             set(state),
             {"id", "state", "reason", "revision", "sleep_hours", "asleep", "last_request_at", "wake_at"}
-            | {"last_backup_at", "last_proof_at", "last_failure_at", "has_job"},
+            | {"last_backup_at", "last_proof_at", "last_failure_at", "has_job", "is_copy"},
         )
         self.assertEqual((state["sleep_hours"], state["revision"]), (1.5, self.instance.revision))
 

@@ -79,6 +79,14 @@ describe('the exports of instances', () => {
     expect(await names()).to.deep.equal([`7-${TWO}.zip`, `70-${ONE}.zip`].sort());
   });
 
+  it('leave alone what is being written for another instance', async () => {
+    const draft = `.70-${ONE}.zip.0a0a.part`;
+    await write();
+    await writeFile(join(folder(), draft), 'half');
+    await write(7, TWO);
+    expect(await names()).to.include(draft);
+  });
+
   it('are gone after a day', async () => {
     await write();
     await write(8);

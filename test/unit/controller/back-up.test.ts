@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { RetryableError } from '../../../src/errors.ts';
 import type { Job } from '../../../src/instance/types.ts';
 import { Life } from '../../fakes/life.ts';
+import { killedAnywhere } from '../../support/killed-anywhere.ts';
 import { identityOf } from '../../support/samples.ts';
 import { Simulation } from '../../support/simulation.ts';
 
@@ -30,6 +31,12 @@ describe('backups in the loop', () => {
     await sim.start();
     sim.people.pay();
     await sim.untilSettled();
+  };
+  const begin = async () => {
+    await sim.end();
+    sim = new Simulation();
+    await sell();
+    return sim;
   };
   /** Into the night, until a sweep has looked. */
   const night = () => sim.time.pass(20 * MINUTE, 1_000);
@@ -320,25 +327,16 @@ describe('backups in the loop', () => {
     });
 
     it('is finished once, whichever call the sidecar is killed before or after', async () => {
-      for (const moment of ['before', 'after'] as const)
-        for (let call = 0; ; call++) {
-          await sim.end();
-          sim = new Simulation();
-          await sell();
-          const first = sim.life.calls.length + call;
-          sim.life.killAt(first, moment);
-          ask('restore', SNAPSHOT);
-          await sim.time.pass(10_000);
-          const isOver = !sim.life.isOver;
-          await sim.stop();
-          await sim.start(new Life());
-          await sim.time.pass(MINUTE);
-          const where = `${moment} call ${call}: ${sim.life.calls[first]}`;
+      await killedAnywhere({
+        begin,
+        act: () => ask('restore', SNAPSHOT),
+        settle: () => sim.time.pass(MINUTE),
+        check: (where) => {
           expect(sim.restores.dataOf.get(1), where).to.equal(SNAPSHOT);
           expect(row().job, where).to.equal(null);
           expect(sim.engine.projects.get(1)?.containers, where).to.equal('running');
-          if (isOver) break;
-        }
+        },
+      });
     });
   });
 
@@ -383,26 +381,17 @@ describe('backups in the loop', () => {
     });
 
     it('is finished once, whichever call the sidecar is killed before or after', async () => {
-      for (const moment of ['before', 'after'] as const)
-        for (let call = 0; ; call++) {
-          await sim.end();
-          sim = new Simulation();
-          await sell();
-          const first = sim.life.calls.length + call;
-          sim.life.killAt(first, moment);
-          ask('export', SNAPSHOT);
-          await sim.time.pass(10_000);
-          const isOver = !sim.life.isOver;
-          await sim.stop();
-          await sim.start(new Life());
-          await sim.time.pass(MINUTE);
-          const where = `${moment} call ${call}: ${sim.life.calls[first]}`;
+      await killedAnywhere({
+        begin,
+        act: () => ask('export', SNAPSHOT),
+        settle: () => sim.time.pass(MINUTE),
+        check: (where) => {
           expect(sim.exports.written, where).to.equal(1);
           expect(row().job, where).to.equal(null);
           expect(said().at(-1), where).to.equal('done');
           expect(containers(), where).to.equal('running');
-          if (isOver) break;
-        }
+        },
+      });
     });
 
     it('is looked at by each sweep: what is too old goes', async () => {

@@ -533,6 +533,27 @@ describe('Controller', () => {
     expect(met).to.have.length(2);
   });
 
+  it('counts what is gone only while its answer is waited for: Docker was still removing it', async () => {
+    const met: string[] = [];
+    sim.meter = { usable: () => {}, mended: (drift) => met.push(drift) };
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    const waits = sim.engine.awaitListening.bind(sim.engine);
+    sim.engine.awaitListening = async ({ id }) => {
+      sim.engine.awaitListening = waits;
+      // Long enough for Odoo to show it.
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      sim.engine.die(id);
+      return false;
+    };
+    Object.assign(sim.engine.projects.get(1) ?? {}, { isAnswering: false });
+    sim.people.nudge('instance:1');
+    await sim.untilSettled();
+    expect(met).to.deep.equal(['ContainersEnded']);
+    expect(row()).to.include({ state: 'running' });
+  });
+
   it('leaves orphans alone, and names each once', async () => {
     await sim.engine.render(anInstance({ id: 99 }));
     await sim.engine.start(anInstance({ id: 99 }));

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { makeActions } from '../../../src/controller/actions.ts';
 import { RetryableError } from '../../../src/errors.ts';
 import { Life } from '../../fakes/life.ts';
-import { identityOf } from '../../support/samples.ts';
+import { killedAnywhere } from '../../support/killed-anywhere.ts';
+import { aRepository, identityOf } from '../../support/samples.ts';
 import { Simulation } from '../../support/simulation.ts';
 
 const MINUTE = 60_000;
@@ -109,6 +110,26 @@ describe('a restore where nothing is', () => {
     }
   });
 
+  it('fetches the addons that the new host has not got, before anything of it is there', async () => {
+    await moveHost();
+    const commit = 'c'.repeat(40);
+    const repositories = [aRepository({ commit })];
+    Object.assign(row(), { repositories });
+    sim.engine.brokenRepositories.set(
+      repositories[0]?.url ?? '',
+      new RetryableError('RepositoryUnreachable', 'no connection'),
+    );
+    ask();
+    await sim.time.pass(MINUTE);
+    expect(said().at(-1)).to.equal('failed RepositoryUnreachable');
+    expect(sim.restoring.unfinished.size, 'nothing has begun').to.equal(0);
+    sim.engine.brokenRepositories.clear();
+    ask(SNAPSHOT, 6);
+    await sim.time.pass(5 * MINUTE, 1_000);
+    expect(said().at(-1)).to.equal('done NothingReplaced');
+    expect(row()).to.include({ state: 'running' });
+  });
+
   it('says why it cannot be, and can be asked for again', async () => {
     await gone();
     sim.restores.damaged.add(SNAPSHOT);
@@ -193,26 +214,21 @@ describe('a restore where nothing is', () => {
   ] as const)
     it(`${what} is finished once, whichever call the sidecar is killed before or after`, async function () {
       this.timeout(60_000);
-      for (const moment of ['before', 'after'] as const)
-        for (let call = 0; ; call++) {
+      await killedAnywhere({
+        begin: async () => {
           await sim.end();
           sim = new Simulation();
           await begin();
-          const first = sim.life.calls.length + call;
-          sim.life.killAt(first, moment);
-          ask();
-          await sim.time.pass(10_000);
-          const isOver = !sim.life.isOver;
-          const { calls } = sim.life;
-          await sim.stop();
-          await sim.start(new Life());
-          await sim.time.pass(5 * MINUTE, 1_000);
-          const where = `${moment} call ${call}: ${calls[first]}`;
+          return sim;
+        },
+        act: () => ask(),
+        settle: () => sim.time.pass(5 * MINUTE, 1_000),
+        check: (where) => {
           expect(data(), where).to.deep.equal([SNAPSHOT]);
           expect(row().job, where).to.equal(null);
           expect(row().state, where).to.equal(ends);
           expect(sim.restoring.unfinished.size, where).to.equal(0);
-          if (isOver) break;
-        }
+        },
+      });
     });
 });
