@@ -77,7 +77,7 @@ class TestRollout(MicroSaasCommon):
 
     def test_what_cannot_be_updated_now_is_left_out_with_the_reason(self):
         busy = self.instances.sorted("id")[-1]
-        busy.action_backup()
+        busy.with_user(self.seller).action_backup()
         self.rollout.action_start()
         line = self.rollout.line_ids.filtered(lambda line: line.instance_id == busy)
         self.assertEqual(line.state, "skipped")
