@@ -292,7 +292,7 @@ program
     const sidecar = await assemble(config());
     const desired = await resolveInstance(instance, sidecar);
     if (!yes)
-      throw new ConfigError(
+      throw new UsageError(
         `instance ${desired.id}: it would be stopped for some minutes. Say --yes if that is meant`,
       );
     await runJob(sidecar, desired, 'update', '', printLine);

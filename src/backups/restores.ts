@@ -1,4 +1,4 @@
-import { mkdir, rename, stat } from 'node:fs/promises';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Replacements } from '../databases/replacement.ts';
 import { TerminalError } from '../errors.ts';
@@ -79,11 +79,11 @@ export class Restores implements RestoresInterface {
 
   /** The identity of the job whose data wait to be put in the place of the instance's; '': none do. */
   async prepared(desired: Pick<DesiredInstance, 'id'>): Promise<string> {
-    return readIdentity(join(this.#paths(desired).restoring, 'job'));
+    const prepared = await readIdentity(join(this.#paths(desired).restoring, 'job'));
+    return prepared === (await this.#carriedOut(desired)) ? '' : prepared;
   }
 
   async isCarriedOut(desired: DesiredInstance, { identity }: Job): Promise<boolean> {
-    if ((await this.prepared(desired)) === identity) return false;
     return (await this.#carriedOut(desired)) === identity;
   }
 
@@ -97,11 +97,14 @@ export class Restores implements RestoresInterface {
         await mkdir(replaced, { mode: 0o700 });
         await rename(present, join(replaced, 'filestore'));
       }
+      // Of an update before: where there were no files to keep, its folder is still there.
+      await rm(pinsFile(replaced), { force: true });
       await rename(files, present);
     }
-    await this.#write(join(replaced, 'job'), job);
     // Of an update: the versions that go with what was replaced.
     await rename(pinsFile(restoring), pinsFile(replaced)).catch(unlessAbsent);
+    // Last: from here on nothing is prepared, whatever of it has been removed when a kill comes.
+    await this.#write(join(replaced, 'job'), job);
     await removeTree(restoring);
   }
 

@@ -1,7 +1,7 @@
 import { mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { OdooUpdate, Versions } from '../databases/odoo-update.ts';
+import { type OdooUpdate, REHEARSAL_MS, type Versions } from '../databases/odoo-update.ts';
 import type { Replacements } from '../databases/replacement.ts';
 import { TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
@@ -84,27 +84,30 @@ export class Updates implements UpdatesInterface {
     const versions = versionsOf(desired, mine);
     const modules = await odoo.changedModules(versionsOf(desired, others), versions, signal);
     await progress('FetchingBackup');
+    const tryOut = async (folder: string, bounded: AbortSignal) => {
+      const manifest = await readManifest(folder, desired.identity);
+      const filestore = await filestoreOf(folder, manifest);
+      const { filestores: filestoreDir } = partsOf(folder);
+      await progress('Rehearsing');
+      return store.inProofServer(desired, folder, bounded, async (cluster, login, both) => {
+        await rename(filestore, join(filestoreDir, login.database));
+        const { socketDir } = cluster.address;
+        const conf = join(folder, 'odoo.conf');
+        const container = this.#container(desired);
+        const run = { container, socketDir, login, filestoreDir, conf, modules, signal: both };
+        const present = versionsOf(desired, others);
+        const known = await odoo.errorsBefore({ ...present, ...run, knownErrors: [] });
+        await odoo.run({ ...versions, ...run, knownErrors: known });
+        return known;
+      });
+    };
     const knownErrors = await store.inRestored(
       desired,
       snapshot,
       signal,
-      async (folder, bounded) => {
-        const manifest = await readManifest(folder, desired.identity);
-        const filestore = await filestoreOf(folder, manifest);
-        const { filestores: filestoreDir } = partsOf(folder);
-        await progress('Rehearsing');
-        return store.inProofServer(desired, folder, bounded, async (cluster, login, both) => {
-          await rename(filestore, join(filestoreDir, login.database));
-          const { socketDir } = cluster.address;
-          const conf = join(folder, 'odoo.conf');
-          const container = this.#container(desired);
-          const run = { container, socketDir, login, filestoreDir, conf, modules, signal: both };
-          const present = versionsOf(desired, others);
-          const known = await odoo.errorsBefore({ ...present, ...run, knownErrors: [] });
-          await odoo.run({ ...versions, ...run, knownErrors: known });
-          return known;
-        });
-      },
+      tryOut,
+      desired,
+      REHEARSAL_MS,
     );
     await this.#write(prepared, { mine, others, modules, knownErrors });
     await replaceFile(join(prepared, 'job'), `${job.identity}\n`);

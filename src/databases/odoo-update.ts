@@ -18,6 +18,9 @@ const UPDATE_TIMEOUT_MS = 60 * 60_000;
 /** How long it may take to load the registry and show its login page. */
 const VERIFY_TIMEOUT_MS = 5 * 60_000;
 
+/** How long all runs of a rehearsal may take together, in milliseconds. */
+export const REHEARSAL_MS = UPDATE_TIMEOUT_MS + 2 * VERIFY_TIMEOUT_MS;
+
 const HASH_TIMEOUT_MS = 5 * 60_000;
 
 /** How many errors from before an update are kept, and how much of each, in characters. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Restores } from '../../../src/backups/restores.ts';
@@ -29,6 +29,8 @@ describe('Updates', () => {
   let databases: Set<string>;
   let fails: Error | null;
   let runs: OdooUpdateRun[];
+  /** What a rehearsal may take beside what the backup's size allows. */
+  let rehearsalMs: number;
   let newest: { image: string; commit: string };
   let updates: Updates;
   let restores: Restores;
@@ -70,7 +72,9 @@ describe('Updates', () => {
     } as unknown as Replacements;
     const common = { install: 'k3x9ab', dirs, replacements };
     // What a rehearsal on the restored copy gives: the errors from before.
-    const passed = async () => [`odoo.x: of ${OLD}`] as never;
+    const known = [`odoo.x: of ${OLD}`];
+    const passed = async () => known as never;
+    rehearsalMs = 0;
     updates = new Updates({
       ...common,
       disk: { checkRoom: async () => {} },
@@ -84,7 +88,13 @@ describe('Updates', () => {
           await writeFile(join(run.filestoreDir, run.login.database, 'new'), 'made by Odoo');
         },
       },
-      store: { inRestored: passed, inProofServer: passed },
+      store: {
+        inRestored: async (_owner, _snapshot, _signal, _work, _into, workMs = 0) => {
+          rehearsalMs = workMs;
+          return known as never;
+        },
+        inProofServer: passed,
+      },
       newestImage: async () => newest.image,
       presentImage: async ({ imageDigest }) => imageDigest,
       userOf: async () => ({ uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }),
@@ -132,6 +142,71 @@ describe('Updates', () => {
     await restores.carryOut(desired, undo);
     expect(await readdir(present())).not.to.include('new');
     expect(await readFile(join(present(), FILE), 'utf8')).to.equal('content');
+  });
+
+  /** What carryOut() does one after the other, and a kill may come after each. */
+  const parts: ReadonlyArray<readonly [string, () => Promise<unknown>]> = [
+    ['nothing', async () => {}],
+    ['the database', async () => databases.delete('restored') && databases.add('before')],
+    [
+      'the present files',
+      async () => {
+        await mkdir(join(restoring(), '..', 'before'));
+        await rename(present(), join(restoring(), '..', 'before', 'filestore'));
+      },
+    ],
+    ['the new files', () => rename(join(restoring(), 'filestore'), present())],
+    [
+      'the versions',
+      () => rename(join(restoring(), 'pins.json'), join(restoring(), '..', 'before', 'pins.json')),
+    ],
+    [
+      'what says that it is done',
+      () => writeFile(join(restoring(), '..', 'before', 'job'), `${identityOf(5)}\n`),
+    ],
+    ['some of what is left', () => rm(join(restoring(), 'updated'))],
+  ];
+  for (const [index, [title]] of parts.entries())
+    it(`are put in place where a kill came after ${title}, and can be undone`, async () => {
+      await rehearse();
+      await updates.make(desired, signal);
+      let told = await updates.pins(desired);
+      for (const [, part] of parts.slice(0, index + 1)) await part();
+      // As the step swapData and the queue of backups do.
+      if ((await restores.prepared(desired)) === identityOf(5)) {
+        await updates.make(desired, signal);
+        told = (await updates.pins(desired)) ?? told;
+        await restores.carryOut(desired, job(5));
+      }
+      expect(await restores.isCarriedOut(desired, job(5))).to.equal(true);
+      expect(await restores.prepared(desired), 'nothing waits any more').to.equal('');
+      expect(told).to.deep.equal(pins(NEW, '2'));
+      expect(runs, 'made once').to.have.length(1);
+      expect(await readdir(present())).to.include('new');
+      const undo = job(6, 'undo_update');
+      await updates.prepareUndo(desired, undo);
+      await restores.prepare(desired, undo, async () => {}, signal);
+      expect(await updates.pins(desired)).to.deep.equal(pins(OLD, '1'));
+      await restores.carryOut(desired, undo);
+      expect(await readdir(present())).not.to.include('new');
+    });
+
+  it('leave no versions to the restore of lost files, whose undo keeps those of now', async () => {
+    await rehearse();
+    await updates.make(desired, signal);
+    await restores.carryOut(desired, job(5));
+    await rm(present(), { recursive: true });
+    // As Restores.prepare() of a backup leaves it.
+    await mkdir(join(restoring(), 'filestore'), { recursive: true });
+    await writeFile(join(restoring(), 'job'), `${identityOf(6)}\n`);
+    await restores.carryOut(desired, job(6, 'restore'));
+    await updates.prepareUndo(desired, job(7, 'undo_restore'));
+    expect(await updates.pins(desired)).to.equal(null);
+  });
+
+  it('may take as long on the backup as Odoo may take to update it', async () => {
+    await rehearse();
+    expect(rehearsalMs).to.be.at.least(60 * 60_000);
   });
 
   it('are made again after a kill, and not once they are complete', async () => {

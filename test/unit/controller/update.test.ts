@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Job } from '../../../src/instance/types.ts';
-import { Life } from '../../fakes/life.ts';
+import { killedAnywhere } from '../../support/killed-anywhere.ts';
 import { identityOf } from '../../support/samples.ts';
 import { Simulation } from '../../support/simulation.ts';
 
@@ -113,29 +113,24 @@ describe('an update of an instance', function () {
     ['undo_update', 'sha256:first'],
   ] as const)
     it(`survives a kill at any call of ${kind}: it is finished, and data and versions are of one kind`, async () => {
-      for (const moment of ['before', 'after'] as const)
-        for (let call = 0; ; call++) {
-          await sim.end();
-          sim = new Simulation();
-          await sim.start();
-          sim.people.pay();
-          await sim.untilSettled();
-          sim.engine.newestImage = 'sha256:newer';
-          if (kind === 'undo_update') {
-            ask('update', 4);
-            await sim.time.pass(MINUTE);
-          }
-          const first = sim.life.calls.length + call;
-          sim.life.killAt(first, moment);
-          ask(kind);
-          await sim.time.pass(10_000);
-          const isOver = !sim.life.isOver;
-          const where = `${moment} call ${call}: ${sim.life.calls[first]}`;
-          await sim.stop();
-          await sim.start(new Life());
+      const begin = async () => {
+        await sim.end();
+        sim = new Simulation();
+        await sim.start();
+        sim.people.pay();
+        await sim.untilSettled();
+        sim.engine.newestImage = 'sha256:newer';
+        if (kind === 'undo_update') {
+          ask('update', 4);
           await sim.time.pass(MINUTE);
-          expectVersion(image, where);
-          if (isOver) break;
         }
+        return sim;
+      };
+      await killedAnywhere({
+        begin,
+        act: () => ask(kind),
+        settle: (again) => again.time.pass(MINUTE),
+        check: (where) => expectVersion(image, where),
+      });
     });
 });
