@@ -1,21 +1,18 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { BackupKeys } from '../../src/backups/backup-keys.ts';
-import { BackupStore } from '../../src/backups/backup-store.ts';
+import type { BackupStore } from '../../src/backups/backup-store.ts';
 import { Restores } from '../../src/backups/restores.ts';
 import { Updates, type UpdatesOptions } from '../../src/backups/updates.ts';
 import { OdooUpdate } from '../../src/databases/odoo-update.ts';
-import { DockerApi } from '../../src/docker/docker-api.ts';
-import { Images } from '../../src/docker/images.ts';
+import type { Images } from '../../src/docker/images.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { Job } from '../../src/instance/types.ts';
-import { PgTools } from '../../src/postgres/pg-tools.ts';
-import { ProofServer } from '../../src/postgres/proof-server.ts';
+import type { ProofServer } from '../../src/postgres/proof-server.ts';
 import { Repositories } from '../../src/repositories/repositories.ts';
-import { Restic } from '../../src/restic/restic.ts';
 import { images } from '../../stack/images.ts';
 import { withSql } from '../../stack/sql.ts';
+import { backupStore } from '../support/backup-store.ts';
 import { anInstance, aRepository, identityOf } from '../support/samples.ts';
 import {
   docker,
@@ -53,6 +50,7 @@ describe('updates, with a real Odoo', function () {
   let postgres: TenantPostgres;
   let sidecar: TenantDatabases;
   let store: BackupStore;
+  let here: Images;
   let proofServer: ProofServer;
   let restores: Restores;
   let snapshot: string;
@@ -82,7 +80,6 @@ describe('updates, with a real Odoo', function () {
       (error) => error,
     );
   const updates = (change: Partial<UpdatesOptions> = {}) => {
-    const here = new Images(postgres.install, new DockerApi('/var/run/docker.sock'), docker);
     const repositories = new Repositories({ dataDir: postgres.dataDir });
     const { install } = postgres;
     return new Updates({
@@ -103,26 +100,10 @@ describe('updates, with a real Odoo', function () {
     for (const [at, files] of Object.entries(MODULE)) await writeModule(at, files);
     sidecar = await tenantDatabases(postgres);
     await makeDatabase(sidecar.databases, { ...instance, wasReady: false });
-    const { dataDir, install } = postgres;
-    const base = join(dataDir, 'backups', 'repositories');
-    const place = { base, environmentFile: '', sshFolder: '' };
-    const here = new Images(install, new DockerApi('/var/run/docker.sock'), docker);
-    const folder = join(dataDir, 'backups', 'proof');
-    proofServer = new ProofServer({
-      ...{ install, docker, name: 'proof', image: images.postgres, folder },
-      user: () => here.user(images.postgres, 'postgres'),
-    });
-    const tools = new PgTools(install, images.postgres, docker);
-    store = new BackupStore({
-      ...{ install, proofServer, dirs: sidecar.dirs, tools },
-      requireHost: async () => {},
-      bootCopy: async () => false,
-      keys: new BackupKeys(install, base, join(dataDir, 'backups')),
-      folder: join(dataDir, 'backups', 'work'),
-      disk: { checkRoom: async () => {} },
-      restic: new Restic(install, images.base, docker, place),
-      heldForBackup: (desired, work) => sidecar.databases.heldForBackup(desired, work),
-    });
+    const { install } = postgres;
+    const parts = backupStore(postgres, sidecar);
+    ({ here, proofServer, store } = parts);
+    const { tools } = parts;
     restores = new Restores({
       ...{ install, dirs: sidecar.dirs, tools, replacements: sidecar.databases.replacements },
       imageOf: async () => images.odoo,
