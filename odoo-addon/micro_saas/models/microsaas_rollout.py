@@ -1,4 +1,4 @@
-"""Rollouts: the update of many instances, a few first; the first failure stops it and asks a person."""
+"""Rollouts: the update of many instances, a few first; the first failure holds it and asks a person."""
 
 from math import ceil
 
@@ -11,7 +11,7 @@ from .by_hand import MANAGER, ByHand
 ACTIVITY = "micro_saas.mail_activity_type_trouble"
 # One first; then this share of all; then the rest. A wave begins once the one before has ended well.
 SECOND_WAVE = 0.1
-# So many updates are open at once: a failure is seen before the next begin.
+# So many updates are open at once: a failure is seen before the next begin. Only one is until one has ended well.
 TOGETHER = 2
 
 
@@ -143,8 +143,11 @@ class MicrosaasRollout(ByHand, models.Model):
         self.sudo()._advance()
 
     def _instances(self):
-        """Return those to update: all with data, the newest customers first, who have the least to lose."""
-        domain = [("was_ready", "=", True), ("desired_state", "in", ("running", "stopped"))]
+        """Return all that have data but staging copies, the newest customers first, who have the least to lose."""
+        domain = [
+            *(("was_ready", "=", True), ("staging_of_id", "=", False)),
+            ("desired_state", "in", ("running", "stopped")),
+        ]
         if self.plan_id:
             domain.append(("plan_id", "=", self.plan_id.id))
         return self.env["odoo.docker.instance"].search([*domain, ("company_id", "=", self.company_id.id)])
@@ -167,9 +170,10 @@ class MicrosaasRollout(ByHand, models.Model):
         """
         left = self.line_ids.filtered(lambda line: line.state in ("waiting", "running"))
         under_way = left.filtered(lambda line: line.state == "running")
+        together = TOGETHER if "done" in self.line_ids.mapped("state") else 1
         wave = min(left.mapped("wave"), default=0)
         following = left.filtered(lambda line: line.wave == wave and line.state == "waiting")[:1]
-        if not following or len(under_way) >= TOGETHER:
+        if not following or len(under_way) >= together:
             return False
         following._ask()
         return True
@@ -183,7 +187,9 @@ class MicrosaasRollout(ByHand, models.Model):
             ACTIVITY,
             person_for(self.env, self.create_uid, is_technical=True),
             self.env._("An update has failed"),
-            self.env._("“%(instance)s” was not updated. %(why)s", instance=line.instance_id.name, why=line.message or ""),
+            self.env._(
+                "“%(instance)s” was not updated. %(why)s", instance=line.instance_id.name, why=line.message or ""
+            ),
         )
 
 
@@ -213,7 +219,7 @@ class MicrosaasRolloutLine(ByHand, models.Model):
         required=True,
         readonly=True,
     )
-    refusal = fields.Char(readonly=True, help="Why it was left out.")
+    refusal = fields.Char(readonly=True, help="Why no update was begun.")
     message = fields.Char("How it goes", compute="_compute_message")
 
     @api.depends("refusal", "job_id.message")
@@ -243,8 +249,8 @@ class MicrosaasJob(models.Model):
         line = self.env["microsaas.rollout.line"].search([("job_id", "=", self.id), ("state", "=", "running")])
         if not line:
             return
-        line.state = "done" if self.state == "done" else "failed"
+        # What is newest already is no failure, and shows nothing of the update either.
+        line.state = "skipped" if self.reason == "NothingToUpdate" else self.state
         if line.state == "failed":
             line.rollout_id._update_failed(line)
         line.rollout_id._advance()
-

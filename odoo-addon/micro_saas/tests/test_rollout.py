@@ -56,7 +56,7 @@ class TestRollout(MicroSaasCommon):
         self.assertIs(self.rollout.action_continue(), True)
         self.assertEqual(self.rollout.state, "running")
         self.assertFalse(self.rollout.sudo().activity_ids.filtered("active"))
-        self.assertEqual(len(self._open()), 2, "the second wave has begun")
+        self.assertEqual(len(self._open()), 1, "the second wave has begun, alone as long as none has ended well")
 
     def test_who_is_under_way_at_a_failure_comes_to_its_end(self):
         self.rollout.action_start()
@@ -83,7 +83,16 @@ class TestRollout(MicroSaasCommon):
         self.assertEqual(line.state, "skipped")
         self.assertIn("under way already", line.message)
         self.assertEqual(self.rollout.state, "running")
-        self.assertEqual(len(self.rollout.line_ids.filtered(lambda line: line.state == "running")), 2)
+        self.assertEqual(len(self._open() - busy.job_id), 1, "another goes first, alone")
+
+    def test_what_is_newest_already_is_left_out_and_is_no_failure(self):
+        self.rollout.action_start()
+        first = self._open()
+        self._ends(first, "failed", reason="NothingToUpdate")
+        line = self.rollout.line_ids.filtered(lambda line: line.instance_id == first.instancia_id)
+        self.assertEqual((line.state, self.rollout.state, self.rollout.failed), ("skipped", "running", 0))
+        self.assertIn("newest already", line.message)
+        self.assertEqual(len(self._open()), 1, "another goes first, alone")
 
     def test_only_a_plans_own_and_what_has_data(self):
         other = self._product("Small", es_plan_microsaas=True)
@@ -92,6 +101,8 @@ class TestRollout(MicroSaasCommon):
         self._instance(move=self._invoice(self._line(other)))
         removed = self._running(move=self._invoice(self._line(other)))
         removed.action_remove()
+        copy = self._running(move=self._invoice(self._line(other)))
+        copy.sudo()._quiet().staging_of_id = mine
         rollout = self._rollout(plan_id=other.product_tmpl_id.id)
         self.assertEqual(rollout.name, "Small")
         rollout.action_start()
