@@ -387,8 +387,8 @@ export interface Restores {
   carryOut(desired: DesiredInstance, job: Job): Promise<void>;
   /** Whether carryOut() has been, for this job. */
   isCarriedOut(desired: DesiredInstance, job: Job): Promise<boolean>;
-  /** Whether what an earlier restore has replaced is still there: the next one takes its place. */
-  keepsReplaced(desired: Pick<DesiredInstance, 'id'>): Promise<boolean>;
+  /** When the data were last replaced, while what they replaced is still there: the next one takes its place. Null: it is not. */
+  replacedAt(desired: Pick<DesiredInstance, 'id'>): Promise<Date | null>;
   /** Drops what was replaced before this moment, in milliseconds since the epoch. */
   dropReplaced(desired: DesiredInstance, before: number): Promise<void>;
   /**

@@ -108,17 +108,17 @@ export class Restores implements RestoresInterface {
     await removeTree(restoring);
   }
 
-  async keepsReplaced(desired: Pick<DesiredInstance, 'id'>): Promise<boolean> {
-    return exists(join(this.#paths(desired).replaced, 'job'));
+  async replacedAt(desired: Pick<DesiredInstance, 'id'>): Promise<Date | null> {
+    const carriedOut = await stat(join(this.#paths(desired).replaced, 'job')).catch(unlessAbsent);
+    return carriedOut ? carriedOut.mtime : null;
   }
 
   /** Removes what was replaced, once that was longer ago than anybody may want it back. @param before in milliseconds since the epoch */
   async dropReplaced(desired: DesiredInstance, before: number): Promise<void> {
-    const { replaced } = this.#paths(desired);
-    const carriedOut = await stat(join(replaced, 'job')).catch(unlessAbsent);
-    if (!carriedOut || carriedOut.mtimeMs > before) return;
+    const replacedAt = await this.replacedAt(desired);
+    if (replacedAt === null || replacedAt.getTime() > before) return;
     await this.#options.replacements.drop(desired);
-    await removeTree(replaced);
+    await removeTree(this.#paths(desired).replaced);
   }
 
   fetched<T>(

@@ -157,16 +157,20 @@ async function prepareSwap(
   });
 }
 
-/** The newest proven backup of an instance; where there is none, one is made. */
+/**
+ * The newest proven backup of an instance's data as they are; where there is none, one is made. What was saved before the last update or its
+ * undo is of other versions.
+ */
 async function provenBackup(
   desired: DesiredInstance,
   job: Job,
   context: BackupWork,
   stop: AbortSignal,
 ): Promise<string> {
-  const { store } = context.backups;
+  const { restores, store } = context.backups;
+  const replacedAt = (await restores.replacedAt(desired)) ?? new Date(0);
   const proven = (await store.list(desired, stop)).filter(isProven).at(-1);
-  if (proven) return proven.snapshot;
+  if (proven && proven.date > replacedAt) return proven.snapshot;
   await say(job, 'BackingUp', context);
   await beforePurge(desired, context, () => store.take(desired, { isByHand: true }, stop));
   const made = await store.list(desired, stop);
@@ -242,7 +246,7 @@ async function keepPresent(
     await report(desired, await backups.store.list(desired, stop), null, context);
   } catch (error) {
     stop.throwIfAborted();
-    if (await backups.restores.keepsReplaced(desired)) throw error;
+    if (await backups.restores.replacedAt(desired)) throw error;
     log.warn({ instance: desired.id, err: error }, 'restored without a backup of what was there');
   }
 }

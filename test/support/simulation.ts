@@ -55,7 +55,7 @@ export class Simulation {
   /** Why a customer's domain does not lead here, by name; all others do. */
   readonly domainFaults = new Map<string, DomainFault>();
   readonly backups = new FakeBackups(this.time.now);
-  readonly restores = new FakeRestores();
+  readonly restores = new FakeRestores(this.time.now);
   readonly copies = new FakeCopies(this.databases);
   readonly exports = new FakeExports();
   /** Set before the start for a sidecar that backs the manager up too. */

@@ -131,7 +131,9 @@ describe('Updates', () => {
   it('put them in place with their versions, and bring both back', async () => {
     await rehearse();
     await updates.make(desired, signal);
+    expect(await restores.replacedAt(desired)).to.equal(null);
     await restores.carryOut(desired, job(5));
+    expect(await restores.replacedAt(desired)).to.be.an.instanceOf(Date);
     expect(await readdir(present())).to.include('new');
     expect(await updates.pins(desired), 'nothing is prepared any more').to.equal(null);
     const undo = job(6, 'undo_update');

@@ -97,6 +97,26 @@ describe('an update of an instance', function () {
     expectVersion('sha256:first');
   });
 
+  it('is rehearsed on a backup of the versions that it runs, not on one from before the last update or its undo', async () => {
+    const rehearsedOn: number[] = [];
+    sim.life.trap((call, moment) => {
+      if (moment === 'before' && call === 'updates.rehearse')
+        rehearsedOn.push(sim.backups.taken.get(1)?.length ?? 0);
+    });
+    for (const [index, kind] of (['update', 'undo_update', 'update'] as const).entries()) {
+      ask(kind, 5 + index);
+      await sim.time.pass(MINUTE);
+    }
+    expect(rehearsedOn).to.deep.equal([1, 2]);
+    sim.engine.newestImage = 'sha256:newest';
+    sim.updates.fails = 'rehearsed';
+    for (const id of [8, 9]) {
+      ask('update', id);
+      await sim.time.pass(MINUTE);
+    }
+    expect(rehearsedOn, 'the second is of the data as they are').to.deep.equal([1, 2, 3, 3]);
+  });
+
   it('of a stopped instance leaves it stopped, with the new image for its next start', async () => {
     sim.people.press(1, 'stop');
     await sim.untilSettled();
