@@ -168,6 +168,60 @@ export class BenchStack {
     await this.#rpc.call('odoo.docker.instance', button, [ids]);
   }
 
+  /** Backs an instance up and proves it, as its button does, and waits until that is done. @throws Error when it failed */
+  async backUp({ id }: SoldInstance): Promise<void> {
+    await this.#rpc.call('odoo.docker.instance', 'action_backup', [[id]]);
+    await this.#jobDone(id);
+  }
+
+  /** Proves its newest backup once more, with a start of Odoo. @throws Error when it failed */
+  async prove(instance: SoldInstance): Promise<void> {
+    await this.#rpc.call('microsaas.backup', 'action_prove', [[await this.#newest(instance)]]);
+    await this.#jobDone(instance.id);
+  }
+
+  /** Restores its newest backup into it. @throws Error when it failed */
+  async restore(instance: SoldInstance): Promise<void> {
+    const backup = await this.#newest(instance);
+    const { context, res_model: model } = await this.#rpc.call<{
+      res_model: string;
+      context: object;
+    }>('microsaas.backup', 'action_restore', [[backup]]);
+    const values = [{ is_understood: true }];
+    const wizard = await this.#rpc.call<number>(model, 'create', [values], { context });
+    await this.#rpc.call(model, 'action_confirm', [[wizard]]);
+    await this.#jobDone(instance.id);
+  }
+
+  async #newest({ id }: SoldInstance): Promise<number> {
+    const domain = [['instancia_id', '=', id]];
+    const found = await this.#rpc.read<{ id: number; date: string }>('microsaas.backup', domain, [
+      'date',
+    ]);
+    const [newest] = found.sort((one, other) => (one.date < other.date ? 1 : -1));
+    if (!newest) throw new Error(`instance ${id} has no backup`);
+    return newest.id;
+  }
+
+  /** Waits until the last job of an instance is over. @throws Error when it failed, or after five minutes */
+  async #jobDone(id: number): Promise<void> {
+    const server = await this.stack.managerSql();
+    const { name } = await this.stack.manager();
+    await withSql(server, name, async (sql) => {
+      const end = performance.now() + TIMEOUT_MS;
+      while (performance.now() < end) {
+        const [job] = await sql(
+          'SELECT state, reason FROM microsaas_job WHERE instancia_id = $1 ORDER BY id DESC LIMIT 1',
+          [id],
+        );
+        if (job?.['state'] === 'done') return;
+        if (job?.['state'] === 'failed') throw new Error(`the job failed: ${job['reason']}`);
+        await sleep(DATABASE_POLL_MS);
+      }
+      throw new Error(`the job of instance ${id} did not end`);
+    });
+  }
+
   /** Removes an invoice's instances, so that the next measurement begins like this one. */
   async takeDown(...invoices: number[]): Promise<void> {
     const ids = (await this.instances(invoices)).map(({ id }) => id);

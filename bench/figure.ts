@@ -8,7 +8,8 @@ export interface Figure {
   /** `×`, `s`, `ms`, `MB`, `/s`, or '' for a count. */
   readonly unit: string;
   readonly better: 'higher' | 'lower';
-  readonly atLeast: number;
+  /** Absent: it is only said. */
+  readonly atLeast?: number;
   readonly aim?: number;
 }
 
@@ -19,8 +20,9 @@ export interface Result {
   readonly samples: unknown;
 }
 
-/** Whether the value itself, not the better end of its interval, meets the bound. */
+/** Whether the value itself, not the better end of its interval, meets the bound, where there is one. */
 export function isMet({ value, better, atLeast }: Figure): boolean {
+  if (atLeast === undefined) return true;
   return better === 'higher' ? value >= atLeast : value <= atLeast;
 }
 
@@ -33,9 +35,9 @@ export function table(figures: readonly Figure[]): string {
       title,
       `${number(figure.value)}${unit}`,
       interval ? interval.map(number).join(' … ') : '',
-      `${sign} ${number(atLeast)}${unit}`,
+      atLeast === undefined ? '' : `${sign} ${number(atLeast)}${unit}`,
       aim === undefined ? '' : `${sign} ${number(aim)}${unit}`,
-      isMet(figure) ? 'met' : 'MISSED',
+      atLeast === undefined ? '' : isMet(figure) ? 'met' : 'MISSED',
     ];
   });
   const head = ['figure', 'measured', '95 % interval', 'at least', 'aim', ''];

@@ -5,6 +5,7 @@ import { ensureCompose, ensureDocker } from '../stack/docker.ts';
 import { ensureImages } from '../stack/images.ts';
 import { varPath } from '../stack/paths.ts';
 import { sayToTerminal, timed } from '../stack/progress.ts';
+import { backups } from './backups.ts';
 import { BenchStack } from './bench-stack.ts';
 import type { Benchmark } from './benchmark.ts';
 import { burst } from './burst.ts';
@@ -31,6 +32,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   wake,
   webhook,
   memory,
+  backups,
   neighbours,
 ];
 

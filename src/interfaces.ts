@@ -403,6 +403,14 @@ export interface Restores {
   ): Promise<T>;
 }
 
+/** Where the backups of an instance of another install are, on this host. */
+export interface ForeignPlace {
+  /** Path of its repository: a copy of the folder that the other install has it in. */
+  readonly repository: string;
+  /** Path of the other install's escrow file, or of one that has this repository's key at least. */
+  readonly escrow: string;
+}
+
 /** What an instance of which nothing is here is made from: a backup, or an archive. Used once: a restore that is repeated gets another. */
 export interface RestoreSource {
   /** Tells it from any other: a backup's id, an archive's name. */

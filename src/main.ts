@@ -39,7 +39,7 @@ import {
 } from './manager-commands.ts';
 import { printable, printableBytes } from './printable.ts';
 import { reconcileHost } from './reconcile-host.ts';
-import { restore } from './restore.ts';
+import { restore, restoreForeign } from './restore.ts';
 import { restoreAll } from './restore-all.ts';
 import { run } from './run.ts';
 import { assemble, type Sidecar } from './wiring.ts';
@@ -251,19 +251,26 @@ program
     '--as <instance>',
     `for an archive: another instance, one that has never been started: ${INSTANCE}`,
   )
+  .option(
+    '--from <folder>',
+    "the repository of an instance of another install, copied into this one's data: <instance> begins with its newest proven backup, or with [backup]",
+  )
+  .option('--escrow <file>', "with --from: the other install's escrow file")
   .option('--all', 'each instance of which nothing is on this host, from its newest proven backup')
   .option('--yes', 'for a backup: all that was done since leaves the instance, and you know that')
   .action(
     async (
       what: string | undefined,
       backup: string | undefined,
-      options: { all?: boolean; as?: string; yes?: boolean },
+      options: { all?: boolean; as?: string; escrow?: string; from?: string; yes?: boolean },
     ) => {
       if (options.all === true) return restoreEach(what, options.yes === true);
       if (what === undefined)
         throw new UsageError(
           'restore: expected an archive or an instance, or --all; found neither',
         );
+      if (options.from !== undefined || options.escrow !== undefined)
+        return restoreMoved(what, backup ?? 'latest', options.from, options.escrow);
       if (what === MANAGER) {
         const sidecar = await assemble(config());
         const [wanted, isConfirmed] = [backup ?? 'latest', options.yes === true];
@@ -366,6 +373,22 @@ async function restoreBackup(instance: string, text: string, isConfirmed: boolea
     );
   await runJob(sidecar, desired, 'restore', snapshot, printLine);
   printLine('Restored. Data that it replaced are kept for 7 days: Undo in Odoo brings them back.');
+}
+
+/** Gives a new instance the data of one of another install. @throws UsageError unless both files are named */
+async function restoreMoved(
+  instance: string,
+  text: string,
+  from: string | undefined,
+  escrow: string | undefined,
+): Promise<void> {
+  if (from === undefined || escrow === undefined)
+    throw new UsageError('restore: --from and --escrow belong together');
+  const sidecar = await assemble(config());
+  const desired = await resolveInstance(instance, sidecar);
+  const place = { repository: from, escrow, text };
+  await restoreForeign(sidecar, desired, place, onInterrupt());
+  printLine(`Restored as instance ${desired.id}. Press Start in Odoo to run it.`);
 }
 
 /** @throws ConfigError where none are made */

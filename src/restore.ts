@@ -1,8 +1,10 @@
+import { findBackup, requireBackups } from './backup-commands.ts';
 import type { Config } from './config.ts';
 import { restoreMissing } from './controller/restore-missing.ts';
 import { ConfigError } from './errors.ts';
 import type { DesiredInstance } from './instance/types.ts';
-import { assemble } from './wiring.ts';
+import type { ForeignPlace } from './interfaces.ts';
+import { assemble, type Sidecar } from './wiring.ts';
 
 /**
  * Restores an archived instance, under its own id or that of another one that has never run. It is stopped afterwards.
@@ -32,6 +34,31 @@ export async function restore(
   const context = { databases, engine, manager, restoring };
   await restoreMissing(found, archives.sourceOf(name, archive), context, signal);
   return id;
+}
+
+/**
+ * Gives an instance that has never been started, or whose data were removed, the data of one of another install, from a copy of its
+ * repository. It is stopped afterwards. Interrupted, it can be repeated with the same backup.
+ * @param text how the backup's id begins, or `latest`
+ * @throws ConfigError when the instance has data, or no backup is there; TerminalError('BackupOdooNewer'), ('BackupDamaged')
+ */
+export async function restoreForeign(
+  sidecar: Sidecar,
+  desired: DesiredInstance,
+  { text, ...place }: ForeignPlace & { readonly text: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { databases, engine, manager, restoring } = sidecar;
+  const { foreign } = requireBackups(sidecar);
+  if ((await restoring.begun(desired)) === null) refuseData(desired);
+  const context = { databases, engine, manager, restoring };
+  await foreign.fetched(
+    desired,
+    place,
+    (backups) => findBackup(text, backups),
+    signal,
+    async (source, bounded) => restoreMissing(desired, source, context, bounded),
+  );
 }
 
 /** Data are never overwritten. A draft has none, also after an interrupted restore. */

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
 import { BackupKeys } from './backups/backup-keys.ts';
-import { BackupStore } from './backups/backup-store.ts';
+import { BackupStore, type BackupStoreOptions } from './backups/backup-store.ts';
 import { StagingCopies } from './backups/copies.ts';
 import { Exporter } from './backups/export.ts';
 import { ExportFiles } from './backups/export-files.ts';
+import { ForeignBackups } from './backups/foreign-backups.ts';
 import { HostClaim } from './backups/host-claim.ts';
 import { ManagerBackups } from './backups/manager-backups.ts';
 import { type ManagerRestoreOptions, restoreManager } from './backups/manager-restore.ts';
@@ -167,9 +168,13 @@ export async function assemble(config: Config, observers: Observers = {}) {
       ...{ host, keys, restic, folder: join(folder, 'work'), now: () => new Date() },
       ...(onReplaced ? { onReplaced } : {}),
     });
-    const storeIn = (work: string, proof: string, keptShare = 0) =>
+    const storeIn = (
+      work: string,
+      proof: string,
+      over: Partial<Pick<BackupStoreOptions, 'keptShare' | 'keys' | 'restic'>> = {},
+    ) =>
       new BackupStore({
-        ...{ install, dirs, disk, tools, keptShare, keys, restic },
+        ...{ install, dirs, disk, tools, keys, restic, ...over },
         requireHost: (signal) => claim.require(signal),
         folder: join(folder, work),
         proofServer: new ProofServer({
@@ -191,11 +196,24 @@ export async function assemble(config: Config, observers: Observers = {}) {
       imageOf: async (templateCode) => (await specs.source(templateCode)).image,
       inRestored: (...args) => store.inRestored(...args),
     });
-    const forCopies = storeIn('staging', 'staging-proof', COPY_KEEPS_SHARE);
+    const forCopies = storeIn('staging', 'staging-proof', { keptShare: COPY_KEEPS_SHARE });
     const copies = new StagingCopies({
       ...{ install, dirs, tools, databases },
       imageOf: async (desired) => (await specs.of(desired)).image,
       inRestored: (...args) => forCopies.inRestored(...args),
+    });
+    const foreign = new ForeignBackups({
+      ...{ install, dirs, tools, folder: join(folder, 'foreign') },
+      imageOf: async (desired) => (await specs.of(desired)).image,
+      storeOf: (base, repository) =>
+        storeIn('foreign', 'foreign-proof', {
+          restic: new Restic(install, image, docker, { base, environmentFile: '', sshFolder: '' }),
+          keys: {
+            has: async () => true,
+            make: () => Promise.reject(new Error('nothing is written there')),
+            repositoryOf: () => repository,
+          },
+        }),
     });
     // Of its own: the commands work with the manager's backups beside the sidecar, and no two processes use one server.
     const storeOfManager = storeIn('manager-work', 'manager-proof');
@@ -239,6 +257,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
       copies,
       exporter,
       exports,
+      foreign,
       ofManager,
       claim,
       restoreManager: intoManager,

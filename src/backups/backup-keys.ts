@@ -1,7 +1,7 @@
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { RetryableError } from '../errors.ts';
+import { ConfigError, RetryableError } from '../errors.ts';
 import { createFile, makeDirectory, readIfThere, replaceFile, unless } from '../host/files.ts';
 import { randomSecret } from '../host/password-hash.ts';
 import type { DesiredInstance } from '../instance/types.ts';
@@ -118,6 +118,16 @@ export class BackupKeys {
     if (!found.success) throw new TypeError(`${this.escrowFile} is no escrow file: move it away`);
     return found.data.keys;
   }
+}
+
+/** A repository's key in the escrow file of any install. @throws ConfigError where it is none, or has no key of it */
+export async function keyInEscrow(file: string, repository: string): Promise<string> {
+  const found = escrowSchema.safeParse(parsed((await readIfThere(file)) ?? ''));
+  if (!found.success) throw new ConfigError(`${file}: expected an escrow file, found none`);
+  const key = found.data.keys[repository];
+  if (key === undefined)
+    throw new ConfigError(`${file}: expected the key of ${repository}, found none of that name`);
+  return key;
 }
 
 function parsed(text: string): unknown {

@@ -57,9 +57,13 @@ export async function filestoreOf(
 
 /**
  * Reads the manifest of a backup that was restored into a folder.
+ * @param identity of the instance that it must be of; null: of whichever
  * @throws TerminalError('BackupDamaged') where it is none, ('BackupForeign') where it is another instance's
  */
-export async function readManifest(folder: string, identity: string): Promise<BackupManifest> {
+export async function readManifest(
+  folder: string,
+  identity: string | null,
+): Promise<BackupManifest> {
   const text = await readFile(partsOf(folder).manifest, 'utf8').catch(() => '');
   let manifest: BackupManifest;
   try {
@@ -68,7 +72,7 @@ export async function readManifest(folder: string, identity: string): Promise<Ba
     const message = 'The backup has no manifest that can be read.';
     throw new TerminalError('BackupDamaged', message, { cause, detail: 'manifest.json' });
   }
-  if (manifest.identity !== identity)
+  if (identity !== null && manifest.identity !== identity)
     throw new TerminalError('BackupForeign', "The backup is another instance's.");
   return manifest;
 }

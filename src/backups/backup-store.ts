@@ -42,7 +42,7 @@ export interface BackupStoreOptions {
   readonly disk: Pick<Disk, 'checkRoom'>;
   /** Before anything is written in a repository. @throws TerminalError('HostReplaced') where it is another host's by now */
   readonly requireHost: (signal: AbortSignal) => Promise<void>;
-  readonly keys: BackupKeys;
+  readonly keys: Pick<BackupKeys, 'has' | 'make' | 'repositoryOf'>;
   readonly restic: Restic;
   readonly tools: Pick<PgTools, 'dump' | 'restore'>;
   readonly proofServer: ProofServer;
