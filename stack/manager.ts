@@ -38,6 +38,12 @@ export interface StackOptions {
   sidecarSettings?: Record<string, object>;
   /** More variables of docker-compose.yml. */
   environment?: Record<string, string>;
+  /**
+   * Added to the ports at which the search for free ones begins, those of instances too; by default 0. Stacks that run beside each other
+   * have offsets a thousand apart: the port of what is being restarted is free for a moment, and who chose it then would keep it from
+   * coming back.
+   */
+  portOffset?: number;
   say: Say;
 }
 
@@ -71,18 +77,20 @@ export class ManagerStack {
   readonly #options: StackOptions;
   /** Found out once a run: the addon may be edited meanwhile. */
   #template: Promise<string> | undefined;
-  #remembered: Remembered = {
-    managerPort: 8069,
-    sidecarPort: 8471,
-    doorPort: 8080,
-    addon: '',
-  };
+  #remembered: Remembered;
 
   constructor(options: StackOptions) {
+    const { install, portOffset = 0 } = options;
     this.#options = options;
-    this.install = options.install;
+    this.install = install;
+    this.#remembered = {
+      managerPort: 8069 + portOffset,
+      sidecarPort: 8471 + portOffset,
+      doorPort: 8080 + portOffset,
+      addon: '',
+    };
     this.files = new StackFiles(options.dir);
-    this.containers = new StackContainers(options.install, options.dir);
+    this.containers = new StackContainers(install, options.dir);
   }
 
   /** The manager's address on this machine. */
@@ -348,12 +356,17 @@ export class ManagerStack {
   }
 
   async #parameters(): Promise<Record<string, string>> {
+    const { portOffset = 0 } = this.#options;
     return {
       // The demo's stays direct: only browsers find names below localhost.
       'web.base.url': this.#options.door === 'local' ? this.url : this.publicUrl,
       // Where Odoo's own printing finds the styles: the port that people use is not open inside the container.
       'report.url': 'http://127.0.0.1:8069',
       'microsaas.sidecar_url': `http://sidecar:${this.#remembered.sidecarPort}/webhooks/odoo`,
+      ...(portOffset > 0 && {
+        'microsaas.http_port_first': String(20_000 + portOffset),
+        'microsaas.longpolling_port_first': String(25_000 + portOffset),
+      }),
     };
   }
 

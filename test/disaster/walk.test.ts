@@ -13,6 +13,7 @@ import { Instances, type Row } from '../e2e/support/instances.ts';
 import { Shop } from '../e2e/support/shop.ts';
 import { Sidecar } from '../e2e/support/sidecar.ts';
 import { noNight } from '../support/no-night.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
 
 const MINUTE = 60_000;
 /** What a customer writes into their Odoo: a record, and a file. */
@@ -37,6 +38,7 @@ describe('from an empty machine to all customers', function () {
       ...{ dir, install, modules: ['account', 'micro_saas'], languages: [], databases: 'one' },
       sidecarImage: await ensureSidecarImage(),
       sidecarSettings: { backups: { ...backups, repository: repositories } },
+      portOffset: PORT_OFFSETS.disaster,
       say: (line) => process.stdout.write(`    ${line}\n`),
     });
     sidecar = new Sidecar(stack);

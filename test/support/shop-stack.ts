@@ -5,6 +5,7 @@ import { varPath } from '../../stack/paths.ts';
 import type { Say } from '../../stack/progress.ts';
 import { ensureSidecarImage } from '../../stack/sidecar-image.ts';
 import { noNight } from './no-night.ts';
+import { PORT_OFFSETS } from './port-offsets.ts';
 
 /**
  * The stack whose manager has the web shop, in `var/shop`; not started yet. It is kept from run to run, as a real shop is, and
@@ -19,6 +20,7 @@ export async function shopStack(say: Say): Promise<ManagerStack> {
     databases: 'one',
     sidecarImage: await ensureSidecarImage(),
     sidecarSettings: noNight(),
+    portOffset: PORT_OFFSETS.shop,
     door: 'local',
     say,
   });

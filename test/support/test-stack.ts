@@ -3,13 +3,14 @@ import { ManagerStack } from '../../stack/manager.ts';
 import { varPath } from '../../stack/paths.ts';
 import { succeeds } from '../../stack/run.ts';
 import { noNight } from './no-night.ts';
+import { PORT_OFFSETS } from './port-offsets.ts';
 
 /**
  * Starts a stack for tests on real parts, kept in `var/` from run to run, with a new Odoo and a new database.
  * @param options `name` of its folder: by default the one that all share that run one after the other; `databases` as in ManagerStack; `sidecarImage` undefined: the test itself acts as the sidecar
  */
 export async function startTestStack(options: {
-  name?: string;
+  name?: 'test' | 'addon';
   databases: 'one' | 'all';
   sidecarImage?: string;
 }): Promise<ManagerStack> {
@@ -22,6 +23,7 @@ export async function startTestStack(options: {
     databases: options.databases,
     sidecarImage: options.sidecarImage,
     sidecarSettings: noNight(),
+    portOffset: PORT_OFFSETS[name],
     say: (line) => process.stdout.write(`    ${line}\n`),
   });
   const { manager, sidecar } = stack.containers.names;

@@ -38,8 +38,9 @@ export async function killedAt(
   } finally {
     logs.kill();
     await logs;
+    // Whatever went wrong: the tests that follow need it.
+    await sidecar.start();
   }
-  await sidecar.start();
 }
 
 /** Runs `act` and kills the sidecar a delay after it has resolved. */
