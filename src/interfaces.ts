@@ -17,6 +17,7 @@ import type {
   JobReport,
   MarkedInstance,
   ObservedInstance,
+  Pins,
   Plan,
   PlanReport,
   PortPair,
@@ -386,8 +387,8 @@ export interface Restores {
   carryOut(desired: DesiredInstance, job: Job): Promise<void>;
   /** Whether carryOut() has been, for this job. */
   isCarriedOut(desired: DesiredInstance, job: Job): Promise<boolean>;
-  /** Whether what an earlier restore has replaced is still there: the next one takes its place. */
-  keepsReplaced(desired: Pick<DesiredInstance, 'id'>): Promise<boolean>;
+  /** When the data were last replaced, while what they replaced is still there: the next one takes its place. Null: it is not. */
+  replacedAt(desired: Pick<DesiredInstance, 'id'>): Promise<Date | null>;
   /** Drops what was replaced before this moment, in milliseconds since the epoch. */
   dropReplaced(desired: DesiredInstance, before: number): Promise<void>;
   /**
@@ -491,6 +492,32 @@ export interface Exports {
   ): Promise<{ readonly bytes: number; readonly content: AsyncIterable<Uint8Array> } | null>;
   /** Removes those whose day is over. */
   dropOld(): Promise<void>;
+}
+
+/**
+ * Newer versions for an instance, with data that were updated for them. What rehearse() and make() leave is carried out by Restores; every
+ * method may be repeated after a kill.
+ */
+export interface Updates {
+  /**
+   * Finds out what is newest, updates a backup to it where nothing else is, and verifies that. The instance may run.
+   * @throws TerminalError('NothingToUpdate', 'UpdateFailed', …)
+   */
+  rehearse(
+    desired: DesiredInstance,
+    job: Job,
+    snapshot: string,
+    progress: (reason: ProgressReason) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Makes an updated copy of the instance's data, beside them. It must not run. @throws TerminalError('UpdateFailed') */
+  make(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
+  /** Removes what rehearse() and make() have left: the instance stays as it is. */
+  abandon(desired: DesiredInstance): Promise<void>;
+  /** Before Restores.prepare() of an undo: the versions that go with what is kept. @throws TerminalError('NothingToUndo') */
+  prepareUndo(desired: DesiredInstance, job: Job): Promise<void>;
+  /** The versions that go with what is prepared; null: those that the instance has. */
+  pins(desired: DesiredInstance): Promise<Pins | null>;
 }
 
 /** What keeps instances from the host and its networks. */

@@ -289,6 +289,24 @@ program
   );
 
 program
+  .command('update')
+  .argument('<instance>', INSTANCE)
+  .description(
+    'give an instance the newest image and commits: tried on its newest proven backup first, then done while it is stopped; the data of now are kept for 7 days, and Undo update in Odoo brings them back',
+  )
+  .option('--yes', 'it is stopped for some minutes, and you know that')
+  .action(async (instance: string, { yes }: { yes?: boolean }) => {
+    const sidecar = await assemble(config());
+    const desired = await resolveInstance(instance, sidecar);
+    if (!yes)
+      throw new UsageError(
+        `instance ${desired.id}: it would be stopped for some minutes. Say --yes if that is meant`,
+      );
+    await runJob(sidecar, desired, 'update', '', printLine);
+    printLine('Updated. The data from before are kept for 7 days: Undo update in Odoo.');
+  });
+
+program
   .command('reconcile-host')
   .description(
     "show what is on this host and not in the manager's database, after that was restored or copied",

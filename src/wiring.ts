@@ -13,6 +13,7 @@ import { ManagerBackups } from './backups/manager-backups.ts';
 import { type ManagerRestoreOptions, restoreManager } from './backups/manager-restore.ts';
 import { Restores } from './backups/restores.ts';
 import { RestoringMark } from './backups/restoring-mark.ts';
+import { Updates } from './backups/updates.ts';
 import type { Config } from './config.ts';
 import { Activity } from './controller/activity.ts';
 import type { ManagerBackupContext } from './controller/back-up-manager.ts';
@@ -33,6 +34,7 @@ import { DatabaseSpecs } from './databases/database-spec.ts';
 import { OdooDatabases } from './databases/databases.ts';
 import { neutralise } from './databases/neutralise.ts';
 import { odooInit } from './databases/odoo-init.ts';
+import { OdooUpdate } from './databases/odoo-update.ts';
 import { PasswordPool } from './databases/password-pool.ts';
 import { DOCKERS_POOLS, freeBlocks } from './docker/address-pools.ts';
 import { DockerApi } from './docker/docker-api.ts';
@@ -236,8 +238,21 @@ export async function assemble(config: Config, observers: Observers = {}) {
     };
     const intoManager = (snapshot: string, progress: (line: string) => void, signal: AbortSignal) =>
       restoreManager(managerRestore, snapshot, progress, signal);
+    const updates = new Updates({
+      ...{ install, dirs, disk, store, replacements: databases.replacements },
+      odoo: new OdooUpdate({ install, docker, images, repositories }),
+      newestImage: (code) => images.newestPin(templates.get(code).image),
+      presentImage: async (desired) => desired.imageDigest || engine.imageDigest(desired),
+      userOf: async (pin) => images.user(await images.pinnedId(pin)),
+      fetchNewest: async (desired, signal) => {
+        const named = desired.repositories.map((one) => ({ ...one, commit: '' }));
+        const newest = { ...desired, repositories: named };
+        return (await engine.fetchRepositories(newest, signal)).commits;
+      },
+    });
     return {
       store,
+      updates,
       restores,
       copies,
       exporter,
@@ -350,6 +365,7 @@ export function makeController(
         exports: sidecar.backups.exports,
         ofManager: managerBackups(sidecar, sidecar.backups),
         restoring: sidecar.restoring,
+        updates: sidecar.backups.updates,
         time: config.backups.schedule,
         turns: new Turns(),
         lent: new Set(),

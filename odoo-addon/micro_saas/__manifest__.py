@@ -25,6 +25,7 @@
         "views/odoo_docker_instance_backup_views.xml",
         "views/odoo_docker_instance_staging_views.xml",
         "views/odoo_docker_instance_update_views.xml",
+        "views/microsaas_rollout_views.xml",
         "views/docker_compose_template_views.xml",
         "views/product_template_views.xml",
         "views/account_move_views.xml",

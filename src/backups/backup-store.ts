@@ -268,6 +268,7 @@ export class BackupStore implements Backups {
    * Restores a backup into a folder that is there as long as `work` runs: see partsOf(). The signal that `work` is given ends it where
    * it takes more time than the backup's size allows.
    * @param into for which instance, whose number the folder has: there is one such restore of each at a time
+   * @param workMs what `work` may take beside what the size allows, in milliseconds
    * @throws TerminalError('BackupGone'); RetryableError('NotEnoughDisk') unless there is room for it twice
    */
   async inRestored<T>(
@@ -276,12 +277,13 @@ export class BackupStore implements Backups {
     signal: AbortSignal,
     work: (folder: string, signal: AbortSignal) => Promise<T>,
     into: Pick<DesiredInstance, 'id'> = desired,
+    workMs = 0,
   ): Promise<T> {
     const { disk, keptShare, keys, restic } = this.#options;
     const backup = (await this.list(desired, signal)).find((one) => one.snapshot === snapshot);
     if (!backup) throw new TerminalError('BackupGone', 'The backup is not there any more.');
     await disk.checkRoom(2 * backup.bytes, keptShare);
-    const timeMs = timeLimitMs(backup.bytes);
+    const timeMs = timeLimitMs(backup.bytes) + workMs;
     return this.#inFolder(into, 'restored', signal, (folder) =>
       withinBounds({ disk, timeMs }, signal, async (bounded) => {
         await restic.restore(keys.repositoryOf(desired), snapshot, folder, bounded);

@@ -1,4 +1,4 @@
-import { mkdir, rename, stat } from 'node:fs/promises';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Replacements } from '../databases/replacement.ts';
 import { TerminalError } from '../errors.ts';
@@ -56,7 +56,7 @@ export class Restores implements RestoresInterface {
     const { identity } = job;
     if ((await this.prepared(desired)) === identity) return;
     if ((await this.#carriedOut(desired)) === identity) return;
-    if (job.kind === 'undo_restore') return this.#prepareUndo(desired, job);
+    if (job.kind !== 'restore') return this.#prepareUndo(desired, job);
     const { inRestored, replacements, tools } = this.#options;
     const { restoring } = this.#paths(desired);
     await progress('FetchingBackup');
@@ -79,11 +79,11 @@ export class Restores implements RestoresInterface {
 
   /** The identity of the job whose data wait to be put in the place of the instance's; '': none do. */
   async prepared(desired: Pick<DesiredInstance, 'id'>): Promise<string> {
-    return readIdentity(join(this.#paths(desired).restoring, 'job'));
+    const prepared = await readIdentity(join(this.#paths(desired).restoring, 'job'));
+    return prepared === (await this.#carriedOut(desired)) ? '' : prepared;
   }
 
   async isCarriedOut(desired: DesiredInstance, { identity }: Job): Promise<boolean> {
-    if ((await this.prepared(desired)) === identity) return false;
     return (await this.#carriedOut(desired)) === identity;
   }
 
@@ -97,23 +97,28 @@ export class Restores implements RestoresInterface {
         await mkdir(replaced, { mode: 0o700 });
         await rename(present, join(replaced, 'filestore'));
       }
+      // Of an update before: where there were no files to keep, its folder is still there.
+      await rm(pinsFile(replaced), { force: true });
       await rename(files, present);
     }
+    // Of an update: the versions that go with what was replaced.
+    await rename(pinsFile(restoring), pinsFile(replaced)).catch(unlessAbsent);
+    // Last: from here on nothing is prepared, whatever of it has been removed when a kill comes.
     await this.#write(join(replaced, 'job'), job);
     await removeTree(restoring);
   }
 
-  async keepsReplaced(desired: Pick<DesiredInstance, 'id'>): Promise<boolean> {
-    return exists(join(this.#paths(desired).replaced, 'job'));
+  async replacedAt(desired: Pick<DesiredInstance, 'id'>): Promise<Date | null> {
+    const carriedOut = await stat(join(this.#paths(desired).replaced, 'job')).catch(unlessAbsent);
+    return carriedOut ? carriedOut.mtime : null;
   }
 
   /** Removes what was replaced, once that was longer ago than anybody may want it back. @param before in milliseconds since the epoch */
   async dropReplaced(desired: DesiredInstance, before: number): Promise<void> {
-    const { replaced } = this.#paths(desired);
-    const carriedOut = await stat(join(replaced, 'job')).catch(unlessAbsent);
-    if (!carriedOut || carriedOut.mtimeMs > before) return;
+    const replacedAt = await this.replacedAt(desired);
+    if (replacedAt === null || replacedAt.getTime() > before) return;
     await this.#options.replacements.drop(desired);
-    await removeTree(replaced);
+    await removeTree(this.#paths(desired).replaced);
   }
 
   fetched<T>(
@@ -164,6 +169,9 @@ export class Restores implements RestoresInterface {
     };
   }
 }
+
+/** Which versions go with the data in a folder of an instance's directory. */
+export const pinsFile = (folder: string) => join(folder, 'pins.json');
 
 async function readIdentity(file: string): Promise<string> {
   return ((await readIfThere(file)) ?? '').trim();

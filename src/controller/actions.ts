@@ -1,7 +1,8 @@
 import { notEnoughDisk, PortTakenError, RetryableError, TerminalError } from '../errors.ts';
 import { effectiveState } from '../instance/decide.ts';
 import type { ProgressReason } from '../instance/reasons.ts';
-import type { Action, CopyOf, DesiredInstance, PortPair } from '../instance/types.ts';
+import type { Action, CopyOf, DesiredInstance, Job, PortPair } from '../instance/types.ts';
+import { failureOf } from './back-up.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { ensureServer, startServer } from './own-server.ts';
 import { logLine, logReason, progressReport } from './progress.ts';
@@ -15,7 +16,8 @@ const MAX_PORT_ROUNDS = 100;
 /** How long the step that starts an instance waits for its first answer; a longer wait is a step of its own, which says so. */
 const FIRST_ANSWER_TIMEOUT_MS = 10_000;
 
-/** A restore is nearly done when the data are swapped. */
+/** A restore is nearly done when the data are swapped; an update has yet to be made then. */
+const UPDATING = { reason: 'Updating', percent: 70 } as const;
 const SWAPPING = { reason: 'SwappingData', percent: 85 } as const;
 
 type Signals = Pick<WorkSignals, 'stop' | 'superseded'>;
@@ -194,8 +196,32 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     await engine.stop(desired, stop);
     // Its own Postgres, where it has one, was stopped with it.
     await ensureServer(desired, context, stop);
-    await backups.turns.take(desired.id, () => backups.restores.carryOut(desired, job));
+    const isDone = await backups.turns.take(desired.id, async () => {
+      if (job.kind === 'update' && !(await madeUpdate(desired, job, stop))) return false;
+      const pins = await backups.updates.pins(desired);
+      // First, so that what then has the instance's name is never started with other versions.
+      if (pins) await reporter.report({ id: desired.id, revision: desired.revision, ...pins });
+      await backups.restores.carryOut(desired, job);
+      return true;
+    });
+    if (!isDone) return;
     await manager.reportJob(job.id, { state: 'done', reason: '', detail: '', percent: 100 });
+  }
+
+  /** Updates a copy of the data. What fails is reported, and the instance goes on as it is. @returns whether it is made */
+  async function madeUpdate(desired: DesiredInstance, job: Job, stop: AbortSignal) {
+    if (!backups) return false;
+    try {
+      await manager.reportJob(job.id, { ...UPDATING, state: 'running', detail: '' });
+      await backups.updates.make(desired, stop);
+      return true;
+    } catch (error) {
+      stop.throwIfAborted();
+      await backups.updates.abandon(desired);
+      context.log.error({ instance: desired.id, name: desired.name, err: error }, 'not updated');
+      await manager.reportJob(job.id, { ...failureOf(error), state: 'failed', percent: 0 });
+      return false;
+    }
   }
 
   /** The files go last: they hold what is needed to go on after a crash. */

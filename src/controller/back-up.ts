@@ -1,7 +1,7 @@
 import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { dueByRepository, isBootDue, lastNight } from '../instance/backup-policy.ts';
-import { withKept } from '../instance/backup-retention.ts';
-import { effectiveState } from '../instance/decide.ts';
+import { isProven, withKept } from '../instance/backup-retention.ts';
+import { effectiveState, replacesData } from '../instance/decide.ts';
 import type { FailureReason, ProgressReason } from '../instance/reasons.ts';
 import type { DesiredInstance, Job } from '../instance/types.ts';
 import type { Backup } from '../interfaces.ts';
@@ -12,7 +12,7 @@ import { isMissing, restoreMissing } from './restore-missing.ts';
 /** How much of a job is done when a step of it begins, in percent. */
 const PERCENT: Partial<Record<ProgressReason, number>> = {
   ...{ BackingUp: 5, Proving: 45 },
-  ...{ FetchingBackup: 5, RestoringDatabase: 40 },
+  ...{ FetchingRepositories: 5, FetchingBackup: 10, RestoringDatabase: 40, Rehearsing: 40 },
   ...{ ReadingBackup: 30, WritingExport: 60 },
 };
 
@@ -65,8 +65,8 @@ async function backUpLent(
     if (desired.job && (!isPrepared || isGone)) await manager.reportJob(desired.job.id, NOTHING);
     return { isToReconcile: isPrepared && !isGone };
   }
-  if (desired.job?.kind === 'restore' || desired.job?.kind === 'undo_restore') {
-    await prepareRestore(desired, desired.job, context, stop);
+  if (desired.job && replacesData(desired.job)) {
+    await prepareSwap(desired, desired.job, context, stop);
     return { isToReconcile: true };
   }
   if (desired.job?.kind === 'export') {
@@ -124,14 +124,14 @@ async function exportData(
 }
 
 /** Makes what is to replace an instance's data, beside them; reconcile() then puts it in their place. */
-async function prepareRestore(
+async function prepareSwap(
   desired: DesiredInstance,
   job: Job,
   context: BackupWork,
   stop: AbortSignal,
 ): Promise<void> {
   const { backups, manager } = context;
-  await telling(desired, job, 'not restored', context, stop, async () => {
+  await telling(desired, job, 'not prepared', context, stop, async () => {
     if (await backups.restores.isCarriedOut(desired, job)) {
       // The sidecar was killed before it could say so.
       await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
@@ -139,12 +139,45 @@ async function prepareRestore(
     }
     // What a swap that was cut off has left is neither whole nor missing: that it is prepared is enough.
     if ((await backups.restores.prepared(desired)) === job.identity) return;
-    await startOwnServer(desired, context, stop, { mayBeIncomplete: true });
+    const mayBeIncomplete = job.kind !== 'update';
+    await startOwnServer(desired, context, stop, { mayBeIncomplete });
+    const progress = (reason: ProgressReason) => say(job, reason, context);
+    if (job.kind === 'update') {
+      const snapshot = await provenBackup(desired, job, context, stop);
+      await beforePurge(desired, context, () =>
+        backups.updates.rehearse(desired, job, snapshot, progress, stop),
+      );
+      return;
+    }
     if (job.kind === 'restore') await keepPresent(desired, job, context, stop);
-    await beforePurge(desired, context, () =>
-      backups.restores.prepare(desired, job, (reason) => say(job, reason, context), stop),
-    );
+    await beforePurge(desired, context, async () => {
+      if (job.kind !== 'restore') await backups.updates.prepareUndo(desired, job);
+      await backups.restores.prepare(desired, job, progress, stop);
+    });
   });
+}
+
+/**
+ * The newest proven backup of an instance's data as they are; where there is none, one is made. What was saved before the last update or its
+ * undo is of other versions.
+ */
+async function provenBackup(
+  desired: DesiredInstance,
+  job: Job,
+  context: BackupWork,
+  stop: AbortSignal,
+): Promise<string> {
+  const { restores, store } = context.backups;
+  const replacedAt = (await restores.replacedAt(desired)) ?? new Date(0);
+  const proven = (await store.list(desired, stop)).filter(isProven).at(-1);
+  if (proven && proven.date > replacedAt) return proven.snapshot;
+  await say(job, 'BackingUp', context);
+  await beforePurge(desired, context, () => store.take(desired, { isByHand: true }, stop));
+  const made = await store.list(desired, stop);
+  await say(job, 'Proving', context);
+  await prove(desired, made.at(-1)?.snapshot ?? '', true, context, stop);
+  await report(desired, await store.list(desired, stop), null, context);
+  return made.at(-1)?.snapshot ?? '';
 }
 
 /**
@@ -213,7 +246,7 @@ async function keepPresent(
     await report(desired, await backups.store.list(desired, stop), null, context);
   } catch (error) {
     stop.throwIfAborted();
-    if (await backups.restores.keepsReplaced(desired)) throw error;
+    if (await backups.restores.replacedAt(desired)) throw error;
     log.warn({ instance: desired.id, err: error }, 'restored without a backup of what was there');
   }
 }

@@ -15,6 +15,7 @@ import type {
   Manager,
   Restores,
   RestoringMarks,
+  Updates,
 } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
 import type { Activity } from './activity.ts';
@@ -48,6 +49,7 @@ export interface BackupContext {
   /** Of the manager itself. Null: only in tests. */
   readonly ofManager: Pick<ManagerBackupContext, 'since' | 'store' | 'withLock'> | null;
   readonly restoring: RestoringMarks;
+  readonly updates: Updates;
   /** At what time of this host's day they begin, `HH:MM`. */
   readonly time: string;
   /** Work with an instance's data that must not meet a backup of them, in turns. */

@@ -162,21 +162,25 @@ async function writeConf(
   { uid, gid }: UnixUser,
   checkouts: readonly Checkout[],
 ): Promise<void> {
+  await mkdir(run.filestoreDir, { recursive: true });
+  await writeFile(conf, odooConf(run.database, run.password, checkouts), { mode: 0o600 });
+  await chown(conf, uid, gid);
+  await chown(run.filestoreDir, uid, gid);
+}
+
+/** An odoo.conf for one run on one database. */
+export function odooConf(user: string, password: string, checkouts: readonly Checkout[]): string {
   const lines = [
     '[options]',
     'db_host = /run/postgresql',
-    `db_user = ${run.database}`,
-    `db_password = ${run.password}`,
+    `db_user = ${user}`,
+    `db_password = ${password}`,
     'data_dir = /var/lib/odoo',
     'list_db = False',
     'without_demo = True',
     ...addonsPath(checkouts),
-    '',
   ];
-  await mkdir(run.filestoreDir, { recursive: true });
-  await writeFile(conf, lines.join('\n'), { mode: 0o600 });
-  await chown(conf, uid, gid);
-  await chown(run.filestoreDir, uid, gid);
+  return `${lines.join('\n')}\n`;
 }
 
 /** Odoo always has its own addons in addition. */

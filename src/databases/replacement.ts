@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { escapeIdentifier } from 'pg';
 import type { DesiredInstance } from '../instance/types.ts';
-import { type Cluster, inTransaction } from '../postgres/cluster.ts';
+import { admitted, type Cluster, inTransaction } from '../postgres/cluster.ts';
 import { MAKING, type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
 import { renewUrl } from './base-url.ts';
 import { markDatabase } from './database-mark.ts';
@@ -64,6 +64,47 @@ export class Replacements {
       throw error;
     });
     await cluster.complete(database, restored(role));
+  }
+
+  /**
+   * Copies the instance's database beside it, for work that may spoil the copy. The instance must not run.
+   * @returns the way into the copy, as the tenant
+   */
+  async copy(desired: DesiredInstance): Promise<TenantLogin & { readonly socketDir: string }> {
+    const { cluster, role, spec } = await this.#of(desired);
+    const database = `${role}_restoring`;
+    await this.dropPrepared(desired);
+    await cluster.ensureRole(role, spec.dbPassword);
+    await cluster.administer((client) => client.query(admitted(role, database)));
+    await cluster.disconnect(role);
+    await cluster.create(database, role, role);
+    await cluster.mayMakeSchemas(database, role, true);
+    const { socketDir } = cluster.address;
+    return { socketDir, database, role, password: spec.dbPassword };
+  }
+
+  /** Makes the copy what is to replace the instance's database. */
+  async completeCopy(desired: DesiredInstance): Promise<void> {
+    const { cluster, role } = await this.#of(desired);
+    const database = `${role}_restoring`;
+    await cluster.disconnect(role);
+    await cluster.mayMakeSchemas(database, role, false);
+    await cluster.complete(database, restored(role));
+  }
+
+  /** Drops what was to replace the instance's database, unfinished or not. */
+  async dropPrepared(desired: DesiredInstance): Promise<void> {
+    const { cluster, role } = await this.#of(desired);
+    for (const name of [`${role}_restoring`, restored(role)]) {
+      await cluster.drop(name);
+      await cluster.dropRole(name);
+    }
+  }
+
+  /** What the instance's database takes on the disk, in bytes. */
+  async bytes(desired: DesiredInstance): Promise<number> {
+    const { cluster, role } = await this.#of(desired);
+    return cluster.bytesOf(role);
   }
 
   /** Makes what was replaced last what is to replace the instance's database. @returns false where there is none */

@@ -50,6 +50,12 @@ export class Images {
     return digests.toSorted()[0] ?? id;
   }
 
+  /** The pin of an image, pulled when it is not here. @throws RetryableError('ImageMissing') */
+  async newestPin(image: string): Promise<string> {
+    const id = await this.id(image);
+    return (await this.pinOf(image)) ?? id;
+  }
+
   /** The id of a pinned image; null when it is not here. */
   async localPin(pin: string): Promise<string | null> {
     const local = await this.localId(pin);

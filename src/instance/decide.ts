@@ -1,5 +1,5 @@
 import { type Attention, isToSleep } from './sleep.ts';
-import type { DesiredInstance, EffectiveState, ObservedInstance, Step } from './types.ts';
+import type { DesiredInstance, EffectiveState, Job, ObservedInstance, Step } from './types.ts';
 
 /**
  * The product's policy: the next step for one instance, or null when it is as it should be. Pure.
@@ -20,7 +20,7 @@ export function decide(
   if (desired.mayAdopt) return { do: 'adopt', because: 'made before there were marks' };
   // Before its data are looked at: a swap that was cut off has left parts of two.
   if (state !== 'purged' && isPrepared(desired, seen))
-    return { do: 'swapData', because: 'a backup waits to take the place of its data' };
+    return { do: 'swapData', because: 'other data wait to take the place of its own' };
 
   switch (state) {
     case 'running':
@@ -73,8 +73,12 @@ export function decide(
 
 /** The data that somebody wants in place of its own are there, beside them. */
 function isPrepared({ job }: DesiredInstance, { preparedJob }: ObservedInstance): boolean {
-  const isRestore = job?.kind === 'restore' || job?.kind === 'undo_restore';
-  return isRestore && preparedJob === job.identity;
+  return job !== null && replacesData(job) && preparedJob === job.identity;
+}
+
+/** Whether a job puts other data in the place of an instance's. */
+export function replacesData({ kind }: Job): boolean {
+  return kind !== 'backup' && kind !== 'prove' && kind !== 'export';
 }
 
 /** A database is there only once all that goes with it has been made. */

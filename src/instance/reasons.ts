@@ -28,6 +28,8 @@ export const PROGRESS_REASONS = [
   'SwappingData',
   'ReadingBackup',
   'WritingExport',
+  'Rehearsing',
+  'Updating',
   'Purging',
 ] as const;
 export type ProgressReason = (typeof PROGRESS_REASONS)[number];
@@ -113,6 +115,7 @@ export const FAILURE_REASONS = [
   'NotEnoughInodes',
   'NotEnoughMemory',
   'NothingToUndo',
+  'NothingToUpdate',
   'PortTaken',
   'PostgresUnavailable',
   'ProofBoot',
@@ -141,6 +144,7 @@ export const FAILURE_REASONS = [
   'TenantDatabase',
   'Unexpected',
   'UnknownTemplate',
+  'UpdateFailed',
 ] as const;
 export type FailureReason = (typeof FAILURE_REASONS)[number];
 

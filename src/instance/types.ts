@@ -100,7 +100,14 @@ export interface Job {
   readonly id: number;
   /** A UUID that Odoo made with it. What is on disk names a job by it: numbers come again after a restore of the manager. */
   readonly identity: string;
-  readonly kind: 'backup' | 'prove' | 'restore' | 'undo_restore' | 'export';
+  readonly kind:
+    | 'backup'
+    | 'prove'
+    | 'restore'
+    | 'undo_restore'
+    | 'export'
+    | 'update'
+    | 'undo_update';
   /** The backup that it is about; '' where it is about none. */
   readonly snapshot: string;
 }
@@ -306,6 +313,12 @@ export interface FoundInstance {
 export interface FetchedCommit {
   readonly id: number;
   readonly commit: string;
+}
+
+/** The versions that an instance runs (ADR 16). */
+export interface Pins {
+  readonly imageDigest: string;
+  readonly commits: readonly FetchedCommit[];
 }
 
 /** What is written back to Odoo about one plan. */

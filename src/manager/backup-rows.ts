@@ -28,7 +28,7 @@ export function backupFactsOf(
 export const job = z.object({
   id,
   identity: z.uuid(),
-  kind: z.enum(['backup', 'prove', 'restore', 'undo_restore', 'export']),
+  kind: z.enum(['backup', 'prove', 'restore', 'undo_restore', 'export', 'update', 'undo_update']),
   snapshot: z.string().regex(/^([0-9a-f]{64})?$/),
 }) satisfies z.ZodType<Job>;
 

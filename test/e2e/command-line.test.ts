@@ -77,6 +77,7 @@ chapter('the operator’s command line', () => {
     expect(await complaint('secret', one.name.slice(0, 1), '--jsn')).to.include('Did you mean');
     expect(await complaint('status')).to.include("missing required argument 'instance'");
     expect(await complaint('status', '9999')).to.include('no instance 9999; microsaas ps');
+    expect(await complaint('update', String(one.id))).to.include('Say --yes if that is meant');
   });
 
   scenario('doctor, /readyz and /metrics count the instances', async ({ sidecar }) => {

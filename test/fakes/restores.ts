@@ -1,6 +1,6 @@
 import { TerminalError } from '../../src/errors.ts';
 import type { DesiredInstance, Job } from '../../src/instance/types.ts';
-import type { RestoreSource, Restores } from '../../src/interfaces.ts';
+import type { Clock, RestoreSource, Restores } from '../../src/interfaces.ts';
 
 /** Restores in memory: what an instance's data come from is the snapshot of the last job that was carried out; '' is its own. */
 export class FakeRestores implements Restores {
@@ -11,7 +11,15 @@ export class FakeRestores implements Restores {
   /** Snapshots that cannot be restored. */
   readonly damaged = new Set<string>();
   readonly #prepared = new Map<number, Job & { readonly data: string }>();
-  readonly #before = new Map<number, { readonly job: string; readonly data: string }>();
+  readonly #before = new Map<
+    number,
+    { readonly job: string; readonly data: string; readonly at: Date }
+  >();
+  readonly #now: Clock;
+
+  constructor(now: Clock) {
+    this.#now = now;
+  }
 
   async prepare(
     { id }: DesiredInstance,
@@ -19,7 +27,7 @@ export class FakeRestores implements Restores {
     progress: (reason: 'FetchingBackup' | 'RestoringDatabase') => Promise<void>,
   ): Promise<void> {
     if (this.#prepared.get(id)?.identity === job.identity) return;
-    if (job.kind === 'undo_restore') {
+    if (job.kind !== 'restore') {
       const before = this.#before.get(id);
       if (!before) throw new TerminalError('NothingToUndo', 'nothing is kept');
       this.#prepared.set(id, { ...job, data: before.data });
@@ -31,6 +39,15 @@ export class FakeRestores implements Restores {
     this.#prepared.set(id, { ...job, data: job.snapshot });
   }
 
+  /** Data of another origin wait: see FakeUpdates. */
+  prepareData(id: number, job: Job, data: string): void {
+    this.#prepared.set(id, { ...job, data });
+  }
+
+  dropPrepared(id: number): void {
+    this.#prepared.delete(id);
+  }
+
   async prepared({ id }: Pick<DesiredInstance, 'id'>): Promise<string> {
     return this.#prepared.get(id)?.identity ?? '';
   }
@@ -39,7 +56,8 @@ export class FakeRestores implements Restores {
     const prepared = this.#prepared.get(id);
     if (prepared?.identity !== job.identity)
       throw new Error(`nothing is prepared for job ${job.id}`);
-    this.#before.set(id, { job: job.identity, data: this.dataOf.get(id) ?? '' });
+    const data = this.dataOf.get(id) ?? '';
+    this.#before.set(id, { job: job.identity, data, at: this.#now() });
     this.dataOf.set(id, prepared.data);
     this.#prepared.delete(id);
   }
@@ -48,8 +66,8 @@ export class FakeRestores implements Restores {
     return this.#before.get(id)?.job === job.identity;
   }
 
-  async keepsReplaced({ id }: Pick<DesiredInstance, 'id'>): Promise<boolean> {
-    return this.#before.has(id);
+  async replacedAt({ id }: Pick<DesiredInstance, 'id'>): Promise<Date | null> {
+    return this.#before.get(id)?.at ?? null;
   }
 
   async dropReplaced(): Promise<void> {}

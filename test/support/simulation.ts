@@ -31,6 +31,7 @@ import { FakeMemory } from '../fakes/memory.ts';
 import { FakePeople } from '../fakes/people.ts';
 import { FakeRestores } from '../fakes/restores.ts';
 import { FakeRestoring } from '../fakes/restoring.ts';
+import { FakeUpdates } from '../fakes/updates.ts';
 import { differences } from './audit.ts';
 
 const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
@@ -54,12 +55,13 @@ export class Simulation {
   /** Why a customer's domain does not lead here, by name; all others do. */
   readonly domainFaults = new Map<string, DomainFault>();
   readonly backups = new FakeBackups(this.time.now);
-  readonly restores = new FakeRestores();
+  readonly restores = new FakeRestores(this.time.now);
   readonly copies = new FakeCopies(this.databases);
   readonly exports = new FakeExports();
   /** Set before the start for a sidecar that backs the manager up too. */
   managerBackups: FakeManagerBackups | null = null;
   readonly restoring = new FakeRestoring();
+  readonly updates = new FakeUpdates(this.restores, () => this.engine.newestImage);
   /** When backups begin, on this host's clock. */
   backupTime = '02:00';
   readonly archives = new FakeArchives((id) => this.databases.present.has(id));
@@ -109,6 +111,7 @@ export class Simulation {
         copies: life.around('copies', this.copies),
         exports: life.around('exports', this.exports),
         restoring: life.around('restoring', this.restoring),
+        updates: life.around('updates', this.updates),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
         onJob: (id) => this.#controller?.doJob(id),
       },

@@ -12,6 +12,7 @@ from . import (
     odoo_docker_instance_staging,
     odoo_docker_instance_portal_data,
     odoo_docker_instance_updates,
+    microsaas_rollout,
     microsaas_reserved_port,
     microsaas_subscription,
     microsaas_subdomain,

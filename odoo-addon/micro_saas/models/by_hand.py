@@ -36,6 +36,8 @@ BY_HAND = {
     "microsaas.subdomain": {},
     "microsaas.backup": {},
     "microsaas.job": {},
+    "microsaas.rollout": {AT_CREATION: {"plan_id"}},
+    "microsaas.rollout.line": {},
     "microsaas.former.domain": {},
     "microsaas.domain": {AT_CREATION: {"instance_id", "name"}},
     # Of Odoo's own models only the fields that we have added are looked at.

@@ -17,6 +17,8 @@ KINDS = [
     ("restore", "Restore of a backup"),
     ("undo_restore", "Undo of the restore"),
     ("export", "Download of the data"),
+    ("update", "Update"),
+    ("undo_update", "Undo of the update"),
 ]
 STATES = [("waiting", "Waiting"), ("running", "Under way"), ("done", "Done"), ("failed", "Failed")]
 OPEN = ("waiting", "running")
@@ -157,9 +159,15 @@ class MicrosaasJob(ByHand, models.Model):
         instance = self.instancia_id._quiet()
         if self.state == "done" and self.kind == "restore" and self.reason != "NothingReplaced":
             now = fields.Datetime.now()
-            instance.write({"restored_at": now, "undo_restore_until": now + UNDO_FOR})
+            # What an update had replaced made room for what this has.
+            instance.write({"restored_at": now, "undo_restore_until": now + UNDO_FOR, "undo_update_until": False})
         elif self.state == "done" and self.kind == "undo_restore":
             instance.write({"restored_at": False, "undo_restore_until": False})
+        elif self.state == "done" and self.kind == "update":
+            now = fields.Datetime.now()
+            instance.write({"updated_at": now, "undo_update_until": now + UNDO_FOR, "undo_restore_until": False})
+        elif self.state == "done" and self.kind == "undo_update":
+            instance.write({"updated_at": False, "undo_update_until": False})
         subscription = instance.subscription_ids[:1]
         if self.state == "done" and self.kind == "export" and self.create_uid.share and subscription:
             self.env["microsaas.notice"]._tell(subscription, "downloadReady", str(self.id))
@@ -189,6 +197,10 @@ class MicrosaasJob(ByHand, models.Model):
             )
         if self.kind == "undo_restore":
             return _("The restore was undone: the data are those from before it. %s asked for it.", person)
+        if self.kind == "update":
+            return _("Updated to the newest version. %s asked for it.", person)
+        if self.kind == "undo_update":
+            return _("The update was undone: version and data are those from before it. %s asked for it.", person)
         if self.kind == "export":
             return _("A backup was written for download; the file is there for a day. %s asked for it.", person)
         return ""

@@ -200,7 +200,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
             - reported: `state`, `reason`, `instance_url`, `was_ready` (it has answered once), `asleep` (the state is then
               running), `last_request_at`, `wake_at` (when its own work is due)
             - `job`: what a person wants done once and is not over yet; False, or a dict of `id`, `identity` (a UUID), `kind` (backup,
-              prove, restore, undo_restore, export), `snapshot` ("" where it is about none), `state` (waiting, running)
+              prove, restore, undo_restore, update, undo_update, export), `snapshot` ("" where it is about none), `state` (waiting, running)
             - `copy_of`: False, or of a staging copy the original: a dict of its `id` and `identity`, and of the `snapshot` of the
               backup that the copy is made from
             - people: `customer` (`name`, `company_name`, `email`, `lang`, `country_code` of who administers it and of their
@@ -293,8 +293,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
     def microsaas_ask_for_job(self, instance_id, kind, snapshot=""):
         """Ask for something to be done with an instance's backups, as an operator does on the sidecar's host.
 
-        :param kind: "backup", "prove", "restore" or "undo_restore"
-        :param snapshot: the backup that it is about; "" for "backup" and "undo_restore"
+        :param kind: "backup", "prove", "restore", "undo_restore", "update" or "undo_update"
+        :param snapshot: the backup that it is about; "" where it is about none
         :return: the id of the job
         :raise UserError: as the buttons refuse it: no such backup, no data, suspended, another job is open
         """

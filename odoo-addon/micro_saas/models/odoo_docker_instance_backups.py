@@ -163,6 +163,10 @@ class OdooDockerInstance(models.Model):
             self._check_can_be_restored()
         elif kind == "undo_restore":
             self._check_can_undo_restore()
+        elif kind == "update":
+            self._check_can_be_replaced()
+        elif kind == "undo_update":
+            self._check_can_undo_update()
         self._ask_for_job(kind, backup)
         return self.env["microsaas.job"]._open_of(self).id
 

@@ -1,6 +1,9 @@
 """Which versions an instance runs: those that it was given at its first start, until somebody updates it."""
 
 from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from .by_hand import MANAGER
 
 
 class OdooDockerInstance(models.Model):
@@ -20,6 +23,24 @@ class OdooDockerInstance(models.Model):
         groups="base.group_user",
         help="The server has a newer image than this instance runs, or its plan newer commits of its repositories.",
     )
+
+    updated_at = fields.Datetime("Updated at", readonly=True, copy=False, groups="base.group_user")
+    undo_update_until = fields.Datetime(
+        "Update can be undone until",
+        readonly=True,
+        copy=False,
+        groups="base.group_user",
+        help="So long the data and the versions from before the update are kept.",
+    )
+    can_undo_update = fields.Boolean(
+        "Update can be undone", compute="_compute_can_undo_update", groups="base.group_user"
+    )
+
+    @api.depends("undo_update_until")
+    def _compute_can_undo_update(self):
+        now = fields.Datetime.now()
+        for instance in self:
+            instance.can_undo_update = bool(instance.undo_update_until and instance.undo_update_until > now)
 
     @api.depends(
         "image_digest",
@@ -46,3 +67,38 @@ class OdooDockerInstance(models.Model):
             for repository in self.repository_ids
             if repository.of_plan
         )
+
+    # -- actions -----------------------------------------------------------------------------------
+
+    def action_update(self):
+        """Ask the sidecar to give instances the newest image and commits: tried on a backup first.
+
+        :return: True
+        :raise AccessError: the user is not a MicroSaaS manager
+        :raise UserError: an instance that is removed, was never started, is suspended, has an open job
+        """
+        if not self.env.user.has_group(MANAGER):
+            raise AccessError(self.env._("Only a MicroSaaS manager updates an instance."))
+        for instance in self:
+            instance._check_can_be_replaced()
+            instance._ask_for_job("update")
+        return True
+
+    def action_undo_update(self):
+        """Ask the sidecar for the data and the versions from before the last update; the data of now are lost.
+
+        :return: True
+        :raise AccessError: the user is not a MicroSaaS manager
+        :raise UserError: nothing to undo; or as `action_update`
+        """
+        if not self.env.user.has_group(MANAGER):
+            raise AccessError(self.env._("Only a MicroSaaS manager undoes an update."))
+        for instance in self:
+            instance._check_can_undo_update()
+            instance._ask_for_job("undo_update")
+        return True
+
+    def _check_can_undo_update(self):
+        self._check_can_be_replaced()
+        if not self.can_undo_update:
+            raise UserError(self.env._("“%s” has no update that could be undone.", self.name))

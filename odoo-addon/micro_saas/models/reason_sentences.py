@@ -55,6 +55,12 @@ def instance_sentence(env, reason, detail):
         "DatabaseExists": lambda: _("Its database is still here though its files are not. Nothing was restored."),
         "NothingReplaced": lambda: _("Restored. There were no data in its place."),
         "SwappingData": lambda: _("Putting the restored data in place."),
+        "Rehearsing": lambda: _("Trying the update on a backup, away from the instance."),
+        "Updating": lambda: _("Updating a copy of the data. The instance is stopped meanwhile."),
+        "UpdateFailed": lambda: _(
+            "The update did not succeed, so it was not made: version and data are as they were. Odoo says: %s", detail
+        ),
+        "NothingToUpdate": lambda: _("It runs what is newest already. Nothing was changed."),
         "BackupServerAway": lambda: _("Where the backups are kept nobody answers: %s", detail),
         "BackupServerFull": lambda: _("Where the backups are kept there is no room left: %s", detail),
         "BackupServerRefused": lambda: _("The server of the backups does not let this one in: %s", detail),
@@ -225,7 +231,7 @@ def instance_sentence(env, reason, detail):
         "EndedWhileStarting": lambda: _("The instance ended while it was starting."),
         "ImageGone": lambda: _(
             "The image that this instance runs is not on the server any more, and no other is taken in its place: %s."
-            " Load it there again (docker load).",
+            " Load it there again (docker load), or press Update: the instance then gets the newest one.",
             detail,
         ),
         "ImageMissing": lambda: _("The image %s could not be pulled.", detail),

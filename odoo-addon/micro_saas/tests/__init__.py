@@ -24,6 +24,7 @@ from . import (
     test_product,
     test_renewals,
     test_repositories,
+    test_rollout,
     test_settings,
     test_sidecar_methods,
     test_sleep,

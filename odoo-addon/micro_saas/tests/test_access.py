@@ -5,6 +5,7 @@ from .common import MicroSaasCommon
 
 OWN_MODELS = ("odoo.docker.instance", "odoo.docker.repository", "microsaas.subscription", "microsaas.renewal")
 BACKUP_MODELS = ("microsaas.backup", "microsaas.job", "microsaas.restore.confirm")
+ROLLOUT_MODELS = ("microsaas.rollout", "microsaas.rollout.line")
 
 
 @tagged("post_install", "-at_install")
@@ -93,12 +94,12 @@ class TestAccess(MicroSaasCommon):
     def test_others_see_nothing(self):
         portal = new_test_user(self.env(su=True), "portal_user", groups="base.group_portal")
         self._instance()
-        for model in (*OWN_MODELS, *BACKUP_MODELS):
+        for model in (*OWN_MODELS, *BACKUP_MODELS, *ROLLOUT_MODELS):
             with self.assertRaises(AccessError):
                 self.env[model].with_user(self.employee).search([])
         for model in ("odoo.docker.instance", "microsaas.subscription"):
             self.assertFalse(self.env[model].with_user(portal).search([]), "customers see their own only")
-        for model in ("odoo.docker.repository", "microsaas.renewal", *BACKUP_MODELS):
+        for model in ("odoo.docker.repository", "microsaas.renewal", *BACKUP_MODELS, *ROLLOUT_MODELS):
             with self.assertRaises(AccessError):
                 self.env[model].with_user(portal).search([])
 
@@ -112,7 +113,9 @@ class TestAccess(MicroSaasCommon):
             company_id=other.id,
             company_ids=other.ids,
         )
-        for model in OWN_MODELS[:3]:
+        rollout = self.env["microsaas.rollout"].with_user(self.manager).create({})
+        rollout.line_ids.sudo().create({"rollout_id": rollout.id, "instance_id": instance.id})
+        for model in (*OWN_MODELS[:3], *ROLLOUT_MODELS):
             self.assertFalse(self.env[model].with_user(stranger).search([]))
         with self.assertRaises(AccessError):
             instance.with_user(stranger).read(["name"])

@@ -30,6 +30,7 @@ class ByHandCase(MicroSaasCommon, HttpCase):
         repositories = self.env["odoo.docker.repository"].sudo()
         renewals = self.env["microsaas.renewal"].sudo()
         notices = self.env["microsaas.notice"].sudo()
+        rollout = self.env["microsaas.rollout"].sudo().create({})
         return [
             instance,
             repositories.create({"instance_id": instance.id, "url": "https://github.com/OCA/web.git"}),
@@ -51,6 +52,8 @@ class ByHandCase(MicroSaasCommon, HttpCase):
                 {"instancia_id": instance.id, "snapshot": "a" * 64, "date": "2026-11-27 03:00:00", "state": "done"}
             ),
             self.env["microsaas.job"].sudo().create({"instancia_id": instance.id, "kind": "backup"}),
+            rollout,
+            self.env["microsaas.rollout.line"].sudo().create({"rollout_id": rollout.id, "instance_id": instance.id}),
             instance.factura_id.sudo(),
             instance.linea_factura_id.sudo(),
             self.plan.product_tmpl_id.sudo(),

@@ -113,7 +113,7 @@ class TestJob(MicroSaasCommon):
             with self.subTest(kind), self.assertRaisesRegex(UserError, why):
                 self._sidecar().microsaas_ask_for_job(self.instance.id, kind, snapshot)
         with self.assertRaises(ValueError), self.cr.savepoint():
-            self._sidecar().microsaas_ask_for_job(self.instance.id, "update")
+            self._sidecar().microsaas_ask_for_job(self.instance.id, "upgrade")
         backup = self._backed_up(self.instance, self._backup())
         self.instance.sudo().subscription_ids.write({"state": "expired", "suspended_at": fields.Datetime.now()})
         with self.assertRaisesRegex(UserError, "suspended"):

@@ -1,4 +1,7 @@
+from datetime import timedelta
+
 from odoo import fields
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from .common import MicroSaasCommon
@@ -57,3 +60,73 @@ class TestUpdates(MicroSaasCommon):
         self._says(state="error", reason="ImageGone", detail=FIRST)
         self.assertIn(FIRST, self.instance.phase_message)
         self.assertIn("docker load", self.instance.phase_message)
+
+    # -- updates -------------------------------------------------------------------------------------
+
+    def _ends(self, state="done", **said):
+        self._sidecar().microsaas_report_job(self.instance.job_id.id, state, **said)
+        self.env.invalidate_all()
+
+    def test_an_update_is_a_job_and_can_be_undone_for_seven_days(self):
+        instance = self.instance.with_user(self.manager)
+        self.assertIs(instance.action_update(), True)
+        self.assertEqual(self._sidecar().microsaas_desired(instance.ids)[0]["job"]["kind"], "update")
+        self._ends("running", reason="Rehearsing", percent=40)
+        self.assertEqual(instance.job_message, "Trying the update on a backup, away from the instance.")
+        self._ends()
+        self.assertEqual(instance.undo_update_until - instance.updated_at, timedelta(days=7))
+        self.assertIn("Updated to the newest version", str(instance.message_ids.mapped("body")))
+        self.assertIs(instance.action_undo_update(), True)
+        self.assertEqual(self._sidecar().microsaas_desired(instance.ids)[0]["job"]["kind"], "undo_update")
+        self._ends()
+        self.assertFalse(instance.updated_at or instance.can_undo_update)
+        self.assertIn("The update was undone", str(instance.message_ids.mapped("body")))
+        with self.assertRaisesRegex(UserError, "no update that could be undone"):
+            instance.action_undo_update()
+
+    def test_an_update_that_fails_changes_nothing_and_says_why(self):
+        self.instance.with_user(self.manager).action_update()
+        self._ends("failed", reason="UpdateFailed", detail="RuntimeError: made to fail")
+        self.assertFalse(self.instance.updated_at or self.instance.can_undo_update)
+        said = str(self.instance.message_ids.mapped("body"))
+        self.assertIn("version and data are as they were. Odoo says: RuntimeError: made to fail", said)
+
+    def test_only_the_last_replacement_can_be_undone(self):
+        instance = self.instance.with_user(self.manager)
+        backup = self._backed_up(self.instance, self._backup())
+        backup.with_user(self.manager)._restore()
+        self._ends()
+        self.assertTrue(instance.can_undo_restore)
+        instance.action_update()
+        self._ends()
+        self.assertEqual((instance.can_undo_restore, instance.can_undo_update), (False, True))
+        self.instance.backup_ids.with_user(self.manager)._restore()
+        self._ends()
+        self.assertEqual((instance.can_undo_restore, instance.can_undo_update), (True, False))
+
+    def test_what_is_not_updated(self):
+        with self.assertRaisesRegex(AccessError, "Only a MicroSaaS manager updates"):
+            self.instance.with_user(self.seller).action_update()
+        with self.assertRaisesRegex(AccessError, "Only a MicroSaaS manager undoes"):
+            self.instance.with_user(self.seller).action_undo_update()
+        instance = self.instance.with_user(self.manager)
+        instance.action_update()
+        with self.assertRaisesRegex(UserError, "under way already"):
+            instance.action_update()
+        self._ends()
+        self.instance.sudo().subscription_ids.write({"state": "expired", "suspended_at": fields.Datetime.now()})
+        for refused in (instance.action_update, instance.action_undo_update):
+            with self.assertRaisesRegex(UserError, "suspended"):
+                refused()
+        self.instance.action_remove()
+        with self.assertRaisesRegex(UserError, "was removed"):
+            instance.action_update()
+
+    def test_the_host_asks_for_an_update_as_the_button_does(self):
+        number = self._sidecar().microsaas_ask_for_job(self.instance.id, "update")
+        self.assertEqual(self.instance.job_id.id, number)
+        self._ends()
+        self._sidecar().microsaas_ask_for_job(self.instance.id, "undo_update")
+        self._ends()
+        with self.assertRaisesRegex(UserError, "no update that could be undone"):
+            self._sidecar().microsaas_ask_for_job(self.instance.id, "undo_update")

@@ -1,0 +1,208 @@
+import { mkdir, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type OdooUpdate, REHEARSAL_MS, type Versions } from '../databases/odoo-update.ts';
+import type { Replacements } from '../databases/replacement.ts';
+import { TerminalError } from '../errors.ts';
+import type { InstanceDirs } from '../files/instance-dir.ts';
+import type { Disk } from '../host/disk.ts';
+import { makeDirectory, readIfThere, replaceFile, type UnixUser, unless } from '../host/files.ts';
+import { linkTree, removeTree } from '../host/trees.ts';
+import { databaseName, projectName } from '../instance/name.ts';
+import type { ProgressReason } from '../instance/reasons.ts';
+import type { DesiredInstance, FetchedCommit, Job, Pins } from '../instance/types.ts';
+import type { Updates as UpdatesInterface } from '../interfaces.ts';
+import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
+import type { BackupStore } from './backup-store.ts';
+import { pinsFile } from './restores.ts';
+
+export interface UpdatesOptions {
+  readonly install: string;
+  readonly dirs: InstanceDirs;
+  readonly disk: Pick<Disk, 'checkRoom'>;
+  readonly replacements: Replacements;
+  readonly odoo: Pick<OdooUpdate, 'changedModules' | 'end' | 'errorsBefore' | 'run'>;
+  readonly store: Pick<BackupStore, 'inRestored' | 'inProofServer'>;
+  /** The pin of the image that new instances of a template get. */
+  readonly newestImage: (templateCode: string) => Promise<string>;
+  /** The pin of the image that an instance runs, also where Odoo does not have it yet. */
+  readonly presentImage: (desired: DesiredInstance) => Promise<string>;
+  /** The user that Odoo runs as in an image. */
+  readonly userOf: (imageDigest: string) => Promise<UnixUser>;
+  /** Fetches what the repositories' branches are now. */
+  readonly fetchNewest: (
+    desired: DesiredInstance,
+    signal: AbortSignal,
+  ) => Promise<readonly FetchedCommit[]>;
+}
+
+const pins = z.object({
+  imageDigest: z.string(),
+  commits: z.array(z.object({ id: z.int(), commit: z.string() })).readonly(),
+});
+/** What `pins.json` has: the versions that go with the data beside it, and those that the other data have. */
+const pinsSchema = z.object({
+  ...{ mine: pins, others: pins, modules: z.array(z.string()) },
+  knownErrors: z.array(z.string()),
+});
+type StoredPins = z.infer<typeof pinsSchema>;
+
+/**
+ * Newer versions for an instance. Its data are never updated themselves: a copy is, under another name, and takes their place as the data of
+ * a backup do (restores.ts). Until then nothing has changed, so there is nothing to roll back; afterwards the old data are kept a while.
+ *
+ * `restore/pins.json` has the versions that go with what is prepared, and `restore/updated` is there once that is complete.
+ */
+export class Updates implements UpdatesInterface {
+  readonly #options: UpdatesOptions;
+
+  constructor(options: UpdatesOptions) {
+    this.#options = options;
+  }
+
+  async rehearse(
+    desired: DesiredInstance,
+    job: Job,
+    snapshot: string,
+    progress: (reason: ProgressReason) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { fetchNewest, newestImage, odoo, presentImage, store } = this.#options;
+    const { prepared } = this.#paths(desired);
+    await removeTree(prepared, signal);
+    await progress('FetchingRepositories');
+    const others: Pins = {
+      imageDigest: await presentImage(desired),
+      commits: commitsOf(desired),
+    };
+    const mine: Pins = {
+      imageDigest: await newestImage(desired.templateCode),
+      commits: await fetchNewest(desired, signal),
+    };
+    if (areSame(mine, others))
+      throw new TerminalError('NothingToUpdate', 'It runs what is newest already.');
+    const versions = versionsOf(desired, mine);
+    const modules = await odoo.changedModules(versionsOf(desired, others), versions, signal);
+    await progress('FetchingBackup');
+    const tryOut = async (folder: string, bounded: AbortSignal) => {
+      const manifest = await readManifest(folder, desired.identity);
+      const filestore = await filestoreOf(folder, manifest);
+      const { filestores: filestoreDir } = partsOf(folder);
+      await progress('Rehearsing');
+      return store.inProofServer(desired, folder, bounded, async (cluster, login, both) => {
+        await rename(filestore, join(filestoreDir, login.database));
+        const { socketDir } = cluster.address;
+        const conf = join(folder, 'odoo.conf');
+        const container = this.#container(desired);
+        const run = { container, socketDir, login, filestoreDir, conf, modules, signal: both };
+        const present = versionsOf(desired, others);
+        const known = await odoo.errorsBefore({ ...present, ...run, knownErrors: [] });
+        await odoo.run({ ...versions, ...run, knownErrors: known });
+        return known;
+      });
+    };
+    const knownErrors = await store.inRestored(
+      desired,
+      snapshot,
+      signal,
+      tryOut,
+      desired,
+      REHEARSAL_MS,
+    );
+    await this.#write(prepared, { mine, others, modules, knownErrors });
+    await replaceFile(join(prepared, 'job'), `${job.identity}\n`);
+  }
+
+  async make(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+    const { disk, odoo, replacements, userOf } = this.#options;
+    const { complete, filestore, filestoreDir, prepared, present } = this.#paths(desired);
+    if (await exists(complete)) return;
+    const stored = await this.#read(prepared);
+    if (!stored) throw new Error(`nothing is rehearsed for instance ${desired.id}`);
+    await disk.checkRoom(2 * (await replacements.bytes(desired)));
+    await odoo.end(this.#container(desired));
+    const { socketDir, ...login } = await replacements.copy(desired);
+    for (const path of [filestore, filestoreDir]) await removeTree(path, signal);
+    await makeDirectory(filestoreDir, 0o700, await userOf(stored.mine.imageDigest));
+    await linkTree(present, join(filestoreDir, login.database), signal);
+    const { knownErrors, modules } = stored;
+    const run = { socketDir, login, filestoreDir, modules, knownErrors, signal };
+    const conf = join(prepared, 'odoo.conf');
+    const container = this.#container(desired);
+    await odoo.run({ ...versionsOf(desired, stored.mine), ...run, conf, container });
+    await replacements.completeCopy(desired);
+    await rename(join(filestoreDir, login.database), filestore);
+    await replaceFile(complete, '');
+  }
+
+  async abandon(desired: DesiredInstance): Promise<void> {
+    await this.#options.odoo.end(this.#container(desired));
+    await this.#options.replacements.dropPrepared(desired);
+    await removeTree(this.#paths(desired).prepared);
+  }
+
+  async prepareUndo(desired: DesiredInstance, { kind }: Job): Promise<void> {
+    const { prepared, replaced } = this.#paths(desired);
+    // Prepared already, all but the last file.
+    if (await this.#read(prepared)) return;
+    const kept = await this.#read(replaced);
+    if (kept) await this.#write(prepared, { ...kept, mine: kept.others, others: kept.mine });
+    else if (kind === 'undo_update')
+      throw new TerminalError('NothingToUndo', 'What was there before is not kept any more.');
+  }
+
+  async pins(desired: DesiredInstance): Promise<Pins | null> {
+    return (await this.#read(this.#paths(desired).prepared))?.mine ?? null;
+  }
+
+  async #read(folder: string): Promise<StoredPins | null> {
+    const text = await readIfThere(pinsFile(folder));
+    return text === null ? null : pinsSchema.parse(JSON.parse(text));
+  }
+
+  async #write(folder: string, stored: StoredPins): Promise<void> {
+    await mkdir(folder, { mode: 0o700 }).catch(unless('EEXIST'));
+    await replaceFile(pinsFile(folder), `${JSON.stringify(stored, null, 2)}\n`);
+  }
+
+  #container({ id }: DesiredInstance): string {
+    return `${projectName(this.#options.install, id)}-update`;
+  }
+
+  #paths({ id }: DesiredInstance) {
+    const { dirs, install } = this.#options;
+    const { directory, filestore } = dirs.paths(id);
+    const prepared = join(directory, 'restore');
+    return {
+      prepared,
+      replaced: join(directory, 'before'),
+      present: join(filestore, databaseName(install, id)),
+      /** Odoo looks in it for a folder called as its database. */
+      filestoreDir: join(prepared, 'filestores'),
+      filestore: join(prepared, 'filestore'),
+      complete: join(prepared, 'updated'),
+    };
+  }
+}
+
+function commitsOf({ repositories }: DesiredInstance): FetchedCommit[] {
+  return repositories.map(({ commit, id }) => ({ id, commit }));
+}
+
+function versionsOf({ repositories }: DesiredInstance, { commits, imageDigest }: Pins): Versions {
+  const commitOf = (id: number) => commits.find((one) => one.id === id)?.commit ?? '';
+  return {
+    image: imageDigest,
+    repositories: repositories.map(({ id, url }) => ({ url, commit: commitOf(id) })),
+  };
+}
+
+function areSame(one: Pins, other: Pins): boolean {
+  const text = ({ commits, imageDigest }: Pins) =>
+    JSON.stringify([imageDigest, commits.map(({ commit, id }) => [id, commit])]);
+  return text(one) === text(other);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(unless('ENOENT', null))) !== null;
+}
