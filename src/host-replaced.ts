@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requireBackups } from './backup-commands.ts';
-import { ConfigError } from './errors.ts';
+import { requireYes } from './confirmation.ts';
 import type { Logger } from './log.ts';
 import type { Sidecar } from './wiring.ts';
 
@@ -45,7 +45,7 @@ export async function waitForOwnHost(
 
 /**
  * Makes this host the one that works for its install. Any other one stops once it finds that: at its sidecar's next start, or in the night.
- * @throws ConfigError unless it was confirmed, where another host works for it; RetryableError where the repository is away
+ * @throws UsageError unless it was confirmed, where another host works for it; RetryableError where the repository is away
  */
 export async function takeOver(
   sidecar: Pick<Sidecar, 'backups'>,
@@ -54,9 +54,10 @@ export async function takeOver(
 ): Promise<void> {
   const { claim } = requireBackups(sidecar);
   const replaced = await claim.replaced(stop);
-  if (replaced && !isConfirmed)
-    throw new ConfigError(
-      `${replaced.message} --yes. Be sure that the other one is off: it would go on until its next night`,
+  if (replaced)
+    requireYes(
+      isConfirmed,
+      `${replaced.message}. Be sure that the other one is off: it would go on until its next night`,
     );
   await claim.claim(stop);
 }

@@ -9,6 +9,7 @@ import {
   runJob,
 } from './backup-commands.ts';
 import { loadConfig } from './config.ts';
+import { requireYes } from './confirmation.ts';
 import { containerLogs } from './docker/commands.ts';
 import { dockerEnvironment } from './docker/docker-cli.ts';
 import { doctor } from './doctor.ts';
@@ -324,28 +325,28 @@ async function resolveInstance(text: string, sidecar: Sidecar): Promise<DesiredI
   return findInstance(text, candidates);
 }
 
-/** Restores what a new host has nothing of. @throws ConfigError unless it was confirmed, or where something is named besides */
+/** Restores what a new host has nothing of. @throws UsageError unless it was confirmed, or where something is named besides */
 async function restoreEach(what: string | undefined, isConfirmed: boolean): Promise<void> {
   if (what !== undefined)
     throw new UsageError(`restore --all: expected nothing else, found ${what}`);
-  if (!isConfirmed)
-    throw new ConfigError(
-      'restore --all: each instance of which nothing is here gets the data of its newest proven backup, and starts if it should run. Say --yes if that is meant',
-    );
+  requireYes(
+    isConfirmed,
+    'restore --all: each instance of which nothing is here gets the data of its newest proven backup, and starts if it should run',
+  );
   const { failed, restored } = await restoreAll(await assemble(config()), printLine, onInterrupt());
   printLine(`${restored} restored, ${failed} not.`);
   if (failed > 0) process.exitCode = 1;
 }
 
-/** Puts a backup in the place of an instance's data. @throws ConfigError unless it was confirmed */
+/** Puts a backup in the place of an instance's data. @throws UsageError unless it was confirmed */
 async function restoreBackup(instance: string, text: string, isConfirmed: boolean): Promise<void> {
   const sidecar = await assemble(config());
   const desired = await resolveInstance(instance, sidecar);
   const { date, snapshot } = findBackup(text, await listBackups(desired, sidecar));
-  if (!isConfirmed)
-    throw new UsageError(
-      `instance ${desired.id}: all that was done since ${date.toISOString()} would leave it. Say --yes if that is meant`,
-    );
+  requireYes(
+    isConfirmed,
+    `instance ${desired.id}: all that was done since ${date.toISOString()} would leave it`,
+  );
   await runJob(sidecar, desired, 'restore', snapshot, printLine);
   printLine('Restored. Data that it replaced are kept for 7 days: Undo in Odoo brings them back.');
 }
