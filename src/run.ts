@@ -146,8 +146,8 @@ async function syncTemplates({ images, manager, templates }: Sidecar, told = '')
   const rows = await Promise.all(
     templates.all.map(async ({ code, image, name, odooVersion }) => {
       // Docker may be away: that is no reason not to begin.
-      const imageDigest = (await images.pinOf(image).catch(() => null)) ?? '';
-      return { code, name, odooVersion, imageDigest };
+      const imagePins = await images.pinsOf(image).catch(() => []);
+      return { code, name, odooVersion, imagePins };
     }),
   );
   const text = JSON.stringify(rows);

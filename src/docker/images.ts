@@ -44,10 +44,18 @@ export class Images {
    * not here.
    */
   async pinOf(image: string): Promise<string | null> {
+    const [pin = null] = await this.pinsOf(image);
+    return pin;
+  }
+
+  /**
+   * All that pinOf() may have been or become of an image: a registry that has it too gives it one more digest, which may sort before the
+   * others. The first is its pin now; none when it is not here.
+   */
+  async pinsOf(image: string): Promise<string[]> {
     const id = await this.localId(image);
-    if (id === null) return null;
-    const digests = await this.#api.imageDigests(id);
-    return digests.toSorted()[0] ?? id;
+    if (id === null) return [];
+    return [...(await this.#api.imageDigests(id)).toSorted(), id];
   }
 
   /** The id of a pinned image; null when it is not here. */

@@ -87,8 +87,9 @@ class MicrosaasSidecarApi(models.AbstractModel):
     def microsaas_sync(self, templates):
         """Make the records of templates mirror the sidecar's folders.
 
-        :param templates: list of `{"code", "name", "odoo_version"}`; an absent code is archived,
-            never deleted, because instances and plans still name it
+        :param templates: list of `{"code", "name", "odoo_version", "image_digest", "image_pins"}`: the image that new instances get,
+            and all that the same image is called by, one a line; an absent code is archived, never deleted, because
+            instances and plans still name it
         :return: True
         """
         self._for_sidecar("docker.compose.template")._sync(templates)
