@@ -43,6 +43,8 @@ export interface ManagerFacts {
   /** When it last ran its own scheduled work, and what its clock said when it answered: seconds since the epoch; 0: it does not say. */
   readonly cronAt: number;
   readonly now: number;
+  /** When it last heard of the sidecar, to the minute, in seconds since the epoch; 0: never; null: it does not say. */
+  readonly heardAt: number | null;
 }
 
 /** What this host remembers of the manager it has worked for. */

@@ -16,6 +16,7 @@ import { doctor } from './doctor.ts';
 import {
   CommandError,
   ConfigError,
+  InterruptedError,
   ManagerError,
   RetryableError,
   TerminalError,
@@ -174,7 +175,7 @@ program
       return;
     }
     const desired = await resolveInstance(instance, sidecar);
-    await runJob(sidecar, desired, 'backup', '', printLine);
+    await runJob(sidecar, desired, 'backup', '', printLine, onInterrupt());
     process.stdout.write(backupTable((await listBackups(desired, sidecar)).slice(-1)));
   });
 
@@ -195,7 +196,7 @@ program
     const known = await listBackups(desired, sidecar);
     const newest = backup === undefined ? known.at(-1) : undefined;
     const { snapshot } = newest ?? findBackup(backup ?? 'latest', known);
-    await runJob(sidecar, desired, 'prove', snapshot, printLine);
+    await runJob(sidecar, desired, 'prove', snapshot, printLine, onInterrupt());
     printLine('Proven.');
   });
 
@@ -210,7 +211,7 @@ program
     const sidecar = await assemble(config());
     const desired = await resolveInstance(instance, sidecar);
     const { snapshot } = findBackup(backup, await listBackups(desired, sidecar));
-    const copy = await makeStaging(sidecar, desired, snapshot, printLine);
+    const copy = await makeStaging(sidecar, desired, snapshot, printLine, onInterrupt());
     printLine(`Instance ${copy.id}: ${sidecar.engine.url(copy)}`);
   });
 
@@ -271,13 +272,12 @@ program
         return restoreTheManager(sidecar, wanted, isConfirmed, printLine, onInterrupt());
       }
       if (backup !== undefined) return restoreBackup(what, backup, options.yes === true);
-      const stop = new AbortController();
-      process.once('SIGINT', () => stop.abort(new Error('SIGINT')));
+      const stop = onInterrupt();
       const as =
         options.as === undefined
           ? null
           : (await resolveInstance(options.as, await assemble(config()))).id;
-      const id = await restore(config(), what, as, stop.signal);
+      const id = await restore(config(), what, as, stop);
       printLine(`Restored as instance ${id}. Press Start in Odoo to run it.`);
     },
   );
@@ -347,7 +347,7 @@ async function restoreBackup(instance: string, text: string, isConfirmed: boolea
     isConfirmed,
     `instance ${desired.id}: all that was done since ${date.toISOString()} would leave it`,
   );
-  await runJob(sidecar, desired, 'restore', snapshot, printLine);
+  await runJob(sidecar, desired, 'restore', snapshot, printLine, onInterrupt());
   printLine('Restored. Data that it replaced are kept for 7 days: Undo in Odoo brings them back.');
 }
 
@@ -360,7 +360,7 @@ async function listBackups(desired: DesiredInstance, sidecar: Sidecar): Promise<
 function onInterrupt(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => stop.abort(new Error(signal)));
+    process.once(signal, () => stop.abort(new InterruptedError(`ended by ${signal}`)));
   return stop.signal;
 }
 
@@ -374,10 +374,16 @@ function wholeNumber(text: string): number {
 }
 
 /** Errors with a cause outside of this program: printed without a stack trace. Anything else is a bug. */
-const EXPECTED = [ConfigError, TerminalError, RetryableError, ManagerError, CommandError];
+const EXPECTED = [
+  ...[ConfigError, TerminalError, RetryableError, ManagerError, CommandError],
+  InterruptedError,
+];
 
 /** The exit code of a command that was called with what it cannot use. */
 const WRONG_USE = 2;
+
+/** That of one that was interrupted, as a shell has it for SIGINT. */
+const INTERRUPTED = 130;
 
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof CommanderError) {
@@ -388,5 +394,10 @@ program.parseAsync().catch((error: unknown) => {
   const isExpected = EXPECTED.some((kind) => error instanceof kind);
   const text = error instanceof Error ? (isExpected ? error.message : error.stack) : String(error);
   process.stderr.write(`microsaas: ${redact(text ?? '')}\n`);
-  process.exitCode = error instanceof UsageError ? WRONG_USE : 1;
+  process.exitCode = exitCodeOf(error);
 });
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof InterruptedError) return INTERRUPTED;
+  return error instanceof UsageError ? WRONG_USE : 1;
+}

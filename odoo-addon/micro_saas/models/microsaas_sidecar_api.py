@@ -40,7 +40,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
         :return: dict of `install_id`, `addon_version`, `http_ports` and `longpolling_ports` ([first, last]),
             `has_mail_server` (mails leave), `has_company_email` (the company that sells has an address to write from),
             `failed_mails` (mails to customers that did not leave), `cron_at` (when this Odoo last looked for trouble by itself,
-            every five minutes; 0: never), `now`,
+            every five minutes; 0: never), `heard_at` (when it last heard of the sidecar, to the minute; 0: never), `now`,
             `database_uuid`, `checkpoint` and `highest_instance` (the last number given out), of which both only ever
             grow, except when the database is restored from an older copy
         """
