@@ -28,7 +28,7 @@ export interface ManagerBackupsOptions {
   /** Files of the configuration and what it names, and the sidecar's own: what is not there is left out. */
   readonly files: readonly string[];
   readonly disk: Pick<Disk, 'checkRoom'>;
-  readonly claim: Pick<HostClaim, 'claim' | 'claimedBy' | 'require'>;
+  readonly claim: Pick<HostClaim, 'claim' | 'claimedBy' | 'require' | 'requireStill'>;
   /** This host's id. */
   readonly host: string;
   readonly keys: BackupKeys;
@@ -105,7 +105,7 @@ export class ManagerBackups implements ManagerBackupsInterface {
     isByHand: boolean,
     signal: AbortSignal,
   ): Promise<void> {
-    const { database, disk, hold, host, keys, restic, tools } = this.#options;
+    const { claim, database, disk, hold, host, keys, restic, tools } = this.#options;
     const parts = partsOf(folder);
     const configuration = join(folder, CONFIGURATION);
     await this.#copyFiles(configuration);
@@ -133,11 +133,13 @@ export class ManagerBackups implements ManagerBackupsInterface {
             { ...files, mustExist: true },
           ];
           made = await restic.backup(keys.repositoryOf(MANAGER), sources, tags, signal);
+          // Another host may have taken over meanwhile: this is a backup of what nobody works with any more.
+          await claim.requireStill(signal);
         },
         signal,
       );
     } catch (error) {
-      // The database was let go meanwhile: files that it names may have been removed before they were copied.
+      // Or the database was let go meanwhile: files that it names may have been removed before they were copied.
       if (made) await restic.forget(keys.repositoryOf(MANAGER), [made], signal);
       if (!(error instanceof CommandError)) throw error;
       const detail = errorLine(error.stderr);

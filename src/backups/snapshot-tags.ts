@@ -27,6 +27,27 @@ export function hostOf(snapshot: ResticSnapshot): string {
   return valueAfter(snapshot, HOST);
 }
 
+/**
+ * The snapshot by which a host said last that it works for the install. A backup names its host too, but takes nothing over: it may be of
+ * one that was replaced while it was made. Only where no host has ever said so, the newest backup counts.
+ * @param snapshots oldest first
+ */
+export function claimIn(snapshots: readonly ResticSnapshot[]): ResticSnapshot | undefined {
+  const naming = snapshots.filter((one) => hostOf(one) !== '');
+  return naming.findLast(({ tags }) => !tags.includes(DATA_TAG)) ?? naming.at(-1);
+}
+
+/** Whether a backup names a host that another one had replaced before it was made: it is of what nobody worked with any more. */
+function isOfReplacedHost(backup: ResticSnapshot, snapshots: readonly ResticSnapshot[]): boolean {
+  const host = hostOf(backup);
+  if (host === '') return false;
+  const before = snapshots.filter(
+    ({ tags, time }) => !tags.includes(DATA_TAG) && time <= backup.time,
+  );
+  const claim = claimIn(before);
+  return claim !== undefined && hostOf(claim) !== host;
+}
+
 /** Why a proof failed; the detail in base64, for a tag holds no comma. */
 const REASON = 'reason:';
 const DETAIL = 'detail:';
@@ -52,7 +73,7 @@ export function proofTags(snapshot: string, result: ProofResult): string[] {
   return [...tags, `${REASON}${failure.reason}`, `${DETAIL}${detail}`];
 }
 
-/** The backups in a repository, oldest first, each with the last proof of it. */
+/** The backups in a repository, oldest first, each with the last proof of it. What a host made that was replaced by then is none. */
 export function backupsIn(snapshots: readonly ResticSnapshot[]): Backup[] {
   const proofs = new Map<string, ResticSnapshot>();
   for (const snapshot of snapshots) {
@@ -60,7 +81,7 @@ export function backupsIn(snapshots: readonly ResticSnapshot[]): Backup[] {
     if (snapshot.tags.includes(PROOF_TAG) && of) proofs.set(of, snapshot);
   }
   return snapshots
-    .filter(({ tags }) => tags.includes(DATA_TAG))
+    .filter((one) => one.tags.includes(DATA_TAG) && !isOfReplacedHost(one, snapshots))
     .map((snapshot) => ({
       ...{ snapshot: snapshot.id, date: snapshot.time, bytes: snapshot.bytes },
       isByHand: snapshot.tags.includes(BY_HAND_TAG),

@@ -86,6 +86,7 @@ describe('backups of the manager, with a real Postgres and restic', function () 
         require: (signal) => claim.require(signal),
         claim: (signal) => claim.claim(signal),
         claimedBy: (signal) => claim.claimedBy(signal),
+        requireStill: (signal) => claim.requireStill(signal),
       },
       host: HOST,
       folder: join(folder, 'work'),
