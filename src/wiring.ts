@@ -8,6 +8,7 @@ import { StagingCopies } from './backups/copies.ts';
 import { Exporter } from './backups/export.ts';
 import { ExportFiles } from './backups/export-files.ts';
 import { HostClaim } from './backups/host-claim.ts';
+import { sweepLeftovers, type Workplace } from './backups/leftovers.ts';
 import { ManagerBackups } from './backups/manager-backups.ts';
 import { type ManagerRestoreOptions, restoreManager } from './backups/manager-restore.ts';
 import { Restores } from './backups/restores.ts';
@@ -49,7 +50,13 @@ import { InstanceDirs } from './files/instance-dir.ts';
 import { loadTemplates } from './files/templates.ts';
 import { Disk } from './host/disk.ts';
 import { probeSmtp } from './host/smtp-probe.ts';
-import { installedAt, lockManagerBackups, readHostId, readInstallId } from './install-id.ts';
+import {
+  installedAt,
+  lockExports,
+  lockManagerBackups,
+  readHostId,
+  readInstallId,
+} from './install-id.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
@@ -162,7 +169,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     const host = readHostId(config.dataDir);
     const { onReplaced } = observers;
     const claim = new HostClaim({
-      ...{ host, keys, restic, folder: join(folder, 'work'), now: () => new Date() },
+      ...{ host, keys, restic, folder: join(folder, 'manager-work'), now: () => new Date() },
       ...(onReplaced ? { onReplaced } : {}),
     });
     const storeIn = (work: string, proof: string, keptShare = 0) =>
@@ -179,7 +186,8 @@ export async function assemble(config: Config, observers: Observers = {}) {
         ...(observers.onBackupsKept ? { onKept: observers.onBackupsKept } : {}),
       });
     const store = storeIn('work', 'proof');
-    const exporter = new Exporter({ store: storeIn('export', 'export-proof'), disk, tools });
+    const forExports = storeIn('export', 'export-proof');
+    const exporter = new Exporter({ store: forExports, disk, tools });
     const exports = new ExportFiles({
       ...{ store, folder: join(config.dataDir, 'exports'), now: () => new Date() },
       exporter: new Exporter({ store, disk, tools }),
@@ -218,7 +226,13 @@ export async function assemble(config: Config, observers: Observers = {}) {
     };
     const intoManager = (snapshot: string, progress: (line: string) => void, signal: AbortSignal) =>
       restoreManager(managerRestore, snapshot, progress, signal);
+    const workplaces: readonly Workplace[] = [
+      ...[store, forCopies, exports].map((one) => ({ sweep: () => one.sweep(), lock: null })),
+      { sweep: () => forExports.sweep(), lock: () => lockExports(install) },
+      { sweep: () => storeOfManager.sweep(), lock: () => lockManagerBackups(install) },
+    ];
     return {
+      sweep: (onError: (error: unknown) => void) => sweepLeftovers(workplaces, onError),
       store,
       restores,
       copies,

@@ -6,7 +6,7 @@ import { RetryableError, TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Disk } from '../host/disk.ts';
 import { listFiles } from '../host/file-list.ts';
-import { withFolder } from '../host/trees.ts';
+import { removeTree, withFolder } from '../host/trees.ts';
 import { keptBackups } from '../instance/backup-retention.ts';
 import { databaseName } from '../instance/name.ts';
 import type { FailureReason } from '../instance/reasons.ts';
@@ -127,6 +127,13 @@ export class BackupStore implements Backups {
   /** Ends what may still run of the last proof or export. */
   async close(): Promise<void> {
     await this.#options.proofServer.close();
+  }
+
+  /** Removes what a killed process has left of its work: restored data of customers, and dumps. Nothing may be under way. */
+  async sweep(): Promise<void> {
+    const { folder, proofServer } = this.#options;
+    await removeTree(folder);
+    await proofServer.sweep();
   }
 
   async list(desired: Owner, signal: AbortSignal): Promise<Backup[]> {
