@@ -393,11 +393,11 @@ export interface Restores {
   /** Drops what was replaced before this moment, in milliseconds since the epoch. */
   dropReplaced(desired: DesiredInstance, before: number): Promise<void>;
   /**
-   * Restores a backup, its own or another instance's, into a folder that is there as long as `work` runs.
+   * Restores a backup of an instance into a folder that is there as long as `work` runs.
    * @throws TerminalError('BackupOdooNewer', 'BackupForeign', 'BackupGone', …)
    */
   fetched<T>(
-    of: { readonly id: number; readonly identity: string },
+    desired: DesiredInstance,
     snapshot: string,
     signal: AbortSignal,
     work: (source: RestoreSource, signal: AbortSignal) => Promise<T>,

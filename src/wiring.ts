@@ -57,6 +57,7 @@ import {
   readHostId,
   readInstallId,
 } from './install-id.ts';
+import type { DesiredInstance } from './instance/types.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
@@ -192,15 +193,17 @@ export async function assemble(config: Config, observers: Observers = {}) {
       ...{ store, folder: join(config.dataDir, 'exports'), now: () => new Date() },
       exporter: new Exporter({ store, disk, tools }),
     });
+    const odooOf = async (desired: DesiredInstance) =>
+      images.odooOf((await specs.imageOf(desired)).imageId);
     const restores = new Restores({
       ...{ install, dirs, tools, replacements: databases.replacements },
-      imageOf: async (templateCode) => (await specs.source(templateCode)).image,
+      odooOf,
       inRestored: (...args) => store.inRestored(...args),
     });
     const forCopies = storeIn('staging', 'staging-proof', COPY_KEEPS_SHARE);
     const copies = new StagingCopies({
       ...{ install, dirs, tools, databases },
-      imageOf: async (desired) => (await specs.of(desired)).image,
+      odooOf,
       inRestored: (...args) => forCopies.inRestored(...args),
     });
     // Of its own: the commands work with the manager's backups beside the sidecar, and no two processes use one server.

@@ -86,12 +86,12 @@ export class BackupStore implements Backups {
     let made = '';
     await this.#inFolder(desired, 'take', signal, async (folder) => {
       const parts = partsOf(folder);
-      const copy = async ({ bytes, image, login, rows, snapshot, url }: HeldDatabase) => {
+      const copy = async ({ bytes, image, login, odoo, rows, snapshot, url }: HeldDatabase) => {
         await disk.checkRoom(2 * bytes);
         const { directory } = dirs.paths(desired.id);
         const fileBytes = await bytesOfFiles(directory, join(folder, 'files.list'));
         await writeFile(parts.dump, '', { mode: 0o600 });
-        const manifest = manifestOf(desired, { install, image, rows, url });
+        const manifest = manifestOf(desired, { install, image, odoo, rows, url });
         const text = `${JSON.stringify(manifest, null, 2)}\n`;
         await writeFile(parts.manifest, text, { mode: 0o600 });
         const tags = [DATA_TAG, `run:${randomUUID()}`, ...(isByHand ? [BY_HAND_TAG] : [])];
@@ -343,10 +343,16 @@ const SPEAKS_OF_THE_BACKUP: ReadonlySet<FailureReason> = new Set([
 
 function manifestOf(
   { id: instance, identity, modules, name, templateCode: template }: DesiredInstance,
-  { image, install, rows, url }: Pick<BackupManifest, 'image' | 'install' | 'rows' | 'url'>,
+  {
+    image,
+    install,
+    odoo,
+    rows,
+    url,
+  }: Pick<BackupManifest, 'image' | 'install' | 'odoo' | 'rows' | 'url'>,
 ): BackupManifest {
   return {
-    ...{ format: 1, install, instance, identity, name, template, image },
+    ...{ format: 1, install, instance, identity, name, template, image, odoo },
     modules: [...modules],
     database: databaseName(install, instance),
     writtenAt: new Date().toISOString(),

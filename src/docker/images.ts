@@ -1,6 +1,6 @@
-import { RetryableError, TerminalError } from '../errors.ts';
+import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { UnixUser } from '../host/files.ts';
-import { imagePull, imageUser, parseImageUser } from './commands.ts';
+import { imagePull, imageUser, odooVersion, parseImageUser, parseOdooVersion } from './commands.ts';
 import type { DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
 
@@ -12,6 +12,7 @@ export class Images {
   readonly #api: DockerApi;
   readonly #docker: DockerCli;
   readonly #users = new Map<string, Promise<UnixUser>>();
+  readonly #odoos = new Map<string, number>();
 
   constructor(install: string, api: DockerApi, docker: DockerCli) {
     this.#install = install;
@@ -32,6 +33,21 @@ export class Images {
       user.catch(() => this.#users.delete(key));
     }
     return user;
+  }
+
+  /** The major version of an image's Odoo, such as 19; null where its program does not say. It is asked once. */
+  async odooOf(image: string): Promise<number | null> {
+    const id = await this.id(image);
+    const known = this.#odoos.get(id);
+    if (known !== undefined) return known;
+    const said = await this.#docker(odooVersion(this.#install, id)).catch((error) => {
+      if (!(error instanceof CommandError)) throw error;
+      return '';
+    });
+    const odoo = parseOdooVersion(said);
+    // What could not be run once may be another time.
+    if (odoo !== null) this.#odoos.set(id, odoo);
+    return odoo;
   }
 
   /** The id of an image; null when it is not here. */
