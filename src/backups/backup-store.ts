@@ -22,7 +22,8 @@ import { type BackupManifest, filestoreOf, partsOf, readManifest } from './backu
 import { sizeLimit, timeLimitMs, withinBounds } from './bounds.ts';
 import { dumpOf, restoreDump } from './dump.ts';
 import { proveDatabase, proveFiles } from './proof.ts';
-import { BY_HAND_TAG, backupsIn, DATA_TAG, proofTags, provenBackup } from './snapshot-tags.ts';
+import { backupsIn, DATA_TAG, dataTags, proofTags, subjectOf } from './snapshot-tags.ts';
+import { markWhole } from './whole-mark.ts';
 
 /** Starts what is backed up on a copy of its data. @returns false where that cannot be tried */
 export type Boot = (
@@ -94,7 +95,7 @@ export class BackupStore implements Backups {
         const manifest = manifestOf(desired, { install, image, odoo, rows, url });
         const text = `${JSON.stringify(manifest, null, 2)}\n`;
         await writeFile(parts.manifest, text, { mode: 0o600 });
-        const tags = [DATA_TAG, `run:${randomUUID()}`, ...(isByHand ? [BY_HAND_TAG] : [])];
+        const tags = [...dataTags(isByHand), `run:${randomUUID()}`];
         const sources = [
           { from: parts.dump, to: 'database.dump' },
           { from: parts.manifest, to: 'manifest.json' },
@@ -116,6 +117,7 @@ export class BackupStore implements Backups {
         if (made) await restic.forget(repository, [made], signal);
         throw error;
       }
+      await markWhole(restic, repository, made, folder, signal);
     });
   }
 
@@ -183,7 +185,7 @@ export class BackupStore implements Backups {
     const snapshots = await restic.snapshots(repository, signal);
     const kept = keptBackups(backupsIn(snapshots), now);
     const isOld = (snapshot: ResticSnapshot) => {
-      const backup = snapshot.tags.includes(DATA_TAG) ? snapshot.id : provenBackup(snapshot);
+      const backup = snapshot.tags.includes(DATA_TAG) ? snapshot.id : subjectOf(snapshot);
       return backup !== '' && !kept.has(backup);
     };
     const ids = snapshots.filter(isOld).map(({ id }) => id);

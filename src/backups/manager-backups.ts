@@ -15,7 +15,8 @@ import type { BackupStore } from './backup-store.ts';
 import { dumpOf } from './dump.ts';
 import type { HostClaim } from './host-claim.ts';
 import { errorLine } from './pg-failures.ts';
-import { BY_HAND_TAG, DATA_TAG, hostTag } from './snapshot-tags.ts';
+import { dataTags, hostTag } from './snapshot-tags.ts';
+import { markWhole } from './whole-mark.ts';
 
 export interface ManagerBackupsOptions {
   readonly install: string;
@@ -122,8 +123,7 @@ export class ManagerBackups implements ManagerBackupsInterface {
           await dumpOf(tools, login, snapshot, parts.dump, signal);
           const text = `${JSON.stringify(this.#manifest(rows), null, 2)}\n`;
           await writeFile(parts.manifest, text, { mode: 0o600 });
-          const by = isByHand ? [BY_HAND_TAG] : [];
-          const tags = [DATA_TAG, hostTag(host), `run:${randomUUID()}`, ...by];
+          const tags = [...dataTags(isByHand), hostTag(host), `run:${randomUUID()}`];
           const files = { from: join(filestores, database), to: `filestores/${database}` };
           const sources = [
             { from: parts.dump, to: 'database.dump' },
@@ -146,6 +146,7 @@ export class ManagerBackups implements ManagerBackupsInterface {
       const message = `the manager's database could not be held: ${detail}`;
       throw new RetryableError('BackupFailed', message, { cause: error, detail });
     }
+    await markWhole(restic, keys.repositoryOf(MANAGER), made, folder, signal);
   }
 
   /** Only root reads what is in the folder: there are secrets among the files. */

@@ -3,8 +3,10 @@ import {
   backupsIn,
   claimIn,
   DATA_TAG,
+  dataTags,
   hostTag,
   proofTags,
+  wholeTags,
 } from '../../../src/backups/snapshot-tags.ts';
 
 const id = (digit: string) => digit.repeat(64);
@@ -29,6 +31,24 @@ describe('the backups in a repository', () => {
     expect(found[0]).to.include({ proof: 'data', reason: '', detail: '' });
     expect(found[0]?.proofDate).to.deep.equal(at(4));
     expect(found[1]).to.include({ proof: 'none', proofDate: null });
+  });
+
+  it('count once they are said to be whole, or are proven; those of earlier versions at once', () => {
+    const written = (digit: string, hour: number) => ({
+      ...{ ...data(digit, hour), tags: [...dataTags(false), 'run:1'] },
+    });
+    const all = [
+      ...[data('a', 1), written('b', 2), written('c', 3), written('d', 4), written('e', 5)],
+      proof('1', 6, wholeTags(id('b'))),
+      proof('2', 7, proofTags(id('c'), 'data')),
+      proof('3', 8, proofTags(id('d'), { reason: 'BackupDamaged', detail: '' })),
+    ];
+    const found = backupsIn(all).map(({ proof: of, snapshot }) => [snapshot[0], of]);
+    expect(found).to.deep.equal([
+      ['a', 'none'],
+      ['b', 'none'],
+      ['c', 'data'],
+    ]);
   });
 
   it('keep why a proof has failed, with commas, lines and letters of any kind', () => {
