@@ -45,6 +45,7 @@ export interface ManagerBackupsOptions {
 export interface ManagerPlace {
   /** Docker's id of its container. */
   readonly container: string;
+  readonly isRunning: boolean;
   /** The folder with the files of each database, each in a folder that is called as the database. */
   readonly filestores: string;
   /** Of its Postgres. */

@@ -249,7 +249,8 @@ describe('backups of the manager, with a real Postgres and restic', function () 
         {
           ...{ database, store: storeThere, tools, folder: folderThere, now: () => new Date() },
           place: async () => ({
-            ...{ container: 'm', filestores, socketDir, role: 'odoo', password: 'there' },
+            ...{ container: 'm', isRunning: true, filestores, socketDir },
+            ...{ role: 'odoo', password: 'there' },
           }),
           admin: async () => ({ role, password }),
           files: managerFiles(host, folderThere),

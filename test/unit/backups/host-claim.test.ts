@@ -111,7 +111,14 @@ describe('the host that works for an install', () => {
       store: {} as never,
       tools: { dump: async () => meanwhile() },
       place: async () => ({
-        ...{ container: 'm', filestores: folder(), socketDir: '', role: '', password: '' },
+        ...{
+          container: 'm',
+          isRunning: true,
+          filestores: folder(),
+          socketDir: '',
+          role: '',
+          password: '',
+        },
       }),
       hold: async (_login, _folder, _counted, work) =>
         work({ bytes: 1, rows: {}, snapshot: '' } as never),
