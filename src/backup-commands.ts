@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConfigError, TerminalError, UsageError } from './errors.ts';
+import { ConfigError, InterruptedError, TerminalError, UsageError } from './errors.ts';
 import { isProven } from './instance/backup-retention.ts';
 import type { DesiredInstance, Job } from './instance/types.ts';
 import type { Backup, ExportProgress } from './interfaces.ts';
@@ -16,18 +16,31 @@ export const EXPORT_STEPS: Readonly<Record<ExportProgress, string>> = {
 /** How often a job is asked how far it is, in milliseconds. */
 const ASK_MS = 500;
 
+/** How often Odoo is asked whether it hears of the sidecar, in milliseconds. */
+const LISTEN_MS = 15_000;
+
+/** A sidecar that runs asks Odoo what is due each half minute, and Odoo notes that once a minute, in seconds. */
+const SILENT_S = 3 * 60;
+
+type Asked = Pick<Sidecar, 'install' | 'manager'>;
+
 /**
- * Asks Odoo for a job, which the running sidecar then does, and waits until it has ended. What is under way is printed.
- * @throws TerminalError when it failed, with the sentence that Odoo shows
+ * Asks Odoo for a job, which the running sidecar then does, and waits until it has ended. What is under way is printed, and that no sidecar
+ * runs that would do it.
+ * @param stop ends the wait, and not the job
+ * @throws TerminalError when it failed, with the sentence that Odoo shows; InterruptedError
  */
 export async function runJob(
-  { manager }: Pick<Sidecar, 'manager'>,
+  { install, manager }: Asked,
   { id }: Pick<DesiredInstance, 'id'>,
   kind: Job['kind'],
   snapshot: string,
   print: (line: string) => void,
+  stop: AbortSignal,
 ): Promise<void> {
+  stop.throwIfAborted();
   const job = await manager.askForJob(id, kind, snapshot);
+  const pause = pauses({ install, manager }, `Job ${job}`, id, print, stop);
   let said = '';
   for (;;) {
     const { message, percent, state } = await manager.jobProgress(job);
@@ -35,22 +48,27 @@ export async function runJob(
     if (state === 'failed') throw new TerminalError('BackupFailed', printable(message));
     if (message !== said) print(`${String(percent).padStart(3)} %  ${printable(message)}`);
     said = message;
-    await sleep(ASK_MS);
+    await pause();
   }
 }
 
 /**
- * Asks Odoo for a staging copy, which the running sidecar then makes, and waits until it answers. What is under way is printed.
+ * Asks Odoo for a staging copy, which the running sidecar then makes, and waits until it answers. What is under way is printed, and that
+ * no sidecar runs that would make it.
+ * @param stop ends the wait, and not the making
  * @returns the copy
- * @throws TerminalError when it cannot be made, with the reason that Odoo shows a sentence for
+ * @throws TerminalError when it cannot be made, with the reason that Odoo shows a sentence for; InterruptedError
  */
 export async function makeStaging(
-  { manager }: Pick<Sidecar, 'manager'>,
+  { install, manager }: Asked,
   { id }: Pick<DesiredInstance, 'id'>,
   snapshot: string,
   print: (line: string) => void,
+  stop: AbortSignal,
 ): Promise<DesiredInstance> {
+  stop.throwIfAborted();
   const copy = await manager.askForStaging(id, snapshot);
+  const pause = pauses({ install, manager }, `The copy, instance ${copy},`, copy, print, stop);
   let said = '';
   for (;;) {
     const [desired] = await manager.desired([copy]);
@@ -61,8 +79,41 @@ export async function makeStaging(
       throw new TerminalError('BackupFailed', `instance ${copy}: ${desired.reason}`);
     if (desired.reason && desired.reason !== said) print(desired.reason);
     said = desired.reason;
-    await sleep(ASK_MS);
+    await pause();
   }
+}
+
+/**
+ * A pause between two questions how far something is; in the first, and then now and then, Odoo is asked whether a sidecar runs.
+ * @param what is waited for, as a sentence begins
+ * @param id of the instance that shows it
+ */
+function pauses(
+  { install, manager }: Asked,
+  what: string,
+  id: number,
+  print: (line: string) => void,
+  stop: AbortSignal,
+): () => Promise<void> {
+  let listenedAt = Number.NEGATIVE_INFINITY;
+  let isSaid = false;
+  return async () => {
+    if (performance.now() - listenedAt >= LISTEN_MS) {
+      const { heardAt, now } = await manager.handshake(install);
+      const isSilent = heardAt !== null && now - heardAt > SILENT_S;
+      if (isSilent && !isSaid)
+        print(
+          `No sidecar has answered Odoo ${heardAt === 0 ? 'so far' : `since ${new Date(heardAt * 1000).toISOString()}`}: ${what} waits until one runs. Ctrl-C leaves it waiting.`,
+        );
+      isSaid = isSilent;
+      listenedAt = performance.now();
+    }
+    await sleep(ASK_MS, undefined, { signal: stop }).catch(() => {
+      throw new InterruptedError(
+        `interrupted. ${what} stays, and the sidecar goes on with it: microsaas status ${id} shows it, and so does the instance in Odoo`,
+      );
+    });
+  };
 }
 
 /**

@@ -83,6 +83,11 @@ export class UsageError extends ConfigError {
   override readonly name = 'UsageError';
 }
 
+/** Whoever called a command has ended it. The message says what goes on without it. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+}
+
 export type ManagerErrorKind =
   | 'auth'
   | 'access'

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requireBackups } from './backup-commands.ts';
-import { ConfigError } from './errors.ts';
+import { requireYes } from './confirmation.ts';
 import type { Logger } from './log.ts';
-import type { Sidecar } from './wiring.ts';
+import { managerBackups, type Sidecar } from './wiring.ts';
 
 /** How often it is asked whether this host has taken over again, in milliseconds. */
 const ASK_MS = 10_000;
@@ -45,18 +45,21 @@ export async function waitForOwnHost(
 
 /**
  * Makes this host the one that works for its install. Any other one stops once it finds that: at its sidecar's next start, or in the night.
- * @throws ConfigError unless it was confirmed, where another host works for it; RetryableError where the repository is away
+ * @throws UsageError unless it was confirmed, where another host works for it; RetryableError where the repository is away; ConfigError while
+ *   the manager is backed up or restored on this host, which uses the same folders
  */
 export async function takeOver(
-  sidecar: Pick<Sidecar, 'backups'>,
+  sidecar: Pick<Sidecar, 'backups' | 'dataDir' | 'install'>,
   isConfirmed: boolean,
   stop: AbortSignal,
 ): Promise<void> {
-  const { claim } = requireBackups(sidecar);
+  const backups = requireBackups(sidecar);
+  const { claim } = backups;
   const replaced = await claim.replaced(stop);
-  if (replaced && !isConfirmed)
-    throw new ConfigError(
-      `${replaced.message} --yes. Be sure that the other one is off: it would go on until its next night`,
+  if (replaced)
+    requireYes(
+      isConfirmed,
+      `${replaced.message}. Be sure that the other one is off: it would go on until its next night`,
     );
-  await claim.claim(stop);
+  await managerBackups(sidecar, backups).withLock(() => claim.claim(stop));
 }

@@ -77,6 +77,11 @@ export async function lockExports(install: string): Promise<() => void> {
   return lock(`${install}-export`, 'another export is being written on this host');
 }
 
+/** The same for backups of another install, which are read in the same folders. @throws ConfigError when one is being restored */
+export async function lockForeignBackups(install: string): Promise<() => void> {
+  return lock(`${install}-foreign`, "an instance is being restored from another install's already");
+}
+
 /** The same for backups of the manager, which use the same folders. @throws ConfigError when one is under way */
 export async function lockManagerBackups(install: string): Promise<() => void> {
   return lock(`${install}-manager-backup`, 'the manager is being backed up or restored already');

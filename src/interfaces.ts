@@ -44,6 +44,8 @@ export interface ManagerFacts {
   /** When it last ran its own scheduled work, and what its clock said when it answered: seconds since the epoch; 0: it does not say. */
   readonly cronAt: number;
   readonly now: number;
+  /** When it last heard of the sidecar, to the minute, in seconds since the epoch; 0: never; null: it does not say. */
+  readonly heardAt: number | null;
 }
 
 /** What this host remembers of the manager it has worked for. */
@@ -392,11 +394,11 @@ export interface Restores {
   /** Drops what was replaced before this moment, in milliseconds since the epoch. */
   dropReplaced(desired: DesiredInstance, before: number): Promise<void>;
   /**
-   * Restores a backup, its own or another instance's, into a folder that is there as long as `work` runs.
+   * Restores a backup of an instance into a folder that is there as long as `work` runs.
    * @throws TerminalError('BackupOdooNewer', 'BackupForeign', 'BackupGone', …)
    */
   fetched<T>(
-    of: { readonly id: number; readonly identity: string },
+    desired: DesiredInstance,
     snapshot: string,
     signal: AbortSignal,
     work: (source: RestoreSource, signal: AbortSignal) => Promise<T>,

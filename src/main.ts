@@ -9,12 +9,14 @@ import {
   runJob,
 } from './backup-commands.ts';
 import { loadConfig } from './config.ts';
+import { requireYes } from './confirmation.ts';
 import { containerLogs } from './docker/commands.ts';
 import { dockerEnvironment } from './docker/docker-cli.ts';
 import { doctor } from './doctor.ts';
 import {
   CommandError,
   ConfigError,
+  InterruptedError,
   ManagerError,
   RetryableError,
   TerminalError,
@@ -173,7 +175,7 @@ program
       return;
     }
     const desired = await resolveInstance(instance, sidecar);
-    await runJob(sidecar, desired, 'backup', '', printLine);
+    await runJob(sidecar, desired, 'backup', '', printLine, onInterrupt());
     process.stdout.write(backupTable((await listBackups(desired, sidecar)).slice(-1)));
   });
 
@@ -194,7 +196,7 @@ program
     const known = await listBackups(desired, sidecar);
     const newest = backup === undefined ? known.at(-1) : undefined;
     const { snapshot } = newest ?? findBackup(backup ?? 'latest', known);
-    await runJob(sidecar, desired, 'prove', snapshot, printLine);
+    await runJob(sidecar, desired, 'prove', snapshot, printLine, onInterrupt());
     printLine('Proven.');
   });
 
@@ -209,7 +211,7 @@ program
     const sidecar = await assemble(config());
     const desired = await resolveInstance(instance, sidecar);
     const { snapshot } = findBackup(backup, await listBackups(desired, sidecar));
-    const copy = await makeStaging(sidecar, desired, snapshot, printLine);
+    const copy = await makeStaging(sidecar, desired, snapshot, printLine, onInterrupt());
     printLine(`Instance ${copy.id}: ${sidecar.engine.url(copy)}`);
   });
 
@@ -277,13 +279,12 @@ program
         return restoreTheManager(sidecar, wanted, isConfirmed, printLine, onInterrupt());
       }
       if (backup !== undefined) return restoreBackup(what, backup, options.yes === true);
-      const stop = new AbortController();
-      process.once('SIGINT', () => stop.abort(new Error('SIGINT')));
+      const stop = onInterrupt();
       const as =
         options.as === undefined
           ? null
           : (await resolveInstance(options.as, await assemble(config()))).id;
-      const id = await restore(config(), what, as, stop.signal);
+      const id = await restore(config(), what, as, stop);
       printLine(`Restored as instance ${id}. Press Start in Odoo to run it.`);
     },
   );
@@ -298,11 +299,8 @@ program
   .action(async (instance: string, { yes }: { yes?: boolean }) => {
     const sidecar = await assemble(config());
     const desired = await resolveInstance(instance, sidecar);
-    if (!yes)
-      throw new UsageError(
-        `instance ${desired.id}: it would be stopped for some minutes. Say --yes if that is meant`,
-      );
-    await runJob(sidecar, desired, 'update', '', printLine);
+    requireYes(yes === true, `instance ${desired.id}: it would be stopped for some minutes`);
+    await runJob(sidecar, desired, 'update', '', printLine, onInterrupt());
     printLine('Updated. The data from before are kept for 7 days: Undo update in Odoo.');
   });
 
@@ -349,29 +347,29 @@ async function resolveInstance(text: string, sidecar: Sidecar): Promise<DesiredI
   return findInstance(text, candidates);
 }
 
-/** Restores what a new host has nothing of. @throws ConfigError unless it was confirmed, or where something is named besides */
+/** Restores what a new host has nothing of. @throws UsageError unless it was confirmed, or where something is named besides */
 async function restoreEach(what: string | undefined, isConfirmed: boolean): Promise<void> {
   if (what !== undefined)
     throw new UsageError(`restore --all: expected nothing else, found ${what}`);
-  if (!isConfirmed)
-    throw new ConfigError(
-      'restore --all: each instance of which nothing is here gets the data of its newest proven backup, and starts if it should run. Say --yes if that is meant',
-    );
+  requireYes(
+    isConfirmed,
+    'restore --all: each instance of which nothing is here gets the data of its newest proven backup, and starts if it should run',
+  );
   const { failed, restored } = await restoreAll(await assemble(config()), printLine, onInterrupt());
   printLine(`${restored} restored, ${failed} not.`);
   if (failed > 0) process.exitCode = 1;
 }
 
-/** Puts a backup in the place of an instance's data. @throws ConfigError unless it was confirmed */
+/** Puts a backup in the place of an instance's data. @throws UsageError unless it was confirmed */
 async function restoreBackup(instance: string, text: string, isConfirmed: boolean): Promise<void> {
   const sidecar = await assemble(config());
   const desired = await resolveInstance(instance, sidecar);
   const { date, snapshot } = findBackup(text, await listBackups(desired, sidecar));
-  if (!isConfirmed)
-    throw new UsageError(
-      `instance ${desired.id}: all that was done since ${date.toISOString()} would leave it. Say --yes if that is meant`,
-    );
-  await runJob(sidecar, desired, 'restore', snapshot, printLine);
+  requireYes(
+    isConfirmed,
+    `instance ${desired.id}: all that was done since ${date.toISOString()} would leave it`,
+  );
+  await runJob(sidecar, desired, 'restore', snapshot, printLine, onInterrupt());
   printLine('Restored. Data that it replaced are kept for 7 days: Undo in Odoo brings them back.');
 }
 
@@ -400,7 +398,7 @@ async function listBackups(desired: DesiredInstance, sidecar: Sidecar): Promise<
 function onInterrupt(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => stop.abort(new Error(signal)));
+    process.once(signal, () => stop.abort(new InterruptedError(`ended by ${signal}`)));
   return stop.signal;
 }
 
@@ -414,10 +412,16 @@ function wholeNumber(text: string): number {
 }
 
 /** Errors with a cause outside of this program: printed without a stack trace. Anything else is a bug. */
-const EXPECTED = [ConfigError, TerminalError, RetryableError, ManagerError, CommandError];
+const EXPECTED = [
+  ...[ConfigError, TerminalError, RetryableError, ManagerError, CommandError],
+  InterruptedError,
+];
 
 /** The exit code of a command that was called with what it cannot use. */
 const WRONG_USE = 2;
+
+/** That of one that was interrupted, as a shell has it for SIGINT. */
+const INTERRUPTED = 130;
 
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof CommanderError) {
@@ -428,5 +432,10 @@ program.parseAsync().catch((error: unknown) => {
   const isExpected = EXPECTED.some((kind) => error instanceof kind);
   const text = error instanceof Error ? (isExpected ? error.message : error.stack) : String(error);
   process.stderr.write(`microsaas: ${redact(text ?? '')}\n`);
-  process.exitCode = error instanceof UsageError ? WRONG_USE : 1;
+  process.exitCode = exitCodeOf(error);
 });
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof InterruptedError) return INTERRUPTED;
+  return error instanceof UsageError ? WRONG_USE : 1;
+}

@@ -1,7 +1,7 @@
 import { backupTable, findBackup, requireBackups } from './backup-commands.ts';
+import { requireYes } from './confirmation.ts';
 import { backUpManager } from './controller/back-up-manager.ts';
 import { instanceIdsOnHost } from './controller/manager-check.ts';
-import { ConfigError } from './errors.ts';
 import type { Logger } from './log.ts';
 import { managerBackups, type Sidecar } from './wiring.ts';
 
@@ -48,7 +48,7 @@ export async function proveManager(
 /**
  * Puts a backup in the place of the manager's database and files; its Odoo is stopped for some seconds.
  * @param print is given what is under way, and at the end what is left for a person
- * @throws ConfigError unless it was confirmed
+ * @throws UsageError unless it was confirmed
  */
 export async function restoreTheManager(
   sidecar: Sidecar,
@@ -60,10 +60,10 @@ export async function restoreTheManager(
   const backups = requireBackups(sidecar);
   const { store, withLock } = managerBackups(sidecar, backups);
   const { date, snapshot } = findBackup(text, await store.list(stop));
-  if (!isConfirmed)
-    throw new ConfigError(
-      `the manager: all that was done in it since ${date.toISOString()} would leave it. Say --yes if that is meant`,
-    );
+  requireYes(
+    isConfirmed,
+    `the manager: all that was done in it since ${date.toISOString()} would leave it`,
+  );
   const { before, configuration } = await withLock(() =>
     backups.restoreManager(snapshot, print, stop),
   );

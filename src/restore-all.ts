@@ -6,7 +6,7 @@ import type { DesiredInstance } from './instance/types.ts';
 import { printable } from './printable.ts';
 import type { Sidecar } from './wiring.ts';
 
-type Parts = Pick<Sidecar, 'backups' | 'engine' | 'manager' | 'restoring'>;
+type Parts = Pick<Sidecar, 'backups' | 'engine' | 'install' | 'manager' | 'restoring'>;
 
 /**
  * Restores each instance of which nothing is on this host from its newest proven backup, one after another, by the sidecar that runs: after
@@ -31,7 +31,7 @@ export async function restoreAll(
 }
 
 async function restoreOne(
-  { backups, engine, manager, restoring }: Parts,
+  { backups, engine, install, manager, restoring }: Parts,
   desired: DesiredInstance,
   print: (line: string) => void,
   stop: AbortSignal,
@@ -53,11 +53,13 @@ async function restoreOne(
     // The manager was backed up before the last of them, so it may not know of it.
     await manager.reportBackups(id, withKept(known, new Date()), null);
     say(`of ${newest.date.toISOString()} …`);
-    await runJob({ manager }, desired, 'restore', newest.snapshot, (line) => say(line.trim()));
+    const { snapshot } = newest;
+    const print = (line: string) => say(line.trim());
+    await runJob({ install, manager }, desired, 'restore', snapshot, print, stop);
     say('restored');
     return 'restored';
   } catch (error) {
-    stop.throwIfAborted();
+    if (stop.aborted) throw error;
     say(error instanceof Error ? error.message : String(error));
     return 'failed';
   }

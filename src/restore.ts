@@ -2,6 +2,7 @@ import { findBackup, requireBackups } from './backup-commands.ts';
 import type { Config } from './config.ts';
 import { restoreMissing } from './controller/restore-missing.ts';
 import { ConfigError } from './errors.ts';
+import { lockForeignBackups } from './install-id.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import type { ForeignPlace } from './interfaces.ts';
 import { assemble, type Sidecar } from './wiring.ts';
@@ -52,13 +53,16 @@ export async function restoreForeign(
   const { foreign } = requireBackups(sidecar);
   if ((await restoring.begun(desired)) === null) refuseData(desired);
   const context = { databases, engine, manager, restoring };
-  await foreign.fetched(
-    desired,
-    place,
-    (backups) => findBackup(text, backups),
-    signal,
-    async (source, bounded) => restoreMissing(desired, source, context, bounded),
-  );
+  const release = await lockForeignBackups(sidecar.install);
+  await foreign
+    .fetched(
+      desired,
+      place,
+      (backups) => findBackup(text, backups),
+      signal,
+      async (source, bounded) => restoreMissing(desired, source, context, bounded),
+    )
+    .finally(release);
 }
 
 /** Data are never overwritten. A draft has none, also after an interrupted restore. */

@@ -95,7 +95,11 @@ export async function run(
     await sidecar.repositories.sweep();
     // Before the manager answers: what the door served last goes on being served.
     await sidecar.door?.ensureRunning().catch((err) => log.warn({ err }, 'the door does not run'));
-    await Promise.all([waitForOwnHost(sidecar, log, stop), waitForManager(sidecar, log, stop)]);
+    await Promise.all([
+      backups?.sweep((err) => log.warn({ err }, 'what a killed sidecar has left is not gone')),
+      waitForOwnHost(sidecar, log, stop),
+      waitForManager(sidecar, log, stop),
+    ]);
     check = new ManagerCheck({ ...sidecar, memory: sidecar.managerMemory, log });
     // What is away now is found by the sweeps.
     await check.sweep().catch((err) => log.warn({ err }, 'the host could not be observed yet'));
@@ -146,8 +150,8 @@ async function syncTemplates({ images, manager, templates }: Sidecar, told = '')
   const rows = await Promise.all(
     templates.all.map(async ({ code, image, name, odooVersion }) => {
       // Docker may be away: that is no reason not to begin.
-      const imageDigest = (await images.pinOf(image).catch(() => null)) ?? '';
-      return { code, name, odooVersion, imageDigest };
+      const imagePins = await images.pinsOf(image).catch(() => []);
+      return { code, name, odooVersion, imagePins };
     }),
   );
   const text = JSON.stringify(rows);

@@ -9,6 +9,7 @@ import { Exporter } from './backups/export.ts';
 import { ExportFiles } from './backups/export-files.ts';
 import { ForeignBackups } from './backups/foreign-backups.ts';
 import { HostClaim } from './backups/host-claim.ts';
+import { sweepLeftovers, type Workplace } from './backups/leftovers.ts';
 import { ManagerBackups } from './backups/manager-backups.ts';
 import { type ManagerRestoreOptions, restoreManager } from './backups/manager-restore.ts';
 import { Restores } from './backups/restores.ts';
@@ -52,7 +53,15 @@ import { InstanceDirs } from './files/instance-dir.ts';
 import { loadTemplates } from './files/templates.ts';
 import { Disk } from './host/disk.ts';
 import { probeSmtp } from './host/smtp-probe.ts';
-import { installedAt, lockManagerBackups, readHostId, readInstallId } from './install-id.ts';
+import {
+  installedAt,
+  lockExports,
+  lockForeignBackups,
+  lockManagerBackups,
+  readHostId,
+  readInstallId,
+} from './install-id.ts';
+import type { DesiredInstance } from './instance/types.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
@@ -165,7 +174,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     const host = readHostId(config.dataDir);
     const { onReplaced } = observers;
     const claim = new HostClaim({
-      ...{ host, keys, restic, folder: join(folder, 'work'), now: () => new Date() },
+      ...{ host, keys, restic, folder: join(folder, 'manager-work'), now: () => new Date() },
       ...(onReplaced ? { onReplaced } : {}),
     });
     const storeIn = (
@@ -186,25 +195,28 @@ export async function assemble(config: Config, observers: Observers = {}) {
         ...(observers.onBackupsKept ? { onKept: observers.onBackupsKept } : {}),
       });
     const store = storeIn('work', 'proof');
-    const exporter = new Exporter({ store: storeIn('export', 'export-proof'), disk, tools });
+    const forExports = storeIn('export', 'export-proof');
+    const exporter = new Exporter({ store: forExports, disk, tools });
     const exports = new ExportFiles({
       ...{ store, folder: join(config.dataDir, 'exports'), now: () => new Date() },
       exporter: new Exporter({ store, disk, tools }),
     });
+    const odooOf = async (desired: DesiredInstance) =>
+      images.odooOf((await specs.imageOf(desired)).imageId);
     const restores = new Restores({
       ...{ install, dirs, tools, replacements: databases.replacements },
-      imageOf: async (templateCode) => (await specs.source(templateCode)).image,
+      odooOf,
       inRestored: (...args) => store.inRestored(...args),
     });
     const forCopies = storeIn('staging', 'staging-proof', { keptShare: COPY_KEEPS_SHARE });
     const copies = new StagingCopies({
       ...{ install, dirs, tools, databases },
-      imageOf: async (desired) => (await specs.of(desired)).image,
+      odooOf,
       inRestored: (...args) => forCopies.inRestored(...args),
     });
     const foreign = new ForeignBackups({
       ...{ install, dirs, tools, folder: join(folder, 'foreign') },
-      imageOf: async (desired) => (await specs.of(desired)).image,
+      odooOf,
       storeOf: (base, repository) =>
         storeIn('foreign', 'foreign-proof', {
           restic: new Restic(install, image, docker, { base, environmentFile: '', sshFolder: '' }),
@@ -250,7 +262,14 @@ export async function assemble(config: Config, observers: Observers = {}) {
         return (await engine.fetchRepositories(newest, signal)).commits;
       },
     });
+    const workplaces: readonly Workplace[] = [
+      ...[store, forCopies, exports].map((one) => ({ sweep: () => one.sweep(), lock: null })),
+      { sweep: () => forExports.sweep(), lock: () => lockExports(install) },
+      { sweep: () => foreign.sweep(), lock: () => lockForeignBackups(install) },
+      { sweep: () => storeOfManager.sweep(), lock: () => lockManagerBackups(install) },
+    ];
     return {
+      sweep: (onError: (error: unknown) => void) => sweepLeftovers(workplaces, onError),
       store,
       updates,
       restores,

@@ -13,8 +13,10 @@ const manifestSchema = z.object({
   name: z.string(),
   template: z.string(),
   modules: z.array(z.string()),
-  /** Of the image of Odoo. */
+  /** Of the image of Odoo: its pin (ADR 16); in backups of earlier versions its template's tag. */
   image: z.string(),
+  /** The major version of that Odoo. Missing in backups of earlier versions. */
+  odoo: z.int().positive().nullish(),
   /** Of the database and of its folder in the filestore. */
   database: z.string(),
   /** Where the instance was. */

@@ -6,7 +6,7 @@ import { RetryableError, TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Disk } from '../host/disk.ts';
 import { listFiles } from '../host/file-list.ts';
-import { withFolder } from '../host/trees.ts';
+import { removeTree, withFolder } from '../host/trees.ts';
 import { keptBackups } from '../instance/backup-retention.ts';
 import { databaseName } from '../instance/name.ts';
 import type { FailureReason } from '../instance/reasons.ts';
@@ -22,7 +22,8 @@ import { type BackupManifest, filestoreOf, partsOf, readManifest } from './backu
 import { sizeLimit, timeLimitMs, withinBounds } from './bounds.ts';
 import { dumpOf, restoreDump } from './dump.ts';
 import { proveDatabase, proveFiles } from './proof.ts';
-import { BY_HAND_TAG, backupsIn, DATA_TAG, proofTags, provenBackup } from './snapshot-tags.ts';
+import { backupsIn, DATA_TAG, dataTags, proofTags, subjectOf } from './snapshot-tags.ts';
+import { markWhole } from './whole-mark.ts';
 
 /** Starts what is backed up on a copy of its data. @returns false where that cannot be tried */
 export type Boot = (
@@ -86,15 +87,15 @@ export class BackupStore implements Backups {
     let made = '';
     await this.#inFolder(desired, 'take', signal, async (folder) => {
       const parts = partsOf(folder);
-      const copy = async ({ bytes, image, login, rows, snapshot, url }: HeldDatabase) => {
+      const copy = async ({ bytes, image, login, odoo, rows, snapshot, url }: HeldDatabase) => {
         await disk.checkRoom(2 * bytes);
         const { directory } = dirs.paths(desired.id);
         const fileBytes = await bytesOfFiles(directory, join(folder, 'files.list'));
         await writeFile(parts.dump, '', { mode: 0o600 });
-        const manifest = manifestOf(desired, { install, image, rows, url });
+        const manifest = manifestOf(desired, { install, image, odoo, rows, url });
         const text = `${JSON.stringify(manifest, null, 2)}\n`;
         await writeFile(parts.manifest, text, { mode: 0o600 });
-        const tags = [DATA_TAG, `run:${randomUUID()}`, ...(isByHand ? [BY_HAND_TAG] : [])];
+        const tags = [...dataTags(isByHand), `run:${randomUUID()}`];
         const sources = [
           { from: parts.dump, to: 'database.dump' },
           { from: parts.manifest, to: 'manifest.json' },
@@ -116,6 +117,7 @@ export class BackupStore implements Backups {
         if (made) await restic.forget(repository, [made], signal);
         throw error;
       }
+      await markWhole(restic, repository, made, folder, signal);
     });
   }
 
@@ -127,6 +129,13 @@ export class BackupStore implements Backups {
   /** Ends what may still run of the last proof or export. */
   async close(): Promise<void> {
     await this.#options.proofServer.close();
+  }
+
+  /** Removes what a killed process has left of its work: restored data of customers, and dumps. Nothing may be under way. */
+  async sweep(): Promise<void> {
+    const { folder, proofServer } = this.#options;
+    await removeTree(folder);
+    await proofServer.sweep();
   }
 
   async list(desired: Owner, signal: AbortSignal): Promise<Backup[]> {
@@ -176,7 +185,7 @@ export class BackupStore implements Backups {
     const snapshots = await restic.snapshots(repository, signal);
     const kept = keptBackups(backupsIn(snapshots), now);
     const isOld = (snapshot: ResticSnapshot) => {
-      const backup = snapshot.tags.includes(DATA_TAG) ? snapshot.id : provenBackup(snapshot);
+      const backup = snapshot.tags.includes(DATA_TAG) ? snapshot.id : subjectOf(snapshot);
       return backup !== '' && !kept.has(backup);
     };
     const ids = snapshots.filter(isOld).map(({ id }) => id);
@@ -338,10 +347,16 @@ const SPEAKS_OF_THE_BACKUP: ReadonlySet<FailureReason> = new Set([
 
 function manifestOf(
   { id: instance, identity, modules, name, templateCode: template }: DesiredInstance,
-  { image, install, rows, url }: Pick<BackupManifest, 'image' | 'install' | 'rows' | 'url'>,
+  {
+    image,
+    install,
+    odoo,
+    rows,
+    url,
+  }: Pick<BackupManifest, 'image' | 'install' | 'odoo' | 'rows' | 'url'>,
 ): BackupManifest {
   return {
-    ...{ format: 1, install, instance, identity, name, template, image },
+    ...{ format: 1, install, instance, identity, name, template, image, odoo },
     modules: [...modules],
     database: databaseName(install, instance),
     writtenAt: new Date().toISOString(),

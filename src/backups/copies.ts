@@ -13,8 +13,8 @@ export interface StagingCopiesOptions {
   readonly dirs: InstanceDirs;
   readonly tools: Pick<PgTools, 'restore'>;
   readonly databases: Pick<OdooDatabases, 'restoreStaging'>;
-  /** The image that the copy's Odoo is to have. */
-  readonly imageOf: (desired: DesiredInstance) => Promise<string>;
+  /** See RestoresOptions. */
+  readonly odooOf: (desired: DesiredInstance) => Promise<number | null>;
   /** Restores a backup into a folder that is there as long as `work` runs: see BackupStore.inRestored(). */
   readonly inRestored: <T>(
     of: Pick<DesiredInstance, 'id' | 'identity'>,
@@ -57,9 +57,9 @@ export class StagingCopies implements Copies {
     progress: (reason: ProgressReason) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const { databases, imageOf } = this.#options;
+    const { databases, odooOf } = this.#options;
     const manifest = await readManifest(folder, of.identity);
-    requireNotNewer(manifest.image, await imageOf(desired));
+    requireNotNewer(manifest, await odooOf(desired));
     const source = new BackupSource(of.snapshot, folder, manifest, this.#options);
     progress('RestoringDatabase');
     await databases.restoreStaging(

@@ -18,6 +18,9 @@ const MAX_EXPORTS = 20;
 /** Names are numbers and restic's ids, never a customer's text. */
 const NAME = /^(?<id>\d+)-(?<snapshot>[0-9a-f]{64})\.zip$/;
 
+/** What the exporter calls such a file until it is whole. */
+const DRAFT = /^\.\d+-[0-9a-f]{64}\.zip\.[0-9a-f]+\.part$/;
+
 export interface ExportFilesOptions {
   readonly folder: string;
   readonly exporter: Pick<Exporter, 'write'>;
@@ -85,6 +88,11 @@ export class ExportFiles implements Exports {
       const found = await lstat(join(folder, name)).catch(unless('ENOENT', null));
       return found !== null && this.#isOld(found.mtimeMs);
     });
+  }
+
+  /** Removes what a killed sidecar has written and not finished. Nothing may be under way. */
+  async sweep(): Promise<void> {
+    await this.#remove((name) => DRAFT.test(name));
   }
 
   #pathOf(id: number, snapshot: string): string {

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import { createFile } from '../host/files.ts';
-import { withFolder } from '../host/trees.ts';
+import { removeTree, withFolder } from '../host/trees.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import type { Backup, ForeignPlace, RestoreSource } from '../interfaces.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
@@ -18,10 +18,10 @@ export interface ForeignBackupsOptions {
   readonly install: string;
   readonly dirs: InstanceDirs;
   readonly tools: Pick<PgTools, 'restore'>;
-  /** Where the key is as long as it is needed. */
+  /** Where the key, and what is restored, are as long as they are needed. */
   readonly folder: string;
-  /** The image that an instance runs. */
-  readonly imageOf: (desired: DesiredInstance) => Promise<string>;
+  /** See RestoresOptions. */
+  readonly odooOf: (desired: DesiredInstance) => Promise<number | null>;
   /** Reads one repository of a folder of this host. */
   readonly storeOf: (
     base: string,
@@ -39,6 +39,7 @@ export class ForeignBackups {
 
   /**
    * @param choose is given what is there, oldest first. @param work is given the chosen one's data, as long as it runs
+   * One process of this host at a time.
    * @throws ConfigError where no repository is there, or the escrow file has no key of it; TerminalError('BackupOdooNewer'),
    * ('BackupDamaged')
    */
@@ -49,7 +50,7 @@ export class ForeignBackups {
     signal: AbortSignal,
     work: (source: RestoreSource, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const { dirs, folder, imageOf, install, storeOf, tools } = this.#options;
+    const { dirs, folder, install, odooOf, storeOf, tools } = this.#options;
     const repository = resolve(place.repository);
     await access(join(repository, 'config')).catch(() => {
       throw new ConfigError(`--from: expected the folder of a repository, found ${repository}`);
@@ -64,12 +65,17 @@ export class ForeignBackups {
       const { snapshot } = choose(await store.list(desired, signal));
       return store.inRestored(desired, snapshot, signal, async (restored, bounded) => {
         const manifest = await readManifest(restored, null);
-        requireNotNewer(manifest.image, await imageOf(desired));
+        requireNotNewer(manifest, await odooOf(desired));
         // Templates are an install's own: the data get the one that the instance was made with.
         const of = { ...manifest, template: desired.templateCode };
         const source = new BackupSource(snapshot, restored, of, { install, dirs, tools });
         return work(source, bounded);
       });
     });
+  }
+
+  /** Removes what a killed command has left: restored data of a customer. Nothing may be under way. */
+  async sweep(): Promise<void> {
+    await removeTree(this.#options.folder);
   }
 }

@@ -6,7 +6,7 @@ import { withFolder } from '../host/trees.ts';
 import type { Clock } from '../interfaces.ts';
 import type { Restic } from '../restic/restic.ts';
 import { type BackupKeys, MANAGER } from './backup-keys.ts';
-import { hostOf, hostTag } from './snapshot-tags.ts';
+import { claimIn, hostOf, hostTag } from './snapshot-tags.ts';
 
 /** How long an answer of the repository holds, in milliseconds: a night's work asks before each write. */
 const HOLDS_MS = 5 * 60_000;
@@ -30,8 +30,8 @@ interface ClaimedBy {
 }
 
 /**
- * Which host works for this install: the one of the newest snapshot in the manager's repository that names one. Backups of the manager do,
- * and small snapshots that say nothing else, by which a host takes over. Any other host writes in no repository.
+ * Which host works for this install: the one that the newest of some small snapshots in the manager's repository names. They say nothing
+ * else, and a host makes one where there is none yet, and when it takes over. Any other host writes in no repository.
  */
 export class HostClaim {
   readonly #options: HostClaimOptions;
@@ -47,8 +47,8 @@ export class HostClaim {
     const { keys, restic } = this.#options;
     if (!(await keys.has(MANAGER))) return null;
     const snapshots = await restic.snapshots(keys.repositoryOf(MANAGER), signal);
-    const newest = snapshots.filter((one) => hostOf(one) !== '').at(-1);
-    return newest ? { host: hostOf(newest), since: newest.time } : null;
+    const claim = claimIn(snapshots);
+    return claim ? { host: hostOf(claim), since: claim.time } : null;
   }
 
   /** @returns TerminalError('HostReplaced') where another host has taken over; null: it is this one, or none */
@@ -65,9 +65,14 @@ export class HostClaim {
    * @throws TerminalError('HostReplaced') where another host has taken over
    */
   async require(signal: AbortSignal): Promise<void> {
+    if (Math.abs(this.#options.now().getTime() - this.#askedAt) >= HOLDS_MS)
+      await this.requireStill(signal);
+  }
+
+  /** The same, and the repository is asked whatever it has answered before: for what took long. */
+  async requireStill(signal: AbortSignal): Promise<void> {
     const { now, onReplaced } = this.#options;
     const at = now().getTime();
-    if (Math.abs(at - this.#askedAt) < HOLDS_MS) return;
     const replaced = await this.replaced(signal);
     if (replaced) {
       onReplaced?.(replaced);

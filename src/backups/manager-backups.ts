@@ -15,7 +15,8 @@ import type { BackupStore } from './backup-store.ts';
 import { dumpOf } from './dump.ts';
 import type { HostClaim } from './host-claim.ts';
 import { errorLine } from './pg-failures.ts';
-import { BY_HAND_TAG, DATA_TAG, hostTag } from './snapshot-tags.ts';
+import { dataTags, hostTag } from './snapshot-tags.ts';
+import { markWhole } from './whole-mark.ts';
 
 export interface ManagerBackupsOptions {
   readonly install: string;
@@ -28,7 +29,7 @@ export interface ManagerBackupsOptions {
   /** Files of the configuration and what it names, and the sidecar's own: what is not there is left out. */
   readonly files: readonly string[];
   readonly disk: Pick<Disk, 'checkRoom'>;
-  readonly claim: Pick<HostClaim, 'claim' | 'claimedBy' | 'require'>;
+  readonly claim: Pick<HostClaim, 'claim' | 'claimedBy' | 'require' | 'requireStill'>;
   /** This host's id. */
   readonly host: string;
   readonly keys: BackupKeys;
@@ -44,6 +45,7 @@ export interface ManagerBackupsOptions {
 export interface ManagerPlace {
   /** Docker's id of its container. */
   readonly container: string;
+  readonly isRunning: boolean;
   /** The folder with the files of each database, each in a folder that is called as the database. */
   readonly filestores: string;
   /** Of its Postgres. */
@@ -105,7 +107,7 @@ export class ManagerBackups implements ManagerBackupsInterface {
     isByHand: boolean,
     signal: AbortSignal,
   ): Promise<void> {
-    const { database, disk, hold, host, keys, restic, tools } = this.#options;
+    const { claim, database, disk, hold, host, keys, restic, tools } = this.#options;
     const parts = partsOf(folder);
     const configuration = join(folder, CONFIGURATION);
     await this.#copyFiles(configuration);
@@ -122,8 +124,7 @@ export class ManagerBackups implements ManagerBackupsInterface {
           await dumpOf(tools, login, snapshot, parts.dump, signal);
           const text = `${JSON.stringify(this.#manifest(rows), null, 2)}\n`;
           await writeFile(parts.manifest, text, { mode: 0o600 });
-          const by = isByHand ? [BY_HAND_TAG] : [];
-          const tags = [DATA_TAG, hostTag(host), `run:${randomUUID()}`, ...by];
+          const tags = [...dataTags(isByHand), hostTag(host), `run:${randomUUID()}`];
           const files = { from: join(filestores, database), to: `filestores/${database}` };
           const sources = [
             { from: parts.dump, to: 'database.dump' },
@@ -133,17 +134,20 @@ export class ManagerBackups implements ManagerBackupsInterface {
             { ...files, mustExist: true },
           ];
           made = await restic.backup(keys.repositoryOf(MANAGER), sources, tags, signal);
+          // Another host may have taken over meanwhile: this is a backup of what nobody works with any more.
+          await claim.requireStill(signal);
         },
         signal,
       );
     } catch (error) {
-      // The database was let go meanwhile: files that it names may have been removed before they were copied.
+      // Or the database was let go meanwhile: files that it names may have been removed before they were copied.
       if (made) await restic.forget(keys.repositoryOf(MANAGER), [made], signal);
       if (!(error instanceof CommandError)) throw error;
       const detail = errorLine(error.stderr);
       const message = `the manager's database could not be held: ${detail}`;
       throw new RetryableError('BackupFailed', message, { cause: error, detail });
     }
+    await markWhole(restic, keys.repositoryOf(MANAGER), made, folder, signal);
   }
 
   /** Only root reads what is in the folder: there are secrets among the files. */

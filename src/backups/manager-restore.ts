@@ -1,6 +1,8 @@
-import { cp } from 'node:fs/promises';
+import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { CommandError, TerminalError } from '../errors.ts';
+import { readIfThere, replaceFile } from '../host/files.ts';
 import { removeTree } from '../host/trees.ts';
 import type { PgLogin, PgTools } from '../postgres/pg-tools.ts';
 import { MANAGER } from './backup-keys.ts';
@@ -33,7 +35,8 @@ export interface ManagerRestoreOptions {
 export interface ManagerFiles {
   /** Copies a folder of this host; what is there of that name goes. All becomes the manager's own. */
   bring(place: ManagerPlace, from: string, name: string, signal: AbortSignal): Promise<void>;
-  /** Nothing is done where there is none of that name. */
+  has(place: ManagerPlace, name: string, signal: AbortSignal): Promise<boolean>;
+  /** There must be none of the new name. */
   rename(place: ManagerPlace, from: string, to: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -45,10 +48,13 @@ export interface RestoredManager {
   readonly configuration: string;
 }
 
+/** Says which restore has begun to rename: databases and files cannot both get their names at one moment. */
+const begunSchema = z.object({ snapshot: z.string(), before: z.string() });
+
 /**
  * Puts a backup in the place of the manager's database and files, on its own host or on a new one. All that is slow is made beside them;
  * then Odoo is stopped, both are renamed, and it is started. What was there is kept under another name, for a person to drop. Repeated after
- * a kill, it begins again and loses nothing.
+ * a kill it loses nothing: it begins again, or where the databases have their new names already, it gives the files theirs.
  * @throws TerminalError('BackupDamaged'), ('BackupGone'), ('ManagerOutOfReach')
  */
 export async function restoreManager(
@@ -62,10 +68,15 @@ export async function restoreManager(
   const server = { ...(await options.admin(signal)), socketDir: place.socketDir };
   const admin: PgLogin = { ...server, database: 'postgres' };
   const run = (...statements: string[]) => said(tools.run(admin, folder, statements, signal));
-  const [restored, before] = [
-    `${database}_restored`,
-    `${database}_before_${now().toISOString().slice(0, 19).replace(/\D/g, '')}`,
-  ];
+  /** For what takes a moment and is not to be left half-way. */
+  const never = new AbortController().signal;
+  const restored = `${database}_restored`;
+  const begunFile = join(folder, 'manager-restore.json');
+  const configuration = join(folder, 'configuration-of-backup');
+
+  const finished = await finishBegun();
+  if (finished) return finished;
+  const before = `${database}_before_${now().toISOString().slice(0, 19).replace(/\D/g, '')}`;
   progress('reading the backup');
   return store.inRestored(MANAGER, snapshot, signal, async (from, bounded) => {
     const manifest = await readManifest(from, MANAGER.identity);
@@ -79,36 +90,79 @@ export async function restoreManager(
     await restoreDump(tools, login, partsOf(from).dump, bounded);
     progress('restoring the files');
     await files.bring(place, await filestoreOf(from, manifest), restored, bounded);
-    const configuration = join(folder, 'configuration-of-backup');
     await removeTree(configuration);
     await cp(join(from, CONFIGURATION), configuration, { recursive: true });
     progress('putting them in the place of those of now');
-    // Whatever happens from here on, the manager is started: also where somebody has ended this.
-    try {
-      await options.stop(place, signal);
-      const isThere = await swap();
-      return { before: isThere ? before : '', configuration };
-    } finally {
-      await options.start(place, new AbortController().signal);
-    }
+    return whileStopped(async () => {
+      await replaceFile(begunFile, `${JSON.stringify({ snapshot, before })}\n`);
+      await renameDatabases(before);
+      return renameFiles(before);
+    });
   });
 
-  /** @returns whether there was one before */
-  async function swap(): Promise<boolean> {
-    const [name, present] = [quoted(database), literal(database)];
-    const isThere = (await run(`SELECT 1 FROM pg_database WHERE datname = ${present}`)) !== '';
-    const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ${present}`;
+  /**
+   * Finishes a restore that was cut off after the databases got their names: to begin again would keep what it has restored as what was
+   * there, and the files of that under another name than its database.
+   * @returns null where the backup is still to be restored
+   */
+  async function finishBegun(): Promise<RestoredManager | null> {
+    const text = await readIfThere(begunFile);
+    if (text === null) return null;
+    const begun = begunSchema.parse(JSON.parse(text));
+    if (await hasDatabase(restored)) {
+      await rm(begunFile);
+      return null;
+    }
+    progress('finishing a restore that was interrupted');
+    const { before } = await whileStopped(() => renameFiles(begun.before));
+    // Where Odoo was started meanwhile, there is something since then, which is to be replaced now.
+    if (begun.snapshot === snapshot && !place.isRunning) return { before, configuration };
+    if (before) progress(`what was there before that one is kept as the database ${before}`);
+    return null;
+  }
+
+  /** Whatever happens in it, the manager is started afterwards: also where somebody has ended this. */
+  async function whileStopped<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      await options.stop(place, signal);
+      return await work();
+    } finally {
+      await options.start(place, never);
+    }
+  }
+
+  async function renameDatabases(before: string): Promise<void> {
+    const isThere = await hasDatabase(database);
+    const name = quoted(database);
     await run(
-      end,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ${literal(database)}`,
       // One string is one transaction: both names change or none does.
       [
         ...(isThere ? [`ALTER DATABASE ${name} RENAME TO ${quoted(before)}`] : []),
         `ALTER DATABASE ${quoted(restored)} RENAME TO ${name}`,
       ].join('; '),
     );
-    await files.rename(place, database, before, signal);
-    await files.rename(place, restored, database, signal);
-    return isThere;
+  }
+
+  /** The last that a restore does: from then on it has not begun any more. */
+  async function renameFiles(before: string): Promise<RestoredManager> {
+    if (await files.has(place, restored, never)) {
+      const [isThere, isKept] = [
+        await files.has(place, database, never),
+        await files.has(place, before, never),
+      ];
+      if (isThere && isKept) throw severalKept([database, before, restored], place.filestores);
+      if (isThere) await files.rename(place, database, before, never);
+      await files.rename(place, restored, database, never);
+    }
+    const isKept = await hasDatabase(before, never);
+    await rm(begunFile, { force: true });
+    return { before: isKept ? before : '', configuration };
+  }
+
+  async function hasDatabase(name: string, until = signal): Promise<boolean> {
+    const statement = `SELECT 1 FROM pg_database WHERE datname = ${literal(name)}`;
+    return (await said(tools.run(admin, folder, [statement], until))) !== '';
   }
 }
 
@@ -129,4 +183,10 @@ function quoted(name: string): string {
 
 function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** Odoo has made files since a restore was cut off: whose they are is for a person to say. */
+function severalKept(names: readonly string[], filestores: string): TerminalError {
+  const detail = `a restore was cut off while its files got their names, and Odoo has made others since: ${names.join(', ')} are all in ${filestores}. Move the first away, and repeat`;
+  return new TerminalError('BackupFailed', detail, { detail });
 }

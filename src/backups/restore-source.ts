@@ -1,4 +1,4 @@
-import { copyFile, lstat, rename } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
@@ -68,9 +68,13 @@ export class BackupSource implements RestoreSource {
 
   async placeFiles({ id }: DesiredInstance): Promise<void> {
     const { dirs, install } = this.#options;
-    const files = join(dirs.paths(id).filestore, databaseName(install, id));
+    const { filestore } = dirs.paths(id);
+    const files = join(filestore, databaseName(install, id));
     await removeTree(files); // of an attempt that was cut off
-    await rename(await filestoreOf(this.#folder, this.#manifest), files);
+    const restored = await filestoreOf(this.#folder, this.#manifest);
+    // Rendering its files makes it, for Odoo's user; whoever restores need not have them rendered.
+    await mkdir(filestore, { recursive: true });
+    await rename(restored, files);
   }
 
   async fill(

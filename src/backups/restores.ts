@@ -21,8 +21,8 @@ export interface RestoresOptions {
   readonly dirs: InstanceDirs;
   readonly tools: Pick<PgTools, 'restore'>;
   readonly replacements: Replacements;
-  /** The image that Odoo has in a template's instances now. */
-  readonly imageOf: (templateCode: string) => Promise<string>;
+  /** The major version of the Odoo that an instance runs, or would; null where it is not known. */
+  readonly odooOf: (desired: DesiredInstance) => Promise<number | null>;
   /** Restores a backup into a folder that is there as long as `work` runs: see BackupStore.inRestored(). */
   readonly inRestored: <T>(
     of: Pick<DesiredInstance, 'id' | 'identity'>,
@@ -62,14 +62,13 @@ export class Restores implements RestoresInterface {
     await progress('FetchingBackup');
     await inRestored(desired, job.snapshot, signal, async (folder, bounded) => {
       const manifest = await readManifest(folder, desired.identity);
-      const { image, url } = manifest;
-      requireNotNewer(image, await this.#options.imageOf(desired.templateCode));
+      requireNotNewer(manifest, await this.#options.odooOf(desired));
       const { dump } = partsOf(folder);
       const filestore = await filestoreOf(folder, manifest);
       await progress('RestoringDatabase');
       const fill = ({ socketDir }: { socketDir: string }, login: TenantLogin) =>
         restoreDump(tools, { ...login, socketDir }, dump, bounded);
-      await replacements.prepare(desired, url, fill);
+      await replacements.prepare(desired, manifest.url, fill);
       await removeTree(restoring, bounded);
       await mkdir(restoring, { mode: 0o700 });
       await rename(filestore, join(restoring, 'filestore'));
@@ -122,15 +121,16 @@ export class Restores implements RestoresInterface {
   }
 
   fetched<T>(
-    of: { readonly id: number; readonly identity: string },
+    desired: DesiredInstance,
     snapshot: string,
     signal: AbortSignal,
     work: (source: RestoreSource, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    return this.#options.inRestored(of, snapshot, signal, async (folder, bounded) => {
-      const manifest = await readManifest(folder, of.identity);
-      // Another instance takes the template of the data too.
-      requireNotNewer(manifest.image, await this.#options.imageOf(manifest.template));
+    return this.#options.inRestored(desired, snapshot, signal, async (folder, bounded) => {
+      const manifest = await readManifest(folder, desired.identity);
+      // It takes the template of the data too.
+      const { template: templateCode } = manifest;
+      requireNotNewer(manifest, await this.#options.odooOf({ ...desired, templateCode }));
       return work(new BackupSource(snapshot, folder, manifest, this.#options), bounded);
     });
   }

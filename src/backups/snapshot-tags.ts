@@ -1,3 +1,4 @@
+import { isProven } from '../instance/backup-retention.ts';
 import { FAILURE_REASONS, type FailureReason } from '../instance/reasons.ts';
 import type { Backup } from '../interfaces.ts';
 import type { ResticSnapshot } from '../restic/restic.ts';
@@ -5,8 +6,24 @@ import type { ResticSnapshot } from '../restic/restic.ts';
 /** On a snapshot that is a backup. */
 export const DATA_TAG = 'data';
 
+/** On a backup that counts only once another snapshot says that it is whole. Those of earlier versions have it not. */
+const TO_CONFIRM_TAG = 'to-confirm';
+
+/** On that other snapshot; `of:` is followed by the backup's id. */
+const WHOLE_TAG = 'whole';
+
 /** On one that a person has asked for. */
-export const BY_HAND_TAG = 'by-hand';
+const BY_HAND_TAG = 'by-hand';
+
+/** The tags of a backup's snapshot. */
+export function dataTags(isByHand: boolean): string[] {
+  return [DATA_TAG, TO_CONFIRM_TAG, ...(isByHand ? [BY_HAND_TAG] : [])];
+}
+
+/** The tags of the snapshot that says of a backup that it is whole. */
+export function wholeTags(snapshot: string): string[] {
+  return [WHOLE_TAG, `${OF}${snapshot}`];
+}
 
 /** On a snapshot that says what became of restoring another one; `of:` is followed by that one's id. */
 const PROOF_TAG = 'proof';
@@ -27,12 +44,33 @@ export function hostOf(snapshot: ResticSnapshot): string {
   return valueAfter(snapshot, HOST);
 }
 
+/**
+ * The snapshot by which a host said last that it works for the install. A backup names its host too, but takes nothing over: it may be of
+ * one that was replaced while it was made. Only where no host has ever said so, the newest backup counts.
+ * @param snapshots oldest first
+ */
+export function claimIn(snapshots: readonly ResticSnapshot[]): ResticSnapshot | undefined {
+  const naming = snapshots.filter((one) => hostOf(one) !== '');
+  return naming.findLast(({ tags }) => !tags.includes(DATA_TAG)) ?? naming.at(-1);
+}
+
+/** Whether a backup names a host that another one had replaced before it was made: it is of what nobody worked with any more. */
+function isOfReplacedHost(backup: ResticSnapshot, snapshots: readonly ResticSnapshot[]): boolean {
+  const host = hostOf(backup);
+  if (host === '') return false;
+  const before = snapshots.filter(
+    ({ tags, time }) => !tags.includes(DATA_TAG) && time <= backup.time,
+  );
+  const claim = claimIn(before);
+  return claim !== undefined && hostOf(claim) !== host;
+}
+
 /** Why a proof failed; the detail in base64, for a tag holds no comma. */
 const REASON = 'reason:';
 const DETAIL = 'detail:';
 
-/** The backup of which a snapshot is the proof; '' where it is none. */
-export function provenBackup(snapshot: ResticSnapshot): string {
+/** The backup that a snapshot says something of, that it is whole or what its proof was; '' where it does not. */
+export function subjectOf(snapshot: ResticSnapshot): string {
   return valueAfter(snapshot, OF);
 }
 
@@ -52,15 +90,24 @@ export function proofTags(snapshot: string, result: ProofResult): string[] {
   return [...tags, `${REASON}${failure.reason}`, `${DETAIL}${detail}`];
 }
 
-/** The backups in a repository, oldest first, each with the last proof of it. */
+/**
+ * The backups in a repository, oldest first, each with the last proof of it. What may be less than a whole one is none, and what a host
+ * made that was replaced by then.
+ */
 export function backupsIn(snapshots: readonly ResticSnapshot[]): Backup[] {
   const proofs = new Map<string, ResticSnapshot>();
+  const whole = new Set<string>();
   for (const snapshot of snapshots) {
-    const of = provenBackup(snapshot);
+    const of = subjectOf(snapshot);
     if (snapshot.tags.includes(PROOF_TAG) && of) proofs.set(of, snapshot);
+    if (snapshot.tags.includes(WHOLE_TAG)) whole.add(of);
   }
+  const counts = ({ id, tags }: ResticSnapshot) =>
+    !tags.includes(TO_CONFIRM_TAG) || whole.has(id) || isProven(proofOf(proofs.get(id)));
   return snapshots
-    .filter(({ tags }) => tags.includes(DATA_TAG))
+    .filter(
+      (one) => one.tags.includes(DATA_TAG) && counts(one) && !isOfReplacedHost(one, snapshots),
+    )
     .map((snapshot) => ({
       ...{ snapshot: snapshot.id, date: snapshot.time, bytes: snapshot.bytes },
       isByHand: snapshot.tags.includes(BY_HAND_TAG),

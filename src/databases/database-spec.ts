@@ -17,18 +17,22 @@ export interface PostgresImage {
   readonly user: UnixUser;
 }
 
-/** What a template's instances are made from. */
-export interface DatabaseSource {
+/** An image of Odoo. */
+export interface OdooImage {
   readonly image: string;
   readonly imageId: string;
   /** The user that Odoo runs as in this image. */
   readonly owner: UnixUser;
+}
+
+/** What a template's instances are made from. */
+export interface DatabaseSource extends OdooImage {
   /** Null: they share the host's. */
   readonly postgres: PostgresImage | null;
 }
 
-/** Where one instance's database lives and what it is to be made from. */
-export interface DatabaseSpec extends Omit<DatabaseSource, 'postgres'> {
+/** Where one instance's database lives, and what is its own in it. */
+export interface DatabaseSpec {
   /** The instance's own Postgres, or null for the host's shared one. */
   readonly own:
     | (ClusterAddress & {
@@ -54,7 +58,7 @@ export interface DatabaseSpecsOptions {
   readonly urlPattern: string;
 }
 
-/** Knows from an instance's template, image and directory what its database is made from and where it lives. */
+/** Knows from an instance's template, pin and directory what its database is made from and where it lives. */
 export class DatabaseSpecs {
   readonly #options: DatabaseSpecsOptions;
 
@@ -72,10 +76,9 @@ export class DatabaseSpecs {
     const { adminPassword, dbPassword, postgresPassword } = desired.wasReady
       ? await dirs.secrets(desired.id)
       : await dirs.makeSecrets(desired.id);
-    const { postgres, ...source } = await this.#sourceOf(template);
+    const postgres = template.database === 'own' ? await this.#postgresOf(template) : null;
     const login = { socketDir: socket, user: 'postgres', password: postgresPassword };
     return {
-      ...source,
       own: postgres && { ...login, postgres, directory, pgdata },
       filestoreDir: filestore,
       dbPassword,
@@ -85,9 +88,34 @@ export class DatabaseSpecs {
     };
   }
 
+  /**
+   * The image that an instance runs, or is to be made from: its pin's, whatever its template's tag is by now (ADR 16).
+   * @throws TerminalError UnknownTemplate, ImageGone; RetryableError where it cannot be had
+   */
+  async imageOf(desired: DesiredInstance): Promise<OdooImage> {
+    const { dirs, images, templates } = this.#options;
+    const pin = await dirs.pinOf(desired);
+    if (pin === null) return this.#odooOf(templates.get(desired.templateCode));
+    const imageId = await images.pinnedId(pin);
+    return { image: imageId, imageId, owner: await images.user(imageId) };
+  }
+
+  /** The pin of the image that an instance runs, and the major version of its Odoo; null where the image is not here to be asked. */
+  async runs(
+    desired: DesiredInstance,
+  ): Promise<{ readonly image: string; readonly odoo: number | null }> {
+    const { dirs, images, templates } = this.#options;
+    const { image: tag } = templates.get(desired.templateCode);
+    const image = (await dirs.pinOf(desired)) ?? (await images.pinOf(tag)) ?? tag;
+    const imageId = await images.localPin(image);
+    return { image, odoo: imageId === null ? null : await images.odooOf(imageId) };
+  }
+
   /** @throws TerminalError UnknownTemplate; RetryableError where an image cannot be had */
   async source(templateCode: string): Promise<DatabaseSource> {
-    return this.#sourceOf(this.#options.templates.get(templateCode));
+    const template = this.#options.templates.get(templateCode);
+    const postgres = template.database === 'own' ? await this.#postgresOf(template) : null;
+    return { ...(await this.#odooOf(template)), postgres };
   }
 
   /** The id that an image's tag has on this machine now; null when it is not here. */
@@ -95,15 +123,9 @@ export class DatabaseSpecs {
     return this.#options.images.localId(image);
   }
 
-  async #sourceOf(template: Template): Promise<DatabaseSource> {
+  async #odooOf({ image }: Template): Promise<OdooImage> {
     const { images } = this.#options;
-    const { database, image } = template;
-    return {
-      image,
-      imageId: await images.id(image),
-      owner: await images.user(image),
-      postgres: database === 'own' ? await this.#postgresOf(template) : null,
-    };
+    return { image, imageId: await images.id(image), owner: await images.user(image) };
   }
 
   async #postgresOf({

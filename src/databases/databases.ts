@@ -203,18 +203,20 @@ export class OdooDatabases implements Databases {
     progress: (reason: ProgressReason) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const spec = await this.#options.specs.of(desired);
+    const { specs } = this.#options;
+    const { filestoreDir, own } = await specs.of(desired);
     const onBuild = () => progress('PreparingTemplate');
-    const { image, own, owner } = spec;
-    const key = keyOfInstance(desired, spec.imageId);
     if (own === null) {
       await this.#shared.prepare();
-      await this.#templates.ensure(image, key, onBuild, signal);
+      const { image, imageId } = await specs.imageOf(desired);
+      await this.#templates.ensure(image, keyOfInstance(desired, imageId), onBuild, signal);
       return;
     }
     if (!desired.wasReady) {
       const { directory, pgdata, postgres } = own;
-      const filestore = join(spec.filestoreDir, this.#access.nameOf(desired));
+      const { image, imageId, owner } = await specs.imageOf(desired);
+      const key = keyOfInstance(desired, imageId);
+      const filestore = join(filestoreDir, this.#access.nameOf(desired));
       const to = { directory, pgdata, filestore };
       await this.#servers.place({ image, owner, postgres, key }, to, onBuild, signal);
     }

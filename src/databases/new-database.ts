@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TerminalError } from '../errors.ts';
+import type { UnixUser } from '../host/files.ts';
 import { copyTree } from '../host/trees.ts';
 import { senderOf } from '../instance/sender.ts';
 import type { DesiredInstance } from '../instance/types.ts';
@@ -10,7 +11,7 @@ import { MAKING, type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
 import { renewUrl } from './base-url.ts';
 import { ClonePool, cloneDatabase } from './clone-pool.ts';
 import { markDatabase } from './database-mark.ts';
-import type { DatabaseSpec, Specs } from './database-spec.ts';
+import type { DatabaseSpec, OdooImage, Specs } from './database-spec.ts';
 import type { Neutralise } from './neutralise.ts';
 import type { OutgoingMail } from './outgoing-mail.ts';
 import type { PasswordPool } from './password-pool.ts';
@@ -25,6 +26,7 @@ export interface InstanceClone extends ClonedDatabase {
   readonly cluster: Cluster;
   readonly login: TenantLogin;
   readonly spec: DatabaseSpec;
+  readonly odoo: OdooImage;
   readonly key: TemplateKey;
   /** Where its files are copied from; null: they came with its own Postgres. */
   readonly template: TemplateDatabase | null;
@@ -67,19 +69,19 @@ export class NewDatabases {
     signal: AbortSignal,
   ): Promise<InstanceClone> {
     const { access, specs, templates } = this.#options;
-    const spec = await specs.of(desired);
-    const key = keyOfInstance(desired, spec.imageId);
+    const [spec, odoo] = [await specs.of(desired), await specs.imageOf(desired)];
+    const key = keyOfInstance(desired, odoo.imageId);
     const role = access.nameOf(desired);
     const database = unfinished(role);
     const login = { database, role, password: spec.dbPassword };
     const cluster = access.clusterOf(spec);
-    const clone = { database, cluster, login, spec, key };
+    const clone = { database, cluster, login, spec, odoo, key };
     if (spec.own) {
       await this.#takeOwn(cluster, login, key);
       return { ...clone, template: null };
     }
     await cluster.prepare();
-    return templates.using(spec.image, key, onBuild, signal, async (template) => {
+    return templates.using(odoo.image, key, onBuild, signal, async (template) => {
       // The role belongs to the instance's complete database, and newRole() would drop and recreate it.
       if (await cluster.has(role)) throw new Error(`the database ${role} exists already`);
       await cluster.drop(database);
@@ -91,11 +93,11 @@ export class NewDatabases {
   /** See Databases.personalise(). */
   async personalise(
     desired: DesiredInstance,
-    { cluster, key, login, spec, template }: InstanceClone,
+    { cluster, key, login, odoo, spec, template }: InstanceClone,
   ): Promise<void> {
     const { passwords, relay, templates } = this.#options;
     const copyFiles = async () => {
-      if (template) await this.#copyFiles(template, desired, spec);
+      if (template) await this.#copyFiles(template, desired, spec.filestoreDir, odoo.owner);
     };
     const [passwordHash] = await Promise.all([
       passwords.hashOf(spec.adminPassword),
@@ -131,8 +133,9 @@ export class NewDatabases {
 
   /** See OdooDatabases.restoreStaging(). */
   async restoreStaging(desired: DesiredInstance, fill: Fill, signal: AbortSignal): Promise<void> {
-    const neutralise = ({ cluster, login, spec }: Filled) => {
-      const { image, owner, url } = spec;
+    const neutralise = async ({ cluster, login, spec }: Filled) => {
+      const { image, owner } = await this.#options.specs.imageOf(desired);
+      const { url } = spec;
       return this.#options.neutralise(desired, { cluster, login, image, owner, url }, signal);
     };
     await this.#restore(desired, fill, neutralise).catch(async (error) => {
@@ -203,7 +206,8 @@ export class NewDatabases {
   async #copyFiles(
     template: TemplateDatabase,
     desired: DesiredInstance,
-    { filestoreDir, owner }: DatabaseSpec,
+    filestoreDir: string,
+    owner: UnixUser,
   ): Promise<void> {
     const { access, spares } = this.#options;
     const filestore = join(filestoreDir, access.nameOf(desired));

@@ -29,8 +29,9 @@ export interface HeldDatabase {
   readonly rows: Readonly<Record<string, number>>;
   /** What the database takes on the disk. */
   readonly bytes: number;
-  /** The image of its Odoo, and where people reach it. */
+  /** The image of its Odoo and the major version of that, null where it is not known; and where people reach it. */
   readonly image: string;
+  readonly odoo: number | null;
   readonly url: string;
 }
 
@@ -115,6 +116,8 @@ export class TenantAccess {
     await this.#enter(desired, TOUCH, makeReadable);
     const login = { ...this.#loginOf(desired, spec), socketDir: cluster.address.socketDir };
     const bytes = await cluster.bytesOf(login.database);
+    // Before anything is held: the image may have to be asked.
+    const runs = await this.#options.specs.runs(desired);
     return this.#enter(desired, HOLDING, async (session) => {
       await session.run('BEGIN ISOLATION LEVEL REPEATABLE READ');
       await session.run('LOCK TABLE public.ir_attachment IN ROW EXCLUSIVE MODE');
@@ -124,7 +127,7 @@ export class TenantAccess {
       );
       const rows = await countRows(session);
       const snapshot = exported?.snapshot ?? '';
-      const result = await work({ login, rows, snapshot, bytes, image: spec.image, url: spec.url });
+      const result = await work({ login, rows, snapshot, bytes, ...runs, url: spec.url });
       await session.run('COMMIT');
       return result;
     });

@@ -107,6 +107,20 @@ export function parseImageUser(output: string): UnixUser {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
+/** Asks an image which Odoo it has; parseOdooVersion() reads the answer. */
+export function odooVersion(install: string, image: string): Command {
+  return hardenedRun({
+    ...{ install, kind: 'odoo-version', image, network: 'none', pids: 64, memory: '512m' },
+    ...{ options: ['--tmpfs=/tmp'], entrypoint: 'odoo', args: ['--version'] },
+  });
+}
+
+/** Reads `Odoo Server 19.0-20251101`, or `saas~18.2` in its place. @returns the major version; null of anything else */
+export function parseOdooVersion(output: string): number | null {
+  const [, major] = /^Odoo\b.*?\b(?:saas[~-])?(\d+)\.\d/m.exec(output) ?? [];
+  return major === undefined ? null : Number(major);
+}
+
 /** How long compiling a checkout may take, in seconds; what is not compiled by then is compiled at each start. */
 const COMPILE_SECONDS = 120;
 

@@ -10,6 +10,7 @@ const MINUTE_SECONDS = 60;
  */
 const LIMITS = {
   'image-user': 5 * MINUTE_SECONDS,
+  'odoo-version': 5 * MINUTE_SECONDS,
   firewall: 5 * MINUTE_SECONDS,
   'manager-conf': 5 * MINUTE_SECONDS,
   'resolv-conf': 5 * MINUTE_SECONDS,

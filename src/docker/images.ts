@@ -1,6 +1,6 @@
-import { RetryableError, TerminalError } from '../errors.ts';
+import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { UnixUser } from '../host/files.ts';
-import { imagePull, imageUser, parseImageUser } from './commands.ts';
+import { imagePull, imageUser, odooVersion, parseImageUser, parseOdooVersion } from './commands.ts';
 import type { DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
 
@@ -12,6 +12,7 @@ export class Images {
   readonly #api: DockerApi;
   readonly #docker: DockerCli;
   readonly #users = new Map<string, Promise<UnixUser>>();
+  readonly #odoos = new Map<string, number>();
 
   constructor(install: string, api: DockerApi, docker: DockerCli) {
     this.#install = install;
@@ -34,6 +35,21 @@ export class Images {
     return user;
   }
 
+  /** The major version of an image's Odoo, such as 19; null where its program does not say. It is asked once. */
+  async odooOf(image: string): Promise<number | null> {
+    const id = await this.id(image);
+    const known = this.#odoos.get(id);
+    if (known !== undefined) return known;
+    const said = await this.#docker(odooVersion(this.#install, id)).catch((error) => {
+      if (!(error instanceof CommandError)) throw error;
+      return '';
+    });
+    const odoo = parseOdooVersion(said);
+    // What could not be run once may be another time.
+    if (odoo !== null) this.#odoos.set(id, odoo);
+    return odoo;
+  }
+
   /** The id of an image; null when it is not here. */
   localId(image: string): Promise<string | null> {
     return this.#api.imageId(image);
@@ -44,10 +60,18 @@ export class Images {
    * not here.
    */
   async pinOf(image: string): Promise<string | null> {
+    const [pin = null] = await this.pinsOf(image);
+    return pin;
+  }
+
+  /**
+   * All that pinOf() may have been or become of an image: a registry that has it too gives it one more digest, which may sort before the
+   * others. The first is its pin now; none when it is not here.
+   */
+  async pinsOf(image: string): Promise<string[]> {
     const id = await this.localId(image);
-    if (id === null) return null;
-    const digests = await this.#api.imageDigests(id);
-    return digests.toSorted()[0] ?? id;
+    if (id === null) return [];
+    return [...(await this.#api.imageDigests(id)).toSorted(), id];
   }
 
   /** The pin of an image, pulled when it is not here. @throws RetryableError('ImageMissing') */

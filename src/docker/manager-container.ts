@@ -18,6 +18,7 @@ const DATA_DIR = '/var/lib/odoo';
 export interface ManagerPlace {
   /** Docker's id of its container. */
   readonly container: string;
+  readonly isRunning: boolean;
   /** The folder with the files of each database, each in a folder that is called as the database. */
   readonly filestores: string;
   /** Of its Postgres. */
@@ -47,6 +48,7 @@ export async function findManager(host: ManagerHost, signal: AbortSignal): Promi
   if (!socket.startsWith('/')) throw outOfReach(`db_host in its ${CONF} is no socket's folder`);
   return {
     container: container.id,
+    isRunning: container.state === 'running',
     filestores: hostPath(mounts, `${conf.get('data_dir') ?? DATA_DIR}/filestore`),
     socketDir: hostPath(mounts, socket),
     role: conf.get('db_user') ?? '',
@@ -168,11 +170,16 @@ export function managerFiles(host: ManagerHost, folder: string) {
     },
     async rename(place: ManagerPlace, from: string, to: string, signal: AbortSignal) {
       const names = [`${FILESTORES}/${from}`, `${FILESTORES}/${to}`] as const;
-      const move = ['mv', '--no-target-directory', '--', ...names] as const;
-      await run(place, folder, move, signal).catch((error) => {
-        const isMissing = error instanceof CommandError && /No such file/.test(error.stderr);
-        if (!isMissing) throw error;
-      });
+      await run(place, folder, ['mv', '--no-target-directory', '--', ...names], signal);
+    },
+    async has(place: ManagerPlace, name: string, signal: AbortSignal) {
+      return run(place, folder, ['test', '-e', `${FILESTORES}/${name}`], signal).then(
+        () => true,
+        (error) => {
+          if (error instanceof CommandError && error.exitCode === 1) return false;
+          throw error;
+        },
+      );
     },
   };
 }

@@ -6,7 +6,7 @@ import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Templates } from '../files/templates.ts';
 import { databaseName, projectName } from '../instance/name.ts';
 import { detailOf, type Remark } from '../instance/reasons.ts';
-import type { DesiredInstance, FetchedCommit, Repository } from '../instance/types.ts';
+import type { DesiredInstance, FetchedCommit, Plan, Repository } from '../instance/types.ts';
 import { mountsOf } from '../repositories/checkout-layout.ts';
 import { missingPackages } from '../repositories/python-packages.ts';
 import type { Repositories } from '../repositories/repositories.ts';
@@ -31,6 +31,9 @@ export interface AddonModulesOptions {
   readonly files: InstanceFiles;
 }
 
+/** What repositories are fetched for. */
+type Wanted = DesiredInstance | Pick<Plan, 'templateCode' | 'repositories'>;
+
 /** Modules that instances have beside those of their image: fetched and compiled, and listed among their Apps. */
 export class AddonModules {
   readonly #options: AddonModulesOptions;
@@ -41,13 +44,12 @@ export class AddonModules {
 
   /** See Engine.fetchRepositories(). */
   async fetch(
-    wanted: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
+    wanted: Wanted,
     signal: AbortSignal,
   ): Promise<{ readonly commits: FetchedCommit[]; readonly remarks: Remark[] }> {
-    const { docker, images, install, repositories, templates } = this.#options;
-    const { image } = templates.get(wanted.templateCode);
+    const { docker, install, repositories } = this.#options;
     const compile = async (tree: string) => {
-      await images.id(image);
+      const image = await this.#imageFor(wanted);
       // A file that is no Python fails the command, not the checkout: Odoo itself may never load it.
       await docker(compileCheckout(install, image, tree), { signal }).catch(ignoreFailure);
       signal.throwIfAborted();
@@ -62,13 +64,20 @@ export class AddonModules {
       const missing = await missingPackages(
         docker,
         install,
-        image,
+        await this.#imageFor(wanted),
         repositories.path(fetched.commit),
         signal,
       );
       if (missing.length > 0) remarks.push(withoutPackages(repository, missing));
     }
     return { commits, remarks };
+  }
+
+  /** The image with which modules are to work: a plan has its template's, an instance the one that it is pinned to. */
+  async #imageFor(wanted: Wanted): Promise<string> {
+    const { files, images, templates } = this.#options;
+    if ('identity' in wanted) return files.imageOf(wanted);
+    return images.id(templates.get(wanted.templateCode).image);
   }
 
   /** See Engine.updateAppsList(). */

@@ -91,14 +91,15 @@ export class InstanceFiles {
   }
 
   /**
-   * The id of the image that an instance runs: its pin, or as long as Odoo has none, the one that its files name since its database was
-   * made. A tag that was pulled meanwhile may be another Odoo, and no database is upgraded by accident (ADR 16).
+   * The id of the image that an instance runs: its pin's. A tag that was pulled meanwhile may be another Odoo, and no database is upgraded
+   * by accident (ADR 16).
    * @throws TerminalError('ImageGone'): another image in its place would be such an accident
    */
-  async imageOf({ id, imageDigest, templateCode, wasReady }: DesiredInstance): Promise<string> {
+  async imageOf(desired: DesiredInstance): Promise<string> {
     const { dirs, images, onKeptImage, templates } = this.#options;
+    const { id, templateCode } = desired;
     const { image } = templates.get(templateCode);
-    const pin = imageDigest || (wasReady ? await dirs.imageId(id) : null);
+    const pin = await dirs.pinOf(desired);
     if (pin === null) return images.id(image);
     const kept = await images.pinnedId(pin);
     const current = await images.localId(image);

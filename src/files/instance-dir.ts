@@ -13,7 +13,7 @@ import {
 } from '../host/files.ts';
 import { hashRandomSecret, randomSecret } from '../host/password-hash.ts';
 import { removeTree } from '../host/trees.ts';
-import type { ObservedInstance } from '../instance/types.ts';
+import type { DesiredInstance, ObservedInstance } from '../instance/types.ts';
 import { registerSecret } from '../log.ts';
 import { type InstancePaths, instanceDirectory, instancePaths } from './instance-paths.ts';
 import { areSameButLimits, type Rendered } from './render.ts';
@@ -175,6 +175,18 @@ export class InstanceDirs {
     const text = await readIfThere(this.paths(id).compose);
     const image = text === null ? undefined : odooIn(text)?.image;
     return image !== undefined && /^sha256:[0-9a-f]{64}$/.test(image) ? image : null;
+  }
+
+  /**
+   * What an instance's image is named by for good (ADR 16): as Odoo has it, or as long as it has none, what its files name since its database
+   * was made. Null: it gets its template's.
+   */
+  async pinOf({
+    id,
+    imageDigest,
+    wasReady,
+  }: Pick<DesiredInstance, 'id' | 'imageDigest' | 'wasReady'>): Promise<string | null> {
+    return imageDigest || (wasReady ? this.imageId(id) : null);
   }
 
   /** What the written Compose file says of the containers that are made from it; null where there is none, or no such file. */

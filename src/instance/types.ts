@@ -338,8 +338,8 @@ export interface TemplateSummary {
   readonly code: string;
   readonly name: string;
   readonly odooVersion: string;
-  /** The image that new instances get, as in DesiredInstance; '' while it is not on this machine. */
-  readonly imageDigest: string;
+  /** The image that new instances get: its pin, as in DesiredInstance, and its others; none while it is not on this machine. */
+  readonly imagePins: readonly string[];
 }
 
 /** What a plan's instances are cloned from: one template database for each of the languages. */

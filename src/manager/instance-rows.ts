@@ -108,6 +108,7 @@ export const facts = z
     // An older addon does not say.
     failed_mails: z.int().default(0),
     cron_at: z.number().default(0),
+    heard_at: z.number().nullable().default(null),
     now: z.number().default(0),
   })
   .transform(
@@ -121,6 +122,7 @@ export const facts = z
       hasCompanyEmail: row.has_company_email,
       failedMails: row.failed_mails,
       cronAt: row.cron_at,
+      heardAt: row.heard_at,
       now: row.now,
     }),
   );

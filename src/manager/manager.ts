@@ -163,11 +163,12 @@ export class OdooManager implements Manager {
   }
 
   async syncTemplates(templates: readonly TemplateSummary[]): Promise<void> {
-    const rows = templates.map(({ code, imageDigest, name, odooVersion }) => ({
+    const rows = templates.map(({ code, imagePins, name, odooVersion }) => ({
       code,
       name,
       odoo_version: odooVersion,
-      image_digest: imageDigest,
+      image_digest: imagePins[0] ?? '',
+      image_pins: imagePins.join('\n'),
     }));
     await this.#odoo.call(API, 'microsaas_sync', { templates: rows }, done);
   }

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DockerCli } from '../docker/docker-cli.ts';
+import { containersRemove } from '../docker/commands.ts';
+import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { LOWEST_PRIORITY } from '../docker/helpers.ts';
 import { createFile, makeDirectory, readIfThere, type UnixUser } from '../host/files.ts';
 import { removeTree } from '../host/trees.ts';
@@ -63,6 +64,16 @@ export class ProofServer {
       this.#running = null;
       await stop();
       await removeTree(this.#options.folder, new AbortController().signal);
+    });
+  }
+
+  /** Removes what one has left whose process was killed, where none of this process runs. */
+  async sweep(): Promise<void> {
+    const { docker, folder, install, name } = this.#options;
+    await this.#inTurn(async () => {
+      if (this.#running) return;
+      await docker(containersRemove([`ms-${install}-${name}`])).catch(ignoreFailure);
+      await removeTree(folder);
     });
   }
 

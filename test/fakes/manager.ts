@@ -123,6 +123,8 @@ export class FakeManager implements Manager {
   mail = { hasMailServer: true, hasCompanyEmail: true, failedMails: 0 };
   /** When its own scheduled work last ran, in seconds since the epoch; and how far its clock is ahead, in seconds. */
   cronAt = 0;
+  /** When it last heard of a sidecar, in seconds since the epoch. */
+  heardAt: number | null = null;
   clockAheadSeconds = 0;
 
   async handshake(installId: string): Promise<ManagerFacts> {
@@ -136,6 +138,7 @@ export class FakeManager implements Manager {
       highestInstance: this.#lastId,
       ...this.mail,
       cronAt: this.cronAt,
+      heardAt: this.heardAt,
       now: this.now().getTime() / 1000 + this.clockAheadSeconds,
     };
   }

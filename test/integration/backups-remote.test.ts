@@ -276,7 +276,7 @@ describe('backups on another machine, with real servers', function () {
         }
         return work({
           login: { ...tenant, socketDir },
-          ...{ snapshot: '', bytes: 1, image: images.odoo, url: 'http://127.0.0.1:1' },
+          ...{ snapshot: '', bytes: 1, image: images.odoo, odoo: 19, url: 'http://127.0.0.1:1' },
           rows: { res_users: 2, ir_attachment: 1 },
         });
       }, never);

@@ -53,7 +53,8 @@ describe('backups, with a real Postgres and restic', function () {
   let restic: Restic;
   let restores: Restores;
   /** What the instance runs on. */
-  let image: string = images.odoo;
+  /** The major version of the Odoo that is there. */
+  let odoo = 19;
 
   const filestore = () =>
     join(sidecar.dirs.paths(instance.id).filestore, databaseName(postgres.install, instance.id));
@@ -95,7 +96,7 @@ describe('backups, with a real Postgres and restic', function () {
     restores = new Restores({
       ...{ install, dirs: sidecar.dirs, tools: parts.tools },
       replacements: sidecar.databases.replacements,
-      imageOf: async () => image,
+      odooOf: async () => odoo,
       inRestored: (...args) => store.inRestored(...args),
     });
   });
@@ -409,10 +410,10 @@ describe('backups, with a real Postgres and restic', function () {
 
     it('refuses what is of a newer Odoo, what is not there, and an undo of nothing', async () => {
       const [first] = await store.list(instance, never);
-      image = 'odoo:18.0';
+      odoo = 18;
       const older = restores.prepare(instance, job(6, 'restore', first?.snapshot), say, never);
       expect(await reasonOf(older)).to.equal('BackupOdooNewer');
-      image = images.odoo;
+      odoo = 19;
       const gone = restores.prepare(instance, job(7, 'restore', 'f'.repeat(64)), say, never);
       expect(await reasonOf(gone)).to.equal('BackupGone');
       await restores.dropReplaced(instance, Date.now() + 1_000);
@@ -471,7 +472,7 @@ describe('backups, with a real Postgres and restic', function () {
         ...{ install: postgres.install, dirs: sidecar.dirs },
         tools: { restore: async () => Promise.reject(new Error('cut off')) },
         replacements: sidecar.databases.replacements,
-        imageOf: async () => image,
+        odooOf: async () => odoo,
         inRestored: (...args) => store.inRestored(...args),
       });
       const whole = restores;
@@ -501,7 +502,7 @@ describe('backups, with a real Postgres and restic', function () {
       const [mine, copied] = [await parameters(instance), await parameters(copy)];
       expect(copied['database.uuid']).not.to.equal(mine['database.uuid']);
       expect(copied['web.base.url']).to.equal('http://127.0.0.1:2');
-      const foreign = { id: instance.id, identity: identityOf(3) };
+      const foreign = { ...instance, identity: identityOf(3) };
       const none = restores.fetched(foreign, snapshot, never, async () => {});
       expect(await reasonOf(none), 'by its manifest').to.equal('BackupForeign');
     });

@@ -86,6 +86,7 @@ describe('backups of the manager, with a real Postgres and restic', function () 
         require: (signal) => claim.require(signal),
         claim: (signal) => claim.claim(signal),
         claimedBy: (signal) => claim.claimedBy(signal),
+        requireStill: (signal) => claim.requireStill(signal),
       },
       host: HOST,
       folder: join(folder, 'work'),
@@ -248,7 +249,8 @@ describe('backups of the manager, with a real Postgres and restic', function () 
         {
           ...{ database, store: storeThere, tools, folder: folderThere, now: () => new Date() },
           place: async () => ({
-            ...{ container: 'm', filestores, socketDir, role: 'odoo', password: 'there' },
+            ...{ container: 'm', isRunning: true, filestores, socketDir },
+            ...{ role: 'odoo', password: 'there' },
           }),
           admin: async () => ({ role, password }),
           files: managerFiles(host, folderThere),

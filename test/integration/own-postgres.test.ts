@@ -79,9 +79,10 @@ describe('an instance with a Postgres of its own, from a prepared data directory
         source: async (code) => ({ ...(await usual.specs.source(code)), postgres: ofImage }),
         of: async (desired) => {
           const spec = await usual.specs.of(desired);
+          const odoo = await usual.specs.imageOf(desired);
           const { directory, pgdata } = dirs.paths(desired.id);
           const own = { ...(await superuser(desired)), postgres: ofImage, directory, pgdata };
-          await dirs.prepare(desired.id, { odoo: spec.owner, postgres: POSTGRES, isNew: true });
+          await dirs.prepare(desired.id, { odoo: odoo.owner, postgres: POSTGRES, isNew: true });
           return { ...spec, own };
         },
       },

@@ -141,7 +141,7 @@ describe('a staging copy, with a real Postgres, restic and Odoo', function () {
     ({ proofServer, store } = parts);
     copies = new StagingCopies({
       ...{ install, tools: parts.tools, dirs: sidecar.dirs, databases: sidecar.databases },
-      imageOf: async () => images.odoo,
+      odooOf: async () => 19,
       inRestored: (...args) => store.inRestored(...args),
     });
     await takeBackup();

@@ -106,7 +106,7 @@ describe('updates, with a real Odoo', function () {
     const { tools } = parts;
     restores = new Restores({
       ...{ install, dirs: sidecar.dirs, tools, replacements: sidecar.databases.replacements },
-      imageOf: async () => images.odoo,
+      odooOf: async () => 19,
       inRestored: (...args) => store.inRestored(...args),
     });
     await store.take(instance, { isByHand: false }, never);

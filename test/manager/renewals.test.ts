@@ -27,7 +27,7 @@ describe('renewals in the real Odoo 19', function () {
       connect({ url: stack.url, database: DATABASE, login, apiKey: api_key, rpc: 'auto' }),
     );
     await manager.syncTemplates([
-      { code: 'odoo', name: 'Odoo', odooVersion: '19.0', imageDigest: '' },
+      { code: 'odoo', name: 'Odoo', odooVersion: '19.0', imagePins: [] },
     ]);
   });
   after(() => stack.dropDatabase(DATABASE));

@@ -15,7 +15,7 @@ import { errorOf, RPCS } from '../unit/manager/every-rpc.ts';
 const API = 'microsaas.sidecar.api';
 const INSTANCE = 'odoo.docker.instance';
 const DATABASE = 'rpc_test';
-const TEMPLATE = { code: 'odoo', name: 'Odoo', odooVersion: '19.0', imageDigest: '' };
+const TEMPLATE = { code: 'odoo', name: 'Odoo', odooVersion: '19.0', imagePins: [] };
 
 describe('the three RPC protocols with the real Odoo 19', function () {
   this.timeout(600_000);

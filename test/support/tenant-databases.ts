@@ -39,12 +39,14 @@ export async function tenantDatabases(
       const { adminPassword, dbPassword } = await dirs.makeSecrets(desired.id);
       return {
         own: null,
-        ...{ image: images.odoo, imageId, owner, dbPassword, adminPassword },
+        ...{ dbPassword, adminPassword },
         filestoreDir: dirs.paths(desired.id).filestore,
         adminLogin: desired.customer.email,
         url: `http://127.0.0.1:${desired.id}`,
       };
     },
+    imageOf: async () => ({ image: images.odoo, imageId, owner }),
+    runs: async () => ({ image: imageId, odoo: await here.odooOf(imageId) }),
     source: async () => ({ image: images.odoo, imageId, owner, postgres: null }),
     currentImageId: async () => imageId,
   };

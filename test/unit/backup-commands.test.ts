@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { backupTable, findBackup, makeStaging, runJob } from '../../src/backup-commands.ts';
-import { TerminalError } from '../../src/errors.ts';
+import { InterruptedError, TerminalError } from '../../src/errors.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import type { OdooManager } from '../../src/manager/manager.ts';
 import { anInstance } from '../support/samples.ts';
@@ -11,7 +11,30 @@ const backup = (digits: string, proof: 'none' | 'data' | 'failed' = 'data') => (
   reason: proof === 'failed' ? ('BackupDamaged' as const) : ('' as const),
 });
 
+const AT = new Date('2026-11-27T02:10:00Z').getTime() / 1000;
+
+/** A manager in which something waits for a sidecar that Odoo has heard of so long ago, in seconds; null: it does not say. */
+const waitedFor = (
+  heardAgo: number | null,
+  steps: ReadonlyArray<readonly [string, string]> = [],
+) => {
+  let asked = 0;
+  const answered = () => steps[Math.min(asked++, steps.length - 1)] ?? ['waiting', ''];
+  return {
+    ...{ askForJob: async () => 7, askForStaging: async () => 9 },
+    handshake: async () => ({ now: AT, heardAt: heardAgo === null ? null : AT - heardAgo }),
+    jobProgress: async () => {
+      const [state, message] = answered();
+      return { state, message, percent: 0 };
+    },
+    desired: async () => [anInstance({ id: 9, wasReady: false, state: 'draft', reason: '' })],
+  } as unknown as OdooManager;
+};
+
 describe('the commands about backups', () => {
+  const install = 'k3x9ab';
+  const { signal } = new AbortController();
+
   it('find a backup by how its id begins, and the newest proven one as latest', () => {
     const all = [backup('aa'), backup('ab'), backup('b', 'failed'), backup('c', 'none')];
     expect(findBackup('b', all)).to.equal(all[2]);
@@ -44,10 +67,11 @@ describe('the commands about backups', () => {
         const [state, message, percent] = steps[asked++] ?? steps[3];
         return { state, message, percent };
       },
+      handshake: async () => ({ now: AT, heardAt: AT - 90 }),
     } as unknown as OdooManager;
     const lines: string[] = [];
     const print = (line: string) => void lines.push(line);
-    const ended = await runJob({ manager }, { id: 1 }, 'backup', '', print).then(
+    const ended = await runJob({ install, manager }, { id: 1 }, 'backup', '', print, signal).then(
       () => 'done',
       (error: Error) => error.message,
     );
@@ -65,6 +89,7 @@ describe('the commands about backups', () => {
       let asked = 0;
       const manager = {
         askForStaging: async () => 9,
+        handshake: async () => ({ now: AT, heardAt: AT - 90 }),
         desired: async () => {
           const over = states[Math.min(asked++, states.length - 1)];
           return [anInstance({ id: 9, wasReady: false, state: 'draft', ...over })];
@@ -72,7 +97,9 @@ describe('the commands about backups', () => {
       } as unknown as OdooManager;
       const lines: string[] = [];
       const print = (line: string) => void lines.push(line);
-      const copy = await makeStaging({ manager }, { id: 1 }, 'ab', print).catch((error) => error);
+      const copy = await makeStaging({ install, manager }, { id: 1 }, 'ab', print, signal).catch(
+        (error) => error,
+      );
       return { copy, lines };
     };
     const made = await staging(
@@ -88,4 +115,45 @@ describe('the commands about backups', () => {
     const gone = await staging({ desiredState: 'removed' });
     expect(gone.copy.message).to.equal('instance 9 was removed meanwhile');
   });
+
+  for (const [heardAgo, said] of [
+    [0, null],
+    [170, null],
+    [null, null],
+    [600, /^No sidecar has answered Odoo since 2026-11-27T02:00:00\.000Z: Job 7 waits until one /],
+    [AT, /^No sidecar has answered Odoo so far: Job 7 waits until one runs\. Ctrl-C leaves it /],
+  ] as const)
+    it(`say once that no sidecar has answered, where Odoo last heard of one ${heardAgo} seconds ago: ${said !== null}`, async () => {
+      const lines: string[] = [];
+      const manager = waitedFor(heardAgo, [
+        ['waiting', ''],
+        ['waiting', ''],
+        ['done', ''],
+      ]);
+      const print = (line: string) => void lines.push(line);
+      await runJob({ install, manager }, { id: 1 }, 'backup', '', print, signal);
+      expect(lines).to.have.length(said === null ? 0 : 1);
+      if (said) expect(lines[0]).to.match(said);
+    });
+
+  for (const [what, wait] of [
+    ['Job 7', runJob],
+    ['The copy, instance 9,', makeStaging],
+  ] as const)
+    it(`end at Ctrl-C, and say that it stays and how to see it: ${what}`, async () => {
+      const stop = new AbortController();
+      const print = () => {};
+      const asked = { install, manager: waitedFor(0, [['waiting', '']]) };
+      setImmediate(() => stop.abort());
+      const waited =
+        wait === runJob
+          ? runJob(asked, { id: 1 }, 'restore', 'ab', print, stop.signal)
+          : makeStaging(asked, { id: 1 }, 'ab', print, stop.signal);
+      const error = await waited.catch((thrown: unknown) => thrown);
+      expect(error).to.be.instanceOf(InterruptedError);
+      const id = wait === runJob ? 1 : 9;
+      expect((error as Error).message).to.equal(
+        `interrupted. ${what} stays, and the sidecar goes on with it: microsaas status ${id} shows it, and so does the instance in Odoo`,
+      );
+    });
 });

@@ -316,6 +316,7 @@ describe('the command line', () => {
         said('status'),
         said('ps', '--problem'),
         said('restore', '--help'),
+        said('restore', '--all'),
       ]);
       const expected = [
         /^2: error: unknown command 'secrets'\n\(Did you mean secret\?\)/,
@@ -328,6 +329,7 @@ describe('the command line', () => {
         /^2: error: missing required argument 'instance'/,
         /^2: error: unknown option '--problem'\n\(Did you mean --problems\?\)/,
         /^0: Usage: microsaas restore/,
+        /^2: microsaas: restore --all: .* Say --yes if that is meant$/,
       ];
       for (const [index, answer] of answers.entries())
         expect(answer).to.match(expected[index] ?? /never/);

@@ -8,7 +8,12 @@ import { pino } from 'pino';
 import { Webhook } from 'standardwebhooks';
 import type { Config } from '../../src/config.ts';
 import { ConfigError, RetryableError } from '../../src/errors.ts';
-import { lockInstall } from '../../src/install-id.ts';
+import {
+  lockExports,
+  lockInstall,
+  lockManagerBackups,
+  readInstallId,
+} from '../../src/install-id.ts';
 import { run } from '../../src/run.ts';
 import { assemble, type Observers, type Sidecar } from '../../src/wiring.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
@@ -287,6 +292,41 @@ describe('the sidecar, from its start to its end', () => {
     expect(seen).to.deep.equal(['nobody is heard', 'the controller has ended', 'locked']);
     expect(lock.isHeld).to.equal(false);
     (await lockInstall(install))();
+  });
+
+  it('removes customers’ data that a killed sidecar has left, and nothing that a command is at', async () => {
+    const { backups, dataDir } = config();
+    const left = [
+      ...['work/7-restored', 'work/7-take', 'staging/9-restored', 'proof/pgdata'],
+      ...['export/7-restored', 'export-proof/pgdata', 'manager-work/manager'],
+    ].map((name) => join(dataDir, 'backups', name));
+    const draft = join(dataDir, 'exports', `.7-${'a'.repeat(64)}.zip.${'b'.repeat(12)}.part`);
+    const kept = [
+      join(dataDir, 'backups', 'escrow.json'),
+      join(dataDir, 'exports', `7-${'a'.repeat(64)}.zip`),
+      join(dataDir, 'exports', '.mine.zip.abcdef.part'),
+    ];
+    const make = async () => {
+      for (const path of left) await mkdir(path, { recursive: true });
+      await mkdir(join(dataDir, 'exports'), { recursive: true });
+      for (const path of [draft, ...kept]) await writeFile(path, 'theirs');
+    };
+    const there = () => [...left, draft, ...kept].filter((path) => existsSync(path));
+    await make();
+    const install = readInstallId(dataDir);
+    const release = [await lockExports(install), await lockManagerBackups(install)];
+    const over = { backups: { ...backups, enabled: true } };
+    void start(over);
+    await until('it is ready', isReady);
+    await stop();
+    expect(there()).to.deep.equal([...left.slice(4), ...kept]);
+    for (const end of release) end();
+    await make();
+    asked = new AbortController();
+    logged.length = 0;
+    void start(over);
+    await until('it is ready', isReady);
+    expect(there()).to.deep.equal(kept);
   });
 
   it('goes on without a template that cannot be used, and says which it is', async () => {

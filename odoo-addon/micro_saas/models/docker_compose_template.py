@@ -21,6 +21,8 @@ class DockerComposeTemplate(ByHand, models.Model):
     image_digest = fields.Char(
         "Newest image", readonly=True, help="The image that new instances get: what its tag is on the server now."
     )
+    # A registry that has the same image too gives it one more name: an instance may have any of them.
+    image_pins = fields.Char("Names of the newest image", readonly=True)
     active = fields.Boolean(default=True)
 
     if version_info[0] >= 19:
@@ -37,6 +39,11 @@ class DockerComposeTemplate(ByHand, models.Model):
                         "A template's code is a folder name: small letters, digits, dots and dashes."
                     )
                 )
+
+    def _has_newer_image(self, image):
+        """Tell whether the newest image is known and is another one than `image`, the pin of an instance."""
+        names = {self.image_digest, *(self.image_pins or "").split("\n")}
+        return bool(image and self.image_digest) and image not in names
 
     @api.model
     def _default_template(self):

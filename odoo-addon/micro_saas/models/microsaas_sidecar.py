@@ -52,6 +52,7 @@ class MicrosaasSidecar(ByHand, models.Model):
             "has_company_email": bool(company.email or company.catchall_email),
             "failed_mails": self.env["microsaas.notice"].sudo().search_count([("mail_id.state", "=", "exception")]),
             "cron_at": seconds_of(self.env.ref("micro_saas.cron_watch").sudo().lastcall),
+            "heard_at": seconds_of(self._one().heard_at),
             "now": time.time(),
             "database_uuid": params.get_param("database.uuid") or "",
             **self.env["microsaas.manager.history"]._last_numbers(),

@@ -40,7 +40,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
         :return: dict of `install_id`, `addon_version`, `http_ports` and `longpolling_ports` ([first, last]),
             `has_mail_server` (mails leave), `has_company_email` (the company that sells has an address to write from),
             `failed_mails` (mails to customers that did not leave), `cron_at` (when this Odoo last looked for trouble by itself,
-            every five minutes; 0: never), `now`,
+            every five minutes; 0: never), `heard_at` (when it last heard of the sidecar, to the minute; 0: never), `now`,
             `database_uuid`, `checkpoint` and `highest_instance` (the last number given out), of which both only ever
             grow, except when the database is restored from an older copy
         """
@@ -87,8 +87,9 @@ class MicrosaasSidecarApi(models.AbstractModel):
     def microsaas_sync(self, templates):
         """Make the records of templates mirror the sidecar's folders.
 
-        :param templates: list of `{"code", "name", "odoo_version"}`; an absent code is archived,
-            never deleted, because instances and plans still name it
+        :param templates: list of `{"code", "name", "odoo_version", "image_digest", "image_pins"}`: the image that new instances get,
+            and all that the same image is called by, one a line; an absent code is archived, never deleted, because
+            instances and plans still name it
         :return: True
         """
         self._for_sidecar("docker.compose.template")._sync(templates)

@@ -45,13 +45,13 @@ class OdooDockerInstance(models.Model):
     @api.depends(
         "image_digest",
         "template_id.image_digest",
+        "template_id.image_pins",
         "repository_ids.commit",
         "plan_id.microsaas_repository_ids.commit",
     )
     def _compute_is_update_available(self):
         for instance in self:
-            newest = instance.template_id.image_digest
-            is_image_newer = bool(newest and instance.image_digest and newest != instance.image_digest)
+            is_image_newer = instance.template_id._has_newer_image(instance.image_digest)
             instance.is_update_available = is_image_newer or instance._has_newer_commits()
 
     def _has_newer_commits(self):

@@ -1,6 +1,6 @@
 import socketserver
 import threading
-from datetime import timedelta
+from datetime import timedelta, timezone
 
 from odoo import fields
 from odoo.tests import tagged
@@ -107,6 +107,9 @@ class TestAlerts(MicroSaasCommon):
         self._sidecar().microsaas_due(1)
         self.sidecar.invalidate_recordset()
         self.assertTrue(self.sidecar.heard_at)
+        heard_at = self._sidecar().microsaas_hello("abc123")["heard_at"]
+        known = self.sidecar.heard_at.replace(tzinfo=timezone.utc).timestamp()
+        self.assertEqual(heard_at, known, "an operator's command says so")
         self.sidecar.heard_at = fields.Datetime.now() - timedelta(minutes=6)
         self.assertNotIn("We have been told", self.instance._portal_status()["text"], "nobody has been")
         for _time in range(2):

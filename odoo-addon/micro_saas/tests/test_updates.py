@@ -22,10 +22,12 @@ class TestUpdates(MicroSaasCommon):
         self._report(self.instance, **report)
         self.env.invalidate_all()
 
-    def _newest_is(self, digest):
+    def _newest_is(self, digest, *others):
         template = self.instance.template_id
         folder = {"code": template.code, "name": template.name, "odoo_version": template.odoo_version}
-        self.env["docker.compose.template"].sudo()._sync([{**folder, "image_digest": digest}])
+        pins = "\n".join(filter(None, [digest, *others]))
+        self._sidecar().microsaas_sync([{**folder, "image_digest": digest, "image_pins": pins}])
+        self.env.invalidate_all()
 
     def test_the_image_of_the_first_start_is_what_the_sidecar_is_told_from_then_on(self):
         self.assertFalse(self.instance.image_digest)
@@ -43,6 +45,18 @@ class TestUpdates(MicroSaasCommon):
         self.assertEqual(self._sidecar().microsaas_desired(self.instance.ids)[0]["image_digest"], FIRST)
         self._newest_is("")
         self.assertFalse(self.instance.is_update_available, "nobody knows of a newer one")
+
+    def test_an_image_that_another_registry_has_too_is_no_newer_one(self):
+        self._says(image_digest="odoo@" + FIRST)
+        self._newest_is("mirror.example.com/odoo@" + FIRST, "odoo@" + FIRST, FIRST)
+        self.assertFalse(self.instance.is_update_available)
+        self._newest_is("mirror.example.com/odoo@" + NEWER, "odoo@" + NEWER, NEWER)
+        self.assertTrue(self.instance.is_update_available)
+
+    def test_an_image_that_was_built_here_and_pushed_since_is_no_newer_one(self):
+        self._says(image_digest=FIRST)
+        self._newest_is("registry.example.com/odoo@" + NEWER, FIRST)
+        self.assertFalse(self.instance.is_update_available)
 
     def test_newer_commits_of_the_plans_repositories_are_shown(self):
         self._newest_is("")

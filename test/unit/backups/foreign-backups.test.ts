@@ -31,7 +31,7 @@ describe('ForeignBackups', () => {
     const backups = new ForeignBackups({
       ...{ install: 'abc123', dirs: new InstanceDirs(dataDir()), folder: join(dataDir(), 'keys') },
       tools: { restore: async () => {} },
-      imageOf: async () => 'odoo:19.0',
+      odooOf: async () => 19,
       storeOf: (base, repository) => ({
         list: async () => {
           const { keyFile } = repository;

@@ -1,9 +1,12 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { BackupKeys, MANAGER } from '../../../src/backups/backup-keys.ts';
 import { HostClaim } from '../../../src/backups/host-claim.ts';
-import { waitForOwnHost } from '../../../src/host-replaced.ts';
+import { ManagerBackups } from '../../../src/backups/manager-backups.ts';
+import { ConfigError } from '../../../src/errors.ts';
+import { takeOver, waitForOwnHost } from '../../../src/host-replaced.ts';
+import { lockManagerBackups } from '../../../src/install-id.ts';
 import type { Logger } from '../../../src/log.ts';
 import { Restic } from '../../../src/restic/restic.ts';
 import { until } from '../../../stack/until.ts';
@@ -96,6 +99,53 @@ describe('the host that works for an install', () => {
     for (let times = 0; times < 2; times += 1)
       expect(await reasonOf(one.require(signal))).to.equal('HostReplaced');
     expect(asked).to.equal(3);
+  });
+
+  /** A backup of the manager by a host, during which something happens. */
+  const backUp = (host: string, meanwhile: () => Promise<void>) =>
+    new ManagerBackups({
+      ...{ install: INSTALL, database: 'manager', url: '', files: [], host, keys, restic },
+      claim: claimOf(host),
+      folder: join(folder(), 'work'),
+      disk: { checkRoom: async () => {} },
+      store: {} as never,
+      tools: { dump: async () => meanwhile() },
+      place: async () => ({
+        ...{
+          container: 'm',
+          isRunning: true,
+          filestores: folder(),
+          socketDir: '',
+          role: '',
+          password: '',
+        },
+      }),
+      hold: async (_login, _folder, _counted, work) =>
+        work({ bytes: 1, rows: {}, snapshot: '' } as never),
+    }).take({ isByHand: false }, signal);
+  const forgotten = () => docker.runs.filter(({ command }) => command.includes('forget')).length;
+
+  it('stays the one that has taken over while the other one backed the manager up, whose backup is forgotten', async () => {
+    await claimOf(ONE).claim(signal);
+    expect(await reasonOf(backUp(ONE, async () => {}))).to.equal('done');
+    expect(forgotten()).to.equal(0);
+    const taken = () => claimOf(OTHER).claim(signal);
+    expect(await reasonOf(backUp(ONE, taken))).to.equal('HostReplaced');
+    expect(forgotten()).to.equal(1);
+    expect((await claimOf(ONE).claimedBy(signal))?.host, 'its server keeps all').to.equal(OTHER);
+  });
+
+  it('takes over at no moment at which the manager is backed up or restored on this host', async () => {
+    writeFileSync(join(folder(), 'install-id'), INSTALL);
+    const install = `h${process.pid.toString(36).padStart(5, '0').slice(-5)}`;
+    const sidecar = { install, dataDir: folder(), backups: { claim: claimOf(ONE) } } as never;
+    const release = await lockManagerBackups(install);
+    const refused = await takeOver(sidecar, true, signal).catch((error: unknown) => error);
+    expect(refused).to.be.instanceOf(ConfigError);
+    expect(snapshots).to.deep.equal([]);
+    release();
+    await takeOver(sidecar, true, signal);
+    expect(snapshots).to.have.length(1);
   });
 
   describe('at the sidecar’s start', () => {

@@ -21,6 +21,8 @@ describe('a restore of the manager', () => {
   let databases: string[];
   let filestores: string[];
   let runs: boolean;
+  let second: number;
+  let said: string[];
   let done: string[];
   /** Fails, or ends the process, at the step that says so. */
   let failsAt: string;
@@ -34,8 +36,11 @@ describe('a restore of the manager', () => {
 
   const options = (): ManagerRestoreOptions => ({
     ...{ database: 'manager', folder: folder() },
-    now: () => new Date('2026-11-27T02:00:00Z'),
-    place: async () => PLACE,
+    now: () => {
+      second += 1;
+      return new Date(Date.UTC(2026, 10, 27, 2, 0, second));
+    },
+    place: async () => ({ ...PLACE, isRunning: runs }),
     admin: async () => ({ role: 'microsaas', password: 'a' }),
     store: {
       inRestored: async (_owner, _snapshot, signal, work) => {
@@ -67,7 +72,8 @@ describe('a restore of the manager', () => {
           const [, made] = /^CREATE DATABASE "(\w+)" OWNER "odoo"/.exec(statement) ?? [];
           if (made) databases.push(made);
         }
-        return databases.includes('manager') ? '1' : '';
+        const [, asked = ''] = /datname = '(\w+)'$/.exec(statements.at(-1) ?? '') ?? [];
+        return databases.includes(asked) ? '1' : '';
       },
     },
     files: {
@@ -75,8 +81,10 @@ describe('a restore of the manager', () => {
         step(`bring ${from.split('/').at(-1)}`);
         filestores = [...filestores.filter((one) => one !== name), name];
       },
+      has: async (_place, name) => filestores.includes(name),
       rename: async (_place, from, to) => {
         step(`rename ${from}`);
+        expect(filestores).not.to.include(to);
         filestores = rename(filestores, from, to);
       },
     },
@@ -87,7 +95,8 @@ describe('a restore of the manager', () => {
       runs = true;
     },
   });
-  const restore = () => restoreManager(options(), 'a'.repeat(64), () => {}, signal);
+  const restore = (snapshot = 'a'.repeat(64)) =>
+    restoreManager(options(), snapshot, (line) => said.push(line), signal);
   const reasonOf = (work: Promise<unknown>) =>
     work.then(
       () => 'done',
@@ -96,6 +105,7 @@ describe('a restore of the manager', () => {
 
   beforeEach(() => {
     [databases, filestores, runs, done, failsAt] = [['manager'], ['manager'], true, [], ''];
+    [second, said] = [-1, []];
   });
 
   it('is made beside what is there, put in its place while Odoo is stopped, and keeps what was there', async () => {
@@ -143,4 +153,53 @@ describe('a restore of the manager', () => {
       expect(filestores).to.include('manager').and.not.include('manager_restored');
       expect(databases).to.include(before);
     });
+
+  const ORIGINAL = 'manager_before_20261127020000';
+
+  for (const moment of ['rename manager', 'rename manager_restored'])
+    it(`killed at “${moment}” is finished by its repetition, and what was there has one name`, async () => {
+      failsAt = moment;
+      await restore().catch(() => {});
+      // Nobody starts Odoo after a kill.
+      [failsAt, runs, done] = ['', false, []];
+      expect((await restore()).before).to.equal(ORIGINAL);
+      expect(databases).to.have.members(['manager', ORIGINAL]);
+      expect(filestores).to.have.members(['manager', ORIGINAL]);
+      expect(runs).to.equal(true);
+      expect(
+        done.some((one) => one.startsWith('fill')),
+        'restored once',
+      ).to.equal(false);
+      expect(said.at(-1)).to.equal('finishing a restore that was interrupted');
+    });
+
+  for (const [what, snapshot, isUsed] of [
+    ['by another backup', 'b'.repeat(64), false],
+    ['after people have worked since', 'a'.repeat(64), true],
+  ] as const)
+    it(`killed and repeated ${what} is finished first, and each that was there has its name`, async () => {
+      failsAt = 'rename manager';
+      await restore().catch(() => {});
+      [failsAt, runs] = ['', isUsed];
+      const { before } = await restore(snapshot);
+      expect(said).to.include(`what was there before that one is kept as the database ${ORIGINAL}`);
+      expect(before)
+        .to.match(/^manager_before_/)
+        .and.not.equal(ORIGINAL);
+      expect(databases).to.have.members(['manager', ORIGINAL, before]);
+      expect(filestores).to.have.members(['manager', ORIGINAL, before]);
+    });
+
+  it('is asked of a person where Odoo has made other files after the kill', async () => {
+    failsAt = 'rename manager_restored';
+    await restore().catch(() => {});
+    failsAt = '';
+    filestores.push('manager');
+    const there = [...filestores];
+    const error = await restore().catch((thrown) => thrown);
+    expect(error).to.have.property('reason', 'BackupFailed');
+    expect(error.detail).to.include(`manager, ${ORIGINAL}, manager_restored are all in /f`);
+    expect(filestores).to.deep.equal(there);
+    expect(runs).to.equal(true);
+  });
 });

@@ -70,6 +70,13 @@ describe('BackupSource', () => {
     expect(await readdir(filestore)).to.deep.equal(['ms_abc123_12']);
   });
 
+  it('gives a copy the files, none too, where nothing of it is on the disk yet', async () => {
+    await rm(dirs.paths(12).directory, { recursive: true });
+    await rm(join(folder, 'filestores', 'ms_abc123_7', 'aa'), { recursive: true });
+    await source().placeFiles(copy);
+    expect(await readdir(join(dirs.paths(12).filestore, 'ms_abc123_12'))).to.deep.equal([]);
+  });
+
   it('takes nothing that is a link in their place', async () => {
     for (const [what, to] of [
       ['secrets', '/etc'],

@@ -1,5 +1,13 @@
 import { expect } from 'chai';
-import { backupsIn, DATA_TAG, proofTags } from '../../../src/backups/snapshot-tags.ts';
+import {
+  backupsIn,
+  claimIn,
+  DATA_TAG,
+  dataTags,
+  hostTag,
+  proofTags,
+  wholeTags,
+} from '../../../src/backups/snapshot-tags.ts';
 
 const id = (digit: string) => digit.repeat(64);
 const at = (hour: number) => new Date(Date.UTC(2026, 10, 27, hour));
@@ -25,6 +33,24 @@ describe('the backups in a repository', () => {
     expect(found[1]).to.include({ proof: 'none', proofDate: null });
   });
 
+  it('count once they are said to be whole, or are proven; those of earlier versions at once', () => {
+    const written = (digit: string, hour: number) => ({
+      ...{ ...data(digit, hour), tags: [...dataTags(false), 'run:1'] },
+    });
+    const all = [
+      ...[data('a', 1), written('b', 2), written('c', 3), written('d', 4), written('e', 5)],
+      proof('1', 6, wholeTags(id('b'))),
+      proof('2', 7, proofTags(id('c'), 'data')),
+      proof('3', 8, proofTags(id('d'), { reason: 'BackupDamaged', detail: '' })),
+    ];
+    const found = backupsIn(all).map(({ proof: of, snapshot }) => [snapshot[0], of]);
+    expect(found).to.deep.equal([
+      ['a', 'none'],
+      ['b', 'none'],
+      ['c', 'data'],
+    ]);
+  });
+
   it('keep why a proof has failed, with commas, lines and letters of any kind', () => {
     const failure = { reason: 'ProofFileMissing', detail: '3\nñandú, b' } as const;
     const tags = proofTags(id('a'), failure);
@@ -45,5 +71,33 @@ describe('the backups in a repository', () => {
     const tags = ['proof', `of:${id('a')}`, 'reason:Invented', 'detail:eA'];
     const [backup] = backupsIn([data('a', 1), proof('b', 2, tags)]);
     expect(backup).to.include({ proof: 'failed', reason: '' });
+  });
+
+  const claim = (digit: string, hour: number, host: string) =>
+    proof(digit, hour, [hostTag(host), 'run:1']);
+  const of = (host: string, digit: string, hour: number) => {
+    const backup = data(digit, hour);
+    return { ...backup, tags: [...backup.tags, hostTag(host)] };
+  };
+
+  it('take nothing over: their host may have been replaced while they were made', () => {
+    const taken = [claim('a', 1, 'old'), of('old', 'b', 2), claim('c', 3, 'new')];
+    expect(claimIn(taken)?.id).to.equal(id('c'));
+    expect(claimIn([...taken, of('old', 'd', 4)])?.id).to.equal(id('c'));
+    expect(claimIn([data('a', 1), of('old', 'b', 2)])?.id, 'nobody has said so').to.equal(id('b'));
+    expect(claimIn([data('a', 1)])).to.equal(undefined);
+  });
+
+  it('are none of what a host has made that was replaced by then', () => {
+    const all = [
+      of('old', 'a', 1),
+      claim('b', 2, 'old'),
+      of('old', 'c', 3),
+      claim('d', 4, 'new'),
+      of('old', 'e', 5),
+      of('new', 'f', 6),
+    ];
+    const found = backupsIn(all).map(({ snapshot }) => snapshot);
+    expect(found).to.deep.equal([id('a'), id('c'), id('f')]);
   });
 });

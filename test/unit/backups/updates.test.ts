@@ -103,7 +103,7 @@ describe('Updates', () => {
     restores = new Restores({
       ...common,
       tools: { restore: async () => {} },
-      imageOf: async () => 'odoo:19.0',
+      odooOf: async () => 19,
       inRestored: passed,
     });
   });

@@ -39,6 +39,18 @@ describe('Images', () => {
     expect(await images.pinOf('odoo:18.0'), 'not here').to.equal(null);
   });
 
+  it('knows an image by each of its pins, and by the one it had before a registry got it', async () => {
+    const [first, other] = [
+      `odoo@sha256:${'d'.repeat(64)}`,
+      `mirror/odoo@sha256:${'d'.repeat(64)}`,
+    ];
+    docker.images.set(ODOO, ID).set(first, ID);
+    expect(await images.pinsOf(ODOO)).to.deep.equal([first, ID]);
+    docker.images.set(other, ID);
+    expect(await images.pinsOf(ODOO)).to.deep.equal([other, first, ID]);
+    expect(await images.pinsOf('odoo:18.0'), 'not here').to.deep.equal([]);
+  });
+
   it('finds a pinned image whose name went when its tag moved, and takes no other for one that is gone', async () => {
     docker.images.set(ODOO, 'sha256:newer').set('moby-dangling', ID);
     expect(await images.pinnedId(`odoo@${ID}`)).to.equal(ID);

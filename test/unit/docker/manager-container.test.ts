@@ -54,6 +54,7 @@ describe('the manager’s container', () => {
   it('says where the manager’s files and its Postgres are, and how its Odoo logs in', async () => {
     expect(await find()).to.deep.equal({
       container: 'm1',
+      isRunning: true,
       filestores: '/var/lib/docker/volumes/files/_data/filestore',
       socketDir: '/srv/stack/manager/postgresql',
       ...{ role: 'odoo', password: 'a = b' },

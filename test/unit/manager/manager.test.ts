@@ -35,7 +35,7 @@ describe('OdooManager', () => {
       highest_instance: 7,
       has_mail_server: true,
       has_company_email: false,
-      ...{ failed_mails: 3, cron_at: 1_795_347_900, now: 1_795_348_000.5 },
+      ...{ failed_mails: 3, cron_at: 1_795_347_900, heard_at: 1_795_347_960, now: 1_795_348_000.5 },
     });
     expect(await manager.handshake('abc123')).to.deep.equal({
       installId: 'abc123',
@@ -45,7 +45,7 @@ describe('OdooManager', () => {
       highestInstance: 7,
       hasMailServer: true,
       hasCompanyEmail: false,
-      ...{ failedMails: 3, cronAt: 1_795_347_900, now: 1_795_348_000.5 },
+      ...{ failedMails: 3, cronAt: 1_795_347_900, heardAt: 1_795_347_960, now: 1_795_348_000.5 },
     });
     expect(asked).to.deep.equal([
       ['microsaas.sidecar.api', 'microsaas_hello', { install_id: 'abc123', door: false }],
