@@ -113,7 +113,7 @@ class TestOwnerAttention(OwnerCase):
 
     def test_an_invoice_that_is_due(self):
         other = self.setup_other_currency("HRK", rates=[("2020-01-01", 2.0)])
-        move = self._overdue(currency_id=other.id)
+        move = self._overdue(invoice_line_ids=[self._line(price_unit=30)], currency_id=other.id)
         self._overdue(invoice_line_ids=[self._line(self._product("A book"))])
         row = self._only("unpaid")
         self.assertEqual((row.amount, row.name), (15, move.name), "30 in the company's currency")

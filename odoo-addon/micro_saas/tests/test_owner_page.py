@@ -208,8 +208,7 @@ class TestOwnerPage(OwnerCase):
             action = menus[0].action.with_user(user).run()
             self.assertEqual((action["res_model"], action["res_id"]), ("microsaas.overview", self.env.company.id))
             page = self.env["microsaas.overview"].with_user(user).browse(action["res_id"])
-            view = page.get_view(view_type="form")
-            page.read(list(view["models"]["microsaas.overview"]))
+            page.read(list(page.fields_get()))
         with self.assertRaises(AccessError):
             self._page(self.employee).read(["sold_count"])
         with self.assertRaises(AccessError):
