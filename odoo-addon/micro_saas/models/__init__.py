@@ -39,4 +39,9 @@ from . import (
     microsaas_manager_backup,
     microsaas_backup_watch,
     microsaas_sidecar_api,
+    # The owner's page: what it asks of all of them at once.
+    odoo_docker_instance_situation,
+    microsaas_attention,
+    microsaas_revenue,
+    microsaas_overview,
 )

@@ -36,7 +36,11 @@ class AccountMove(ByHand, models.Model):
         "An instance may be created", compute="_compute_microsaas_can_provision", compute_sudo=True
     )
     microsaas_hold = fields.Char(
-        "Reason of the hold", readonly=True, copy=False, help="No instance is created by itself."
+        "Reason of the hold",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="No instance is created by itself.",
     )
     microsaas_hold_detail = fields.Char("Detail of the hold", readonly=True, copy=False)
     microsaas_hold_text = fields.Char(

@@ -62,30 +62,33 @@ class MicrosaasBackupWatch(models.AbstractModel):
         :return: `{instance id: (moment, moment)}`
         """
         self.env.flush_all()
-        rows = self.env.execute_query(
-            SQL(
-                """SELECT instance.id,
-                          max(backup.date) FILTER (WHERE backup.state = 'done'),
-                          max(backup.date) FILTER (WHERE backup.proof IN ('data', 'boot'))
-                     FROM odoo_docker_instance AS instance
-                     LEFT JOIN microsaas_backup AS backup ON backup.instancia_id = instance.id
-                    WHERE instance.active AND instance.was_ready AND instance.staging_of_id IS NULL
-                      AND instance.desired_state IN ('running', 'stopped') AND instance.state != 'removed'
-                      AND greatest(
-                              instance.create_date,
-                              to_timestamp(coalesce(instance.requested_at, 0)) AT TIME ZONE 'UTC'
-                          ) <= %s
-                      AND NOT EXISTS (SELECT FROM microsaas_subscription
-                                       WHERE instancia_id = instance.id AND data_removed_at IS NOT NULL)
-                    GROUP BY instance.id ORDER BY instance.id""",
-                fields.Datetime.now() - PROVEN_WITHIN,
-            )
-        )
+        rows = self.env.execute_query(SQL("SELECT id, last_backup, last_proof FROM (%s) AS newest ORDER BY id", self._newest_sql()))
         newest = {number: dates for number, *dates in rows}
         sidecar = self.env["microsaas.sidecar"]._one()
         if sidecar.manager_backup_since and sidecar.manager_backup_since <= fields.Datetime.now() - PROVEN_WITHIN:
             newest[MANAGER] = [sidecar.manager_backup_at, sidecar.manager_proof_at]
         return newest
+
+    @api.model
+    def _newest_sql(self):
+        """Return a query of (id, company_id, last_backup, last_proof): what `_newest` says of instances."""
+        return SQL(
+            """SELECT instance.id, instance.company_id,
+                      max(backup.date) FILTER (WHERE backup.state = 'done') AS last_backup,
+                      max(backup.date) FILTER (WHERE backup.proof IN ('data', 'boot')) AS last_proof
+                 FROM odoo_docker_instance AS instance
+                 LEFT JOIN microsaas_backup AS backup ON backup.instancia_id = instance.id
+                WHERE instance.active AND instance.was_ready AND instance.staging_of_id IS NULL
+                  AND instance.desired_state IN ('running', 'stopped') AND instance.state != 'removed'
+                  AND greatest(
+                          instance.create_date,
+                          to_timestamp(coalesce(instance.requested_at, 0)) AT TIME ZONE 'UTC'
+                      ) <= %s
+                  AND NOT EXISTS (SELECT FROM microsaas_subscription
+                                   WHERE instancia_id = instance.id AND data_removed_at IS NOT NULL)
+                GROUP BY instance.id""",
+            fields.Datetime.now() - PROVEN_WITHIN,
+        )
 
     @api.model
     def _started(self):
