@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { requireBackups } from './backup-commands.ts';
 import { ConfigError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { Sidecar } from './wiring.ts';
@@ -19,7 +18,7 @@ export async function waitForOwnHost(
 ): Promise<void> {
   let hasStopped = false;
   for (;;) {
-    const replaced = await backups?.claim.replaced(stop).catch((err: unknown) => {
+    const replaced = await backups.claim.replaced(stop).catch((err: unknown) => {
       stop.throwIfAborted();
       log.warn({ err }, 'the backups do not say whether another host works for this install');
       return null;
@@ -48,11 +47,10 @@ export async function waitForOwnHost(
  * @throws ConfigError unless it was confirmed, where another host works for it; RetryableError where the repository is away
  */
 export async function takeOver(
-  sidecar: Pick<Sidecar, 'backups'>,
+  { backups: { claim } }: Pick<Sidecar, 'backups'>,
   isConfirmed: boolean,
   stop: AbortSignal,
 ): Promise<void> {
-  const { claim } = requireBackups(sidecar);
   const replaced = await claim.replaced(stop);
   if (replaced && !isConfirmed)
     throw new ConfigError(

@@ -302,18 +302,19 @@ export interface Databases {
   drop(desired: DesiredInstance): Promise<void>;
 }
 
-/** Where the last copies of what is removed are kept. */
+/** Where the last copies of what is removed are kept. Every method may be repeated. */
 export interface Archives {
   /**
-   * Writes database, files and configuration of an instance that does not run, reads all of it again and verifies it.
-   * @returns its name, and how many files have no path that a program could open: those are not in it
+   * Takes the last backup of an instance that does not run, and proves it. Its own Postgres, where it has one, must run.
+   * @returns its name, and how many files and folders are not in it, as no program could open all of their paths
+   * @throws TerminalError too for what of the data is in the way: the same a moment later would fail as well
    */
   write(
     desired: DesiredInstance,
     signal: AbortSignal,
   ): Promise<{ readonly name: string; readonly leftOut: number }>;
-  /** Throws TerminalError('ArchiveDamaged') unless the instance has an archive whose files are what was written. */
-  verify(desired: DesiredInstance): Promise<void>;
+  /** Throws TerminalError('BackupGone') unless the instance has the last backup of this end of it, and that is proven. */
+  verify(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
 }
 
 /** One backup of an instance: its database, its files and its secrets, all of one moment. */
@@ -325,6 +326,9 @@ export interface Backup {
   readonly bytes: number;
   /** A person has asked for it. */
   readonly isByHand: boolean;
+  /** Of the last one before the data are removed: see DatedBackup; and how many files and folders are not in it. */
+  readonly ending?: string;
+  readonly leftOut?: number;
   readonly proof: Proof;
   readonly proofDate: Date | null;
   /** Why its proof failed, with what the reason is about. */
@@ -410,7 +414,7 @@ export interface ForeignPlace {
   readonly escrow: string;
 }
 
-/** What an instance of which nothing is here is made from: a backup, or an archive. Used once: a restore that is repeated gets another. */
+/** What an instance of which nothing is here is made from: a backup, or an archive of an earlier version. Used once: a restore that is repeated gets another. */
 export interface RestoreSource {
   /** Tells it from any other: a backup's id, an archive's name. */
   readonly name: string;

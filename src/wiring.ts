@@ -5,6 +5,7 @@ import { ArchiveStore } from './backups/archives.ts';
 import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore, type BackupStoreOptions } from './backups/backup-store.ts';
 import { StagingCopies } from './backups/copies.ts';
+import { EndBackups } from './backups/end-backups.ts';
 import { Exporter } from './backups/export.ts';
 import { ExportFiles } from './backups/export-files.ts';
 import { ForeignBackups } from './backups/foreign-backups.ts';
@@ -130,16 +131,15 @@ export async function assemble(config: Config, observers: Observers = {}) {
     : null;
   const disk = new Disk(config.dataDir, config.instances);
   const tools = new PgTools(install, config.postgres.image, docker);
-  const archives = new ArchiveStore({
-    install,
-    dataDir: config.dataDir,
-    dirs,
-    disk,
-    tools,
-    loginOf: (desired) => databases.loginForArchive(desired),
-  });
+  const oldArchives = new ArchiveStore({ install, dataDir: config.dataDir, dirs, tools });
   const restoring = new RestoringMark(dirs, marks);
-  const backups = config.backups.enabled ? makeBackups() : null;
+  const backups = makeBackups();
+  const archives = new EndBackups({
+    store: backups.store,
+    archives: oldArchives,
+    disconnect: (desired) => databases.disconnect(desired),
+    now: () => new Date(),
+  });
   const { addresses, domain, resolver: _, ...doorSettings } = config.door;
   const { manager: managerLabel } = doorSettings;
   const { publishAddress } = config.instances;
@@ -189,11 +189,15 @@ export async function assemble(config: Config, observers: Observers = {}) {
       ...{ store, folder: join(config.dataDir, 'exports'), now: () => new Date() },
       exporter: new Exporter({ store, disk, tools }),
     });
-    const restores = new Restores({
-      ...{ install, dirs, tools, replacements: databases.replacements },
-      imageOf: async (templateCode) => (await specs.source(templateCode)).image,
-      inRestored: (...args) => store.inRestored(...args),
-    });
+    const restoresFrom = (from: Pick<BackupStore, 'inRestored'>) =>
+      new Restores({
+        ...{ install, dirs, tools, replacements: databases.replacements },
+        imageOf: async (templateCode) => (await specs.source(templateCode)).image,
+        inRestored: (...args) => from.inRestored(...args),
+      });
+    const restores = restoresFrom(store);
+    // By a command, beside the sidecar.
+    const restoresByHand = restoresFrom(storeIn('restore', 'restore-proof'));
     const forCopies = storeIn('staging', 'staging-proof', { keptShare: COPY_KEEPS_SHARE });
     const copies = new StagingCopies({
       ...{ install, dirs, tools, databases },
@@ -237,8 +241,10 @@ export async function assemble(config: Config, observers: Observers = {}) {
     const intoManager = (snapshot: string, progress: (line: string) => void, signal: AbortSignal) =>
       restoreManager(managerRestore, snapshot, progress, signal);
     return {
+      isNightly: config.backups.enabled,
       store,
       restores,
+      restoresByHand,
       copies,
       exporter,
       exports,
@@ -270,6 +276,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     disk,
     firewall,
     archives,
+    oldArchives,
     restoring,
     backups,
     tools,
@@ -292,10 +299,14 @@ function makeCertificates({ dataDir, door }: Config): StoredCertificates {
 export type Sidecar = Awaited<ReturnType<typeof assemble>>;
 
 /** The manager's own backups, made by one process of this host at a time. */
-export function managerBackups(
-  { dataDir, install }: Pick<Sidecar, 'dataDir' | 'install'>,
-  { ofManager }: NonNullable<Sidecar['backups']>,
-): Pick<ManagerBackupContext, 'since' | 'store' | 'withLock'> {
+export function managerBackups({
+  backups: { ofManager },
+  dataDir,
+  install,
+}: Pick<Sidecar, 'backups' | 'dataDir' | 'install'>): Pick<
+  ManagerBackupContext,
+  'since' | 'store' | 'withLock'
+> {
   const withLock = async <T>(work: () => Promise<T>) => {
     const release = await lockManagerBackups(install);
     return work().finally(release);
@@ -343,14 +354,16 @@ export function makeController(
                 "the sidecar's clock and Odoo's disagree, or one has jumped: nothing is suspended or removed until both are right",
               ),
       ),
-      backups: sidecar.backups && {
+      backups: {
+        isNightly: sidecar.backups.isNightly,
         store: sidecar.backups.store,
         restores: sidecar.backups.restores,
         copies: sidecar.backups.copies,
         exports: sidecar.backups.exports,
-        ofManager: managerBackups(sidecar, sidecar.backups),
+        ofManager: sidecar.backups.isNightly ? managerBackups(sidecar) : null,
         restoring: sidecar.restoring,
         time: config.backups.schedule,
+        oneByOne: new Turns(),
         turns: new Turns(),
         lent: new Set(),
         onJob: (id) => controller.doJob(id),

@@ -63,11 +63,8 @@ export interface Remark {
 /** Why a step failed. The class of the error says whether a retry can help. */
 export const FAILURE_REASONS = [
   'ArchiveDamaged',
-  'ArchiveEmpty',
-  'ArchiveFailed',
   'ArchiveNameInvalid',
   'ArchiveServerDown',
-  'ArchiveTooSparse',
   'ArchiveUnreadable',
   'BackupDamaged',
   'BackupFailed',

@@ -36,7 +36,9 @@ export const job = z.object({
 export function backupRow({
   bytes,
   date,
-  isByHand: _,
+  isByHand: _isByHand,
+  ending: _ending,
+  leftOut: _leftOut,
   proofDate,
   ...rest
 }: Backup & { readonly kept: Kept }) {

@@ -57,6 +57,8 @@ export interface Source {
   readonly to: string;
   /** It is nobody's to make: where it is missing, nothing is backed up. */
   readonly mustExist?: boolean;
+  /** How many folders deep it is backed up; what lies deeper is left out, and not looked at. By default all of it is. */
+  readonly deepest?: number;
 }
 
 export interface ResticSnapshot {
@@ -134,6 +136,7 @@ export class Restic {
     const args = [
       ...['backup', '--json', '--quiet', `--host=${repository.name}`, '--no-scan'],
       ...tags.map((tag) => `--tag=${tag}`),
+      ...sources.flatMap(excludeOf),
       ...['--', '/backup'],
     ];
     const options = sources.map(mountOf);
@@ -290,6 +293,12 @@ function mountOf({ from, mustExist, to }: Source): string {
   return mustExist
     ? `--mount=type=bind,source=${from},target=/backup/${to},readonly`
     : `--volume=${from}:/backup/${to}:ro`;
+}
+
+/** A pattern is compared before anything is opened, and what is below what it fits is left out too. */
+function excludeOf({ deepest, to }: Source): string[] {
+  if (deepest === undefined) return [];
+  return [`--exclude=/backup/${to}${'/*'.repeat(deepest + 1)}`];
 }
 
 function isFolder(base: string): boolean {

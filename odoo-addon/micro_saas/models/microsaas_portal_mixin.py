@@ -143,7 +143,7 @@ class MicrosaasPortalMixin(models.AbstractModel):
         _, subscription = self.env._, self.sudo().subscription_ids[:1]
         if subscription.data_removed_at:
             return _(
-                "Its data were removed on %s. An archive is kept for a while: write to us if you need them.",
+                "Its data were removed on %s. A last backup is kept for a while: write to us if you need them.",
                 format_date(self.env, subscription.data_removed_at),
             )
         if subscription.hidden_at:

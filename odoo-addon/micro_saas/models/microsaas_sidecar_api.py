@@ -193,7 +193,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
               number shares)
             - wanted: `desired_state`, `restart_count`, `http_port` and `longpolling_port` (0: none yet), `template_code`,
               `memory_mb` and `cpus` (0: what the template gives), `modules`, `repositories` (as in `microsaas_plans`),
-              `without_archive` (its data may go without one), `sleep_hours` (without a visitor; 0: it never sleeps)
+              `without_archive` (its data may go without a last backup), `sleep_hours` (without a visitor; 0: it never sleeps)
             - names: `subdomain` (below the domain of the door), `former_subdomains` (they redirect to it; nobody else
               has them), `domains` (the customer's own, dicts of `id`, `name`, `verified`, `certified`: it has a
               certificate, `token`)

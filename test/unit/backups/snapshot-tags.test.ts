@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { backupsIn, DATA_TAG, proofTags } from '../../../src/backups/snapshot-tags.ts';
+import { backupsIn, DATA_TAG, endTags, proofTags } from '../../../src/backups/snapshot-tags.ts';
 
 const id = (digit: string) => digit.repeat(64);
 const at = (hour: number) => new Date(Date.UTC(2026, 10, 27, hour));
@@ -39,6 +39,16 @@ describe('the backups in a repository', () => {
     const failed = proofTags(id('a'), { reason: 'ProofBoot', detail: 'x' });
     const later = backupsIn([data('a', 1), started, proof('c', 3, failed)]);
     expect(later[0]).to.include({ proof: 'failed', reason: 'ProofBoot' });
+  });
+
+  it('say of the last one which end of the instance it is of, and what is not in it', () => {
+    const last = data('a', 1);
+    const [end, nightly] = backupsIn([
+      { ...last, tags: [...last.tags, ...endTags('20261124T101500Z', 3)] },
+      data('b', 2),
+    ]);
+    expect(end).to.include({ ending: '20261124T101500Z', leftOut: 3 });
+    expect(nightly).not.to.have.any.keys('ending', 'leftOut');
   });
 
   it('show no reason that is none', () => {

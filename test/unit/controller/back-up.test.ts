@@ -55,6 +55,19 @@ describe('backups in the loop', () => {
     expect(taken()).to.equal(2);
   });
 
+  it('none by itself where nights are switched off, but the one that a person asks for', async () => {
+    sim.isNightly = false;
+    await sell();
+    await night();
+    await sim.time.pass(24 * HOUR, 1_000);
+    expect(taken()).to.equal(0);
+    expect(sim.controller.backups, 'and no alarm').to.equal(null);
+    // Nobody has nudged: the sweep finds it.
+    row().job = { id: 5, identity: identityOf(5), kind: 'backup', snapshot: '' };
+    await sim.time.pass(6 * MINUTE, 1_000);
+    expect(backups()).to.have.length(1);
+  });
+
   it('Odoo is started with one of seven a night, and where a person asks for a proof', async () => {
     await sell();
     for (let more = 0; more < 6; more++) sim.people.pay();

@@ -56,6 +56,17 @@ describe('restic', () => {
     expect(run).to.match(/--tag=data --tag=run:1 -- \/backup$/);
   });
 
+  it('leaves out what lies deeper than it is told, and nothing else', async () => {
+    answers = [SUMMARY];
+    const sources = [
+      { from: '/a', to: 'files', deepest: 2 },
+      { from: '/b', to: 'all' },
+    ];
+    await restic().backup(repository, sources, ['data'], signal);
+    expect(runs()[0]).to.include(' --exclude=/backup/files/*/*/* -- /backup');
+    expect(runs()[0]?.match(/--exclude/g)).to.have.length(1);
+  });
+
   it('writes in one container of the repository’s name alone, and reads in any number', async () => {
     answers = [SUMMARY, '[]'];
     const name = 'ms-k3x9ab-restic-k3x9ab-7-00000000';
