@@ -497,6 +497,16 @@ export interface Exports {
   dropOld(): Promise<void>;
 }
 
+/** What is kept of instances beyond their data, and its end. */
+export interface Erasures {
+  /**
+   * Removes the backups of an instance whose data were removed, their key, and what else of its data is on this host, for good; notes who asked.
+   * May be repeated after a kill.
+   * @throws TerminalError('BackupServerKeeps') where the server removes nothing that it is asked to
+   */
+  erase(desired: DesiredInstance, job: Job, signal: AbortSignal): Promise<void>;
+}
+
 /** What keeps instances from the host and its networks. */
 export interface Firewall {
   /** Installs the rules again, whether or not they are still loaded. Throws where netfilter cannot be used. */

@@ -281,6 +281,24 @@ program
   );
 
 program
+  .command('erase')
+  .argument('<instance>', INSTANCE)
+  .description(
+    'erase all that is kept of an instance that was removed and is paid for no more: what is left of its data, its backups and their key',
+  )
+  .option('--yes', 'nobody can bring the data back, and you know that')
+  .action(async (instance: string, options: { yes?: boolean }) => {
+    const sidecar = await assemble(config());
+    const desired = await resolveInstance(instance, sidecar);
+    if (options.yes !== true)
+      throw new UsageError(
+        `instance ${desired.id}, ${printable(desired.name)}: its data and all backups of them would be gone for good. Say --yes if that is meant`,
+      );
+    await runJob(sidecar, desired, 'erase', '', printLine);
+    printLine('Erased.');
+  });
+
+program
   .command('reconcile-host')
   .description(
     "show what is on this host and not in the manager's database, after that was restored or copied",

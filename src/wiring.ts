@@ -6,6 +6,7 @@ import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore, type BackupStoreOptions } from './backups/backup-store.ts';
 import { StagingCopies } from './backups/copies.ts';
 import { EndBackups } from './backups/end-backups.ts';
+import { Erasure } from './backups/erasure.ts';
 import { Exporter } from './backups/export.ts';
 import { ExportFiles } from './backups/export-files.ts';
 import { ForeignBackups } from './backups/foreign-backups.ts';
@@ -64,6 +65,9 @@ import { Restic } from './restic/restic.ts';
 
 /** How much of the disk a staging copy leaves free, beside what it needs. */
 const COPY_KEEPS_SHARE = 0.1;
+
+/** Who has had what erased, and when. */
+const ERASED = 'erased.jsonl';
 
 export interface Observers {
   readonly onRpc?: (call: CallRecord) => void;
@@ -199,6 +203,11 @@ export async function assemble(config: Config, observers: Observers = {}) {
     // By a command, beside the sidecar.
     const restoresByHand = restoresFrom(storeIn('restore', 'restore-proof'));
     const forCopies = storeIn('staging', 'staging-proof', { keptShare: COPY_KEEPS_SHARE });
+    const erasures = new Erasure({
+      ...{ keys, restic, exports, archives: oldArchives, now: () => new Date() },
+      requireHost: (signal) => claim.require(signal),
+      record: join(folder, ERASED),
+    });
     const copies = new StagingCopies({
       ...{ install, dirs, tools, databases },
       imageOf: async (desired) => (await specs.of(desired)).image,
@@ -225,7 +234,10 @@ export async function assemble(config: Config, observers: Observers = {}) {
       database: config.manager.database,
       url: config.manager.url,
       folder: join(folder, 'manager-work'),
-      files: [...config.files, join(config.dataDir, 'install-id'), keys.escrowFile],
+      files: [
+        ...[...config.files, join(config.dataDir, 'install-id'), keys.escrowFile],
+        join(folder, ERASED),
+      ],
       place: (signal) => findManager(managerHost, signal),
       hold: holdDatabase({ install, image: postgres, held: heldDockerCli(config.docker.socket) }),
     });
@@ -246,6 +258,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
       restores,
       restoresByHand,
       copies,
+      erasures,
       exporter,
       exports,
       foreign,
@@ -360,6 +373,7 @@ export function makeController(
         restores: sidecar.backups.restores,
         copies: sidecar.backups.copies,
         exports: sidecar.backups.exports,
+        erasures: sidecar.backups.erasures,
         ofManager: sidecar.backups.isNightly ? managerBackups(sidecar) : null,
         restoring: sidecar.restoring,
         time: config.backups.schedule,

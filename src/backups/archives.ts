@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import { exec } from '../host/exec.ts';
+import { unless } from '../host/files.ts';
 import { removeTree } from '../host/trees.ts';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance } from '../instance/types.ts';
@@ -66,6 +67,16 @@ export class ArchiveStore {
       () => true,
       () => false,
     );
+  }
+
+  /** Removes those of an instance. By their manifests: of another one that had its number before they stay. */
+  async dropOf({ id, identity }: Pick<DesiredInstance, 'id' | 'identity'>): Promise<void> {
+    const names = await readdir(this.#root).catch(unless('ENOENT', []));
+    for (const name of names.filter((one) => one.startsWith(`${id}-`))) {
+      const folder = join(this.#root, name);
+      const text = await readFile(pathsIn(folder).manifest, 'utf8').catch(() => '');
+      if (text.includes(identity)) await rm(folder, { recursive: true, force: true });
+    }
   }
 
   /** An archive by its name. @throws TerminalError when it is not what was written */

@@ -10,6 +10,7 @@ import type {
   Disk,
   Door,
   Engine,
+  Erasures,
   Exports,
   Firewall,
   Manager,
@@ -47,6 +48,7 @@ export interface BackupContext {
   readonly restores: Restores;
   readonly copies: Copies;
   readonly exports: Exports;
+  readonly erasures: Erasures;
   /** Of the manager itself. Null: switched off by the configuration. */
   readonly ofManager: Pick<ManagerBackupContext, 'since' | 'store' | 'withLock'> | null;
   readonly restoring: RestoringMarks;

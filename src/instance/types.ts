@@ -100,9 +100,11 @@ export interface Job {
   readonly id: number;
   /** A UUID that Odoo made with it. What is on disk names a job by it: numbers come again after a restore of the manager. */
   readonly identity: string;
-  readonly kind: 'backup' | 'prove' | 'restore' | 'undo_restore' | 'export';
+  readonly kind: 'backup' | 'prove' | 'restore' | 'undo_restore' | 'export' | 'erase';
   /** The backup that it is about; '' where it is about none. */
   readonly snapshot: string;
+  /** Who has asked for it: their name and login, where that is to be written down. */
+  readonly askedBy?: string;
 }
 
 /** How far a job is, and what came of it. */

@@ -25,12 +25,15 @@ export function backupFactsOf(
 }
 
 /** What a person wants done with backups. */
-export const job = z.object({
-  id,
-  identity: z.uuid(),
-  kind: z.enum(['backup', 'prove', 'restore', 'undo_restore', 'export']),
-  snapshot: z.string().regex(/^([0-9a-f]{64})?$/),
-}) satisfies z.ZodType<Job>;
+export const job = z
+  .object({
+    id,
+    identity: z.uuid(),
+    kind: z.enum(['backup', 'prove', 'restore', 'undo_restore', 'export', 'erase']),
+    snapshot: z.string().regex(/^([0-9a-f]{64})?$/),
+    asked_by: z.string().optional(),
+  })
+  .transform(({ asked_by: askedBy, ...rest }): Job => (askedBy ? { ...rest, askedBy } : rest));
 
 /** A backup as Odoo writes it down. */
 export function backupRow({

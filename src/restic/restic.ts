@@ -5,8 +5,9 @@ import { z } from 'zod';
 import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { type Capability, hardenedRun, LOWEST_PRIORITY } from '../docker/helpers.ts';
-import { CommandError, RetryableError } from '../errors.ts';
+import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { Command } from '../host/exec.ts';
+import { removeTree } from '../host/trees.ts';
 import { asReason, EXIT } from './failures.ts';
 import { requireServer } from './server.ts';
 
@@ -189,6 +190,34 @@ export class Restic {
     // `forget --prune` takes for gone what the server has kept (restic 0.18), and would remove the data of it.
     if (left.length === 0) await this.#run(repository, ['prune'], run);
     return left;
+  }
+
+  /**
+   * Removes all that a repository holds. On this host its folder goes too; a server keeps an empty repository.
+   * @throws TerminalError('BackupServerKeeps') where the server removes nothing
+   */
+  async erase(repository: Repository, signal: AbortSignal): Promise<void> {
+    const { base } = this.#place;
+    if (isFolder(base)) {
+      // One that is not there is a disk that is not mounted.
+      await access(base).catch((cause) => {
+        const detail = `no folder ${base}`;
+        throw new RetryableError('BackupServerAway', detail, { cause, detail });
+      });
+      await this.#docker(containersRemove([this.#container(repository)])).catch(ignoreFailure);
+      return removeTree(join(base, repository.name), signal);
+    }
+    try {
+      const all = await this.snapshots(repository, signal);
+      const ids = all.map(({ id }) => id);
+      if ((await this.forget(repository, ids, signal)).length === 0) return;
+    } catch (error) {
+      // Somebody has removed it there.
+      if (exitCodeOf(error) === EXIT.noRepository) return;
+      throw error;
+    }
+    const message = `the server of the backups removes nothing: remove ${repository.name} there`;
+    throw new TerminalError('BackupServerKeeps', message, { detail: repository.name });
   }
 
   async #forgetTagged(

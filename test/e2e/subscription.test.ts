@@ -6,6 +6,7 @@ import {
   leaveData,
   pressWelcome,
 } from './support/customer.ts';
+import { lines } from './support/docker.ts';
 import {
   dayFromNow,
   mailsAbout,
@@ -260,5 +261,28 @@ chapter('a subscription from the welcome mail to removal and restore', () => {
     await expectData(await luna(running), DATA);
     expect((await instances.subscription({ id: other })).state).to.equal('active');
     expect((await row()).reason, 'the old one').to.equal('Purged');
+  });
+
+  scenario('what is kept of it is erased, and the entry of that stays', async (env) => {
+    const { instances, sidecar } = env;
+    const folder = `${env.stack.files.dataDir}/backups`;
+    const context = { context: { active_test: false } };
+    const [found] = await env.admin.read<{ identity: string }>(
+      INSTANCE,
+      [['id', '=', id]],
+      ['identity'],
+      context,
+    );
+    const identity = found?.identity ?? '';
+    const name = `${env.stack.install}-${id}-${identity.slice(0, 8)}`;
+    const kept = () => env.onHost('find', folder, '-name', name);
+    expect(lines(await kept()), 'repository and key').to.have.length(2);
+    await sidecar.microsaas('erase', String(id), '--yes');
+    expect(await kept()).to.equal('');
+    const files = await env.onHost('cat', `${folder}/escrow.json`, `${folder}/erased.jsonl`);
+    expect(files).not.to.include(name);
+    expect(files).to.match(new RegExp(`"identity":"${identity}".*"askedBy":"[^"]+ <`));
+    const refused = await refusal(instances.press(id, 'action_restaurar'));
+    expect(refused.message).to.include('was erased');
   });
 });

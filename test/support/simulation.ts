@@ -23,6 +23,7 @@ import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeDisk } from '../fakes/disk.ts';
 import type { FakeDoor } from '../fakes/door.ts';
 import { FakeEngine } from '../fakes/engine.ts';
+import { FakeErasures } from '../fakes/erasures.ts';
 import { FakeExports } from '../fakes/exports.ts';
 import { FakeFirewall } from '../fakes/firewall.ts';
 import { Life } from '../fakes/life.ts';
@@ -58,6 +59,7 @@ export class Simulation {
   readonly restores = new FakeRestores();
   readonly copies = new FakeCopies(this.databases);
   readonly exports = new FakeExports();
+  readonly erasures = new FakeErasures(this.backups);
   /** Set before the start for a sidecar that backs the manager up too. */
   managerBackups: FakeManagerBackups | null = null;
   readonly restoring = new FakeRestoring();
@@ -112,6 +114,7 @@ export class Simulation {
         restores: life.around('restores', this.restores),
         copies: life.around('copies', this.copies),
         exports: life.around('exports', this.exports),
+        erasures: life.around('erasures', this.erasures),
         restoring: life.around('restoring', this.restoring),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
         oneByOne: new Turns(),

@@ -17,6 +17,7 @@ KINDS = [
     ("restore", "Restore of a backup"),
     ("undo_restore", "Undo of the restore"),
     ("export", "Download of the data"),
+    ("erase", "Erasure of all data"),
 ]
 STATES = [("waiting", "Waiting"), ("running", "Under way"), ("done", "Done"), ("failed", "Failed")]
 OPEN = ("waiting", "running")
@@ -127,6 +128,7 @@ class MicrosaasJob(ByHand, models.Model):
             "kind": self.kind,
             "snapshot": self.snapshot or "",
             "state": self.state,
+            "asked_by": f"{self.create_uid.name} <{self.create_uid.login}>",
         }
 
     def _progress_row(self):
@@ -160,6 +162,8 @@ class MicrosaasJob(ByHand, models.Model):
             instance.write({"restored_at": now, "undo_restore_until": now + UNDO_FOR})
         elif self.state == "done" and self.kind == "undo_restore":
             instance.write({"restored_at": False, "undo_restore_until": False})
+        elif self.state == "done" and self.kind == "erase":
+            instance._note_erased()
         subscription = instance.subscription_ids[:1]
         if self.state == "done" and self.kind == "export" and self.create_uid.share and subscription:
             self.env["microsaas.notice"]._tell(subscription, "downloadReady", str(self.id))
@@ -191,4 +195,6 @@ class MicrosaasJob(ByHand, models.Model):
             return _("The restore was undone: the data are those from before it. %s asked for it.", person)
         if self.kind == "export":
             return _("A backup was written for download; the file is there for a day. %s asked for it.", person)
+        if self.kind == "erase":
+            return _("The data of this Odoo and all backups of them were erased. %s asked for it.", person)
         return ""

@@ -293,8 +293,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
     def microsaas_ask_for_job(self, instance_id, kind, snapshot=""):
         """Ask for something to be done with an instance's backups, as an operator does on the sidecar's host.
 
-        :param kind: "backup", "prove", "restore" or "undo_restore"
-        :param snapshot: the backup that it is about; "" for "backup" and "undo_restore"
+        :param kind: "backup", "prove", "restore", "undo_restore" or "erase"
+        :param snapshot: the backup that it is about; "" for "backup", "undo_restore" and "erase"
         :return: the id of the job
         :raise UserError: as the buttons refuse it: no such backup, no data, suspended, another job is open
         """

@@ -119,9 +119,12 @@ class MicrosaasSubscription(ByHand, models.Model):
 
     # -- computed fields ---------------------------------------------------------------------------
 
-    @api.depends("archive", "instancia_id")
+    @api.depends("archive", "instancia_id.erased_at")
     def _compute_restore_command(self):
         for subscription in self:
+            if subscription.instancia_id.sudo().erased_at:
+                subscription.restore_command = False
+                continue
             name = subscription.archive or ""
             # Without a last backup there may be one of a night.
             of_backup = f"{subscription.instancia_id.id} {shown_backup(name) or 'latest'} --yes"
@@ -400,6 +403,7 @@ class MicrosaasSubscription(ByHand, models.Model):
     def _check_renewable(self):
         if self.state in ENDED:
             raise UserError(self.env._("Subscription %s is cancelled.", self.name))
+        self.instancia_id._check_not_erased()
         if self.data_removed_at:
             raise UserError(
                 self.env._(

@@ -44,6 +44,8 @@ def instance_sentence(env, reason, detail):
         "Purging": lambda: _("Removing the data. A last backup is kept."),
         "BackingUp": lambda: _("Writing a backup."),
         "Proving": lambda: _("Restoring the backup for proof, away from the instance."),
+        "Erasing": lambda: _("Erasing the backups and their key."),
+        "StillHasData": lambda: _("The data of this Odoo are still here. Nothing was erased."),
         "FetchingBackup": lambda: _("Fetching the backup."),
         "RestoringDatabase": lambda: _("Restoring the database."),
         "Neutralising": lambda: _("Switching off what the copy would send, and removing its secrets."),
@@ -57,6 +59,9 @@ def instance_sentence(env, reason, detail):
         "SwappingData": lambda: _("Putting the restored data in place."),
         "BackupServerAway": lambda: _("Where the backups are kept nobody answers: %s", detail),
         "BackupServerFull": lambda: _("Where the backups are kept there is no room left: %s", detail),
+        "BackupServerKeeps": lambda: _(
+            "The server of the backups removes nothing that it is asked to. Remove the folder %s there, then erase again.", detail
+        ),
         "BackupServerRefused": lambda: _("The server of the backups does not let this one in: %s", detail),
         "BackupKeyWrong": lambda: _("The server's key does not open the backups of this instance."),
         "BackupLocked": lambda: _(
