@@ -8,7 +8,7 @@ import { Reporter } from '../src/controller/reporter.ts';
 import { makeSlots } from '../src/controller/slots.ts';
 import { SuspensionLimiter } from '../src/controller/suspension-limiter.ts';
 import { Wakes } from '../src/controller/wakes.ts';
-import { FakeArchives } from '../test/fakes/archives.ts';
+import { FakeBackups } from '../test/fakes/backups.ts';
 import { FakeDatabases } from '../test/fakes/databases.ts';
 import { FakeDisk } from '../test/fakes/disk.ts';
 import { FakeEngine, filesFor } from '../test/fakes/engine.ts';
@@ -16,6 +16,7 @@ import { Life } from '../test/fakes/life.ts';
 import { FakeManager } from '../test/fakes/manager.ts';
 import { FakeMemory } from '../test/fakes/memory.ts';
 import { FakePeople } from '../test/fakes/people.ts';
+import { endBackups } from '../test/support/simulation.ts';
 
 /** The real controller with a fleet of fakes in memory. */
 export interface Fleet {
@@ -52,7 +53,7 @@ export function makeFleet(parallel = 2): Fleet {
       log,
     }),
     backups: null,
-    archives: new FakeArchives((id) => databases.present.has(id)),
+    archives: endBackups(new FakeBackups(() => new Date()), () => new Date()),
     suspensionLimiter: new SuspensionLimiter(manager),
     clockGuard: new ClockGuard(
       () => new Date(),

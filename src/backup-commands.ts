@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConfigError, InterruptedError, TerminalError, UsageError } from './errors.ts';
+import { InterruptedError, TerminalError, UsageError } from './errors.ts';
 import { isProven } from './instance/backup-retention.ts';
 import type { DesiredInstance, Job } from './instance/types.ts';
 import type { Backup, ExportProgress } from './interfaces.ts';
@@ -148,12 +148,4 @@ export function backupTable(backups: readonly Backup[]): string {
       ].join('  '),
     );
   return rows.length > 0 ? `${rows.join('\n')}\n` : 'none yet\n';
-}
-
-/** @throws ConfigError where none are made */
-export function requireBackups({
-  backups,
-}: Pick<Sidecar, 'backups'>): NonNullable<Sidecar['backups']> {
-  if (!backups) throw new ConfigError('backups.enabled: expected true, found false');
-  return backups;
 }

@@ -203,9 +203,10 @@ async function checkInstances({ manager }: Sidecar): Promise<string> {
 const PROOF_AGE_S = 26 * 60 * 60;
 
 async function checkBackups(config: Config, { backups, manager }: Sidecar): Promise<string> {
-  if (!backups) throw new Warning('switched off (backups.enabled): what is lost is lost');
   const { repository, schedule } = config.backups;
   await backups.store.check();
+  if (!backups.isNightly)
+    throw new Warning('switched off (backups.enabled): only the last one is made, at the end');
   const states = [...(await manager.states()).values()];
   const withData = states.filter(({ state }) => state === 'running' || state === 'stopped');
   const since = Date.now() / 1000 - PROOF_AGE_S;
@@ -217,7 +218,7 @@ async function checkBackups(config: Config, { backups, manager }: Sidecar): Prom
 }
 
 async function checkManagerBackups({ backups }: Sidecar): Promise<string> {
-  if (!backups) throw new Warning('switched off (backups.enabled)');
+  if (!backups.isNightly) throw new Warning('switched off (backups.enabled)');
   const { signal } = new AbortController();
   const replaced = await backups.claim.replaced(signal);
   if (replaced) throw replaced;

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { requireBackups } from './backup-commands.ts';
 import { requireYes } from './confirmation.ts';
 import type { Logger } from './log.ts';
 import { managerBackups, type Sidecar } from './wiring.ts';
@@ -19,7 +18,7 @@ export async function waitForOwnHost(
 ): Promise<void> {
   let hasStopped = false;
   for (;;) {
-    const replaced = await backups?.claim.replaced(stop).catch((err: unknown) => {
+    const replaced = await backups.claim.replaced(stop).catch((err: unknown) => {
       stop.throwIfAborted();
       log.warn({ err }, 'the backups do not say whether another host works for this install');
       return null;
@@ -53,13 +52,12 @@ export async function takeOver(
   isConfirmed: boolean,
   stop: AbortSignal,
 ): Promise<void> {
-  const backups = requireBackups(sidecar);
-  const { claim } = backups;
+  const { claim } = sidecar.backups;
   const replaced = await claim.replaced(stop);
   if (replaced)
     requireYes(
       isConfirmed,
       `${replaced.message}. Be sure that the other one is off: it would go on until its next night`,
     );
-  await managerBackups(sidecar, backups).withLock(() => claim.claim(stop));
+  await managerBackups(sidecar).withLock(() => claim.claim(stop));
 }

@@ -77,9 +77,9 @@ export async function lockExports(install: string): Promise<() => void> {
   return lock(`${install}-export`, 'another export is being written on this host');
 }
 
-/** The same for backups of another install, which are read in the same folders. @throws ConfigError when one is being restored */
-export async function lockForeignBackups(install: string): Promise<() => void> {
-  return lock(`${install}-foreign`, "an instance is being restored from another install's already");
+/** The same for restores that a command does by itself, which use the same folders. @throws ConfigError when one is under way */
+export async function lockRestores(install: string): Promise<() => void> {
+  return lock(`${install}-restore`, 'another restore by a command is under way on this host');
 }
 
 /** The same for backups of the manager, which use the same folders. @throws ConfigError when one is under way */

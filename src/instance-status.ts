@@ -57,7 +57,7 @@ export async function instanceStatus(
     ),
     ['subscription', subscriptionInWords(desired)],
     ...visitsOf(desired, now),
-    ['backups', backupsInWords(known.get(id), sidecar.backups !== null, now)],
+    ['backups', backupsInWords(known.get(id), sidecar.backups.isNightly, now)],
     ['log', log.length === 0 ? '-' : ''],
   ];
   const width = Math.max(...facts.map(([name]) => name.length));
@@ -93,7 +93,7 @@ async function observedInWords(
   const isOwn = observed.directory === 'own' || observed.directory === 'nobody';
   const mayEnter = isOwn && !(desired.wasReady && observed.data !== 'whole');
   const database = mayEnter ? await databases.observe(desired, state) : 'absent';
-  const preparedJob = desired.job && backups ? await backups.restores.prepared(desired) : '';
+  const preparedJob = desired.job ? await backups.restores.prepared(desired) : '';
   const seen: ObservedInstance = { ...observed, database, hung: false, preparedJob };
   const step = decide(desired, state, seen);
   const next =

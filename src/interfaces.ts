@@ -305,18 +305,19 @@ export interface Databases {
   drop(desired: DesiredInstance): Promise<void>;
 }
 
-/** Where the last copies of what is removed are kept. */
+/** Where the last copies of what is removed are kept. Every method may be repeated. */
 export interface Archives {
   /**
-   * Writes database, files and configuration of an instance that does not run, reads all of it again and verifies it.
-   * @returns its name, and how many files have no path that a program could open: those are not in it
+   * Takes the last backup of an instance that does not run, and proves it. Its own Postgres, where it has one, must run.
+   * @returns its name, and how many files and folders are not in it, as no program could open all of their paths
+   * @throws TerminalError too for what of the data is in the way: the same a moment later would fail as well
    */
   write(
     desired: DesiredInstance,
     signal: AbortSignal,
   ): Promise<{ readonly name: string; readonly leftOut: number }>;
-  /** Throws TerminalError('ArchiveDamaged') unless the instance has an archive whose files are what was written. */
-  verify(desired: DesiredInstance): Promise<void>;
+  /** Throws TerminalError('BackupGone') unless the instance has the last backup of this end of it, and that is proven. */
+  verify(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
 }
 
 /** One backup of an instance: its database, its files and its secrets, all of one moment. */
@@ -328,6 +329,9 @@ export interface Backup {
   readonly bytes: number;
   /** A person has asked for it. */
   readonly isByHand: boolean;
+  /** Of the last one before the data are removed: see DatedBackup; and how many files and folders are not in it. */
+  readonly ending?: string;
+  readonly leftOut?: number;
   readonly proof: Proof;
   readonly proofDate: Date | null;
   /** Why its proof failed, with what the reason is about. */
@@ -413,7 +417,7 @@ export interface ForeignPlace {
   readonly escrow: string;
 }
 
-/** What an instance of which nothing is here is made from: a backup, or an archive. Used once: a restore that is repeated gets another. */
+/** What an instance of which nothing is here is made from: a backup, or an archive of an earlier version. Used once: a restore that is repeated gets another. */
 export interface RestoreSource {
   /** Tells it from any other: a backup's id, an archive's name. */
   readonly name: string;
@@ -520,6 +524,16 @@ export interface Updates {
   prepareUndo(desired: DesiredInstance, job: Job): Promise<void>;
   /** The versions that go with what is prepared; null: those that the instance has. */
   pins(desired: DesiredInstance): Promise<Pins | null>;
+}
+
+/** What is kept of instances beyond their data, and its end. */
+export interface Erasures {
+  /**
+   * Removes the backups of an instance whose data were removed, their key, and what else of its data is on this host, for good; notes who asked.
+   * May be repeated after a kill.
+   * @throws TerminalError('BackupServerKeeps') where the server removes nothing that it is asked to
+   */
+  erase(desired: DesiredInstance, job: Job, signal: AbortSignal): Promise<void>;
 }
 
 /** What keeps instances from the host and its networks. */

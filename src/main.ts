@@ -1,13 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import {
-  backupTable,
-  EXPORT_STEPS,
-  findBackup,
-  makeStaging,
-  requireBackups,
-  runJob,
-} from './backup-commands.ts';
+import { backupTable, EXPORT_STEPS, findBackup, makeStaging, runJob } from './backup-commands.ts';
 import { loadConfig } from './config.ts';
 import { requireYes } from './confirmation.ts';
 import { containerLogs } from './docker/commands.ts';
@@ -41,7 +34,7 @@ import {
 } from './manager-commands.ts';
 import { printable, printableBytes } from './printable.ts';
 import { reconcileHost } from './reconcile-host.ts';
-import { restore, restoreForeign } from './restore.ts';
+import { restore, restoreAs, restoreForeign } from './restore.ts';
 import { restoreAll } from './restore-all.ts';
 import { run } from './run.ts';
 import { assemble, type Sidecar } from './wiring.ts';
@@ -231,7 +224,7 @@ program
     const stop = onInterrupt();
     const release = await lockExports(sidecar.install);
     const target = { file: options.to, isForced: options.force === true };
-    await sidecar.backups?.exporter.write(
+    await sidecar.backups.exporter.write(
       desired,
       found,
       target,
@@ -244,14 +237,14 @@ program
 
 program
   .command('restore')
-  .argument('[what]', `an archive, or an instance: ${INSTANCE_OR_MANAGER}`)
+  .argument('[what]', `an instance: ${INSTANCE_OR_MANAGER}; or an archive of an earlier version`)
   .argument('[backup]', BACKUP)
   .description(
-    "bring back an instance whose data were removed, from its archive; it is stopped then. With a backup: put that in the place of an instance's data; those of now are kept for 7 days, and Undo in Odoo brings them back. Where nothing of it is, on another host or after its data were removed, make it from the backup",
+    "put a backup in the place of an instance's data; those of now are kept for 7 days, and Undo in Odoo brings them back. Where nothing of it is, on another host or after its data were removed, make it from the backup; it is stopped then, where they were removed",
   )
   .option(
     '--as <instance>',
-    `for an archive: another instance, one that has never been started: ${INSTANCE}`,
+    `into another instance, one that has never been started, and not its own: ${INSTANCE}`,
   )
   .option(
     '--from <folder>',
@@ -268,9 +261,7 @@ program
     ) => {
       if (options.all === true) return restoreEach(what, options.yes === true);
       if (what === undefined)
-        throw new UsageError(
-          'restore: expected an archive or an instance, or --all; found neither',
-        );
+        throw new UsageError('restore: expected an instance, or --all; found neither');
       if (options.from !== undefined || options.escrow !== undefined)
         return restoreMoved(what, backup ?? 'latest', options.from, options.escrow);
       if (what === MANAGER) {
@@ -278,14 +269,15 @@ program
         const [wanted, isConfirmed] = [backup ?? 'latest', options.yes === true];
         return restoreTheManager(sidecar, wanted, isConfirmed, printLine, onInterrupt());
       }
-      if (backup !== undefined) return restoreBackup(what, backup, options.yes === true);
+      if (backup !== undefined)
+        return restoreBackup(what, backup, options.yes === true, options.as);
       const stop = onInterrupt();
       const as =
         options.as === undefined
           ? null
           : (await resolveInstance(options.as, await assemble(config()))).id;
       const id = await restore(config(), what, as, stop);
-      printLine(`Restored as instance ${id}. Press Start in Odoo to run it.`);
+      printLine(restoredAs(id));
     },
   );
 
@@ -302,6 +294,24 @@ program
     requireYes(yes === true, `instance ${desired.id}: it would be stopped for some minutes`);
     await runJob(sidecar, desired, 'update', '', printLine, onInterrupt());
     printLine('Updated. The data from before are kept for 7 days: Undo update in Odoo.');
+  });
+
+program
+  .command('erase')
+  .argument('<instance>', INSTANCE)
+  .description(
+    'erase all that is kept of an instance that was removed and is paid for no more: what is left of its data, its backups and their key',
+  )
+  .option('--yes', 'nobody can bring the data back, and you know that')
+  .action(async (instance: string, { yes }: { yes?: boolean }) => {
+    const sidecar = await assemble(config());
+    const desired = await resolveInstance(instance, sidecar);
+    requireYes(
+      yes === true,
+      `instance ${desired.id}, ${printable(desired.name)}: its data and all backups of them would be gone for good`,
+    );
+    await runJob(sidecar, desired, 'erase', '', printLine, onInterrupt());
+    printLine('Erased.');
   });
 
 program
@@ -360,11 +370,21 @@ async function restoreEach(what: string | undefined, isConfirmed: boolean): Prom
   if (failed > 0) process.exitCode = 1;
 }
 
-/** Puts a backup in the place of an instance's data. @throws UsageError unless it was confirmed */
-async function restoreBackup(instance: string, text: string, isConfirmed: boolean): Promise<void> {
+/** Puts a backup in the place of an instance's data, or another one's. @throws UsageError unless it was confirmed */
+async function restoreBackup(
+  instance: string,
+  text: string,
+  isConfirmed: boolean,
+  as: string | undefined,
+): Promise<void> {
   const sidecar = await assemble(config());
   const desired = await resolveInstance(instance, sidecar);
   const { date, snapshot } = findBackup(text, await listBackups(desired, sidecar));
+  if (as !== undefined) {
+    const target = await resolveInstance(as, sidecar);
+    await restoreAs(sidecar, desired, snapshot, target, onInterrupt());
+    return printLine(restoredAs(target.id));
+  }
   requireYes(
     isConfirmed,
     `instance ${desired.id}: all that was done since ${date.toISOString()} would leave it`,
@@ -386,12 +406,15 @@ async function restoreMoved(
   const desired = await resolveInstance(instance, sidecar);
   const place = { repository: from, escrow, text };
   await restoreForeign(sidecar, desired, place, onInterrupt());
-  printLine(`Restored as instance ${desired.id}. Press Start in Odoo to run it.`);
+  printLine(restoredAs(desired.id));
 }
 
-/** @throws ConfigError where none are made */
-async function listBackups(desired: DesiredInstance, sidecar: Sidecar): Promise<Backup[]> {
-  return requireBackups(sidecar).store.list(desired, new AbortController().signal);
+function restoredAs(id: number): string {
+  return `Restored as instance ${id}. Press Start in Odoo to run it.`;
+}
+
+function listBackups(desired: DesiredInstance, sidecar: Sidecar): Promise<Backup[]> {
+  return sidecar.backups.store.list(desired, new AbortController().signal);
 }
 
 /** Aborts once the process is told to end. */

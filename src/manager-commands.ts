@@ -1,4 +1,4 @@
-import { backupTable, findBackup, requireBackups } from './backup-commands.ts';
+import { backupTable, findBackup } from './backup-commands.ts';
 import { requireYes } from './confirmation.ts';
 import { backUpManager } from './controller/back-up-manager.ts';
 import { instanceIdsOnHost } from './controller/manager-check.ts';
@@ -10,8 +10,7 @@ export const MANAGER = 'manager';
 
 /** A table of the manager's own backups, newest first. */
 export async function listManagerBackups(sidecar: Sidecar): Promise<string> {
-  const { ofManager } = requireBackups(sidecar);
-  return backupTable(await ofManager.list(new AbortController().signal));
+  return backupTable(await sidecar.backups.ofManager.list(new AbortController().signal));
 }
 
 /**
@@ -24,9 +23,8 @@ export async function backUpManagerNow(
   log: Logger,
   stop: AbortSignal,
 ): Promise<string> {
-  const backups = requireBackups(sidecar);
-  const { manager } = sidecar;
-  const context = { ...managerBackups(sidecar, backups), manager, log, now: () => new Date() };
+  const { backups, manager } = sidecar;
+  const context = { ...managerBackups(sidecar), manager, log, now: () => new Date() };
   const { failure } = await backUpManager(context, null, 0, stop);
   await backups.ofManager.close();
   if (failure) throw failure;
@@ -39,8 +37,8 @@ export async function proveManager(
   text: string,
   stop: AbortSignal,
 ): Promise<void> {
-  const backups = requireBackups(sidecar);
-  const { store, withLock } = managerBackups(sidecar, backups);
+  const { backups } = sidecar;
+  const { store, withLock } = managerBackups(sidecar);
   const { snapshot } = findBackup(text, await store.list(stop));
   await withLock(() => store.prove(snapshot, stop)).finally(() => backups.ofManager.close());
 }
@@ -57,8 +55,8 @@ export async function restoreTheManager(
   print: (line: string) => void,
   stop: AbortSignal,
 ): Promise<void> {
-  const backups = requireBackups(sidecar);
-  const { store, withLock } = managerBackups(sidecar, backups);
+  const { backups } = sidecar;
+  const { store, withLock } = managerBackups(sidecar);
   const { date, snapshot } = findBackup(text, await store.list(stop));
   requireYes(
     isConfirmed,

@@ -44,7 +44,7 @@ async function restoreOne(
       say('something is under way already: the sidecar goes on with it by itself');
       return 'here';
     }
-    const known = (await backups?.store.list(desired, stop)) ?? [];
+    const known = await backups.store.list(desired, stop);
     const newest = known.filter(isProven).at(-1);
     if (!newest) {
       say(`no proven backup among ${known.length}`);

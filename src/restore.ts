@@ -1,19 +1,20 @@
-import { findBackup, requireBackups } from './backup-commands.ts';
+import { findBackup } from './backup-commands.ts';
 import type { Config } from './config.ts';
 import { restoreMissing } from './controller/restore-missing.ts';
-import { ConfigError } from './errors.ts';
-import { lockForeignBackups } from './install-id.ts';
+import { ConfigError, UsageError } from './errors.ts';
+import { lockRestores } from './install-id.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import type { ForeignPlace } from './interfaces.ts';
+import { printable } from './printable.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
 /**
- * Restores an archived instance, under its own id or that of another one that has never run. It is stopped afterwards.
+ * Restores an instance from an archive of an earlier version, under its own id or that of another one that has never run. It is stopped afterwards.
  * An interrupted restore can be repeated, whichever buttons were pressed meanwhile: until it is complete the instance is a draft,
  * which the running sidecar leaves alone, and one that a person starts stalls because its database is missing.
  * @param target the other instance's id, null for its own
  * @returns the instance's id
- * @throws ConfigError when that instance has data; TerminalError('ArchiveDamaged')
+ * @throws UsageError for what is called as no archive is; ConfigError when that instance has data; TerminalError('ArchiveDamaged')
  */
 export async function restore(
   config: Config,
@@ -21,8 +22,12 @@ export async function restore(
   target: number | null,
   signal: AbortSignal,
 ): Promise<number> {
-  const { archives, databases, engine, manager, restoring } = await assemble(config);
-  const archive = await archives.read(name);
+  if (!/^\d+-\d/.test(name))
+    throw new UsageError(
+      `restore ${printable(name)}: expected a backup too, by the beginning of its id, or latest; found none. microsaas backups ${printable(name)} lists them`,
+    );
+  const { databases, engine, manager, oldArchives, restoring } = await assemble(config);
+  const archive = await oldArchives.read(name);
   const id = target ?? archive.instance;
   const [found] = await manager.desired([id]);
   if (!found) throw new ConfigError(`instance ${id}: expected one that Odoo knows, found none`);
@@ -33,7 +38,7 @@ export async function restore(
     );
   if ((await restoring.begun(found)) === null) refuseData(found);
   const context = { databases, engine, manager, restoring };
-  await restoreMissing(found, archives.sourceOf(name, archive), context, signal);
+  await restoreMissing(found, oldArchives.sourceOf(name, archive), context, signal);
   return id;
 }
 
@@ -49,18 +54,39 @@ export async function restoreForeign(
   { text, ...place }: ForeignPlace & { readonly text: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const { databases, engine, manager, restoring } = sidecar;
-  const { foreign } = requireBackups(sidecar);
+  const { backups, databases, engine, manager, restoring } = sidecar;
   if ((await restoring.begun(desired)) === null) refuseData(desired);
   const context = { databases, engine, manager, restoring };
-  const release = await lockForeignBackups(sidecar.install);
-  await foreign
+  const release = await lockRestores(sidecar.install);
+  await backups.foreign
     .fetched(
       desired,
       place,
-      (backups) => findBackup(text, backups),
+      (found) => findBackup(text, found),
       signal,
       async (source, bounded) => restoreMissing(desired, source, context, bounded),
+    )
+    .finally(release);
+}
+
+/**
+ * Makes another instance, one that has never run, from an instance's backup: a customer's data under another number, with secrets of its own.
+ * It is stopped afterwards, and an interrupted one can be repeated, as above.
+ * @throws ConfigError when that instance has data
+ */
+export async function restoreAs(
+  { backups, databases, engine, install, manager, restoring }: Sidecar,
+  of: DesiredInstance,
+  snapshot: string,
+  target: DesiredInstance,
+  signal: AbortSignal,
+): Promise<void> {
+  if ((await restoring.begun(target)) === null) refuseData(target);
+  const context = { databases, engine, manager, restoring };
+  const release = await lockRestores(install);
+  await backups.restoresByHand
+    .fetched(of, snapshot, signal, (source, bounded) =>
+      restoreMissing(target, source, context, bounded),
     )
     .finally(release);
 }

@@ -61,7 +61,7 @@ export async function run(
 
   const { backups } = sidecar;
   const downloads = new Downloads({
-    open: async (id, snapshot) => backups?.exports.open(id, snapshot) ?? null,
+    open: async (id, snapshot) => backups.exports.open(id, snapshot),
     log,
   });
   const server = await listen(await addresses(config, sidecar, log), {
@@ -116,7 +116,7 @@ export async function run(
     await server.close();
     await pages?.close();
     await parts?.controller.stop();
-    for (const of of [sidecar.backups?.store, sidecar.backups?.ofManager])
+    for (const of of [sidecar.backups.store, sidecar.backups.ofManager])
       await of?.close().catch((err) => log.warn({ err }, 'the proofs’ Postgres is not gone'));
     await lock?.release();
     unlock();
@@ -255,7 +255,7 @@ async function offer(
   id: number,
   snapshot: string,
 ) {
-  if (!(await backups?.exports.has(id, snapshot))) return null;
+  if (!(await backups.exports.has(id, snapshot))) return null;
   const [desired] = await manager.desired([id]);
   if (!desired || !HAS_ADDRESS.has(effectiveState(desired, null))) return null;
   const address = new URL(engine.url(desired));

@@ -5,6 +5,8 @@ import { ArchiveStore } from './backups/archives.ts';
 import { BackupKeys } from './backups/backup-keys.ts';
 import { BackupStore, type BackupStoreOptions } from './backups/backup-store.ts';
 import { StagingCopies } from './backups/copies.ts';
+import { EndBackups } from './backups/end-backups.ts';
+import { Erasure } from './backups/erasure.ts';
 import { Exporter } from './backups/export.ts';
 import { ExportFiles } from './backups/export-files.ts';
 import { ForeignBackups } from './backups/foreign-backups.ts';
@@ -56,8 +58,8 @@ import { probeSmtp } from './host/smtp-probe.ts';
 import {
   installedAt,
   lockExports,
-  lockForeignBackups,
   lockManagerBackups,
+  lockRestores,
   readHostId,
   readInstallId,
 } from './install-id.ts';
@@ -74,6 +76,9 @@ import { Restic } from './restic/restic.ts';
 
 /** How much of the disk a staging copy leaves free, beside what it needs. */
 const COPY_KEEPS_SHARE = 0.1;
+
+/** Who has had what erased, and when. */
+const ERASED = 'erased.jsonl';
 
 export interface Observers {
   readonly onRpc?: (call: CallRecord) => void;
@@ -141,16 +146,15 @@ export async function assemble(config: Config, observers: Observers = {}) {
     : null;
   const disk = new Disk(config.dataDir, config.instances);
   const tools = new PgTools(install, config.postgres.image, docker);
-  const archives = new ArchiveStore({
-    install,
-    dataDir: config.dataDir,
-    dirs,
-    disk,
-    tools,
-    loginOf: (desired) => databases.loginForArchive(desired),
-  });
+  const oldArchives = new ArchiveStore({ install, dataDir: config.dataDir, dirs, tools });
   const restoring = new RestoringMark(dirs, marks);
-  const backups = config.backups.enabled ? makeBackups() : null;
+  const backups = makeBackups();
+  const archives = new EndBackups({
+    store: backups.store,
+    archives: oldArchives,
+    disconnect: (desired) => databases.disconnect(desired),
+    now: () => new Date(),
+  });
   const { addresses, domain, resolver: _, ...doorSettings } = config.door;
   const { manager: managerLabel } = doorSettings;
   const { publishAddress } = config.instances;
@@ -203,12 +207,22 @@ export async function assemble(config: Config, observers: Observers = {}) {
     });
     const odooOf = async (desired: DesiredInstance) =>
       images.odooOf((await specs.imageOf(desired)).imageId);
-    const restores = new Restores({
-      ...{ install, dirs, tools, replacements: databases.replacements },
-      odooOf,
-      inRestored: (...args) => store.inRestored(...args),
-    });
+    const restoresFrom = (from: Pick<BackupStore, 'inRestored'>) =>
+      new Restores({
+        ...{ install, dirs, tools, replacements: databases.replacements },
+        odooOf,
+        inRestored: (...args) => from.inRestored(...args),
+      });
+    const restores = restoresFrom(store);
+    // By a command, beside the sidecar.
+    const byHand = storeIn('restore', 'restore-proof');
+    const restoresByHand = restoresFrom(byHand);
     const forCopies = storeIn('staging', 'staging-proof', { keptShare: COPY_KEEPS_SHARE });
+    const erasures = new Erasure({
+      ...{ keys, restic, exports, archives: oldArchives, now: () => new Date() },
+      requireHost: (signal) => claim.require(signal),
+      record: join(folder, ERASED),
+    });
     const copies = new StagingCopies({
       ...{ install, dirs, tools, databases },
       odooOf,
@@ -235,7 +249,10 @@ export async function assemble(config: Config, observers: Observers = {}) {
       database: config.manager.database,
       url: config.manager.url,
       folder: join(folder, 'manager-work'),
-      files: [...config.files, join(config.dataDir, 'install-id'), keys.escrowFile],
+      files: [
+        ...[...config.files, join(config.dataDir, 'install-id'), keys.escrowFile],
+        join(folder, ERASED),
+      ],
       place: (signal) => findManager(managerHost, signal),
       hold: holdDatabase({ install, image: postgres, held: heldDockerCli(config.docker.socket) }),
     });
@@ -265,15 +282,19 @@ export async function assemble(config: Config, observers: Observers = {}) {
     const workplaces: readonly Workplace[] = [
       ...[store, forCopies, exports].map((one) => ({ sweep: () => one.sweep(), lock: null })),
       { sweep: () => forExports.sweep(), lock: () => lockExports(install) },
-      { sweep: () => foreign.sweep(), lock: () => lockForeignBackups(install) },
+      { sweep: () => byHand.sweep(), lock: () => lockRestores(install) },
+      { sweep: () => foreign.sweep(), lock: () => lockRestores(install) },
       { sweep: () => storeOfManager.sweep(), lock: () => lockManagerBackups(install) },
     ];
     return {
+      isNightly: config.backups.enabled,
       sweep: (onError: (error: unknown) => void) => sweepLeftovers(workplaces, onError),
       store,
       updates,
       restores,
+      restoresByHand,
       copies,
+      erasures,
       exporter,
       exports,
       foreign,
@@ -304,6 +325,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     disk,
     firewall,
     archives,
+    oldArchives,
     restoring,
     backups,
     tools,
@@ -326,10 +348,14 @@ function makeCertificates({ dataDir, door }: Config): StoredCertificates {
 export type Sidecar = Awaited<ReturnType<typeof assemble>>;
 
 /** The manager's own backups, made by one process of this host at a time. */
-export function managerBackups(
-  { dataDir, install }: Pick<Sidecar, 'dataDir' | 'install'>,
-  { ofManager }: NonNullable<Sidecar['backups']>,
-): Pick<ManagerBackupContext, 'since' | 'store' | 'withLock'> {
+export function managerBackups({
+  backups: { ofManager },
+  dataDir,
+  install,
+}: Pick<Sidecar, 'backups' | 'dataDir' | 'install'>): Pick<
+  ManagerBackupContext,
+  'since' | 'store' | 'withLock'
+> {
   const withLock = async <T>(work: () => Promise<T>) => {
     const release = await lockManagerBackups(install);
     return work().finally(release);
@@ -377,15 +403,18 @@ export function makeController(
                 "the sidecar's clock and Odoo's disagree, or one has jumped: nothing is suspended or removed until both are right",
               ),
       ),
-      backups: sidecar.backups && {
+      backups: {
+        isNightly: sidecar.backups.isNightly,
         store: sidecar.backups.store,
         restores: sidecar.backups.restores,
         copies: sidecar.backups.copies,
         exports: sidecar.backups.exports,
-        ofManager: managerBackups(sidecar, sidecar.backups),
+        erasures: sidecar.backups.erasures,
+        ofManager: sidecar.backups.isNightly ? managerBackups(sidecar) : null,
         restoring: sidecar.restoring,
         updates: sidecar.backups.updates,
         time: config.backups.schedule,
+        oneByOne: new Turns(),
         turns: new Turns(),
         lent: new Set(),
         onJob: (id) => controller.doJob(id),

@@ -36,6 +36,7 @@ export class BackupKeys {
   readonly #base: string;
   readonly #folder: string;
   readonly #keys: string;
+  #last: Promise<void> = Promise.resolve();
 
   /** @param base where the repositories are. @param folder of the keys and the escrow file */
   constructor(install: string, base: string, folder: string) {
@@ -95,14 +96,35 @@ export class BackupKeys {
 
   /** Writes all keys into `escrow.json`, which the operator keeps elsewhere too. What is in it stays: it may be all that is left of a key. */
   async writeEscrow(): Promise<void> {
-    const keys: Record<string, string> = {};
-    for (const file of (await readdir(this.#keys)).sort()) {
-      const name = file.endsWith(DRAFT) ? file.slice(0, -DRAFT.length) : file;
-      keys[name] = (await readFile(join(this.#keys, file), 'utf8')).trim();
-    }
-    const all = { ...keys, ...(await this.#escrowed()) };
-    const escrow: Escrow = { install: this.#install, base: this.#base, keys: all };
+    await this.#inTurn(async () => {
+      const keys: Record<string, string> = {};
+      for (const file of (await readdir(this.#keys)).sort()) {
+        const name = file.endsWith(DRAFT) ? file.slice(0, -DRAFT.length) : file;
+        keys[name] = (await readFile(join(this.#keys, file), 'utf8')).trim();
+      }
+      await this.#replaceEscrow({ ...keys, ...(await this.#escrowed()) });
+    });
+  }
+
+  async #replaceEscrow(keys: Escrow['keys']): Promise<void> {
+    const escrow: Escrow = { install: this.#install, base: this.#base, keys };
     await replaceFile(this.escrowFile, `${JSON.stringify(escrow, null, 2)}\n`);
+  }
+
+  /** What two have read at once, the second would write without what the first has changed. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#last = this.#last.then(work, work);
+    return this.#last;
+  }
+
+  /** Removes a key for good, with its entry in the escrow file, from which it would come back. May be repeated. */
+  async forget(instance: Owner): Promise<void> {
+    const { keyFile, name } = this.repositoryOf(instance);
+    for (const file of [keyFile, `${keyFile}${DRAFT}`]) await rm(file, { force: true });
+    await this.#inTurn(async () => {
+      const { [name]: key, ...keys } = await this.#escrowed();
+      if (key !== undefined) await this.#replaceEscrow(keys);
+    });
   }
 
   /** Its path. */

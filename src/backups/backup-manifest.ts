@@ -24,6 +24,8 @@ const manifestSchema = z.object({
   writtenAt: z.iso.datetime(),
   /** How many rows some tables had at that moment. */
   rows: z.record(z.string(), z.int().nonnegative()),
+  /** What of the files is not in it: how many files and folders, and how the paths of some begin. */
+  leftOut: z.object({ count: z.int(), paths: z.array(z.string()).readonly() }).optional(),
 });
 
 export type BackupManifest = z.infer<typeof manifestSchema>;

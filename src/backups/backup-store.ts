@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { lstat, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HeldDatabase } from '../databases/tenant-access.ts';
 import { RetryableError, TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Disk } from '../host/disk.ts';
-import { listFiles } from '../host/file-list.ts';
+import { type MeasuredFiles, measureFiles } from '../host/measure-files.ts';
 import { removeTree, withFolder } from '../host/trees.ts';
 import { keptBackups } from '../instance/backup-retention.ts';
 import { databaseName } from '../instance/name.ts';
@@ -22,8 +22,14 @@ import { type BackupManifest, filestoreOf, partsOf, readManifest } from './backu
 import { sizeLimit, timeLimitMs, withinBounds } from './bounds.ts';
 import { dumpOf, restoreDump } from './dump.ts';
 import { proveDatabase, proveFiles } from './proof.ts';
-import { backupsIn, DATA_TAG, dataTags, proofTags, subjectOf } from './snapshot-tags.ts';
+import { backupsIn, DATA_TAG, dataTags, endTags, proofTags, subjectOf } from './snapshot-tags.ts';
 import { markWhole } from './whole-mark.ts';
+
+/** Why a backup is taken. `ending`: it is the last one, of this end; see endingOf(). */
+export interface TakeOptions {
+  readonly isByHand: boolean;
+  readonly ending?: string;
+}
 
 /** Starts what is backed up on a copy of its data. @returns false where that cannot be tried */
 export type Boot = (
@@ -75,7 +81,7 @@ export class BackupStore implements Backups {
 
   async take(
     desired: DesiredInstance,
-    { isByHand }: { readonly isByHand: boolean },
+    { ending, isByHand }: TakeOptions,
     signal: AbortSignal,
   ): Promise<void> {
     const { dirs, disk, heldForBackup, install, keys, requireHost, restic } = this.#options;
@@ -89,22 +95,23 @@ export class BackupStore implements Backups {
       const parts = partsOf(folder);
       const copy = async ({ bytes, image, login, odoo, rows, snapshot, url }: HeldDatabase) => {
         await disk.checkRoom(2 * bytes);
-        const { directory } = dirs.paths(desired.id);
-        const fileBytes = await bytesOfFiles(directory, join(folder, 'files.list'));
+        const files = await measured(filestore);
+        const { leftOut } = files;
         await writeFile(parts.dump, '', { mode: 0o600 });
-        const manifest = manifestOf(desired, { install, image, odoo, rows, url });
+        const manifest = manifestOf(desired, { install, image, odoo, rows, url, leftOut });
         const text = `${JSON.stringify(manifest, null, 2)}\n`;
         await writeFile(parts.manifest, text, { mode: 0o600 });
-        const tags = [...dataTags(isByHand), `run:${randomUUID()}`];
+        const end = ending === undefined ? [] : endTags(ending, leftOut.count);
+        const tags = [...dataTags(isByHand), `run:${randomUUID()}`, ...end];
         const sources = [
           { from: parts.dump, to: 'database.dump' },
           { from: parts.manifest, to: 'manifest.json' },
           // Not the folder in it: its tenant can put a link in its place, which a mount would follow.
-          { from: filestore, to: 'filestores' },
+          { from: filestore, to: 'filestores', ...(leftOut.count > 0 ? { deepest: DEEPEST } : {}) },
           { from: secrets, to: 'secrets' },
         ];
         const size = { most: sizeLimit(bytes), of: async () => (await stat(parts.dump)).size };
-        const timeMs = timeLimitMs(bytes + fileBytes);
+        const timeMs = timeLimitMs(bytes + files.bytes);
         await withinBounds({ disk, timeMs, size }, signal, async (bounded) => {
           await dumpOf(this.#options.tools, login, snapshot, parts.dump, bounded);
           made = await restic.backup(repository, sources, tags, bounded);
@@ -323,15 +330,22 @@ export class BackupStore implements Backups {
 const MAX_HOLE_BYTES = 50 * 1024 ** 3;
 
 /**
- * @returns what an instance's files occupy
+ * How many folders deep files are backed up where a tenant has made paths that no program can open, for which restic would take none of
+ * them. 255 bytes a name, none of those that are left is too long; Odoo's own are three deep.
+ */
+const DEEPEST = 14;
+
+/**
+ * What an instance's files are, and what of them is not backed up.
  * @throws TerminalError('BackupFailed') where they are holes for the most part: a tenant can make any size of them in no time
  */
-async function bytesOfFiles(directory: string, list: string): Promise<number> {
-  const { holeBytes, tarBytes } = await listFiles(directory, ['filestore'], list);
-  await rm(list);
-  if (holeBytes <= MAX_HOLE_BYTES) return tarBytes;
-  const detail = 'the files have holes of more than 50 GB';
-  throw new TerminalError('BackupFailed', detail, { detail });
+async function measured(filestore: string): Promise<MeasuredFiles> {
+  const all = await measureFiles(filestore);
+  if (all.holeBytes > MAX_HOLE_BYTES) {
+    const detail = 'the files have holes of more than 50 GB';
+    throw new TerminalError('BackupFailed', detail, { detail });
+  }
+  return all.leftOut.count > 0 ? measureFiles(filestore, DEEPEST) : all;
 }
 
 /** What is wrong with a backup, as opposed to with what would prove it. */
@@ -350,10 +364,11 @@ function manifestOf(
   {
     image,
     install,
+    leftOut,
     odoo,
     rows,
     url,
-  }: Pick<BackupManifest, 'image' | 'install' | 'odoo' | 'rows' | 'url'>,
+  }: Pick<BackupManifest, 'image' | 'install' | 'leftOut' | 'odoo' | 'rows' | 'url'>,
 ): BackupManifest {
   return {
     ...{ format: 1, install, instance, identity, name, template, image, odoo },
@@ -362,5 +377,6 @@ function manifestOf(
     writtenAt: new Date().toISOString(),
     url,
     rows,
+    ...(leftOut && leftOut.count > 0 ? { leftOut } : {}),
   };
 }

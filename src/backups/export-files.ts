@@ -82,6 +82,11 @@ export class ExportFiles implements Exports {
     return { bytes: size, content: handle.createReadStream() };
   }
 
+  /** Removes those of an instance, and what of one is being written. */
+  async dropOf(id: number): Promise<void> {
+    await this.#remove((name) => name.startsWith(`${id}-`) || name.startsWith(`.${id}-`));
+  }
+
   async dropOld(): Promise<void> {
     const { folder } = this.#options;
     await this.#remove(async (name) => {

@@ -25,6 +25,18 @@ export function wholeTags(snapshot: string): string[] {
   return [WHOLE_TAG, `${OF}${snapshot}`];
 }
 
+/** On the last one before an instance's data are removed. */
+const END_TAG = 'end';
+
+/** On that one: which end it is of, as endingOf() says, and how many files and folders are not in it. */
+const ENDING = 'ending:';
+const LEFT_OUT = 'left-out:';
+
+/** The tags of the last backup before an instance's data are removed, beside those of any. */
+export function endTags(ending: string, leftOut: number): string[] {
+  return [END_TAG, `${ENDING}${ending}`, `${LEFT_OUT}${leftOut}`];
+}
+
 /** On a snapshot that says what became of restoring another one; `of:` is followed by that one's id. */
 const PROOF_TAG = 'proof';
 const OF = 'of:';
@@ -111,8 +123,15 @@ export function backupsIn(snapshots: readonly ResticSnapshot[]): Backup[] {
     .map((snapshot) => ({
       ...{ snapshot: snapshot.id, date: snapshot.time, bytes: snapshot.bytes },
       isByHand: snapshot.tags.includes(BY_HAND_TAG),
+      ...endOf(snapshot),
       ...proofOf(proofs.get(snapshot.id)),
     }));
+}
+
+function endOf(snapshot: ResticSnapshot): Pick<Backup, 'ending' | 'leftOut'> {
+  if (!snapshot.tags.includes(END_TAG)) return {};
+  const leftOut = Number(valueAfter(snapshot, LEFT_OUT));
+  return { ending: valueAfter(snapshot, ENDING), leftOut };
 }
 
 function proofOf(

@@ -37,7 +37,7 @@ export const DUNNING_STAGES: readonly StageRule[] = [
     since: 'finalNoticeAt',
     days: (terms) => Math.min(terms.finalNotice, terms.retention),
     wait: 'final notice',
-    means: 'database, files and configuration are written to an archive, read again and verified',
+    means: 'a last backup of database and files is taken, and proven by restoring it elsewhere',
   },
   {
     stage: 'remove',
@@ -45,7 +45,7 @@ export const DUNNING_STAGES: readonly StageRule[] = [
     since: 'archivedAt',
     days: () => 0,
     wait: 'the next review',
-    means: 'container, database, role and files are removed; the archive stays',
+    means: 'container, database, role and files are removed; the last backup stays',
   },
 ];
 

@@ -227,7 +227,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   /** The files go last: they hold what is needed to go on after a crash. */
   async function purge(desired: DesiredInstance, { stop }: Signals): Promise<void> {
     const needsArchive = desired.wasReady && !desired.endsWithoutArchive && !desired.copyOf;
-    if (needsArchive) await archives.verify(desired);
+    if (needsArchive) await archives.verify(desired, stop);
     const remove = async () => {
       // A restore may have had the turn before.
       const [now] = await manager.desired([desired.id]);

@@ -7,14 +7,15 @@ import {
   TerminalError,
   unavailableService,
 } from '../errors.ts';
+import { withKept } from '../instance/backup-retention.ts';
 import type { DesiredInstance, EffectiveState } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { startServer } from './own-server.ts';
 import { logLine, progressReport } from './progress.ts';
 
-const WITHOUT = 'No archive could be written; the data go without one, as a person has confirmed.';
+const WITHOUT = 'No last backup could be made; the data go without one, as a person has confirmed.';
 
-/** Takes the last copy of an instance's data; only once it is verified does the manager hear of it. */
+/** Takes the last backup of an instance; only once it is proven does the manager hear of it. */
 export async function archive(
   desired: DesiredInstance,
   state: EffectiveState,
@@ -22,7 +23,7 @@ export async function archive(
   context: ControllerContext,
   stop: AbortSignal,
 ): Promise<void> {
-  const { archives, databases, engine, log, now, reporter } = context;
+  const { archives, backups, databases, engine, log, manager, now, reporter } = context;
   const { id, revision } = desired;
   if (!desired.wasReady) {
     await reporter.report({ id, revision, subscription: { ...change, archivedAt: now() } });
@@ -30,23 +31,29 @@ export async function archive(
   }
   reporter.progress(progressReport(desired, 'Archiving', now()));
   const write = async () => {
-    // An archive of missing files would verify, and would then permit the removal of what is left.
+    // A backup of missing files may be proven, and would then permit the removal of what is left.
     if ((await engine.observe(desired, state)).data !== 'whole') throw filesMissing();
     const database = await databases.observe(desired, state);
     if (database === 'foreign' || database === 'unmarked') throw foreignData('database');
     if (database === 'offline') await startOwnServer(desired, context, stop);
     return archives.write(desired, stop);
   };
-  const written = await write().catch((error: unknown) => {
+  // One of the night's may be under way.
+  const inTurn = () => (backups ? backups.oneByOne.take(id, write) : write());
+  const written = await inTurn().catch((error: unknown) => {
     if (stop.aborted || !isGivenUp(desired, error)) throw error;
-    log.warn({ instance: id, name: desired.name, err: error }, 'goes without an archive');
+    log.warn({ instance: id, name: desired.name, err: error }, 'goes without a last backup');
     return null;
   });
-  if (written)
+  if (written) {
     log.info(
-      { instance: id, name: desired.name, archive: written.name, leftOut: written.leftOut },
-      'archived',
+      { instance: id, name: desired.name, backup: written.name, leftOut: written.leftOut },
+      'the last backup is made and proven',
     );
+    // A restore is asked for in Odoo, which has to know of it.
+    const known = await backups?.store.list(desired, stop);
+    if (known) await manager.reportBackups(id, withKept(known, now()), null);
+  }
   await reporter.report({
     id,
     revision,
@@ -67,22 +74,28 @@ async function startOwnServer(
     stop.throwIfAborted();
     throw new TerminalError(
       'ArchiveServerDown',
-      "The archive could not be written: the instance's own Postgres does not start. Nothing was removed.",
+      "The last backup could not be made: the instance's own Postgres does not start. Nothing was removed.",
       { cause },
     );
   }
 }
 
-/** Whether a person has confirmed that the data may be removed without an archive, and the failure is not a temporary one. */
+/** Whether a person has confirmed that the data may be removed without a last backup, and the failure is not a temporary one. */
 function isGivenUp({ endsWithoutArchive }: DesiredInstance, error: unknown): boolean {
-  const isDockers = error instanceof RetryableError && error.reason.startsWith('Docker');
-  const passes = error instanceof ManagerError || isDockers || unavailableService(error) !== null;
+  const isOthers = error instanceof RetryableError && OTHERS.test(error.reason);
+  const passes = error instanceof ManagerError || isOthers || unavailableService(error) !== null;
   // The data found are another instance's: the confirmation does not cover them.
   const isForeign = error instanceof TerminalError && error.reason === 'ForeignData';
   return endsWithoutArchive && !passes && !isForeign;
 }
 
+/** Reasons that say nothing of the data. */
+const OTHERS = /^(?:Docker|BackupServer|BackupLocked$)/;
+
 function archived({ name, leftOut }: { readonly name: string; readonly leftOut: number }): string {
-  const rest = `${leftOut} files and folders are not in it: no program can open paths as long as theirs. Its manifest names some.`;
-  return [`Archived and verified: ${name}.`, ...(leftOut > 0 ? [rest] : [])].join(' ');
+  const rest = `${leftOut} files and folders are not in it: they lie so deep that no program can open all of their paths. Its manifest names some.`;
+  return [
+    `The last backup is made and proven: ${name.slice(0, 12)}.`,
+    ...(leftOut > 0 ? [rest] : []),
+  ].join(' ');
 }

@@ -57,6 +57,7 @@ async function backUpLent(
     const isOver = await restoreWhereNothingIs(desired, desired.job, context, stop);
     if (isOver) return { isToReconcile: true };
   }
+  if (desired.job?.kind === 'erase') return erase(desired, desired.job, context, stop);
   if (!hasData(desired)) {
     // A swap that has begun is finished first, or parts of two would be left.
     const isPrepared =
@@ -121,6 +122,29 @@ async function exportData(
     await backups.exports.write(desired, job.snapshot, progress, stop);
     await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
   });
+}
+
+/** Removes all that is kept of an instance, once its data were removed. @returns whether they are still to be */
+async function erase(
+  desired: DesiredInstance,
+  job: Job,
+  context: BackupWork,
+  stop: AbortSignal,
+): Promise<{ readonly isToReconcile: boolean }> {
+  const { backups, databases, engine, manager } = context;
+  let isToReconcile = false;
+  await telling(desired, job, 'not erased', context, stop, async () => {
+    const state = effectiveState(desired, null);
+    if (state !== 'purged') throw new TerminalError('StillHasData', 'its data were not removed');
+    const { files } = await engine.observe(desired, state);
+    isToReconcile = files !== 'absent' || (await databases.observe(desired, state)) !== 'absent';
+    if (isToReconcile) return;
+    await say(job, 'Erasing', context);
+    await backups.turns.take(desired.id, () => backups.erasures.erase(desired, job, stop));
+    await report(desired, [], null, context);
+    await manager.reportJob(job.id, { ...DONE, state: 'done', percent: 100 });
+  });
+  return { isToReconcile };
 }
 
 /** Makes what is to replace an instance's data, beside them; reconcile() then puts it in their place. */

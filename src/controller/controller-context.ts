@@ -10,6 +10,7 @@ import type {
   Disk,
   Door,
   Engine,
+  Erasures,
   Exports,
   Firewall,
   Manager,
@@ -42,16 +43,21 @@ export interface DoorContext {
 
 /** Backups, and when they are made. */
 export interface BackupContext {
+  /** False: switched off by the configuration. What people ask for is made all the same, and the last one before data are removed. */
+  readonly isNightly: boolean;
   readonly store: Backups;
   readonly restores: Restores;
   readonly copies: Copies;
   readonly exports: Exports;
-  /** Of the manager itself. Null: only in tests. */
+  readonly erasures: Erasures;
+  /** Of the manager itself. Null: switched off by the configuration. */
   readonly ofManager: Pick<ManagerBackupContext, 'since' | 'store' | 'withLock'> | null;
   readonly restoring: RestoringMarks;
   readonly updates: Updates;
   /** At what time of this host's day they begin, `HH:MM`. */
   readonly time: string;
+  /** One instance's backups, jobs and its last backup, in turns. */
+  readonly oneByOne: Turns<number>;
   /** Work with an instance's data that must not meet a backup of them, in turns. */
   readonly turns: Turns<number>;
   /** The instances whose own Postgres runs for a backup alone: it is not stopped before that has ended. */
@@ -74,7 +80,7 @@ export interface ControllerContext {
   readonly engine: Engine;
   readonly databases: Databases;
   readonly archives: Archives;
-  /** Null: switched off by the configuration. */
+  /** Null: only in tests. */
   readonly backups: BackupContext | null;
   readonly reporter: Reporter;
   readonly limits: ClaimLimits;

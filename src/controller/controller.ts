@@ -20,7 +20,6 @@ import { preparePlan } from './prepare-plan.ts';
 import { reconcile } from './reconcile.ts';
 import { poll, sweep, withoutDatabase } from './resync.ts';
 import { NO_CUSTOMER } from './slots.ts';
-import { Turns } from './turns.ts';
 import {
   counted,
   Heartbeats,
@@ -82,8 +81,6 @@ export class Controller {
   readonly #backups: WorkQueue<Key>;
   /** What people wait for: it does not wait for the night's backups, except for the same instance's. */
   readonly #jobs: WorkQueue<Key>;
-  /** One instance's backups and jobs come one after the other. */
-  readonly #backupTurns = new Turns<number>();
   readonly #stop = new AbortController();
   #pollTimer: NodeJS.Timeout | undefined;
   #livenessTimer: NodeJS.Timeout | undefined;
@@ -284,7 +281,7 @@ export class Controller {
     // What the manager's database says may be another customer's.
     if (!backups || managerCheck.distrust) return;
     const context = { ...this.#context, backups };
-    const turns = this.#backupTurns;
+    const { oneByOne: turns } = backups;
     // Behind a backup of its own that is under way, a job waits for long: others' need not.
     if (turns.isTaken(id)) await signals.withoutSlot(() => turns.take(id, async () => {}));
     const { isToReconcile } = await turns.take(id, () => backUp(id, kind, context, signals.stop));
@@ -479,6 +476,9 @@ export class Controller {
   #dueBackups(states: ReadonlyMap<number, SweptInstance>): Key[] {
     const { backups, now } = this.#context;
     if (!backups) return [];
+    // Who waits for what is gone by now is told so.
+    const waiting = [...states].filter(([, { hasJob }]) => hasJob).map(([id]): Key => `job:${id}`);
+    if (!backups.isNightly) return waiting;
     const night = lastNight(backups.time, now()).getTime() / 1000;
     const withData = [...states].filter(
       ([, { isCopy, state }]) => !isCopy && MAY_HAVE_DATA.has(state),
@@ -486,11 +486,9 @@ export class Controller {
     const own = backups.ofManager && this.#managerFacts ? [this.#managerFacts] : [];
     this.#backupAges = backupAges([...withData.map(([, known]) => known), ...own]);
     const isDue = (known: BackupFacts) => dueBackup(known, night, now().getTime() / 1000) !== null;
-    // Who waits for what is gone by now is told so.
-    const waiting = [...states].filter(([, { hasJob }]) => hasJob);
     const due = withData.filter(([, known]) => isDue(known));
     return [
-      ...waiting.map(([id]): Key => `job:${id}`),
+      ...waiting,
       ...due.map(([id]): Key => `backup:${id}`),
       // Last: it has the keys of all repositories, and Odoo's list of what is in them.
       ...(this.#isManagerDue(night) ? ['backup:manager' as const] : []),

@@ -14,7 +14,6 @@ import type { Databases } from '../interfaces.ts';
 import { Cluster, type ClusterAddress } from '../postgres/cluster.ts';
 import { InstallLock } from '../postgres/install-lock.ts';
 import { openTransactionsOver } from '../postgres/open-transactions.ts';
-import type { TenantLogin } from '../postgres/tenant-session.ts';
 import { ClonePool } from './clone-pool.ts';
 import { databaseNumbers, databaseOwner, markDatabase } from './database-mark.ts';
 import type { Specs } from './database-spec.ts';
@@ -286,8 +285,8 @@ export class OdooDatabases implements Databases {
   }
 
   /** See TenantAccess. */
-  loginForArchive(desired: DesiredInstance): Promise<TenantLogin & { readonly socketDir: string }> {
-    return this.#access.loginForArchive(desired);
+  disconnect(desired: DesiredInstance): Promise<void> {
+    return this.#access.disconnect(desired);
   }
 
   /** See TenantAccess. */

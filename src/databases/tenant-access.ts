@@ -87,17 +87,10 @@ export class TenantAccess {
     return this.#enter(desired, LOOK, nextWork);
   }
 
-  /** The way in for who copies all of an instance's database while the instance does not run. */
-  async loginForArchive(
-    desired: DesiredInstance,
-  ): Promise<TenantLogin & { readonly socketDir: string }> {
+  /** Ends all connections to the database of an instance that does not run: what is left of them may hold locks. */
+  async disconnect(desired: DesiredInstance): Promise<void> {
     const spec = await this.#options.specs.of(desired);
-    const cluster = this.clusterOf(spec);
-    await this.#takeOver(cluster, desired);
-    // What is left of its connections may hold locks.
-    await cluster.disconnect(this.nameOf(desired));
-    await this.#enter(desired, TOUCH, makeReadable);
-    return { ...this.#loginOf(desired, spec), socketDir: cluster.address.socketDir };
+    await this.clusterOf(spec).disconnect(this.nameOf(desired));
   }
 
   /**

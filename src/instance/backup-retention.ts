@@ -1,5 +1,5 @@
 /** Why a backup is kept: the first that applies. */
-export type Kept = 'newest' | 'proven' | 'by_hand' | 'daily' | 'weekly' | 'monthly';
+export type Kept = 'end' | 'newest' | 'proven' | 'by_hand' | 'daily' | 'weekly' | 'monthly';
 
 /** How many days, weeks and months have a backup kept, counted in those that have one. */
 const DAYS = 7;
@@ -24,10 +24,13 @@ export interface DatedBackup {
   readonly proof: Proof;
   /** A person has asked for it. */
   readonly isByHand: boolean;
+  /** Of the last one before the instance's data are removed: which end that is, should it come back and end again. By default it is none. */
+  readonly ending?: string;
 }
 
 /**
- * The backups that are kept, and why. Never empty where there is one: the newest and the newest proven one stay whatever their age.
+ * The backups that are kept, and why. Never empty where there is one: the newest and the newest proven one stay whatever their age, and so does
+ * the last one of each end of the instance, which only a person removes.
  * What a person has asked for stays for 7 days. Of each of the last 7 days, 4 weeks and 12 months that have any, the last proven one stays, else the
  * last.
  * @returns by the backup's snapshot; what is missing may be forgotten
@@ -38,6 +41,10 @@ export function keptBackups(backups: readonly DatedBackup[], now: Date): Map<str
   const keep = (backup: DatedBackup | undefined, why: Kept) => {
     if (backup && !kept.has(backup.snapshot)) kept.set(backup.snapshot, why);
   };
+  for (const ending of new Set(newestFirst.flatMap((one) => one.ending ?? []))) {
+    const ofIt = newestFirst.filter((one) => one.ending === ending);
+    keep(ofIt.find(isProven) ?? ofIt[0], 'end');
+  }
   keep(newestFirst[0], 'newest');
   keep(newestFirst.find(isProven), 'proven');
   for (const backup of newestFirst)

@@ -107,9 +107,12 @@ export interface Job {
     | 'undo_restore'
     | 'export'
     | 'update'
-    | 'undo_update';
+    | 'undo_update'
+    | 'erase';
   /** The backup that it is about; '' where it is about none. */
   readonly snapshot: string;
+  /** Who has asked for it: their name and login, where that is to be written down. */
+  readonly askedBy?: string;
 }
 
 /** How far a job is, and what came of it. */

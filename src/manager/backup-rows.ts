@@ -25,18 +25,25 @@ export function backupFactsOf(
 }
 
 /** What a person wants done with backups. */
-export const job = z.object({
-  id,
-  identity: z.uuid(),
-  kind: z.enum(['backup', 'prove', 'restore', 'undo_restore', 'export', 'update', 'undo_update']),
-  snapshot: z.string().regex(/^([0-9a-f]{64})?$/),
-}) satisfies z.ZodType<Job>;
+export const job = z
+  .object({
+    id,
+    identity: z.uuid(),
+    kind: z.enum([
+      ...['backup', 'prove', 'restore', 'undo_restore', 'export', 'update', 'undo_update', 'erase'],
+    ] as const),
+    snapshot: z.string().regex(/^([0-9a-f]{64})?$/),
+    asked_by: z.string().optional(),
+  })
+  .transform(({ asked_by: askedBy, ...rest }): Job => (askedBy ? { ...rest, askedBy } : rest));
 
 /** A backup as Odoo writes it down. */
 export function backupRow({
   bytes,
   date,
-  isByHand: _,
+  isByHand: _isByHand,
+  ending: _ending,
+  leftOut: _leftOut,
   proofDate,
   ...rest
 }: Backup & { readonly kept: Kept }) {

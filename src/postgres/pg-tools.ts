@@ -59,13 +59,6 @@ export class PgTools {
     ]);
   }
 
-  /** Reads a whole dump. @returns its table of contents. @throws CommandError when it is damaged */
-  async check(file: string, signal: AbortSignal): Promise<string> {
-    const path = inContainer(file);
-    await this.#run(file, signal, [], 'pg_restore', ['--file=/dev/null', '--', path]);
-    return this.#run(file, signal, [], 'pg_restore', ['--list', '--', path]);
-  }
-
   /** Fills an empty database from a dump; all in it becomes the tenant's. */
   async restore(login: PgLogin, file: string, signal: AbortSignal): Promise<void> {
     await this.#connected(login, file, signal, (path) => [

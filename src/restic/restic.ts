@@ -5,8 +5,9 @@ import { z } from 'zod';
 import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { type Capability, hardenedRun, LOWEST_PRIORITY } from '../docker/helpers.ts';
-import { CommandError, RetryableError } from '../errors.ts';
+import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { Command } from '../host/exec.ts';
+import { removeTree } from '../host/trees.ts';
 import { asReason, EXIT } from './failures.ts';
 import { requireServer } from './server.ts';
 
@@ -57,6 +58,8 @@ export interface Source {
   readonly to: string;
   /** It is nobody's to make: where it is missing, nothing is backed up. */
   readonly mustExist?: boolean;
+  /** How many folders deep it is backed up; what lies deeper is left out, and not looked at. By default all of it is. */
+  readonly deepest?: number;
 }
 
 export interface ResticSnapshot {
@@ -134,6 +137,7 @@ export class Restic {
     const args = [
       ...['backup', '--json', '--quiet', `--host=${repository.name}`, '--no-scan'],
       ...tags.map((tag) => `--tag=${tag}`),
+      ...sources.flatMap(excludeOf),
       ...['--', '/backup'],
     ];
     const options = sources.map(mountOf);
@@ -186,6 +190,34 @@ export class Restic {
     // `forget --prune` takes for gone what the server has kept (restic 0.18), and would remove the data of it.
     if (left.length === 0) await this.#run(repository, ['prune'], run);
     return left;
+  }
+
+  /**
+   * Removes all that a repository holds. On this host its folder goes too; a server keeps an empty repository.
+   * @throws TerminalError('BackupServerKeeps') where the server removes nothing
+   */
+  async erase(repository: Repository, signal: AbortSignal): Promise<void> {
+    const { base } = this.#place;
+    if (isFolder(base)) {
+      // One that is not there is a disk that is not mounted.
+      await access(base).catch((cause) => {
+        const detail = `no folder ${base}`;
+        throw new RetryableError('BackupServerAway', detail, { cause, detail });
+      });
+      await this.#docker(containersRemove([this.#container(repository)])).catch(ignoreFailure);
+      return removeTree(join(base, repository.name), signal);
+    }
+    try {
+      const all = await this.snapshots(repository, signal);
+      const ids = all.map(({ id }) => id);
+      if ((await this.forget(repository, ids, signal)).length === 0) return;
+    } catch (error) {
+      // Somebody has removed it there.
+      if (exitCodeOf(error) === EXIT.noRepository) return;
+      throw error;
+    }
+    const message = `the server of the backups removes nothing: remove ${repository.name} there`;
+    throw new TerminalError('BackupServerKeeps', message, { detail: repository.name });
   }
 
   async #forgetTagged(
@@ -290,6 +322,12 @@ function mountOf({ from, mustExist, to }: Source): string {
   return mustExist
     ? `--mount=type=bind,source=${from},target=/backup/${to},readonly`
     : `--volume=${from}:/backup/${to}:ro`;
+}
+
+/** A pattern is compared before anything is opened, and what is below what it fits is left out too. */
+function excludeOf({ deepest, to }: Source): string[] {
+  if (deepest === undefined) return [];
+  return [`--exclude=/backup/${to}${'/*'.repeat(deepest + 1)}`];
 }
 
 function isFolder(base: string): boolean {

@@ -30,13 +30,13 @@ chapter('an instance with a Postgres of its own', () => {
     expect(await logIn(env, row, login, password)).to.be.greaterThan(0);
   });
 
-  scenario('is purged when retention is over, and restored from its archive', async (env) => {
+  scenario('is purged when retention is over, and restored from its last backup', async (env) => {
     const { instances, sidecar } = env;
     const { login, password } = await sidecar.secret(id);
     await instances.remove([id]);
     await passSince(env, await instances.subscription({ id }), 'hidden_at', 30);
     await passFinalNotice(env, id);
-    await sidecar.restore(await purged(env, id));
+    await sidecar.restore(id, await purged(env, id));
     await instances.reaches(id, 'stopped');
     await instances.press(id, 'start_instance');
     const row = await instances.reaches(id, 'running');

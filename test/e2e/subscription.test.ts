@@ -172,7 +172,7 @@ chapter('a subscription from the welcome mail to removal and restore', () => {
     await expectData(await luna(await instances.reaches(id, 'running')), DATA);
   });
 
-  scenario('when retention is over it is archived and purged', async (env) => {
+  scenario('when retention is over it is backed up for the last time, and purged', async (env) => {
     const { instances } = env;
     await instances.remove([id]);
     await eventually(async () => expect((await subjects()).at(-1)).to.equal(REMOVED));
@@ -182,53 +182,45 @@ chapter('a subscription from the welcome mail to removal and restore', () => {
     await env.sidecar.idle();
     expect((await row()).reason, 'a day before').to.equal('Removed');
     await passSince(env, subscription, 'final_notice_at', 1);
-    const archive = await purged(env, id);
-    const folder = `${env.stack.files.dataDir}/archives/${archive}`;
-    const files = await env.onHost('find', folder, '-type', 'f', '-printf', '%f %m\n');
-    expect(lines(files).sort()).to.deep.equal([
-      'database.dump 600',
-      'files.tar 600',
-      'manifest.json 600',
-    ]);
+    const backup = await purged(env, id);
+    const listed = await env.admin.read(
+      'microsaas.backup',
+      [['instancia_id', '=', id]],
+      ['snapshot', 'proof', 'kept'],
+    );
+    expect(listed.find(({ snapshot }) => snapshot === backup)).to.include({
+      ...{ proof: 'data', kept: 'end' },
+    });
     const refused = await refusal(instances.press(id, 'action_restaurar'));
-    expect(refused.message).to.include(`microsaas restore ${archive}`);
+    expect(refused.message).to.include(`microsaas restore ${id} ${backup.slice(0, 12)} --yes`);
   });
 
-  scenario(
-    'a killed restore can be repeated, also when Start was pressed meanwhile',
-    async (env) => {
-      const { instances, sidecar } = env;
-      const { archive } = await becomes({});
-      const cutOff = sidecar.restore(String(archive)).catch(() => {});
-      await eventually(async () => expect((await row()).desired_state).to.equal('draft'));
-      await sidecar.kill();
-      await cutOff;
-      await sidecar.start();
-      await instances.reaches(id, 'draft');
-      await instances.press(id, 'start_instance');
-      // Depending on its progress: the files are unpacked first.
-      const { reason } = await instances.reaches(id, 'error');
-      expect(reason).to.be.oneOf(['FilesMissing', 'DatabaseMissing']);
-      await sidecar.restore(String(archive));
-      await instances.reaches(id, 'stopped');
-      await instances.remove([id]);
-      await eventually(async () => expect((await subjects()).at(-1)).to.equal(REMOVED));
-      await passSince(env, subscription, 'hidden_at', 30);
-      await eventually(async () => expect((await subjects()).at(-1)).to.equal(FINAL));
-      await passSince(env, subscription, 'final_notice_at', 7);
-      await purged(env, id);
-    },
-  );
-
-  scenario('the archive restores it under its own number, with its data', async (env) => {
+  scenario('a restore that was killed goes on by itself, and it can end again', async (env) => {
     const { instances, sidecar } = env;
     const { archive } = await becomes({});
-    await sidecar.restore(String(archive));
+    const cutOff = sidecar.restore(id, String(archive)).catch(() => {});
+    await eventually(async () => expect((await row()).desired_state).to.equal('draft'));
+    await sidecar.kill();
+    await cutOff;
+    await sidecar.start();
+    await instances.reaches(id, 'stopped');
+    await instances.remove([id]);
+    await eventually(async () => expect((await subjects()).at(-1)).to.equal(REMOVED));
+    await passSince(env, subscription, 'hidden_at', 30);
+    await eventually(async () => expect((await subjects()).at(-1)).to.equal(FINAL));
+    await passSince(env, subscription, 'final_notice_at', 7);
+    expect(await purged(env, id), 'another end has another one').not.to.equal(archive);
+  });
+
+  scenario('the last backup restores it under its own number, with its data', async (env) => {
+    const { instances, sidecar } = env;
+    const { archive } = await becomes({});
+    await sidecar.restore(id, String(archive));
     await instances.reaches(id, 'stopped');
     expect(await row()).to.include({ active: true });
     await instances.press(id, 'start_instance');
     await expectData(await luna(await instances.reaches(id, 'running')), DATA);
-    const refused = await sidecar.restore(String(archive)).then(
+    const refused = await sidecar.restore(id, String(archive), id).then(
       () => '',
       (error: Error) => error.message,
     );
@@ -236,7 +228,7 @@ chapter('a subscription from the welcome mail to removal and restore', () => {
   });
 
   scenario(
-    'unpaid to the end: final notice, archive and removal follow each other',
+    'unpaid to the end: final notice, last backup and removal follow each other',
     async (env) => {
       const { instances } = env;
       await paidUntil(env, subscription, -40);
@@ -256,18 +248,41 @@ chapter('a subscription from the welcome mail to removal and restore', () => {
     },
   );
 
-  scenario('the archive restores it under another number', async (env) => {
+  scenario('the last backup restores it under another number', async (env) => {
     const { admin, instances, sidecar } = env;
     const { archive } = await becomes({});
     const old = await row();
     const values = { name: 'Luna again', partner_id: idOf(old.partner_id) };
     const other = await admin.create(INSTANCE, values);
-    await sidecar.restore(String(archive), other);
+    await sidecar.restore(id, String(archive), other);
     await instances.reaches(other, 'stopped');
     await instances.press(other, 'start_instance');
     const running = await instances.reaches(other, 'running');
     await expectData(await luna(running), DATA);
     expect((await instances.subscription({ id: other })).state).to.equal('active');
     expect((await row()).reason, 'the old one').to.equal('Purged');
+  });
+
+  scenario('what is kept of it is erased, and the entry of that stays', async (env) => {
+    const { instances, sidecar } = env;
+    const folder = `${env.stack.files.dataDir}/backups`;
+    const context = { context: { active_test: false } };
+    const [found] = await env.admin.read<{ identity: string }>(
+      INSTANCE,
+      [['id', '=', id]],
+      ['identity'],
+      context,
+    );
+    const identity = found?.identity ?? '';
+    const name = `${env.stack.install}-${id}-${identity.slice(0, 8)}`;
+    const kept = () => env.onHost('find', folder, '-name', name);
+    expect(lines(await kept()), 'repository and key').to.have.length(2);
+    await sidecar.microsaas('erase', String(id), '--yes');
+    expect(await kept()).to.equal('');
+    const files = await env.onHost('cat', `${folder}/escrow.json`, `${folder}/erased.jsonl`);
+    expect(files).not.to.include(name);
+    expect(files).to.match(new RegExp(`"identity":"${identity}".*"askedBy":"[^"]+ <`));
+    const refused = await refusal(instances.press(id, 'action_restaurar'));
+    expect(refused.message).to.include('was erased');
   });
 });

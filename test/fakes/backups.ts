@@ -1,3 +1,4 @@
+import type { TakeOptions } from '../../src/backups/backup-store.ts';
 import { TerminalError } from '../../src/errors.ts';
 import { keptBackups } from '../../src/instance/backup-retention.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
@@ -13,16 +14,23 @@ export class FakeBackups implements Backups {
   /** Runs while one is being taken. */
   whileTaken: () => Promise<void> = async () => {};
   readonly #now: Clock;
+  readonly #hasData: (id: number) => boolean;
+  #made = 0;
 
-  constructor(now: Clock) {
+  /** @param hasData whether there is anything to take: what is gone must not be asked for */
+  constructor(now: Clock, hasData: (id: number) => boolean = () => true) {
     this.#now = now;
+    this.#hasData = hasData;
   }
 
-  async take({ id }: DesiredInstance, options: { readonly isByHand: boolean }): Promise<void> {
+  async take({ id }: DesiredInstance, options: TakeOptions): Promise<void> {
+    if (!this.#hasData(id)) throw new Error(`instance ${id} has no data to back up`);
     if (this.refusal) throw this.refusal;
     await this.whileTaken();
     const mine = this.#of(id);
-    const snapshot = `${id.toString(16).padStart(32, '0')}${mine.length.toString(16).padStart(32, '0')}`;
+    const hex = (number: number) => number.toString(16).padStart(32, '0');
+    const snapshot = `${hex(id)}${hex(this.#made)}`;
+    this.#made += 1;
     const unproven = { proof: 'none', proofDate: null, reason: '', detail: '' } as const;
     mine.push({ snapshot, date: this.#now(), bytes: 1_000_000, ...options, ...unproven });
   }

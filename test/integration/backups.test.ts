@@ -12,14 +12,21 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { ArchiveStore } from '../../src/backups/archives.ts';
 import type { BackupKeys } from '../../src/backups/backup-keys.ts';
 import type { BackupStore } from '../../src/backups/backup-store.ts';
+import { EndBackups } from '../../src/backups/end-backups.ts';
 import { Restores } from '../../src/backups/restores.ts';
 import { RestoringMark } from '../../src/backups/restoring-mark.ts';
 import { bootCopy } from '../../src/engine/boot-copy.ts';
+import { TerminalError } from '../../src/errors.ts';
 import { DirectoryMarks } from '../../src/files/directory-mark.ts';
+import { removeTree } from '../../src/host/trees.ts';
+import { withKept } from '../../src/instance/backup-retention.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { DesiredInstance, Job } from '../../src/instance/types.ts';
+import type { RestoreSource } from '../../src/interfaces.ts';
+import type { PgTools } from '../../src/postgres/pg-tools.ts';
 import type { ProofServer } from '../../src/postgres/proof-server.ts';
 import { Repositories } from '../../src/repositories/repositories.ts';
 import type { Restic } from '../../src/restic/restic.ts';
@@ -27,7 +34,9 @@ import { images } from '../../stack/images.ts';
 import { withSql } from '../../stack/sql.ts';
 import { until } from '../../stack/until.ts';
 import { backupStore } from '../support/backup-store.ts';
-import { anInstance, identityOf } from '../support/samples.ts';
+import { makeDeepTree, makeOddFiles } from '../support/hostile-files.ts';
+import { writeOldArchive } from '../support/old-archive.ts';
+import { anInstance, aSubscription, identityOf } from '../support/samples.ts';
 import {
   docker,
   makeDatabase,
@@ -52,6 +61,7 @@ describe('backups, with a real Postgres and restic', function () {
   let base: string;
   let restic: Restic;
   let restores: Restores;
+  let tools: PgTools;
   /** What the instance runs on. */
   /** The major version of the Odoo that is there. */
   let odoo = 19;
@@ -92,7 +102,7 @@ describe('backups, with a real Postgres and restic', function () {
           signal,
         ),
     });
-    ({ base, keys, proofServer, restic, store } = parts);
+    ({ base, keys, proofServer, restic, store, tools } = parts);
     restores = new Restores({
       ...{ install, dirs: sidecar.dirs, tools: parts.tools },
       replacements: sidecar.databases.replacements,
@@ -441,22 +451,23 @@ describe('backups, with a real Postgres and restic', function () {
       );
     };
     /** As the controller does it, up to its reports. */
+    const restoreFrom = async (target: DesiredInstance, source: RestoreSource) => {
+      const restoring = new RestoringMark(sidecar.dirs, marks());
+      await restoring.begin(target, source.name);
+      expect(await restoring.begun(target)).to.equal(source.name);
+      expect(await marks().ownerOf(target)).to.equal('own');
+      await source.placeSecrets(target, never);
+      await mkdir(sidecar.dirs.paths(target.id).filestore, { recursive: true });
+      await source.placeFiles(target, never);
+      const isCopy = source.owner.identity !== '' && target.identity !== source.owner.identity;
+      await sidecar.databases.restore(target, { isCopy, url: source.url }, (server, login) =>
+        source.fill(server, login, never),
+      );
+      await restoring.end(target);
+      expect(await restoring.begun(target)).to.equal(null);
+    };
     const restoreAs = (target: DesiredInstance, snapshot: string) =>
-      restores.fetched(instance, snapshot, never, async (source) => {
-        const restoring = new RestoringMark(sidecar.dirs, marks());
-        await restoring.begin(target, source.name);
-        expect(await restoring.begun(target)).to.equal(snapshot);
-        expect(await marks().ownerOf(target)).to.equal('own');
-        await source.placeSecrets(target, never);
-        await mkdir(sidecar.dirs.paths(target.id).filestore, { recursive: true });
-        await source.placeFiles(target, never);
-        const isCopy = target.identity !== source.owner.identity;
-        await sidecar.databases.restore(target, { isCopy, url: source.url }, (server, login) =>
-          source.fill(server, login, never),
-        );
-        await restoring.end(target);
-        expect(await restoring.begun(target)).to.equal(null);
-      });
+      restores.fetched(instance, snapshot, never, (source) => restoreFrom(target, source));
 
     it('database, role, files and secrets come from the backup, also after an attempt that was cut off', async () => {
       await asTenant(`UPDATE public.res_partner SET comment = 'saved' WHERE id = 1`);
@@ -491,6 +502,31 @@ describe('backups, with a real Postgres and restic', function () {
       expect(await reasonOf(restoreAs(instance, snapshot))).to.equal('DatabaseExists');
     });
 
+    it('database, files and secrets come from an archive that an earlier version has written', async () => {
+      const { dataDir, install } = postgres;
+      const { directory, etc } = sidecar.dirs.paths(instance.id);
+      await asTenant(`UPDATE public.res_partner SET comment = 'archived' WHERE id = 1`);
+      const file = await stored();
+      const [content, secrets] = [await readFile(file), await sidecar.dirs.secrets(instance.id)];
+      const dump = join(dataDir, 'old-dump', 'database.dump');
+      await mkdir(join(dataDir, 'old-dump'));
+      await sidecar.databases.heldForBackup(instance, ({ login, snapshot }) =>
+        tools.dump(login, dump, never, { snapshot }),
+      );
+      await mkdir(etc, { recursive: true });
+      await writeFile(join(directory, 'docker-compose.yml'), 'services: {}\n');
+      const name = `${instance.id}-20261124T101500Z`;
+      await writeOldArchive({ dataDir, install }, name, directory, await readFile(dump));
+      await sidecar.databases.drop(instance);
+      await sidecar.dirs.remove(instance.id);
+      const archives = new ArchiveStore({ dataDir, install, dirs: sidecar.dirs, tools });
+      await restoreFrom(instance, archives.sourceOf(name, await archives.read(name)));
+      const [row] = await asTenant('SELECT comment AS text FROM public.res_partner WHERE id = 1');
+      expect(row).to.include({ text: 'archived' });
+      expect(await readFile(file)).to.deep.equal(content);
+      expect(await sidecar.dirs.secrets(instance.id)).to.deep.equal(secrets);
+    });
+
     it('another instance has the data with an identity and secrets of its own, but the first password', async () => {
       const copy = anInstance({ ...instance, id: 2, identity: identityOf(2) });
       const snapshot = (await store.list(instance, never)).at(-1)?.snapshot ?? '';
@@ -508,9 +544,89 @@ describe('backups, with a real Postgres and restic', function () {
     });
   });
 
+  describe('the last one before the data are removed', () => {
+    const ending = (removedAt: string) =>
+      anInstance({ ...instance, subscription: aSubscription({ removedAt: new Date(removedAt) }) });
+    const FIRST = ending('2026-11-24T10:15:00Z');
+    const ended = () =>
+      new EndBackups({
+        ...{ store, archives: { has: async () => false }, now: () => new Date() },
+        disconnect: (desired) => sidecar.databases.disconnect(desired),
+      });
+
+    it('is taken and proven once, and kept beside those of its day', async () => {
+      const killed = new AbortController();
+      const cut = ended().write(FIRST, killed.signal);
+      cut.catch(() => {});
+      const locks = join(base, keys.repositoryOf(instance).name, 'locks');
+      expect(await until(async () => (await readdir(locks)).length > 0, 60, 10)).to.equal(true);
+      killed.abort();
+      await cut.catch(() => {});
+      const { name, leftOut } = await ended().write(FIRST, never);
+      expect(leftOut).to.equal(0);
+      expect(await ended().write(FIRST, never)).to.deep.equal({ name, leftOut });
+      await ended().verify(FIRST, never);
+      await store.prove(instance, await take(), NO_BOOT, never);
+      await store.forgetOld(instance, new Date(), never);
+      const known = await store.list(instance, never);
+      expect(known.filter((one) => one.ending).map(({ snapshot }) => snapshot)).to.deep.equal([
+        name,
+      ]);
+      expect(withKept(known, new Date()).find((one) => one.ending)?.kept).to.equal('end');
+      const second = ending('2027-01-24T10:15:00Z');
+      expect(await reasonOf(ended().verify(second, never))).to.equal('BackupGone');
+    });
+
+    it('is taken though paths are longer than any program can open: those are left out and counted', async () => {
+      const SECOND = ending('2027-02-24T10:15:00Z');
+      const deep = join(filestore(), 'deep');
+      await mkdir(deep);
+      await writeFile(join(deep, 'file'), 'shallow');
+      await makeDeepTree(deep, 20);
+      await makeOddFiles(deep);
+      try {
+        const { leftOut, name } = await ended().write(SECOND, never);
+        expect(leftOut).to.equal(1);
+        const known = await store.list(instance, never);
+        expect(known.find(({ snapshot }) => snapshot === name)).to.include({
+          leftOut,
+          proof: 'data',
+        });
+        await store.inRestored(instance, name, never, async (folder) => {
+          const files = join(
+            folder,
+            'filestores',
+            databaseName(postgres.install, instance.id),
+            'deep',
+          );
+          expect(await readFile(join(files, 'file'), 'utf8')).to.equal('shallow');
+          expect(await readFile(join(files, 'new\nline'), 'utf8')).to.equal('new\nline');
+          const manifest = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
+          expect(manifest.leftOut.paths[0]).to.match(/\/deep\/ddd/);
+        });
+      } finally {
+        await removeTree(deep);
+      }
+    });
+
+    it('is not taken where the tenant has seen to that no backup can be, which waits for a person', async () => {
+      const THIRD = ending('2027-03-24T10:15:00Z');
+      await asTenant('ALTER TABLE ir_attachment RENAME TO gone');
+      try {
+        const error = await ended()
+          .write(THIRD, never)
+          .catch((thrown: unknown) => thrown);
+        expect(error).to.be.instanceOf(TerminalError).with.property('reason', 'TenantDatabase');
+      } finally {
+        await asTenant('ALTER TABLE gone RENAME TO ir_attachment');
+      }
+    });
+  });
+
   it('of a day the last one is kept, with the newest proven', async () => {
     await store.forgetOld(instance, new Date(), never);
-    const kept = await proofs();
+    const left = await store.list(instance, never);
+    const kept = left.filter(({ ending }) => !ending).map(({ proof }) => proof);
     expect(kept).to.have.length(2);
     expect(kept).to.include('data');
   });

@@ -8,8 +8,9 @@ import { ensureSidecarImage } from '../../stack/sidecar-image.ts';
 
 /** The beginning of both programs: an instance whose files belong to Odoo's user, with a file and a setuid file. */
 const AN_INSTANCE = `
-import { randomBytes } from 'node:crypto';
-import { appendFile, chmod, chown, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { appendFile, chmod, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { ArchiveStore } from '/opt/microsaas/dist/backups/archives.js';
 import { InstanceDirs } from '/opt/microsaas/dist/files/instance-dir.js';
 import { isDiskFull } from '/opt/microsaas/dist/errors.js';
@@ -23,25 +24,13 @@ const file = dirs.paths(7).filestore + '/file';
 await writeFile(file, randomBytes(60_000));
 await chown(file, 101, 101);
 await chmod(file, 0o6700);
-const archives = new ArchiveStore({
-  install: 'abc123', dataDir: '/data', dirs, disk: { checkRoom: async () => {} },
-  tools: { dump: (_login, file) => writeFile(file, 'dump'), check: async () => 'TABLE DATA public res_users ' },
-  loginOf: async () => ({}),
-});
 const never = new AbortController().signal;
-const instance = {
-  id: 7, name: 'a', templateCode: 'odoo', modules: [],
-  subscription: { removedAt: new Date('2026-11-24T10:15:00Z') },
-};
 const outcome = (work) => work.then(() => 'done', (error) => (isDiskFull(error) ? 'full' : String(error)));
 const said = {};
 `;
 
-/** Writes the files and an archive again on a full disk. */
+/** Writes the files again on a full disk. */
 const WITHOUT_ROOM = `
-await appendFile('/data/ballast', Buffer.alloc(80_000));
-said.archive = await outcome(archives.write(instance, never));
-said.archives = await readdir('/data/archives');
 for (let hasSpace = true; hasSpace; )
   await appendFile('/data/ballast', Buffer.alloc(1024)).catch(() => { hasSpace = false; });
 said.files = await outcome(dirs.write(7, { conf: 'n'.repeat(40_000), compose: 'new' }, odoo));
@@ -51,12 +40,22 @@ said.etc = await readdir(dirs.paths(7).etc);
 console.log(JSON.stringify(said));
 `;
 
-/** Archives, removes and restores. */
+/** Removes the files, and restores them from an archive as earlier versions have written them. */
 const THERE_AND_BACK = `
-said.archive = await outcome(archives.write(instance, never));
+const folder = '/data/archives/7-20261124T101500Z';
+await mkdir(folder, { recursive: true });
+execFileSync('tar', ['--create', '--numeric-owner', '--file=' + folder + '/files.tar',
+  '--directory=' + dirs.paths(7).directory, 'docker-compose.yml', 'etc', 'filestore', 'secrets']);
+await writeFile(folder + '/database.dump', 'dump');
+const sha256 = async (name) => createHash('sha256').update(await readFile(folder + '/' + name)).digest('hex');
+await writeFile(folder + '/manifest.json', JSON.stringify({
+  format: 1, install: 'abc123', instance: 7, name: 'a', template: 'odoo', modules: [], database: 'ms_abc123_7',
+  writtenAt: '', sha256: { database: await sha256('database.dump'), files: await sha256('files.tar') },
+}));
 await dirs.remove(7);
 said.isThere = await dirs.exists(7);
-const archive = await archives.read((await readdir('/data/archives'))[0]);
+const archives = new ArchiveStore({ install: 'abc123', dataDir: '/data', dirs, tools: {} });
+const archive = await archives.read('7-20261124T101500Z');
 said.unpack = await outcome(archives.unpack(archive, 7, never));
 const { uid, gid, mode } = await stat(file);
 said.file = [uid, gid, (mode & 0o7777).toString(8)];
@@ -85,7 +84,6 @@ describe("the sidecar's container and an instance's files", function () {
 
   it('has the capabilities it needs for files of other users, and no more', async () => {
     expect(await inSidecar(AN_INSTANCE + THERE_AND_BACK, '10m')).to.deep.equal({
-      archive: 'done',
       isThere: false,
       unpack: 'done',
       file: [101, 101, '6700'],
@@ -94,8 +92,6 @@ describe("the sidecar's container and an instance's files", function () {
 
   it('keeps the old files intact on a full disk, and leaves no partial ones', async () => {
     expect(await inSidecar(AN_INSTANCE + WITHOUT_ROOM, '200k')).to.deep.equal({
-      archive: 'full',
-      archives: [],
       files: 'full',
       conf: 'old',
       compose: 'old',

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { EndBackups } from '../../src/backups/end-backups.ts';
 import { Activity } from '../../src/controller/activity.ts';
 import { ClockGuard } from '../../src/controller/clock-guard.ts';
 import { Controller } from '../../src/controller/controller.ts';
@@ -13,7 +14,7 @@ import { SuspensionLimiter } from '../../src/controller/suspension-limiter.ts';
 import { Turns } from '../../src/controller/turns.ts';
 import { Wakes } from '../../src/controller/wakes.ts';
 import type { DomainFault } from '../../src/instance/domain.ts';
-import { FakeArchives } from '../fakes/archives.ts';
+import type { Clock } from '../../src/interfaces.ts';
 import { FakeBackups } from '../fakes/backups.ts';
 import { FakeCertificates } from '../fakes/certificates.ts';
 import { HeldTime } from '../fakes/clock.ts';
@@ -22,6 +23,7 @@ import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeDisk } from '../fakes/disk.ts';
 import type { FakeDoor } from '../fakes/door.ts';
 import { FakeEngine } from '../fakes/engine.ts';
+import { FakeErasures } from '../fakes/erasures.ts';
 import { FakeExports } from '../fakes/exports.ts';
 import { FakeFirewall } from '../fakes/firewall.ts';
 import { Life } from '../fakes/life.ts';
@@ -54,17 +56,19 @@ export class Simulation {
   readonly certificates = new FakeCertificates();
   /** Why a customer's domain does not lead here, by name; all others do. */
   readonly domainFaults = new Map<string, DomainFault>();
-  readonly backups = new FakeBackups(this.time.now);
+  readonly backups = new FakeBackups(this.time.now, (id) => this.databases.present.has(id));
   readonly restores = new FakeRestores(this.time.now);
   readonly copies = new FakeCopies(this.databases);
   readonly exports = new FakeExports();
+  readonly erasures = new FakeErasures(this.backups);
   /** Set before the start for a sidecar that backs the manager up too. */
   managerBackups: FakeManagerBackups | null = null;
   readonly restoring = new FakeRestoring();
   readonly updates = new FakeUpdates(this.restores, () => this.engine.newestImage);
+  /** Set to false before the start for a sidecar whose nights are switched off. */
+  isNightly = true;
   /** When backups begin, on this host's clock. */
   backupTime = '02:00';
-  readonly archives = new FakeArchives((id) => this.databases.present.has(id));
   /** The sidecar's log at `info` and above. */
   readonly logged: Array<Record<string, unknown>> = [];
   life = new Life();
@@ -87,6 +91,7 @@ export class Simulation {
     const manager = life.around('manager', this.manager);
     const engine = life.around('engine', this.engine);
     const databases = life.around('databases', this.databases);
+    const store = life.around('backups', this.backups);
     const log = pino(
       { level: 'info' },
       { write: (line) => void this.logged.push(JSON.parse(line)) },
@@ -99,9 +104,10 @@ export class Simulation {
       }),
       engine,
       databases,
-      archives: life.around('archives', this.archives),
+      archives: life.around('archives', endBackups(store, this.time.now)),
       backups: {
-        store: life.around('backups', this.backups),
+        isNightly: this.isNightly,
+        store,
         ofManager: this.managerBackups && {
           store: life.around('managerBackups', this.managerBackups),
           since: this.time.now().getTime() / 1000,
@@ -110,9 +116,11 @@ export class Simulation {
         restores: life.around('restores', this.restores),
         copies: life.around('copies', this.copies),
         exports: life.around('exports', this.exports),
+        erasures: life.around('erasures', this.erasures),
         restoring: life.around('restoring', this.restoring),
         updates: life.around('updates', this.updates),
         ...{ time: this.backupTime, turns: new Turns(), lent: new Set<number>() },
+        oneByOne: new Turns(),
         onJob: (id) => this.#controller?.doJob(id),
       },
       suspensionLimiter: new SuspensionLimiter(manager),
@@ -193,6 +201,12 @@ export class Simulation {
     await this.stop();
     this.time.release();
   }
+}
+
+/** The last backups of instances, as the real ones are made, in backups in memory. No earlier version has written any. */
+export function endBackups(store: FakeBackups, now: Clock): EndBackups {
+  const archives = { has: async () => false };
+  return new EndBackups({ store, now, archives, disconnect: async () => {} });
 }
 
 /** A stand-in for WorkSignals.aside where there is no queue. */

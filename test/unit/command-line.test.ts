@@ -156,10 +156,11 @@ describe('the command line', () => {
       const databases = new FakeDatabases(() => true);
       const memory = new Map([[2, 100 * 2 ** 20]]);
       const memoryUse = async () => memory;
-      const parts = { manager, engine, databases, memoryUse, certificates: null, backups: null };
+      const parts = { manager, engine, databases, memoryUse, certificates: null };
+      const backups = { isNightly: false, restores: { prepared: async () => '' } };
       manager.insert({ name: 'Gone', state: 'removed', desiredState: 'removed' });
       manager.insert({ name: 'Luna', state: 'running', desiredState: 'running' });
-      return { manager, engine, parts: parts as unknown as Sidecar };
+      return { manager, engine, parts: { ...parts, backups } as unknown as Sidecar };
     };
 
     it('ps leaves out what is removed, unless it is asked for', async () => {
@@ -317,6 +318,7 @@ describe('the command line', () => {
         said('ps', '--problem'),
         said('restore', '--help'),
         said('restore', '--all'),
+        said('restore', '7', '--yes'),
       ]);
       const expected = [
         /^2: error: unknown command 'secrets'\n\(Did you mean secret\?\)/,
@@ -330,6 +332,7 @@ describe('the command line', () => {
         /^2: error: unknown option '--problem'\n\(Did you mean --problems\?\)/,
         /^0: Usage: microsaas restore/,
         /^2: microsaas: restore --all: .* Say --yes if that is meant$/,
+        /^2: microsaas: restore 7: expected a backup too, .* microsaas backups 7 lists them$/,
       ];
       for (const [index, answer] of answers.entries())
         expect(answer).to.match(expected[index] ?? /never/);

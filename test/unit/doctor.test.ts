@@ -32,10 +32,12 @@ class Patient {
   templates: Templates;
   missingImages = new Set<string>();
   backups: {
+    isNightly: boolean;
     store: { check(): Promise<void> };
     ofManager: { check(): Promise<void>; list(): Promise<Backup[]> };
     claim: { replaced(): Promise<Error | null> };
-  } | null = {
+  } = {
+    isNightly: true,
     store: { check: async () => {} },
     ofManager: { check: async () => {}, list: async () => [] },
     claim: { replaced: async () => null },
@@ -442,6 +444,7 @@ describe('doctor', () => {
   it('says how many instances have a proven backup, and warns where some have none', async () => {
     const { manager } = patient;
     const check = async () => (await examine()).checks.get('Backups');
+    const { backups: whole } = patient;
     const id = manager.insert({ state: 'running', desiredState: 'running' });
     const other = manager.insert({ state: 'stopped', desiredState: 'stopped' });
     expect(await check()).to.deep.include({ verdict: 'ok', said: 'begin at 02:00, in /backups' });
@@ -460,6 +463,7 @@ describe('doctor', () => {
       said: '2 of 2 proven within 26 hours, in /backups',
     });
     patient.backups = {
+      isNightly: true,
       ofManager: { check: async () => {}, list: async () => [] },
       claim: { replaced: async () => null },
       store: { check: () => Promise.reject(new Error('no such image: microsaas-base:3')) },
@@ -468,8 +472,11 @@ describe('doctor', () => {
       verdict: 'FAIL',
       said: 'no such image: microsaas-base:3',
     });
-    patient.backups = null;
-    expect(await check()).to.have.property('verdict', 'WARN');
+    patient.backups = { ...whole, isNightly: false };
+    expect(await check()).to.deep.include({
+      verdict: 'WARN',
+      said: 'switched off (backups.enabled): only the last one is made, at the end',
+    });
   });
 
   it('says whether the manager itself is backed up, and warns where nobody does or its proof is old', async () => {
@@ -477,6 +484,7 @@ describe('doctor', () => {
     let replaced: Error | null = null;
     const with_ = (known: Backup[], fault: Error | null = null) => {
       patient.backups = {
+        isNightly: true,
         store: { check: async () => {} },
         ofManager: {
           check: () => (fault ? Promise.reject(fault) : Promise.resolve()),

@@ -10,6 +10,7 @@ from . import (
     microsaas_job,
     odoo_docker_instance_backups,
     odoo_docker_instance_staging,
+    odoo_docker_instance_erasure,
     odoo_docker_instance_portal_data,
     odoo_docker_instance_updates,
     microsaas_rollout,

@@ -19,6 +19,7 @@ KINDS = [
     ("export", "Download of the data"),
     ("update", "Update"),
     ("undo_update", "Undo of the update"),
+    ("erase", "Erasure of all data"),
 ]
 STATES = [("waiting", "Waiting"), ("running", "Under way"), ("done", "Done"), ("failed", "Failed")]
 OPEN = ("waiting", "running")
@@ -129,6 +130,7 @@ class MicrosaasJob(ByHand, models.Model):
             "kind": self.kind,
             "snapshot": self.snapshot or "",
             "state": self.state,
+            "asked_by": f"{self.create_uid.name} <{self.create_uid.login}>",
         }
 
     def _progress_row(self):
@@ -168,6 +170,8 @@ class MicrosaasJob(ByHand, models.Model):
             instance.write({"updated_at": now, "undo_update_until": now + UNDO_FOR, "undo_restore_until": False})
         elif self.state == "done" and self.kind == "undo_update":
             instance.write({"updated_at": False, "undo_update_until": False})
+        elif self.state == "done" and self.kind == "erase":
+            instance._note_erased()
         subscription = instance.subscription_ids[:1]
         if self.state == "done" and self.kind == "export" and self.create_uid.share and subscription:
             self.env["microsaas.notice"]._tell(subscription, "downloadReady", str(self.id))
@@ -203,4 +207,6 @@ class MicrosaasJob(ByHand, models.Model):
             return _("The update was undone: version and data are those from before it. %s asked for it.", person)
         if self.kind == "export":
             return _("A backup was written for download; the file is there for a day. %s asked for it.", person)
+        if self.kind == "erase":
+            return _("The data of this Odoo and all backups of them were erased. %s asked for it.", person)
         return ""

@@ -141,9 +141,11 @@ class MicrosaasPortalMixin(models.AbstractModel):
     def _removed_text(self):
         """Return until when the data of a removed instance are kept, and what the customer can do."""
         _, subscription = self.env._, self.sudo().subscription_ids[:1]
+        if self.sudo().erased_at:
+            return _("Its data and all backups of them were erased on %s.", format_date(self.env, self.sudo().erased_at))
         if subscription.data_removed_at:
             return _(
-                "Its data were removed on %s. An archive is kept for a while: write to us if you need them.",
+                "Its data were removed on %s. A last backup is kept for a while: write to us if you need them.",
                 format_date(self.env, subscription.data_removed_at),
             )
         if subscription.hidden_at:

@@ -194,7 +194,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
               number shares)
             - wanted: `desired_state`, `restart_count`, `http_port` and `longpolling_port` (0: none yet), `template_code`,
               `memory_mb` and `cpus` (0: what the template gives), `modules`, `repositories` (as in `microsaas_plans`),
-              `without_archive` (its data may go without one), `sleep_hours` (without a visitor; 0: it never sleeps)
+              `without_archive` (its data may go without a last backup), `sleep_hours` (without a visitor; 0: it never sleeps)
             - names: `subdomain` (below the domain of the door), `former_subdomains` (they redirect to it; nobody else
               has them), `domains` (the customer's own, dicts of `id`, `name`, `verified`, `certified`: it has a
               certificate, `token`)
@@ -294,7 +294,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
     def microsaas_ask_for_job(self, instance_id, kind, snapshot=""):
         """Ask for something to be done with an instance's backups, as an operator does on the sidecar's host.
 
-        :param kind: "backup", "prove", "restore", "undo_restore", "update" or "undo_update"
+        :param kind: "backup", "prove", "restore", "undo_restore", "update", "undo_update" or "erase"
         :param snapshot: the backup that it is about; "" where it is about none
         :return: the id of the job
         :raise UserError: as the buttons refuse it: no such backup, no data, suspended, another job is open

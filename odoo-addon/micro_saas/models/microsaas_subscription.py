@@ -21,6 +21,13 @@ ENDED = ("cancelled", "removed")
 MOMENTS = ("suspended_at", "final_notice_at", "archived_at", "data_removed_at", "hidden_at")
 # The fields that the sidecar's change gives as they are stored.
 REPORTED = {"state", "fecha_inicio", "fecha_fin", "reason", "archive", *MOMENTS}
+# As many digits of a backup's id `microsaas backups` shows, and takes.
+SHOWN_DIGITS = 12
+
+
+def shown_backup(name):
+    """Return how people read the name of a last backup; an earlier version's is an archive's, `<instance>-<time>`."""
+    return name if "-" in name else name[:SHOWN_DIGITS]
 
 
 class MicrosaasSubscription(ByHand, models.Model):
@@ -91,10 +98,17 @@ class MicrosaasSubscription(ByHand, models.Model):
     )
     suspended_at = fields.Datetime("Suspended", readonly=True, copy=False, index=True)
     final_notice_at = fields.Datetime("Final notice", readonly=True, copy=False)
-    archived_at = fields.Datetime("Archived", readonly=True, copy=False)
+    archived_at = fields.Datetime("Last backup made", readonly=True, copy=False)
     hidden_at = fields.Datetime("Removed by a person", readonly=True, copy=False)
     data_removed_at = fields.Datetime("Data removed", readonly=True, copy=False, index=True)
-    archive = fields.Char("Archive", readonly=True, copy=False, help="On the sidecar's host.")
+    archive = fields.Char(
+        "Last backup",
+        readonly=True,
+        copy=False,
+        help="The id of the backup that was made before the data were removed; of earlier versions, the name of an archive on the"
+        " sidecar's host.",
+    )
+    restore_command = fields.Char("Command that restores it", compute="_compute_restore_command")
     ingreso_mensual = fields.Monetary(
         "Monthly revenue",
         compute="_compute_ingreso_mensual",
@@ -104,6 +118,17 @@ class MicrosaasSubscription(ByHand, models.Model):
     )
 
     # -- computed fields ---------------------------------------------------------------------------
+
+    @api.depends("archive", "instancia_id.erased_at")
+    def _compute_restore_command(self):
+        for subscription in self:
+            if subscription.instancia_id.sudo().erased_at:
+                subscription.restore_command = False
+                continue
+            name = subscription.archive or ""
+            # Without a last backup there may be one of a night.
+            of_backup = f"{subscription.instancia_id.id} {shown_backup(name) or 'latest'} --yes"
+            subscription.restore_command = f"microsaas restore {name if '-' in name else of_backup}"
 
     @api.depends("fecha_fin", "company_id")
     def _compute_dias_restantes(self):
@@ -378,12 +403,13 @@ class MicrosaasSubscription(ByHand, models.Model):
     def _check_renewable(self):
         if self.state in ENDED:
             raise UserError(self.env._("Subscription %s is cancelled.", self.name))
+        self.instancia_id._check_not_erased()
         if self.data_removed_at:
             raise UserError(
                 self.env._(
-                    "The data of subscription %s were removed. The operator can restore them from the archive %s.",
+                    "The data of subscription %s were removed. The operator can restore them: %s",
                     self.name,
-                    self.archive or "",
+                    self.restore_command,
                 )
             )
         if not (self.product_id and self.partner_id):
@@ -730,7 +756,7 @@ class MicrosaasSubscription(ByHand, models.Model):
             sentences.append(_("No longer suspended: it is paid for again, or was removed and restored."))
         if change.get("data_removed_at") and not self.data_removed_at:
             archive = change.get("archive") or self.archive or "–"
-            sentences.append(_("Data removed, for retention is over. The archive is %s.", archive))
+            sentences.append(_("Data removed, for retention is over. The last backup is %s.", shown_backup(archive)))
         return sentences
 
     def _why_moved(self, change):

@@ -35,17 +35,24 @@ TROUBLE_ACTIVITY = "micro_saas.mail_activity_type_trouble"
 LASTING = timedelta(minutes=2)
 # A next review later than this means that the sidecar does not retry by itself.
 FAR_AHEAD = timedelta(minutes=10)
-# Reasons why an archive may never come about by itself.
+# Reasons why a last backup may never come about by itself.
 ARCHIVE_BLOCKED = {
-    "ArchiveDamaged",
-    "ArchiveEmpty",
-    "ArchiveFailed",
     "ArchiveServerDown",
-    "ArchiveTooSparse",
-    "ArchiveUnreadable",
+    "BackupDamaged",
+    "BackupFailed",
+    "BackupGone",
+    "BackupKeyWrong",
+    "BackupTooLarge",
+    "BackupTooSlow",
+    "DatabaseBusy",
     "DatabaseMissing",
     "NotEnoughDisk",
     "NotEnoughInodes",
+    "ProofDatabase",
+    "ProofFileDamaged",
+    "ProofFileMissing",
+    "ProofRows",
+    "TenantDatabase",
     "Unexpected",
 }
 
@@ -146,11 +153,17 @@ class OdooDockerInstance(ByHand, models.Model):
     http_port = fields.Integer("HTTP port", copy=False, aggregator=None)
     longpolling_port = fields.Integer("Longpolling port", copy=False, aggregator=None)
     without_archive = fields.Boolean(
-        "Ends without an archive",
+        "Ends without a last backup",
         readonly=True,
         copy=False,
         groups="base.group_user",
-        help="A MicroSaaS manager has confirmed that the data may go though no archive of them can be written.",
+        help="A MicroSaaS manager has confirmed that the data may go though no last backup of them can be made.",
+    )
+    may_end_without_archive = fields.Boolean(
+        "May end without a last backup",
+        compute="_compute_may_end_without_archive",
+        compute_sudo=True,
+        groups="base.group_user",
     )
     requested_at = fields.Float(
         "Requested at",
@@ -300,6 +313,13 @@ class OdooDockerInstance(ByHand, models.Model):
     def _compute_door_suffix(self):
         self.door_suffix = door_suffix(self.env)
 
+    @api.depends("state", "reason", "without_archive", "subscription_ids.final_notice_at")
+    def _compute_may_end_without_archive(self):
+        for instance in self:
+            is_blocked = instance.state == "error" and instance.reason in ARCHIVE_BLOCKED
+            is_ending = any(instance.subscription_ids.mapped("final_notice_at"))
+            instance.may_end_without_archive = is_blocked and is_ending and not instance.without_archive
+
     def _compute_sidecar_silence(self):
         self.sidecar_silence = self.env["microsaas.sidecar"]._silence_sentence()
 
@@ -419,7 +439,7 @@ class OdooDockerInstance(ByHand, models.Model):
             self._rename(vals["subdomain"])
             vals = {name: value for name, value in vals.items() if name != "subdomain"}
         if vals.get("state") == "running":
-            # Whoever runs again has data worth an archive again.
+            # Whoever runs again has data worth a last backup again.
             vals = {**vals, "without_archive": False}
         if vals.keys() & PORT_RANGES.keys():
             # The constraint reads the database: it must know what was freed earlier in this transaction.
@@ -531,16 +551,16 @@ class OdooDockerInstance(ByHand, models.Model):
         return {"type": "ir.actions.act_url", "url": self.instance_url, "target": "new"}
 
     def action_ask_without_archive(self):
-        """Ask a manager whether the data may go without an archive.
+        """Ask a manager whether the data may go without a last backup.
 
         :return: the action of the question's form
-        :raise UserError: nothing stands in the way of an archive
+        :raise UserError: nothing stands in the way of a last backup
         """
         self.ensure_one()
         self._check_may_end_without_archive()
         return {
             "type": "ir.actions.act_window",
-            "name": self.env._("Remove without an archive"),
+            "name": self.env._("Remove without a last backup"),
             "res_model": "microsaas.without.archive",
             "view_mode": "form",
             "target": "new",
@@ -568,9 +588,9 @@ class OdooDockerInstance(ByHand, models.Model):
                 raise UserError(
                     self.env._(
                         "The data of “%(instance)s” were removed. The operator can bring them back on the"
-                        " sidecar's host: microsaas restore %(archive)s",
+                        " sidecar's host: %(command)s",
                         instance=instance.name,
-                        archive=gone.archive or "",
+                        command=gone.restore_command,
                     )
                 )
 
@@ -624,21 +644,18 @@ class OdooDockerInstance(ByHand, models.Model):
             instance.write({"without_archive": True})
             instance.message_post(
                 body=self.env._(
-                    "%s has confirmed that the data go without an archive.", self.env.user.display_name
+                    "%s has confirmed that the data go without a last backup.", self.env.user.display_name
                 )
             )
             instance._wish_changed()
 
     def _check_may_end_without_archive(self):
         if not self.env.user.has_group("micro_saas.group_microsaas_manager"):
-            raise AccessError(self.env._("Only a MicroSaaS manager ends an instance without an archive."))
+            raise AccessError(self.env._("Only a MicroSaaS manager ends an instance without a last backup."))
         for instance in self:
-            leaving = instance.sudo().subscription_ids.filtered(
-                lambda sub: sub.suspended_at or sub.hidden_at
-            )
-            if not leaving or instance.state != "error" or instance.reason not in ARCHIVE_BLOCKED:
+            if not instance.may_end_without_archive:
                 raise UserError(
-                    self.env._("Nothing stands in the way of an archive of “%s”.", instance.name)
+                    self.env._("Nothing stands in the way of a last backup of “%s”.", instance.name)
                 )
 
     # -- telling the sidecar -----------------------------------------------------------------------

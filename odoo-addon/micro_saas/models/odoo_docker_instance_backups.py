@@ -138,6 +138,9 @@ class OdooDockerInstance(models.Model):
         )
         if kind == "restore":
             self._check_can_be_restored()
+        elif kind == "erase":
+            self.sudo()._check_may_be_erased()
+            self._end_at_once()
         else:
             self._check_has_backups()
         backup = (backup or self.env["microsaas.backup"]).sudo()

@@ -33,7 +33,7 @@ class OdooDockerInstance(models.Model):
     staging_snapshot = fields.Char(readonly=True, copy=False, groups="base.group_user")
     staging_backup_date = fields.Datetime("Data as of", readonly=True, copy=False)
     staging_until = fields.Datetime(
-        "Removed on", readonly=True, copy=False, help="Then the copy is removed with its data. No archive is kept of it."
+        "Removed on", readonly=True, copy=False, help="Then the copy is removed with its data. No backup is kept of it."
     )
     staging_ids = fields.One2many("odoo.docker.instance", "staging_of_id", "Staging copies", groups="base.group_user")
     staging_id = fields.Many2one(

@@ -36,14 +36,16 @@ def instance_sentence(env, reason, detail):
         "Removed": lambda: (
             _("Removed. Its data is kept until %s.", detail) if detail else _("Removed. Its data is kept.")
         ),
-        "Purged": lambda: _("Removed with its data when retention was over. An archive is kept."),
+        "Purged": lambda: _("Removed with its data when retention was over. A last backup is kept."),
         "Expired": lambda: _("Suspended: it was paid until %s. It runs again once the renewal is paid.", detail),
         "Refunded": lambda: _("Suspended: its payment was given back. It runs again once it is paid."),
         "Cancelled": lambda: _("Stopped: its subscription was cancelled and the paid time is over."),
-        "Archiving": lambda: _("Writing the last copy of the data."),
-        "Purging": lambda: _("Removing the data. An archive is kept."),
+        "Archiving": lambda: _("Making the last backup of the data, and restoring it for proof."),
+        "Purging": lambda: _("Removing the data. A last backup is kept."),
         "BackingUp": lambda: _("Writing a backup."),
         "Proving": lambda: _("Restoring the backup for proof, away from the instance."),
+        "Erasing": lambda: _("Erasing the backups and their key."),
+        "StillHasData": lambda: _("The data of this Odoo are still here. Nothing was erased."),
         "FetchingBackup": lambda: _("Fetching the backup."),
         "RestoringDatabase": lambda: _("Restoring the database."),
         "Neutralising": lambda: _("Switching off what the copy would send, and removing its secrets."),
@@ -63,6 +65,9 @@ def instance_sentence(env, reason, detail):
         "NothingToUpdate": lambda: _("It runs what is newest already. Nothing was changed."),
         "BackupServerAway": lambda: _("Where the backups are kept nobody answers: %s", detail),
         "BackupServerFull": lambda: _("Where the backups are kept there is no room left: %s", detail),
+        "BackupServerKeeps": lambda: _(
+            "The server of the backups removes nothing that it is asked to. Remove the folder %s there, then erase again.", detail
+        ),
         "BackupServerRefused": lambda: _("The server of the backups does not let this one in: %s", detail),
         "BackupKeyWrong": lambda: _("The server's key does not open the backups of this instance."),
         "BackupLocked": lambda: _(
@@ -111,15 +116,9 @@ def instance_sentence(env, reason, detail):
         "ArchiveDamaged": lambda: _(
             "The archive %s cannot be used: its checksums differ. Nothing was removed.", detail
         ),
-        "ArchiveEmpty": lambda: _("The archive %s cannot be used: it has no users. Nothing was removed.", detail),
-        "ArchiveFailed": lambda: _("The archive could not be written: %s. Nothing was removed.", detail),
         "ArchiveNameInvalid": lambda: _("“%s” is not the name of an archive.", detail),
         "ArchiveServerDown": lambda: _(
-            "The archive could not be written: the instance's own Postgres does not start. Nothing was removed."
-        ),
-        "ArchiveTooSparse": lambda: _(
-            "The archive could not be written: the instance's files have holes of more than 500 GB."
-            " Nothing was removed."
+            "The last backup could not be made: the instance's own Postgres does not start. Nothing was removed."
         ),
         "ArchiveUnreadable": lambda: _("The archive %s cannot be read. Nothing was removed.", detail),
         "RemovalBlocked": lambda: _(

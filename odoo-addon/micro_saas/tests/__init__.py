@@ -1,6 +1,7 @@
 from . import (
     test_access,
     test_ending,
+    test_erasure,
     test_account_move,
     test_alerts,
     test_backup,

@@ -7,7 +7,7 @@ from .common import MicroSaasCommon
 
 @tagged("post_install", "-at_install")
 class TestEnding(MicroSaasCommon):
-    """The one way out when no archive can be written."""
+    """The one way out when no last backup can be made."""
 
     def setUp(self):
         super().setUp()
@@ -15,10 +15,11 @@ class TestEnding(MicroSaasCommon):
         self.instance.start_instance()
         self._report(self.instance, state="running", reason="Running")
         self.instance.action_remove()
-        self.instance.subscription_ids.hidden_at = fields.Datetime.now()
+        now = fields.Datetime.now()
+        self.instance.subscription_ids.write({"hidden_at": now, "final_notice_at": now})
 
     def _block(self, **report):
-        self._report(self.instance, **{"state": "error", "reason": "ArchiveFailed", "detail": "No", **report})
+        self._report(self.instance, **{"state": "error", "reason": "BackupFailed", "detail": "No", **report})
 
     def _confirm(self, user, is_understood=True):
         wizard = self.env["microsaas.without.archive"].with_user(user)
@@ -56,11 +57,23 @@ class TestEnding(MicroSaasCommon):
             with self.assertRaises(UserError):
                 self._confirm(self.manager)
         self._block()
-        self.instance.subscription_ids.hidden_at = False
+        self.instance.subscription_ids.final_notice_at = False
+        self.assertFalse(self.instance.may_end_without_archive, "its end has not come")
         with self.assertRaises(UserError):
             self._confirm(self.manager)
 
-    def test_what_runs_again_is_archived_again(self):
+    def test_whatever_a_tenant_does_to_their_data_can_be_confirmed(self):
+        for reason in ("BackupTooLarge", "BackupTooSlow", "ProofFileMissing", "ProofRows", "TenantDatabase"):
+            self._block(reason=reason)
+            self.assertTrue(self.instance.may_end_without_archive, reason)
+        for reason in ("BackupServerAway", "DockerUnavailable"):
+            self._block(reason=reason)
+            self.assertFalse(self.instance.may_end_without_archive, "it passes")
+        self._block()
+        self._confirm(self.manager)
+        self.assertFalse(self.instance.may_end_without_archive, "once is enough")
+
+    def test_what_runs_again_has_a_last_backup_again(self):
         self._block()
         self._confirm(self.manager)
         self.instance.action_restaurar()

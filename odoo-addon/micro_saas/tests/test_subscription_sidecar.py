@@ -269,11 +269,22 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         instance.action_restaurar()
         self.assertEqual((instance.active, instance.desired_state), (True, "running"))
         instance.action_remove()
-        self._change(data_removed_at="2026-04-01 10:00:00", archive="7-20260401T100000Z")
-        with self.assertRaisesRegex(UserError, "7-20260401T100000Z"):
+        self._change(data_removed_at="2026-04-01 10:00:00", archive="3f2a" * 16)
+        command = f"microsaas restore {self.instance.id} 3f2a3f2a3f2a --yes"
+        with self.assertRaisesRegex(UserError, command):
             instance.action_restaurar()
-        with self.assertRaisesRegex(UserError, "7-20260401T100000Z"):
+        with self.assertRaisesRegex(UserError, command):
             self.subscription.with_user(self.seller).action_renovar()
+
+    def test_the_command_that_restores_names_the_last_backup_or_an_old_archive(self):
+        number = self.instance.id
+        for name, said in (
+            ("3f2a" * 16, f"{number} 3f2a3f2a3f2a --yes"),
+            (False, f"{number} latest --yes"),
+            ("7-20260401T100000Z", "7-20260401T100000Z"),
+        ):
+            self._change(archive=name)
+            self.assertEqual(self.subscription.restore_command, f"microsaas restore {said}")
 
     def test_renewal_invoices_ahead(self):
         self.assertEqual(self.plan.microsaas_renew_days, 14, "before the mail that needs something to pay")
@@ -315,7 +326,7 @@ class TestSubscriptionSidecar(MicroSaasCommon):
         restore = self._sidecar().microsaas_restore
         restore(self.instance.id, "odoo", "begin")
         self.assertEqual((self.instance.active, self.instance.desired_state), (True, "draft"))
-        self.assertTrue(self.instance.was_ready, "no data are made in place of the archive's")
+        self.assertTrue(self.instance.was_ready, "no data are made in place of the backup's")
         self.assertFalse(self.subscription.data_removed_at or self.subscription.suspended_at)
         restore(self.instance.id, "odoo", "end")
         self.assertEqual(self.instance.desired_state, "stopped")

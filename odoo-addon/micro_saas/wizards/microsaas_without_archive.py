@@ -3,10 +3,10 @@ from odoo.exceptions import UserError
 
 
 class MicrosaasWithoutArchive(models.TransientModel):
-    """Asks whether an instance's data may go though no archive of them can be written."""
+    """Asks whether an instance's data may go though no last backup of them can be made."""
 
     _name = "microsaas.without.archive"
-    _description = "Remove without an archive"
+    _description = "Remove without a last backup"
 
     instance_id = fields.Many2one(
         "odoo.docker.instance", "Instance", required=True, readonly=True, ondelete="cascade"
@@ -15,10 +15,10 @@ class MicrosaasWithoutArchive(models.TransientModel):
     is_understood = fields.Boolean("Nobody can bring these data back, and I know that.")
 
     def action_confirm(self):
-        """Let the data go without an archive.
+        """Let the data go without a last backup.
 
         :return: the action that closes the form
-        :raise UserError: the box is not ticked, or nothing stands in the way of an archive
+        :raise UserError: the box is not ticked, or nothing stands in the way of a last backup
         :raise AccessError: the user is not a MicroSaaS manager
         """
         self.ensure_one()

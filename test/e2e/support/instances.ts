@@ -75,7 +75,7 @@ export function idOf(field: [number, string] | false): number {
   return field === false ? 0 : field[0];
 }
 
-/** Whether its data are removed, except the archive. */
+/** Whether its data are removed, except the last backup. */
 export function isPurged({ reason }: Row): boolean {
   return reason === 'Purged';
 }

@@ -40,7 +40,6 @@ async function discardFolders(stack: ManagerStack): Promise<void> {
     ...remove,
     '/data/instances',
     '/data/checkouts',
-    '/data/archives',
     // The manager's database is a new one: with the memory of the earlier one the sidecar would distrust it.
     '/data/manager.json',
   ]);

@@ -56,8 +56,8 @@ async function auditModes(env: TestEnvironment): Promise<void> {
   for (const line of lines(await env.onHost('find', env.instancesDir, ...secret, ...print)))
     expect(line).to.match(/^600 /);
   const dataDir = env.stack.files.dataDir;
-  const open = ['-path', `${dataDir}/archives`, '-perm', '/077'] as const;
-  expect(await env.onHost('find', dataDir, '-maxdepth', '1', ...open), 'archives').to.equal('');
+  const open = ['-path', `${dataDir}/backups`, '-perm', '/077'] as const;
+  expect(await env.onHost('find', dataDir, '-maxdepth', '1', ...open), 'backups').to.equal('');
 }
 
 async function instanceSecrets(env: TestEnvironment): Promise<Secret[]> {

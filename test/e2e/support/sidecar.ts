@@ -73,10 +73,11 @@ export class Sidecar {
     return JSON.parse(await inContainer(this.name, command));
   }
 
-  /** `microsaas restore`. @param as the id of another instance @throws RunError with its error output */
-  async restore(archive: string, as?: number): Promise<void> {
+  /** `microsaas restore` of a backup. @param as the id of another instance @throws RunError with its error output */
+  async restore(instance: number, backup: string, as?: number): Promise<void> {
     const target = as === undefined ? [] : ['--as', String(as)];
-    await inContainer(this.name, ['microsaas', 'restore', archive, ...target]);
+    const command = ['microsaas', 'restore', String(instance), backup, '--yes', ...target] as const;
+    await inContainer(this.name, [...command]);
   }
 
   /** HTTP status of `/readyz`, and its result for each dependency. */

@@ -35,6 +35,16 @@ describe('the keys of backups', () => {
     expect(await keys.has(instance)).to.equal(true);
   });
 
+  it('that are forgotten are nowhere any more, whoever writes the escrow file meanwhile', async () => {
+    const other = { id: 8, identity: identityOf(8) };
+    for (const one of [instance, other]) await keys.make(one, async () => {});
+    await Promise.all([keys.writeEscrow(), keys.forget(instance), keys.writeEscrow()]);
+    expect(Object.keys((await escrow()).keys)).to.deep.equal([keys.repositoryOf(other).name]);
+    expect(await keys.has(instance)).to.equal(false);
+    expect(await keys.has(other)).to.equal(true);
+    await keys.forget(instance);
+  });
+
   it('are one for the manager too, in a repository that is called so', () => {
     expect(keys.repositoryOf(MANAGER).name).to.equal('k3x9ab-manager');
   });

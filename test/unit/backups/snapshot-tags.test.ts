@@ -4,6 +4,7 @@ import {
   claimIn,
   DATA_TAG,
   dataTags,
+  endTags,
   hostTag,
   proofTags,
   wholeTags,
@@ -65,6 +66,16 @@ describe('the backups in a repository', () => {
     const failed = proofTags(id('a'), { reason: 'ProofBoot', detail: 'x' });
     const later = backupsIn([data('a', 1), started, proof('c', 3, failed)]);
     expect(later[0]).to.include({ proof: 'failed', reason: 'ProofBoot' });
+  });
+
+  it('say of the last one which end of the instance it is of, and what is not in it', () => {
+    const last = data('a', 1);
+    const [end, nightly] = backupsIn([
+      { ...last, tags: [...last.tags, ...endTags('20261124T101500Z', 3)] },
+      data('b', 2),
+    ]);
+    expect(end).to.include({ ending: '20261124T101500Z', leftOut: 3 });
+    expect(nightly).not.to.have.any.keys('ending', 'leftOut');
   });
 
   it('show no reason that is none', () => {

@@ -55,6 +55,19 @@ describe('backups in the loop', () => {
     expect(taken()).to.equal(2);
   });
 
+  it('none by itself where nights are switched off, but the one that a person asks for', async () => {
+    sim.isNightly = false;
+    await sell();
+    await night();
+    await sim.time.pass(24 * HOUR, 1_000);
+    expect(taken()).to.equal(0);
+    expect(sim.controller.backups, 'and no alarm').to.equal(null);
+    // Nobody has nudged: the sweep finds it.
+    row().job = { id: 5, identity: identityOf(5), kind: 'backup', snapshot: '' };
+    await sim.time.pass(6 * MINUTE, 1_000);
+    expect(backups()).to.have.length(1);
+  });
+
   it('Odoo is started with one of seven a night, and where a person asks for a proof', async () => {
     await sell();
     for (let more = 0; more < 6; more++) sim.people.pay();
@@ -337,6 +350,66 @@ describe('backups in the loop', () => {
           expect(sim.engine.projects.get(1)?.containers, where).to.equal('running');
         },
       });
+    });
+  });
+
+  describe('an erasure', () => {
+    /** Its data were removed, or are about to be. */
+    const end = () => {
+      const { subscription } = row();
+      if (!subscription) throw new Error('no subscription');
+      const now = sim.time.now();
+      const moments = { removedAt: now, finalNoticeAt: now, archivedAt: now, dataRemovedAt: now };
+      Object.assign(row(), { desiredState: 'removed', endsWithoutArchive: true });
+      row().subscription = { ...subscription, ...moments };
+    };
+    const askToErase = () => {
+      const askedBy = 'Ana <ana@example.com>';
+      row().job = { id: 5, identity: identityOf(5), kind: 'erase', snapshot: '', askedBy };
+      sim.people.nudge('instance:1');
+    };
+    const jobSaid = () => sim.manager.jobs.at(-1);
+
+    it('removes the data that are left, then the backups, and Odoo lists none', async () => {
+      await sell();
+      await night();
+      expect(backups()).to.have.length(1);
+      end();
+      askToErase();
+      await sim.time.pass(6 * MINUTE, 1_000);
+      expect(sim.databases.present.has(1)).to.equal(false);
+      const { calls } = sim.life;
+      expect(calls.indexOf('erasures.erase')).to.be.above(calls.indexOf('engine.purge'));
+      expect(sim.erasures.askedBy.get(1)).to.equal('Ana <ana@example.com>');
+      expect(sim.backups.taken.get(1) ?? []).to.deep.equal([]);
+      expect(backups()).to.deep.equal([]);
+      expect(jobSaid()).to.include({ state: 'done' });
+    });
+
+    it('is ended after a kill at any call', async function () {
+      this.timeout(120_000);
+      await killedAnywhere({
+        begin,
+        act: () => {
+          end();
+          askToErase();
+        },
+        settle: (after) => after.time.pass(6 * MINUTE, 1_000),
+        check: (where) => {
+          expect(sim.erasures.askedBy.has(1), where).to.equal(true);
+          expect(jobSaid(), where).to.include({ state: 'done' });
+          expect(sim.databases.present.has(1), where).to.equal(false);
+        },
+      });
+    });
+
+    it('is refused as long as the data are not to be removed', async () => {
+      await sell();
+      askToErase();
+      await sim.time.pass(6 * MINUTE, 1_000);
+      expect(jobSaid()).to.include({ state: 'failed', reason: 'StillHasData' });
+      expect(sim.erasures.askedBy.size).to.equal(0);
+      expect(sim.databases.present.has(1)).to.equal(true);
     });
   });
 

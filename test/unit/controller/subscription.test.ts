@@ -3,7 +3,7 @@ import type { Money, Period } from '../../../src/billing/subscription-types.ts';
 import { ClockGuard } from '../../../src/controller/clock-guard.ts';
 import type { ControllerContext } from '../../../src/controller/controller-context.ts';
 import { reconcile } from '../../../src/controller/reconcile.ts';
-import { RetryableError, TerminalError } from '../../../src/errors.ts';
+import { RetryableError } from '../../../src/errors.ts';
 import type { DesiredState } from '../../../src/instance/types.ts';
 import { Life } from '../../fakes/life.ts';
 import { audit } from '../../support/audit.ts';
@@ -205,10 +205,17 @@ describe('A subscription and its instance', function () {
     expect(row()).to.include({ state: 'stopped', reason: 'Stopped' });
   });
 
-  it('goes through all stages, and leaves only an archive', async () => {
+  it('goes through all stages, and leaves only its last backup, of which Odoo knows', async () => {
     await sell();
     await days(67);
-    expect(sim.archives.written.has(1)).to.equal(true);
+    const [last, ...others] = sim.backups.taken.get(1) ?? [];
+    expect(last)
+      .to.include({ proof: 'data' })
+      .with.property('ending')
+      .that.match(/^\d{8}T\d{6}Z$/);
+    expect(others).to.deep.equal([]);
+    const [told] = sim.manager.backups.get(1) ?? [];
+    expect(told).to.include({ snapshot: last?.snapshot, kept: 'end' });
     expect(row()).to.include({ state: 'removed', reason: 'Purged', active: false, ports: null });
     expect([sim.databases.present.size, sim.engine.projects.size]).to.deep.equal([0, 0]);
     const { changes } = sim;
@@ -245,40 +252,84 @@ describe('A subscription and its instance', function () {
     await days(3);
     const calls = life.calls.length - before;
     expect(row().reason).to.equal('Purged');
-    for (let n = 0; n < calls; n++) {
+    for (let n = 0; n < 2 * calls; n++) {
       await sim.end();
       sim = new Simulation();
       await sell();
       await days(64);
       start();
-      life.killAt(n, n % 2 === 0 ? 'before' : 'after');
+      life.killAt(Math.floor(n / 2), n % 2 === 0 ? 'before' : 'after');
       await days(2);
       start();
       await days(2);
-      expect(row().reason, `killed at call ${n}`).to.equal('Purged');
+      expect(row().reason, `killed at call ${n / 2}`).to.equal('Purged');
       expect(mails()).to.deep.equal(['welcome', 'expiring', 'suspended', 'finalNotice']);
+      expect(sim.backups.taken.get(1)?.map(({ proof }) => proof)).to.deep.equal(['data']);
+      expect(sim.manager.backups.get(1), 'Odoo knows of it').to.have.length(1);
       audit(sim);
     }
   });
 
-  it('keeps data whose archive is damaged, and reports it', async () => {
+  it('keeps data whose last backup is not proven, takes another once a day, and keeps the last of those', async () => {
     await sell();
-    sim.archives.damaged.add(1);
+    const { prove } = sim.backups;
+    sim.backups.prove = async (desired, snapshot, options) => {
+      sim.backups.damaged.add(snapshot);
+      await prove.call(sim.backups, desired, snapshot, options);
+    };
     await days(70);
-    expect(row()).to.include({ state: 'error', reason: 'ArchiveDamaged' });
+    expect(row()).to.include({ state: 'error', reason: 'BackupDamaged' });
     expect(sim.databases.present.has(1)).to.equal(true);
-    sim.archives.damaged.clear();
+    const before = life.calls.filter((call) => call === 'backups.take').length;
+    await days(40);
+    expect(life.calls.filter((call) => call === 'backups.take').length - before).to.equal(40);
+    expect(sim.backups.taken.get(1)?.length, 'by their days, weeks and months').to.be.below(15);
+    Object.assign(sim.backups, { prove });
+    sim.manager.review(1, sim.time.now());
+    await days(1);
+    expect(row().reason).to.equal('Purged');
+  });
+
+  it('keeps data whose last backup has gone since it was proven, and reports it', async () => {
+    await sell();
+    const { list } = sim.backups;
+    sim.backups.list = async (desired) =>
+      desired.subscription?.archivedAt ? [] : list.call(sim.backups, desired);
+    await days(70);
+    expect(row()).to.include({ state: 'error', reason: 'BackupGone' });
+    expect(sim.databases.present.has(1)).to.equal(true);
+    Object.assign(sim.backups, { list });
     sim.manager.review(1, sim.time.now());
     await poll();
     expect(row().reason).to.equal('Purged');
   });
 
-  it('keeps data that cannot be archived, retries once a day, and removes them when a person has confirmed', async () => {
+  it('makes its last backup once one of the night that is under way has ended', async () => {
     await sell();
-    const refusal = new TerminalError('ArchiveFailed', 'The archive could not be written.');
-    sim.archives.refusal = refusal;
+    await days(50);
+    let isEnded = false;
+    const night = context.backups?.oneByOne.take(1, async () => {
+      await sim.time.until('the night is over', () => isEnded, 90 * 24 * HOUR);
+    });
+    void days(20);
+    await sim.time.until(
+      'it waits for its turn',
+      () => life.calls.includes('engine.observe') && row().reason === 'Archiving',
+      30 * 24 * HOUR,
+    );
+    expect(life.calls).not.to.include('archives.write');
+    isEnded = true;
+    await night;
+    await sim.time.until('it is removed', () => row().reason === 'Purged', 5 * 24 * HOUR);
+  });
+
+  it('keeps data that cannot be backed up, retries once a day, and removes them when a person has confirmed', async () => {
+    await sell();
+    // What the data themselves are in the way of is not tried again at once.
+    const refusal = new RetryableError('BackupTooLarge', 'it became larger than 3 MB');
+    sim.backups.refusal = refusal;
     await days(70);
-    expect(row()).to.include({ state: 'error', reason: 'ArchiveFailed' });
+    expect(row()).to.include({ state: 'error', reason: 'BackupTooLarge' });
     const attempts = () => life.calls.filter((call) => call === 'archives.write').length;
     const before = attempts();
     await days(3);
@@ -292,7 +343,7 @@ describe('A subscription and its instance', function () {
     expect(row().log.join()).to.include('go without one, as a person has confirmed');
   });
 
-  it('reports an own Postgres that does not start, once a day, until it is archived or a person has confirmed', async () => {
+  it('reports an own Postgres that does not start, once a day, until it is backed up or a person has confirmed', async () => {
     await sell();
     row().templateCode = 'odoo-own-db';
     const { awaitServer, observe } = sim.databases;
@@ -317,7 +368,7 @@ describe('A subscription and its instance', function () {
     Object.assign(sim.databases, { awaitServer });
   });
 
-  it('writes no archive of missing files, and removes the rest when a person has confirmed', async () => {
+  it('makes no last backup of missing files, and removes the rest when a person has confirmed', async () => {
     await sell();
     sim.engine.emptied.add(1);
     await days(70);
@@ -330,22 +381,21 @@ describe('A subscription and its instance', function () {
     expect(row().reason).to.equal('Purged');
   });
 
-  it('does not skip the archive because Docker or Odoo is unavailable', async () => {
+  it('does not skip the last backup because Docker, Odoo or the server of the backups is unavailable', async () => {
     await sell();
     await days(60);
     row().endsWithoutArchive = true;
-    sim.archives.refusal = new RetryableError('DockerUnavailable', 'Docker does not answer.');
+    sim.backups.refusal = new RetryableError('DockerUnavailable', 'Docker does not answer.');
     await days(10);
     expect(sim.databases.present.has(1)).to.equal(true);
-    sim.archives.refusal = new RetryableError(
-      'DockerFailed',
-      'Docker reports an error of its own.',
-    );
+    for (const reason of ['DockerFailed', 'BackupServerAway', 'BackupLocked'] as const) {
+      sim.backups.refusal = new RetryableError(reason, 'not now');
+      await days(2);
+      expect(sim.databases.present.has(1), reason).to.equal(true);
+    }
+    sim.backups.refusal = null;
     await days(2);
-    expect(sim.databases.present.has(1)).to.equal(true);
-    sim.archives.refusal = null;
-    await days(2);
-    expect([...sim.archives.written.keys()]).to.deep.equal([1]);
+    expect(sim.backups.taken.get(1)).to.have.length(1);
     expect(row().reason).to.equal('Purged');
   });
 

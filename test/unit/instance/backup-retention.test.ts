@@ -49,6 +49,25 @@ describe('which backups are kept', () => {
     expect(kept.has('asked 8')).to.equal(false);
   });
 
+  it('the last one of each end of the instance, for good: the proven one, else the last', () => {
+    const of = (ending: string, days: number, isProven = false) => ({
+      ...ago(days, isProven),
+      ...{ snapshot: `${ending} ${days}`, ending },
+    });
+    const ends = [
+      of('first', 2000, true),
+      of('first', 1999),
+      of('second', 1500),
+      of('second', 1499),
+    ];
+    const kept = keptBackups([ago(0), ago(1000, true), ...ends]);
+    expect([...kept].filter(([, why]) => why === 'end').map(([id]) => id)).to.deep.equal([
+      'second 1499',
+      'first 2000',
+    ]);
+    expect(keptBackups([of('first', 0, true)]).get('first 0')).to.equal('end');
+  });
+
   it('of several on a day a proven one rather than a later one that is not', () => {
     const proven = { ...ago(1, true), snapshot: 'proven' };
     const later = { ...ago(1), snapshot: 'later', date: new Date(TODAY - DAY + 3_600_000) };

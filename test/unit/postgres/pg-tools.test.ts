@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import { CommandError } from '../../../src/errors.ts';
 import { type PgLogin, PgTools } from '../../../src/postgres/pg-tools.ts';
 import { FakeDocker, type Run } from '../../fakes/docker.ts';
 
@@ -10,6 +9,7 @@ const LOGIN: PgLogin = {
   password: 'hunter2 = [tenant]',
 };
 const FILE = '/srv/microsaas/archives/7/database.dump';
+const SCRIPT = '/srv/microsaas/archives/7/dump.sql';
 
 describe('pg_dump and pg_restore', () => {
   const { signal } = new AbortController();
@@ -25,7 +25,7 @@ describe('pg_dump and pg_restore', () => {
   const EACH: ReadonlyArray<[string, () => Promise<unknown>]> = [
     ['dump', () => tools.dump(LOGIN, FILE, signal)],
     ['restore', () => tools.restore(LOGIN, FILE, signal)],
-    ['check', () => tools.check(FILE, signal)],
+    ['script', () => tools.script(FILE, SCRIPT, signal)],
   ];
   /** What a run gives Docker, and what it gives the program. */
   const parts = ({ command }: Run) => {
@@ -63,29 +63,6 @@ describe('pg_dump and pg_restore', () => {
     ]);
   });
 
-  it('reads a whole dump before it believes its table of contents', async () => {
-    docker.programs.set('pg_restore', ({ command }) =>
-      command.includes('--list') ? 'contents' : '',
-    );
-    expect(await tools.check(FILE, signal)).to.equal('contents');
-    expect(docker.runs.map((run) => parts(run).args)).to.deep.equal([
-      ['--file=/dev/null', '--', '/archive/database.dump'],
-      ['--list', '--', '/archive/database.dump'],
-    ]);
-  });
-
-  it('says that a dump is damaged, whatever its table of contents says', async () => {
-    docker.programs.set('pg_restore', ({ command }) => {
-      if (command.includes('--list')) return 'contents';
-      throw new CommandError(command, 1, 'could not read from input file: end of file');
-    });
-    const error = await tools.check(FILE, signal).catch((thrown: unknown) => thrown);
-    expect(error)
-      .to.be.instanceOf(CommandError)
-      .with.property('stderr')
-      .that.includes('end of file');
-  });
-
   it('logs in by what standard input says, as the tenant into one database', async () => {
     for (const [, run] of EACH.slice(0, 2)) await run();
     for (const { command, input } of docker.runs) {
@@ -102,7 +79,7 @@ describe('pg_dump and pg_restore', () => {
   });
 
   it('needs no login to read a dump', async () => {
-    await tools.check(FILE, signal);
+    await tools.script(FILE, SCRIPT, signal);
     for (const { command, input } of docker.runs) {
       expect(input).to.equal(undefined);
       expect(command.join(' ')).not.to.include('/run/postgresql');

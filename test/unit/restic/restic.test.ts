@@ -56,6 +56,36 @@ describe('restic', () => {
     expect(run).to.match(/--tag=data --tag=run:1 -- \/backup$/);
   });
 
+  it('erases on a server all that it holds, and says so where that keeps it', async () => {
+    const rest = { base: 'sftp:backup@192.0.2.7:/srv', environmentFile: '' };
+    const one = `[{"id":"${ID}","time":"2026-11-27T00:00:00Z"}]`;
+    answers = [one, '', '[]', ''];
+    await restic(rest).erase(repository, signal);
+    const said = runs().map((run) => /an?-image|microsaas-base:3 (.*)$/.exec(run)?.[1] ?? '');
+    expect(said.map((line) => / (snapshots|forget|prune)/.exec(line)?.[1])).to.deep.equal([
+      ...['snapshots', 'forget', 'snapshots', 'prune'],
+    ]);
+    answers = [one, '', one];
+    expect(await reasonOf(restic(rest).erase(repository, signal))).to.equal(
+      `TerminalError BackupServerKeeps: ${repository.name}`,
+    );
+    answers = [[10, 'Fatal: repository does not exist']];
+    expect(await reasonOf(restic(rest).erase(repository, signal))).to.equal('done');
+    answers = [[1, 'Fatal: subprocess ssh: Connection refused']];
+    expect(await reasonOf(restic(rest).erase(repository, signal))).to.match(/BackupServerAway/);
+  });
+
+  it('leaves out what lies deeper than it is told, and nothing else', async () => {
+    answers = [SUMMARY];
+    const sources = [
+      { from: '/a', to: 'files', deepest: 2 },
+      { from: '/b', to: 'all' },
+    ];
+    await restic().backup(repository, sources, ['data'], signal);
+    expect(runs()[0]).to.include(' --exclude=/backup/files/*/*/* -- /backup');
+    expect(runs()[0]?.match(/--exclude/g)).to.have.length(1);
+  });
+
   it('writes in one container of the repository’s name alone, and reads in any number', async () => {
     answers = [SUMMARY, '[]'];
     const name = 'ms-k3x9ab-restic-k3x9ab-7-00000000';
