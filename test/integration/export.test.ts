@@ -153,8 +153,8 @@ SET transaction_timeout = 0;
       .to.have.property('base')
       .that.matches(/^19\.0\./);
     const left = await readdir(join(postgres.dataDir, 'backups'));
-    expect(left).not.to.include('export-proof');
-    expect(await readdir(join(postgres.dataDir, 'backups', 'export'))).to.deep.equal([]);
+    expect(left).not.to.include('proof');
+    expect(await readdir(join(postgres.dataDir, 'backups', 'work'))).to.deep.equal([]);
 
     const owner = await here.user(images.odoo);
     const loaded = join(postgres.dataDir, 'loaded');
