@@ -555,6 +555,7 @@ describe('backups, with a real Postgres and restic', function () {
       });
 
     it('is taken and proven once, and kept beside those of its day', async () => {
+      await take(); // its repository is there
       const killed = new AbortController();
       const cut = ended().write(FIRST, killed.signal);
       cut.catch(() => {});
