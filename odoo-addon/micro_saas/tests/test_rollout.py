@@ -78,6 +78,8 @@ class TestRollout(MicroSaasCommon):
     def test_what_cannot_be_updated_now_is_left_out_with_the_reason(self):
         busy = self.instances.sorted("id")[-1]
         busy.with_user(self.seller).action_backup()
+        # Why it was refused is written down in the language of who has started the rollout.
+        self.manager.sudo().lang = "en_US"
         self.rollout.action_start()
         line = self.rollout.line_ids.filtered(lambda line: line.instance_id == busy)
         self.assertEqual(line.state, "skipped")
