@@ -81,7 +81,7 @@ export class BackupKeys {
     await createFile(draft, `${randomSecret()}\n`);
     await this.writeEscrow();
     await make({ name, keyFile: draft });
-    await rename(draft, keyFile);
+    await this.#inTurn(() => rename(draft, keyFile));
   }
 
   /** Where the repositories are in a folder of this host, one that was made must be there before another is. */
@@ -111,7 +111,10 @@ export class BackupKeys {
     await replaceFile(this.escrowFile, `${JSON.stringify(escrow, null, 2)}\n`);
   }
 
-  /** What two have read at once, the second would write without what the first has changed. */
+  /**
+   * What two have read at once, the second would write without what the first has changed; and a key that is renamed or removed while all
+   * are read would not be there any more.
+   */
   #inTurn(work: () => Promise<void>): Promise<void> {
     this.#last = this.#last.then(work, work);
     return this.#last;
@@ -120,8 +123,8 @@ export class BackupKeys {
   /** Removes a key for good, with its entry in the escrow file, from which it would come back. May be repeated. */
   async forget(instance: Owner): Promise<void> {
     const { keyFile, name } = this.repositoryOf(instance);
-    for (const file of [keyFile, `${keyFile}${DRAFT}`]) await rm(file, { force: true });
     await this.#inTurn(async () => {
+      for (const file of [keyFile, `${keyFile}${DRAFT}`]) await rm(file, { force: true });
       const { [name]: key, ...keys } = await this.#escrowed();
       if (key !== undefined) await this.#replaceEscrow(keys);
     });
