@@ -168,7 +168,8 @@ class TestBackup(MicroSaasCommon):
         self.assertEqual(self.instance.revision, revision + 1, "it is a wish")
         [desired] = self._sidecar().microsaas_desired(self.instance.ids)
         wished = {"id": job.id, "identity": job.identity, "kind": "restore", "snapshot": f"{1:064x}", "state": "waiting"}
-        self.assertEqual(desired["job"], wished)
+        asked_by = f"{self.manager.name} <{self.manager.login}>"
+        self.assertEqual(desired["job"], {**wished, "asked_by": asked_by})
 
     def test_others_see_backups_and_do_not_restore_them(self):
         backup = self._backed_up(self.instance, self._backup())

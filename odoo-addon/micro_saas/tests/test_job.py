@@ -45,7 +45,8 @@ class TestJob(MicroSaasCommon):
         self.assertEqual(self.instance.revision, revision + 1)
         self.assertLessEqual(self.instance.next_review, fields.Datetime.now())
         wished = {"id": job.id, "identity": job.identity, "kind": "backup", "snapshot": "", "state": "waiting"}
-        self.assertEqual(self._desired_job(), wished)
+        asked_by = f"{self.seller.name} <{self.seller.login}>"
+        self.assertEqual(self._desired_job(), {**wished, "asked_by": asked_by})
 
     def test_no_two_jobs_have_the_same_identity(self):
         """Numbers come again after a restore of this database, and files on the server name a job."""
