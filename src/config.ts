@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { dirname, isAbsolute, join, resolve as resolvePath } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve as resolvePath } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
@@ -351,7 +351,7 @@ function resolve(parsed: Parsed): Omit<Config, 'files'> {
     instances: { ...parsed.instances, url: parsed.instances.url || defaultUrl(parsed.door) },
     backups: {
       ...parsed.backups,
-      repository: parsed.backups.repository || join(parsed.dataDir, 'backups', 'repositories'),
+      repository: repositoryOf(parsed),
     },
     manager: { ...manager, apiKey: secret('manager.apiKey', manager.apiKey, apiKeyFile) },
     webhookSecret,
@@ -362,6 +362,19 @@ function resolve(parsed: Parsed): Omit<Config, 'files'> {
       password: secret('postgres.password', parsed.postgres.password, parsed.postgres.passwordFile),
     },
   };
+}
+
+/**
+ * Where the backups are; by default below `dataDir`. Another folder would be one of the sidecar's container, and only look like the host's.
+ * @throws ConfigError
+ */
+function repositoryOf({ backups: { repository }, dataDir }: Parsed): string {
+  if (!repository) return join(dataDir, 'backups', 'repositories');
+  if (repository.startsWith('/') && relative(dataDir, repository).startsWith('..'))
+    throw new ConfigError(
+      `backups.repository: expected a server, or a folder below dataDir (${dataDir}), which alone is the host's inside the sidecar's container: mount the disk there; found ${repository}`,
+    );
+  return repository;
 }
 
 /** Where customers reach an instance unless `instances.url` says otherwise: behind the door where there is one. */

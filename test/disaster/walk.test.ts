@@ -1,4 +1,4 @@
-import { copyFile, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { installId } from '../../stack/install-id.ts';
@@ -12,10 +12,17 @@ import { eventually } from '../e2e/support/eventually.ts';
 import { Instances, type Row } from '../e2e/support/instances.ts';
 import { Shop } from '../e2e/support/shop.ts';
 import { Sidecar } from '../e2e/support/sidecar.ts';
+import {
+  type BackupServer,
+  ensureBackupServers,
+  startRestServer,
+} from '../support/backup-servers.ts';
 import { noNight } from '../support/no-night.ts';
 import { PORT_OFFSETS } from '../support/port-offsets.ts';
 
 const MINUTE = 60_000;
+/** How the server of the backups is entered. */
+const LOGIN = { user: 'microsaas', password: 'a password of the server' };
 /** What a customer writes into their Odoo: a record, and a file. */
 const NOTE = 'Written before the disaster';
 const FILE = Buffer.from('a file of the customer').toString('base64');
@@ -26,8 +33,9 @@ describe('from an empty machine to all customers', function () {
   // Each step of the walk stands on the one before.
   this.bail(true);
   const dir = varPath('disaster');
-  const repositories = varPath('disaster-repositories');
   const kept = varPath('disaster-kept');
+  /** On another machine, which is not lost. */
+  let server: BackupServer;
   let stack: ManagerStack;
   let sidecar: Sidecar;
   let sold: Row;
@@ -35,22 +43,28 @@ describe('from an empty machine to all customers', function () {
 
   /** The stack as `npm run deploy` sets it up from the same deploy.yaml. */
   const setUp = async (install: string): Promise<void> => {
-    const { backups } = noNight();
+    const place = {
+      repository: `rest:http://127.0.0.1:${server.port}/`,
+      environmentFile: '/etc/microsaas/backup-server.env',
+    };
     stack = new ManagerStack({
       ...{ dir, install, modules: ['account', 'micro_saas'], languages: [], databases: 'one' },
       sidecarImage: await ensureSidecarImage(),
-      sidecarSettings: { backups: { ...backups, repository: repositories } },
+      sidecarSettings: { backups: { ...noNight().backups, ...place } },
       portOffset: PORT_OFFSETS.disaster,
       say: (line) => process.stdout.write(`    ${line}\n`),
     });
     sidecar = new Sidecar(stack);
     await stack.startManager();
+    const variables = { RESTIC_REST_USERNAME: LOGIN.user, RESTIC_REST_PASSWORD: LOGIN.password };
+    const lines = Object.entries(variables).map(([name, value]) => `${name}=${value}\n`);
+    await stack.files.write('sidecar/backup-server.env', lines.join(''));
     await stack.connectSidecar();
     await stack.startSidecar();
   };
   const removeAll = async (install: string): Promise<void> => {
     await takeDown(install, dir);
-    for (const folder of [repositories, kept]) await rm(folder, { recursive: true, force: true });
+    await rm(kept, { recursive: true, force: true });
   };
   const instances = async () => new Instances((await stack.manager()).rpc);
   const theirs = ({ id, instance_url: url }: Row) =>
@@ -65,11 +79,14 @@ describe('from an empty machine to all customers', function () {
   before(async () => {
     const install = await installId(varPath('disaster-install-id'));
     await removeAll(install);
-    for (const folder of [repositories, kept]) await mkdir(folder, { recursive: true });
+    await mkdir(kept, { recursive: true });
+    await ensureBackupServers();
+    server = await startRestServer(await installId(varPath('disaster-server-id')), kept, LOGIN);
     await setUp(install);
   });
   after(async () => {
     if (stack) await removeAll(stack.install);
+    await server?.remove();
   });
 
   it('a customer’s instance and the manager are backed up to another place', async () => {
@@ -151,7 +168,8 @@ describe('from an empty machine to all customers', function () {
     const moved = join(stack.files.dataDir, 'moved');
     const name = `${stack.install}-${sold.id}-${sold.identity.slice(0, 8)}`;
     const [repository, escrow] = [join(moved, name), join(moved, 'escrow.json')];
-    await cp(join(repositories, name), repository, { recursive: true });
+    await mkdir(moved);
+    await run('docker', ['cp', '--', `${server.name}:/srv/rest/${name}`, repository]);
     await copyFile(join(kept, 'escrow.json'), escrow);
     await sidecar.microsaas(...['restore', String(id), '--from', repository, '--escrow', escrow]);
     await all.reaches(id, 'stopped');

@@ -16,6 +16,8 @@ const START_SECONDS = 30;
 
 /** A server of repositories in a container, on a port of loopback. Its data survive that it is killed. */
 export interface BackupServer {
+  /** Of its container. */
+  readonly name: string;
   readonly port: number;
   /** Ends it, as a power failure would. */
   readonly kill: () => Promise<void>;
@@ -146,6 +148,7 @@ async function startServer(install: string, kind: string, server: Server): Promi
   ]);
   await answers();
   return {
+    name,
     port,
     remove,
     kill: async () => void (await run('docker', ['kill', '--', name])),

@@ -210,12 +210,14 @@ describe('the configuration', () => {
   it('takes for the place of backups only what restic can open', () => {
     const at = (repository: string) => ({ ...least(), backups: { repository } });
     for (const right of [
-      ...['/mnt/backups', 'sftp:me@192.0.2.7:/srv', 'sftp://me@[2001:db8::7]:2222//srv'],
+      ...['/srv/microsaas/disk', 'sftp:me@192.0.2.7:/srv', 'sftp://me@[2001:db8::7]:2222//srv'],
       ...['rest:https://backup.example.com/', 'rest:http://127.0.0.1:8000/microsaas/'],
     ])
       expect(load(at(right)).backups.repository).to.equal(right);
     for (const wrong of ['backups', 'sftp:backup', 'sftp:/srv', 'rest:backup.example.com', 's3:x'])
       expect(complaint(at(wrong)), wrong).to.match(/backups\.repository: .*rest:https/);
+    for (const elsewhere of ['/mnt/backups', '/srv', '/srv/microsaas2'])
+      expect(complaint(at(elsewhere))).to.match(/backups\.repository: .* below dataDir/);
   });
 
   it('never shows a secret in an error', () => {
