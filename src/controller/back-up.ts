@@ -77,13 +77,14 @@ async function backUpLent(
   const job = desired.job?.kind === 'backup' || desired.job?.kind === 'prove' ? desired.job : null;
   let isToReconcile = false;
   try {
-    await backups.restores.dropReplaced(desired, context.now().getTime() - UNDO_MS);
     const known = await backups.store.list(desired, stop);
     const due = job ? job.kind : dueOf(desired, known, context);
     if (due === null) return { isToReconcile };
     if (due === 'backup') {
       await say(job, 'BackingUp', context);
       isToReconcile = await startOwnServer(desired, context, stop);
+      // What it removes is on that server too.
+      await backups.restores.dropReplaced(desired, context.now().getTime() - UNDO_MS);
       await beforePurge(desired, context, () =>
         backups.store.take(desired, { isByHand: job !== null }, stop),
       );

@@ -8,6 +8,8 @@ export class FakeRestores implements Restores {
   /** What came beside the database where nothing was before. */
   readonly secretsOf = new Map<number, string>();
   readonly filesOf = new Map<number, string>();
+  /** What happens while data are dropped that were replaced long ago. */
+  whileDropped: () => void = () => {};
   /** Snapshots that cannot be restored. */
   readonly damaged = new Set<string>();
   readonly #prepared = new Map<number, Job & { readonly data: string }>();
@@ -70,7 +72,9 @@ export class FakeRestores implements Restores {
     return this.#before.get(id)?.at ?? null;
   }
 
-  async dropReplaced(): Promise<void> {}
+  async dropReplaced(): Promise<void> {
+    this.whileDropped();
+  }
 
   async fetched<T>(
     owner: { readonly id: number; readonly identity: string },

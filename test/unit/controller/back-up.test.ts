@@ -175,6 +175,8 @@ describe('backups in the loop', () => {
     await sim.untilSettled();
     expect(sim.engine.isDatabaseUp(1)).to.equal(false);
     const up: boolean[] = [];
+    // Kept on the same server.
+    sim.restores.whileDropped = () => void up.push(sim.engine.isDatabaseUp(1));
     sim.backups.whileTaken = async () => {
       // As Docker's event of the start does.
       sim.people.nudge('instance:1');
@@ -183,7 +185,7 @@ describe('backups in the loop', () => {
     };
     ask('backup');
     await sim.time.pass(MINUTE);
-    expect(up).to.deep.equal([true]);
+    expect(up).to.deep.equal([true, true]);
     expect(sim.manager.jobs.at(-1)).to.include({ state: 'done' });
     expect(containers()).to.equal('stopped');
     expect(row()).to.include({ state: 'stopped' });
