@@ -5,6 +5,7 @@ import { LABELS } from '../src/docker/labels.ts';
 import { firewallTable } from '../src/docker/names.ts';
 import { images } from './images.ts';
 import { run, succeeds } from './run.ts';
+import { until } from './until.ts';
 
 /**
  * Removes what carries this install id (the stack's own and its customers' alike) and the stack's folder.
@@ -19,7 +20,7 @@ export async function takeDown(install: string, dir: string): Promise<string[]> 
   // The sidecar first of all, or it would bring back what is removed.
   containers.sort((one, other) => Number(other === sidecar) - Number(one === sidecar));
   for (const name of containers) {
-    await run('docker', ['container', 'rm', '--force', '--volumes', '--', name]);
+    await removeContainer(name);
     removed.push(`container ${name}`);
   }
   for (const name of await list(['network', 'ls', '--filter', label], '{{.Name}}')) {
@@ -36,6 +37,15 @@ export async function takeDown(install: string, dir: string): Promise<string[]> 
   if (await succeeds(docker, args)) removed.push(`firewall rules ${table}`);
   if (await removeFolder(dir)) removed.push(`folder ${dir}`);
   return removed;
+}
+
+/** One that ends by itself at that moment is being removed already: that is waited for. */
+async function removeContainer(name: string): Promise<void> {
+  await run('docker', ['container', 'rm', '--force', '--volumes', '--', name]).catch((error) => {
+    if (!/is already in progress|No such container/.test(String(error))) throw error;
+  });
+  const isGone = async () => !(await succeeds('docker', ['container', 'inspect', '--', name]));
+  if (!(await until(isGone, 60))) throw new Error(`${name} is still there`);
 }
 
 async function list(args: string[], format: string): Promise<string[]> {

@@ -68,7 +68,7 @@ describe('from an empty machine to all customers', function () {
   };
   const instances = async () => new Instances((await stack.manager()).rpc);
   const theirs = ({ id, instance_url: url }: Row) =>
-    new OdooRpc({ url: String(url), database: `ms_${stack.install}_${id}`, ...login });
+    new OdooRpc({ ...login, url: String(url), database: `ms_${stack.install}_${id}` });
   const expectData = async (row: Row) => {
     const named = [['name', '=', NOTE]];
     expect(await theirs(row).read('res.partner', named, ['id'])).to.have.lengthOf(1);
