@@ -182,9 +182,17 @@ export class Restic {
     snapshots: readonly string[],
     signal: AbortSignal,
   ): Promise<string[]> {
-    if (snapshots.length === 0) return [];
+    return snapshots.length === 0 ? [] : this.#forgetAndPrune(repository, snapshots, signal);
+  }
+
+  /** As forget(); without any snapshot too, it removes what none has: one that was killed may have left that. */
+  async #forgetAndPrune(
+    repository: Repository,
+    snapshots: readonly string[],
+    signal: AbortSignal,
+  ): Promise<string[]> {
     const run = { signal, writes: true } as const;
-    await this.#run(repository, ['forget', '--', ...snapshots], run);
+    if (snapshots.length > 0) await this.#run(repository, ['forget', '--', ...snapshots], run);
     const there = new Set((await this.snapshots(repository, signal)).map(({ id }) => id));
     const left = snapshots.filter((id) => there.has(id));
     // `forget --prune` takes for gone what the server has kept (restic 0.18), and would remove the data of it.
@@ -210,7 +218,7 @@ export class Restic {
     try {
       const all = await this.snapshots(repository, signal);
       const ids = all.map(({ id }) => id);
-      if ((await this.forget(repository, ids, signal)).length === 0) return;
+      if ((await this.#forgetAndPrune(repository, ids, signal)).length === 0) return;
     } catch (error) {
       // Somebody has removed it there.
       if (exitCodeOf(error) === EXIT.noRepository) return;

@@ -75,6 +75,12 @@ describe('restic', () => {
     expect(await reasonOf(restic(rest).erase(repository, signal))).to.match(/BackupServerAway/);
   });
 
+  it('erases on a server what one that was killed has left of no snapshot any more', async () => {
+    answers = ['[]', '[]', ''];
+    await restic({ base: 'sftp:backup@192.0.2.7:/srv' }).erase(repository, signal);
+    expect(runs().at(-1)).to.match(/ prune$/);
+  });
+
   it('leaves out what lies deeper than it is told, and nothing else', async () => {
     answers = [SUMMARY];
     const sources = [
