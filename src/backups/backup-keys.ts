@@ -84,10 +84,23 @@ export class BackupKeys {
     await this.#inTurn(() => rename(draft, keyFile));
   }
 
+  /** The repositories that have been made, but that of this instance. */
+  async others(instance: Owner): Promise<Repository[]> {
+    const { name } = this.repositoryOf(instance);
+    const others = (await this.#made()).filter((one) => one !== name);
+    return others.map((one) => ({ name: one, keyFile: join(this.#keys, one) }));
+  }
+
+  /** The names of the repositories that have been made. */
+  async #made(): Promise<string[]> {
+    const files = await readdir(this.#keys).catch(unless('ENOENT', []));
+    return files.filter((name) => !name.endsWith(DRAFT)).sort();
+  }
+
   /** Where the repositories are in a folder of this host, one that was made must be there before another is. */
   async #requireOthers(): Promise<void> {
     if (!this.#base.startsWith('/')) return;
-    const made = (await readdir(this.#keys)).filter((name) => !name.endsWith(DRAFT));
+    const made = await this.#made();
     const there = new Set(await readdir(this.#base).catch(unless('ENOENT', [])));
     if (made.length === 0 || made.some((name) => there.has(name))) return;
     const detail = `no repository in ${this.#base}`;
