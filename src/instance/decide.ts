@@ -90,9 +90,13 @@ function hadData({ wasReady }: DesiredInstance, { database }: ObservedInstance):
  * What is here under the instance's number and is not its own, by the mark on it; null when there is nothing of the kind.
  * What has no mark may not be used, except what was made before there were marks.
  */
-function foreignPart(
-  { mayAdopt }: DesiredInstance,
-  { containerOwner, database, directory }: ObservedInstance,
+export function foreignPart(
+  { mayAdopt }: Pick<DesiredInstance, 'mayAdopt'>,
+  {
+    containerOwner,
+    database,
+    directory,
+  }: Pick<ObservedInstance, 'containerOwner' | 'database' | 'directory'>,
 ): 'directory' | 'database' | 'container' | null {
   const isForeign = (owner: string, mayBeUnmarked: boolean) =>
     owner === 'foreign' || (owner === 'unmarked' && !mayBeUnmarked);
