@@ -3,7 +3,7 @@ import type { Money, Period } from '../../../src/billing/subscription-types.ts';
 import { ClockGuard } from '../../../src/controller/clock-guard.ts';
 import type { ControllerContext } from '../../../src/controller/controller-context.ts';
 import { reconcile } from '../../../src/controller/reconcile.ts';
-import { RetryableError } from '../../../src/errors.ts';
+import { RetryableError, TerminalError } from '../../../src/errors.ts';
 import type { DesiredState } from '../../../src/instance/types.ts';
 import { Life } from '../../fakes/life.ts';
 import { audit } from '../../support/audit.ts';
@@ -394,6 +394,28 @@ describe('A subscription and its instance', function () {
       expect(sim.databases.present.has(1), reason).to.equal(true);
     }
     sim.backups.refusal = null;
+    await days(2);
+    expect(sim.backups.taken.get(1)).to.have.length(1);
+    expect(row().reason).to.equal('Purged');
+  });
+
+  it('does not skip the last backup for what is wrong with the host or its key, which a person mends', async () => {
+    await sell();
+    await days(60);
+    row().endsWithoutArchive = true;
+    for (const refusal of [
+      new RetryableError('NotEnoughDisk', 'no room'),
+      new RetryableError('NotEnoughInodes', 'no room for files'),
+      new TerminalError('BackupKeyWrong', 'wrong password'),
+      new TerminalError('HostReplaced', 'another host has taken over'),
+    ]) {
+      sim.backups.refusal = refusal;
+      sim.manager.review(1, sim.time.now());
+      await days(10);
+      expect(sim.databases.present.has(1), refusal.reason).to.equal(true);
+    }
+    sim.backups.refusal = null;
+    sim.manager.review(1, sim.time.now());
     await days(2);
     expect(sim.backups.taken.get(1)).to.have.length(1);
     expect(row().reason).to.equal('Purged');
