@@ -76,9 +76,13 @@ function isPrepared({ job }: DesiredInstance, { preparedJob }: ObservedInstance)
   return job !== null && replacesData(job) && preparedJob === job.identity;
 }
 
+const REPLACING: ReadonlySet<Job['kind']> = new Set<Job['kind']>([
+  ...(['restore', 'undo_restore', 'update', 'undo_update'] as const),
+]);
+
 /** Whether a job puts other data in the place of an instance's. */
 export function replacesData({ kind }: Job): boolean {
-  return kind !== 'backup' && kind !== 'prove' && kind !== 'export';
+  return REPLACING.has(kind);
 }
 
 /** A database is there only once all that goes with it has been made. */
