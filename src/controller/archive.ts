@@ -81,23 +81,19 @@ async function startOwnServer(
   }
 }
 
-/** Whether a person has confirmed that the data may be removed without a last backup, and it is the data that are in its way. */
+/** Whether a person has confirmed that the data may be removed without a last backup, and the failure is one that this covers. */
 function isGivenUp({ endsWithoutArchive }: DesiredInstance, error: unknown): boolean {
   if (!endsWithoutArchive || error instanceof ManagerError) return false;
   if (unavailableService(error) !== null) return false;
   if (error instanceof RetryableError && AWAY.test(error.reason)) return false;
-  const isReasoned = error instanceof RetryableError || error instanceof TerminalError;
-  return !(isReasoned && HOSTS.has(error.reason));
+  return !(error instanceof TerminalError && NEVER.has(error.reason));
 }
 
-/** Reasons that say nothing of the data, and pass. */
+/** Reasons that say nothing of the data, and pass. A full disk is none of them: the data may be too large for it, for ever. */
 const AWAY = /^(?:Docker|BackupServer|BackupLocked$)/;
 
-/** Those that say something of the host alone: a person mends it. Where other data lie, the confirmation does not cover them. */
-const HOSTS: ReadonlySet<FailureReason> = new Set<FailureReason>([
-  ...(['BackupKeyWrong', 'ForeignData', 'HostReplaced'] as const),
-  ...(['NotEnoughDisk', 'NotEnoughInodes'] as const),
-]);
+/** The confirmation does not cover another instance's data, nor a host that is not to write any more. */
+const NEVER: ReadonlySet<FailureReason> = new Set<FailureReason>(['ForeignData', 'HostReplaced']);
 
 function archived({ name, leftOut }: { readonly name: string; readonly leftOut: number }): string {
   const rest = `${leftOut} files and folders are not in it: they lie so deep that no program can open all of their paths. Its manifest names some.`;

@@ -399,26 +399,36 @@ describe('A subscription and its instance', function () {
     expect(row().reason).to.equal('Purged');
   });
 
-  it('does not skip the last backup for what is wrong with the host or its key, which a person mends', async () => {
+  it('does not skip the last backup on a host that another has replaced', async () => {
     await sell();
     await days(60);
     row().endsWithoutArchive = true;
-    for (const refusal of [
-      new RetryableError('NotEnoughDisk', 'no room'),
-      new RetryableError('NotEnoughInodes', 'no room for files'),
-      new TerminalError('BackupKeyWrong', 'wrong password'),
-      new TerminalError('HostReplaced', 'another host has taken over'),
-    ]) {
-      sim.backups.refusal = refusal;
-      sim.manager.review(1, sim.time.now());
-      await days(10);
-      expect(sim.databases.present.has(1), refusal.reason).to.equal(true);
-    }
+    sim.backups.refusal = new TerminalError('HostReplaced', 'another host has taken over');
+    await days(10);
+    expect(sim.databases.present.has(1)).to.equal(true);
     sim.backups.refusal = null;
     sim.manager.review(1, sim.time.now());
     await days(2);
     expect(sim.backups.taken.get(1)).to.have.length(1);
     expect(row().reason).to.equal('Purged');
+  });
+
+  it('goes without one where the disk has no room for it, or its key is lost, once a person has confirmed', async () => {
+    for (const refusal of [
+      new RetryableError('NotEnoughDisk', 'no room'),
+      new TerminalError('BackupKeyWrong', 'wrong password'),
+    ]) {
+      await sell();
+      await days(60);
+      const [id] = [...sim.manager.rows.keys()].slice(-1);
+      const found = sim.manager.rows.get(id ?? 0);
+      if (!found) throw new Error('nothing was sold');
+      found.endsWithoutArchive = true;
+      sim.backups.refusal = refusal;
+      await days(10);
+      expect(found.reason, refusal.reason).to.equal('Purged');
+      sim.backups.refusal = null;
+    }
   });
 
   it('catches up after months of downtime one stage at a time', async () => {
