@@ -36,7 +36,7 @@ export class BackupKeys {
   readonly #base: string;
   readonly #folder: string;
   readonly #keys: string;
-  #last: Promise<void> = Promise.resolve();
+  #last: Promise<unknown> = Promise.resolve();
 
   /** @param base where the repositories are. @param folder of the keys and the escrow file */
   constructor(install: string, base: string, folder: string) {
@@ -56,16 +56,18 @@ export class BackupKeys {
   /** Whether the instance's repository was made. A key that is missing and in the escrow file is taken from there. */
   async has(instance: Owner): Promise<boolean> {
     const { keyFile, name } = this.repositoryOf(instance);
-    if ((await readIfThere(keyFile)) !== null) return true;
-    const draft = await readIfThere(`${keyFile}${DRAFT}`);
-    const kept = (await this.#escrowed())[name];
-    if (kept === undefined || kept === draft?.trim()) return false;
-    await makeDirectory(this.#folder, 0o700);
-    await makeDirectory(this.#keys, 0o700);
-    await createFile(keyFile, `${kept}\n`);
-    // Made before the escrow file was put here, of a repository that there was.
-    await rm(`${keyFile}${DRAFT}`, { force: true });
-    return true;
+    return this.#inTurn(async () => {
+      if ((await readIfThere(keyFile)) !== null) return true;
+      const draft = await readIfThere(`${keyFile}${DRAFT}`);
+      const kept = (await this.#escrowed())[name];
+      if (kept === undefined || kept === draft?.trim()) return false;
+      await makeDirectory(this.#folder, 0o700);
+      await makeDirectory(this.#keys, 0o700);
+      await createFile(keyFile, `${kept}\n`);
+      // Made before the escrow file was put here, of a repository that there was.
+      await rm(`${keyFile}${DRAFT}`, { force: true });
+      return true;
+    });
   }
 
   /**
@@ -84,10 +86,23 @@ export class BackupKeys {
     await this.#inTurn(() => rename(draft, keyFile));
   }
 
+  /** The repositories that have been made, but that of this instance. */
+  async others(instance: Owner): Promise<Repository[]> {
+    const { name } = this.repositoryOf(instance);
+    const others = (await this.#made()).filter((one) => one !== name);
+    return others.map((one) => ({ name: one, keyFile: join(this.#keys, one) }));
+  }
+
+  /** The names of the repositories that have been made. */
+  async #made(): Promise<string[]> {
+    const files = await readdir(this.#keys).catch(unless('ENOENT', []));
+    return files.filter((name) => !name.endsWith(DRAFT)).sort();
+  }
+
   /** Where the repositories are in a folder of this host, one that was made must be there before another is. */
   async #requireOthers(): Promise<void> {
     if (!this.#base.startsWith('/')) return;
-    const made = (await readdir(this.#keys)).filter((name) => !name.endsWith(DRAFT));
+    const made = await this.#made();
     const there = new Set(await readdir(this.#base).catch(unless('ENOENT', [])));
     if (made.length === 0 || made.some((name) => there.has(name))) return;
     const detail = `no repository in ${this.#base}`;
@@ -112,21 +127,22 @@ export class BackupKeys {
   }
 
   /**
-   * What two have read at once, the second would write without what the first has changed; and a key that is renamed or removed while all
-   * are read would not be there any more.
+   * What two have read at once, the second would write without what the first has changed; a key that is renamed or removed while all
+   * are read would not be there any more; and one that is forgotten would be made again of what was read before.
    */
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    this.#last = this.#last.then(work, work);
-    return this.#last;
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work, work);
+    this.#last = turn;
+    return turn;
   }
 
-  /** Removes a key for good, with its entry in the escrow file, from which it would come back. May be repeated. */
+  /** Removes a key for good; first its entry in the escrow file, from which it would come back. May be repeated. */
   async forget(instance: Owner): Promise<void> {
     const { keyFile, name } = this.repositoryOf(instance);
     await this.#inTurn(async () => {
-      for (const file of [keyFile, `${keyFile}${DRAFT}`]) await rm(file, { force: true });
       const { [name]: key, ...keys } = await this.#escrowed();
       if (key !== undefined) await this.#replaceEscrow(keys);
+      for (const file of [keyFile, `${keyFile}${DRAFT}`]) await rm(file, { force: true });
     });
   }
 

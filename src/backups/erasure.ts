@@ -10,7 +10,7 @@ import type { ExportFiles } from './export-files.ts';
 export interface ErasureOptions {
   /** Before anything is removed. @throws TerminalError('HostReplaced') where the repositories are another host's by now */
   readonly requireHost: (signal: AbortSignal) => Promise<void>;
-  readonly keys: Pick<BackupKeys, 'forget' | 'has' | 'repositoryOf'>;
+  readonly keys: Pick<BackupKeys, 'forget' | 'has' | 'others' | 'repositoryOf'>;
   readonly restic: Pick<Restic, 'erase'>;
   readonly exports: Pick<ExportFiles, 'dropOf'>;
   readonly archives: Pick<ArchiveStore, 'dropOf'>;
@@ -34,7 +34,8 @@ export class Erasure implements Erasures {
     await this.#note(desired, job);
     await exports.dropOf(desired.id);
     await archives.dropOf(desired);
-    if (await keys.has(desired)) await restic.erase(keys.repositoryOf(desired), signal);
+    if (await keys.has(desired))
+      await restic.erase(keys.repositoryOf(desired), await keys.others(desired), signal);
     await keys.forget(desired);
   }
 

@@ -11,7 +11,7 @@ import type { Repository } from '../restic/restic.ts';
 import { keyInEscrow } from './backup-keys.ts';
 import { readManifest } from './backup-manifest.ts';
 import type { BackupStore } from './backup-store.ts';
-import { requireNotNewer } from './odoo-version.ts';
+import { requireSameOdoo } from './odoo-version.ts';
 import { BackupSource } from './restore-source.ts';
 
 export interface ForeignBackupsOptions {
@@ -40,7 +40,7 @@ export class ForeignBackups {
   /**
    * @param choose is given what is there, oldest first. @param work is given the chosen one's data, as long as it runs
    * One process of this host at a time.
-   * @throws ConfigError where no repository is there, or the escrow file has no key of it; TerminalError('BackupOdooNewer'),
+   * @throws ConfigError where no repository is there, the escrow file has no key of it, or the data are of an older Odoo; TerminalError('BackupOdooNewer'),
    * ('BackupDamaged')
    */
   async fetched<T>(
@@ -65,7 +65,7 @@ export class ForeignBackups {
       const { snapshot } = choose(await store.list(desired, signal));
       return store.inRestored(desired, snapshot, signal, async (restored, bounded) => {
         const manifest = await readManifest(restored, null);
-        requireNotNewer(manifest, await odooOf(desired));
+        requireSameOdoo(manifest, await odooOf(desired));
         // Templates are an install's own: the data get the one that the instance was made with.
         const of = { ...manifest, template: desired.templateCode };
         const source = new BackupSource(snapshot, restored, of, { install, dirs, tools });

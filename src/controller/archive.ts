@@ -8,6 +8,7 @@ import {
   unavailableService,
 } from '../errors.ts';
 import { withKept } from '../instance/backup-retention.ts';
+import type { FailureReason } from '../instance/reasons.ts';
 import type { DesiredInstance, EffectiveState } from '../instance/types.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { startServer } from './own-server.ts';
@@ -80,17 +81,19 @@ async function startOwnServer(
   }
 }
 
-/** Whether a person has confirmed that the data may be removed without a last backup, and the failure is not a temporary one. */
+/** Whether a person has confirmed that the data may be removed without a last backup, and the failure is one that this covers. */
 function isGivenUp({ endsWithoutArchive }: DesiredInstance, error: unknown): boolean {
-  const isOthers = error instanceof RetryableError && OTHERS.test(error.reason);
-  const passes = error instanceof ManagerError || isOthers || unavailableService(error) !== null;
-  // The data found are another instance's: the confirmation does not cover them.
-  const isForeign = error instanceof TerminalError && error.reason === 'ForeignData';
-  return endsWithoutArchive && !passes && !isForeign;
+  if (!endsWithoutArchive || error instanceof ManagerError) return false;
+  if (unavailableService(error) !== null) return false;
+  if (error instanceof RetryableError && AWAY.test(error.reason)) return false;
+  return !(error instanceof TerminalError && NEVER.has(error.reason));
 }
 
-/** Reasons that say nothing of the data. */
-const OTHERS = /^(?:Docker|BackupServer|BackupLocked$)/;
+/** Reasons that say nothing of the data, and pass. A full disk is none of them: the data may be too large for it, for ever. */
+const AWAY = /^(?:Docker|BackupServer|BackupLocked$)/;
+
+/** The confirmation does not cover another instance's data, nor a host that is not to write any more. */
+const NEVER: ReadonlySet<FailureReason> = new Set<FailureReason>(['ForeignData', 'HostReplaced']);
 
 function archived({ name, leftOut }: { readonly name: string; readonly leftOut: number }): string {
   const rest = `${leftOut} files and folders are not in it: they lie so deep that no program can open all of their paths. Its manifest names some.`;

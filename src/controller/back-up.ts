@@ -1,7 +1,7 @@
 import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { dueByRepository, isBootDue, lastNight } from '../instance/backup-policy.ts';
 import { isProven, withKept } from '../instance/backup-retention.ts';
-import { effectiveState, replacesData } from '../instance/decide.ts';
+import { effectiveState, foreignPart, replacesData } from '../instance/decide.ts';
 import type { FailureReason, ProgressReason } from '../instance/reasons.ts';
 import type { DesiredInstance, Job } from '../instance/types.ts';
 import type { Backup } from '../interfaces.ts';
@@ -137,8 +137,12 @@ async function erase(
   await telling(desired, job, 'not erased', context, stop, async () => {
     const state = effectiveState(desired, null);
     if (state !== 'purged') throw new TerminalError('StillHasData', 'its data were not removed');
-    const { files } = await engine.observe(desired, state);
-    isToReconcile = files !== 'absent' || (await databases.observe(desired, state)) !== 'absent';
+    const seen = await engine.observe(desired, state);
+    const database = await databases.observe(desired, state);
+    // The loop would stall there, and each of its rounds would bring the job here again.
+    const foreign = foreignPart(desired, { ...seen, database });
+    if (foreign) throw foreignData(foreign);
+    isToReconcile = seen.files !== 'absent' || database !== 'absent';
     if (isToReconcile) return;
     await say(job, 'Erasing', context);
     await backups.turns.take(desired.id, () => backups.erasures.erase(desired, job, stop));

@@ -76,9 +76,13 @@ function isPrepared({ job }: DesiredInstance, { preparedJob }: ObservedInstance)
   return job !== null && replacesData(job) && preparedJob === job.identity;
 }
 
+const REPLACING: ReadonlySet<Job['kind']> = new Set<Job['kind']>([
+  ...(['restore', 'undo_restore', 'update', 'undo_update'] as const),
+]);
+
 /** Whether a job puts other data in the place of an instance's. */
 export function replacesData({ kind }: Job): boolean {
-  return kind !== 'backup' && kind !== 'prove' && kind !== 'export';
+  return REPLACING.has(kind);
 }
 
 /** A database is there only once all that goes with it has been made. */
@@ -90,9 +94,13 @@ function hadData({ wasReady }: DesiredInstance, { database }: ObservedInstance):
  * What is here under the instance's number and is not its own, by the mark on it; null when there is nothing of the kind.
  * What has no mark may not be used, except what was made before there were marks.
  */
-function foreignPart(
-  { mayAdopt }: DesiredInstance,
-  { containerOwner, database, directory }: ObservedInstance,
+export function foreignPart(
+  { mayAdopt }: Pick<DesiredInstance, 'mayAdopt'>,
+  {
+    containerOwner,
+    database,
+    directory,
+  }: Pick<ObservedInstance, 'containerOwner' | 'database' | 'directory'>,
 ): 'directory' | 'database' | 'container' | null {
   const isForeign = (owner: string, mayBeUnmarked: boolean) =>
     owner === 'foreign' || (owner === 'unmarked' && !mayBeUnmarked);

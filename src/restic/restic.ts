@@ -7,6 +7,7 @@ import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { type Capability, hardenedRun, LOWEST_PRIORITY } from '../docker/helpers.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { Command } from '../host/exec.ts';
+import { unless } from '../host/files.ts';
 import { removeTree } from '../host/trees.ts';
 import { asReason, EXIT } from './failures.ts';
 import { requireServer } from './server.ts';
@@ -14,6 +15,9 @@ import { requireServer } from './server.ts';
 /** How long one run may take, in milliseconds: a customer's files may be many, and a line to another host slow. */
 const TIMEOUT_MS = 3 * 60 * 60_000;
 const LOOK_TIMEOUT_MS = 5 * 60_000;
+
+/** How many other repositories are looked for where one is missing: each takes a server a second. */
+const MOST_ASKED = 10;
 
 /** Its index of a repository is in memory: some 100 MB for a terabyte. */
 const MEMORY = '2g';
@@ -182,9 +186,17 @@ export class Restic {
     snapshots: readonly string[],
     signal: AbortSignal,
   ): Promise<string[]> {
-    if (snapshots.length === 0) return [];
+    return snapshots.length === 0 ? [] : this.#forgetAndPrune(repository, snapshots, signal);
+  }
+
+  /** As forget(); without any snapshot too, it removes what none has: one that was killed may have left that. */
+  async #forgetAndPrune(
+    repository: Repository,
+    snapshots: readonly string[],
+    signal: AbortSignal,
+  ): Promise<string[]> {
     const run = { signal, writes: true } as const;
-    await this.#run(repository, ['forget', '--', ...snapshots], run);
+    if (snapshots.length > 0) await this.#run(repository, ['forget', '--', ...snapshots], run);
     const there = new Set((await this.snapshots(repository, signal)).map(({ id }) => id));
     const left = snapshots.filter((id) => there.has(id));
     // `forget --prune` takes for gone what the server has kept (restic 0.18), and would remove the data of it.
@@ -194,9 +206,14 @@ export class Restic {
 
   /**
    * Removes all that a repository holds. On this host its folder goes too; a server keeps an empty repository.
-   * @throws TerminalError('BackupServerKeeps') where the server removes nothing
+   * @param others that have been made: where the repository is missing, one of them must be there
+   * @throws TerminalError('BackupServerKeeps') where the server removes nothing; RetryableError('BackupServerAway') where none is there
    */
-  async erase(repository: Repository, signal: AbortSignal): Promise<void> {
+  async erase(
+    repository: Repository,
+    others: readonly Repository[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const { base } = this.#place;
     if (isFolder(base)) {
       // One that is not there is a disk that is not mounted.
@@ -204,20 +221,44 @@ export class Restic {
         const detail = `no folder ${base}`;
         throw new RetryableError('BackupServerAway', detail, { cause, detail });
       });
+      if (!(await this.#isThere(repository, signal))) await this.#requireAny(others, signal);
       await this.#docker(containersRemove([this.#container(repository)])).catch(ignoreFailure);
       return removeTree(join(base, repository.name), signal);
     }
     try {
       const all = await this.snapshots(repository, signal);
       const ids = all.map(({ id }) => id);
-      if ((await this.forget(repository, ids, signal)).length === 0) return;
+      if ((await this.#forgetAndPrune(repository, ids, signal)).length === 0) return;
     } catch (error) {
-      // Somebody has removed it there.
-      if (exitCodeOf(error) === EXIT.noRepository) return;
-      throw error;
+      if (exitCodeOf(error) !== EXIT.noRepository) throw error;
+      // Somebody has removed it there, or all of the server's are away.
+      return this.#requireAny(others, signal);
     }
     const message = `the server of the backups removes nothing: remove ${repository.name} there`;
     throw new TerminalError('BackupServerKeeps', message, { detail: repository.name });
+  }
+
+  /** Where none of those that were made is there, they are not removed but away, as on a disk that is not mounted. */
+  async #requireAny(made: readonly Repository[], signal: AbortSignal): Promise<void> {
+    const asked = made.slice(0, MOST_ASKED);
+    for (const one of asked) if (await this.#isThere(one, signal)) return;
+    if (asked.length === 0) return;
+    const detail = `no repository in ${this.#place.base}`;
+    throw new RetryableError('BackupServerAway', detail, { detail });
+  }
+
+  async #isThere(repository: Repository, signal: AbortSignal): Promise<boolean> {
+    const { base } = this.#place;
+    if (isFolder(base))
+      return access(join(base, repository.name)).then(() => true, unless('ENOENT', false));
+    try {
+      await this.snapshots(repository, signal);
+      return true;
+    } catch (error) {
+      const exitCode = exitCodeOf(error);
+      if (exitCode !== EXIT.noRepository && exitCode !== EXIT.wrongPassword) throw error;
+      return exitCode === EXIT.wrongPassword;
+    }
   }
 
   async #forgetTagged(

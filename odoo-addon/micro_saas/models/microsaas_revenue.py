@@ -5,6 +5,9 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+# What is sold for longer counts as sold for a hundred years.
+MOST_MONTHS = 1200
+
 
 class MicrosaasRevenue(models.Model):
     """One invoice line in one month: its amount divided by the months that it was sold for.
@@ -109,16 +112,19 @@ class MicrosaasRevenue(models.Model):
             LEFT JOIN begun ON begun.line_id = line.id
            CROSS JOIN LATERAL (
                       SELECT coalesce(credited.first, line.microsaas_service_start, begun.day, move.invoice_date, move.date) AS first,
-                             coalesce(credited.months, line.microsaas_months)
-                             * CASE WHEN credited.id IS NOT NULL AND credited.suscripcion_id IS NOT NULL
-                                    THEN greatest(floor(credited.quantity), 1)::int
-                                    WHEN credited.id IS NULL AND line.suscripcion_id IS NOT NULL
-                                    THEN greatest(floor(line.quantity), 1)::int ELSE 1 END AS months) term
+                             -- no quantity, however large, may be in the way of all the others
+                             least(coalesce(credited.months, line.microsaas_months)
+                                   * CASE WHEN credited.id IS NOT NULL AND credited.suscripcion_id IS NOT NULL
+                                          THEN greatest(floor(credited.quantity), 1)
+                                          WHEN credited.id IS NULL AND line.suscripcion_id IS NOT NULL
+                                          THEN greatest(floor(line.quantity), 1) ELSE 1 END,
+                                   %(most)s)::int AS months) term
                 WHERE line.microsaas_months > 0
                   AND line.parent_state = 'posted'
                   AND line.display_type = 'product'
                   AND line.balance != 0
-                  AND move.move_type IN ('out_invoice', 'out_refund')"""
+                  AND move.move_type IN ('out_invoice', 'out_refund')""",
+            most=MOST_MONTHS,
         )
 
     @api.model

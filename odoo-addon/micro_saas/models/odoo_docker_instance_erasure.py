@@ -93,6 +93,10 @@ class OdooDockerInstance(models.Model):
             stages = ("final_notice_at", "archived_at", "data_removed_at")
             subscription.write({name: subscription[name] or now for name in stages})
         self.sudo().write({"without_archive": True})
+        # It holds the same data.
+        copy = self.sudo().staging_id
+        if copy:
+            copy.action_remove()
 
     def _note_erased(self):
         """Note that nothing is kept any more; see `microsaas.job`."""
@@ -109,3 +113,9 @@ class OdooDockerInstance(models.Model):
     def _check_has_data(self):
         self._check_not_erased()
         return super()._check_has_data()
+
+    def _restore(self, template_code, stage):
+        # An erased instance counts as one without data, for good: what it got again could neither be saved nor erased.
+        if stage == "begin":
+            self._check_not_erased()
+        return super()._restore(template_code, stage)

@@ -62,6 +62,23 @@ class TestErasure(MicroSaasCommon):
         desired = self._sidecar().microsaas_desired(self.instance.ids)[0]
         self.assertTrue(desired["without_archive"], "nor is a last backup made of it")
 
+    def test_a_staging_copy_goes_at_once_too(self):
+        backup = self._backed_up(self.instance, self._backup(proof="data", proof_date="2026-11-27 04:00:00"))
+        backup.with_user(self.manager).action_staging()
+        copy = self.instance.staging_id
+        self.assertEqual(copy.desired_state, "running")
+        self.instance.action_remove()
+        self._confirm(self.manager)
+        self.assertEqual(copy.desired_state, "removed")
+
+    def test_an_erased_one_gets_no_data_again(self):
+        self._end()
+        self._confirm(self.manager)
+        self._done()
+        with self.assertRaisesRegex(UserError, "was erased"):
+            self._sidecar().microsaas_restore(self.instance.id, "odoo", "begin")
+        self.assertEqual(self.instance.desired_state, "removed")
+
     def test_what_runs_or_is_paid_for_is_kept(self):
         with self.assertRaisesRegex(UserError, "has data of its own"):
             self._confirm(self.manager)

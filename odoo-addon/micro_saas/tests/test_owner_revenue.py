@@ -55,6 +55,19 @@ class TestOwnerRevenue(RenewalCase):
         renewal.action_post()
         self.assertEqual(self._revenue(), {"2026-01": 30, "2026-02": 30, "2026-03": 30})
 
+    def test_a_quantity_of_billions_is_in_nobodys_way(self):
+        subscription = self._instance(self._on("2026-01-15")).subscription_ids.sudo()
+        subscription.write({"state": "active", "fecha_inicio": "2026-01-15", "fecha_fin": "2026-02-14"})
+        renewal = self._renewal(subscription)
+        renewal.invoice_line_ids.quantity = 2
+        renewal.action_post()
+        self.env.flush_all()
+        # As in a posted copy of which a person says afterwards that it renews the subscription.
+        self.env.cr.execute(
+            "UPDATE account_move_line SET quantity = 5000000000 WHERE id IN %s", [renewal.invoice_line_ids._ids]
+        )
+        self.assertEqual(self._revenue(), {"2026-01": 30, "2026-02": 0.05, "2026-03": 0.05})
+
     def test_a_year_is_spread_over_its_months(self):
         self._on("2026-01-10", self._yearly())
         self.assertEqual(self._revenue(), self._every_month(30))

@@ -45,6 +45,21 @@ describe('the keys of backups', () => {
     await keys.forget(instance);
   });
 
+  it('that are forgotten do not come back to who asks for one meanwhile, nor where the escrow file cannot be written', async () => {
+    await keys.make(instance, async () => {});
+    const { keyFile } = keys.repositoryOf(instance);
+    const file = join(folder(), 'backups', 'escrow.json');
+    const whole = await readFile(file, 'utf8');
+    await writeFile(file, '{"keys"');
+    expect(await keys.forget(instance).then(String, String)).to.match(/is no escrow file/);
+    expect(await readIfThere(keyFile), 'its entry would bring it back').not.to.equal(null);
+    await writeFile(file, whole);
+    // Lost: only the escrow file has it.
+    await rm(keyFile);
+    await Promise.all([keys.forget(instance), keys.has(instance)]);
+    expect(await keys.has(instance)).to.equal(false);
+  });
+
   it('are one for the manager too, in a repository that is called so', () => {
     expect(keys.repositoryOf(MANAGER).name).to.equal('k3x9ab-manager');
   });

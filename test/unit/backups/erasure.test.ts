@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { ArchiveStore } from '../../../src/backups/archives.ts';
@@ -139,5 +139,12 @@ describe('the erasure of an instance', () => {
       'BackupServerAway',
     );
     expect(await keys.has(theirs)).to.equal(true);
+    // It is there, and what it had on it is not.
+    await rename(base(), join(folder(), 'unmounted'));
+    await mkdir(base());
+    expect(await reasonOf(erasure().erase(theirs, job, never))).to.equal('BackupServerAway');
+    expect(await keys.has(theirs)).to.equal(true);
+    await mkdir(join(base(), keys.repositoryOf(others).name));
+    expect(await reasonOf(erasure().erase(theirs, job, never)), 'removed by hand').to.equal('done');
   });
 });

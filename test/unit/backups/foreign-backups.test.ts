@@ -104,8 +104,12 @@ describe('ForeignBackups', () => {
     expect(opened).to.equal(null);
   });
 
-  it('refuses data of a newer Odoo', async () => {
+  it('refuses data of another Odoo, be it newer or older', async () => {
     image = 'odoo:20.0';
     expect(await failureOf(fetched())).to.equal('BackupOdooNewer');
+    image = 'odoo:18.0';
+    expect(await failureOf(fetched())).to.equal(
+      "--from: expected data of Odoo 19, as the instance's template has it; found those of Odoo 18",
+    );
   });
 });

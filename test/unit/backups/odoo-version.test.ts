@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { requireNotNewer } from '../../../src/backups/odoo-version.ts';
-import { TerminalError } from '../../../src/errors.ts';
+import { requireNotNewer, requireSameOdoo } from '../../../src/backups/odoo-version.ts';
+import { ConfigError, TerminalError } from '../../../src/errors.ts';
 
 const PIN = `odoo@sha256:${'a'.repeat(64)}`;
 
@@ -19,4 +19,17 @@ describe('the data of a backup', () => {
       if (isRefused) expect(check).to.throw(TerminalError).with.property('detail', '19\n18');
       else check();
     });
+
+  it('from another install are refused where they are of an older Odoo too', () => {
+    const check = (odoo: number | null, ours: number | null) => () =>
+      requireSameOdoo({ image: PIN, odoo }, ours);
+    expect(check(18, 19)).to.throw(ConfigError, 'expected data of Odoo 19');
+    expect(check(19, 18)).to.throw(TerminalError).with.property('reason', 'BackupOdooNewer');
+    for (const [odoo, ours] of [
+      [19, 19],
+      [null, 19],
+      [18, null],
+    ] as const)
+      expect(check(odoo, ours)).not.to.throw();
+  });
 });

@@ -405,6 +405,18 @@ describe('backups in the loop', () => {
       });
     });
 
+    it('fails, once, where another’s data lie under the number', async () => {
+      await sell();
+      end();
+      sim.databases.marks.set(1, identityOf(9));
+      askToErase();
+      await sim.time.pass(6 * MINUTE, 1_000);
+      const ended = sim.manager.jobs.filter(({ state }) => state === 'failed');
+      expect(ended).to.have.length(1);
+      expect(ended[0]).to.include({ reason: 'ForeignData', detail: 'database' });
+      expect(sim.life.calls).not.to.include('erasures.erase');
+    });
+
     it('is refused as long as the data are not to be removed', async () => {
       await sell();
       askToErase();

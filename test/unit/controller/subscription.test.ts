@@ -3,7 +3,7 @@ import type { Money, Period } from '../../../src/billing/subscription-types.ts';
 import { ClockGuard } from '../../../src/controller/clock-guard.ts';
 import type { ControllerContext } from '../../../src/controller/controller-context.ts';
 import { reconcile } from '../../../src/controller/reconcile.ts';
-import { RetryableError } from '../../../src/errors.ts';
+import { RetryableError, TerminalError } from '../../../src/errors.ts';
 import type { DesiredState } from '../../../src/instance/types.ts';
 import { Life } from '../../fakes/life.ts';
 import { audit } from '../../support/audit.ts';
@@ -397,6 +397,38 @@ describe('A subscription and its instance', function () {
     await days(2);
     expect(sim.backups.taken.get(1)).to.have.length(1);
     expect(row().reason).to.equal('Purged');
+  });
+
+  it('does not skip the last backup on a host that another has replaced', async () => {
+    await sell();
+    await days(60);
+    row().endsWithoutArchive = true;
+    sim.backups.refusal = new TerminalError('HostReplaced', 'another host has taken over');
+    await days(10);
+    expect(sim.databases.present.has(1)).to.equal(true);
+    sim.backups.refusal = null;
+    sim.manager.review(1, sim.time.now());
+    await days(2);
+    expect(sim.backups.taken.get(1)).to.have.length(1);
+    expect(row().reason).to.equal('Purged');
+  });
+
+  it('goes without one where the disk has no room for it, or its key is lost, once a person has confirmed', async () => {
+    for (const refusal of [
+      new RetryableError('NotEnoughDisk', 'no room'),
+      new TerminalError('BackupKeyWrong', 'wrong password'),
+    ]) {
+      await sell();
+      await days(60);
+      const [id] = [...sim.manager.rows.keys()].slice(-1);
+      const found = sim.manager.rows.get(id ?? 0);
+      if (!found) throw new Error('nothing was sold');
+      found.endsWithoutArchive = true;
+      sim.backups.refusal = refusal;
+      await days(10);
+      expect(found.reason, refusal.reason).to.equal('Purged');
+      sim.backups.refusal = null;
+    }
   });
 
   it('catches up after months of downtime one stage at a time', async () => {

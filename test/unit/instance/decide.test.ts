@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { decide as decideFor, effectiveState } from '../../../src/instance/decide.ts';
-import type { DesiredInstance, ObservedInstance } from '../../../src/instance/types.ts';
-import { anInstance, anObservation, aSubscription } from '../../support/samples.ts';
+import type { DesiredInstance, Job, ObservedInstance } from '../../../src/instance/types.ts';
+import { anInstance, anObservation, aSubscription, identityOf } from '../../support/samples.ts';
 
 const decide = (desired: DesiredInstance, seen: ObservedInstance) =>
   decideFor(desired, effectiveState(desired, ATTENTION), seen);
@@ -337,4 +337,16 @@ describe('decide', () => {
     const absent = anObservation({ database: 'absent', data: 'absent', containers: 'none' });
     expect(decide({ ...copy, wasReady: false }, absent)).to.include({ do: 'createDatabase' });
   });
+
+  const REPLACES: Readonly<Record<Job['kind'], boolean>> = {
+    ...{ backup: false, prove: false, export: false, erase: false },
+    ...{ restore: true, undo_restore: true, update: true, undo_update: true },
+  };
+  for (const [kind, replaces] of Object.entries(REPLACES) as Array<[Job['kind'], boolean]>)
+    it(`${replaces ? 'puts' : 'never puts'} prepared data in place for a job that is ${kind}`, () => {
+      const identity = identityOf(5);
+      const desired = anInstance({ job: { id: 5, identity, kind, snapshot: '' } });
+      const step = replaces ? 'swapData' : null;
+      expect(stepFor(desired, anObservation({ preparedJob: identity }))).to.equal(step);
+    });
 });

@@ -60,19 +60,41 @@ describe('restic', () => {
     const rest = { base: 'sftp:backup@192.0.2.7:/srv', environmentFile: '' };
     const one = `[{"id":"${ID}","time":"2026-11-27T00:00:00Z"}]`;
     answers = [one, '', '[]', ''];
-    await restic(rest).erase(repository, signal);
+    await restic(rest).erase(repository, [], signal);
     const said = runs().map((run) => /an?-image|microsaas-base:3 (.*)$/.exec(run)?.[1] ?? '');
     expect(said.map((line) => / (snapshots|forget|prune)/.exec(line)?.[1])).to.deep.equal([
       ...['snapshots', 'forget', 'snapshots', 'prune'],
     ]);
     answers = [one, '', one];
-    expect(await reasonOf(restic(rest).erase(repository, signal))).to.equal(
+    expect(await reasonOf(restic(rest).erase(repository, [], signal))).to.equal(
       `TerminalError BackupServerKeeps: ${repository.name}`,
     );
     answers = [[10, 'Fatal: repository does not exist']];
-    expect(await reasonOf(restic(rest).erase(repository, signal))).to.equal('done');
+    expect(await reasonOf(restic(rest).erase(repository, [], signal))).to.equal('done');
     answers = [[1, 'Fatal: subprocess ssh: Connection refused']];
-    expect(await reasonOf(restic(rest).erase(repository, signal))).to.match(/BackupServerAway/);
+    expect(await reasonOf(restic(rest).erase(repository, [], signal))).to.match(/BackupServerAway/);
+  });
+
+  it('erases on a server what one that was killed has left of no snapshot any more', async () => {
+    answers = ['[]', '[]', ''];
+    await restic({ base: 'sftp:backup@192.0.2.7:/srv' }).erase(repository, [], signal);
+    expect(runs().at(-1)).to.match(/ prune$/);
+  });
+
+  it('takes one that a server does not have for removed only where it has another', async () => {
+    const rest = restic({ base: 'sftp:backup@192.0.2.7:/srv' });
+    const others = [8, 9].map((id) => ({ name: `k3x9ab-${id}-00000000`, keyFile: `/keys/${id}` }));
+    const none = [10, 'Fatal: repository does not exist'] as const;
+    answers = [none, none, none];
+    expect(await reasonOf(rest.erase(repository, others, signal))).to.equal(
+      'RetryableError BackupServerAway: no repository in sftp:backup@192.0.2.7:/srv',
+    );
+    for (const there of ['[]', [12, 'wrong password or no key found']] as const) {
+      answers = [none, none, there];
+      expect(await reasonOf(rest.erase(repository, others, signal))).to.equal('done');
+    }
+    answers = [none, [1, 'Fatal: subprocess ssh: Connection refused']];
+    expect(await reasonOf(rest.erase(repository, others, signal))).to.match(/BackupServerAway/);
   });
 
   it('leaves out what lies deeper than it is told, and nothing else', async () => {
