@@ -273,11 +273,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
       newestImage: (code) => images.newestPin(templates.get(code).image),
       presentImage: async (desired) => desired.imageDigest || engine.imageDigest(desired),
       userOf: async (pin) => images.user(await images.pinnedId(pin)),
-      fetchNewest: async (desired, signal) => {
-        const named = desired.repositories.map((one) => ({ ...one, commit: '' }));
-        const newest = { ...desired, repositories: named };
-        return (await engine.fetchRepositories(newest, signal)).commits;
-      },
+      fetch: async (...args) => (await engine.fetchRepositories(...args)).commits,
     });
     const workplaces: readonly Workplace[] = [
       ...[store, forCopies, exports].map((one) => ({ sweep: () => one.sweep(), lock: null })),

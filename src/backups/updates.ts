@@ -29,8 +29,8 @@ export interface UpdatesOptions {
   readonly presentImage: (desired: DesiredInstance) => Promise<string>;
   /** The user that Odoo runs as in an image. */
   readonly userOf: (imageDigest: string) => Promise<UnixUser>;
-  /** Fetches what the repositories' branches are now. */
-  readonly fetchNewest: (
+  /** Fetches an instance's repositories, to work with the image that it is pinned to. Without a commit it is what the branch is now. */
+  readonly fetch: (
     desired: DesiredInstance,
     signal: AbortSignal,
   ) => Promise<readonly FetchedCommit[]>;
@@ -67,7 +67,7 @@ export class Updates implements UpdatesInterface {
     progress: (reason: ProgressReason) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { fetchNewest, newestImage, odoo, presentImage, store } = this.#options;
+    const { fetch, newestImage, odoo, presentImage, store } = this.#options;
     const { prepared } = this.#paths(desired);
     await removeTree(prepared, signal);
     await progress('FetchingRepositories');
@@ -75,10 +75,11 @@ export class Updates implements UpdatesInterface {
       imageDigest: await presentImage(desired),
       commits: commitsOf(desired),
     };
-    const mine: Pins = {
-      imageDigest: await newestImage(desired.templateCode),
-      commits: await fetchNewest(desired, signal),
-    };
+    const imageDigest = await newestImage(desired.templateCode);
+    const repositories = desired.repositories.map((one) => ({ ...one, commit: '' }));
+    // For the newest image: it is what the commits are to work with, and the present one may be gone.
+    const commits = await fetch({ ...desired, imageDigest, repositories }, signal);
+    const mine: Pins = { imageDigest, commits };
     if (areSame(mine, others))
       throw new TerminalError('NothingToUpdate', 'It runs what is newest already.');
     const versions = versionsOf(desired, mine);

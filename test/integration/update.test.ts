@@ -89,7 +89,7 @@ describe('updates, with a real Odoo', function () {
       newestImage: async () => images.odoo,
       presentImage: async ({ imageDigest }) => imageDigest,
       userOf: (image) => here.user(image),
-      fetchNewest: async () => [{ id: 1, commit: newest }],
+      fetch: async () => [{ id: 1, commit: newest }],
       ...change,
     });
   };

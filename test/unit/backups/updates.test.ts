@@ -8,7 +8,7 @@ import type { OdooUpdateRun } from '../../../src/databases/odoo-update.ts';
 import type { Replacements } from '../../../src/databases/replacement.ts';
 import { TerminalError } from '../../../src/errors.ts';
 import { InstanceDirs } from '../../../src/files/instance-dir.ts';
-import type { Job } from '../../../src/instance/types.ts';
+import type { DesiredInstance, Job } from '../../../src/instance/types.ts';
 import { anInstance, aRepository, identityOf } from '../../support/samples.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
@@ -32,6 +32,8 @@ describe('Updates', () => {
   /** What a rehearsal may take beside what the backup's size allows. */
   let rehearsalMs: number;
   let newest: { image: string; commit: string };
+  /** With what image, and at which commits, repositories were fetched. */
+  let fetchedFor: DesiredInstance | null;
   let updates: Updates;
   let restores: Restores;
   let dirs: InstanceDirs;
@@ -44,6 +46,7 @@ describe('Updates', () => {
     databases = new Set(['own']);
     fails = null;
     runs = [];
+    fetchedFor = null;
     newest = { image: NEW, commit: '2'.repeat(40) };
     await mkdir(join(present(), 'ab'), { recursive: true });
     await writeFile(join(present(), FILE), 'content');
@@ -98,7 +101,10 @@ describe('Updates', () => {
       newestImage: async () => newest.image,
       presentImage: async ({ imageDigest }) => imageDigest,
       userOf: async () => ({ uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }),
-      fetchNewest: async () => [{ id: 3, commit: newest.commit }],
+      fetch: async (wanted) => {
+        fetchedFor = wanted;
+        return [{ id: 3, commit: newest.commit }];
+      },
     });
     restores = new Restores({
       ...common,
@@ -204,6 +210,12 @@ describe('Updates', () => {
     await restores.carryOut(desired, job(6, 'restore'));
     await updates.prepareUndo(desired, job(7, 'undo_restore'));
     expect(await updates.pins(desired)).to.equal(null);
+  });
+
+  it('fetch what the branches are now for the newest image: the present one may be gone', async () => {
+    await rehearse();
+    expect(fetchedFor?.imageDigest).to.equal(NEW);
+    expect(fetchedFor?.repositories.map(({ commit }) => commit)).to.deep.equal(['']);
   });
 
   it('may take as long on the backup as Odoo may take to update it', async () => {
