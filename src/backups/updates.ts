@@ -1,4 +1,4 @@
-import { mkdir, rename, stat } from 'node:fs/promises';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type OdooUpdate, REHEARSAL_MS, type Versions } from '../databases/odoo-update.ts';
@@ -144,12 +144,15 @@ export class Updates implements UpdatesInterface {
 
   async prepareUndo(desired: DesiredInstance, { kind }: Job): Promise<void> {
     const { prepared, replaced } = this.#paths(desired);
-    // Prepared already, all but the last file.
-    if (await this.#read(prepared)) return;
+    // It is there until carryOut(): what lies beside what is prepared may be an update's that was cut off.
     const kept = await this.#read(replaced);
-    if (kept) await this.#write(prepared, { ...kept, mine: kept.others, others: kept.mine });
-    else if (kind === 'undo_update')
+    if (kept) {
+      await this.#write(prepared, { ...kept, mine: kept.others, others: kept.mine });
+      return;
+    }
+    if (kind === 'undo_update')
       throw new TerminalError('NothingToUndo', 'What was there before is not kept any more.');
+    await rm(pinsFile(prepared), { force: true });
   }
 
   async pins(desired: DesiredInstance): Promise<Pins | null> {

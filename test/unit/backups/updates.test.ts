@@ -212,6 +212,25 @@ describe('Updates', () => {
     expect(await updates.pins(desired)).to.equal(null);
   });
 
+  it('that were cut off leave their versions to no undo, of an update or of a restore', async () => {
+    await rehearse();
+    await updates.make(desired, signal);
+    await restores.carryOut(desired, job(5));
+    const cutOff = async (number: number) => {
+      newest = { image: 'sha256:newest', commit: '3'.repeat(40) };
+      await rehearse(number);
+      // The kill came before the file that says that it is prepared.
+      await rm(join(restoring(), 'job'));
+    };
+    await cutOff(6);
+    await updates.prepareUndo(desired, job(7, 'undo_update'));
+    expect(await updates.pins(desired)).to.deep.equal(pins(OLD, '1'));
+    await rm(join(restoring(), '..', 'before', 'pins.json'));
+    await cutOff(8);
+    await updates.prepareUndo(desired, job(9, 'undo_restore'));
+    expect(await updates.pins(desired)).to.equal(null);
+  });
+
   it('fetch what the branches are now for the newest image: the present one may be gone', async () => {
     await rehearse();
     expect(fetchedFor?.imageDigest).to.equal(NEW);
