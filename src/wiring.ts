@@ -272,6 +272,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
       odoo: new OdooUpdate({ install, docker, images, repositories }),
       newestImage: (code) => images.newestPin(templates.get(code).image),
       presentImage: async (desired) => desired.imageDigest || engine.imageDigest(desired),
+      localPin: (pin) => images.localPin(pin),
       userOf: async (pin) => images.user(await images.pinnedId(pin)),
       fetch: async (...args) => (await engine.fetchRepositories(...args)).commits,
     });

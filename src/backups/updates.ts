@@ -27,6 +27,8 @@ export interface UpdatesOptions {
   readonly newestImage: (templateCode: string) => Promise<string>;
   /** The pin of the image that an instance runs, also where Odoo does not have it yet. */
   readonly presentImage: (desired: DesiredInstance) => Promise<string>;
+  /** The id of a pinned image; null when it is not here. */
+  readonly localPin: (imageDigest: string) => Promise<string | null>;
   /** The user that Odoo runs as in an image. */
   readonly userOf: (imageDigest: string) => Promise<UnixUser>;
   /** Fetches an instance's repositories, to work with the image that it is pinned to. Without a commit it is what the branch is now. */
@@ -80,7 +82,7 @@ export class Updates implements UpdatesInterface {
     // For the newest image: it is what the commits are to work with, and the present one may be gone.
     const commits = await fetch({ ...desired, imageDigest, repositories }, signal);
     const mine: Pins = { imageDigest, commits };
-    if (areSame(mine, others))
+    if (await this.#areSame(mine, others))
       throw new TerminalError('NothingToUpdate', 'It runs what is newest already.');
     const versions = versionsOf(desired, mine);
     const modules = await odoo.changedModules(versionsOf(desired, others), versions, signal);
@@ -159,6 +161,17 @@ export class Updates implements UpdatesInterface {
     return (await this.#read(this.#paths(desired).prepared))?.mine ?? null;
   }
 
+  async #areSame(one: Pins, other: Pins): Promise<boolean> {
+    const text = ({ commits }: Pins) =>
+      JSON.stringify(commits.map(({ commit, id }) => [id, commit]));
+    if (text(one) !== text(other)) return false;
+    if (one.imageDigest === other.imageDigest) return true;
+    // An image has one pin more from each registry that has it too.
+    const { localPin } = this.#options;
+    const [id, otherId] = [await localPin(one.imageDigest), await localPin(other.imageDigest)];
+    return id !== null && id === otherId;
+  }
+
   async #read(folder: string): Promise<StoredPins | null> {
     const text = await readIfThere(pinsFile(folder));
     return text === null ? null : pinsSchema.parse(JSON.parse(text));
@@ -199,12 +212,6 @@ function versionsOf({ repositories }: DesiredInstance, { commits, imageDigest }:
     image: imageDigest,
     repositories: repositories.map(({ id, url }) => ({ url, commit: commitOf(id) })),
   };
-}
-
-function areSame(one: Pins, other: Pins): boolean {
-  const text = ({ commits, imageDigest }: Pins) =>
-    JSON.stringify([imageDigest, commits.map(({ commit, id }) => [id, commit])]);
-  return text(one) === text(other);
 }
 
 async function exists(path: string): Promise<boolean> {

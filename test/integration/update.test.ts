@@ -88,6 +88,7 @@ describe('updates, with a real Odoo', function () {
       odoo: new OdooUpdate({ install, docker, images: here, repositories }),
       newestImage: async () => images.odoo,
       presentImage: async ({ imageDigest }) => imageDigest,
+      localPin: (pin) => here.localPin(pin),
       userOf: (image) => here.user(image),
       fetch: async () => [{ id: 1, commit: newest }],
       ...change,

@@ -32,6 +32,8 @@ describe('Updates', () => {
   /** What a rehearsal may take beside what the backup's size allows. */
   let rehearsalMs: number;
   let newest: { image: string; commit: string };
+  /** The images that are here, by their pins. */
+  let imageIds: Map<string, string>;
   /** With what image, and at which commits, repositories were fetched. */
   let fetchedFor: DesiredInstance | null;
   let updates: Updates;
@@ -47,6 +49,7 @@ describe('Updates', () => {
     fails = null;
     runs = [];
     fetchedFor = null;
+    imageIds = new Map();
     newest = { image: NEW, commit: '2'.repeat(40) };
     await mkdir(join(present(), 'ab'), { recursive: true });
     await writeFile(join(present(), FILE), 'content');
@@ -100,6 +103,7 @@ describe('Updates', () => {
       },
       newestImage: async () => newest.image,
       presentImage: async ({ imageDigest }) => imageDigest,
+      localPin: async (pin) => imageIds.get(pin) ?? null,
       userOf: async () => ({ uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }),
       fetch: async (wanted) => {
         fetchedFor = wanted;
@@ -266,6 +270,10 @@ describe('Updates', () => {
 
   it('are none where nothing is newer, and cannot be undone where nothing is kept', async () => {
     newest = { image: OLD, commit: '1'.repeat(40) };
+    expect(await rehearse().catch(({ reason }) => reason)).to.equal('NothingToUpdate');
+    newest = { ...newest, image: 'mirror.example.com/odoo@sha256:new' };
+    expect(await rehearse().catch(({ reason }) => reason), 'neither is here').to.equal(undefined);
+    imageIds = new Map([OLD, newest.image].map((pin) => [pin, 'the same image']));
     expect(await rehearse().catch(({ reason }) => reason)).to.equal('NothingToUpdate');
     const undone = updates.prepareUndo(desired, job(6, 'undo_update'));
     expect(await undone.catch(({ reason }) => reason)).to.equal('NothingToUndo');
