@@ -84,6 +84,7 @@ export class Updates implements UpdatesInterface {
     const mine: Pins = { imageDigest, commits };
     if (await this.#areSame(mine, others))
       throw new TerminalError('NothingToUpdate', 'It runs what is newest already.');
+    await this.#requireSameUser(desired, imageDigest);
     const versions = versionsOf(desired, mine);
     const modules = await odoo.changedModules(versionsOf(desired, others), versions, signal);
     await progress('FetchingBackup');
@@ -159,6 +160,15 @@ export class Updates implements UpdatesInterface {
 
   async pins(desired: DesiredInstance): Promise<Pins | null> {
     return (await this.#read(this.#paths(desired).prepared))?.mine ?? null;
+  }
+
+  /** The copy's files are those of now, by hard links: another owner of the one would be another owner of the other. */
+  async #requireSameUser(desired: DesiredInstance, imageDigest: string): Promise<void> {
+    const files = await stat(this.#paths(desired).present).catch(unless('ENOENT', null));
+    const { uid } = await this.#options.userOf(imageDigest);
+    if (files === null || files.uid === uid) return;
+    const detail = `the newest image runs Odoo as user ${uid}, and the files belong to user ${files.uid}`;
+    throw new TerminalError('UpdateFailed', 'Odoo could not write the files.', { detail });
   }
 
   async #areSame(one: Pins, other: Pins): Promise<boolean> {

@@ -8,6 +8,7 @@ import type { OdooUpdateRun } from '../../../src/databases/odoo-update.ts';
 import type { Replacements } from '../../../src/databases/replacement.ts';
 import { TerminalError } from '../../../src/errors.ts';
 import { InstanceDirs } from '../../../src/files/instance-dir.ts';
+import type { UnixUser } from '../../../src/host/files.ts';
 import type { DesiredInstance, Job } from '../../../src/instance/types.ts';
 import { anInstance, aRepository, identityOf } from '../../support/samples.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
@@ -36,6 +37,8 @@ describe('Updates', () => {
   let imageIds: Map<string, string>;
   /** With what image, and at which commits, repositories were fetched. */
   let fetchedFor: DesiredInstance | null;
+  /** The user that Odoo runs as in every image. */
+  let user: UnixUser;
   let updates: Updates;
   let restores: Restores;
   let dirs: InstanceDirs;
@@ -50,6 +53,7 @@ describe('Updates', () => {
     runs = [];
     fetchedFor = null;
     imageIds = new Map();
+    user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
     newest = { image: NEW, commit: '2'.repeat(40) };
     await mkdir(join(present(), 'ab'), { recursive: true });
     await writeFile(join(present(), FILE), 'content');
@@ -104,7 +108,7 @@ describe('Updates', () => {
       newestImage: async () => newest.image,
       presentImage: async ({ imageDigest }) => imageDigest,
       localPin: async (pin) => imageIds.get(pin) ?? null,
-      userOf: async () => ({ uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }),
+      userOf: async () => user,
       fetch: async (wanted) => {
         fetchedFor = wanted;
         return [{ id: 3, commit: newest.commit }];
@@ -239,6 +243,17 @@ describe('Updates', () => {
     await rehearse();
     expect(fetchedFor?.imageDigest).to.equal(NEW);
     expect(fetchedFor?.repositories.map(({ commit }) => commit)).to.deep.equal(['']);
+  });
+
+  it('are refused where the newest image runs Odoo as another user, to whom the files do not belong', async () => {
+    const { uid } = user;
+    user = { ...user, uid: uid + 1 };
+    const refused = await rehearse().catch((error) => error);
+    expect(refused).to.include({ reason: 'UpdateFailed' });
+    expect(refused.detail)
+      .to.include(`user ${uid + 1}`)
+      .and.include(`user ${uid}`);
+    expect(await restores.prepared(desired)).to.equal('');
   });
 
   it('may take as long on the backup as Odoo may take to update it', async () => {
