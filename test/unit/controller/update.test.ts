@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { ManagerError } from '../../../src/errors.ts';
 import type { Job } from '../../../src/instance/types.ts';
 import { killedAnywhere } from '../../support/killed-anywhere.ts';
 import { identityOf } from '../../support/samples.ts';
@@ -74,6 +75,19 @@ describe('an update of an instance', function () {
     sim.updates.fails = 'never';
     ask('update', 6);
     await sim.time.pass(MINUTE);
+    expectVersion('sha256:newer');
+  });
+
+  it('is made all the same where Odoo does not answer for a moment', async () => {
+    const removeTrap = sim.life.trap((call, moment) => {
+      if (call !== 'engine.stop' || moment !== 'after') return;
+      removeTrap();
+      sim.life.failOnce('manager.reportJob', 'before', new ManagerError('transport', 'away'));
+    });
+    ask('update');
+    await sim.time.pass(MINUTE);
+    expect(sim.life.calls).not.to.include('updates.abandon');
+    expect(said()).not.to.include('failed Unexpected');
     expectVersion('sha256:newer');
   });
 
