@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type OdooUpdate, REHEARSAL_MS, type Versions } from '../databases/odoo-update.ts';
 import type { Replacements } from '../databases/replacement.ts';
-import { TerminalError } from '../errors.ts';
+import { RetryableError, TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Disk } from '../host/disk.ts';
 import { makeDirectory, readIfThere, replaceFile, type UnixUser, unless } from '../host/files.ts';
@@ -23,6 +23,8 @@ export interface UpdatesOptions {
   readonly replacements: Replacements;
   readonly odoo: Pick<OdooUpdate, 'changedModules' | 'end' | 'errorsBefore' | 'run'>;
   readonly store: Pick<BackupStore, 'inRestored' | 'inProofServer'>;
+  /** Whether there is memory for one more Odoo. */
+  readonly hasMemory: () => boolean;
   /** The pin of the image that new instances of a template get. */
   readonly newestImage: (templateCode: string) => Promise<string>;
   /** The pin of the image that an instance runs, also where Odoo does not have it yet. */
@@ -71,6 +73,7 @@ export class Updates implements UpdatesInterface {
   ): Promise<void> {
     const { fetch, newestImage, odoo, presentImage, store } = this.#options;
     const { prepared } = this.#paths(desired);
+    this.#requireMemory();
     await removeTree(prepared, signal);
     await progress('FetchingRepositories');
     const others: Pins = {
@@ -98,7 +101,10 @@ export class Updates implements UpdatesInterface {
         const { socketDir } = cluster.address;
         const conf = join(folder, 'odoo.conf');
         const container = this.#container(desired);
-        const run = { container, socketDir, login, filestoreDir, conf, modules, signal: both };
+        // Nobody waits for it but who has asked, and customers use the processors meanwhile.
+        const isLowPriority = true;
+        const where = { container, socketDir, login, filestoreDir, conf };
+        const run = { ...where, isLowPriority, modules, signal: both };
         const present = versionsOf(desired, others);
         const known = await odoo.errorsBefore({ ...present, ...run, knownErrors: [] });
         await odoo.run({ ...versions, ...run, knownErrors: known });
@@ -123,6 +129,7 @@ export class Updates implements UpdatesInterface {
     if (await exists(complete)) return;
     const stored = await this.#read(prepared);
     if (!stored) throw new Error(`nothing is rehearsed for instance ${desired.id}`);
+    this.#requireMemory();
     await disk.checkRoom(2 * (await replacements.bytes(desired)));
     await odoo.end(this.#container(desired));
     const { socketDir, ...login } = await replacements.copy(desired);
@@ -130,7 +137,8 @@ export class Updates implements UpdatesInterface {
     await makeDirectory(filestoreDir, 0o700, await userOf(stored.mine.imageDigest));
     await linkTree(present, join(filestoreDir, login.database), signal);
     const { knownErrors, modules } = stored;
-    const run = { socketDir, login, filestoreDir, modules, knownErrors, signal };
+    const isLowPriority = false;
+    const run = { socketDir, login, filestoreDir, isLowPriority, modules, knownErrors, signal };
     const conf = join(prepared, 'odoo.conf');
     const container = this.#container(desired);
     await odoo.run({ ...versionsOf(desired, stored.mine), ...run, conf, container });
@@ -160,6 +168,12 @@ export class Updates implements UpdatesInterface {
 
   async pins(desired: DesiredInstance): Promise<Pins | null> {
     return (await this.#read(this.#paths(desired).prepared))?.mine ?? null;
+  }
+
+  /** An update's Odoo takes the memory of one that is started, beside those that run. */
+  #requireMemory(): void {
+    if (!this.#options.hasMemory())
+      throw new RetryableError('NotEnoughMemory', 'no memory is left for an update');
   }
 
   /** The copy's files are those of now, by hard links: another owner of the one would be another owner of the other. */

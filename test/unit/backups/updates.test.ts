@@ -33,6 +33,7 @@ describe('Updates', () => {
   /** What a rehearsal may take beside what the backup's size allows. */
   let rehearsalMs: number;
   let newest: { image: string; commit: string };
+  let hasMemory: boolean;
   /** The images that are here, by their pins. */
   let imageIds: Map<string, string>;
   /** With what image, and at which commits, repositories were fetched. */
@@ -53,6 +54,7 @@ describe('Updates', () => {
     runs = [];
     fetchedFor = null;
     imageIds = new Map();
+    hasMemory = true;
     user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
     newest = { image: NEW, commit: '2'.repeat(40) };
     await mkdir(join(present(), 'ab'), { recursive: true });
@@ -105,6 +107,7 @@ describe('Updates', () => {
         },
         inProofServer: passed,
       },
+      hasMemory: () => hasMemory,
       newestImage: async () => newest.image,
       presentImage: async ({ imageDigest }) => imageDigest,
       localPin: async (pin) => imageIds.get(pin) ?? null,
@@ -254,6 +257,17 @@ describe('Updates', () => {
       .to.include(`user ${uid + 1}`)
       .and.include(`user ${uid}`);
     expect(await restores.prepared(desired)).to.equal('');
+  });
+
+  it('are neither rehearsed nor made without memory for one more Odoo', async () => {
+    hasMemory = false;
+    expect(await rehearse().catch(({ reason }) => reason)).to.equal('NotEnoughMemory');
+    hasMemory = true;
+    await rehearse();
+    hasMemory = false;
+    const made = updates.make(desired, signal);
+    expect(await made.catch(({ reason }) => reason)).to.equal('NotEnoughMemory');
+    expect([...databases]).to.deep.equal(['own']);
   });
 
   it('may take as long on the backup as Odoo may take to update it', async () => {
