@@ -11,8 +11,8 @@ from .by_hand import MANAGER, ByHand
 ACTIVITY = "micro_saas.mail_activity_type_trouble"
 # One first; then this share of all; then the rest. A wave begins once the one before has ended well.
 SECOND_WAVE = 0.1
-# So many updates are open at once: a failure is seen before the next begin. The sidecar does two jobs at a time, and one of the two
-# is left to people.
+# So many updates are open at once: a failure is seen before the next begins. The sidecar does two jobs at a time, and one of
+# the two is left to people.
 TOGETHER = 1
 
 
