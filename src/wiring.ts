@@ -270,14 +270,12 @@ export async function assemble(config: Config, observers: Observers = {}) {
     const updates = new Updates({
       ...{ install, dirs, disk, store, replacements: databases.replacements },
       odoo: new OdooUpdate({ install, docker, images, repositories }),
+      hasMemory: () => hasMemory(config),
       newestImage: (code) => images.newestPin(templates.get(code).image),
       presentImage: async (desired) => desired.imageDigest || engine.imageDigest(desired),
+      localPin: (pin) => images.localPin(pin),
       userOf: async (pin) => images.user(await images.pinnedId(pin)),
-      fetchNewest: async (desired, signal) => {
-        const named = desired.repositories.map((one) => ({ ...one, commit: '' }));
-        const newest = { ...desired, repositories: named };
-        return (await engine.fetchRepositories(newest, signal)).commits;
-      },
+      fetch: async (...args) => (await engine.fetchRepositories(...args)).commits,
     });
     const workplaces: readonly Workplace[] = [
       ...[store, forCopies, exports].map((one) => ({ sweep: () => one.sweep(), lock: null })),
@@ -337,6 +335,11 @@ export async function assemble(config: Config, observers: Observers = {}) {
   };
 }
 
+/** Whether there is memory for one more instance. */
+function hasMemory({ instances }: Config): boolean {
+  return freemem() >= instances.freeMemoryMb * 2 ** 20;
+}
+
 /** What the door has stored, and the wildcard that the operator gives. */
 function makeCertificates({ dataDir, door }: Config): StoredCertificates {
   const { certificateFile, keyFile } = door;
@@ -372,7 +375,7 @@ export function makeController(
   meter?: Meter,
 ): { controller: Controller; routes: DoorRoutes; visits: Visits } {
   const { archives, certificates, databases, disk, engine, firewall, manager } = sidecar;
-  const { freeMemoryMb, parallel } = config.instances;
+  const { parallel } = config.instances;
   const now = () => new Date();
   const portChoices = new PQueue({ concurrency: 1 });
   const routes = new DoorRoutes(config.door.domain, () => controller.updateDoor());
@@ -426,7 +429,7 @@ export function makeController(
       wakes: new Wakes(now),
       slots: makeSlots(parallel || Math.max(2, availableParallelism())),
       withPortLock: (work) => portChoices.add(work),
-      hasMemory: () => freemem() >= freeMemoryMb * 2 ** 20,
+      hasMemory: () => hasMemory(config),
     },
     pollSeconds: config.manager.pollSeconds,
   });

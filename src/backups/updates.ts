@@ -1,9 +1,9 @@
-import { mkdir, rename, stat } from 'node:fs/promises';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type OdooUpdate, REHEARSAL_MS, type Versions } from '../databases/odoo-update.ts';
 import type { Replacements } from '../databases/replacement.ts';
-import { TerminalError } from '../errors.ts';
+import { RetryableError, TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Disk } from '../host/disk.ts';
 import { makeDirectory, readIfThere, replaceFile, type UnixUser, unless } from '../host/files.ts';
@@ -23,14 +23,18 @@ export interface UpdatesOptions {
   readonly replacements: Replacements;
   readonly odoo: Pick<OdooUpdate, 'changedModules' | 'end' | 'errorsBefore' | 'run'>;
   readonly store: Pick<BackupStore, 'inRestored' | 'inProofServer'>;
+  /** Whether there is memory for one more Odoo. */
+  readonly hasMemory: () => boolean;
   /** The pin of the image that new instances of a template get. */
   readonly newestImage: (templateCode: string) => Promise<string>;
   /** The pin of the image that an instance runs, also where Odoo does not have it yet. */
   readonly presentImage: (desired: DesiredInstance) => Promise<string>;
+  /** The id of a pinned image; null when it is not here. */
+  readonly localPin: (imageDigest: string) => Promise<string | null>;
   /** The user that Odoo runs as in an image. */
   readonly userOf: (imageDigest: string) => Promise<UnixUser>;
-  /** Fetches what the repositories' branches are now. */
-  readonly fetchNewest: (
+  /** Fetches an instance's repositories, to work with the image that it is pinned to. Without a commit it is what the branch is now. */
+  readonly fetch: (
     desired: DesiredInstance,
     signal: AbortSignal,
   ) => Promise<readonly FetchedCommit[]>;
@@ -67,20 +71,23 @@ export class Updates implements UpdatesInterface {
     progress: (reason: ProgressReason) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { fetchNewest, newestImage, odoo, presentImage, store } = this.#options;
+    const { fetch, newestImage, odoo, presentImage, store } = this.#options;
     const { prepared } = this.#paths(desired);
+    this.#requireMemory();
     await removeTree(prepared, signal);
     await progress('FetchingRepositories');
     const others: Pins = {
       imageDigest: await presentImage(desired),
       commits: commitsOf(desired),
     };
-    const mine: Pins = {
-      imageDigest: await newestImage(desired.templateCode),
-      commits: await fetchNewest(desired, signal),
-    };
-    if (areSame(mine, others))
+    const imageDigest = await newestImage(desired.templateCode);
+    const repositories = desired.repositories.map((one) => ({ ...one, commit: '' }));
+    // For the newest image: it is what the commits are to work with, and the present one may be gone.
+    const commits = await fetch({ ...desired, imageDigest, repositories }, signal);
+    const mine: Pins = { imageDigest, commits };
+    if (await this.#areSame(mine, others))
       throw new TerminalError('NothingToUpdate', 'It runs what is newest already.');
+    await this.#requireSameUser(desired, imageDigest);
     const versions = versionsOf(desired, mine);
     const modules = await odoo.changedModules(versionsOf(desired, others), versions, signal);
     await progress('FetchingBackup');
@@ -94,7 +101,10 @@ export class Updates implements UpdatesInterface {
         const { socketDir } = cluster.address;
         const conf = join(folder, 'odoo.conf');
         const container = this.#container(desired);
-        const run = { container, socketDir, login, filestoreDir, conf, modules, signal: both };
+        // Nobody waits for it but who has asked, and customers use the processors meanwhile.
+        const isLowPriority = true;
+        const where = { container, socketDir, login, filestoreDir, conf };
+        const run = { ...where, isLowPriority, modules, signal: both };
         const present = versionsOf(desired, others);
         const known = await odoo.errorsBefore({ ...present, ...run, knownErrors: [] });
         await odoo.run({ ...versions, ...run, knownErrors: known });
@@ -119,6 +129,7 @@ export class Updates implements UpdatesInterface {
     if (await exists(complete)) return;
     const stored = await this.#read(prepared);
     if (!stored) throw new Error(`nothing is rehearsed for instance ${desired.id}`);
+    this.#requireMemory();
     await disk.checkRoom(2 * (await replacements.bytes(desired)));
     await odoo.end(this.#container(desired));
     const { socketDir, ...login } = await replacements.copy(desired);
@@ -126,7 +137,8 @@ export class Updates implements UpdatesInterface {
     await makeDirectory(filestoreDir, 0o700, await userOf(stored.mine.imageDigest));
     await linkTree(present, join(filestoreDir, login.database), signal);
     const { knownErrors, modules } = stored;
-    const run = { socketDir, login, filestoreDir, modules, knownErrors, signal };
+    const isLowPriority = false;
+    const run = { socketDir, login, filestoreDir, isLowPriority, modules, knownErrors, signal };
     const conf = join(prepared, 'odoo.conf');
     const container = this.#container(desired);
     await odoo.run({ ...versionsOf(desired, stored.mine), ...run, conf, container });
@@ -143,16 +155,45 @@ export class Updates implements UpdatesInterface {
 
   async prepareUndo(desired: DesiredInstance, { kind }: Job): Promise<void> {
     const { prepared, replaced } = this.#paths(desired);
-    // Prepared already, all but the last file.
-    if (await this.#read(prepared)) return;
+    // It is there until carryOut(): what lies beside what is prepared may be an update's that was cut off.
     const kept = await this.#read(replaced);
-    if (kept) await this.#write(prepared, { ...kept, mine: kept.others, others: kept.mine });
-    else if (kind === 'undo_update')
+    if (kept) {
+      await this.#write(prepared, { ...kept, mine: kept.others, others: kept.mine });
+      return;
+    }
+    if (kind === 'undo_update')
       throw new TerminalError('NothingToUndo', 'What was there before is not kept any more.');
+    await rm(pinsFile(prepared), { force: true });
   }
 
   async pins(desired: DesiredInstance): Promise<Pins | null> {
     return (await this.#read(this.#paths(desired).prepared))?.mine ?? null;
+  }
+
+  /** An update's Odoo takes the memory of one that is started, beside those that run. */
+  #requireMemory(): void {
+    if (!this.#options.hasMemory())
+      throw new RetryableError('NotEnoughMemory', 'no memory is left for an update');
+  }
+
+  /** The copy's files are those of now, by hard links: another owner of the one would be another owner of the other. */
+  async #requireSameUser(desired: DesiredInstance, imageDigest: string): Promise<void> {
+    const files = await stat(this.#paths(desired).present).catch(unless('ENOENT', null));
+    const { uid } = await this.#options.userOf(imageDigest);
+    if (files === null || files.uid === uid) return;
+    const detail = `the newest image runs Odoo as user ${uid}, and the files belong to user ${files.uid}`;
+    throw new TerminalError('UpdateFailed', 'Odoo could not write the files.', { detail });
+  }
+
+  async #areSame(one: Pins, other: Pins): Promise<boolean> {
+    const text = ({ commits }: Pins) =>
+      JSON.stringify(commits.map(({ commit, id }) => [id, commit]));
+    if (text(one) !== text(other)) return false;
+    if (one.imageDigest === other.imageDigest) return true;
+    // An image has one pin more from each registry that has it too.
+    const { localPin } = this.#options;
+    const [id, otherId] = [await localPin(one.imageDigest), await localPin(other.imageDigest)];
+    return id !== null && id === otherId;
   }
 
   async #read(folder: string): Promise<StoredPins | null> {
@@ -195,12 +236,6 @@ function versionsOf({ repositories }: DesiredInstance, { commits, imageDigest }:
     image: imageDigest,
     repositories: repositories.map(({ id, url }) => ({ url, commit: commitOf(id) })),
   };
-}
-
-function areSame(one: Pins, other: Pins): boolean {
-  const text = ({ commits, imageDigest }: Pins) =>
-    JSON.stringify([imageDigest, commits.map(({ commit, id }) => [id, commit])]);
-  return text(one) === text(other);
 }
 
 async function exists(path: string): Promise<boolean> {

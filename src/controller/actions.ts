@@ -211,8 +211,9 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   /** Updates a copy of the data. What fails is reported, and the instance goes on as it is. @returns whether it is made */
   async function madeUpdate(desired: DesiredInstance, job: Job, stop: AbortSignal) {
     if (!backups) return false;
+    // Not in the `try`: where Odoo does not answer for a moment, what was rehearsed is still good.
+    await manager.reportJob(job.id, { ...UPDATING, state: 'running', detail: '' });
     try {
-      await manager.reportJob(job.id, { ...UPDATING, state: 'running', detail: '' });
       await backups.updates.make(desired, stop);
       return true;
     } catch (error) {

@@ -1,5 +1,5 @@
 import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
-import { decide, effectiveState } from '../instance/decide.ts';
+import { decide, effectiveState, replacesData } from '../instance/decide.ts';
 import { type Drift, driftOf } from '../instance/drift.ts';
 import type {
   Action,
@@ -64,7 +64,7 @@ export async function reconcile(
       }
       context.door?.routes.compare(desired);
       context.door?.domains.hurry(desired.domains);
-      if (desired.job) context.backups?.onJob(id);
+      await askForJob(last, context);
       const applied = await applySubscription(desired, context, !hasAdvanced);
       reviewAt = applied.reviewAt;
       hasAdvanced ||= applied.stage !== null;
@@ -152,6 +152,18 @@ interface Wanted {
 function isRenamed({ desired, state }: Wanted, { engine }: ControllerContext): boolean {
   const { instanceUrl } = desired;
   return state === 'running' && instanceUrl !== '' && instanceUrl !== engine.url(desired);
+}
+
+/**
+ * Has what a person waits for done. What wants only its swap is done here: the other queue would send it back, and where the swap cannot
+ * go on without a person, back again, without end. The next sweep tries that again.
+ */
+async function askForJob({ desired, state }: Wanted, { backups }: ControllerContext) {
+  const { id, job } = desired;
+  if (!backups || !job) return;
+  const isPrepared =
+    replacesData(job) && (await backups.restores.prepared(desired)) === job.identity;
+  if (!isPrepared || state === 'purged') backups.onJob(id);
 }
 
 function isStop(step: Step | null): boolean {

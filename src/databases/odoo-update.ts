@@ -2,7 +2,7 @@ import { chown, rm, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
-import { hardenedRun } from '../docker/helpers.ts';
+import { hardenedRun, LOWEST_PRIORITY } from '../docker/helpers.ts';
 import type { Images } from '../docker/images.ts';
 import { odooOnce } from '../docker/odoo-once.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
@@ -97,6 +97,8 @@ export interface OdooUpdateRun extends Versions {
   /** Where odoo.conf is written as long as it runs. */
   readonly conf: string;
   readonly modules: readonly string[];
+  /** See OdooOnce. */
+  readonly isLowPriority: boolean;
   /** See errorsBefore(). */
   readonly knownErrors: readonly string[];
   readonly signal: AbortSignal;
@@ -236,7 +238,10 @@ export class OdooUpdate {
       hardenedRun({
         ...{ install, kind: 'python-packages', image: await images.pinnedId(image) },
         ...{ network: 'none', pids: 64, memory: '512m', entrypoint: 'python3' },
-        options: mounts.map(({ path, target }) => `--volume=${path}:${target}:ro`),
+        options: [
+          LOWEST_PRIORITY,
+          ...mounts.map(({ path, target }) => `--volume=${path}:${target}:ro`),
+        ],
         args: ['-c', HASH_MODULES, ...mounts.flatMap(({ addonsFolders }) => addonsFolders)],
       }),
       { timeoutMs: HASH_TIMEOUT_MS, signal },

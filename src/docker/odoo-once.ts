@@ -1,6 +1,6 @@
 import type { Command } from '../host/exec.ts';
 import type { UnixUser } from '../host/files.ts';
-import { type HelperKind, hardenedRun } from './helpers.ts';
+import { type HelperKind, hardenedRun, LOWEST_PRIORITY } from './helpers.ts';
 
 /** A container in which Odoo's command line runs once on one database, without a network. */
 export interface OdooOnce {
@@ -15,13 +15,25 @@ export interface OdooOnce {
   readonly socketDir: string;
   readonly filestoreDir: string;
   readonly database: string;
+  /** It has what customers leave of the processors. */
+  readonly isLowPriority?: boolean;
   /** Folders of the host where Odoo finds modules, and where it sees them. */
   readonly addons: ReadonlyArray<{ readonly path: string; readonly target: string }>;
 }
 
 /** @param subcommand of `odoo`, such as `shell`, which reads from stdin */
 export function odooOnce(
-  { addons, conf, container, database, filestoreDir, owner, socketDir, ...run }: OdooOnce,
+  {
+    addons,
+    conf,
+    container,
+    database,
+    filestoreDir,
+    isLowPriority,
+    owner,
+    socketDir,
+    ...run
+  }: OdooOnce,
   subcommand: readonly string[],
   options: readonly string[],
 ): Command {
@@ -34,6 +46,7 @@ export function odooOnce(
     memory: '3g',
     options: [
       `--name=${container}`,
+      ...(isLowPriority ? [LOWEST_PRIORITY] : []),
       '--tmpfs=/tmp',
       `--tmpfs=/var/lib/odoo:uid=${owner.uid},gid=${owner.gid},mode=0700`,
       `--volume=${conf}:/etc/odoo/odoo.conf:ro`,

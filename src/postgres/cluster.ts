@@ -269,11 +269,21 @@ export class Cluster {
    * Creates a database of the administrator's into which one role may go, besides the administrator. The tenant does not own it: an
    * owner could drop it, rename it and forge the comment on it from any other database.
    * @param source the database it begins as; undefined: an empty one
+   * @param timeoutMs how long copying it may take, in milliseconds
    */
-  async create(database: string, role: string, source = EMPTY): Promise<void> {
+  async create(
+    database: string,
+    role: string,
+    source = EMPTY,
+    timeoutMs = STATEMENT_TIMEOUT_MS,
+  ): Promise<void> {
     const [name, tenant, from] = [database, role, source].map(escapeIdentifier);
+    const isLonger = timeoutMs !== STATEMENT_TIMEOUT_MS;
     await this.administer(async (client) => {
+      if (isLonger) await client.query(`SET statement_timeout = ${timeoutMs}`);
       await client.query(`CREATE DATABASE ${name} TEMPLATE ${from}`);
+      // The connection is kept. After a failure it is not.
+      if (isLonger) await client.query('RESET statement_timeout');
       await inTransaction(client, [
         `REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`,
         `GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO ${tenant}`,

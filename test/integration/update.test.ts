@@ -86,10 +86,12 @@ describe('updates, with a real Odoo', function () {
       ...{ install, dirs: sidecar.dirs, disk: { checkRoom: async () => {} }, store },
       replacements: sidecar.databases.replacements,
       odoo: new OdooUpdate({ install, docker, images: here, repositories }),
+      hasMemory: () => true,
       newestImage: async () => images.odoo,
       presentImage: async ({ imageDigest }) => imageDigest,
+      localPin: (pin) => here.localPin(pin),
       userOf: (image) => here.user(image),
-      fetchNewest: async () => [{ id: 1, commit: newest }],
+      fetch: async () => [{ id: 1, commit: newest }],
       ...change,
     });
   };

@@ -48,7 +48,7 @@ class MicrosaasAttention(models.Model):
             *("commercial_partner_id", "payment_state", "state"),
         ],
         "account.move.line": ["microsaas_months", "move_id", "product_id"],
-        "docker.compose.template": ["image_digest"],
+        "docker.compose.template": ["image_digest", "image_pins"],
         "microsaas.backup": ["date", "instancia_id", "proof", "state"],
         "microsaas.brake": ["planned_on", "released_at", "subscription_ids"],
         "microsaas.notice": ["mail_id", "subscription_id"],

@@ -11,8 +11,9 @@ from .by_hand import MANAGER, ByHand
 ACTIVITY = "micro_saas.mail_activity_type_trouble"
 # One first; then this share of all; then the rest. A wave begins once the one before has ended well.
 SECOND_WAVE = 0.1
-# So many updates are open at once: a failure is seen before the next begin. Only one is until one has ended well.
-TOGETHER = 2
+# So many updates are open at once: a failure is seen before the next begins. The sidecar does two jobs at a time, and one of
+# the two is left to people.
+TOGETHER = 1
 
 
 class MicrosaasRollout(ByHand, models.Model):
@@ -170,10 +171,9 @@ class MicrosaasRollout(ByHand, models.Model):
         """
         left = self.line_ids.filtered(lambda line: line.state in ("waiting", "running"))
         under_way = left.filtered(lambda line: line.state == "running")
-        together = TOGETHER if "done" in self.line_ids.mapped("state") else 1
         wave = min(left.mapped("wave"), default=0)
         following = left.filtered(lambda line: line.wave == wave and line.state == "waiting")[:1]
-        if not following or len(under_way) >= together:
+        if not following or len(under_way) >= TOGETHER:
             return False
         following._ask()
         return True

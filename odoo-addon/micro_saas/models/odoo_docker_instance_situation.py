@@ -102,7 +102,9 @@ class OdooDockerInstance(models.Model):
                 AND (EXISTS (SELECT FROM docker_compose_template AS template
                               WHERE template.id = odoo_docker_instance.template_id
                                 AND template.image_digest > '' AND odoo_docker_instance.image_digest > ''
-                                AND template.image_digest != odoo_docker_instance.image_digest)
+                                AND template.image_digest != odoo_docker_instance.image_digest
+                                AND odoo_docker_instance.image_digest
+                                    != ALL(string_to_array(coalesce(template.image_pins, ''), chr(10))))
                      OR EXISTS (SELECT FROM odoo_docker_repository AS own
                                   JOIN account_move_line AS sold ON sold.id = odoo_docker_instance.linea_factura_id
                                   JOIN product_product AS product ON product.id = sold.product_id

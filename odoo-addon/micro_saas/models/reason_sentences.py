@@ -234,7 +234,7 @@ def instance_sentence(env, reason, detail):
             detail,
         ),
         "ImageMissing": lambda: _("The image %s could not be pulled.", detail),
-        "NotEnoughMemory": lambda: _("The server has too little free memory to start the instance."),
+        "NotEnoughMemory": lambda: _("The server has too little free memory at present."),
         "CopyNotClosed": lambda: _(
             "The staging copy is not started: the server's firewall does not keep it in. Check egress.enforce in the"
             " sidecar's configuration, and what microsaas doctor says."

@@ -29,6 +29,10 @@ class TestUpdates(MicroSaasCommon):
         self._sidecar().microsaas_sync([{**folder, "image_digest": digest, "image_pins": pins}])
         self.env.invalidate_all()
 
+    def _behind(self):
+        """Return the instance where the search of what has a newer version finds it."""
+        return self.instance.search([("id", "=", self.instance.id), ("is_update_available", "=", True)])
+
     def test_the_image_of_the_first_start_is_what_the_sidecar_is_told_from_then_on(self):
         self.assertFalse(self.instance.image_digest)
         self._says(image_digest=FIRST)
@@ -50,8 +54,10 @@ class TestUpdates(MicroSaasCommon):
         self._says(image_digest="odoo@" + FIRST)
         self._newest_is("mirror.example.com/odoo@" + FIRST, "odoo@" + FIRST, FIRST)
         self.assertFalse(self.instance.is_update_available)
+        self.assertFalse(self._behind())
         self._newest_is("mirror.example.com/odoo@" + NEWER, "odoo@" + NEWER, NEWER)
         self.assertTrue(self.instance.is_update_available)
+        self.assertEqual(self._behind(), self.instance)
 
     def test_an_image_that_was_built_here_and_pushed_since_is_no_newer_one(self):
         self._says(image_digest=FIRST)

@@ -8,7 +8,8 @@ import type { OdooUpdateRun } from '../../../src/databases/odoo-update.ts';
 import type { Replacements } from '../../../src/databases/replacement.ts';
 import { TerminalError } from '../../../src/errors.ts';
 import { InstanceDirs } from '../../../src/files/instance-dir.ts';
-import type { Job } from '../../../src/instance/types.ts';
+import type { UnixUser } from '../../../src/host/files.ts';
+import type { DesiredInstance, Job } from '../../../src/instance/types.ts';
 import { anInstance, aRepository, identityOf } from '../../support/samples.ts';
 import { temporaryFolder } from '../../support/temporary.ts';
 
@@ -32,6 +33,13 @@ describe('Updates', () => {
   /** What a rehearsal may take beside what the backup's size allows. */
   let rehearsalMs: number;
   let newest: { image: string; commit: string };
+  let hasMemory: boolean;
+  /** The images that are here, by their pins. */
+  let imageIds: Map<string, string>;
+  /** With what image, and at which commits, repositories were fetched. */
+  let fetchedFor: DesiredInstance | null;
+  /** The user that Odoo runs as in every image. */
+  let user: UnixUser;
   let updates: Updates;
   let restores: Restores;
   let dirs: InstanceDirs;
@@ -44,6 +52,10 @@ describe('Updates', () => {
     databases = new Set(['own']);
     fails = null;
     runs = [];
+    fetchedFor = null;
+    imageIds = new Map();
+    hasMemory = true;
+    user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
     newest = { image: NEW, commit: '2'.repeat(40) };
     await mkdir(join(present(), 'ab'), { recursive: true });
     await writeFile(join(present(), FILE), 'content');
@@ -95,10 +107,15 @@ describe('Updates', () => {
         },
         inProofServer: passed,
       },
+      hasMemory: () => hasMemory,
       newestImage: async () => newest.image,
       presentImage: async ({ imageDigest }) => imageDigest,
-      userOf: async () => ({ uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }),
-      fetchNewest: async () => [{ id: 3, commit: newest.commit }],
+      localPin: async (pin) => imageIds.get(pin) ?? null,
+      userOf: async () => user,
+      fetch: async (wanted) => {
+        fetchedFor = wanted;
+        return [{ id: 3, commit: newest.commit }];
+      },
     });
     restores = new Restores({
       ...common,
@@ -206,6 +223,53 @@ describe('Updates', () => {
     expect(await updates.pins(desired)).to.equal(null);
   });
 
+  it('that were cut off leave their versions to no undo, of an update or of a restore', async () => {
+    await rehearse();
+    await updates.make(desired, signal);
+    await restores.carryOut(desired, job(5));
+    const cutOff = async (number: number) => {
+      newest = { image: 'sha256:newest', commit: '3'.repeat(40) };
+      await rehearse(number);
+      // The kill came before the file that says that it is prepared.
+      await rm(join(restoring(), 'job'));
+    };
+    await cutOff(6);
+    await updates.prepareUndo(desired, job(7, 'undo_update'));
+    expect(await updates.pins(desired)).to.deep.equal(pins(OLD, '1'));
+    await rm(join(restoring(), '..', 'before', 'pins.json'));
+    await cutOff(8);
+    await updates.prepareUndo(desired, job(9, 'undo_restore'));
+    expect(await updates.pins(desired)).to.equal(null);
+  });
+
+  it('fetch what the branches are now for the newest image: the present one may be gone', async () => {
+    await rehearse();
+    expect(fetchedFor?.imageDigest).to.equal(NEW);
+    expect(fetchedFor?.repositories.map(({ commit }) => commit)).to.deep.equal(['']);
+  });
+
+  it('are refused where the newest image runs Odoo as another user, to whom the files do not belong', async () => {
+    const { uid } = user;
+    user = { ...user, uid: uid + 1 };
+    const refused = await rehearse().catch((error) => error);
+    expect(refused).to.include({ reason: 'UpdateFailed' });
+    expect(refused.detail)
+      .to.include(`user ${uid + 1}`)
+      .and.include(`user ${uid}`);
+    expect(await restores.prepared(desired)).to.equal('');
+  });
+
+  it('are neither rehearsed nor made without memory for one more Odoo', async () => {
+    hasMemory = false;
+    expect(await rehearse().catch(({ reason }) => reason)).to.equal('NotEnoughMemory');
+    hasMemory = true;
+    await rehearse();
+    hasMemory = false;
+    const made = updates.make(desired, signal);
+    expect(await made.catch(({ reason }) => reason)).to.equal('NotEnoughMemory');
+    expect([...databases]).to.deep.equal(['own']);
+  });
+
   it('may take as long on the backup as Odoo may take to update it', async () => {
     await rehearse();
     expect(rehearsalMs).to.be.at.least(60 * 60_000);
@@ -235,6 +299,10 @@ describe('Updates', () => {
 
   it('are none where nothing is newer, and cannot be undone where nothing is kept', async () => {
     newest = { image: OLD, commit: '1'.repeat(40) };
+    expect(await rehearse().catch(({ reason }) => reason)).to.equal('NothingToUpdate');
+    newest = { ...newest, image: 'mirror.example.com/odoo@sha256:new' };
+    expect(await rehearse().catch(({ reason }) => reason), 'neither is here').to.equal(undefined);
+    imageIds = new Map([OLD, newest.image].map((pin) => [pin, 'the same image']));
     expect(await rehearse().catch(({ reason }) => reason)).to.equal('NothingToUpdate');
     const undone = updates.prepareUndo(desired, job(6, 'undo_update'));
     expect(await undone.catch(({ reason }) => reason)).to.equal('NothingToUndo');

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { ManagerError, TerminalError } from '../../../src/errors.ts';
 import type { Job } from '../../../src/instance/types.ts';
 import { killedAnywhere } from '../../support/killed-anywhere.ts';
 import { identityOf } from '../../support/samples.ts';
@@ -74,6 +75,36 @@ describe('an update of an instance', function () {
     sim.updates.fails = 'never';
     ask('update', 6);
     await sim.time.pass(MINUTE);
+    expectVersion('sha256:newer');
+  });
+
+  it('is made all the same where Odoo does not answer for a moment', async () => {
+    const removeTrap = sim.life.trap((call, moment) => {
+      if (call !== 'engine.stop' || moment !== 'after') return;
+      removeTrap();
+      sim.life.failOnce('manager.reportJob', 'before', new ManagerError('transport', 'away'));
+    });
+    ask('update');
+    await sim.time.pass(MINUTE);
+    expect(sim.life.calls).not.to.include('updates.abandon');
+    expect(said()).not.to.include('failed Unexpected');
+    expectVersion('sha256:newer');
+  });
+
+  it('whose last step wants a person first is tried again at the next sweep, not without end', async () => {
+    let tries = 0;
+    const mend = sim.life.trap((call, moment) => {
+      if (call !== 'engine.stop' || moment !== 'before') return;
+      tries += 1;
+      // A loop without end would never come back to this test.
+      if (tries < 50) throw new TerminalError('UnknownTemplate', 'There is no such template.');
+    });
+    ask('update');
+    await sim.time.pass(MINUTE);
+    expect(tries).to.be.within(1, 3);
+    expect(row().state).to.equal('error');
+    mend();
+    await sim.time.pass(6 * MINUTE);
     expectVersion('sha256:newer');
   });
 

@@ -56,7 +56,7 @@ describe('OdooUpdate', () => {
     ...{ image: NEW, repositories: [], container: 'ms-k3x9ab-1-update', signal },
     ...{ socketDir: '/run/x', filestoreDir: '/data/x', conf: join(folder(), 'odoo.conf') },
     login: { database: 'ms_k3x9ab_1_restoring', role: 'ms_k3x9ab_1', password: 'secret' },
-    ...{ modules: ['sale'], knownErrors: [] },
+    ...{ isLowPriority: false, modules: ['sale'], knownErrors: [] },
     ...over,
   });
   const run = (over: Partial<OdooUpdateRun> = {}) => update.run(aRun(over));
@@ -72,6 +72,19 @@ describe('OdooUpdate', () => {
     const reads = ran.length;
     expect(await changed()).to.deep.equal(['fresh', 'sale']);
     expect(ran).to.have.length(reads);
+  });
+
+  it('leaves the processors to customers where it is only tried', async () => {
+    const lowest = () => ran.map((command) => command.includes('--cpu-shares=128'));
+    await run();
+    expect(lowest()).not.to.include(true);
+    ran = [];
+    await run({ isLowPriority: true });
+    expect(ran.filter(([, verb]) => verb === 'run')).to.have.length(2);
+    expect(lowest().filter(Boolean)).to.have.length(2);
+    ran = [];
+    await changed();
+    expect(lowest()).to.deep.equal([true, true]);
   });
 
   it('takes all modules for changed where the old image is gone', async () => {
