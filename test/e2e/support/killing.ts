@@ -8,8 +8,8 @@ import type { LogLine, Sidecar } from './sidecar.ts';
 /** How long after the chosen moment the sidecar is killed, in milliseconds: a step takes some tenths of a second. */
 export const DELAYS = [0, 40, 150, 400] as const;
 
-/** How long to wait for the moment, in milliseconds; after that the sidecar has missed it. */
-const TIMEOUT_MS = 60_000;
+/** How long to wait for the moment, in milliseconds; a last backup and its proof come before some. After that the sidecar has missed it. */
+const TIMEOUT_MS = 180_000;
 
 /**
  * Runs `act` and kills the sidecar a delay after its log has a line that `isMoment` accepts. The log is followed as a stream, so
