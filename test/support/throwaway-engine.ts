@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { DockerApi } from '../../src/docker/docker-api.ts';
 import { dockerCli } from '../../src/docker/docker-cli.ts';
@@ -13,6 +11,7 @@ import { loadTemplates } from '../../src/files/templates.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { DesiredInstance, PortPair } from '../../src/instance/types.ts';
 import { Repositories } from '../../src/repositories/repositories.ts';
+import { freePort } from '../../stack/free-port.ts';
 import { run, succeeds } from '../../stack/run.ts';
 
 const SOCKET = '/var/run/docker.sock';
@@ -113,16 +112,13 @@ export async function throwawayEngine(
   };
 }
 
-/** Two free ports of the loopback address. */
+/** Below those that the kernel gives to whoever asks for any: one of these would be taken again between the look and its use. */
+let nextPort = 17_000;
+
+/** Two free ports of the loopback address, which no other call of this process gets. */
 export async function freePorts(): Promise<PortPair> {
-  const servers = [createServer(), createServer()];
-  const [http, longpolling] = await Promise.all(
-    servers.map(async (server) => {
-      await once(server.listen(0, '127.0.0.1'), 'listening');
-      return (server.address() as AddressInfo).port;
-    }),
-  );
-  for (const server of servers) server.close();
-  if (!http || !longpolling) throw new Error('no free ports');
+  const http = await freePort(nextPort);
+  const longpolling = await freePort(http + 1);
+  nextPort = longpolling + 1;
   return { http, longpolling };
 }
