@@ -282,7 +282,7 @@ chapter('a subscription from the welcome mail to removal and restore', () => {
     const files = await env.onHost('cat', `${folder}/escrow.json`, `${folder}/erased.jsonl`);
     expect(files).not.to.include(name);
     expect(files).to.match(new RegExp(`"identity":"${identity}".*"askedBy":"[^"]+ <`));
-    const refused = await refusal(instances.press(id, 'action_restaurar'));
+    const refused = await refusal(instances.press(id, 'start_instance'));
     expect(refused.message).to.include('was erased');
   });
 });
