@@ -21,6 +21,7 @@ import type { BackupKeys, Owner } from './backup-keys.ts';
 import { type BackupManifest, filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
 import { sizeLimit, timeLimitMs, withinBounds } from './bounds.ts';
 import { dumpOf, restoreDump } from './dump.ts';
+import { addNote } from './note.ts';
 import { proveDatabase, proveFiles } from './proof.ts';
 import { backupsIn, DATA_TAG, dataTags, endTags, proofTags, subjectOf } from './snapshot-tags.ts';
 import { markWhole } from './whole-mark.ts';
@@ -175,12 +176,10 @@ export class BackupStore implements Backups {
     const result = await this.#resultOf(desired, snapshot, boot, signal);
     const failure = typeof result === 'string' ? null : result;
     await this.#inFolder(desired, 'result', signal, async (folder) => {
-      const file = join(folder, 'proof.json');
       const written = { of: snapshot, at: new Date().toISOString(), ...failure };
-      await writeFile(file, `${JSON.stringify(written, null, 2)}\n`, { mode: 0o600 });
-      const sources = [{ from: file, to: 'proof.json' }];
-      const tags = [...proofTags(snapshot, result), `run:${randomUUID()}`];
-      await restic.backup(repository, sources, tags, signal);
+      const text = `${JSON.stringify(written, null, 2)}\n`;
+      const note = { name: 'proof.json', text, tags: proofTags(snapshot, result) };
+      await addNote(restic, repository, folder, note, signal);
     });
     if (failure) throw new TerminalError(failure.reason, failure.message, failure);
   }

@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TerminalError } from '../errors.ts';
 import { withFolder } from '../host/trees.ts';
 import type { Clock } from '../interfaces.ts';
 import type { Restic } from '../restic/restic.ts';
 import { type BackupKeys, MANAGER } from './backup-keys.ts';
+import { addNote } from './note.ts';
 import { claimIn, hostOf, hostTag } from './snapshot-tags.ts';
 
 /** How long an answer of the repository holds, in milliseconds: a night's work asks before each write. */
@@ -87,10 +86,8 @@ export class HostClaim {
     if (!(await keys.has(MANAGER)))
       await keys.make(MANAGER, (repository) => restic.init(repository, signal));
     await withFolder(join(folder, 'claim'), signal, async (place) => {
-      const file = join(place, 'host');
-      await writeFile(file, `${host}\n`, { mode: 0o600 });
-      const tags = [hostTag(host), `run:${randomUUID()}`];
-      await restic.backup(keys.repositoryOf(MANAGER), [{ from: file, to: 'host' }], tags, signal);
+      const note = { name: 'host', text: `${host}\n`, tags: [hostTag(host)] };
+      await addNote(restic, keys.repositoryOf(MANAGER), place, note, signal);
     });
   }
 }

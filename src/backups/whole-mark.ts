@@ -1,7 +1,5 @@
-import { randomUUID } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Repository, Restic } from '../restic/restic.ts';
+import { addNote } from './note.ts';
 import { wholeTags } from './snapshot-tags.ts';
 
 /**
@@ -16,8 +14,6 @@ export async function markWhole(
   folder: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const file = join(folder, 'whole');
-  await writeFile(file, `${snapshot}\n`, { mode: 0o600 });
-  const tags = [...wholeTags(snapshot), `run:${randomUUID()}`];
-  await restic.backup(repository, [{ from: file, to: 'whole' }], tags, signal);
+  const note = { name: 'whole', text: `${snapshot}\n`, tags: wholeTags(snapshot) };
+  await addNote(restic, repository, folder, note, signal);
 }
