@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Replacements } from '../databases/replacement.ts';
 import { TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
-import { readIfThere, replaceFile, unless, unlessAbsent } from '../host/files.ts';
+import { isThere, readIfThere, replaceFile, unless, unlessAbsent } from '../host/files.ts';
 import { removeTree } from '../host/trees.ts';
 import { databaseName } from '../instance/name.ts';
 import type { ProgressReason } from '../instance/reasons.ts';
@@ -90,8 +90,8 @@ export class Restores implements RestoresInterface {
     const { restoring, replaced, present } = this.#paths(desired);
     await this.#options.replacements.replace(desired);
     const files = join(restoring, 'filestore');
-    if (await exists(files)) {
-      if (await exists(present)) {
+    if (await isThere(files)) {
+      if (await isThere(present)) {
         await removeTree(replaced);
         await mkdir(replaced, { mode: 0o700 });
         await rename(present, join(replaced, 'filestore'));
@@ -142,12 +142,12 @@ export class Restores implements RestoresInterface {
     await mkdir(restoring, { mode: 0o700 }).catch(unless('EEXIST'));
     const files = join(replaced, 'filestore');
     const prepared = join(restoring, 'filestore');
-    if (await exists(files)) {
+    if (await isThere(files)) {
       // What a restore that failed has left.
       await removeTree(prepared);
       await rename(files, prepared);
     }
-    if (!(await exists(prepared))) throw nothingToUndo();
+    if (!(await isThere(prepared))) throw nothingToUndo();
     await this.#write(join(restoring, 'job'), job);
   }
 
@@ -160,14 +160,22 @@ export class Restores implements RestoresInterface {
     await replaceFile(file, `${identity}\n`);
   }
 
-  #paths({ id }: Pick<DesiredInstance, 'id'>) {
-    const { directory, filestore } = this.#options.dirs.paths(id);
-    return {
-      restoring: join(directory, 'restore'),
-      replaced: join(directory, 'before'),
-      present: join(filestore, databaseName(this.#options.install, id)),
-    };
+  #paths(desired: Pick<DesiredInstance, 'id'>) {
+    return swapPaths(desired, this.#options);
   }
+}
+
+/** Where an instance's data are, those that are to replace them, and those that they replaced. */
+export function swapPaths(
+  { id }: Pick<DesiredInstance, 'id'>,
+  { dirs, install }: Pick<RestoresOptions, 'dirs' | 'install'>,
+) {
+  const { directory, filestore } = dirs.paths(id);
+  return {
+    restoring: join(directory, 'restore'),
+    replaced: join(directory, 'before'),
+    present: join(filestore, databaseName(install, id)),
+  };
 }
 
 /** Which versions go with the data in a folder of an instance's directory. */
@@ -175,10 +183,6 @@ export const pinsFile = (folder: string) => join(folder, 'pins.json');
 
 async function readIdentity(file: string): Promise<string> {
   return ((await readIfThere(file)) ?? '').trim();
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(unlessAbsent)) !== false;
 }
 
 function nothingToUndo(): TerminalError {

@@ -6,15 +6,22 @@ import type { Replacements } from '../databases/replacement.ts';
 import { RetryableError, TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Disk } from '../host/disk.ts';
-import { makeDirectory, readIfThere, replaceFile, type UnixUser, unless } from '../host/files.ts';
+import {
+  isThere,
+  makeDirectory,
+  readIfThere,
+  replaceFile,
+  type UnixUser,
+  unless,
+} from '../host/files.ts';
 import { linkTree, removeTree } from '../host/trees.ts';
-import { databaseName, projectName } from '../instance/name.ts';
+import { projectName } from '../instance/name.ts';
 import type { ProgressReason } from '../instance/reasons.ts';
 import type { DesiredInstance, FetchedCommit, Job, Pins } from '../instance/types.ts';
 import type { Updates as UpdatesInterface } from '../interfaces.ts';
 import { filestoreOf, partsOf, readManifest } from './backup-manifest.ts';
 import type { BackupStore } from './backup-store.ts';
-import { pinsFile } from './restores.ts';
+import { pinsFile, swapPaths } from './restores.ts';
 
 export interface UpdatesOptions {
   readonly install: string;
@@ -126,7 +133,7 @@ export class Updates implements UpdatesInterface {
   async make(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     const { disk, odoo, replacements, userOf } = this.#options;
     const { complete, filestore, filestoreDir, prepared, present } = this.#paths(desired);
-    if (await exists(complete)) return;
+    if (await isThere(complete)) return;
     const stored = await this.#read(prepared);
     if (!stored) throw new Error(`nothing is rehearsed for instance ${desired.id}`);
     this.#requireMemory();
@@ -210,14 +217,10 @@ export class Updates implements UpdatesInterface {
     return `${projectName(this.#options.install, id)}-update`;
   }
 
-  #paths({ id }: DesiredInstance) {
-    const { dirs, install } = this.#options;
-    const { directory, filestore } = dirs.paths(id);
-    const prepared = join(directory, 'restore');
+  #paths(desired: DesiredInstance) {
+    const { restoring: prepared, ...others } = swapPaths(desired, this.#options);
     return {
-      prepared,
-      replaced: join(directory, 'before'),
-      present: join(filestore, databaseName(install, id)),
+      ...{ ...others, prepared },
       /** Odoo looks in it for a folder called as its database. */
       filestoreDir: join(prepared, 'filestores'),
       filestore: join(prepared, 'filestore'),
@@ -236,8 +239,4 @@ function versionsOf({ repositories }: DesiredInstance, { commits, imageDigest }:
     image: imageDigest,
     repositories: repositories.map(({ id, url }) => ({ url, commit: commitOf(id) })),
   };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(unless('ENOENT', null))) !== null;
 }

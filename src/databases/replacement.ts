@@ -40,14 +40,11 @@ export class Replacements {
     fill: (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>,
   ): Promise<void> {
     const { cluster, role, spec } = await this.#of(desired);
-    const database = `${role}_restoring`;
+    const database = restoring(role);
     // Not the tenant's: who is in the running instance has that one, and could write into what is restored.
     const maker = { database, role: database, password: randomBytes(18).toString('base64url') };
     await cluster.prepare();
-    for (const name of [database, restored(role)]) {
-      await cluster.drop(name);
-      await cluster.dropRole(name);
-    }
+    await this.dropPrepared(desired);
     await cluster.ensureRole(role, spec.dbPassword);
     await cluster.ensureRole(maker.role, maker.password);
     await cluster.create(database, maker.role);
@@ -62,8 +59,7 @@ export class Replacements {
     };
     await make().catch(async (error) => {
       // Half of a database would take its room until the next attempt.
-      await cluster.drop(database);
-      await cluster.dropRole(database);
+      await dropEach(cluster, [database]);
       throw error;
     });
     await cluster.complete(database, restored(role));
@@ -75,7 +71,7 @@ export class Replacements {
    */
   async copy(desired: DesiredInstance): Promise<TenantLogin & { readonly socketDir: string }> {
     const { cluster, role, spec } = await this.#of(desired);
-    const database = `${role}_restoring`;
+    const database = restoring(role);
     await this.dropPrepared(desired);
     await cluster.ensureRole(role, spec.dbPassword);
     await cluster.administer((client) => client.query(admitted(role, database)));
@@ -89,7 +85,7 @@ export class Replacements {
   /** Makes the copy what is to replace the instance's database. */
   async completeCopy(desired: DesiredInstance): Promise<void> {
     const { cluster, role } = await this.#of(desired);
-    const database = `${role}_restoring`;
+    const database = restoring(role);
     await cluster.disconnect(role);
     await cluster.mayMakeSchemas(database, role, false);
     await cluster.complete(database, restored(role));
@@ -98,10 +94,7 @@ export class Replacements {
   /** Drops what was to replace the instance's database, unfinished or not. */
   async dropPrepared(desired: DesiredInstance): Promise<void> {
     const { cluster, role } = await this.#of(desired);
-    for (const name of [`${role}_restoring`, restored(role)]) {
-      await cluster.drop(name);
-      await cluster.dropRole(name);
-    }
+    await dropEach(cluster, [restoring(role), restored(role)]);
   }
 
   /** What the instance's database takes on the disk, in bytes. */
@@ -139,10 +132,7 @@ export class Replacements {
   /** Drops what a replacement has left, replaced or unfinished. */
   async drop(desired: DesiredInstance): Promise<void> {
     const { cluster, role } = await this.#of(desired);
-    for (const name of leftBy(role)) {
-      await cluster.drop(name);
-      await cluster.dropRole(name);
-    }
+    await dropEach(cluster, leftBy(role));
   }
 
   async #of(desired: DesiredInstance) {
@@ -150,6 +140,14 @@ export class Replacements {
     const spec = await specs.of(desired);
     const cluster: Cluster = access.clusterOf(spec);
     return { cluster, role: access.nameOf(desired), spec };
+  }
+}
+
+/** Drops databases, and the roles that are called as they are. */
+async function dropEach(cluster: Cluster, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    await cluster.drop(name);
+    await cluster.dropRole(name);
   }
 }
 
@@ -180,10 +178,11 @@ async function handOver(cluster: Cluster, maker: string, to: TenantLogin): Promi
   );
 }
 
+const restoring = (role: string) => `${role}_restoring`;
 const restored = (role: string) => `${role}_restored`;
 const replaced = (role: string) => `${role}_before`;
 
 /** The names of all that a replacement can leave beside an instance's database. */
 export function leftBy(role: string): string[] {
-  return [`${role}_restoring`, restored(role), replaced(role)];
+  return [restoring(role), restored(role), replaced(role)];
 }

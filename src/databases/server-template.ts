@@ -1,18 +1,8 @@
 import { createHash } from 'node:crypto';
-import {
-  access,
-  chmod,
-  chown,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DockerCli } from '../docker/docker-cli.ts';
-import { type UnixUser, unlessAbsent } from '../host/files.ts';
+import { isThere, type UnixUser, unlessAbsent } from '../host/files.ts';
 import { randomSecret } from '../host/password-hash.ts';
 import { copyTree } from '../host/trees.ts';
 import { templateDatabaseName } from '../instance/name.ts';
@@ -79,7 +69,7 @@ export class ServerTemplates {
   async stock(source: ServerSource, signal: AbortSignal): Promise<void> {
     const template = await this.#ensure(source, () => {}, signal);
     const spare = join(template, 'spare');
-    if (await exists(spare)) return;
+    if (await isThere(spare)) return;
     await this.#copy(template, `${spare}_new`, source);
     await rename(`${spare}_new`, spare);
   }
@@ -178,7 +168,7 @@ export class ServerTemplates {
     const hash = serverHash(source);
     const template = join(this.#options.dir, hash);
     const underWay = this.#building.get(hash);
-    if (!underWay && (await exists(template))) return template;
+    if (!underWay && (await isThere(template))) return template;
     onBuild();
     // Checked again: another caller may have begun during the await.
     const building = this.#building.get(hash) ?? this.#build(source, hash, signal);
@@ -316,7 +306,7 @@ export function spareIn(install: string, key: TemplateKey) {
 
 /** Whether a data directory holds a server. */
 export function hasServer(pgdata: string): Promise<boolean> {
-  return exists(join(pgdata, 'PG_VERSION'));
+  return isThere(join(pgdata, 'PG_VERSION'));
 }
 
 /** Writes pg_hba.conf. Databases.prepareFor() rewrites it, since older releases left the file to the image. */
@@ -331,10 +321,6 @@ export async function writeHba(pgdata: string, owner: UnixUser): Promise<void> {
 /** Whether Postgres refused the password (SQLSTATE 28P01). */
 export function isWrongPassword(error: unknown): boolean {
   return (error as { code?: string }).code === '28P01';
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(() => true, unlessAbsent);
 }
 
 async function removeTree(path: string): Promise<void> {

@@ -1,5 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  chown,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  rm,
+} from 'node:fs/promises';
 
 /** A user and their group, as numbers: whom a file belongs to, or whom a container's process runs as. */
 export interface UnixUser {
@@ -43,6 +54,11 @@ export function unless<T = void>(code: string, value?: T) {
 
 /** For `catch`: false for what is not there. */
 export const unlessAbsent = unless('ENOENT', false as const);
+
+/** Whether something is at a path; a link counts by what it leads to. */
+export function isThere(path: string): Promise<boolean> {
+  return access(path).then(() => true, unlessAbsent);
+}
 
 async function writeDraft(path: string, text: string, owner?: UnixUser): Promise<string> {
   const draft = `${path}.${randomBytes(6).toString('hex')}`;

@@ -7,7 +7,7 @@ import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { type Capability, hardenedRun, LOWEST_PRIORITY } from '../docker/helpers.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { Command } from '../host/exec.ts';
-import { unless } from '../host/files.ts';
+import { isThere } from '../host/files.ts';
 import { removeTree } from '../host/trees.ts';
 import { asReason, EXIT } from './failures.ts';
 import { requireServer } from './server.ts';
@@ -249,8 +249,7 @@ export class Restic {
 
   async #isThere(repository: Repository, signal: AbortSignal): Promise<boolean> {
     const { base } = this.#place;
-    if (isFolder(base))
-      return access(join(base, repository.name)).then(() => true, unless('ENOENT', false));
+    if (isFolder(base)) return isThere(join(base, repository.name));
     try {
       await this.snapshots(repository, signal);
       return true;
