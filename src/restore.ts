@@ -4,7 +4,7 @@ import { restoreMissing } from './controller/restore-missing.ts';
 import { ConfigError, UsageError } from './errors.ts';
 import { lockRestores } from './install-id.ts';
 import type { DesiredInstance } from './instance/types.ts';
-import type { ForeignPlace } from './interfaces.ts';
+import type { Backup, ForeignPlace, RestoreSource } from './interfaces.ts';
 import { printable } from './printable.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
@@ -54,19 +54,10 @@ export async function restoreForeign(
   { text, ...place }: ForeignPlace & { readonly text: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const { backups, databases, engine, manager, restoring } = sidecar;
-  if ((await restoring.begun(desired)) === null) refuseData(desired);
-  const context = { databases, engine, manager, restoring };
-  const release = await lockRestores(sidecar.install);
-  await backups.foreign
-    .fetched(
-      desired,
-      place,
-      (found) => findBackup(text, found),
-      signal,
-      async (source, bounded) => restoreMissing(desired, source, context, bounded),
-    )
-    .finally(release);
+  const choose = (found: readonly Backup[]) => findBackup(text, found);
+  await restoreInto(desired, sidecar, (work) =>
+    sidecar.backups.foreign.fetched(desired, place, choose, signal, work),
+  );
 }
 
 /**
@@ -75,20 +66,31 @@ export async function restoreForeign(
  * @throws ConfigError when that instance has data
  */
 export async function restoreAs(
-  { backups, databases, engine, install, manager, restoring }: Sidecar,
+  sidecar: Sidecar,
   of: DesiredInstance,
   snapshot: string,
   target: DesiredInstance,
   signal: AbortSignal,
 ): Promise<void> {
+  await restoreInto(target, sidecar, (work) =>
+    sidecar.backups.restoresByHand.fetched(of, snapshot, signal, work),
+  );
+}
+
+/** Has a backup fetched, and an instance made from it that has no data of its own. @throws ConfigError when it has */
+async function restoreInto(
+  target: DesiredInstance,
+  { databases, engine, install, manager, restoring }: Sidecar,
+  fetched: (
+    work: (source: RestoreSource, signal: AbortSignal) => Promise<boolean>,
+  ) => Promise<boolean>,
+): Promise<void> {
   if ((await restoring.begun(target)) === null) refuseData(target);
   const context = { databases, engine, manager, restoring };
   const release = await lockRestores(install);
-  await backups.restoresByHand
-    .fetched(of, snapshot, signal, (source, bounded) =>
-      restoreMissing(target, source, context, bounded),
-    )
-    .finally(release);
+  await fetched((source, bounded) => restoreMissing(target, source, context, bounded)).finally(
+    release,
+  );
 }
 
 /** Data are never overwritten. A draft has none, also after an interrupted restore. */

@@ -214,7 +214,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
         inRestored: (...args) => from.inRestored(...args),
       });
     const restores = restoresFrom(store);
-    // By a command, beside the sidecar.
+    // By a command, beside the sidecar: one of them at a time (lockRestores), so all work in one folder.
     const byHand = storeIn('restore', 'restore-proof');
     const restoresByHand = restoresFrom(byHand);
     const forCopies = storeIn('staging', 'staging-proof', { keptShare: COPY_KEEPS_SHARE });
@@ -229,10 +229,10 @@ export async function assemble(config: Config, observers: Observers = {}) {
       inRestored: (...args) => forCopies.inRestored(...args),
     });
     const foreign = new ForeignBackups({
-      ...{ install, dirs, tools, folder: join(folder, 'foreign') },
+      ...{ install, dirs, tools, folder: join(folder, 'restore') },
       odooOf,
       storeOf: (base, repository) =>
-        storeIn('foreign', 'foreign-proof', {
+        storeIn('restore', 'restore-proof', {
           restic: new Restic(install, image, docker, { base, environmentFile: '', sshFolder: '' }),
           keys: {
             has: async () => true,
@@ -281,7 +281,6 @@ export async function assemble(config: Config, observers: Observers = {}) {
       ...[store, forCopies, exports].map((one) => ({ sweep: () => one.sweep(), lock: null })),
       { sweep: () => forExports.sweep(), lock: () => lockExports(install) },
       { sweep: () => byHand.sweep(), lock: () => lockRestores(install) },
-      { sweep: () => foreign.sweep(), lock: () => lockRestores(install) },
       { sweep: () => storeOfManager.sweep(), lock: () => lockManagerBackups(install) },
     ];
     return {

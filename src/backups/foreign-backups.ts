@@ -1,27 +1,22 @@
 import { access, mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
-import type { InstanceDirs } from '../files/instance-dir.ts';
 import { createFile } from '../host/files.ts';
-import { removeTree, withFolder } from '../host/trees.ts';
+import { withFolder } from '../host/trees.ts';
 import type { DesiredInstance } from '../instance/types.ts';
 import type { Backup, ForeignPlace, RestoreSource } from '../interfaces.ts';
-import type { PgTools } from '../postgres/pg-tools.ts';
 import type { Repository } from '../restic/restic.ts';
 import { keyInEscrow } from './backup-keys.ts';
 import { readManifest } from './backup-manifest.ts';
 import type { BackupStore } from './backup-store.ts';
 import { requireSameOdoo } from './odoo-version.ts';
 import { BackupSource } from './restore-source.ts';
+import type { RestoresOptions } from './restores.ts';
 
-export interface ForeignBackupsOptions {
-  readonly install: string;
-  readonly dirs: InstanceDirs;
-  readonly tools: Pick<PgTools, 'restore'>;
-  /** Where the key, and what is restored, are as long as they are needed. */
+export interface ForeignBackupsOptions
+  extends Pick<RestoresOptions, 'dirs' | 'install' | 'odooOf' | 'tools'> {
+  /** Where the key is as long as it is needed. */
   readonly folder: string;
-  /** See RestoresOptions. */
-  readonly odooOf: (desired: DesiredInstance) => Promise<number | null>;
   /** Reads one repository of a folder of this host. */
   readonly storeOf: (
     base: string,
@@ -38,10 +33,10 @@ export class ForeignBackups {
   }
 
   /**
-   * @param choose is given what is there, oldest first. @param work is given the chosen one's data, as long as it runs
-   * One process of this host at a time.
-   * @throws ConfigError where no repository is there, the escrow file has no key of it, or the data are of an older Odoo; TerminalError('BackupOdooNewer'),
-   * ('BackupDamaged')
+   * Restores one of them into a folder that is there as long as `work` runs. One process of this host at a time.
+   * @param choose is given what is there, oldest first
+   * @throws ConfigError where no repository is there, the escrow file has no key of it, or the data are of an older Odoo;
+   *   TerminalError('BackupOdooNewer'), ('BackupDamaged')
    */
   async fetched<T>(
     desired: DesiredInstance,
@@ -72,10 +67,5 @@ export class ForeignBackups {
         return work(source, bounded);
       });
     });
-  }
-
-  /** Removes what a killed command has left: restored data of a customer. Nothing may be under way. */
-  async sweep(): Promise<void> {
-    await removeTree(this.#options.folder);
   }
 }
