@@ -96,7 +96,7 @@ export async function run(
     // Before the manager answers: what the door served last goes on being served.
     await sidecar.door?.ensureRunning().catch((err) => log.warn({ err }, 'the door does not run'));
     await Promise.all([
-      backups?.sweep((err) => log.warn({ err }, 'what a killed sidecar has left is not gone')),
+      backups.sweep((err) => log.warn({ err }, 'what a killed sidecar has left is not gone')),
       waitForOwnHost(sidecar, log, stop),
       waitForManager(sidecar, log, stop),
     ]);

@@ -60,8 +60,8 @@ export class EndBackups implements Archives {
     await disconnect(desired);
     await store.take(desired, { isByHand: false, ending }, signal);
     // Of those that have failed, the last is enough, however many days it goes on.
-    await store.forgetOld(desired, now(), signal);
-    const taken = (await this.#ofThisEnd(desired, signal)).at(-1);
+    const left = await store.forgetOld(desired, now(), signal);
+    const taken = left.findLast((one) => one.ending === ending);
     if (!taken) throw new TerminalError('BackupGone', 'The last backup is not in its repository.');
     return taken;
   }
