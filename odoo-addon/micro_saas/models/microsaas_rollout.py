@@ -9,11 +9,9 @@ from .alerts import close_activities, person_for, raise_activity
 from .by_hand import MANAGER, ByHand
 
 ACTIVITY = "micro_saas.mail_activity_type_trouble"
-# One first; then this share of all; then the rest. A wave begins once the one before has ended well.
+# One first; then this share of all; then the rest. One update is open at a time: a failure is seen before the next begins, and of the two
+# jobs that the sidecar does at a time, one is left to people.
 SECOND_WAVE = 0.1
-# So many updates are open at once: a failure is seen before the next begins. The sidecar does two jobs at a time, and one of
-# the two is left to people.
-TOGETHER = 1
 
 
 class MicrosaasRollout(ByHand, models.Model):
@@ -156,27 +154,15 @@ class MicrosaasRollout(ByHand, models.Model):
     # -- what goes on by itself --------------------------------------------------------------------
 
     def _advance(self):
-        """Ask for the next updates, as many as may be open at once; it is over once none is left."""
+        """Ask for the next update, unless one is under way; what is refused is left out. It is over once none is left."""
         for rollout in self.filtered(lambda one: one.state == "running"):
-            while rollout._ask_next():
-                pass
-            left = rollout.line_ids.filtered(lambda line: line.state in ("waiting", "running"))
-            if not left:
-                rollout.state = "done"
-
-    def _ask_next(self):
-        """Ask for one more update, if one may begin now.
-
-        :return: whether another may follow
-        """
-        left = self.line_ids.filtered(lambda line: line.state in ("waiting", "running"))
-        under_way = left.filtered(lambda line: line.state == "running")
-        wave = min(left.mapped("wave"), default=0)
-        following = left.filtered(lambda line: line.wave == wave and line.state == "waiting")[:1]
-        if not following or len(under_way) >= TOGETHER:
-            return False
-        following._ask()
-        return True
+            lines = rollout.line_ids.sorted(lambda line: (line.wave, line.id))
+            while "running" not in lines.mapped("state"):
+                following = lines.filtered(lambda line: line.state == "waiting")[:1]
+                if not following:
+                    rollout.state = "done"
+                    break
+                following._ask()
 
     def _update_failed(self, line):
         """Begin no further update, and tell a person."""

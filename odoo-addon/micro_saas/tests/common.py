@@ -38,6 +38,12 @@ class MicroSaasCommon(AccountTestInvoicingCommon):
             }
         )
 
+    def _stranger(self, groups="micro_saas.group_microsaas_manager,account.group_account_invoice"):
+        """Return a user of another company."""
+        other = self.env["res.company"].sudo().create({"name": "Other company"})
+        company = {"company_id": other.id, "company_ids": [Command.set(other.ids)]}
+        return mail_new_test_user(self.env(su=True), "stranger", groups=groups, **company)
+
     @classmethod
     def _product(cls, name, **vals):
         template = cls.env["product.template"].sudo().create({"name": name, "list_price": 30.0, **vals})

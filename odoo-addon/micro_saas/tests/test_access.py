@@ -105,14 +105,7 @@ class TestAccess(MicroSaasCommon):
 
     def test_companies_are_apart(self):
         instance = self._instance()
-        other = self.env["res.company"].sudo().create({"name": "Other company"})
-        stranger = new_test_user(
-            self.env(su=True),
-            "stranger",
-            groups="micro_saas.group_microsaas_manager,account.group_account_invoice",
-            company_id=other.id,
-            company_ids=other.ids,
-        )
+        stranger = self._stranger()
         rollout = self.env["microsaas.rollout"].with_user(self.manager).create({})
         rollout.line_ids.sudo().create({"rollout_id": rollout.id, "instance_id": instance.id})
         for model in (*OWN_MODELS[:3], *ROLLOUT_MODELS):

@@ -2,7 +2,7 @@ from datetime import datetime
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from .common import MicroSaasCommon
@@ -126,14 +126,7 @@ class TestBackup(MicroSaasCommon):
     def test_backups_of_another_company_are_not_seen(self):
         row = self._backed_up(self.instance, self._backup())
         self.instance.action_backup()
-        other = self.env["res.company"].sudo().create({"name": "Other company"})
-        stranger = new_test_user(
-            self.env(su=True),
-            "stranger",
-            groups="micro_saas.group_microsaas_manager",
-            company_id=other.id,
-            company_ids=other.ids,
-        )
+        stranger = self._stranger("micro_saas.group_microsaas_manager")
         for model in ("microsaas.backup", "microsaas.job"):
             self.assertTrue(self.env[model].with_user(self.seller).search([]))
             self.assertFalse(self.env[model].with_user(stranger).search([]))

@@ -183,12 +183,5 @@ class TestOwnerAttention(OwnerCase):
         self.sidecar.heard_at = self._ago(minutes=6)
         self.assertEqual(self._attention(self.hoster).mapped("kind"), ["sidecar", "error"])
         self.assertEqual(self._attention(self.invoicer).mapped("kind"), ["error", "unpaid"])
-        other = self.env["res.company"].sudo().create({"name": "Other company"})
-        stranger = new_test_user(
-            self.env(su=True),
-            "stranger",
-            groups="micro_saas.group_microsaas_manager,account.group_account_invoice",
-            company_id=other.id,
-            company_ids=other.ids,
-        )
+        stranger = self._stranger()
         self.assertEqual(self._attention(stranger).mapped("kind"), ["sidecar"], "the rest is another company's")

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.exceptions import AccessError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from ..models.microsaas_overview import ACTIONS, COUNTED
 from .test_owner_attention import OwnerCase
@@ -216,17 +216,10 @@ class TestOwnerPage(OwnerCase):
 
     def test_companies_are_apart(self):
         self._sold()
-        other = self.env["res.company"].sudo().create({"name": "Other company"})
-        stranger = new_test_user(
-            self.env(su=True),
-            "stranger",
-            groups="micro_saas.group_microsaas_manager,account.group_account_invoice",
-            company_id=other.id,
-            company_ids=other.ids,
-        )
+        stranger = self._stranger()
         with self.assertRaises(AccessError):
             self._page(stranger).read(["sold_count"])
-        page = self._page(stranger).browse(other.id)
+        page = self._page(stranger).browse(stranger.company_id.id)
         self.assertEqual((page.sold_count, page.is_new, page.revenue_now), (0, True, 0))
 
     def test_it_asks_as_much_of_ten_instances_as_of_one(self):

@@ -161,14 +161,7 @@ class TestOwnerRevenue(RenewalCase):
         nobody = new_test_user(self.env(su=True), "hoster", groups="micro_saas.group_microsaas_user")
         with self.assertRaises(AccessError):
             self._revenue(user=nobody)
-        other = self.env["res.company"].sudo().create({"name": "Other company"})
-        stranger = new_test_user(
-            self.env(su=True),
-            "stranger",
-            groups="account.group_account_invoice",
-            company_id=other.id,
-            company_ids=other.ids,
-        )
+        stranger = self._stranger("account.group_account_invoice")
         self.assertEqual(self._revenue(user=stranger), {})
 
     def test_a_row_opens_its_invoice(self):
