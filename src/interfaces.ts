@@ -25,6 +25,7 @@ import type {
   SweptInstance,
   TemplateSummary,
 } from './instance/types.ts';
+import type { HostUse, InstanceUse } from './instance/use.ts';
 
 /** What the manager tells the sidecar about itself at start. */
 export interface ManagerFacts {
@@ -91,6 +92,8 @@ export interface Manager {
   /** Puts an invoice on hold until a person approves, saying why. */
   hold(invoiceId: number, hold: Hold): Promise<void>;
   report(reports: readonly Report[]): Promise<void>;
+  /** Writes what instances use, and how the machine does. One that is told again is counted once. */
+  reportUse(uses: readonly InstanceUse[], host: HostUse): Promise<void>;
   /** The plans among `ids`, or all when none is given. */
   plans(ids: readonly number[]): Promise<Plan[]>;
   /** Says on a plan whether its template databases are ready. */
@@ -154,6 +157,8 @@ export interface Listed {
   readonly httpPort: number;
   /** It has a Postgres of its own. */
   readonly hasOwnDatabase: boolean;
+  /** Docker's ids of them. */
+  readonly containers: readonly string[];
 }
 
 /** How an instance that should run does, seen from outside. `emptied`: files are missing; `silent`: no answer within the timeout, or a status of 5xx. */
@@ -161,6 +166,28 @@ export type Health = 'well' | 'silent' | 'emptied';
 
 /** Observes an instance without asking Docker or the manager. Never throws. */
 export type Probe = (id: number, listed: Listed) => Promise<Health>;
+
+/** What was found of one running instance. Null: it could not be measured, or not in the time for it. */
+export interface Measured {
+  /** Of the mark beside its data. */
+  readonly identity: string;
+  /** What its directory takes on the disk. */
+  readonly fileBytes: number | null;
+  readonly databaseBytes: number | null;
+  /** Its database is part of these files. */
+  readonly isDatabaseAFile: boolean;
+  /** See InstanceUse. */
+  readonly users: number | null;
+  readonly memoryBytes: number | null;
+  /** Processor time since its containers were started. */
+  readonly cpuSeconds: number | null;
+}
+
+/**
+ * Measures what an instance uses without asking Docker or the manager, in some seconds at most, whatever its tenant does. Null where
+ * nothing of it is here. Never throws.
+ */
+export type Measure = (id: number, listed: Listed) => Promise<Measured | null>;
 
 /** What runs instances. `observe` changes nothing; every other method may be repeated. */
 export interface Engine {

@@ -30,6 +30,7 @@ import type { Reporter } from './reporter.ts';
 import type { Slots } from './slots.ts';
 import type { SuspensionLimiter } from './suspension-limiter.ts';
 import type { Turns } from './turns.ts';
+import type { UseWatch } from './use-watch.ts';
 import type { Wakes } from './wakes.ts';
 
 /** The reverse proxy, what it was given last, and the customers' own domains. */
@@ -101,6 +102,7 @@ export interface ControllerContext {
   readonly wakes: Wakes;
   readonly suspensionLimiter: SuspensionLimiter;
   readonly liveness: Liveness;
+  readonly useWatch: UseWatch;
   readonly clockGuard: ClockGuard;
   /** Absent: nobody counts. */
   readonly meter?: Meter;

@@ -113,8 +113,8 @@ export class Controller {
     this.#context = options.context;
     this.#diskWatch = new DiskWatch(options.context);
     this.#heartbeats = new Heartbeats(options.context.now);
-    const { activity, door } = options.context;
-    this.#visits = activity && door && new LoggedVisits(activity, door.routes);
+    const { activity, door, useWatch } = options.context;
+    this.#visits = activity && door && new LoggedVisits(activity, door.routes, useWatch);
     this.#queue = this.#makeQueue(WORKERS);
     this.#plans = this.#makeQueue(1);
     this.#backups = this.#makeQueue(1);
@@ -420,8 +420,9 @@ export class Controller {
 
   #probeAndRepeat(): void {
     if (this.#stop.signal.aborted) return;
-    const { liveness, log } = this.#context;
+    const { liveness, log, useWatch } = this.#context;
     void this.#guarded(() => liveness.tick(), 'liveness');
+    void this.#guarded(() => useWatch.tick());
     if (liveness.isHostSilent !== this.#isHostSilent) {
       this.#isHostSilent = liveness.isHostSilent;
       if (this.#isHostSilent)
@@ -450,6 +451,7 @@ export class Controller {
       this.#errors = counted(failing.map(({ reason }) => reason));
       this.#context.activity?.replace(states);
       this.#context.liveness.watch(watched);
+      this.#context.useWatch.watch(watched);
       this.#markAvailable('Odoo', 'Docker');
       this.#add([
         ...keys,
@@ -471,6 +473,13 @@ export class Controller {
       const dropped = await this.#context.databases.trim(plans);
       if (dropped.length > 0) this.#context.log.info({ dropped }, 'template databases dropped');
     }, 'sweep');
+    await this.#guarded(() => this.#reportUse());
+  }
+
+  /** While the manager's database is in doubt, the instances of its numbers may be others. */
+  async #reportUse(): Promise<void> {
+    const { managerCheck, useWatch } = this.#context;
+    if (!managerCheck.distrust) await useWatch.report();
   }
 
   #dueBackups(states: ReadonlyMap<number, SweptInstance>): Key[] {

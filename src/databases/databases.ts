@@ -34,7 +34,7 @@ import {
 import { TemplateDatabases } from './template-database.ts';
 import { keyOfInstance, keysOfPlan, templateHash } from './template-key.ts';
 import type { TemplateMetadata } from './template-metadata.ts';
-import { type HeldDatabase, TenantAccess } from './tenant-access.ts';
+import { type DatabaseUse, type HeldDatabase, TenantAccess } from './tenant-access.ts';
 
 export interface OdooDatabasesOptions {
   readonly install: string;
@@ -277,6 +277,11 @@ export class OdooDatabases implements Databases {
 
   nextWork(desired: DesiredInstance): Promise<Date | 'always' | null> {
     return this.#access.nextWork(desired);
+  }
+
+  /** See TenantAccess. */
+  use(id: number, hasOwnDatabase: boolean): Promise<DatabaseUse> {
+    return this.#access.use(id, hasOwnDatabase);
   }
 
   /** See TenantAccess. */

@@ -13,8 +13,9 @@ import {
 import { adminLogin } from './admin-login.ts';
 import { renewUrl } from './base-url.ts';
 import { countRows } from './count-rows.ts';
+import { countUsers } from './count-users.ts';
 import { markDatabase } from './database-mark.ts';
-import type { DatabaseSpec, Specs } from './database-spec.ts';
+import type { DatabaseEntry, DatabaseSpec, Specs } from './database-spec.ts';
 import { type Invitation, invitationLink } from './invitation.ts';
 import { nextWork } from './next-work.ts';
 import { makeReadable } from './readable.ts';
@@ -34,6 +35,16 @@ export interface HeldDatabase {
   readonly odoo: number | null;
   readonly url: string;
 }
+
+/** What a database uses. Null: it could not be found out in the time for it. */
+export interface DatabaseUse {
+  /** On the disk. */
+  readonly bytes: number | null;
+  readonly users: number | null;
+}
+
+/** How long Postgres may count what a database takes, in milliseconds. */
+const COUNT_BYTES_MS = 5_000;
 
 export interface TenantAccessOptions {
   readonly install: string;
@@ -56,7 +67,7 @@ export class TenantAccess {
   }
 
   /** The server on which the instance's database lives. */
-  clusterOf({ own }: Pick<DatabaseSpec, 'own'>): Cluster {
+  clusterOf({ own }: Pick<DatabaseEntry, 'own'>): Cluster {
     return own ? new Cluster(own) : this.#options.shared;
   }
 
@@ -85,6 +96,21 @@ export class TenantAccess {
   /** See Databases.nextWork(). */
   nextWork(desired: DesiredInstance): Promise<Date | 'always' | null> {
     return this.#enter(desired, LOOK, nextWork);
+  }
+
+  /** What the database of a running instance uses. Whatever its tenant does to it, this takes seconds and never throws. */
+  async use(id: number, hasOwnDatabase: boolean): Promise<DatabaseUse> {
+    const unknown = () => null;
+    const entry = await this.#options.specs.entryOf(id, hasOwnDatabase).catch(unknown);
+    if (entry === null) return { bytes: null, users: null };
+    const cluster = this.clusterOf(entry);
+    const name = this.nameOf({ id });
+    const login = { database: name, role: name, password: entry.dbPassword };
+    const [bytes, users] = await Promise.all([
+      cluster.bytesOf(name, COUNT_BYTES_MS).catch(unknown),
+      cluster.enter(login, LOOK, countUsers).catch(unknown),
+    ]);
+    return { bytes, users };
   }
 
   /** Ends all connections to the database of an instance that does not run: what is left of them may hold locks. */

@@ -121,7 +121,7 @@ export class ComposeEngine implements Engine {
       LABELS.instance,
     ]);
     const found = new Map<number, Listed>();
-    for (const { labels, published, state } of containers) {
+    for (const { id: container, labels, published, state } of containers) {
       const id = Number(labels[LABELS.instance]);
       const others = found.get(id);
       found.set(id, {
@@ -129,6 +129,7 @@ export class ComposeEngine implements Engine {
         up: !DOWN.has(state) || (others?.up ?? false),
         httpPort: published.get(HTTP_PORT) || (others?.httpPort ?? 0),
         hasOwnDatabase: others !== undefined,
+        containers: [...(others?.containers ?? []), container],
       });
     }
     return found;

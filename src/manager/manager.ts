@@ -19,6 +19,7 @@ import type {
   SweptInstance,
   TemplateSummary,
 } from '../instance/types.ts';
+import type { HostUse, InstanceUse } from '../instance/use.ts';
 import type { Backup, DoorRoute, Manager, ManagerFacts, StatePage } from '../interfaces.ts';
 import { backupRow, type JobProgress, jobProgress } from './backup-rows.ts';
 import { BatchLoader } from './batch-loader.ts';
@@ -42,6 +43,7 @@ import { invoice } from './invoice-rows.ts';
 import { id } from './odoo-values.ts';
 import type { OdooClient } from './rpc/odoo-client.ts';
 import { recentSuspensions } from './subscription-rows.ts';
+import { hostRow, useRow } from './use-rows.ts';
 
 /** The addon's model with everything that is called here: `odoo-addon/micro_saas/models/microsaas_sidecar_api.py`. */
 const API = 'microsaas.sidecar.api';
@@ -134,6 +136,11 @@ export class OdooManager implements Manager {
     if (reports.length === 0) return;
     const args = { reports: reports.map(reportRow) };
     await this.#odoo.call(API, 'microsaas_report', args, done);
+  }
+
+  async reportUse(uses: readonly InstanceUse[], host: HostUse): Promise<void> {
+    const args = { uses: uses.map(useRow), host: hostRow(host) };
+    await this.#odoo.call(API, 'microsaas_report_use', args, done);
   }
 
   states(): Promise<Map<number, SweptInstance>> {

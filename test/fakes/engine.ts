@@ -235,6 +235,7 @@ export class FakeEngine implements Engine {
           up: containers === 'running' || containers === 'paused',
           httpPort: ports?.http ?? 0,
           hasOwnDatabase: isDatabaseUp,
+          containers: [`container-${id}`],
         },
       ]),
     );

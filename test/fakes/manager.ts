@@ -15,6 +15,7 @@ import type {
   Report,
   TemplateSummary,
 } from '../../src/instance/types.ts';
+import type { HostUse, InstanceUse } from '../../src/instance/use.ts';
 import type {
   Backup,
   Clock,
@@ -71,6 +72,9 @@ export class FakeManager implements Manager {
   readonly ownBackups: Array<
     readonly [Pick<BackupFacts, 'lastBackupAt' | 'lastProofAt'>, { readonly reason: string } | null]
   > = [];
+  /** Every report of what instances use, oldest first, and how the machine did last. */
+  readonly uses: InstanceUse[] = [];
+  host: HostUse | null = null;
   /** Every report of a job, oldest first. */
   readonly jobs: Array<JobReport & { readonly id: number }> = [];
   readonly templates = new Map<string, TemplateSummary>();
@@ -297,6 +301,12 @@ export class FakeManager implements Manager {
     this.#checkHere();
     if (backups) this.backups.set(id, backups);
     if (failure) this.backupFailures.set(id, { at: this.now(), reason: failure.reason });
+  }
+
+  async reportUse(uses: readonly InstanceUse[], host: HostUse): Promise<void> {
+    this.#checkHere();
+    this.uses.push(...uses);
+    this.host = host;
   }
 
   async reportManagerBackups(

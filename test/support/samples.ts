@@ -6,6 +6,8 @@ import type {
   Plan,
   Repository,
 } from '../../src/instance/types.ts';
+import type { HostUse } from '../../src/instance/use.ts';
+import type { Measured } from '../../src/interfaces.ts';
 
 /*
  * One sample of each type. A test overrides what matters in it.
@@ -190,6 +192,32 @@ export function aPlan(over: Partial<Plan> = {}): Plan {
     repositories: [],
     languages: ['es_ES', 'en_US'],
     countryCode: 'ES',
+    ...over,
+  };
+}
+
+/** What a small instance uses, on the shared Postgres. */
+export function aMeasure(over: Partial<Measured> = {}): Measured {
+  return {
+    identity: identityOf(1),
+    fileBytes: 30 * 2 ** 20,
+    databaseBytes: 20 * 2 ** 20,
+    isDatabaseAFile: false,
+    users: 3,
+    memoryBytes: 200 * 2 ** 20,
+    cpuSeconds: 100,
+    ...over,
+  };
+}
+
+/** A machine with room for more. */
+export function aHost(over: Partial<HostUse> = {}): HostUse {
+  return {
+    memoryMb: 16_000,
+    freeMemoryMb: 8_000,
+    diskMb: 200_000,
+    freeDiskMb: 100_000,
+    shortOf: [],
     ...over,
   };
 }

@@ -12,6 +12,7 @@ import { Reporter } from '../../src/controller/reporter.ts';
 import { makeSlots } from '../../src/controller/slots.ts';
 import { SuspensionLimiter } from '../../src/controller/suspension-limiter.ts';
 import { Turns } from '../../src/controller/turns.ts';
+import { UseWatch } from '../../src/controller/use-watch.ts';
 import { Wakes } from '../../src/controller/wakes.ts';
 import type { DomainFault } from '../../src/instance/domain.ts';
 import type { Clock } from '../../src/interfaces.ts';
@@ -35,6 +36,7 @@ import { FakeRestores } from '../fakes/restores.ts';
 import { FakeRestoring } from '../fakes/restoring.ts';
 import { FakeUpdates } from '../fakes/updates.ts';
 import { differences } from './audit.ts';
+import { aHost, aMeasure } from './samples.ts';
 
 const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
 const POLL_SECONDS = 30;
@@ -138,6 +140,11 @@ export class Simulation {
         probe: (id) => this.engine.probe(id),
         now: this.time.now,
         onChange: (id) => this.#controller?.addNow([`instance:${id}`]),
+      }),
+      useWatch: new UseWatch({
+        ...{ manager, now: this.time.now, seesRequests: this.door !== null },
+        measure: async () => aMeasure(),
+        host: async () => aHost(),
       }),
       withPortLock: (work) => work(),
       hasMemory: () => this.hasMemory,

@@ -6,7 +6,7 @@ import type { Backup } from '../../../src/interfaces.ts';
 import { type DoorFacts, OdooManager } from '../../../src/manager/manager.ts';
 import type { OdooClient } from '../../../src/manager/rpc/odoo-client.ts';
 import { toOdoo } from '../../../src/manager/rpc/transport.ts';
-import { anInstance, aRepository } from '../../support/samples.ts';
+import { aHost, anInstance, aRepository } from '../../support/samples.ts';
 import { errorOf, OdooSuite } from './every-rpc.ts';
 import { INSTANCE_ROW, INVOICE_ROW, SUBSCRIPTION_ROW } from './sample-rows.ts';
 
@@ -353,6 +353,34 @@ describe('OdooManager', () => {
       { instance_id: 5, backups: false, failure },
       { last_backup: 7, last_proof: 0, failure },
       { job_id: 9, state: 'running', reason: 'Proving', detail: '', percent: 45 },
+    ]);
+  });
+
+  it('reports what instances use as Odoo writes it down: what nobody knows is false', async () => {
+    const told = answering(true);
+    const at = new Date('2026-11-27T02:00:05Z');
+    const known = { diskMb: 50, databaseMb: 20, users: 3, memoryMb: 200, cpus: 0.5, requests: 0 };
+    const none = { diskMb: null, databaseMb: null, users: null } as const;
+    const less = { memoryMb: null, cpus: null, requests: null } as const;
+    const uses = [known, { ...none, ...less }].map((use) => ({ ...use, id: 5, identity: 'x', at }));
+    await told.manager.reportUse(uses, aHost({ shortOf: ['memory'] }));
+    const row = { id: 5, identity: 'x', at: at.getTime() / 1000 };
+    const values = { disk_mb: 50, database_mb: 20, users: 3, memory_mb: 200 };
+    const nothing = { disk_mb: false, database_mb: false, users: false, memory_mb: false };
+    expect(told.asked.map(([, method, args]) => [method, args])).to.deep.equal([
+      [
+        'microsaas_report_use',
+        {
+          uses: [
+            { ...row, ...values, cpus: 0.5, requests: 0 },
+            { ...row, ...nothing, cpus: false, requests: false },
+          ],
+          host: {
+            ...{ memory_mb: 16_000, free_memory_mb: 8_000, disk_mb: 200_000 },
+            ...{ free_disk_mb: 100_000, short_of: ['memory'] },
+          },
+        },
+      ],
     ]);
   });
 
