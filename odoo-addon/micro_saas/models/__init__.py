@@ -13,6 +13,8 @@ from . import (
     odoo_docker_instance_erasure,
     odoo_docker_instance_portal_data,
     odoo_docker_instance_updates,
+    odoo_docker_instance_use,
+    microsaas_use_sample,
     microsaas_rollout,
     microsaas_reserved_port,
     microsaas_subscription,
@@ -22,12 +24,14 @@ from . import (
     microsaas_state_page,
     microsaas_renewal,
     microsaas_notice,
+    microsaas_limit,
     microsaas_brake,
     # What Odoo's own models get.
     res_company,
     res_config_settings,
     res_partner,
     product_template,
+    product_template_limits,
     product_product,
     account_move,
     account_move_line,
@@ -38,6 +42,8 @@ from . import (
     microsaas_manager_history,
     microsaas_sidecar,
     microsaas_manager_backup,
+    microsaas_sidecar_host,
+    microsaas_room,
     microsaas_backup_watch,
     microsaas_sidecar_api,
     # The owner's page: what it asks of all of them at once.
@@ -45,4 +51,5 @@ from . import (
     microsaas_attention,
     microsaas_revenue,
     microsaas_overview,
+    microsaas_overview_host,
 )

@@ -40,6 +40,8 @@ BY_HAND = {
     "microsaas.rollout.line": {},
     "microsaas.former.domain": {},
     "microsaas.domain": {AT_CREATION: {"instance_id", "name"}},
+    "microsaas.use.sample": {},
+    "microsaas.limit": {},
     # Of Odoo's own models only the fields that we have added are looked at.
     "account.move": {},
     "account.move.line": {USERS: {"suscripcion_id", "microsaas_names"}},
@@ -47,7 +49,7 @@ BY_HAND = {
         USERS: {
             *("es_plan_microsaas", "duracion_suscripcion", "plantilla_id", "microsaas_provision"),
             *("microsaas_memory_mb", "microsaas_cpus", "microsaas_modules", "microsaas_desde"),
-            "microsaas_sleep_hours",
+            *("microsaas_sleep_hours", "microsaas_disk_mb", "microsaas_users"),
             *("microsaas_own_terms", "microsaas_notice_days", "microsaas_grace_days"),
             *("microsaas_retention_days", "microsaas_final_notice_days", "microsaas_refund"),
             *("microsaas_renew_days", "microsaas_renew_issue", "microsaas_renew_price"),

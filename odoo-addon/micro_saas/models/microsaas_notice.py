@@ -21,6 +21,8 @@ MAILS = {
     "removed": "micro_saas.mail_template_removed",
     "downloadReady": "micro_saas.mail_template_download_ready",
     "addressChanged": "micro_saas.mail_template_address_changed",
+    "limitNear": "micro_saas.mail_template_limit_near",
+    "limitOver": "micro_saas.mail_template_limit_over",
 }
 # Opens a page on which a password is chosen, so it is no message on a record, where colleagues would read it.
 PRIVATE = {"welcome"}

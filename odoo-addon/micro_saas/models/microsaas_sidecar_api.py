@@ -243,6 +243,22 @@ class MicrosaasSidecarApi(models.AbstractModel):
         return True
 
     @api.model
+    def microsaas_report_use(self, uses, host):
+        """Say what instances use, and how the machine does. A measurement that is told again is counted once.
+
+        :param uses: list of dicts of `id`, `identity` (of the mark beside the data: another instance's are nobody's business),
+            `at` (when it was measured, in seconds since 1970), and of what is False where nobody knows it: `disk_mb` (files and
+            database), `database_mb`, `users` (internal, not archived), `memory_mb`, `cpus` (busy processors since the last
+            time), `requests` (since the last time)
+        :param host: dict of `memory_mb`, `free_memory_mb`, `disk_mb`, `free_disk_mb`, and `short_of`: a list of what there is
+            too little of for one more instance, "memory" or "disk"
+        :return: True
+        """
+        self._for_sidecar("odoo.docker.instance")._apply_uses(uses)
+        self._for_sidecar("microsaas.sidecar")._report_host(host)
+        return True
+
+    @api.model
     def microsaas_told(self, instance_ids, lines):
         """Return what people were last told of instances, for an operator at a terminal; ids that are gone are left out.
 

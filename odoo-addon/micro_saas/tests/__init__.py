@@ -15,6 +15,7 @@ from . import (
     test_instance,
     test_job,
     test_job_from_host,
+    test_limit,
     test_money,
     test_nudge,
     test_owner_attention,
@@ -29,6 +30,7 @@ from . import (
     test_renewals,
     test_repositories,
     test_rollout,
+    test_room,
     test_settings,
     test_sidecar_methods,
     test_sleep,
@@ -38,5 +40,6 @@ from . import (
     test_subscription,
     test_subscription_sidecar,
     test_updates,
+    test_use,
     test_welcome,
 )
