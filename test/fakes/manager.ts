@@ -414,6 +414,7 @@ export class FakeManager implements Manager {
     const row = anInstance({
       state: 'draft',
       wasReady: false,
+      givenModules: null,
       ports: null,
       requestedAt,
       identity: identityOf(id, this.#made),
