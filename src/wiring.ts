@@ -336,6 +336,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
       const ofDatabase = { databaseBytes: bytes, isDatabaseAFile: hasOwnDatabase, users };
       return { identity, fileBytes, ...ofDatabase, ...ofContainers };
     },
+    cgroups,
     memoryUse: (isWanted: (id: number) => boolean) => memoryUse(api, install, isWanted),
     engine,
     databases,
