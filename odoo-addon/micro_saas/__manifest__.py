@@ -20,6 +20,7 @@
         "views/microsaas_subscription_views.xml",
         "views/microsaas_brake_views.xml",
         "views/microsaas_sidecar_views.xml",
+        "views/microsaas_sidecar_host_views.xml",
         "views/odoo_docker_instance_views.xml",
         "views/odoo_docker_instance_speed_views.xml",
         "views/microsaas_backup_views.xml",

@@ -59,8 +59,8 @@ class MicrosaasLimit(ByHand, models.Model):
         for limit in self:
             said = limit._sentence()
             if limit.over_since:
-                day = format_date(self.env, limit._react_until())
-                said = f"{said} {self.env._('The customer was given time until %s.', day)}"
+                until = format_date(self.env, limit._react_until())
+                said = " ".join((said, self.env._("The customer was given time until %s.", until)))
             limit.message = said
 
     def _sentence(self):
@@ -142,11 +142,11 @@ class MicrosaasLimit(ByHand, models.Model):
     def _summary(self, stage):
         _ = self.env._
         return {
-            ("near", "disk"): _("The disk of the plan is nearly full"),
-            ("near", "users"): _("The users of the plan are nearly all taken"),
-            ("over", "disk"): _("More disk is used than the plan gives"),
-            ("over", "users"): _("There are more users than the plan has"),
-        }[stage, self.resource]
+            "near disk": _("The disk of the plan is nearly full"),
+            "near users": _("The users of the plan are nearly all taken"),
+            "over disk": _("More disk is used than the plan gives"),
+            "over users": _("There are more users than the plan has"),
+        }[f"{stage} {self.resource}"]
 
 
 class MicrosaasSubscription(models.Model):

@@ -15,6 +15,13 @@ KNOWN_FOR = timedelta(minutes=20)
 class MicrosaasSidecar(models.Model):
     _inherit = "microsaas.sidecar"
 
+    room_message = fields.Char("Room", compute="_compute_room_message", compute_sudo=True)
+
+    @api.depends("host_short_of", "host_measured_at")
+    @api.depends_context("lang")
+    def _compute_room_message(self):
+        self.room_message = self._room_sentence()
+
     @api.model
     def _short_of(self):
         """Return what there is too little of for one more instance: a list of "memory", "disk" and "ports"."""

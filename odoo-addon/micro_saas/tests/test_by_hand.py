@@ -54,6 +54,12 @@ class ByHandCase(MicroSaasCommon, HttpCase):
             self.env["microsaas.job"].sudo().create({"instancia_id": instance.id, "kind": "backup"}),
             rollout,
             self.env["microsaas.rollout.line"].sudo().create({"rollout_id": rollout.id, "instance_id": instance.id}),
+            self.env["microsaas.use.sample"].sudo().create(
+                {"instance_id": instance.id, "period": "day", "at": "2026-11-27 00:00:00"}
+            ),
+            self.env["microsaas.limit"].sudo().create(
+                {"instance_id": instance.id, "resource": "disk", "since": "2026-11-27 10:00:00"}
+            ),
             instance.factura_id.sudo(),
             instance.linea_factura_id.sudo(),
             self.plan.product_tmpl_id.sudo(),
