@@ -87,9 +87,11 @@ class MicrosaasLimit(ByHand, models.Model):
             if instance.desired_state == "removed" or instance.staging_of_id:
                 instance.limit_ids._end()
                 continue
+            news = self.browse()
             for resource, (used, allowed) in RESOURCES.items():
                 known = instance.limit_ids.filtered(lambda limit, resource=resource: limit.resource == resource)
-                known._follow(instance, resource, instance[used], instance.plan_id[allowed])
+                news |= known._follow(instance, resource, instance[used], instance.plan_id[allowed])
+            news._tell()
 
     @api.model
     def _review_known(self):
@@ -97,33 +99,33 @@ class MicrosaasLimit(ByHand, models.Model):
         self._review(self.search([]).instance_id._quiet())
 
     def _follow(self, instance, resource, used, allowed):
-        """Make, update or end one limit of an instance. `self` is what is known of it, maybe empty."""
+        """Make, update or end one limit of an instance. `self` is what is known of it, maybe empty.
+
+        :return: the limit where it has come as far as nobody was told yet; else empty
+        """
         share, is_over = used / allowed if allowed else 0, used > allowed
         is_all_of_few = resource == "users" and allowed < FEWEST_NEAR and not is_over
         if is_all_of_few or share < (WELL_BELOW if self else NEAR):
             self._end()
-            return
+            return self.browse()
         now = fields.Datetime.now()
         limit = self or self.create({"instance_id": instance.id, "resource": resource, "since": now})
         if limit.over_since and not is_over:
             limit._close("over")
         write_changed(limit, {"used": used, "allowed": allowed, "over_since": is_over and (limit.over_since or now)})
-        if is_over and limit.told != "over":
-            limit._tell("over")
-        elif not limit.told:
-            limit._tell("near")
+        return limit if not limit.told or (is_over and limit.told == "near") else self.browse()
 
-    def _tell(self, stage):
-        """Tell the customer by mail and the office by an activity."""
-        self.told = stage
-        office = self._for_office()
+    def _tell(self):
+        """Tell the customer of these limits of one instance by one mail, and the office by an activity each."""
+        for limit in self:
+            limit.told = "over" if limit.over_since else "near"
+            office, seller = limit._for_office(), limit.instance_id.factura_id.invoice_user_id
+            summary = office._summary(limit.told)
+            raise_activity(office.instance_id, ACTIVITY, person_for(self.env, seller), summary, escape(office.message))
         subscription = self.instance_id.subscription_ids[:1]
         if subscription:
-            kind = "limitOver" if stage == "over" else "limitNear"
-            self.env["microsaas.notice"]._tell(subscription, kind, f"{self.resource} {self.since}")
-        seller = self.instance_id.factura_id.invoice_user_id
-        summary = office._summary(stage)
-        raise_activity(office.instance_id, ACTIVITY, person_for(self.env, seller), summary, escape(office.message))
+            kind = "limitOver" if "over" in self.mapped("told") else "limitNear"
+            self.env["microsaas.notice"]._tell(subscription, kind, str(fields.Datetime.now()))
 
     def _close(self, stage):
         office = self._for_office()

@@ -51,6 +51,13 @@ class TestLimit(OwnerCase, UseCase):
         self.assertEqual(mail.recipient_ids, self.partner)
         self.assertIn("800 MB of the 1,000 MB of disk of its plan.", mail.body_html)
 
+    def test_two_limits_at_once_are_one_mail(self):
+        self._uses(disk_mb=1001, users=8)
+        self.assertEqual(self._told.mapped("kind"), ["limitOver"])
+        for text in ("1,001 MB of the 1,000 MB of disk of its plan.", "8 users of the 10 of its plan."):
+            self.assertIn(text, self._told.mail_id.body_html)
+        self.assertEqual(len(self._activities()), 2)
+
     def test_the_mail_is_in_the_customers_language(self):
         self.env["res.lang"].sudo()._activate_lang("es_ES")
         self.env["ir.module.module"].sudo().search([("name", "=", "micro_saas")])._update_translations(["es_ES"])
