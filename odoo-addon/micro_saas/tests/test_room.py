@@ -47,6 +47,7 @@ class TestRoom(OwnerCase, UseCase):
 
     def test_the_owners_page_says_what_is_left_of_the_machine(self):
         page = self.env["microsaas.overview"].with_user(self.hoster).browse(self.env.company.id)
+        self.sidecar.write({"host_memory_mb": 0, "host_disk_mb": 0})
         self.assertFalse(page.memory_text or page.disk_text)
         self._report_use(memory_mb=16384, free_memory_mb=8192, disk_mb=204800, free_disk_mb=512)
         self.assertEqual((page.memory_text, page.disk_text), ("8 GB of 16 GB free", "512 MB of 200 GB free"))

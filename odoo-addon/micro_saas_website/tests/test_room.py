@@ -20,7 +20,7 @@ class TestRoom(ShopCommon, HttpCase):
         self._has_room()
         self.assertNotIn("o_microsaas_no_room", self._page())
         self._has_room("memory")
-        self.assertIn("There is no room for another Odoo", self._page())
+        self.assertIn("o_microsaas_no_room", self._page())
 
     def test_what_is_no_plan_waits_for_nothing(self):
         self._has_room("disk")
