@@ -5,6 +5,7 @@ import type {
   ObservedInstance,
   Plan,
   Repository,
+  Spare,
 } from '../../src/instance/types.ts';
 
 /*
@@ -105,6 +106,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     subscription: aSubscription(),
     copyOf: null,
     job: null,
+    spare: 'no',
     companyTimeZone: 'Europe/Madrid',
     inPaymentIsPaid: true,
     managerTime: new Date('2026-11-22T12:00:00Z'),
@@ -136,6 +138,7 @@ export function anObservation(over: Partial<ObservedInstance> = {}): ObservedIns
     answering: true,
     hung: false,
     preparedJob: '',
+    isHandedOver: true,
     appsList: 'current',
     ...over,
   };
@@ -190,6 +193,23 @@ export function aPlan(over: Partial<Plan> = {}): Plan {
     repositories: [],
     languages: ['es_ES', 'en_US'],
     countryCode: 'ES',
+    spares: 0,
+    recentSales: 0,
+    spareContent: 'b1',
+    ...over,
+  };
+}
+
+/** A spare that is kept ready, in English and Spanish. */
+export function aSpare(over: Partial<Spare> = {}): Spare {
+  const nobody = { name: '', companyName: '', email: '', lang: 'es_ES', countryCode: 'ES' };
+  return {
+    ...anInstance({ ...over, state: 'draft', wasReady: false, customer: nobody }),
+    ...{ spare: 'kept', subdomain: '', subscription: null, partnerId: 0, name: 'Spare' },
+    planId: 5,
+    languages: ['en_US', 'es_ES'],
+    spareState: 'making',
+    isFresh: true,
     ...over,
   };
 }

@@ -48,6 +48,8 @@ export class Simulation {
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
   readonly memory = new FakeMemory();
   hasMemory = true;
+  /** Set before the start for a sidecar that keeps spares. */
+  spareMemoryMb = 0;
   readonly rooms = makeSlots(2);
   readonly disk = new FakeDisk();
   readonly firewall = new FakeFirewall();
@@ -141,6 +143,8 @@ export class Simulation {
       }),
       withPortLock: (work) => work(),
       hasMemory: () => this.hasMemory,
+      spareMemoryMb: this.spareMemoryMb,
+      onMemoryShort: () => this.#controller?.giveUpSpares(),
       disk: this.disk,
       firewall: this.firewall,
       door: this.door && {
