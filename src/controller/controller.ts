@@ -485,6 +485,8 @@ export class Controller {
     await this.#guarded(async () => {
       const { keys, plans, orphans, states, watched } = await sweep(this.#context);
       const own = [...states.values()].filter(({ isCopy }) => !isCopy);
+      // With the setting off there are none but those of an earlier start.
+      const mayHaveSpares = this.#context.spareMemoryMb > 0 || this.#states === null;
       this.#states = own.map(shownState);
       const failing = own.filter(({ state }) => state === 'error');
       this.#errors = counted(failing.map(({ reason }) => reason));
@@ -495,7 +497,7 @@ export class Controller {
         ...keys,
         ...plans.map(({ id }): Key => `plan:${id}`),
         ...this.#dueBackups(states),
-        'kept',
+        ...(mayHaveSpares ? (['kept'] as const) : []),
       ]);
       for (const id of orphans) {
         if (this.#knownOrphans.has(id)) continue;

@@ -27,7 +27,10 @@ type Signals = Pick<WorkSignals, 'stop' | 'superseded'>;
 export async function keepSpares(context: ControllerContext, signals: Signals): Promise<boolean> {
   const { engine, hasMemory, log, manager, managerCheck, spareMemoryMb } = context;
   if (managerCheck.distrust) return true;
-  const [plans, known] = await Promise.all([manager.plans([]), manager.spares()]);
+  const [plans, known] = await Promise.all([
+    spareMemoryMb > 0 ? manager.plans([]) : [],
+    manager.spares(),
+  ]);
   // Without a look at Docker where there are none.
   const listed = known.length > 0 ? await engine.list() : new Map<number, Listed>();
   const spares = known.map((spare) => {
