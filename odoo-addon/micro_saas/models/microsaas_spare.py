@@ -120,10 +120,10 @@ class MicrosaasSpare(ByHand, models.Model):
         """Write what became of a spare on the host; see `microsaas_report_spare`."""
         spare = self._locked(number)
         if state == "gone":
-            is_kept = spare and spare.state != "leaving"
-            if not is_kept:
+            is_gone = not spare or spare.state == "leaving"
+            if is_gone:
                 spare.unlink()
-            return not is_kept
+            return is_gone
         if not spare or (state == "ready" and spare.state == "leaving"):
             return False
         if state == "ready":
