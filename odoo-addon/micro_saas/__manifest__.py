@@ -28,6 +28,7 @@
         "views/odoo_docker_instance_update_views.xml",
         "views/microsaas_rollout_views.xml",
         "views/docker_compose_template_views.xml",
+        "views/microsaas_spare_views.xml",
         "views/product_template_views.xml",
         "views/account_move_views.xml",
         "views/res_config_settings_views.xml",
