@@ -116,7 +116,7 @@ export class FakeEngine implements Engine {
   }
 
   async fetchRepositories({ repositories }: DesiredInstance) {
-    this.changes += 1;
+    if (repositories.length > 0) this.changes += 1;
     const commits = repositories.map(({ id, url, branch, commit }) => {
       const broken = this.brokenRepositories.get(url);
       if (broken) throw broken;
