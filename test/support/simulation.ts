@@ -48,6 +48,8 @@ export class Simulation {
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
   readonly memory = new FakeMemory();
   hasMemory = true;
+  /** How much there is beside what a start needs. */
+  besidesMb = 10_000;
   /** Set before the start for a sidecar that keeps spares. */
   spareMemoryMb = 0;
   readonly rooms = makeSlots(2);
@@ -142,7 +144,7 @@ export class Simulation {
         onChange: (id) => this.#controller?.addNow([`instance:${id}`]),
       }),
       withPortLock: (work) => work(),
-      hasMemory: () => this.hasMemory,
+      hasMemory: (besidesMb = 0) => this.hasMemory && besidesMb <= this.besidesMb,
       spareMemoryMb: this.spareMemoryMb,
       onMemoryShort: () => this.#controller?.giveUpSpares(),
       disk: this.disk,

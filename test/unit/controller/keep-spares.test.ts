@@ -64,14 +64,24 @@ describe('spares in the loop', () => {
 
   it('go for those who wait for memory, and come back when there is enough', async () => {
     await started();
-    sell({ spares: 1, spareContent: 'b2' });
     const [id] = numbers();
     sim.hasMemory = false;
-    sim.people.pay();
+    // Made by hand: it takes no spare.
+    sim.people.press(sim.people.create(), 'start');
     await sim.time.pass(2_000);
     expect(numbers()).to.deep.equal([]);
     expect(sim.engine.projects.has(id as number), 'its containers and files').to.equal(false);
     sim.hasMemory = true;
+    await sim.untilSettled(10 * MINUTE);
+    expect(states()).to.deep.equal(['ready']);
+  });
+
+  it('are not made where they would have to go again soon', async () => {
+    sim.besidesMb = 200;
+    await sim.start();
+    await sim.time.pass(MINUTE);
+    expect(numbers()).to.deep.equal([]);
+    sim.besidesMb = 400;
     await sim.untilSettled(10 * MINUTE);
     expect(states()).to.deep.equal(['ready']);
   });
@@ -159,10 +169,13 @@ describe('spares in the loop', () => {
 
   it('are left alone while the manager’s database is in doubt', async () => {
     await started();
+    const before = numbers();
     sim.manager.databaseUuid = '0a1b2c3d-0000-4000-8000-000000000002';
-    sell({ spares: 0 });
-    await sim.time.pass(10 * MINUTE, 1_000);
-    expect(states()).to.deep.equal(['ready']);
+    for (const spares of [0, 2]) {
+      sell({ spares });
+      await sim.time.pass(10 * MINUTE, 1_000);
+      expect(numbers()).to.deep.equal(before);
+    }
     expect(sim.manager.distrusted?.found).to.deep.equal([]);
   });
 });
