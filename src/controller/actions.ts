@@ -119,9 +119,10 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   }
 
   /** The mark on the host first: what is a customer's from here on is no more taken for nobody's. */
-  async function handOver(desired: DesiredInstance): Promise<void> {
+  async function handOver(desired: DesiredInstance): Promise<StepResult> {
     await engine.renewMark(desired);
     await databases.handOver(desired);
+    return { nextDesired: desired };
   }
 
   async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
