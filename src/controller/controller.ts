@@ -285,7 +285,10 @@ export class Controller {
     if (kind === 'kept') return this.#keepSpares(signals);
     if (kind === 'door') return this.#openDoor();
     if (kind === 'domains') return this.#lookAtDomains();
-    if (kind === 'plan') return preparePlan(Number(id), this.#context, signals.stop);
+    if (kind === 'plan') {
+      await preparePlan(Number(id), this.#context, signals.stop);
+      return this.#keepSparesWhenQuiet();
+    }
     const instances = await claim(Number(id), this.#context);
     if (instances.length > 0) this.#spareWork.abort();
     this.addNow(instances.map((instance): Key => `instance:${instance}`));
@@ -486,7 +489,8 @@ export class Controller {
       const { keys, plans, orphans, states, watched } = await sweep(this.#context);
       const own = [...states.values()].filter(({ isCopy }) => !isCopy);
       // With the setting off there are none but those of an earlier start.
-      const mayHaveSpares = this.#context.spareMemoryMb > 0 || this.#states === null;
+      if (this.#states === null) this.#add(['kept']);
+      this.#keepSparesWhenQuiet();
       this.#states = own.map(shownState);
       const failing = own.filter(({ state }) => state === 'error');
       this.#errors = counted(failing.map(({ reason }) => reason));
@@ -497,7 +501,6 @@ export class Controller {
         ...keys,
         ...plans.map(({ id }): Key => `plan:${id}`),
         ...this.#dueBackups(states),
-        ...(mayHaveSpares ? (['kept'] as const) : []),
       ]);
       for (const id of orphans) {
         if (this.#knownOrphans.has(id)) continue;

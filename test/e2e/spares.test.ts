@@ -32,15 +32,15 @@ chapter('started instances are kept ready, and sold', () => {
       expect(others).to.deep.equal([]);
       expect(spare).to.include({ state: 'ready' });
       return spare as SpareRow;
-    }, 180);
+    }, 300);
 
   before(async () => {
+    await keepSpares(theEnvironment(), 200);
     product = await theEnvironment().shop.plan({ name: 'Ready' });
   });
 
   scenario('a plan’s spare becomes the instance of who pays, as it runs', async (env) => {
     await env.admin.call('product.product', 'write', [[product], { microsaas_spares: 1 }]);
-    await keepSpares(env, 200);
     const spare = await ready(env);
     const [before] = await env.containersOf(spare.number);
     expect(before?.State.Running).to.equal(true);

@@ -8,6 +8,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
+from .nudge import nudge
 from .values import finite
 
 AUTOMATIC = -1
@@ -35,6 +36,12 @@ class ProductTemplate(models.Model):
                     "From 0 to %s Odoos of a plan are kept ready (-1: one, if it was sold lately).", MAX_SPARES
                 )
             )
+
+    def write(self, vals):
+        result = super().write(vals)
+        if "microsaas_spares" in vals:
+            nudge(self.env, self._name, self.filtered("es_plan_microsaas").ids)
+        return result
 
     # -- how many ----------------------------------------------------------------------------------
 
