@@ -141,10 +141,11 @@ export async function giveLanguage(
     [JSON.stringify(lang)],
   );
   if ((await presentOf(session, ['website', 'website_lang_rel'])).length < 2) return;
-  await session.run(
-    'UPDATE public.website SET default_lang_id = (SELECT id FROM public.res_lang WHERE code = $1)',
+  const isKnown = await session.run(
+    `UPDATE public.website SET default_lang_id = l.id FROM public.res_lang l WHERE l.code = $1`,
     [lang],
   );
+  if (!isKnown) return;
   // With a second one, visitors whose browser prefers it would be sent to pages that nobody has translated.
   await session.run('DELETE FROM public.website_lang_rel');
   await session.run(

@@ -202,6 +202,10 @@ describe('a spare that is handed over, with a real Postgres and Odoo', function 
       ).text();
       expect(page).to.include(login).and.include(html);
       expect(page).to.include(index === 0 ? 'Panadería Ñandú' : 'O&#39;Brien');
+      const other = { 'accept-language': index === 0 ? 'en-US' : 'es-ES' };
+      const site = await fetch(urlOf(desired, '/'), { headers: other, redirect: 'manual' });
+      expect(site.status, 'no redirection to a language of the visitor’s').to.equal(200);
+      expect(await site.text()).to.include(html);
       expect(await logIn(desired, NOBODY, '')).to.equal(null);
       const cookie = await logIn(desired, desired.customer.email, adminPassword);
       expect(cookie, 'the customer’s login').to.be.a('string');
