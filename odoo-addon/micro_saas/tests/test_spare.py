@@ -277,7 +277,8 @@ class TestSpare(MicroSaasCommon):
         self.assertNotEqual(self._claim().id, number, "it has no English")
         self.partner.lang = "es_ES"
         self.assertEqual(self._claim().id, number)
-        self.own_plan.write({"microsaas_modules": False, "microsaas_listo": True})
+        self.own_plan.microsaas_modules = False
+        self.own_plan.microsaas_listo = True  # prepared anew
         number = self._ready()
         self.partner.country_id = self.env.ref("base.fr")
         self.assertEqual(self._claim().id, number, "what has no modules is of no country")
