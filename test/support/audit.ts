@@ -65,7 +65,12 @@ export function differences({
   const found: string[] = [];
   for (const { id, spareContent, spares } of manager.forSale.values()) {
     const own = [...manager.spareRows.values()].filter(({ planId }) => planId === id);
-    const ready = own.filter((it) => it.spareState === 'ready' && it.content === spareContent);
+    const ready = own.filter(
+      (it) =>
+        it.spareState === 'ready' &&
+        it.content === spareContent &&
+        engine.projects.get(it.id)?.containers === 'running',
+    );
     const wanted = spareMemoryMb > 0 ? spares : 0;
     if (ready.length !== wanted || own.length !== wanted)
       found.push(`plan ${id}: ${ready.length} of ${wanted} spares ready, ${own.length} there`);
