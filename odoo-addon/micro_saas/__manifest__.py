@@ -31,6 +31,7 @@
         "views/microsaas_rollout_views.xml",
         "views/instance_use_templates.xml",
         "views/docker_compose_template_views.xml",
+        "views/microsaas_spare_views.xml",
         "views/product_template_views.xml",
         "views/odoo_docker_instance_use_views.xml",
         "views/microsaas_limit_views.xml",

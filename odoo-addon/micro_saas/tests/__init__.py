@@ -34,6 +34,7 @@ from . import (
     test_settings,
     test_sidecar_methods,
     test_sleep,
+    test_spare,
     test_staging,
     test_state_page,
     test_subdomain,

@@ -43,6 +43,9 @@ class ByHandCase(MicroSaasCommon, HttpCase):
             self.env["microsaas.reserved.port"].sudo().create(
                 {"port": 20123, "purpose": "http_port", "instance_id": instance.id}
             ),
+            self.env["microsaas.spare"].sudo().create(
+                {"number": 4_000_000, "identity": "spare", "made_from": {}, "content": "none"}
+            ),
             self.env["microsaas.subdomain"].sudo().search([("instance_id", "=", instance.id)]),
             self.env["microsaas.former.domain"].sudo().create(
                 {"name": "luna.es", "partner_id": self.partner.id, "removed_at": "2026-11-27 10:00:00"}
