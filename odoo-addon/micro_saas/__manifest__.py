@@ -27,6 +27,7 @@
         "views/odoo_docker_instance_erasure_views.xml",
         "views/odoo_docker_instance_update_views.xml",
         "views/microsaas_rollout_views.xml",
+        "views/microsaas_webhook_views.xml",
         "views/docker_compose_template_views.xml",
         "views/product_template_views.xml",
         "views/account_move_views.xml",

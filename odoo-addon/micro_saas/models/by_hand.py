@@ -38,6 +38,8 @@ BY_HAND = {
     "microsaas.job": {},
     "microsaas.rollout": {AT_CREATION: {"plan_id"}},
     "microsaas.rollout.line": {},
+    "microsaas.webhook": {MANAGERS: {"name", "url", "active"}, AT_CREATION: {"company_id"}},
+    "microsaas.webhook.message": {},
     "microsaas.former.domain": {},
     "microsaas.domain": {AT_CREATION: {"instance_id", "name"}},
     # Of Odoo's own models only the fields that we have added are looked at.

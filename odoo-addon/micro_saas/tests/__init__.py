@@ -38,5 +38,6 @@ from . import (
     test_subscription,
     test_subscription_sidecar,
     test_updates,
+    test_webhook,
     test_welcome,
 )
