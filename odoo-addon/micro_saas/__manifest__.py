@@ -30,6 +30,7 @@
         "views/odoo_docker_instance_update_views.xml",
         "views/microsaas_rollout_views.xml",
         "views/instance_use_templates.xml",
+        "views/microsaas_webhook_views.xml",
         "views/docker_compose_template_views.xml",
         "views/microsaas_spare_views.xml",
         "views/product_template_views.xml",

@@ -49,6 +49,9 @@ from . import (
     microsaas_room,
     microsaas_backup_watch,
     microsaas_sidecar_api,
+    # Other programs.
+    microsaas_webhook,
+    webhook_events,
     # The owner's page: what it asks of all of them at once.
     odoo_docker_instance_situation,
     microsaas_attention,

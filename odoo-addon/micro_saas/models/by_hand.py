@@ -39,6 +39,8 @@ BY_HAND = {
     "microsaas.job": {},
     "microsaas.rollout": {AT_CREATION: {"plan_id", "in_window"}},
     "microsaas.rollout.line": {},
+    "microsaas.webhook": {MANAGERS: {"name", "url", "active"}, AT_CREATION: {"company_id"}},
+    "microsaas.webhook.message": {},
     "microsaas.former.domain": {},
     "microsaas.domain": {AT_CREATION: {"instance_id", "name"}},
     "microsaas.use.sample": {},

@@ -43,5 +43,6 @@ from . import (
     test_update_window,
     test_updates,
     test_use,
+    test_webhook,
     test_welcome,
 )
