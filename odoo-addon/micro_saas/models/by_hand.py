@@ -29,6 +29,7 @@ BY_HAND = {
         AT_CREATION: {"company_id", "instancia_id", "factura_id"},
     },
     "microsaas.renewal": {},
+    "microsaas.plan.change": {},
     "microsaas.notice": {},
     "microsaas.brake": {},
     "microsaas.sidecar": {},
@@ -47,7 +48,7 @@ BY_HAND = {
         USERS: {
             *("es_plan_microsaas", "duracion_suscripcion", "plantilla_id", "microsaas_provision"),
             *("microsaas_memory_mb", "microsaas_cpus", "microsaas_modules", "microsaas_desde"),
-            "microsaas_sleep_hours",
+            *("microsaas_sleep_hours", "microsaas_change_ids"),
             *("microsaas_own_terms", "microsaas_notice_days", "microsaas_grace_days"),
             *("microsaas_retention_days", "microsaas_final_notice_days", "microsaas_refund"),
             *("microsaas_renew_days", "microsaas_renew_issue", "microsaas_renew_price"),
