@@ -504,8 +504,7 @@ class AccountMove(ByHand, models.Model):
 
     def _microsaas_make_due(self):
         move_ids = self.env.cr.precommit.data.pop("microsaas.touched", ())
-        moves = self.browse(move_ids).exists()
-        changes = (moves | moves.reversed_entry_id).line_ids.microsaas_change_id
+        changes = self.env["microsaas.plan.change"].sudo().search([("line_ids.move_id", "in", list(move_ids))])
         if changes:
             changes._review()
             self.env.flush_all()

@@ -502,7 +502,7 @@ class MicrosaasSubscription(ByHand, models.Model):
             ]
         ).filtered(
             lambda other: other._can_be_renewed()
-            and not (other._open_renewal_invoice() or other._invoice_to_pay())
+            and not (other._open_renewal_invoice() or other._invoice_to_pay() or other._waiting_changes())
             and other._renewal_key() == self._renewal_key()
         )
         return self | others
@@ -569,7 +569,7 @@ class MicrosaasSubscription(ByHand, models.Model):
         why = self.env._("Plan %(plan)s renews %(days)s days ahead.", plan=plan.name, days=plan.microsaas_renew_days)
         move = todo._create_renewal_invoice(why)
         # Whoever was sent the invoice of a dearer plan pays that one first, or withdraws it.
-        if plan.microsaas_renew_issue == "posted" and not todo.open_change_id.filtered(lambda one: one.state == "waiting"):
+        if plan.microsaas_renew_issue == "posted" and not todo._waiting_changes():
             move.action_post()
 
     # -- renewal invoices of leavers ---------------------------------------------------------------

@@ -76,7 +76,7 @@ class MicrosaasSubscription(models.Model):
             return _("Subscription %s has no paid period yet, so there is nothing to change.", name)
         if self.fecha_fin < self.company_id._microsaas_today():
             return _("The paid time of subscription %s is over: renew it first.", name)
-        if self.open_change_id.state == "waiting":
+        if self._waiting_changes():
             return _("%s Pay it or withdraw the change first.", self.open_change_id._sentence())
         renewal = self._open_renewal_invoice()
         if renewal.state == "posted":
@@ -306,13 +306,17 @@ class MicrosaasSubscription(models.Model):
             subscription._ask_people("changeWantsUpdate")
 
     def _drop_renewal_drafts(self):
+        """Take renewals by another plan than the next period's out of their drafts."""
+        why = self.env._("Subscription %s changes its plan: its renewal is made anew.", self.name)
         for line in self.renewal_line_ids.filtered(lambda one: one.parent_state == "draft"):
-            if line.move_id.move_type == "out_invoice":
-                line._microsaas_drop_renewal(
-                    self.env._("Subscription %s changes its plan: its renewal is made anew.", self.name)
-                )
+            if line.move_id.move_type == "out_invoice" and line.product_id != self._plan_to_renew():
+                line._microsaas_drop_renewal(why)
 
     # -- beside renewals ---------------------------------------------------------------------------
+
+    def _waiting_changes(self):
+        """Return the changes to dearer plans that wait for their payment."""
+        return self.open_change_id.filtered(lambda one: one.state == "waiting")
 
     def _plan_to_renew(self):
         """Return the plan of the next period."""
@@ -339,7 +343,7 @@ class MicrosaasSubscription(models.Model):
         :raise UserError: the customer has its invoice: only they know which of the two they want
         """
         for subscription in self.sudo():
-            change = subscription.open_change_id.filtered(lambda one: one.state == "waiting")
+            change = subscription._waiting_changes()
             if not change:
                 continue
             is_over = not subscription.fecha_fin or subscription.fecha_fin < subscription.company_id._microsaas_today()

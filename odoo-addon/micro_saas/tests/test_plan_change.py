@@ -247,12 +247,13 @@ class TestPlanChange(PlanChangeCase):
         change = self._change(subscription, self.smaller)
         self.assertEqual((change.state, str(change.day), change.move_id.ids), ("scheduled", "2026-05-10", []))
         self.assertEqual(draft.state, "cancel")
-        self.assertEqual(self._renewal(subscription).amount_total, 12, "the next period is the new plan's")
+        renewal = self._renewal(subscription)
+        self.assertEqual(renewal.amount_total, 12, "the next period is the new plan's")
         for day, product in (("2026-05-09", self.plan), ("2026-05-10", self.smaller)):
             with freeze_time(f"{day} 12:00:00"):
                 change._cron_review()
             self.assertEqual(subscription.product_id, product)
-        self.assertEqual(change.state, "done")
+        self.assertEqual((change.state, renewal.state), ("done", "draft"))
 
     def test_a_cheaper_plan_at_once_is_a_credit_note_in_draft(self):
         subscription = self._begun()
@@ -488,8 +489,11 @@ class TestPlanChange(PlanChangeCase):
             action = subscription.instancia_id.action_change_plan()
             form = Form(self.env[action["res_model"]].with_user(self.seller).with_context(**action["context"]))
             form.product_id = self.smaller
-            self.assertEqual((form.amount, form.next_amount, form.is_cheaper), (-12.0, 12.0, True))
+            self.assertEqual((form.amount, form.next_amount, form.is_cheaper), (0.0, 12.0, True))
             self.assertIn("05/09/2026", form.outcome)
+            form.is_at_once = True
+            self.assertEqual(form.amount, -12.0)
+            form.is_at_once = False
             form.product_id = self.bigger
             self.assertEqual((form.amount, form.next_amount), (20.0, 60.0))
             self.assertFalse(form.obstacle)

@@ -39,8 +39,10 @@ class MicrosaasChangePlan(models.TransientModel):
             obstacle = bool(product) and (subscription._state_obstacle() or subscription._plan_obstacle(product))
             wizard.currency_id = subscription._renewal_currency() or self.env.company.currency_id
             quote = subscription._quote(product) if product and not obstacle else {"amount": 0.0, "next_amount": 0.0}
-            wizard.obstacle, wizard.amount, wizard.next_amount = obstacle, quote["amount"], quote["next_amount"]
+            wizard.obstacle, wizard.next_amount = obstacle, quote["next_amount"]
             wizard.is_cheaper = wizard.currency_id.compare_amounts(quote["amount"], 0.0) < 0
+            # What is not given back is not shown as if it were.
+            wizard.amount = 0.0 if wizard.is_cheaper and not wizard.is_at_once else quote["amount"]
             wizard.outcome = wizard._outcome(subscription) if product and not obstacle else False
 
     def _outcome(self, subscription):
