@@ -316,17 +316,18 @@ class MicrosaasSubscription(models.Model):
 
     def _waiting_changes(self):
         """Return the changes to dearer plans that wait for their payment."""
-        return self.open_change_id.filtered(lambda one: one.state == "waiting")
+        return self.sudo().open_change_id.filtered(lambda one: one.state == "waiting")
+
+    def _scheduled_change(self):
+        return self.sudo().open_change_id.filtered(lambda one: one.state == "scheduled")
 
     def _plan_to_renew(self):
         """Return the plan of the next period."""
-        scheduled = self.open_change_id.filtered(lambda one: one.state == "scheduled")
-        return scheduled.new_product_id or self.product_id
+        return self._scheduled_change().new_product_id.sudo(self.env.su) or self.product_id
 
     def _price_agreed_by_change(self):
         """Return what a term of the next period's plan costs by a change of plan, in the currency of renewals; None without one."""
-        scheduled = self.sudo().open_change_id.filtered(lambda one: one.state == "scheduled")
-        change = scheduled or self._agreed_change()
+        change = self._scheduled_change() or self._agreed_change()
         if not change or change.new_product_id.microsaas_renew_price == "list":
             return None
         today = self.company_id._microsaas_today()
