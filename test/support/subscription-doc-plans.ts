@@ -29,7 +29,7 @@ export function plansAndTheirEnd(): string[] {
     '  back once those days are over. Paid after the subscription ended: a person is asked.',
     '- **Refused**, with the reason: cancelled, suspended, removed, never begun, or over; another template; repositories that the Odoo lacks.',
     '- **Modules** that the new plan has more come with the next update, which stops the Odoo for a while ([updates.md](updates.md)): the instance shows',
-    '  *Newer version*, and a person is asked to press *Update*. Modules that the new plan has not stay.',
+    '  *Newer version*, and a person is asked to press *Update at night*. Modules that the new plan has not stay.',
     '- **Limits** of memory and processors apply from the next restart, which the customer may press; the hours until it sleeps apply at once.',
     '  Nothing is measured before a smaller plan begins.',
     '- **Recurring revenue** counts the difference by the days that are left, from the first of them to the last.',

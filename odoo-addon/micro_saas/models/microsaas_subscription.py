@@ -662,7 +662,7 @@ class MicrosaasSubscription(ByHand, models.Model):
             "leaverOwes": _("It ended while a renewal invoice is unpaid: credit the invoice, or ask for the money"),
             "changePaidLate": _("A change of plan was paid that cannot be made any more: give the money back, or change it by hand"),
             "changeUnpaid": _("The payment of a change of plan was given back; the new plan stays"),
-            "changeWantsUpdate": _("Its new plan has modules that it lacks: press Update on the instance when it suits the customer"),
+            "changeWantsUpdate": _("Its new plan has modules that it lacks: press Update at night on the instance"),
             "changeUndone": _("The payment of a change of plan was given back: the plan before is back"),
         }[kind]
         person = self.factura_id.invoice_user_id or self.env.ref("base.user_admin")

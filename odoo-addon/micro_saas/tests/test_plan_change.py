@@ -450,7 +450,7 @@ class TestPlanChange(PlanChangeCase):
         self.assertTrue(self._change(subscription, self.bigger))
 
     def test_modules_come_with_an_update_that_a_person_presses(self):
-        asked = "press Update on the instance"
+        asked = "press Update at night"
         self.bigger.microsaas_modules = "account, sale"
         subscription = self._begun()
         self._change(subscription, self.bigger, pay=True)
