@@ -36,6 +36,7 @@
         "views/product_template_views.xml",
         "views/odoo_docker_instance_use_views.xml",
         "views/microsaas_limit_views.xml",
+        "views/microsaas_plan_change_views.xml",
         "views/account_move_views.xml",
         "views/res_config_settings_views.xml",
         "views/odoo_docker_instance_situation_views.xml",
@@ -43,6 +44,7 @@
         "views/microsaas_revenue_views.xml",
         "views/microsaas_overview_views.xml",
         "views/microsaas_overview_host_views.xml",
+        "wizards/microsaas_change_plan_views.xml",
         "wizards/microsaas_connect_views.xml",
         "wizards/microsaas_erase_confirm_views.xml",
         "wizards/microsaas_restore_confirm_views.xml",
@@ -53,6 +55,7 @@
         "views/portal_address_templates.xml",
         "views/portal_data_templates.xml",
         "views/portal_use_templates.xml",
+        "views/portal_plan_templates.xml",
     ],
     "assets": {
         "web.assets_backend": ["micro_saas/static/src/backend/**/*"],

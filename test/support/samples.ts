@@ -159,6 +159,7 @@ export function aPlanLine(over: Partial<InvoiceLine> = {}): InvoiceLine {
     planSince: '2026-01-01',
     isSincePlan: true,
     mayRenew: [],
+    triedBefore: [],
     claimedUnits: [],
     backlog: 1,
     ...over,

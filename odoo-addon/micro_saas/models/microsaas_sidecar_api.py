@@ -138,7 +138,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
             `reversed_ratio` (0.0 to 1.0), `unlinked_credit` (a credit note's name), `instance_ids` (those it pays for)
             and `lines`, without those that renew a subscription: dicts of `id`, `display_type`, `quantity`,
             `product_template_id`, `price_subtotal`, `is_plan`, `provision`, `desde`, `since_plan`, `may_renew` (names of
-            subscriptions), `claimed` (units), `backlog` (unclaimed units of the plan on all invoices)
+            subscriptions), `tried_before` (names of the invoices by which the customer has had this trial), `claimed` (units),
+            `backlog` (unclaimed units of the plan on all invoices)
         """
         return self._for_sidecar("account.move").browse(invoice_id).exists()._microsaas_as_read()
 

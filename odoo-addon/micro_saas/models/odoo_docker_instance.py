@@ -101,7 +101,9 @@ class OdooDockerInstance(ByHand, models.Model):
     unidad = fields.Integer(
         "Unit", readonly=True, copy=False, help="Which unit of the invoice line this is, from 1."
     )
-    plan_id = fields.Many2one(related="linea_factura_id.product_id.product_tmpl_id", string="Plan")
+    plan_id = fields.Many2one(
+        "product.template", "Plan", compute="_compute_plan_id", store=True, index="btree_not_null", copy=False
+    )
     template_id = fields.Many2one(
         "docker.compose.template", "Template", ondelete="restrict", index=True, tracking=True
     )
@@ -292,6 +294,13 @@ class OdooDockerInstance(ByHand, models.Model):
         return f"Odoo {owner}".strip()[:NAME_LENGTH]
 
     # -- computed fields ---------------------------------------------------------------------------
+
+    @api.depends("subscription_ids.product_id.product_tmpl_id", "linea_factura_id.product_id.product_tmpl_id")
+    def _compute_plan_id(self):
+        for instance in self:
+            # The plan first sold may have been exchanged for another since.
+            product = instance.subscription_ids[:1].product_id or instance.linea_factura_id.product_id
+            instance.plan_id = product.product_tmpl_id
 
     @api.depends("reason", "message", "detail")
     @api.depends_context("lang")

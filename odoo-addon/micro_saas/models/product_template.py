@@ -66,6 +66,16 @@ class ProductTemplate(ByHand, models.Model):
         copy=False,  # by copy(): whoever copies a product need not be a MicroSaaS user
         help="Addons that the plan's instances are made with; their modules can be installed from the start.",
     )
+    microsaas_change_ids = fields.Many2many(
+        "product.template",
+        "microsaas_plan_change_rel",
+        "plan_id",
+        "other_id",
+        "Customers may change to",
+        domain="[('es_plan_microsaas', '=', True), ('id', '!=', id)]",
+        copy=False,
+        help="Plans that customers of this one change to by themselves. Sellers change to any plan of the same template.",
+    )
     microsaas_desde = fields.Date(
         "Plan since", help="Invoices older than this day never create an instance by themselves."
     )
@@ -255,6 +265,10 @@ class ProductTemplate(ByHand, models.Model):
         """
         days = self._microsaas_own_days() if self.microsaas_own_terms else company._microsaas_terms()
         return {**days, "refund": self.microsaas_refund or "suspend"}
+
+    def _microsaas_is_trial(self):
+        """Tell whether this plan is to be tried: it costs nothing, and ends by itself."""
+        return not self.list_price and self.microsaas_free == "end"
 
     # -- content, and whether it is prepared -------------------------------------------------------
 

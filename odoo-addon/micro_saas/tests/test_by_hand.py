@@ -37,6 +37,15 @@ class ByHandCase(MicroSaasCommon, HttpCase):
             self.template,
             subscription,
             renewals.create({"subscription_id": subscription.id, "fecha_fin_nueva": "2026-12-31"}),
+            self.env["microsaas.plan.change"].sudo().create(
+                {
+                    "subscription_id": subscription.id,
+                    "old_product_id": self.plan.id,
+                    "new_product_id": self.plan.id,
+                    "state": "withdrawn",
+                    "currency_id": self.env.company.currency_id.id,
+                }
+            ),
             notices.create({"subscription_id": subscription.id, "kind": "welcome", "period": ""}),
             self.env["microsaas.brake"].sudo().create({"taken": 1, "fleet": 2}),
             self.env["microsaas.sidecar"].sudo().search([], limit=1),

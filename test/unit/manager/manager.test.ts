@@ -180,6 +180,7 @@ describe('OdooManager', () => {
       planSince: '2026-01-01',
       isSincePlan: true,
       mayRenew: [],
+      triedBefore: [],
       claimedUnits: [1],
       backlog: 1,
     });
