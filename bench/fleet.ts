@@ -79,6 +79,8 @@ export function makeFleet(parallel = 2): Fleet {
     slots: makeSlots(parallel),
     withPortLock: limited(1),
     hasMemory: () => true,
+    spareMemoryMb: 0,
+    onMemoryShort: () => {},
     disk: new FakeDisk(),
     firewall: null,
     door: null,

@@ -355,9 +355,9 @@ export async function assemble(config: Config, observers: Observers = {}) {
   };
 }
 
-/** Whether there is memory for one more instance. */
-function hasMemory({ instances }: Config): boolean {
-  return freemem() >= instances.freeMemoryMb * 2 ** 20;
+/** Whether there is memory for one more instance, and so many MB besides. */
+function hasMemory({ instances }: Config, besidesMb = 0): boolean {
+  return freemem() >= (instances.freeMemoryMb + besidesMb) * 2 ** 20;
 }
 
 /** How the machine does, and what there is too little of for one more instance. */
@@ -469,7 +469,9 @@ export function makeController(
       wakes: new Wakes(now),
       slots: makeSlots(parallel || Math.max(2, availableParallelism())),
       withPortLock: (work) => portChoices.add(work),
-      hasMemory: () => hasMemory(config),
+      hasMemory: (besidesMb) => hasMemory(config, besidesMb),
+      spareMemoryMb: config.instances.spareMemoryMb,
+      onMemoryShort: () => controller.giveUpSpares(),
     },
     pollSeconds: config.manager.pollSeconds,
   });

@@ -88,8 +88,12 @@ export interface ControllerContext {
   readonly slots: Slots;
   /** Serialises the choice of ports: concurrent choices would all get the same lowest pair. */
   readonly withPortLock: <T>(work: () => Promise<T>) => Promise<T>;
-  /** Whether there is memory for one more instance to start. */
-  readonly hasMemory: () => boolean;
+  /** Whether there is memory for one more instance to start, and so many MB besides. */
+  readonly hasMemory: (besidesMb?: number) => boolean;
+  /** How much memory the spares may take, in MB; 0: none are kept. */
+  readonly spareMemoryMb: number;
+  /** To be called when a start waits for memory: spares have some. */
+  readonly onMemoryShort: () => void;
   /** Whether the manager's database may be trusted (ADR 12). */
   readonly managerCheck: ManagerCheck;
   readonly disk: Disk;

@@ -77,25 +77,25 @@ export class TenantAccess {
     const spec = await this.#options.specs.of(desired);
     await this.#takeOver(this.clusterOf(spec), desired);
     if (!from || from === spec.url) return;
-    await this.#enter(desired, TOUCH, (session) => renewUrl(session, { from, to: spec.url }));
+    await this.enter(desired, TOUCH, (session) => renewUrl(session, { from, to: spec.url }));
   }
 
   /** See Databases.invitation(). */
   async invitation(desired: DesiredInstance): Promise<Invitation> {
     const { url } = await this.#options.specs.of(desired);
-    return this.#enter(desired, TOUCH, (session) =>
+    return this.enter(desired, TOUCH, (session) =>
       invitationLink(session, url, Math.floor(Date.now() / 1000)),
     );
   }
 
   /** The login of the instance's administrator, as it is now. */
   adminLogin(desired: DesiredInstance): Promise<string> {
-    return this.#enter(desired, LOOK, adminLogin);
+    return this.enter(desired, LOOK, adminLogin);
   }
 
   /** See Databases.nextWork(). */
   nextWork(desired: DesiredInstance): Promise<Date | 'always' | null> {
-    return this.#enter(desired, LOOK, nextWork);
+    return this.enter(desired, LOOK, nextWork);
   }
 
   /** What the database of a running instance uses. Whatever its tenant does to it, this takes seconds and never throws. */
@@ -132,12 +132,12 @@ export class TenantAccess {
     const spec = await this.#options.specs.of(desired);
     const cluster = this.clusterOf(spec);
     await this.#takeOver(cluster, desired);
-    await this.#enter(desired, TOUCH, makeReadable);
+    await this.enter(desired, TOUCH, makeReadable);
     const login = { ...this.#loginOf(desired, spec), socketDir: cluster.address.socketDir };
     const bytes = await cluster.bytesOf(login.database);
     // Before anything is held: the image may have to be asked.
     const runs = await this.#options.specs.runs(desired);
-    return this.#enter(desired, HOLDING, async (session) => {
+    return this.enter(desired, HOLDING, async (session) => {
       await session.run('BEGIN ISOLATION LEVEL REPEATABLE READ');
       await session.run('LOCK TABLE public.ir_attachment IN ROW EXCLUSIVE MODE');
       const [exported] = await session.rows(
@@ -160,7 +160,7 @@ export class TenantAccess {
   }
 
   /** Runs `work` in the database of an instance that has run, as its role. */
-  async #enter<T>(
+  async enter<T>(
     desired: DesiredInstance,
     purpose: SessionPurpose,
     work: (session: TenantSession) => Promise<T>,

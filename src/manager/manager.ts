@@ -16,6 +16,8 @@ import type {
   PlanReport,
   PortPair,
   Report,
+  Spare,
+  SpareReport,
   SweptInstance,
   TemplateSummary,
 } from '../instance/types.ts';
@@ -34,10 +36,13 @@ import {
   markedRow,
   plans,
   reportRow,
+  reservedNumber,
   routes,
+  spares,
   statePage,
   type Told,
   told,
+  wasReported,
 } from './instance-rows.ts';
 import { invoice } from './invoice-rows.ts';
 import { id } from './odoo-values.ts';
@@ -141,6 +146,23 @@ export class OdooManager implements Manager {
   async reportUse(uses: readonly InstanceUse[], host: HostUse): Promise<void> {
     const args = { uses: uses.map(useRow), host: hostRow(host) };
     await this.#odoo.call(API, 'microsaas_report_use', args, done);
+  }
+
+  spares(): Promise<Spare[]> {
+    return this.#odoo.call(API, 'microsaas_spares', {}, spares);
+  }
+
+  reserveSpare(
+    { id, spareContent }: Pick<Plan, 'id' | 'spareContent'>,
+    above: number,
+  ): Promise<number | null> {
+    const args = { plan_id: id, content: spareContent, above };
+    return this.#odoo.call(API, 'microsaas_reserve_spare', args, reservedNumber);
+  }
+
+  reportSpare(id: number, state: SpareReport, imageDigest = ''): Promise<boolean> {
+    const args = { number: id, state, image_digest: imageDigest };
+    return this.#odoo.call(API, 'microsaas_report_spare', args, wasReported);
   }
 
   states(): Promise<Map<number, SweptInstance>> {

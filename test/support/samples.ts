@@ -5,6 +5,7 @@ import type {
   ObservedInstance,
   Plan,
   Repository,
+  Spare,
 } from '../../src/instance/types.ts';
 import type { HostUse } from '../../src/instance/use.ts';
 import type { Measured } from '../../src/interfaces.ts';
@@ -108,6 +109,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     subscription: aSubscription(),
     copyOf: null,
     job: null,
+    spare: 'no',
     companyTimeZone: 'Europe/Madrid',
     inPaymentIsPaid: true,
     managerTime: new Date('2026-11-22T12:00:00Z'),
@@ -139,6 +141,7 @@ export function anObservation(over: Partial<ObservedInstance> = {}): ObservedIns
     answering: true,
     hung: false,
     preparedJob: '',
+    isHandedOver: true,
     appsList: 'current',
     ...over,
   };
@@ -156,6 +159,7 @@ export function aPlanLine(over: Partial<InvoiceLine> = {}): InvoiceLine {
     planSince: '2026-01-01',
     isSincePlan: true,
     mayRenew: [],
+    triedBefore: [],
     claimedUnits: [],
     backlog: 1,
     ...over,
@@ -193,6 +197,23 @@ export function aPlan(over: Partial<Plan> = {}): Plan {
     repositories: [],
     languages: ['es_ES', 'en_US'],
     countryCode: 'ES',
+    spares: 0,
+    recentSales: 0,
+    spareContent: 'b1',
+    ...over,
+  };
+}
+
+/** A spare that is kept ready, in English and Spanish. */
+export function aSpare(over: Partial<Spare> = {}): Spare {
+  const nobody = { name: '', companyName: '', email: '', lang: 'es_ES', countryCode: 'ES' };
+  return {
+    ...anInstance({ ...over, state: 'draft', wasReady: false, customer: nobody }),
+    ...{ spare: 'kept', subdomain: '', subscription: null, partnerId: 0, name: 'Spare' },
+    planId: 5,
+    languages: ['en_US', 'es_ES'],
+    spareState: 'making',
+    isFresh: true,
     ...over,
   };
 }

@@ -50,6 +50,10 @@ export class Simulation {
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
   readonly memory = new FakeMemory();
   hasMemory = true;
+  /** How much there is beside what a start needs. */
+  besidesMb = 10_000;
+  /** Set before the start for a sidecar that keeps spares. */
+  spareMemoryMb = 0;
   readonly rooms = makeSlots(2);
   readonly disk = new FakeDisk();
   readonly firewall = new FakeFirewall();
@@ -147,7 +151,9 @@ export class Simulation {
         host: async () => aHost(),
       }),
       withPortLock: (work) => work(),
-      hasMemory: () => this.hasMemory,
+      hasMemory: (besidesMb = 0) => this.hasMemory && besidesMb <= this.besidesMb,
+      spareMemoryMb: this.spareMemoryMb,
+      onMemoryShort: () => this.#controller?.giveUpSpares(),
       disk: this.disk,
       firewall: this.firewall,
       door: this.door && {

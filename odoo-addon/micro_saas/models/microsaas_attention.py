@@ -62,7 +62,7 @@ class MicrosaasAttention(models.Model):
         "mail.mail": ["state"],
         "odoo.docker.instance": [
             *("active", "company_id", "desired_state", "error_since", "given_modules", "image_digest", "linea_factura_id"),
-            *("name", "partner_id", "requested_at", "staging_of_id", "state", "template_id", "was_ready"),
+            *("name", "partner_id", "plan_id", "requested_at", "staging_of_id", "state", "template_id", "was_ready"),
         ],
         "odoo.docker.repository": ["branch", "commit", "instance_id", "of_plan", "plan_id", "url"],
         "product.template": ["microsaas_modules"],

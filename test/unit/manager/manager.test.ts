@@ -180,6 +180,7 @@ describe('OdooManager', () => {
       planSince: '2026-01-01',
       isSincePlan: true,
       mayRenew: [],
+      triedBefore: [],
       claimedUnits: [1],
       backlog: 1,
     });
@@ -276,6 +277,44 @@ describe('OdooManager', () => {
         },
       ],
     });
+  });
+
+  it('reads spares, with all that their databases are cloned with, and says what becomes of them', async () => {
+    const { job: _, ...plain } = INSTANCE_ROW;
+    const row = {
+      ...plain,
+      ...{ job: false, sold_as: false, from_spare: false, plan_id: 3, fresh: true },
+      languages: ['en_US', 'fr_FR', 'es_ES'],
+      spare_state: 'ready',
+    };
+    const [spare] = await answering([row]).manager.spares();
+    expect(spare).to.include({ id: 5, planId: 3, spare: 'kept', spareState: 'ready' });
+    expect(spare?.isFresh).to.equal(true);
+    expect(spare?.languages).to.deep.equal(['en_US', 'fr_FR', 'es_ES']);
+    expect(spare?.customer.lang, 'English is in all').to.equal('es_ES,fr_FR');
+    const english = { ...row, languages: ['en_US'] };
+    expect((await answering([english]).manager.spares())[0]?.customer.lang).to.equal('en_US');
+    const evil = answering([{ ...row, languages: ['--init=evil'] }]).manager;
+    expect(await evil.spares().catch((error) => error)).to.be.instanceOf(Error);
+
+    const { manager, asked } = answering(9);
+    expect(await manager.reserveSpare({ id: 3, spareContent: 'c1' }, 8)).to.equal(9);
+    expect(asked[0]?.[2]).to.deep.equal({ plan_id: 3, content: 'c1', above: 8 });
+    const none = await answering(0).manager.reserveSpare({ id: 3, spareContent: 'c1' }, 8);
+    expect(none).to.equal(null);
+    const said = answering(true);
+    expect(await said.manager.reportSpare(9, 'ready', 'sha256:a')).to.equal(true);
+    expect(asked).to.have.length(1);
+    expect(said.asked[0]?.[2]).to.deep.equal({
+      ...{ number: 9, state: 'ready', image_digest: 'sha256:a' },
+    });
+  });
+
+  it('knows an instance that was a spare until it was sold', async () => {
+    const [sold] = await answering([{ ...INSTANCE_ROW, from_spare: true }]).manager.desired([5]);
+    expect(sold?.spare).to.equal('sold');
+    const [usual] = await answering([INSTANCE_ROW]).manager.desired([5]);
+    expect(usual?.spare, 'an older addon has none').to.equal('no');
   });
 
   it('asks nothing about nothing', async () => {
