@@ -44,6 +44,7 @@
         "views/portal_renewal_templates.xml",
         "views/portal_address_templates.xml",
         "views/portal_data_templates.xml",
+        "views/portal_people_templates.xml",
     ],
     "assets": {
         "web.assets_backend": ["micro_saas/static/src/backend/**/*"],
