@@ -187,7 +187,7 @@ export class BenchStack {
       res_model: string;
       context: object;
     }>('microsaas.backup', 'action_restore', [[backup]]);
-    const values = [{ is_understood: true }];
+    const values = { is_understood: true };
     const wizard = await this.#rpc.call<number>(model, 'create', [values], { context });
     await this.#rpc.call(model, 'action_confirm', [[wizard]]);
     await this.#jobDone(instance.id);

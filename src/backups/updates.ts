@@ -50,10 +50,12 @@ export interface UpdatesOptions {
 const pins = z.object({
   imageDigest: z.string(),
   commits: z.array(z.object({ id: z.int(), commit: z.string() })).readonly(),
+  givenModules: z.array(z.string()).readonly().optional(),
 });
 /** What `pins.json` has: the versions that go with the data beside it, and those that the other data have. */
 const pinsSchema = z.object({
   ...{ mine: pins, others: pins, modules: z.array(z.string()) },
+  newModules: z.array(z.string()).default([]),
   knownErrors: z.array(z.string()),
 });
 type StoredPins = z.infer<typeof pinsSchema>;
@@ -83,16 +85,19 @@ export class Updates implements UpdatesInterface {
     this.#requireMemory();
     await removeTree(prepared, signal);
     await progress('FetchingRepositories');
+    const given = desired.givenModules ?? desired.modules;
+    const newModules = desired.modules.filter((name) => !given.includes(name));
     const others: Pins = {
       imageDigest: await presentImage(desired),
       commits: commitsOf(desired),
+      givenModules: given,
     };
     const imageDigest = await newestImage(desired.templateCode);
     const repositories = desired.repositories.map((one) => ({ ...one, commit: '' }));
     // For the newest image: it is what the commits are to work with, and the present one may be gone.
     const commits = await fetch({ ...desired, imageDigest, repositories }, signal);
-    const mine: Pins = { imageDigest, commits };
-    if (await this.#areSame(mine, others))
+    const mine: Pins = { imageDigest, commits, givenModules: [...given, ...newModules] };
+    if (newModules.length === 0 && (await this.#areSame(mine, others)))
       throw new TerminalError('NothingToUpdate', 'It runs what is newest already.');
     await this.#requireSameUser(desired, imageDigest);
     const versions = versionsOf(desired, mine);
@@ -111,7 +116,7 @@ export class Updates implements UpdatesInterface {
         // Nobody waits for it but who has asked, and customers use the processors meanwhile.
         const isLowPriority = true;
         const where = { container, socketDir, login, filestoreDir, conf };
-        const run = { ...where, isLowPriority, modules, signal: both };
+        const run = { ...where, isLowPriority, modules, newModules, signal: both };
         const present = versionsOf(desired, others);
         const known = await odoo.errorsBefore({ ...present, ...run, knownErrors: [] });
         await odoo.run({ ...versions, ...run, knownErrors: known });
@@ -126,7 +131,7 @@ export class Updates implements UpdatesInterface {
       desired,
       REHEARSAL_MS,
     );
-    await this.#write(prepared, { mine, others, modules, knownErrors });
+    await this.#write(prepared, { mine, others, modules, newModules, knownErrors });
     await replaceFile(join(prepared, 'job'), `${job.identity}\n`);
   }
 
@@ -136,19 +141,19 @@ export class Updates implements UpdatesInterface {
     if (await isThere(complete)) return;
     const stored = await this.#read(prepared);
     if (!stored) throw new Error(`nothing is rehearsed for instance ${desired.id}`);
+    const { knownErrors, mine, modules, newModules } = stored;
     this.#requireMemory();
     await disk.checkRoom(2 * (await replacements.bytes(desired)));
     await odoo.end(this.#container(desired));
     const { socketDir, ...login } = await replacements.copy(desired);
     for (const path of [filestore, filestoreDir]) await removeTree(path, signal);
-    await makeDirectory(filestoreDir, 0o700, await userOf(stored.mine.imageDigest));
+    await makeDirectory(filestoreDir, 0o700, await userOf(mine.imageDigest));
     await linkTree(present, join(filestoreDir, login.database), signal);
-    const { knownErrors, modules } = stored;
-    const isLowPriority = false;
-    const run = { socketDir, login, filestoreDir, isLowPriority, modules, knownErrors, signal };
+    const where = { socketDir, login, filestoreDir };
+    const run = { ...where, isLowPriority: false, modules, newModules, knownErrors, signal };
     const conf = join(prepared, 'odoo.conf');
     const container = this.#container(desired);
-    await odoo.run({ ...versionsOf(desired, stored.mine), ...run, conf, container });
+    await odoo.run({ ...versionsOf(desired, mine), ...run, conf, container });
     await replacements.completeCopy(desired);
     await rename(join(filestoreDir, login.database), filestore);
     await replaceFile(complete, '');

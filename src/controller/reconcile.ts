@@ -6,6 +6,7 @@ import type {
   DesiredInstance,
   EffectiveState,
   ObservedInstance,
+  Pins,
   Step,
 } from '../instance/types.ts';
 import { makeActions, type StepResult } from './actions.ts';
@@ -87,12 +88,8 @@ export async function reconcile(
       }
       if (step === null) {
         if (isRenamed(last, context)) await renewUrl(desired, context);
-        // Its first image is its pin, and that of one from before there were pins is what it runs now.
-        const pins =
-          state === 'running' && desired.imageDigest === ''
-            ? { imageDigest: await context.engine.imageDigest(desired) }
-            : {};
-        const report = { ...finalReport(desired, state, applied, durations, context), ...pins };
+        const versions = state === 'running' ? await versionsToNote(desired, context) : {};
+        const report = { ...finalReport(desired, state, applied, durations, context), ...versions };
         await reporter.report(report);
         context.activity?.reported(desired, report);
         if (report.secondsToReady !== undefined) context.meter?.usable(report.secondsToReady);
@@ -152,6 +149,20 @@ interface Wanted {
 function isRenamed({ desired, state }: Wanted, { engine }: ControllerContext): boolean {
   const { instanceUrl } = desired;
   return state === 'running' && instanceUrl !== '' && instanceUrl !== engine.url(desired);
+}
+
+/**
+ * The versions that Odoo does not have yet: its first image and modules, and of one from before they were noted what it runs now, and what
+ * its plan has now.
+ */
+async function versionsToNote(
+  desired: DesiredInstance,
+  { engine }: ControllerContext,
+): Promise<Partial<Pins>> {
+  return {
+    ...(desired.imageDigest === '' && { imageDigest: await engine.imageDigest(desired) }),
+    ...(desired.givenModules === null && { givenModules: desired.modules }),
+  };
 }
 
 /**

@@ -66,9 +66,12 @@ print(json.dumps(found))
 /**
  * What is verified after an update, by a program that Odoo's shell runs: the registry has been loaded by then. The login page is asked for as
  * a browser does, through the whole application.
+ * @param newModules what is to be installed by now
  */
-const VERIFY = `
+const verify = (newModules: readonly string[]) => `
 unfinished = env['ir.module.module'].search([('state', 'like', 'to %')]).mapped('name')
+installed = env['ir.module.module'].search([('state', '=', 'installed')]).mapped('name')
+unfinished += [name for name in ${JSON.stringify(newModules)} if name not in installed + unfinished]
 if unfinished:
     print('${MARK} modules ' + ', '.join(unfinished))
 else:
@@ -96,7 +99,10 @@ export interface OdooUpdateRun extends Versions {
   readonly filestoreDir: string;
   /** Where odoo.conf is written as long as it runs. */
   readonly conf: string;
+  /** What is updated where it is installed. */
   readonly modules: readonly string[];
+  /** What is installed. */
+  readonly newModules: readonly string[];
   /** See OdooOnce. */
   readonly isLowPriority: boolean;
   /** See errorsBefore(). */
@@ -145,7 +151,7 @@ export class OdooUpdate {
     await this.end(run.container);
     try {
       await this.#writeConf(run);
-      return errorsIn(await this.#odoo(run, ['shell'], [], VERIFY)).slice(0, MOST_KNOWN);
+      return errorsIn(await this.#odoo(run, ['shell'], [], verify([]))).slice(0, MOST_KNOWN);
     } catch (error) {
       run.signal.throwIfAborted();
       // What does not start as it is may be what is updated for that.
@@ -158,21 +164,22 @@ export class OdooUpdate {
   }
 
   /**
-   * Updates the modules and verifies: the registry loads, no module is half installed, the login page answers 200, and Odoo has
+   * Updates and installs modules and verifies: the registry loads, no module is half installed, the login page answers 200, and Odoo has
    * logged no error meanwhile that it did not log before.
    * @throws TerminalError('UpdateFailed') with the line that says why; RetryableError('ModulesInterrupted')
    */
   async run(run: OdooUpdateRun): Promise<void> {
-    const { conf, container, knownErrors, modules } = run;
+    const { conf, container, knownErrors, modules, newModules } = run;
+    const changes = [
+      ...(modules.length > 0 ? [`--update=${modules.join()}`] : []),
+      ...(newModules.length > 0 ? [`--init=${newModules.join()}`] : []),
+    ];
     await this.end(container);
     try {
       await this.#writeConf(run);
-      if (modules.length > 0)
-        refuseErrors(
-          await this.#odoo(run, [], [`--update=${modules.join(',')}`, '--stop-after-init']),
-          knownErrors,
-        );
-      const said = await this.#odoo(run, ['shell'], [], VERIFY);
+      if (changes.length > 0)
+        refuseErrors(await this.#odoo(run, [], [...changes, '--stop-after-init']), knownErrors);
+      const said = await this.#odoo(run, ['shell'], [], verify(newModules));
       const [, result = ''] = new RegExp(`^${MARK} (.*)$`, 'm').exec(said) ?? [];
       if (result !== 'well') throw failed(result || 'Odoo has ended before it was verified');
       refuseErrors(said, knownErrors);

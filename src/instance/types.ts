@@ -161,7 +161,10 @@ export interface DesiredInstance extends Sleep {
   /** 0 means the template's own default. */
   readonly memoryMb: number;
   readonly cpus: number;
+  /** Its plan's, by their technical names. */
   readonly modules: readonly string[];
+  /** Of all modules that its plan ever had, those that it was given, removed by now or not (ADR 16); null: nobody has noted them. */
+  readonly givenModules: readonly string[] | null;
   readonly repositories: readonly Repository[];
   readonly customer: Customer;
   /** The customer's own number in Odoo, the same for all of a company's contacts; 0 without one. */
@@ -279,6 +282,7 @@ export interface Report {
   readonly secondsToReady?: number;
   readonly commits?: readonly FetchedCommit[];
   readonly imageDigest?: string;
+  readonly givenModules?: readonly string[] | undefined;
   readonly subscription?: SubscriptionChange;
   readonly active?: boolean;
   /** All that it has is marked now. */
@@ -322,6 +326,8 @@ export interface FetchedCommit {
 export interface Pins {
   readonly imageDigest: string;
   readonly commits: readonly FetchedCommit[];
+  /** Undefined: those that Odoo has. */
+  readonly givenModules?: readonly string[] | undefined;
 }
 
 /** What is written back to Odoo about one plan. */

@@ -404,6 +404,7 @@ export class FakeManager implements Manager {
     const row = anInstance({
       state: 'draft',
       wasReady: false,
+      givenModules: null,
       ports: null,
       requestedAt,
       identity: identityOf(id, this.#made),

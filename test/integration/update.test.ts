@@ -58,7 +58,8 @@ describe('updates, with a real Odoo', function () {
 
   const instanceAt = (at: string | undefined) =>
     anInstance({
-      ...{ id: 1, customer, wasReady: true, modules: ['ms_note'], imageDigest: images.odoo },
+      ...{ id: 1, customer, wasReady: true, imageDigest: images.odoo },
+      ...{ modules: ['ms_note'], givenModules: ['ms_note'] },
       repositories: [aRepository({ commit: at ?? '', isOfPlan: true })],
     });
   const instance = instanceAt(FIRST);
@@ -66,13 +67,17 @@ describe('updates, with a real Odoo', function () {
     ...{ id, identity: identityOf(id), kind, snapshot: '' },
   });
   const name = () => databaseName(postgres.install, instance.id);
-  const version = async () => {
+  const firstValue = async (query: string) => {
     const { dbPassword: password } = await sidecar.dirs.secrets(instance.id);
     const [row] = await withSql({ ...postgres.server, user: name(), password }, name(), (sql) =>
-      sql("SELECT value FROM ir_config_parameter WHERE key = 'ms_note.version'"),
+      sql(query),
     );
     return (row as { value: string } | undefined)?.value;
   };
+  const version = () =>
+    firstValue("SELECT value FROM ir_config_parameter WHERE key = 'ms_note.version'");
+  const stateOf = (module: string) =>
+    firstValue(`SELECT state AS value FROM ir_module_module WHERE name = '${module}'`);
   const filestore = () => join(sidecar.dirs.paths(instance.id).filestore, name());
   const thrownBy = (work: Promise<unknown>) =>
     work.then(
@@ -171,7 +176,8 @@ describe('updates, with a real Odoo', function () {
     expect(await version(), 'rehearsed elsewhere').to.equal('1');
     await updates().make(instance, never);
     expect(await version(), 'made on a copy').to.equal('1');
-    const pins = { imageDigest: images.odoo, commits: [{ id: 1, commit: SECOND }] };
+    const commits = [{ id: 1, commit: SECOND }];
+    const pins = { imageDigest: images.odoo, commits, givenModules: ['ms_note'] };
     expect(await updates().pins(instance)).to.deep.equal(pins);
     await restores.carryOut(instance, job(3));
     expect(await version()).to.equal('2');
@@ -184,6 +190,20 @@ describe('updates, with a real Odoo', function () {
     await restores.carryOut(instance, undo);
     expect(await version()).to.equal('1');
     expect((await stat(filestore())).isDirectory()).to.equal(true);
+  });
+
+  it('a module that the plan got later is installed, and one that does not exist is found by the rehearsal', async () => {
+    newest = FIRST ?? '';
+    const withMore = (...more: string[]) => ({ ...instance, modules: ['ms_note', ...more] });
+    const work = updates().rehearse(withMore('ms_gone'), job(6), snapshot, progress, never);
+    expect(await thrownBy(work)).to.include({ reason: 'UpdateFailed', detail: 'modules ms_gone' });
+    const more = withMore('http_routing');
+    expect(await stateOf('http_routing')).not.to.equal('installed');
+    await updates().rehearse(more, job(7), snapshot, progress, never);
+    await updates().make(more, never);
+    await restores.carryOut(more, job(7));
+    expect(await stateOf('http_routing')).to.equal('installed');
+    expect(await version(), 'what it had is as it was').to.equal('1');
   });
 
   it('nothing newer is no update', async () => {

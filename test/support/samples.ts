@@ -92,6 +92,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     memoryMb: 0,
     cpus: 0,
     modules: [],
+    givenModules: [],
     repositories: [],
     customer: {
       name: 'Ana Ñandú',

@@ -56,10 +56,11 @@ class MicrosaasAttention(models.Model):
         "microsaas.subscription": ["company_id", "data_removed_at", "instancia_id", "partner_id"],
         "mail.mail": ["state"],
         "odoo.docker.instance": [
-            *("active", "company_id", "desired_state", "error_since", "image_digest", "linea_factura_id", "name"),
-            *("partner_id", "requested_at", "staging_of_id", "state", "template_id", "was_ready"),
+            *("active", "company_id", "desired_state", "error_since", "given_modules", "image_digest", "linea_factura_id"),
+            *("name", "partner_id", "requested_at", "staging_of_id", "state", "template_id", "was_ready"),
         ],
         "odoo.docker.repository": ["branch", "commit", "instance_id", "of_plan", "plan_id", "url"],
+        "product.template": ["microsaas_modules"],
     }
 
     kind = fields.Selection(KINDS, "What", readonly=True)

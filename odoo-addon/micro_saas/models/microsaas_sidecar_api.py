@@ -194,6 +194,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
               number shares)
             - wanted: `desired_state`, `restart_count`, `http_port` and `longpolling_port` (0: none yet), `template_code`,
               `memory_mb` and `cpus` (0: what the template gives), `modules`, `repositories` (as in `microsaas_plans`),
+              `given_modules` (of those that its plan ever had, the ones it was given; False: nobody has noted them),
               `without_archive` (its data may go without a last backup), `sleep_hours` (without a visitor; 0: it never sleeps)
             - names: `subdomain` (below the domain of the door), `former_subdomains` (they redirect to it; nobody else
               has them), `domains` (the customer's own, dicts of `id`, `name`, `verified`, `certified`: it has a
@@ -228,7 +229,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
             texts for operators, or dicts of `at`, `reason` and `detail`, whose sentence is written, maybe with `because`:
             why the sidecar does what nobody has asked for, see `drift_sentence`),
             `next_review` (UTC text or False), `seconds_to_ready`, `commits` ([{"id", "commit"}]),
-            `image_digest` (what it runs from now on), `asleep`, `last_request_at`, `wake_at`, `subscription` (a change), `adopted` (its data are marked now). Only given keys are written.
+            `image_digest` (what it runs from now on), `given_modules` (a list of technical names), `asleep`, `last_request_at`, `wake_at`, `subscription` (a change), `adopted` (its data are marked now). Only given keys are written.
 
             A change has any of `state`, `fecha_inicio`, `fecha_fin`, `reason`, `archive`, the moments, `periods` (`line_id`,
             `is_first`, `before`, `after`, `days`, `taken`, `taken_back_on`, `missing_since`) and `notices` (`kind`,

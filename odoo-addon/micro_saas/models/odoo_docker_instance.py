@@ -924,6 +924,7 @@ class OdooDockerInstance(ByHand, models.Model):
             "memory_mb": plan.microsaas_memory_mb,
             "cpus": plan.microsaas_cpus,
             "modules": plan._microsaas_module_list(),
+            "given_modules": self._given_module_list(),
             "workers": 0,
             "repositories": self._desired_repositories(),
             "customer": self._desired_customer(),
@@ -1006,6 +1007,8 @@ class OdooDockerInstance(ByHand, models.Model):
             vals["message"] = False
         if report.get("image_digest"):
             vals["image_digest"] = report["image_digest"]
+        if "given_modules" in report:
+            vals["given_modules"] = self._given_modules_as_stored(report["given_modules"])
         if report.get("log"):
             vals["log"] = self._log_with(report["log"])
         if "seconds_to_ready" in report:

@@ -130,5 +130,12 @@ class OdooDockerInstance(models.Model):
                                    AND newest.url = own.url
                                    AND coalesce(newest.branch, '') = coalesce(own.branch, '')
                                  WHERE own.instance_id = odoo_docker_instance.id AND own.of_plan
-                                   AND own.commit > '' AND newest.commit > '' AND newest.commit != own.commit)))"""
+                                   AND own.commit > '' AND newest.commit > '' AND newest.commit != own.commit)
+                     OR EXISTS (SELECT FROM account_move_line AS sold
+                                  JOIN product_product AS product ON product.id = sold.product_id
+                                  JOIN product_template AS plan ON plan.id = product.product_tmpl_id
+                                 WHERE sold.id = odoo_docker_instance.linea_factura_id
+                                   AND odoo_docker_instance.given_modules IS NOT NULL
+                                   AND NOT array_remove(string_to_array(replace(plan.microsaas_modules, ' ', ''), ','), '')
+                                        <@ string_to_array(odoo_docker_instance.given_modules, ','))))"""
         )

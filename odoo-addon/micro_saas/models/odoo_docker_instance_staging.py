@@ -82,8 +82,9 @@ class OdooDockerInstance(models.Model):
                 "ordered_by_id": self.sudo().ordered_by_id.id,
                 "company_id": self.company_id.id,
                 "template_id": self.template_id.id,
-                # With what the instance runs now, image and commits: its data are of that.
+                # With what the instance runs now, image, commits and modules: its data are of that.
                 "image_digest": self.sudo().image_digest,
+                "given_modules": self.sudo().given_modules,
                 "desired_state": "running",
                 "requested_at": time.time(),
                 "last_request_at": now,

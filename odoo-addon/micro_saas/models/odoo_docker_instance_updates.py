@@ -1,9 +1,12 @@
-"""Which versions an instance runs: those that it was given at its first start, until somebody updates it."""
+"""Which versions an instance runs, and which modules of its plan it has: what it was given at its first start, until somebody updates it."""
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from .by_hand import MANAGER
+
+# Odoo stores no empty text.
+NO_MODULES = "-"
 
 
 class OdooDockerInstance(models.Model):
@@ -16,12 +19,19 @@ class OdooDockerInstance(models.Model):
         groups="base.group_user",
         help="The image of Odoo that this instance runs, whatever its tag is on the server by now.",
     )
+    given_modules = fields.Char(
+        "Modules that it was given",
+        readonly=True,
+        copy=False,
+        groups="base.group_user",
+        help="Of all modules that its plan ever had, those that it was given. What its people removed since is not given again.",
+    )
     is_update_available = fields.Boolean(
         "Newer version",
         compute="_compute_is_update_available",
         compute_sudo=True,
         groups="base.group_user",
-        help="The server has a newer image than this instance runs, or its plan newer commits of its repositories.",
+        help="The server has a newer image than this instance runs, or its plan newer commits of its repositories or more modules.",
     )
 
     updated_at = fields.Datetime("Updated at", readonly=True, copy=False, groups="base.group_user")
@@ -48,11 +58,26 @@ class OdooDockerInstance(models.Model):
         "template_id.image_pins",
         "repository_ids.commit",
         "plan_id.microsaas_repository_ids.commit",
+        "given_modules",
+        "plan_id.microsaas_modules",
     )
     def _compute_is_update_available(self):
         for instance in self:
             is_image_newer = instance.template_id._has_newer_image(instance.image_digest)
-            instance.is_update_available = is_image_newer or instance._has_newer_commits()
+            instance.is_update_available = is_image_newer or instance._has_newer_commits() or instance._has_more_modules()
+
+    def _has_more_modules(self):
+        """Whether the plan has modules by now that this instance was not given."""
+        given = self._given_module_list()
+        return given is not False and not set(given).issuperset(self.plan_id._microsaas_module_list())
+
+    @api.model
+    def _given_modules_as_stored(self, names):
+        return ",".join(names) or NO_MODULES
+
+    def _given_module_list(self):
+        """Return the technical names in `given_modules`; False where nobody has noted them."""
+        return bool(self.given_modules) and [name for name in self.given_modules.split(",") if name != NO_MODULES]
 
     def _has_newer_commits(self):
         """Whether the plan was prepared with other commits of the repositories that it has given to this instance."""

@@ -76,6 +76,40 @@ class TestUpdates(MicroSaasCommon):
         self.env.invalidate_all()
         self.assertTrue(self.instance.is_update_available)
 
+    def test_the_modules_of_the_first_start_are_noted_and_what_the_plan_gets_later_comes_with_an_update(self):
+        self._newest_is("")
+        plan = self._product("With modules", es_plan_microsaas=True, microsaas_modules="account, crm,")
+        self.instance = self._running(factura_id=self._invoice(self._line(plan)).id)
+        desired = lambda: self._sidecar().microsaas_desired(self.instance.ids)[0]
+        self.assertIs(desired()["given_modules"], False)
+        plan.microsaas_modules = "account,crm,project"
+        self.assertFalse(self.instance.is_update_available, "nobody has noted what it was given")
+        self.assertFalse(self._behind())
+        self._says(given_modules=["account", "crm"])
+        self.assertEqual(desired()["given_modules"], ["account", "crm"])
+        self.assertTrue(self.instance.is_update_available)
+        self.assertEqual(self._behind(), self.instance)
+        self._says(given_modules=["account", "crm", "project"])
+        self.assertFalse(self.instance.is_update_available)
+        self.assertFalse(self._behind())
+        plan.microsaas_modules = "crm"
+        self.env.invalidate_all()
+        self.assertFalse(self.instance.is_update_available, "fewer modules are nothing newer")
+        self.assertFalse(self._behind())
+
+    def test_a_plan_without_modules_has_given_none_which_is_not_the_same_as_unknown(self):
+        self._newest_is("")
+        plan = self._product("Without modules", es_plan_microsaas=True)
+        self.instance = self._running(factura_id=self._invoice(self._line(plan)).id)
+        self._says(given_modules=[])
+        self.assertEqual(self._sidecar().microsaas_desired(self.instance.ids)[0]["given_modules"], [])
+        self.assertFalse(self.instance.is_update_available)
+        self.assertFalse(self._behind())
+        plan.microsaas_modules = "crm"
+        self.env.invalidate_all()
+        self.assertTrue(self.instance.is_update_available)
+        self.assertEqual(self._behind(), self.instance)
+
     def test_a_pinned_image_that_is_gone_is_said_with_its_remedy(self):
         self._says(state="error", reason="ImageGone", detail=FIRST)
         self.assertIn(FIRST, self.instance.phase_message)

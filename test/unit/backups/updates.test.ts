@@ -125,11 +125,12 @@ describe('Updates', () => {
     });
   });
 
-  const rehearse = (number = 5) =>
-    updates.rehearse(desired, job(number), 'a'.repeat(64), async () => {}, signal);
-  const pins = (image: string, digit: string) => ({
+  const rehearse = (number = 5, of = desired) =>
+    updates.rehearse(of, job(number), 'a'.repeat(64), async () => {}, signal);
+  const pins = (image: string, digit: string, givenModules: readonly string[] = []) => ({
     imageDigest: image,
     commits: [{ id: 3, commit: digit.repeat(40) }],
+    givenModules,
   });
 
   it('update a copy of the data, by hard links, and leave the data themselves as they are', async () => {
@@ -161,6 +162,28 @@ describe('Updates', () => {
     await restores.carryOut(desired, undo);
     expect(await readdir(present())).not.to.include('new');
     expect(await readFile(join(present(), FILE), 'utf8')).to.equal('content');
+  });
+
+  it('install what the plan got since, and not what the customer may have removed', async () => {
+    const of = { ...desired, modules: ['sale', 'crm', 'project'], givenModules: ['sale', 'crm'] };
+    newest = { image: OLD, commit: '1'.repeat(40) };
+    await rehearse(5, of);
+    await updates.make(of, signal);
+    expect(runs[0]).to.deep.include({ newModules: ['project'] });
+    expect(await updates.pins(of)).to.deep.equal(pins(OLD, '1', ['sale', 'crm', 'project']));
+    await restores.carryOut(of, job(5));
+    const undo = job(6, 'undo_update');
+    await updates.prepareUndo(of, undo);
+    await restores.prepare(of, undo, async () => {}, signal);
+    expect(await updates.pins(of)).to.deep.equal(pins(OLD, '1', ['sale', 'crm']));
+  });
+
+  it('install nothing where nobody has noted what the plan has given, but note it', async () => {
+    const of = { ...desired, modules: ['sale'], givenModules: null };
+    await rehearse(5, of);
+    await updates.make(of, signal);
+    expect(runs[0]).to.deep.include({ newModules: [] });
+    expect(await updates.pins(of)).to.deep.equal(pins(NEW, '2', ['sale']));
   });
 
   /** What carryOut() does one after the other, and a kill may come after each. */

@@ -43,3 +43,20 @@ describe('The image that an instance was given', () => {
     expect(row().imageDigest).to.equal('sha256:first');
   });
 });
+
+describe('The modules that an instance was given', () => {
+  it('are told to Odoo with its first answer, once', async () => {
+    const sim = new Simulation();
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    const row = sim.manager.rows.get(1);
+    if (!row) throw new Error('no instance');
+    expect(row.givenModules).to.deep.equal(row.modules);
+    row.modules = [...row.modules, 'project'];
+    sim.people.press(1, 'restart');
+    await sim.untilSettled();
+    expect(row.givenModules, 'the plan got one more').not.to.include('project');
+    await sim.end();
+  });
+});

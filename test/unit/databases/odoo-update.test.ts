@@ -20,6 +20,8 @@ describe('OdooUpdate', () => {
   /** What Odoo writes when it updates, and what its shell does. */
   let says: { update: string | Error; verify: string | Error };
   let ran: string[][];
+  /** What programs were given on standard input. */
+  let inputs: string[];
   let update: OdooUpdate;
 
   beforeEach(() => {
@@ -32,7 +34,9 @@ describe('OdooUpdate', () => {
     };
     says = { update: '', verify: 'microsaas-verify: well\n' };
     ran = [];
-    const docker: DockerCli = async (command) => {
+    inputs = [];
+    const docker: DockerCli = async (command, { input } = {}) => {
+      if (input) inputs.push(input);
       if (command.includes('--entrypoint=id')) return me;
       ran.push([...command]);
       if (command.includes('--entrypoint=python3'))
@@ -56,7 +60,7 @@ describe('OdooUpdate', () => {
     ...{ image: NEW, repositories: [], container: 'ms-k3x9ab-1-update', signal },
     ...{ socketDir: '/run/x', filestoreDir: '/data/x', conf: join(folder(), 'odoo.conf') },
     login: { database: 'ms_k3x9ab_1_restoring', role: 'ms_k3x9ab_1', password: 'secret' },
-    ...{ isLowPriority: false, modules: ['sale'], knownErrors: [] },
+    ...{ isLowPriority: false, modules: ['sale'], newModules: [], knownErrors: [] },
     ...over,
   });
   const run = (over: Partial<OdooUpdateRun> = {}) => update.run(aRun(over));
@@ -110,6 +114,18 @@ describe('OdooUpdate', () => {
   it('only verifies where no module has changed', async () => {
     await run({ modules: [] });
     expect(ran.filter(([, verb]) => verb === 'run')).to.have.length(1);
+  });
+
+  it('installs what is new, and verifies that it is installed', async () => {
+    await run({ newModules: ['crm', 'project'] });
+    const [changes, verified] = ran.filter(([, verb]) => verb === 'run');
+    expect(changes).to.include.members(['--update=sale', '--init=crm,project']);
+    expect(verified).to.include('shell');
+    expect(inputs.at(-1)).to.include('["crm","project"]');
+    ran = [];
+    await run({ modules: [], newModules: ['crm'] });
+    expect(ran.filter(([, verb]) => verb === 'run')).to.have.length(2);
+    expect(ran.flat().join(' ')).not.to.include('--update');
   });
 
   it('fails with what Odoo says', async () => {

@@ -22,6 +22,7 @@ export const INSTANCE_ROW = {
   phase_message: 'of no interest here',
   template_code: 'odoo',
   image_digest: '',
+  given_modules: false,
   sleep_hours: 0.5,
   asleep: false,
   last_request_at: 1795348100,
