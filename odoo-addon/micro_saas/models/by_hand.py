@@ -36,7 +36,7 @@ BY_HAND = {
     "microsaas.subdomain": {},
     "microsaas.backup": {},
     "microsaas.job": {},
-    "microsaas.rollout": {AT_CREATION: {"plan_id"}},
+    "microsaas.rollout": {AT_CREATION: {"plan_id", "in_window"}},
     "microsaas.rollout.line": {},
     "microsaas.former.domain": {},
     "microsaas.domain": {AT_CREATION: {"instance_id", "name"}},
@@ -47,7 +47,7 @@ BY_HAND = {
         USERS: {
             *("es_plan_microsaas", "duracion_suscripcion", "plantilla_id", "microsaas_provision"),
             *("microsaas_memory_mb", "microsaas_cpus", "microsaas_modules", "microsaas_desde"),
-            "microsaas_sleep_hours",
+            *("microsaas_sleep_hours", "microsaas_update_from", "microsaas_update_until"),
             *("microsaas_own_terms", "microsaas_notice_days", "microsaas_grace_days"),
             *("microsaas_retention_days", "microsaas_final_notice_days", "microsaas_refund"),
             *("microsaas_renew_days", "microsaas_renew_issue", "microsaas_renew_price"),

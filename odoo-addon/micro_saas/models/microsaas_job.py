@@ -173,8 +173,10 @@ class MicrosaasJob(ByHand, models.Model):
         elif self.state == "done" and self.kind == "erase":
             instance._note_erased()
         subscription = instance.subscription_ids[:1]
-        if self.state == "done" and self.kind == "export" and self.create_uid.share and subscription:
-            self.env["microsaas.notice"]._tell(subscription, "downloadReady", str(self.id))
+        is_for_customer = self.kind == "export" and self.create_uid.share
+        if self.state == "done" and subscription and (is_for_customer or self.kind == "update"):
+            kind = "updated" if self.kind == "update" else "downloadReady"
+            self.env["microsaas.notice"]._tell(subscription, kind, str(self.id))
         line = self.with_context(lang=instance.company_id.partner_id.lang)._chatter_line()
         if line:
             instance._message_log(body=line)

@@ -20,12 +20,15 @@ MAILS = {
     "finalNotice": "micro_saas.mail_template_final_notice",
     "removed": "micro_saas.mail_template_removed",
     "downloadReady": "micro_saas.mail_template_download_ready",
+    "updatePlanned": "micro_saas.mail_template_update_planned",
+    "updatePutOff": "micro_saas.mail_template_update_put_off",
+    "updated": "micro_saas.mail_template_updated",
     "addressChanged": "micro_saas.mail_template_address_changed",
 }
 # Opens a page on which a password is chosen, so it is no message on a record, where colleagues would read it.
 PRIVATE = {"welcome"}
 # Is for who administers the instance, whoever pays for it.
-OF_ADMINISTRATOR = {"welcome", "downloadReady"}
+OF_ADMINISTRATOR = {"welcome", "downloadReady", "updatePlanned", "updatePutOff", "updated"}
 MAIL_ACTIVITY = "micro_saas.mail_activity_type_mail"
 
 
@@ -74,7 +77,7 @@ class MicrosaasNotice(ByHand, models.Model):
             subscription._ask_people("mailFailed")
 
     def _recipient(self):
-        """Return who is told: of the first login and of data the administrator, of all else who is invoiced."""
+        """Return who is told: of the first login, data and updates the administrator, of all else who is invoiced."""
         subscription = self.subscription_id
         return subscription.instancia_id._administrator() if self.kind in OF_ADMINISTRATOR else subscription.partner_id
 

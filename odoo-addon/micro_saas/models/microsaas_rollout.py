@@ -1,21 +1,24 @@
 """Rollouts: the update of many instances, a few first; the first failure holds it and asks a person."""
 
+from datetime import timedelta
 from math import ceil
 
-from odoo import api, fields, models
+from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import MANAGER, ByHand
 
 ACTIVITY = "micro_saas.mail_activity_type_trouble"
+# So long before the first night customers are told of it.
+TOLD_BEFORE = timedelta(hours=12)
 # One first; then this share of all; then the rest. One update is open at a time: a failure is seen before the next begins, and of the two
 # jobs that the sidecar does at a time, one is left to people.
 SECOND_WAVE = 0.1
 
 
 class MicrosaasRollout(ByHand, models.Model):
-    """One update of all instances of a plan, or of all that there are."""
+    """One update of all instances of a plan, of those that were selected, or of all that there are."""
 
     _name = "microsaas.rollout"
     _description = "Rollout of updates"
@@ -29,6 +32,14 @@ class MicrosaasRollout(ByHand, models.Model):
         domain=[("es_plan_microsaas", "=", True)],
         help="Whose instances are updated; empty: all.",
     )
+    instance_ids = fields.Many2many("odoo.docker.instance", string="Selected", readonly=True)
+    in_window = fields.Boolean(
+        "At night",
+        default=True,
+        help="In the hours that the plan gives for updates, from the next night that is twelve hours away; customers are told"
+        " before and after. Otherwise at once; they are told after it.",
+    )
+    starts_at = fields.Datetime("Begins at", readonly=True, help="The earliest moment: customers were told of it.")
     company_id = fields.Many2one(
         "res.company", "Company", required=True, readonly=True, default=lambda self: self.env.company
     )
@@ -51,11 +62,15 @@ class MicrosaasRollout(ByHand, models.Model):
     failed = fields.Integer("Failed", compute="_compute_counts")
     percent = fields.Integer("Progress (%)", compute="_compute_counts", aggregator=None)
 
-    @api.depends("plan_id")
+    @api.depends("plan_id", "instance_ids")
     @api.depends_context("lang")
     def _compute_name(self):
         for rollout in self:
-            rollout.name = rollout.plan_id.name or self.env._("All plans")
+            selected = rollout.sudo().instance_ids
+            if len(selected) > 1:
+                rollout.name = self.env._("%s selected instances", len(selected))
+            else:
+                rollout.name = selected.name or rollout.plan_id.name or self.env._("All plans")
 
     @api.depends("line_ids.state")
     def _compute_counts(self):
@@ -75,11 +90,11 @@ class MicrosaasRollout(ByHand, models.Model):
     # -- what people press -------------------------------------------------------------------------
 
     def action_start(self):
-        """Update the first instance, and the others once that has ended well.
+        """Update the first instance, and the others once that has ended well; at night: from the first night on.
 
         :return: True
         :raise AccessError: the user is not a MicroSaaS manager
-        :raise UserError: there is nothing to update, or another rollout is not over
+        :raise UserError: there is nothing to update, or all of it waits in other rollouts
         """
         for rollout in self:
             rollout._check_manager()
@@ -97,7 +112,7 @@ class MicrosaasRollout(ByHand, models.Model):
             rollout._message_log(body=self.env._("%s lets it go on.", self.env.user.name))
             rollout.state = "running"
             close_activities(rollout, ACTIVITY, self.env._("A person lets it go on."))
-            rollout._advance()
+        self._advance()
         return True
 
     def action_cancel(self):
@@ -108,7 +123,7 @@ class MicrosaasRollout(ByHand, models.Model):
         """
         self._check_manager()
         for rollout in self.sudo().filtered(lambda one: one.state in ("draft", "running", "held")):
-            rollout.line_ids.filtered(lambda line: line.state == "waiting").state = "skipped"
+            rollout.line_ids.filtered(lambda line: line.state == "waiting")._leave_out()
             rollout.state = "cancelled"
             close_activities(rollout, ACTIVITY, self.env._("The rollout was cancelled."))
         return True
@@ -117,16 +132,30 @@ class MicrosaasRollout(ByHand, models.Model):
         if not self.env.user.has_group(MANAGER):
             raise AccessError(self.env._("Only a MicroSaaS manager updates many instances."))
 
+    @api.model
+    def _of_selected(self, instances):
+        """Return a new rollout of these instances, at night.
+
+        :raise AccessError: the user is not a MicroSaaS manager
+        """
+        self._check_manager()
+        rollout = self.create({})
+        rollout.sudo().write({"instance_ids": [Command.set(instances.ids)], "company_id": instances[:1].company_id.id})
+        return rollout
+
     def _start(self):
         self.ensure_one()
         if self.state != "draft":
             raise UserError(self.env._("This rollout has been started before."))
-        other = self.search([("state", "in", ("running", "held")), ("company_id", "=", self.company_id.id)], limit=1)
-        if other:
-            raise UserError(self.env._("Another rollout is not over: %s. One goes on at a time.", other.name))
         instances = self._instances()
         if not instances:
             raise UserError(self.env._("There is no instance to update."))
+        open_lines = [("instance_id", "in", instances.ids), ("state", "in", ("waiting", "running"))]
+        elsewhere = self.env["microsaas.rollout.line"].sudo().search(open_lines)
+        instances -= elsewhere.instance_id
+        if not instances:
+            names = ", ".join(elsewhere.rollout_id.mapped("name"))
+            raise UserError(self.env._("All of them wait for an update already: %s.", names))
         second = 1 + ceil(SECOND_WAVE * len(instances))
         self.env["microsaas.rollout.line"].sudo().create(
             [
@@ -139,30 +168,47 @@ class MicrosaasRollout(ByHand, models.Model):
             ]
         )
         self.sudo().state = "running"
-        self.sudo()._advance()
+        if self.in_window:
+            self.sudo().starts_at = fields.Datetime.now() + TOLD_BEFORE
+            self.sudo().line_ids._tell("updatePlanned")
+        self._advance()
 
     def _instances(self):
-        """Return all that have data but staging copies, the newest customers first, who have the least to lose."""
+        """Return what has data and is no staging copy, the newest customers first, who have the least to lose."""
         domain = [
             *(("was_ready", "=", True), ("staging_of_id", "=", False)),
             ("desired_state", "in", ("running", "stopped")),
         ]
         if self.plan_id:
             domain.append(("plan_id", "=", self.plan_id.id))
+        if self.instance_ids:
+            domain.append(("id", "in", self.instance_ids.ids))
         return self.env["odoo.docker.instance"].search([*domain, ("company_id", "=", self.company_id.id)])
 
     # -- what goes on by itself --------------------------------------------------------------------
 
+    @api.model
     def _advance(self):
-        """Ask for the next update, unless one is under way; what is refused is left out. It is over once none is left."""
-        for rollout in self.filtered(lambda one: one.state == "running"):
-            lines = rollout.line_ids.sorted(lambda line: (line.wave, line.id))
-            while "running" not in lines.mapped("state"):
-                following = lines.filtered(lambda line: line.state == "waiting")[:1]
-                if not following:
-                    rollout.state = "done"
-                    break
-                following._ask()
+        """Begin the next update where none is under way: one at a time, whatever the number of rollouts and companies."""
+        # Two that look at once would begin two; the later one is repeated by Odoo, and then sees what the first has done.
+        self.flush_model(["state"])
+        self.env.cr.execute("SELECT id FROM microsaas_rollout WHERE state = 'running' ORDER BY id FOR UPDATE")
+        running = self.sudo().browse(row[0] for row in self.env.cr.fetchall())
+        lines = self.env["microsaas.rollout.line"].sudo()
+        for rollout in running:
+            while not lines.search_count([("state", "=", "running")], limit=1) and rollout._begin_next():
+                pass
+            if not rollout.line_ids.filtered(lambda line: line.state in ("waiting", "running")):
+                rollout.state = "done"
+
+    def _begin_next(self):
+        """Ask for the next update of this rollout. Return False where none can be begun now."""
+        waiting = self.line_ids.filtered(lambda line: line.state == "waiting").sorted(lambda line: (line.wave, line.id))
+        wave = waiting.filtered(lambda line: line.wave == waiting[0].wave)
+        following = wave.filtered(lambda line: line._may_begin())[:1]
+        if following:
+            following._ask()
+        return bool(following)
 
     def _update_failed(self, line):
         """Begin no further update, and tell a person."""
@@ -205,6 +251,9 @@ class MicrosaasRolloutLine(ByHand, models.Model):
         required=True,
         readonly=True,
     )
+    opens_at = fields.Datetime(
+        "Not before", compute="_compute_opens_at", help="When its hours for updates begin, or have begun."
+    )
     refusal = fields.Char(readonly=True, help="Why no update was begun.")
     message = fields.Char("How it goes", compute="_compute_message")
 
@@ -213,6 +262,38 @@ class MicrosaasRolloutLine(ByHand, models.Model):
     def _compute_message(self):
         for line in self:
             line.message = line.refusal or line.job_id.message
+
+    @api.depends(
+        *("state", "rollout_id.in_window", "rollout_id.starts_at"),
+        *("instance_id.plan_id.microsaas_update_from", "instance_id.plan_id.microsaas_update_until"),
+    )
+    def _compute_opens_at(self):
+        now = fields.Datetime.now()
+        for line in self:
+            starts_at = line.rollout_id.starts_at
+            if line.state == "waiting" and starts_at:
+                line.opens_at = max(starts_at, line.instance_id._opening_at_or_after(max(starts_at, now)))
+            else:
+                line.opens_at = False
+
+    def _may_begin(self):
+        """Whether now is the time for this update."""
+        now = fields.Datetime.now()
+        if not self.rollout_id.in_window:
+            return True
+        return self.rollout_id.starts_at <= now and self.instance_id._opening_at_or_after(now) <= now
+
+    def _leave_out(self):
+        """These are not updated; whoever was told that they would be is told so."""
+        self.state = "skipped"
+        self.filtered(lambda line: line.rollout_id.in_window)._tell("updatePutOff")
+
+    def _tell(self, kind):
+        """Tell the people of these instances by mail, once of each line."""
+        for line in self:
+            subscription = line.instance_id.subscription_ids[:1]
+            if subscription:
+                self.env["microsaas.notice"]._tell(subscription, kind, str(line.id))
 
     def _ask(self):
         """Ask for this instance's update; what cannot be updated at present is left out, with the reason."""
@@ -224,7 +305,8 @@ class MicrosaasRolloutLine(ByHand, models.Model):
                 instance.action_update()
                 self.write({"state": "running", "job_id": instance.sudo().job_id.id})
         except UserError as refused:
-            self.write({"state": "skipped", "refusal": str(refused)})
+            self.refusal = str(refused)
+            self._leave_out()
 
 
 class MicrosaasJob(models.Model):
@@ -235,8 +317,12 @@ class MicrosaasJob(models.Model):
         line = self.env["microsaas.rollout.line"].search([("job_id", "=", self.id), ("state", "=", "running")])
         if not line:
             return
-        # What is newest already is no failure, and shows nothing of the update either.
-        line.state = "skipped" if self.reason == "NothingToUpdate" else self.state
-        if line.state == "failed":
+        if self.state == "done":
+            line.state = "done"
+        elif self.reason == "NothingToUpdate":  # no failure, and shows nothing of the update either
+            line._leave_out()
+        else:
+            line.state = "failed"
+            line.filtered(lambda one: one.rollout_id.in_window)._tell("updatePutOff")
             line.rollout_id._update_failed(line)
-        line.rollout_id._advance()
+        self.env["microsaas.rollout"]._advance()

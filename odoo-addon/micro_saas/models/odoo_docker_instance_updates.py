@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from .by_hand import MANAGER
+from .update_window import opening_at_or_after
 
 # Odoo stores no empty text.
 NO_MODULES = "-"
@@ -44,6 +45,15 @@ class OdooDockerInstance(models.Model):
     )
     can_undo_update = fields.Boolean(
         "Update can be undone", compute="_compute_can_undo_update", groups="base.group_user"
+    )
+
+    rollout_line_ids = fields.One2many("microsaas.rollout.line", "instance_id", groups="base.group_user")
+    update_planned_at = fields.Datetime(
+        "Update planned at",
+        compute="_compute_update_planned_at",
+        compute_sudo=True,
+        groups="base.group_user",
+        help="It begins then or in one of the nights after, in the same hours.",
     )
 
     @api.depends("undo_update_until")
@@ -92,6 +102,51 @@ class OdooDockerInstance(models.Model):
             for repository in self.repository_ids
             if repository.of_plan
         )
+
+    # -- at night ------------------------------------------------------------------------------------
+
+    @api.depends("rollout_line_ids.opens_at", "rollout_line_ids.rollout_id.state")
+    def _compute_update_planned_at(self):
+        for instance in self:
+            waiting = instance.rollout_line_ids.filtered(
+                lambda line: line.opens_at and line.rollout_id.state in ("running", "held")
+            )
+            instance.update_planned_at = waiting[:1].opens_at
+
+    def _opening_at_or_after(self, moment):
+        """Return since when updates of this instance may begin at a moment, or else from when on."""
+        plan = self.plan_id or self.env["product.template"].new()
+        hours = (plan.microsaas_update_from, plan.microsaas_update_until)
+        return opening_at_or_after(moment, self.company_id._microsaas_tz(), *hours)
+
+    def action_update_at_night(self):
+        """Update instances in the hours that their plan gives for it, and tell their people the day before.
+
+        :return: the action of the form of their rollout
+        :raise AccessError: the user is not a MicroSaaS manager
+        :raise UserError: none of them can be updated, or all wait for an update already
+        """
+        rollout = self.env["microsaas.rollout"]._of_selected(self)
+        rollout.action_start()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Rollouts of updates"),
+            "res_model": "microsaas.rollout",
+            "res_id": rollout.id,
+            "view_mode": "form",
+        }
+
+    def action_cancel_update(self):
+        """Do not begin the updates that these instances wait for; their people are told.
+
+        :return: True
+        :raise AccessError: the user is not a MicroSaaS manager
+        """
+        if not self.env.user.has_group(MANAGER):
+            raise AccessError(self.env._("Only a MicroSaaS manager updates an instance."))
+        self.sudo().rollout_line_ids.filtered(lambda line: line.state == "waiting")._leave_out()
+        self.env["microsaas.rollout"]._advance()
+        return True
 
     # -- actions -----------------------------------------------------------------------------------
 

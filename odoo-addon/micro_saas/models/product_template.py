@@ -139,6 +139,17 @@ class ProductTemplate(ByHand, models.Model):
         help="Agreed: price, discount, taxes and currency of the first invoice. Today's: of the customer's pricelist.",
     )
 
+    microsaas_update_from = fields.Float(
+        "Updates from",
+        default=2.0,
+        help="The hour of the day, where your company is, from which an update at night may interrupt an instance.",
+    )
+    microsaas_update_until = fields.Float(
+        "Updates until",
+        default=5.0,
+        help="After this hour no update is begun; one that is under way comes to its end.",
+    )
+
     # -- computed fields ---------------------------------------------------------------------------
 
     @api.depends("microsaas_listo_reason", "microsaas_listo_detail")
@@ -181,6 +192,15 @@ class ProductTemplate(ByHand, models.Model):
     def _check_microsaas_sleep_hours(self):
         if any(product.microsaas_sleep_hours < 0 for product in self):
             raise ValidationError(self.env._("The hours until an instance sleeps cannot be negative (0: never)."))
+
+    @api.constrains("microsaas_update_from", "microsaas_update_until")
+    def _check_microsaas_update_window(self):
+        for product in self:
+            hours = (product.microsaas_update_from, product.microsaas_update_until)
+            if not all(0 <= hour < 24 for hour in hours) or hours[0] == hours[1]:
+                raise ValidationError(
+                    self.env._("Updates need two different hours of the day to begin between, from 00:00 to 23:59.")
+                )
 
     @api.constrains("microsaas_modules")
     def _check_microsaas_modules(self):

@@ -14,7 +14,8 @@ class TestRollout(MicroSaasCommon):
         self.rollout = self._rollout()
 
     def _rollout(self, **vals):
-        return self.env["microsaas.rollout"].with_user(self.manager).create(vals)
+        """Return a rollout that does not wait for the night."""
+        return self.env["microsaas.rollout"].with_user(self.manager).create({"in_window": False, **vals})
 
     def _open(self):
         """Return the open jobs, the oldest first."""
@@ -107,9 +108,9 @@ class TestRollout(MicroSaasCommon):
         rollout.action_start()
         self.assertEqual(rollout.line_ids.instance_id, mine)
 
-    def test_one_at_a_time_and_each_once(self):
+    def test_each_instance_waits_in_one_and_each_rollout_starts_once(self):
         self.rollout.action_start()
-        with self.assertRaisesRegex(UserError, "Another rollout is not over"):
+        with self.assertRaisesRegex(UserError, "wait for an update already: All plans"):
             self._rollout().action_start()
         with self.assertRaisesRegex(UserError, "started before"):
             self.rollout.action_start()
