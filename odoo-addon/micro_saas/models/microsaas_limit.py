@@ -158,6 +158,32 @@ class MicrosaasSubscription(models.Model):
         """Return the day until which the customer of an instance that is over limits has time, for its mail."""
         return min(limit._react_until() for limit in self.instancia_id.limit_ids.filtered("over_since"))
 
+    def _plan_obstacle(self, product):
+        return super()._plan_obstacle(product) or self._excess_over(product.product_tmpl_id)
+
+    def _excess_over(self, plan):
+        """Return what the instance uses more of than a plan gives, as a sentence; "" for nothing."""
+        _, instance = self.env._, self.sudo().instancia_id
+        if 0 < plan.microsaas_disk_mb < instance.disk_mb:
+            return _(
+                "This Odoo takes %(used)s of disk, and plan %(plan)s gives %(allowed)s: make room first.",
+                used=instance._format_mb(instance.disk_mb),
+                plan=plan.name,
+                allowed=instance._format_mb(plan.microsaas_disk_mb),
+            )
+        if 0 < plan.microsaas_users < instance.user_count:
+            return _(
+                "This Odoo has %(used)s users, and plan %(plan)s has %(allowed)s: archive some first.",
+                used=instance.user_count,
+                plan=plan.name,
+                allowed=plan.microsaas_users,
+            )
+        return ""
+
+    def _take_plan(self, product):
+        super()._take_plan(product)
+        self.env["microsaas.limit"].sudo()._review(self.sudo().instancia_id._quiet())
+
 
 class OdooDockerInstance(models.Model):
     _inherit = "odoo.docker.instance"

@@ -117,6 +117,18 @@ class TestLimit(OwnerCase, UseCase):
         self.assertEqual(self._limits, [])
         self.assertFalse(self._activities())
 
+    def test_a_plan_that_gives_less_than_is_used_is_refused_with_a_sentence(self):
+        same = {"es_plan_microsaas": True, "plantilla_id": self.instance.template_id.id}
+        smaller = self._product("Smaller", microsaas_disk_mb=500, microsaas_users=2, **same)
+        subscription = self.instance.sudo().subscription_ids.with_context(lang="en_US")
+        self.assertEqual(subscription._plan_obstacle(smaller), "")
+        self._uses(disk_mb=501)
+        self.assertIn("takes 501 MB of disk, and plan Smaller gives 500 MB", subscription._plan_obstacle(smaller))
+        self._uses(disk_mb=500, users=3)
+        self.assertIn("has 3 users, and plan Smaller has 2", subscription._plan_obstacle(smaller))
+        self._uses(disk_mb=500, users=2)
+        self.assertEqual(subscription._plan_obstacle(smaller), "")
+
     def test_what_is_removed_is_over_nothing(self):
         self._uses(disk_mb=1100)
         self.instance.action_remove()
