@@ -78,6 +78,8 @@ function reasonToHold(line: InvoiceLine, invoice: Invoice, limits: ClaimLimits):
   if (units > limits.unitsPerLine)
     return { reason: 'TooManyUnits', detail: [units, limits.unitsPerLine] };
   if (line.mayRenew.length > 0) return { reason: 'Duplicate', detail: [line.mayRenew.join(', ')] };
+  if (line.triedBefore.length > 0)
+    return { reason: 'TrialAgain', detail: [line.triedBefore.join(', ')] };
   if (line.backlog > limits.claimsPerPlan)
     return { reason: 'TooManyClaims', detail: [line.backlog, limits.claimsPerPlan] };
   return null;

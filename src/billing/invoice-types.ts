@@ -4,6 +4,7 @@ export const HOLD_REASONS = [
   'PartOfAUnit',
   'TooManyUnits',
   'Duplicate',
+  'TrialAgain',
   'TooManyClaims',
   'PlanSince',
 ] as const;
@@ -35,6 +36,8 @@ export interface InvoiceLine {
   readonly isSincePlan: boolean;
   /** Names of the subscriptions that this line may be meant to renew: it is a copy of the line that sold them. */
   readonly mayRenew: readonly string[];
+  /** A trial: the documents by which this customer has had it already, or the line's own where it is of several units. */
+  readonly triedBefore: readonly string[];
   readonly claimedUnits: readonly number[];
   /** Paid units of this plan, over all invoices, that are neither claimed nor held. */
   readonly backlog: number;

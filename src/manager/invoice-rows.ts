@@ -15,6 +15,7 @@ const invoiceLine = z
     desde: day,
     since_plan: z.boolean(),
     may_renew: z.array(z.string()),
+    tried_before: z.array(z.string()),
     claimed: z.array(z.int()),
     backlog: z.int(),
   })
@@ -28,6 +29,7 @@ const invoiceLine = z
     planSince: row.desde,
     isSincePlan: row.since_plan,
     mayRenew: row.may_renew,
+    triedBefore: row.tried_before,
     claimedUnits: row.claimed,
     backlog: row.backlog,
   }));

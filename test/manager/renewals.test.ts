@@ -42,6 +42,34 @@ describe('renewals in the real Odoo 19', function () {
     return (await manager.desired([instance]))[0]?.subscription?.id ?? 0;
   }
 
+  it('makes one change of plan, with one invoice, of concurrent presses', async () => {
+    const bigger = await new DemoSale(database.rpc, { name: 'Bigger', modules: '' }).plan();
+    await database.rpc.call('product.product', 'write', [[bigger], { list_price: 999 }]);
+    const day = (days: number) =>
+      new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+    for (let round = 0; round < 5; round += 1) {
+      const id = await subscribe();
+      const paid = { fecha_inicio: day(-10), fecha_fin: day(18) };
+      await database.rpc.call(SUBSCRIPTION, 'write', [[id], paid]);
+      const wizard = await database.rpc.create('microsaas.change.plan', {
+        subscription_id: id,
+        product_id: bigger,
+      });
+      const press = () =>
+        database.rpc.call<{ res_id: number }>('microsaas.change.plan', 'action_confirm', [
+          [wizard],
+        ]);
+      const opened = await Promise.all([press(), press(), press()]);
+      const changes = await database.rpc.read(
+        'microsaas.plan.change',
+        [['subscription_id', '=', id]],
+        ['id'],
+      );
+      expect(changes, `round ${round}`).to.have.length(1);
+      expect(new Set(opened.map((action) => action.res_id)).size).to.equal(1);
+    }
+  });
+
   it('makes one invoice of concurrent presses of Renew', async () => {
     for (let round = 0; round < 5; round += 1) {
       const id = await subscribe();

@@ -4,6 +4,7 @@ import type { Terms } from '../../src/billing/subscription-types.ts';
 import { TERMS } from './samples.ts';
 import { invoicesAndPeople } from './subscription-doc-invoices.ts';
 import { MAILS_DOC } from './subscription-doc-mails.ts';
+import { plansAndTheirEnd } from './subscription-doc-plans.ts';
 import { Story } from './subscription-story.ts';
 
 /*
@@ -235,6 +236,7 @@ export function subscriptionDoc(): string {
     'new plan; 0: when the customer or you renew), in draft or posted, and at which price; whether a plan that costs nothing *continues quietly* or *ends quietly*.',
     '',
     ...invoicesAndPeople(),
+    ...plansAndTheirEnd(),
     ...MAILS_DOC,
     '## Two safeguards',
     '- **The suspension limit.** When more than 10 instances and more than a tenth of all would be suspended or removed within an',

@@ -127,8 +127,9 @@ class AccountMove(ByHand, models.Model):
 
     def _microsaas_write_service_days(self):
         """A renewal pays for whole terms, and names the days that it pays for once it is posted."""
-        for line in self.invoice_line_ids.filtered("suscripcion_id"):
+        for line in self.invoice_line_ids.filtered(lambda one: one.suscripcion_id and not one.microsaas_change_id):
             if line.move_id.move_type == "out_invoice":
+                line.suscripcion_id._make_way_for_renewal()
                 line._microsaas_check_terms()
                 line._microsaas_write_period()
 
@@ -339,6 +340,14 @@ class AccountMove(ByHand, models.Model):
         is_on_its_way = self.payment_state == "in_payment" and not self._microsaas_is_paid()
         return self.state == "draft" or self._microsaas_is_owed() or (self.state == "posted" and is_on_its_way)
 
+    def _microsaas_has_money_coming(self):
+        """Tell whether a part of this invoice is paid already, or its payment is on the way."""
+        if self.state != "posted" or self._microsaas_is_fully_reversed():
+            return False
+        is_begun = not self._microsaas_is_owed() or self.currency_id.compare_amounts(self.amount_residual, self.amount_total)
+        transactions = self.sudo().transaction_ids if "transaction_ids" in self._fields else ()
+        return bool(is_begun) or any(one.state in ("pending", "authorized") for one in transactions)
+
     @api.model
     def _microsaas_paid_states(self):
         return ("paid", "in_payment") if in_payment_is_paid(self.env) else ("paid",)
@@ -410,7 +419,11 @@ class AccountMove(ByHand, models.Model):
 
     def _microsaas_reversed_ratio(self):
         """Return how much of this invoice was credited or sent back, from 0.0 to 1.0."""
-        credits = self.reversal_move_ids.filtered(lambda move: move.state == "posted")
+        # What a change to a cheaper plan gives back takes no days away.
+        credits = self.reversal_move_ids.filtered(
+            lambda move: move.state == "posted"
+            and move.line_ids.microsaas_change_id <= self.line_ids.microsaas_change_id
+        )
         if not self.microsaas_approved:
             credits |= self._microsaas_unlinked_credits()
         if self.payment_state == "reversed" and self._microsaas_settling_credits() <= credits:
@@ -491,6 +504,10 @@ class AccountMove(ByHand, models.Model):
 
     def _microsaas_make_due(self):
         move_ids = self.env.cr.precommit.data.pop("microsaas.touched", ())
+        changes = self.env["microsaas.plan.change"].sudo().search([("line_ids.move_id", "in", list(move_ids))])
+        if changes:
+            changes._review()
+            self.env.flush_all()
         instance_ids = self.browse(move_ids)._microsaas_paid_instance_ids()
         self.env["odoo.docker.instance"].browse(instance_ids)._make_due()
 
@@ -578,6 +595,7 @@ class AccountMove(ByHand, models.Model):
                 "desde": fields.Date.to_string(plan.microsaas_desde) or "",
                 "since_plan": line._microsaas_is_since_plan(),
                 "may_renew": line._microsaas_may_renew().mapped("display_name"),
+                "tried_before": line._microsaas_tried_before().mapped("display_name"),
                 "claimed": claimed.get(line.id, []),
                 "backlog": backlog.get(plan.id, 0),
             }

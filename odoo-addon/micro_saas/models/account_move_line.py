@@ -50,6 +50,15 @@ class AccountMoveLine(ByHand, models.Model):
         copy=False,
         help="The line of the invoice that this one was duplicated from.",
     )
+    microsaas_change_id = fields.Many2one(
+        "microsaas.plan.change",
+        "Change of plan",
+        ondelete="restrict",
+        index="btree_not_null",
+        readonly=True,
+        copy=False,
+        help="This line pays for another plan until the last paid day; it prolongs no subscription and creates no instance.",
+    )
     microsaas_names = fields.Char(
         "Instance names",
         help="Separated by commas, one for each unit in order. A unit without one is named after the customer.",
@@ -124,14 +133,19 @@ class AccountMoveLine(ByHand, models.Model):
         result = super().copy_data(default)
         if not self.env.context.get("include_business_fields"):  # what a credit note does, see _microsaas_corrections
             for line, vals in zip(self, result, strict=True):
-                if line._microsaas_is_plan():
+                if line._microsaas_is_plan() or line.microsaas_change_id:
                     vals["microsaas_duplicado_id"] = line.id
+                if line.microsaas_change_id:
+                    # A part of a term at a part of its price renews nothing.
+                    vals["suscripcion_id"] = False
         return result
 
     def _copy_data_extend_business_fields(self, values):
         """A credit note, or what corrects a reversed invoice, remembers the lines it comes from."""
         super()._copy_data_extend_business_fields(values)
         values["microsaas_origen_id"] = self.id
+        if self.microsaas_change_id:
+            values["microsaas_change_id"] = self.microsaas_change_id.id
         self._microsaas_note_copied()
 
     def _microsaas_note_copied(self):
@@ -141,7 +155,11 @@ class AccountMoveLine(ByHand, models.Model):
 
     def _written_by_server(self, vals):
         copied = self.env.cr.precommit.data.get(COPIED, ())
-        return {name for name in ("microsaas_origen_id", "microsaas_duplicado_id") if vals.get(name) in copied}
+        written = {name for name in ("microsaas_origen_id", "microsaas_duplicado_id") if vals.get(name) in copied}
+        origin = self.browse(vals["microsaas_origen_id"] if "microsaas_origen_id" in written else []).sudo()
+        if origin.microsaas_change_id and vals.get("microsaas_change_id") == origin.microsaas_change_id.id:
+            written.add("microsaas_change_id")
+        return written
 
     # -- what it sells -----------------------------------------------------------------------------
 
@@ -170,6 +188,32 @@ class AccountMoveLine(ByHand, models.Model):
             return False
         made = self.move_id._microsaas_day_of(self.move_id.create_date)
         return day >= since or (made >= since and day >= made - timedelta(days=1))
+
+    def _microsaas_tried_before(self):
+        """Return the invoices by which the customer has had the trial that this line sells, none for what is no trial.
+
+        One that sells several units of it is among them itself. A customer is a company with its contacts, or whoever has the
+        same e-mail address.
+        """
+        if not (self._microsaas_is_plan() and self.product_id.product_tmpl_id._microsaas_is_trial()):
+            return self.move_id.browse()
+        customer, email = self.move_id.commercial_partner_id, self.move_id.partner_id.email_normalized
+        same_customer = [("move_id.commercial_partner_id", "=", customer.id)]
+        if email:
+            same_customer = ["|", *same_customer, ("move_id.partner_id.email_normalized", "=", email)]
+        # The earlier line is the first one, whichever is looked at first.
+        earlier = self.sudo().search(
+            [
+                ("product_id", "in", self.product_id.product_tmpl_id.product_variant_ids.ids),
+                ("id", "<", self.id),
+                ("parent_state", "=", "posted"),
+                ("move_id.move_type", "=", "out_invoice"),
+                ("move_id.company_id", "=", self.company_id.id),
+                ("suscripcion_id", "=", False),
+                *same_customer,
+            ]
+        ).filtered(lambda line: line._microsaas_units() and line not in self.microsaas_origen_id)
+        return (earlier.move_id | self.move_id) if self._microsaas_units() > 1 else earlier.move_id
 
     def _microsaas_ordered_by(self):
         """Return the person who ordered this line; an order knows, see micro_saas_website."""
@@ -285,12 +329,15 @@ class AccountMoveLine(ByHand, models.Model):
         for line in self.filtered("suscripcion_id"):
             before = line._microsaas_period_text()
             name = (line.name or "").removesuffix(before).rstrip("\n") if before else line.name or ""
-            first, last = line.suscripcion_id.sudo()._next_period(line._microsaas_terms() or 1)
-            vals = {"microsaas_service_start": first, "microsaas_service_end": last}
-            if "deferred_start_date" in line._fields:  # Odoo's own deferred revenue
-                vals |= {"deferred_start_date": first, "deferred_end_date": last}
-            line.sudo().write(vals)  # not by hand: whoever posts the invoice may not choose the days
+            line._microsaas_write_days(*line.suscripcion_id.sudo()._next_period(line._microsaas_terms() or 1))
             line.name = f"{name}\n{line._microsaas_period_text()}"
+
+    def _microsaas_write_days(self, first, last):
+        """Write the days of service on these lines."""
+        vals = {"microsaas_service_start": first, "microsaas_service_end": last}
+        if "deferred_start_date" in self._fields:  # Odoo's own deferred revenue
+            vals |= {"deferred_start_date": first, "deferred_end_date": last}
+        self.sudo().write(vals)  # not by hand: whoever posts the invoice may not choose the days
 
     def _microsaas_period_text(self):
         if not self.microsaas_service_start:
@@ -302,12 +349,14 @@ class AccountMoveLine(ByHand, models.Model):
         )
         return self.with_context(lang=lang).env._("Service from %(first)s to %(last)s", first=first, last=last)
 
-    def _microsaas_drop_renewal(self):
-        """Take a renewal out of its draft, because the subscription has ended; cancel the draft if nothing is left."""
-        move, name = self.move_id, self.suscripcion_id.name
-        body = self.env._("Subscription %s has ended: it is not renewed here any more.", name)
+    def _microsaas_drop_renewal(self, why):
+        """Take a renewal out of its draft; cancel the draft if nothing is left.
+
+        :param why: a sentence for the draft's chatter
+        """
+        move = self.move_id
         if move.invoice_line_ids.filtered(lambda line: line.display_type == "product") - self:
             self.unlink()
         else:
             move.button_cancel()
-        move.message_post(body=body)
+        move.message_post(body=why)

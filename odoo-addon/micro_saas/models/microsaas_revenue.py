@@ -28,6 +28,7 @@ class MicrosaasRevenue(models.Model):
         "account.move.line": [
             *("balance", "company_id", "display_type", "move_id", "parent_state", "partner_id", "product_id", "quantity"),
             *("microsaas_months", "microsaas_origen_id", "microsaas_service_start", "microsaas_service_end", "suscripcion_id"),
+            "microsaas_change_id",
         ],
         "microsaas.subscription": ["fecha_inicio", "instancia_id"],
         "odoo.docker.instance": ["linea_factura_id"],
@@ -103,7 +104,11 @@ class MicrosaasRevenue(models.Model):
                SELECT line.id, line.move_id, line.partner_id, line.product_id, line.company_id,
                       CASE WHEN move.move_type = 'out_refund' THEN 'credit'
                            WHEN line.suscripcion_id IS NOT NULL THEN 'renewal' ELSE 'sale' END AS kind,
-                      -line.balance / term.months AS amount, term.months, term.first,
+                      -- What another plan costs more is paid for the days that are left of the present one.
+                      -line.balance / CASE WHEN line.microsaas_change_id IS NULL THEN term.months
+                                           ELSE (coalesce(credited.last, line.microsaas_service_end) - term.first + 1)
+                                                * 12 / 365.2425 END AS amount,
+                      term.months, term.first,
                       coalesce(CASE WHEN credited.id IS NULL THEN line.microsaas_service_end ELSE credited.last END,
                                (term.first + make_interval(months => term.months) - interval '1 day')::date) AS last
                  FROM account_move_line line
@@ -112,13 +117,16 @@ class MicrosaasRevenue(models.Model):
             LEFT JOIN begun ON begun.line_id = line.id
            CROSS JOIN LATERAL (
                       SELECT coalesce(credited.first, line.microsaas_service_start, begun.day, move.invoice_date, move.date) AS first,
+                             CASE WHEN line.microsaas_change_id IS NOT NULL
+                                  THEN (coalesce(credited.last, line.microsaas_service_end)
+                                        - coalesce(credited.first, line.microsaas_service_start)) / 28 + 1 ELSE
                              -- no quantity, however large, may be in the way of all the others
                              least(coalesce(credited.months, line.microsaas_months)
                                    * CASE WHEN credited.id IS NOT NULL AND credited.suscripcion_id IS NOT NULL
                                           THEN greatest(floor(credited.quantity), 1)
                                           WHEN credited.id IS NULL AND line.suscripcion_id IS NOT NULL
                                           THEN greatest(floor(line.quantity), 1) ELSE 1 END,
-                                   %(most)s)::int AS months) term
+                                   %(most)s)::int END AS months) term
                 WHERE line.microsaas_months > 0
                   AND line.parent_state = 'posted'
                   AND line.display_type = 'product'

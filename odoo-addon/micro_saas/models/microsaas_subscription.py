@@ -82,7 +82,9 @@ class MicrosaasSubscription(ByHand, models.Model):
     renovacion_ids = fields.One2many(
         "microsaas.renewal", "subscription_id", "Renewals", domain=[("es_primera", "=", False)]
     )
-    renewal_line_ids = fields.One2many("account.move.line", "suscripcion_id", "Renewal lines")
+    renewal_line_ids = fields.One2many(
+        "account.move.line", "suscripcion_id", "Renewal lines", domain=[("microsaas_change_id", "=", False)]
+    )
     notice_ids = fields.One2many("microsaas.notice", "subscription_id", "Notices")
     currency_id = fields.Many2one(related="company_id.currency_id")
     reason = fields.Selection(
@@ -165,7 +167,7 @@ class MicrosaasSubscription(ByHand, models.Model):
 
     def write(self, vals):
         result = super().write(vals)
-        if vals.keys() & {"state", "fecha_inicio", "fecha_fin"}:
+        if vals.keys() & {"state", "fecha_inicio", "fecha_fin", "product_id"}:
             self.instancia_id._wish_changed()
         if vals.keys() & {"fecha_fin", "suspended_at", "data_removed_at"}:
             # Whether it may be suspended or removed was asked about what it was before.
@@ -214,9 +216,7 @@ class MicrosaasSubscription(ByHand, models.Model):
         """
         self._check_user()
         for subscription in self.sudo():
-            end = subscription.fecha_fin
-            is_over = subscription.suspended_at or (end and end < subscription.company_id._microsaas_today())
-            if subscription.state != "cancelled" or is_over:
+            if not subscription._can_be_reactivated():
                 raise UserError(
                     self.env._(
                         "Subscription %s is not cancelled, or its paid time is over: nothing can be undone.",
@@ -225,6 +225,16 @@ class MicrosaasSubscription(ByHand, models.Model):
                 )
             subscription.state = "active" if subscription.fecha_inicio else "draft"
         return True
+
+    def _can_be_reactivated(self):
+        end = self.fecha_fin
+        is_over = self.suspended_at or (end and end < self.company_id._microsaas_today())
+        return self.state == "cancelled" and not is_over
+
+    def _can_be_cancelled_by_customer(self):
+        """Tell whether there are paid days that the customer could still let run out."""
+        is_going_on = self.state in ("active", "expiring_soon", "paused") and not self.suspended_at
+        return is_going_on and bool(self.fecha_fin) and self.fecha_fin >= self.company_id._microsaas_today()
 
     def _check_user(self):
         if not (self.env.su or self.env.user.has_group("micro_saas.group_microsaas_user")):
@@ -239,8 +249,10 @@ class MicrosaasSubscription(ByHand, models.Model):
 
     def _is_free(self):
         """Tell whether this subscription costs nothing: neither when it was sold nor when it would be renewed."""
-        sold_for = self.sudo().instancia_id.linea_factura_id.price_subtotal
-        return bool(self.product_id) and not self.product_id.lst_price and not sold_for
+        if not self.product_id or self.product_id.lst_price:
+            return False
+        change = self._agreed_change()
+        return not (change.price if change else self.sudo().instancia_id.linea_factura_id.price_subtotal)
 
     def _goes_on_by_itself(self):
         """Tell whether nothing but a person ends this subscription."""
@@ -266,16 +278,16 @@ class MicrosaasSubscription(ByHand, models.Model):
         """Return the line whose price the customer agreed to: the first sale's, or the latest that corrects it.
 
         None where nobody was invoiced, where the plan is another one by now, and where the sale was given away: who tries
-        a plan for nothing has agreed to no price.
+        a plan for nothing has agreed to no price. Who has changed plan has agreed to that change's price.
         """
         first = self.instancia_id.linea_factura_id
         corrections = first._microsaas_corrections().filtered(lambda line: line.parent_state == "posted")
         line = corrections.sorted("id")[-1:] or first
-        same_plan = line.product_id == self.product_id
+        same_plan = line.product_id == self._plan_to_renew() and not self._agreed_change()
         return line if same_plan and line.price_subtotal > 0 else line.browse()
 
     def _renews_at_agreed_price(self):
-        return bool(self._agreed_line()) and self.product_id.microsaas_renew_price != "list"
+        return bool(self._agreed_line()) and self._plan_to_renew().microsaas_renew_price != "list"
 
     def _renewal_pricelist(self):
         """Return the pricelist that a price of today is taken from, maybe none."""
@@ -283,12 +295,10 @@ class MicrosaasSubscription(ByHand, models.Model):
 
     def _renewal_line_vals(self):
         """Return the values of the invoice line that prolongs this subscription by one term."""
-        vals = {
-            "product_id": self.product_id.id,
-            "quantity": 1,
-            "suscripcion_id": self.id,
-            "sequence": 10,
-        }
+        vals = {**self._price_of_today_vals(self._plan_to_renew()), "suscripcion_id": self.id, "sequence": 10}
+        agreed_price = self._price_agreed_by_change()
+        if agreed_price is not None:
+            return {**vals, "price_unit": agreed_price}
         if self._renews_at_agreed_price():
             line = self._agreed_line()
             return {
@@ -300,10 +310,14 @@ class MicrosaasSubscription(ByHand, models.Model):
                 "tax_ids": [Command.set(line.tax_ids.filtered("active").ids)],
                 "analytic_distribution": line.analytic_distribution,
             }
-        pricelist = self._renewal_pricelist()
+        return vals
+
+    def _price_of_today_vals(self, product):
+        """Return the values of an invoice line of one term of a plan at its price of today."""
+        vals, pricelist = {"product_id": product.id, "quantity": 1}, self._renewal_pricelist()
         if pricelist:
             currency = self._renewal_currency()
-            vals["price_unit"] = pricelist._get_product_price(self.product_id, 1.0, currency=currency)
+            vals["price_unit"] = pricelist._get_product_price(product, 1.0, currency=currency)
         return vals
 
     def _renewal_currency(self):
@@ -323,7 +337,7 @@ class MicrosaasSubscription(ByHand, models.Model):
         if first and first.partner_id == self.partner_id:
             vals["partner_shipping_id"] = first.partner_shipping_id.id
             vals["invoice_payment_term_id"] = first.invoice_payment_term_id.id
-            if self._renews_at_agreed_price():
+            if self._renews_at_agreed_price() or self._price_agreed_by_change() is not None:
                 vals["fiscal_position_id"] = first.fiscal_position_id.filtered("active").id
             if first.journal_id.active:
                 vals["journal_id"] = first.journal_id.id
@@ -343,12 +357,18 @@ class MicrosaasSubscription(ByHand, models.Model):
         """
         goes_on = self.fecha_fin and not self.suspended_at
         first = self.fecha_fin + timedelta(days=1) if goes_on else self.company_id._microsaas_today()
-        months = MONTHS[self.product_id.duracion_suscripcion or "monthly"] * terms
-        # What began on the 31st ends before the 31st again, not before the 28th of the February in between.
+        months = self._plan_to_renew()._microsaas_months() or MONTHS["monthly"]
+        anchor, passed = self._anchor(first)
+        return first, anchor + relativedelta(months=passed + months * terms, days=-1)
+
+    def _anchor(self, first):
+        """Return `(day, months)`: the day that periods are counted from, and how many months later `first` is.
+
+        What began on the 31st ends before the 31st again, not before the 28th of the February in between.
+        """
         begun = self.fecha_inicio or first
         passed = (first.year - begun.year) * 12 + first.month - begun.month
-        anchor, passed = (begun, passed) if begun + relativedelta(months=passed) == first else (first, 0)
-        return first, anchor + relativedelta(months=passed + months, days=-1)
+        return (begun, passed) if begun + relativedelta(months=passed) == first else (first, 0)
 
     # -- one open renewal invoice for each ---------------------------------------------------------
 
@@ -488,7 +508,7 @@ class MicrosaasSubscription(ByHand, models.Model):
             ]
         ).filtered(
             lambda other: other._can_be_renewed()
-            and not (other._open_renewal_invoice() or other._invoice_to_pay())
+            and not (other._open_renewal_invoice() or other._invoice_to_pay() or other._waiting_changes())
             and other._renewal_key() == self._renewal_key()
         )
         return self | others
@@ -542,7 +562,7 @@ class MicrosaasSubscription(ByHand, models.Model):
             days = timedelta(days=plan.microsaas_renew_days)
             due |= candidates.filtered(
                 lambda one, days=days: one.fecha_fin <= one.company_id._microsaas_today() + days
-                and not one._is_free()
+                and not (one._is_free() or one._will_be_free())
             )
         return due
 
@@ -554,7 +574,8 @@ class MicrosaasSubscription(ByHand, models.Model):
         plan = todo[0].product_id
         why = self.env._("Plan %(plan)s renews %(days)s days ahead.", plan=plan.name, days=plan.microsaas_renew_days)
         move = todo._create_renewal_invoice(why)
-        if plan.microsaas_renew_issue == "posted":
+        # Whoever was sent the invoice of a dearer plan pays that one first, or withdraws it.
+        if plan.microsaas_renew_issue == "posted" and not todo._waiting_changes():
             move.action_post()
 
     # -- renewal invoices of leavers ---------------------------------------------------------------
@@ -564,7 +585,9 @@ class MicrosaasSubscription(ByHand, models.Model):
         for subscription in self:
             for line in subscription.renewal_line_ids.filtered(lambda line: line.move_id.move_type == "out_invoice"):
                 if line.parent_state == "draft":
-                    line._microsaas_drop_renewal()
+                    line._microsaas_drop_renewal(
+                        self.env._("Subscription %s has ended: it is not renewed here any more.", subscription.name)
+                    )
             if subscription._open_renewal_invoice():
                 subscription._ask_people("leaverOwes")
 
@@ -626,13 +649,18 @@ class MicrosaasSubscription(ByHand, models.Model):
         zone = self.with_context(tz=self.company_id._microsaas_tz())
         return fields.Date.context_today(zone, since) + timedelta(days=days)
 
+    def _data_kept_after_end(self):
+        """Return the day until which the data are kept where nothing is paid for after the last paid day."""
+        days = self.product_id.product_tmpl_id._microsaas_terms(self.company_id)["retention"]
+        return self.fecha_fin + timedelta(days=1 + days)
+
     # -- asking people -----------------------------------------------------------------------------
 
     def _ask_people(self, kind):
         """Ask a person to look at this subscription, by an activity.
 
         :param kind: `refundWarning`, `paidThoughRemoved`, `paidAfterRemoval`, `noAddress`, `mailFailed`,
-            `invoiceFailed` or `leaverOwes`
+            `invoiceFailed`, `leaverOwes`, `changePaidLate`, `changeUnpaid`, `changeUndone` or `changeWantsUpdate`
         """
         _ = self.env._
         summary = {
@@ -643,6 +671,10 @@ class MicrosaasSubscription(ByHand, models.Model):
             "invoiceFailed": _("The renewal invoice could not be made: press Renew to see why"),
             "mailFailed": _("A mail to the customer could not be made: check its template"),
             "leaverOwes": _("It ended while a renewal invoice is unpaid: credit the invoice, or ask for the money"),
+            "changePaidLate": _("A change of plan was paid that cannot be made any more: give the money back, or change it by hand"),
+            "changeUnpaid": _("The payment of a change of plan was given back; the new plan stays"),
+            "changeWantsUpdate": _("Its new plan has modules that it lacks: press Update at night on the instance"),
+            "changeUndone": _("The payment of a change of plan was given back: the plan before is back"),
         }[kind]
         person = self.factura_id.invoice_user_id or self.env.ref("base.user_admin")
         asked = self.activity_ids.filtered(lambda activity: activity.summary == summary)

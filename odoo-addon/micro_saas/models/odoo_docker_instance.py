@@ -101,7 +101,9 @@ class OdooDockerInstance(ByHand, models.Model):
     unidad = fields.Integer(
         "Unit", readonly=True, copy=False, help="Which unit of the invoice line this is, from 1."
     )
-    plan_id = fields.Many2one(related="linea_factura_id.product_id.product_tmpl_id", string="Plan")
+    plan_id = fields.Many2one(
+        "product.template", "Plan", compute="_compute_plan_id", store=True, index="btree_not_null", copy=False
+    )
     template_id = fields.Many2one(
         "docker.compose.template", "Template", ondelete="restrict", index=True, tracking=True
     )
@@ -292,6 +294,13 @@ class OdooDockerInstance(ByHand, models.Model):
         return f"Odoo {owner}".strip()[:NAME_LENGTH]
 
     # -- computed fields ---------------------------------------------------------------------------
+
+    @api.depends("subscription_ids.product_id.product_tmpl_id", "linea_factura_id.product_id.product_tmpl_id")
+    def _compute_plan_id(self):
+        for instance in self:
+            # The plan first sold may have been exchanged for another since.
+            product = instance.subscription_ids[:1].product_id or instance.linea_factura_id.product_id
+            instance.plan_id = product.product_tmpl_id
 
     @api.depends("reason", "message", "detail")
     @api.depends_context("lang")
@@ -816,8 +825,7 @@ class OdooDockerInstance(ByHand, models.Model):
 
     def _assign_ports(self, exclude):
         """Take the lowest pair of ports that no other instance has; see `microsaas_assign_ports`."""
-        reserved = self.env["microsaas.reserved.port"]
-        ports = {field: reserved._free(field, self, exclude) for field in PORT_RANGES}
+        ports = self.env["microsaas.reserved.port"]._free_pair(self, exclude)
         if all(ports.values()):
             write_changed(self, ports)
         return ports
@@ -960,15 +968,18 @@ class OdooDockerInstance(ByHand, models.Model):
             return claimed
         line.move_id._check_can_provision()
         line._microsaas_check_unit(unit)
-        return self._quiet().create(
-            {
-                "factura_id": line.move_id.id,
-                "linea_factura_id": line.id,
-                "unidad": unit,
-                "desired_state": "running",
-                "requested_at": line.move_id._microsaas_paid_at(),
-            }
-        )
+        instances = self._quiet()
+        return instances.create(instances._claimed_vals(line, unit))
+
+    def _claimed_vals(self, line, unit):
+        """Return the values to create the instance of a paid unit with."""
+        return {
+            "factura_id": line.move_id.id,
+            "linea_factura_id": line.id,
+            "unidad": unit,
+            "desired_state": "running",
+            "requested_at": line.move_id._microsaas_paid_at(),
+        }
 
     # -- what the sidecar reports ------------------------------------------------------------------
 

@@ -124,17 +124,13 @@ class OdooDockerInstance(models.Model):
                                 AND odoo_docker_instance.image_digest
                                     != ALL(string_to_array(coalesce(template.image_pins, ''), chr(10))))
                      OR EXISTS (SELECT FROM odoo_docker_repository AS own
-                                  JOIN account_move_line AS sold ON sold.id = odoo_docker_instance.linea_factura_id
-                                  JOIN product_product AS product ON product.id = sold.product_id
-                                  JOIN odoo_docker_repository AS newest ON newest.plan_id = product.product_tmpl_id
+                                  JOIN odoo_docker_repository AS newest ON newest.plan_id = odoo_docker_instance.plan_id
                                    AND newest.url = own.url
                                    AND coalesce(newest.branch, '') = coalesce(own.branch, '')
                                  WHERE own.instance_id = odoo_docker_instance.id AND own.of_plan
                                    AND own.commit > '' AND newest.commit > '' AND newest.commit != own.commit)
-                     OR EXISTS (SELECT FROM account_move_line AS sold
-                                  JOIN product_product AS product ON product.id = sold.product_id
-                                  JOIN product_template AS plan ON plan.id = product.product_tmpl_id
-                                 WHERE sold.id = odoo_docker_instance.linea_factura_id
+                     OR EXISTS (SELECT FROM product_template AS plan
+                                 WHERE plan.id = odoo_docker_instance.plan_id
                                    AND odoo_docker_instance.given_modules IS NOT NULL
                                    AND NOT array_remove(string_to_array(replace(plan.microsaas_modules, ' ', ''), ','), '')
                                         <@ string_to_array(odoo_docker_instance.given_modules, ','))))"""

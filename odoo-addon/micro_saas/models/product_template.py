@@ -66,6 +66,16 @@ class ProductTemplate(ByHand, models.Model):
         copy=False,  # by copy(): whoever copies a product need not be a MicroSaaS user
         help="Addons that the plan's instances are made with; their modules can be installed from the start.",
     )
+    microsaas_change_ids = fields.Many2many(
+        "product.template",
+        "microsaas_plan_change_rel",
+        "plan_id",
+        "other_id",
+        "Customers may change to",
+        domain="[('es_plan_microsaas', '=', True), ('id', '!=', id)]",
+        copy=False,
+        help="Plans that customers of this one change to by themselves. Sellers change to any plan of the same template.",
+    )
     microsaas_desde = fields.Date(
         "Plan since", help="Invoices older than this day never create an instance by themselves."
     )
@@ -276,6 +286,10 @@ class ProductTemplate(ByHand, models.Model):
         days = self._microsaas_own_days() if self.microsaas_own_terms else company._microsaas_terms()
         return {**days, "refund": self.microsaas_refund or "suspend"}
 
+    def _microsaas_is_trial(self):
+        """Tell whether this plan is to be tried: it costs nothing, and ends by itself."""
+        return not self.list_price and self.microsaas_free == "end"
+
     def _microsaas_term_label(self):
         """Return the term of this plan's subscriptions in the reader's language: `3 months`."""
         terms = dict(self._fields["duracion_suscripcion"]._description_selection(self.env))
@@ -305,19 +319,27 @@ class ProductTemplate(ByHand, models.Model):
         """Return what the instances of plans are made from; see `microsaas_plans`."""
         wanted = [("id", "in", plan_ids)] if plan_ids else []
         plans = self.search([("es_plan_microsaas", "=", True), *wanted])
-        languages = [code for code, _name in self.env["res.lang"].get_installed()]
         return [
             {
                 "id": plan.id,
                 "template_code": plan.plantilla_id.code or "",
                 "modules": plan._microsaas_module_list(),
-                "languages": languages,
+                "languages": self._microsaas_languages(),
                 "content": plan._microsaas_content(),
                 "repositories": [row._as_desired() for row in plan.microsaas_repository_ids],
-                "country_code": (plan.company_id or self.env.company).country_id.code or "",
+                "country_code": plan._microsaas_country_code(),
             }
             for plan in plans
         ]
+
+    @api.model
+    def _microsaas_languages(self):
+        """Return the codes of the languages that instances can be sold in."""
+        return [code for code, _name in self.env["res.lang"].get_installed()]
+
+    def _microsaas_country_code(self):
+        """Return the code of the country whose modules this plan's template databases have; "" for none."""
+        return (self.company_id or self.env.company).country_id.code or ""
 
     def _microsaas_apply_report(self, is_ready, reason, detail, commits, content):
         """Write whether this plan's modules are prepared; see `microsaas_report_plan`."""

@@ -335,6 +335,9 @@ def hold_sentence(env, reason, detail):
         "Duplicate": lambda: _(
             "This invoice is a copy of one that sold %s: does it renew that, or sell a second instance?", detail
         ),
+        "TrialAgain": lambda: _(
+            "This is a trial that the customer has had already, by %s. Approve if they may try it again.", detail
+        ),
         "TooManyClaims": lambda: _(
             "%(units)s paid units of this plan are waiting at once; more than %(limit)s need a person's approval.",
             units=one,

@@ -37,11 +37,23 @@ class ByHandCase(MicroSaasCommon, HttpCase):
             self.template,
             subscription,
             renewals.create({"subscription_id": subscription.id, "fecha_fin_nueva": "2026-12-31"}),
+            self.env["microsaas.plan.change"].sudo().create(
+                {
+                    "subscription_id": subscription.id,
+                    "old_product_id": self.plan.id,
+                    "new_product_id": self.plan.id,
+                    "state": "withdrawn",
+                    "currency_id": self.env.company.currency_id.id,
+                }
+            ),
             notices.create({"subscription_id": subscription.id, "kind": "welcome", "period": ""}),
             self.env["microsaas.brake"].sudo().create({"taken": 1, "fleet": 2}),
             self.env["microsaas.sidecar"].sudo().search([], limit=1),
             self.env["microsaas.reserved.port"].sudo().create(
                 {"port": 20123, "purpose": "http_port", "instance_id": instance.id}
+            ),
+            self.env["microsaas.spare"].sudo().create(
+                {"number": 4_000_000, "identity": "spare", "made_from": {}, "content": "none"}
             ),
             self.env["microsaas.subdomain"].sudo().search([("instance_id", "=", instance.id)]),
             self.env["microsaas.former.domain"].sudo().create(
@@ -54,6 +66,12 @@ class ByHandCase(MicroSaasCommon, HttpCase):
             self.env["microsaas.job"].sudo().create({"instancia_id": instance.id, "kind": "backup"}),
             rollout,
             self.env["microsaas.rollout.line"].sudo().create({"rollout_id": rollout.id, "instance_id": instance.id}),
+            self.env["microsaas.use.sample"].sudo().create(
+                {"instance_id": instance.id, "period": "day", "at": "2026-11-27 00:00:00"}
+            ),
+            self.env["microsaas.limit"].sudo().create(
+                {"instance_id": instance.id, "resource": "disk", "since": "2026-11-27 10:00:00"}
+            ),
             instance.factura_id.sudo(),
             instance.linea_factura_id.sudo(),
             self.plan.product_tmpl_id.sudo(),

@@ -92,6 +92,37 @@ class TestClaims(MicroSaasCommon):
         self.assertIn(subscription.instancia_id.id, self._read(copy)["instance_ids"])
         self.assertIn(subscription.name, str(copy.message_ids.mapped("body")))
 
+    def test_a_trial_is_had_once(self):
+        trial = self._product("Trial", es_plan_microsaas=True, list_price=0.0, microsaas_free="end")
+        trial.microsaas_desde = "2020-01-01"
+        first = self._invoice(self._line(trial))
+        self.assertEqual(self._read(first)["lines"][0]["tried_before"], [])
+        contact = self.env["res.partner"].create({"name": "Luna's son", "parent_id": self.partner.id})
+        twin = self.env["res.partner"].create({"name": "Luna again", "email": "LUNA@example.com"})
+        for partner in (self.partner, contact, twin):
+            again = self._invoice(self._line(trial), partner_id=partner.id)
+            self.assertIn(first.display_name, self._read(again)["lines"][0]["tried_before"])
+        self.assertEqual(self._read(first)["lines"][0]["tried_before"], [], "it was the first")
+        self._hold(again, "TrialAgain")
+        self.assertNotIn(again.id, self._unclaimed())
+        again.with_user(self.seller).action_microsaas_approve()
+        self.assertIn(again.id, self._unclaimed())
+
+    def test_what_is_no_second_trial(self):
+        trial = self._product("Trial", es_plan_microsaas=True, list_price=0.0, microsaas_free="end")
+        other = self._product("Other trial", es_plan_microsaas=True, list_price=0.0, microsaas_free="end")
+        self._invoice(self._line(trial)).button_draft()
+        self._invoice(self._line(trial), partner_id=self.partner.copy({"email": "sol@example.com"}).id)
+        first = self._invoice(self._line(trial))
+        self.assertEqual(self._read(first)["lines"][0]["tried_before"], [], "a draft, and another customer")
+        self.assertEqual(self._read(self._invoice(self._line(other)))["lines"][0]["tried_before"], [], "another trial")
+        two = self._invoice(self._line(other, quantity=2), partner_id=self.partner.copy({"email": "x@example.com"}).id)
+        self.assertEqual(self._read(two)["lines"][0]["tried_before"], [two.display_name], "two at once")
+        self.plan.list_price = 0
+        for _time in range(2):
+            move = self._invoice(self._line(self.plan))
+        self.assertEqual(self._read(move)["lines"][0]["tried_before"], [], "free for good")
+
     def test_a_second_instance_when_a_person_says_so(self):
         first = self._invoice()
         self._instance(first)

@@ -1,1 +1,1 @@
-from . import microsaas_connect, microsaas_erase_confirm, microsaas_restore_confirm, microsaas_without_archive
+from . import microsaas_change_plan, microsaas_connect, microsaas_erase_confirm, microsaas_restore_confirm, microsaas_without_archive

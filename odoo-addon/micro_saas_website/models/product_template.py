@@ -23,6 +23,12 @@ class ProductTemplate(models.Model):
             facts.append(("fa-tachometer", _("1 processor")))
         elif plan.microsaas_cpus:
             facts.append(("fa-tachometer", _("%s processors", f"{plan.microsaas_cpus:g}")))
+        if plan.microsaas_disk_mb:
+            facts.append(("fa-hdd-o", _("%s of disk", self.env["odoo.docker.instance"]._format_mb(plan.microsaas_disk_mb))))
+        if plan.microsaas_users == 1:
+            facts.append(("fa-user", _("1 user")))
+        elif plan.microsaas_users:
+            facts.append(("fa-users", _("%s users", plan.microsaas_users)))
         names = plan._microsaas_module_list()
         if names:
             modules = self.env["ir.module.module"].sudo().search([("name", "in", names)])
@@ -34,6 +40,10 @@ class ProductTemplate(models.Model):
             facts.append(("fa-calendar-check-o", _("Ends by itself unless you renew: there is nothing to cancel")))
         facts.append(("fa-archive", _("Your data are kept for %s days after the end", plan._microsaas_terms(company)["retention"])))
         return facts
+
+    def _microsaas_waits_for_room(self):
+        """Tell whether an instance that is sold now would have to wait for room on the server."""
+        return bool(self.sudo().es_plan_microsaas and self.env["microsaas.sidecar"].sudo()._short_of())
 
     def _microsaas_per_term(self):
         """Return what a price is for, in the reader's language: `per month`; empty for what is no plan."""

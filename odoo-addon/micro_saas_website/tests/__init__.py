@@ -4,6 +4,7 @@ from . import (
     test_instance_name,
     test_plans,
     test_rate_limit,
+    test_room,
     test_sale_order,
     test_settings,
 )

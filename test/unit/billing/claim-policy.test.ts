@@ -114,6 +114,14 @@ describe('decideClaim', () => {
     expect(holdOf([{ ...copy, claimedUnits: [1] }])).to.equal(undefined);
   });
 
+  it('holds a trial that its customer has had already', () => {
+    const again = { triedBefore: ['INV/2026/00007'] };
+    expect(holdOf([again])).to.equal('TrialAgain');
+    expect(units([again])).to.deep.equal([]);
+    expect(units([again], { approved: true, hold: 'TrialAgain' })).to.deep.equal(['31/1']);
+    expect(holdOf([{ ...again, claimedUnits: [1] }])).to.equal(undefined);
+  });
+
   it('holds an invoice reconciled with a credit note that names no invoice', () => {
     const settled = { paymentState: 'reversed', reversedRatio: 1, unlinkedCredit: 'RINV/1' };
     expect(holdOf([{}], settled)).to.equal('UnlinkedCredit');

@@ -144,6 +144,7 @@ export const INVOICE_ROW = {
       desde: '2026-01-01',
       since_plan: true,
       may_renew: [],
+      tried_before: [],
       claimed: [1],
       backlog: 1,
     },

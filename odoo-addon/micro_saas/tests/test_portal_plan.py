@@ -1,0 +1,142 @@
+from datetime import timedelta
+
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .test_portal import LOGGER, PortalCase
+
+
+class PlanPortalCase(PortalCase):
+    """An Odoo whose plan was paid for ten days ago, with a dearer and a cheaper plan beside it."""
+
+    def setUp(self):
+        super().setUp()
+        self.plan.taxes_id = False
+        same = {"es_plan_microsaas": True, "taxes_id": False, "plantilla_id": self.plan.plantilla_id.id}
+        self.bigger = self._product("Bigger plan", list_price=60.0, **same)
+        self.smaller = self._product("Smaller plan", list_price=12.0, **same)
+        self.plan.microsaas_change_ids = (self.bigger | self.smaller).product_tmpl_id
+        self._settle()
+        self.subscription = self.instance.subscription_ids
+        today = self.env.company._microsaas_today()
+        begun = today - timedelta(days=10)
+        self.subscription.write({"state": "active", "fecha_inicio": begun, "fecha_fin": today + timedelta(days=18)})
+        self.page = f"/my/instances/{self.instance.id}"
+
+    def _send(self, path, **data):
+        token = self.url_open("/my/account").text.partition('csrf_token: "')[2].partition('"')[0]
+        self.env.cr.flush()
+        response = self.url_open(path, data={"csrf_token": token, **data})
+        self.env.invalidate_all()
+        return response
+
+    def _choose(self, product, amount=None):
+        amount = self.subscription._quote(product)["amount"] if amount is None else amount
+        return self._send(f"{self.page}/plan", product=product.id, amount=str(amount))
+
+
+@tagged("post_install", "-at_install")
+class TestPortalPlan(PlanPortalCase):
+    def test_what_it_costs_is_said_before_anything_is_written(self):
+        self.authenticate("customer", "customer" * 2)
+        self.assertIn(f"{self.page}/plan", self.url_open(self.page).text)
+        text = self.url_open(f"{self.page}/plan").text
+        for said in ("Bigger plan", "Smaller plan", "Change and pay", "Change after that day", "60.00", "12.00"):
+            self.assertIn(said, text)
+        self.assertFalse(self.subscription.change_ids)
+
+    def test_a_dearer_plan_leads_to_its_invoice(self):
+        self.authenticate("customer", "customer" * 2)
+        for _tab in range(2):
+            response = self._choose(self.bigger)
+            self.assertIn("/my/invoices/", response.url)
+        move = self.subscription.open_change_id.move_id
+        self.assertEqual((len(self.subscription.change_ids), move.state), (1, "posted"))
+        self.assertEqual(move.invoice_user_id, self.instance.factura_id.invoice_user_id)
+        text = self.url_open(self.page).text
+        self.assertIn(f"as soon as invoice {move.name} is paid", text)
+        self.assertIn(move.name, text.partition("Invoices")[2])
+        self._pay(move)
+        self.env.cr.flush()
+        self.assertEqual(self.subscription.product_id, self.bigger)
+
+    def test_keep_the_present_plan(self):
+        self.authenticate("customer", "customer" * 2)
+        self._choose(self.bigger)
+        move = self.subscription.open_change_id.move_id
+        self._send(f"{self.page}/plan/withdraw")
+        self.assertEqual((self.subscription.change_ids.state, move.payment_state), ("withdrawn", "reversed"))
+
+    def test_a_cheaper_plan_comes_later(self):
+        self.authenticate("customer", "customer" * 2)
+        response = self._choose(self.smaller)
+        self.assertIn("The plan changes to Smaller plan on", response.text)
+        self.assertEqual((self.subscription.product_id, self.subscription.change_ids.state), (self.plan, "scheduled"))
+
+    def test_a_price_that_has_changed_is_shown_again(self):
+        self.authenticate("customer", "customer" * 2)
+        response = self._choose(self.bigger, amount=0.01)
+        self.assertIn("has changed meanwhile", response.text)
+        self.assertFalse(self.subscription.change_ids)
+
+    def test_only_what_the_plan_offers(self):
+        secret = self._product("Secret plan", list_price=1.0, es_plan_microsaas=True, plantilla_id=self.plan.plantilla_id.id)
+        self.authenticate("customer", "customer" * 2)
+        self.assertNotIn("Secret plan", self.url_open(f"{self.page}/plan").text)
+        for product in (secret.id, "9" * 400, "x"):
+            response = self._send(f"{self.page}/plan", product=product, amount="1.0")
+            self.assertIn("cannot be chosen", response.text)
+        self.plan.microsaas_change_ids = False
+        self.assertNotIn(f"{self.page}/plan", self.url_open(self.page).text)
+
+    def test_who_may_not_act_for_it_reads_no_prices(self):
+        self.authenticate("stranger", "strangerstranger")
+        paths = ("plan", "plan/withdraw", "cancel", "reactivate")
+        with mute_logger(LOGGER):
+            for path in paths:
+                self.assertEqual(self._send(f"{self.page}/{path}").status_code, 404)
+            self.assertEqual(self.url_open(f"{self.page}/plan").status_code, 404)
+        self.instance.ordered_by_id = self.partner
+        self.authenticate("customer", "customer" * 2)
+        for path in paths:
+            self.assertEqual(self._send(f"{self.page}/{path}").status_code, 404)
+
+
+@tagged("post_install", "-at_install")
+class TestPortalCancel(PlanPortalCase):
+    def test_cancel_says_what_happens_when_and_can_be_undone(self):
+        self.authenticate("customer", "customer" * 2)
+        text = self.url_open(f"{self.page}/cancel").text
+        self.assertIn("Until then you can undo this", text)
+        kept = self.subscription.fecha_fin + timedelta(days=31)
+        self.assertIn(kept.strftime("%m/%d/%Y"), text)
+        self.assertEqual(self.subscription.state, "active", "a question writes nothing")
+        self.assertIn("Tick the box first", self._send(f"{self.page}/cancel").text)
+        draft = self.subscription._renewal_invoice("A test wants it.")
+        self._send(f"{self.page}/cancel", is_understood="1")
+        self.assertEqual((self.subscription.state, draft.state), ("cancelled", "cancel"))
+        self.assertIn("cancels it in the portal", str(self.subscription.message_ids.mapped("body")))
+        self.assertIn("Undo the cancellation", self.url_open(self.page).text)
+        self._send(f"{self.page}/reactivate")
+        self.assertEqual(self.subscription.state, "active")
+
+    def test_an_open_renewal_is_named(self):
+        move = self.subscription._issue_renewal_invoice()
+        self.authenticate("customer", "customer" * 2)
+        self.assertIn(f"Invoice {move.name} for the next period is still open", self.url_open(f"{self.page}/cancel").text)
+        self._send(f"{self.page}/cancel", is_understood="1")
+        self.assertIn("unpaid", self.subscription.activity_ids.summary)
+
+    def test_twice_cancelled_is_once(self):
+        self.authenticate("customer", "customer" * 2)
+        for _tab in range(2):
+            self._send(f"{self.page}/cancel", is_understood="1")
+        self.assertEqual(str(self.subscription.message_ids.mapped("body")).count("cancels it in the portal"), 1)
+
+    def test_once_it_is_over_nothing_is_undone(self):
+        self.authenticate("customer", "customer" * 2)
+        self._send(f"{self.page}/cancel", is_understood="1")
+        self.subscription.fecha_fin = self.env.company._microsaas_today() - timedelta(days=1)
+        self.assertNotIn("Undo the cancellation", self.url_open(self.page).text)
+        self.assertIn("nothing can be undone", self._send(f"{self.page}/reactivate").text)
+        self.assertEqual(self.subscription.state, "cancelled")
