@@ -91,7 +91,7 @@ describe('our pages, in both languages, at a desk and on a phone', function () {
     await visitor.go(`/my/instances/${id}`);
     await visitor.sees(colleague);
     await visitor.press('Dejar que actúe');
-    await visitor.labelled('Dejar que solo mire').waitFor();
+    await visitor.labelled('Dejar que solo mire').scrollIntoViewIfNeeded();
     await visitor.shot('people');
     await visitor.leave();
   });
@@ -103,7 +103,7 @@ describe('our pages, in both languages, at a desk and on a phone', function () {
       const { page, visitor } = carmen;
       await env.office.readsIn('contable', language);
       for (const [shown, action] of Object.entries({
-        overview: 'microsaas_overview_action',
+        overview: 'microsaas_overview_action_page',
         instances: 'odoo_docker_instance_action',
         plans: 'product_template_action_plan',
         subscriptions: 'microsaas_subscription_action',

@@ -155,8 +155,12 @@ class MicrosaasSubscription(models.Model):
     _inherit = "microsaas.subscription"
 
     def _react_until(self):
-        """Return the day until which the customer of an instance that is over limits has time, for its mail."""
-        return min(limit._react_until() for limit in self.instancia_id.limit_ids.filtered("over_since"))
+        """Return the day until which the customer of an instance that is over limits has time, for its mail; False for others.
+
+        Odoo renders a template for any subscription before it saves it, in each upgrade that brings it.
+        """
+        over = self.instancia_id.limit_ids.filtered("over_since")
+        return min((limit._react_until() for limit in over), default=False)
 
     def _plan_obstacle(self, product):
         return super()._plan_obstacle(product) or self._excess_over(product.product_tmpl_id)

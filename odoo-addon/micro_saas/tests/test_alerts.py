@@ -236,6 +236,16 @@ class TestAlerts(MicroSaasCommon):
         kept = format_date(subscription.with_context(lang="en_US").env, "2026-03-16")
         self.assertIn(kept, mails["suspended"].body_html, "until when the data are kept")
 
+    def test_each_mail_can_be_rendered_for_a_subscription_that_it_does_not_concern(self):
+        # Odoo refuses to save one that cannot: the upgrade that brings it would fail.
+        subscription, ours = self.instance.subscription_ids, {"module": "micro_saas", "model": "mail.template"}
+        domain = [(field, "=", value) for field, value in ours.items()]
+        templates = self.env["mail.template"].sudo().browse(self.env["ir.model.data"].sudo().search(domain).mapped("res_id"))
+        self.assertGreater(len(templates), 7)
+        for template in templates.filtered(lambda one: one.model == subscription._name):
+            for field in ("subject", "body_html", "email_from", "partner_to", "lang"):
+                template._render_field(field, subscription.ids)
+
     def test_who_cannot_be_invoiced_is_told_all_the_same(self):
         subscription = self.instance.subscription_ids
         subscription.product_id = False
