@@ -51,7 +51,16 @@ export class BenchStack {
   static async start(
     keep: boolean,
     say: Say,
-    { door, name = 'stack' }: { readonly door?: 'local'; readonly name?: string } = {},
+    {
+      door,
+      name = 'stack',
+      settings = {},
+    }: {
+      readonly door?: 'local';
+      readonly name?: string;
+      /** Of the sidecar, in addition to its usual ones. */
+      readonly settings?: Record<string, object>;
+    } = {},
   ): Promise<BenchStack> {
     const dir = varPath('bench', name);
     const install = await installId(
@@ -66,7 +75,7 @@ export class BenchStack {
       modules,
       languages: [],
       sidecarImage,
-      sidecarSettings: noNight(),
+      sidecarSettings: { ...noNight(), ...settings },
       say,
       ...(door && { door }),
     };
@@ -141,6 +150,26 @@ export class BenchStack {
     const domain = [['name', '=', `Bench ${plan}`]];
     const ids = await this.#rpc.call<number[]>('product.product', 'search', [domain]);
     await this.#rpc.call('product.product', 'write', [ids, { microsaas_sleep_hours: hours }]);
+  }
+
+  /** The instances that are kept ready, of all plans. */
+  async spares(): Promise<readonly { readonly number: number; readonly state: string }[]> {
+    return this.#rpc.read('microsaas.spare', [], ['number', 'state']);
+  }
+
+  /** Has so many started instances of a plan kept ready, and waits until they are there and nothing else is under way. */
+  async keepSpares(plan: PlanName, count: number): Promise<void> {
+    const domain = [['name', '=', `Bench ${plan}`]];
+    const ids = await this.#rpc.call<number[]>('product.product', 'search', [domain]);
+    await this.#rpc.call('product.product', 'write', [ids, { microsaas_spares: count }]);
+    const end = performance.now() + TIMEOUT_MS;
+    for (;;) {
+      const found = await this.spares();
+      if (found.length === count && found.every(({ state }) => state === 'ready')) break;
+      if (performance.now() > end) throw new Error(`there are not ${count} spares of ${plan}`);
+      await sleep(250);
+    }
+    await this.atRest();
   }
 
   async isAsleep(id: number): Promise<boolean> {

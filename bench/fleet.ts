@@ -7,6 +7,7 @@ import { ManagerCheck } from '../src/controller/manager-check.ts';
 import { Reporter } from '../src/controller/reporter.ts';
 import { makeSlots } from '../src/controller/slots.ts';
 import { SuspensionLimiter } from '../src/controller/suspension-limiter.ts';
+import { UseWatch } from '../src/controller/use-watch.ts';
 import { Wakes } from '../src/controller/wakes.ts';
 import { FakeBackups } from '../test/fakes/backups.ts';
 import { FakeDatabases } from '../test/fakes/databases.ts';
@@ -16,6 +17,7 @@ import { Life } from '../test/fakes/life.ts';
 import { FakeManager } from '../test/fakes/manager.ts';
 import { FakeMemory } from '../test/fakes/memory.ts';
 import { FakePeople } from '../test/fakes/people.ts';
+import { aHost, aMeasure } from '../test/support/samples.ts';
 import { endBackups } from '../test/support/simulation.ts';
 
 /** The real controller with a fleet of fakes in memory. */
@@ -69,9 +71,16 @@ export function makeFleet(parallel = 2): Fleet {
       now: () => new Date(),
       onChange: (id) => controller.addNow([`instance:${id}`]),
     }),
+    useWatch: new UseWatch({
+      ...{ manager, now: () => new Date(), seesRequests: false },
+      measure: async () => aMeasure(),
+      host: async () => aHost(),
+    }),
     slots: makeSlots(parallel),
     withPortLock: limited(1),
     hasMemory: () => true,
+    spareMemoryMb: 0,
+    onMemoryShort: () => {},
     disk: new FakeDisk(),
     firewall: null,
     door: null,

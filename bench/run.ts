@@ -17,6 +17,7 @@ import { memory } from './memory.ts';
 import { neighbours } from './neighbours.ts';
 import { restart } from './restart.ts';
 import { saleOfBase, saleOfLarge } from './sale.ts';
+import { spare } from './spare.ts';
 import { wake } from './wake.ts';
 import { webhook } from './webhook.ts';
 
@@ -27,6 +28,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   door,
   saleOfBase,
   saleOfLarge,
+  spare,
   burst,
   restart,
   wake,

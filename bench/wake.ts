@@ -4,6 +4,7 @@ import { localDoor, statusBehind } from '../stack/door.ts';
 import { run } from '../stack/run.ts';
 import { BenchStack } from './bench-stack.ts';
 import type { Benchmark } from './benchmark.ts';
+import { containerMb } from './container-memory.ts';
 import { median, medianInterval } from './statistics.ts';
 import { answering } from './usable.ts';
 
@@ -33,7 +34,7 @@ export const wake: Benchmark = {
       await (await sale.payment(invoice))();
       const { id, port } = await bench.usable(invoice);
       await bench.until(invoice, ({ state }) => state === 'running');
-      const awakeMb = await containerMb(bench, id);
+      const awakeMb = await containerMb(bench.stack.install, id);
       await bench.sleepAfter('base', SLEEP_HOURS);
       const ours: number[] = [];
       const plain: number[] = [];
@@ -109,14 +110,4 @@ async function loginPage(bench: BenchStack, id: number): Promise<void> {
     if (performance.now() > end) throw new Error(`${url} does not wake`);
     await sleep(25);
   }
-}
-
-/** The memory of an instance's container as its control group counts it, file cache included, in MB. */
-async function containerMb(bench: BenchStack, id: number): Promise<number> {
-  const format = '{{.MemUsage}}';
-  const name = container(bench, id);
-  const text = await run('docker', ['stats', '--no-stream', '--format', format, name]);
-  const [, number, unit] = /^([\d.]+)([KMG]i?B)/.exec(text) ?? [];
-  const scale = { K: 1 / 1024, M: 1, G: 1024 }[unit?.[0] ?? 'M'] ?? 1;
-  return Number(number) * scale;
 }

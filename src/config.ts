@@ -71,10 +71,18 @@ const schema = z.strictObject({
       publishAddress: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
       parallel: z.coerce.number().int().min(0).default(0),
       freeMemoryMb: z.coerce.number().int().min(0).default(512),
+      spareMemoryMb: z.coerce.number().int().min(0).default(0),
       freeDiskMb: z.coerce.number().int().min(0).default(2048),
       freeInodes: z.coerce.number().int().min(0).default(20_000),
       answerSeconds: seconds.default(180),
     })
+    .refine(
+      ({ publishAddress, spareMemoryMb }) => spareMemoryMb === 0 || isLoopback(publishAddress),
+      {
+        path: ['spareMemoryMb'],
+        message: '0, unless publishAddress is a loopback address: others would find the spares',
+      },
+    )
     .prefault({}),
   door: z
     .strictObject({

@@ -1,5 +1,5 @@
 import { megabytes, momentInWords } from './ages.ts';
-import { decide, effectiveState } from './instance/decide.ts';
+import { decide, effectiveState, mayBeNobodys } from './instance/decide.ts';
 import type { DesiredInstance, EffectiveState, ObservedInstance } from './instance/types.ts';
 import { stateInWords } from './instance-table.ts';
 import { printable } from './printable.ts';
@@ -94,7 +94,9 @@ async function observedInWords(
   const mayEnter = isOwn && !(desired.wasReady && observed.data !== 'whole');
   const database = mayEnter ? await databases.observe(desired, state) : 'absent';
   const preparedJob = desired.job ? await backups.restores.prepared(desired) : '';
-  const seen: ObservedInstance = { ...observed, database, hung: false, preparedJob };
+  const isHandedOver = !mayBeNobodys(desired, database) || (await databases.isHandedOver(desired));
+  const others = { database, hung: false, preparedJob, isHandedOver };
+  const seen: ObservedInstance = { ...observed, ...others };
   const step = decide(desired, state, seen);
   const next =
     step === null

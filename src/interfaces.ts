@@ -22,9 +22,12 @@ import type {
   PlanReport,
   PortPair,
   Report,
+  Spare,
+  SpareReport,
   SweptInstance,
   TemplateSummary,
 } from './instance/types.ts';
+import type { HostUse, InstanceUse } from './instance/use.ts';
 
 /** What the manager tells the sidecar about itself at start. */
 export interface ManagerFacts {
@@ -91,10 +94,25 @@ export interface Manager {
   /** Puts an invoice on hold until a person approves, saying why. */
   hold(invoiceId: number, hold: Hold): Promise<void>;
   report(reports: readonly Report[]): Promise<void>;
+  /** Writes what instances use, and how the machine does. One that is told again is counted once. */
+  reportUse(uses: readonly InstanceUse[], host: HostUse): Promise<void>;
   /** The plans among `ids`, or all when none is given. */
   plans(ids: readonly number[]): Promise<Plan[]>;
   /** Says on a plan whether its template databases are ready. */
   reportPlan(id: number, report: PlanReport): Promise<void>;
+  /** All spares, in every state. */
+  spares(): Promise<Spare[]>;
+  /**
+   * Gives out the number of a future instance of a plan, for a spare.
+   * @param above it gets a higher number than this
+   * @returns null: the plan is another one by now, or wants none
+   */
+  reserveSpare(plan: Pick<Plan, 'id' | 'spareContent'>, above: number): Promise<number | null>;
+  /**
+   * Says what has become of a spare. Once it is `leaving`, no claim takes it; it is forgotten when it is `gone`.
+   * @returns false: it is a spare no more, or it is leaving while it is said to be ready
+   */
+  reportSpare(id: number, state: SpareReport, imageDigest?: string): Promise<boolean>;
   /** What Odoo believes of every instance, removed ones too: for the sweep. */
   states(): Promise<Map<number, SweptInstance>>;
   /**
@@ -154,6 +172,8 @@ export interface Listed {
   readonly httpPort: number;
   /** It has a Postgres of its own. */
   readonly hasOwnDatabase: boolean;
+  /** Docker's ids of them. */
+  readonly containers: readonly string[];
 }
 
 /** How an instance that should run does, seen from outside. `emptied`: files are missing; `silent`: no answer within the timeout, or a status of 5xx. */
@@ -161,6 +181,35 @@ export type Health = 'well' | 'silent' | 'emptied';
 
 /** Observes an instance without asking Docker or the manager. Never throws. */
 export type Probe = (id: number, listed: Listed) => Promise<Health>;
+
+/** What was found of one running instance. Null: it could not be measured, or not in the time for it. */
+export interface Measured {
+  /** Of the mark beside its data. */
+  readonly identity: string;
+  /** What its directory takes on the disk. */
+  readonly fileBytes: number | null;
+  readonly databaseBytes: number | null;
+  /** Its database is part of these files. */
+  readonly isDatabaseAFile: boolean;
+  /** See InstanceUse. */
+  readonly users: number | null;
+  readonly memoryBytes: number | null;
+  /** Processor time since its containers were started. */
+  readonly cpuSeconds: number | null;
+}
+
+/**
+ * Measures what an instance uses without asking Docker or the manager, in some seconds at most, whatever its tenant does. Null where
+ * nothing of it is here. Never throws.
+ */
+export type Measure = (id: number, listed: Listed) => Promise<Measured | null>;
+
+/** Who visits a spare before its customer does, and in which language: an Odoo language code. */
+export interface RehearsedVisit {
+  readonly login: string;
+  readonly password: string;
+  readonly lang: string;
+}
 
 /** What runs instances. `observe` changes nothing; every other method may be repeated. */
 export interface Engine {
@@ -174,7 +223,7 @@ export interface Engine {
   observe(
     desired: DesiredInstance,
     state: EffectiveState,
-  ): Promise<Omit<ObservedInstance, 'database' | 'hung' | 'preparedJob'>>;
+  ): Promise<Omit<ObservedInstance, 'database' | 'hung' | 'isHandedOver' | 'preparedJob'>>;
   /** Which of the two ports something on the host has bound. */
   occupiedPorts(ports: PortPair): Promise<number[]>;
   /**
@@ -201,6 +250,14 @@ export interface Engine {
   awaitListening(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;
   /** Waits until `/web/login` answers 200. Otherwise as awaitListening(). */
   awaitLogin(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;
+  /** Opens the first pages of a spare in a language, as its customer will, so that its Odoo has made them once. */
+  rehearse(spare: Spare, visit: RehearsedVisit, signal: AbortSignal): Promise<void>;
+  /** Removes the sessions of who has visited a spare. */
+  forgetSessions(spare: Spare): Promise<void>;
+  /** Whether spares are kept of a template's instances: of those with a Postgres of their own none are. */
+  mayBeSpare(templateCode: string): boolean;
+  /** Writes what is known of the instance into its mark: that it is a spare no more. */
+  renewMark(desired: DesiredInstance): Promise<void>;
   /** Makes the Apps of an instance list the modules of its repositories. @returns false where it failed */
   updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;
   stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
@@ -267,7 +324,10 @@ export interface Databases {
     progress: (reason: ProgressReason) => void,
     signal: AbortSignal,
   ): Promise<ClonedDatabase>;
-  /** Gives a clone the customer's identity and its files, and then the instance's own name: what has that is complete. */
+  /**
+   * Gives a clone the customer's identity, or a spare's, with which nobody can log in, and its files; and then the instance's own name:
+   * what has that is complete.
+   */
   personalise(desired: DesiredInstance, clone: ClonedDatabase): Promise<void>;
   /**
    * Makes sure of what clone() begins with: a template, or a data directory for the instance's own Postgres, which must not run yet.
@@ -278,6 +338,23 @@ export interface Databases {
     progress: (reason: ProgressReason) => void,
     signal: AbortSignal,
   ): Promise<void>;
+  /**
+   * Lets the administrator of a spare that runs in, in one of its languages, until endRehearsal().
+   * @param lang an Odoo language code
+   */
+  rehearse(
+    spare: Spare,
+    lang: string,
+  ): Promise<{ readonly login: string; readonly password: string }>;
+  /** Lets nobody in any more, and removes what the rehearsal has left in the database. */
+  endRehearsal(spare: Spare): Promise<void>;
+  /**
+   * Gives what was a spare its customer's identity, all at once, whether it runs or not; a running Odoo has it from its next request.
+   * @throws TenantDatabaseError when the customer's database refuses it
+   */
+  handOver(desired: DesiredInstance): Promise<void>;
+  /** Whether handOver() has been. Asks the instance's own database. */
+  isHandedOver(desired: DesiredInstance): Promise<boolean>;
   /** Waits until the requests that the instance's Odoo answers at this moment have their answers, some seconds at most. */
   awaitRequests(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** A link with which the administrator sets their password, once; and whether nobody has logged in before. */

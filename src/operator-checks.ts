@@ -48,7 +48,23 @@ export function operatorChecks(config: Config, sidecar: Sidecar): Check[] {
       },
       fix: 'sell no more on this host, let idle instances sleep (the plan has it), or give it more memory',
     },
+    {
+      name: 'Use of instances',
+      probe: () => checkUse(sidecar),
+      fix: "mount /sys/fs/cgroup:/host/sys/fs/cgroup:ro into the sidecar's container, as deploy/docker-compose.yml has it",
+    },
   ];
+}
+
+async function checkUse({ cgroups, engine }: Sidecar): Promise<string> {
+  const running = [...(await engine.list()).values()].find((listed) => listed.running);
+  if (!running) return 'none runs';
+  const { memoryBytes } = await cgroups.of(running.containers);
+  if (memoryBytes === null)
+    throw new Warning(
+      "their memory and processors are not measured: the kernel's counters are not seen",
+    );
+  return 'memory and processors are measured';
 }
 
 async function checkClock({ databases, install, manager }: Sidecar): Promise<string> {

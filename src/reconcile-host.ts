@@ -60,11 +60,11 @@ export async function reconcileHost(config: Config, confirm: boolean): Promise<s
 }
 
 /**
- * What Odoo makes a record of again; none of what has no mark that can be read, and none of a staging copy: with a record of its own it would be
- * a customer's, and would run with a way out.
+ * What Odoo makes a record of again; none of what has no mark that can be read, none of a staging copy: with a record of its own it would be
+ * a customer's, and would run with a way out; and none of a spare, which is nobody's.
  */
 export function recordFor({ hasData, marked, running }: Found) {
-  return marked && !marked.isCopy ? [{ ...marked, running, hasData }] : [];
+  return marked && !marked.isCopy && !marked.isSpare ? [{ ...marked, running, hasData }] : [];
 }
 
 const RECORD_LABEL = {
@@ -82,7 +82,8 @@ async function inspectHost({ databases, engine, manager }: Sidecar): Promise<Fou
     instanceIdsOnHost({ databases, engine }),
     databases.numbers(),
   ]);
-  const rows = new Map((await manager.desired(ids)).map((row) => [row.id, row.identity]));
+  const known = [...(await manager.desired(ids)), ...(await manager.spares())];
+  const rows = new Map(known.map((row) => [row.id, row.identity]));
   return Promise.all(
     ids.map(async (id) => {
       const marked = await engine.marked(id);

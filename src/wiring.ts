@@ -1,4 +1,4 @@
-import { availableParallelism, freemem } from 'node:os';
+import { availableParallelism, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
@@ -31,6 +31,7 @@ import { Reporter } from './controller/reporter.ts';
 import { makeSlots } from './controller/slots.ts';
 import { SuspensionLimiter } from './controller/suspension-limiter.ts';
 import { Turns } from './controller/turns.ts';
+import { UseWatch } from './controller/use-watch.ts';
 import { Visits } from './controller/visits.ts';
 import { Wakes } from './controller/wakes.ts';
 import { DatabaseSpecs } from './databases/database-spec.ts';
@@ -40,6 +41,7 @@ import { odooInit } from './databases/odoo-init.ts';
 import { OdooUpdate } from './databases/odoo-update.ts';
 import { PasswordPool } from './databases/password-pool.ts';
 import { DOCKERS_POOLS, freeBlocks } from './docker/address-pools.ts';
+import { Cgroups } from './docker/cgroups.ts';
 import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli, heldDockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
@@ -64,6 +66,8 @@ import {
   readInstallId,
 } from './install-id.ts';
 import type { DesiredInstance } from './instance/types.ts';
+import type { HostUse, ShortOf } from './instance/use.ts';
+import type { Listed, Measured } from './interfaces.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
@@ -145,6 +149,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     ? new Firewall({ install, api, docker, ...egress, relay: config.mailRelay })
     : null;
   const disk = new Disk(config.dataDir, config.instances);
+  const cgroups = new Cgroups();
   const tools = new PgTools(install, config.postgres.image, docker);
   const oldArchives = new ArchiveStore({ install, dataDir: config.dataDir, dirs, tools });
   const restoring = new RestoringMark(dirs, marks);
@@ -316,6 +321,22 @@ export async function assemble(config: Config, observers: Observers = {}) {
       return freeBlocks(pools ?? DOCKERS_POOLS, [...subnets, ...others]);
     },
     askRelay: relay && (() => probeSmtp(relay)),
+    measure: async (
+      id: number,
+      { containers, hasOwnDatabase }: Listed,
+    ): Promise<Measured | null> => {
+      const mark = await marks.read(id).catch(() => null);
+      if (mark === null) return null;
+      const [fileBytes, { bytes, users }, ofContainers] = await Promise.all([
+        disk.occupiedBy(id),
+        databases.use(id, hasOwnDatabase),
+        cgroups.of(containers),
+      ]);
+      const { identity } = mark;
+      const ofDatabase = { databaseBytes: bytes, isDatabaseAFile: hasOwnDatabase, users };
+      return { identity, fileBytes, ...ofDatabase, ...ofContainers };
+    },
+    cgroups,
     memoryUse: (isWanted: (id: number) => boolean) => memoryUse(api, install, isWanted),
     engine,
     databases,
@@ -334,9 +355,23 @@ export async function assemble(config: Config, observers: Observers = {}) {
   };
 }
 
-/** Whether there is memory for one more instance. */
-function hasMemory({ instances }: Config): boolean {
-  return freemem() >= instances.freeMemoryMb * 2 ** 20;
+/** Whether there is memory for one more instance, and so many MB besides. */
+function hasMemory({ instances }: Config, besidesMb = 0): boolean {
+  return freemem() >= (instances.freeMemoryMb + besidesMb) * 2 ** 20;
+}
+
+/** How the machine does, and what there is too little of for one more instance. */
+async function hostUse(config: Config, disk: Disk): Promise<HostUse> {
+  const [free, shortage] = await Promise.all([disk.free(), disk.shortage()]);
+  const shortOf: ShortOf[] = [];
+  if (!hasMemory(config)) shortOf.push('memory');
+  if (shortage) shortOf.push('disk');
+  const inMb = (bytes: number) => Math.round(bytes / 2 ** 20);
+  return {
+    ...{ memoryMb: inMb(totalmem()), freeMemoryMb: inMb(freemem()) },
+    ...{ diskMb: inMb(free.share > 0 ? free.bytes / free.share : 0), freeDiskMb: inMb(free.bytes) },
+    shortOf,
+  };
 }
 
 /** What the door has stored, and the wildcard that the operator gives. */
@@ -423,12 +458,20 @@ export function makeController(
       },
       reporter: new Reporter(manager, (err) => log.warn({ err }, 'progress not reported')),
       liveness,
+      useWatch: new UseWatch({
+        ...{ manager, now },
+        measure: (id, listed) => sidecar.measure(id, listed),
+        host: () => hostUse(config, disk),
+        seesRequests: sidecar.door !== null,
+      }),
       door: sidecar.door && { proxy: sidecar.door, routes, domains, certificates },
       activity: sidecar.door && new Activity(now),
       wakes: new Wakes(now),
       slots: makeSlots(parallel || Math.max(2, availableParallelism())),
       withPortLock: (work) => portChoices.add(work),
-      hasMemory: () => hasMemory(config),
+      hasMemory: (besidesMb) => hasMemory(config, besidesMb),
+      spareMemoryMb: config.instances.spareMemoryMb,
+      onMemoryShort: () => controller.giveUpSpares(),
     },
     pollSeconds: config.manager.pollSeconds,
   });

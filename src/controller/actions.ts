@@ -118,6 +118,13 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     return personalised.value;
   }
 
+  /** The mark on the host first: what is a customer's from here on is no more taken for nobody's. */
+  async function handOver(desired: DesiredInstance): Promise<StepResult> {
+    await engine.renewMark(desired);
+    await databases.handOver(desired);
+    return { nextDesired: desired };
+  }
+
   async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
     await requireDisk();
     await awaitMemory(desired, signals);
@@ -291,7 +298,10 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   async function awaitMemory(desired: DesiredInstance, signals: Signals): Promise<void> {
     await waitForMemory(
       context.hasMemory,
-      () => reporter.progress(progressReport(desired, 'WaitingForMemory', context.now())),
+      () => {
+        context.onMemoryShort();
+        reporter.progress(progressReport(desired, 'WaitingForMemory', context.now()));
+      },
       AbortSignal.any([signals.stop, signals.superseded]),
     );
   }
@@ -318,6 +328,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     render,
     startDatabase,
     createDatabase,
+    handOver,
     start: (desired, signals) => withStartSlot(desired, signals, () => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, superseded }) =>

@@ -30,6 +30,7 @@ import type { Reporter } from './reporter.ts';
 import type { Slots } from './slots.ts';
 import type { SuspensionLimiter } from './suspension-limiter.ts';
 import type { Turns } from './turns.ts';
+import type { UseWatch } from './use-watch.ts';
 import type { Wakes } from './wakes.ts';
 
 /** The reverse proxy, what it was given last, and the customers' own domains. */
@@ -87,8 +88,12 @@ export interface ControllerContext {
   readonly slots: Slots;
   /** Serialises the choice of ports: concurrent choices would all get the same lowest pair. */
   readonly withPortLock: <T>(work: () => Promise<T>) => Promise<T>;
-  /** Whether there is memory for one more instance to start. */
-  readonly hasMemory: () => boolean;
+  /** Whether there is memory for one more instance to start, and so many MB besides. */
+  readonly hasMemory: (besidesMb?: number) => boolean;
+  /** How much memory the spares may take, in MB; 0: none are kept. */
+  readonly spareMemoryMb: number;
+  /** To be called when a start waits for memory: spares have some. */
+  readonly onMemoryShort: () => void;
   /** Whether the manager's database may be trusted (ADR 12). */
   readonly managerCheck: ManagerCheck;
   readonly disk: Disk;
@@ -101,6 +106,7 @@ export interface ControllerContext {
   readonly wakes: Wakes;
   readonly suspensionLimiter: SuspensionLimiter;
   readonly liveness: Liveness;
+  readonly useWatch: UseWatch;
   readonly clockGuard: ClockGuard;
   /** Absent: nobody counts. */
   readonly meter?: Meter;

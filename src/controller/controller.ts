@@ -15,6 +15,7 @@ import { backUpManager } from './back-up-manager.ts';
 import { claim } from './claim.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { DiskWatch } from './disk-watch.ts';
+import { keepSpares } from './keep-spares.ts';
 import { LoggedVisits } from './logged-visits.ts';
 import { preparePlan } from './prepare-plan.ts';
 import { reconcile } from './reconcile.ts';
@@ -47,6 +48,9 @@ const MAX_RETRY_MS = 300_000;
 /** How long after a sale the clone pool is refilled: until then the new instance's first login has the processors. */
 const RESTOCK_DELAY_MS = 2_000;
 
+/** How long after the last sale or start spare instances are made: nobody is starting then. */
+const QUIET_MS = 20_000;
+
 /** How long changes of names and ports are gathered before the door gets them: a sale makes two. */
 const DOOR_DELAY_MS = 200;
 
@@ -77,6 +81,8 @@ export class Controller {
   readonly #queue: WorkQueue<Key>;
   /** A queue of its own: building a template database takes minutes, a spare clone seconds, and no sale may wait for them. */
   readonly #plans: WorkQueue<Key>;
+  /** A queue of its own: while one is made for minutes, another must be able to go for who waits for its memory. */
+  readonly #kept: WorkQueue<Key>;
   /** The night's, one at a time, beside everything else: backups have what customers leave of the machine. */
   readonly #backups: WorkQueue<Key>;
   /** What people wait for: it does not wait for the night's backups, except for the same instance's. */
@@ -86,6 +92,9 @@ export class Controller {
   #livenessTimer: NodeJS.Timeout | undefined;
   #sleepTimer: NodeJS.Timeout | undefined;
   #restockTimer: NodeJS.Timeout | undefined;
+  #quietTimer: NodeJS.Timeout | undefined;
+  /** Aborted when a customer's instance is claimed: the work on spares gives way. */
+  #spareWork = new AbortController();
   #doorTimer: NodeJS.Timeout | undefined;
   #sweepTask: ScheduledTask | undefined;
   #watching: Promise<unknown> = Promise.resolve();
@@ -113,18 +122,19 @@ export class Controller {
     this.#context = options.context;
     this.#diskWatch = new DiskWatch(options.context);
     this.#heartbeats = new Heartbeats(options.context.now);
-    const { activity, door } = options.context;
-    this.#visits = activity && door && new LoggedVisits(activity, door.routes);
+    const { activity, door, useWatch } = options.context;
+    this.#visits = activity && door && new LoggedVisits(activity, door.routes, useWatch);
     this.#queue = this.#makeQueue(WORKERS);
     this.#plans = this.#makeQueue(1);
+    this.#kept = this.#makeQueue(1);
     this.#backups = this.#makeQueue(1);
     this.#jobs = this.#makeQueue(JOBS);
   }
 
-  /** How many keys wait or are worked on, a pending refill of the clone pool included. */
+  /** How many keys wait or are worked on, pending refills of the clone pool and of the spares included. */
   get backlog(): number {
     const queued = this.#queues.reduce((sum, { size }) => sum + size, 0);
-    return queued + (this.#restockTimer ? 1 : 0);
+    return queued + (this.#restockTimer ? 1 : 0) + (this.#quietTimer ? 1 : 0);
   }
 
   /** The age of the oldest waiting key, in seconds. */
@@ -133,7 +143,7 @@ export class Controller {
   }
 
   get #queues(): readonly WorkQueue<Key>[] {
-    return [this.#queue, this.#plans, this.#backups, this.#jobs];
+    return [this.#queue, this.#plans, this.#kept, this.#backups, this.#jobs];
   }
 
   /** The state of each instance at the last sweep; null before the first. */
@@ -227,6 +237,8 @@ export class Controller {
     clearTimeout(this.#livenessTimer);
     clearTimeout(this.#sleepTimer);
     clearTimeout(this.#restockTimer);
+    clearTimeout(this.#quietTimer);
+    this.#spareWork.abort();
     clearTimeout(this.#doorTimer);
     await this.#sweepTask?.destroy();
     await Promise.all(this.#queues.map((queue) => queue.close()));
@@ -245,6 +257,7 @@ export class Controller {
   #queueOf(key: Key): WorkQueue<Key> {
     if (key.startsWith('backup:')) return this.#backups;
     if (key.startsWith('job:')) return this.#jobs;
+    if (key === 'kept') return this.#kept;
     return key.startsWith('plan:') || key === 'spares' ? this.#plans : this.#queue;
   }
 
@@ -269,11 +282,41 @@ export class Controller {
       const { databases, slots } = this.#context;
       return slots.starts.run(NO_CUSTOMER, () => databases.restock());
     }
+    if (kind === 'kept') return this.#keepSpares(signals);
     if (kind === 'door') return this.#openDoor();
     if (kind === 'domains') return this.#lookAtDomains();
-    if (kind === 'plan') return preparePlan(Number(id), this.#context, signals.stop);
+    if (kind === 'plan') {
+      await preparePlan(Number(id), this.#context, signals.stop);
+      return this.#keepSparesWhenQuiet();
+    }
     const instances = await claim(Number(id), this.#context);
+    if (instances.length > 0) this.#spareWork.abort();
     this.addNow(instances.map((instance): Key => `instance:${instance}`));
+    if (instances.length > 0) this.#keepSparesWhenQuiet();
+  }
+
+  /** While customers' instances start, it is put off, unless they wait for the memory that spares have. */
+  async #keepSpares({ stop, superseded: isAskedAgain }: WorkSignals): Promise<void> {
+    const { hasMemory, slots } = this.#context;
+    if (slots.starts.isBusy && hasMemory()) return this.#keepSparesWhenQuiet();
+    this.#spareWork = new AbortController();
+    const superseded = AbortSignal.any([this.#spareWork.signal, isAskedAgain]);
+    if (!(await keepSpares(this.#context, { stop, superseded }))) this.#keepSparesWhenQuiet();
+  }
+
+  /** Begins to wait anew with each call. */
+  #keepSparesWhenQuiet(): void {
+    if (this.#stop.signal.aborted || this.#context.spareMemoryMb === 0) return;
+    clearTimeout(this.#quietTimer);
+    this.#quietTimer = setTimeout(() => {
+      this.#quietTimer = undefined;
+      this.#add(['kept']);
+    }, QUIET_MS);
+  }
+
+  /** To be called when an instance waits for memory that spares have. */
+  giveUpSpares(): void {
+    if (this.#context.spareMemoryMb > 0) this.addNow(['kept']);
   }
 
   async #backUp(id: number, kind: BackupKind, signals: WorkSignals): Promise<void> {
@@ -420,8 +463,9 @@ export class Controller {
 
   #probeAndRepeat(): void {
     if (this.#stop.signal.aborted) return;
-    const { liveness, log } = this.#context;
+    const { liveness, log, useWatch } = this.#context;
     void this.#guarded(() => liveness.tick(), 'liveness');
+    void this.#guarded(() => useWatch.tick());
     if (liveness.isHostSilent !== this.#isHostSilent) {
       this.#isHostSilent = liveness.isHostSilent;
       if (this.#isHostSilent)
@@ -445,11 +489,15 @@ export class Controller {
     await this.#guarded(async () => {
       const { keys, plans, orphans, states, watched } = await sweep(this.#context);
       const own = [...states.values()].filter(({ isCopy }) => !isCopy);
+      // With the setting off there are none but those of an earlier start.
+      if (this.#states === null) this.#add(['kept']);
+      this.#keepSparesWhenQuiet();
       this.#states = own.map(shownState);
       const failing = own.filter(({ state }) => state === 'error');
       this.#errors = counted(failing.map(({ reason }) => reason));
       this.#context.activity?.replace(states);
       this.#context.liveness.watch(watched);
+      this.#context.useWatch.watch(watched);
       this.#markAvailable('Odoo', 'Docker');
       this.#add([
         ...keys,
@@ -471,6 +519,13 @@ export class Controller {
       const dropped = await this.#context.databases.trim(plans);
       if (dropped.length > 0) this.#context.log.info({ dropped }, 'template databases dropped');
     }, 'sweep');
+    await this.#guarded(() => this.#reportUse());
+  }
+
+  /** While the manager's database is in doubt, the instances of its numbers may be others. */
+  async #reportUse(): Promise<void> {
+    const { managerCheck, useWatch } = this.#context;
+    if (!managerCheck.distrust) await useWatch.report();
   }
 
   #dueBackups(states: ReadonlyMap<number, SweptInstance>): Key[] {

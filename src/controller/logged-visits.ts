@@ -2,6 +2,7 @@ import { normalizedHost } from '../instance/host-name.ts';
 import type { LoggedRequest } from '../interfaces.ts';
 import { type Activity, isVisit } from './activity.ts';
 import type { DoorRoutes } from './door-routes.ts';
+import type { UseWatch } from './use-watch.ts';
 
 /** How many hosts' visits wait for the names to be known; what was not answered by somebody's instance or by the door is none of them. */
 const MAX_WAITING = 20_000;
@@ -16,18 +17,23 @@ const REDIRECTED = 308;
 export class LoggedVisits {
   readonly #activity: Activity;
   readonly #routes: DoorRoutes;
+  readonly #useWatch: Pick<UseWatch, 'requested'>;
   readonly #waiting = new Map<string, number>();
 
-  constructor(activity: Activity, routes: DoorRoutes) {
+  /** @param useWatch is told of every request, visit or not */
+  constructor(activity: Activity, routes: DoorRoutes, useWatch: Pick<UseWatch, 'requested'>) {
     this.#activity = activity;
     this.#routes = routes;
+    this.#useWatch = useWatch;
   }
 
   take({ at, host, path, status }: LoggedRequest): void {
-    // What was refused or not found was no use to anybody: the internet is full of programs that try addresses.
-    if (status >= 400 || status === REDIRECTED || !isVisit(path)) return;
+    if (status === REDIRECTED) return;
     const name = normalizedHost(host);
     const id = this.#routes.instanceAt(name);
+    if (id) this.#useWatch.requested(id, at);
+    // What was refused or not found was no use to anybody: the internet is full of programs that try addresses.
+    if (status >= 400 || !isVisit(path)) return;
     if (id === undefined) this.#wait(name, at);
     else if (id !== null) this.#activity.visited(id, at);
   }

@@ -16,7 +16,7 @@ import type { Logger } from '../log.ts';
 
 export interface ManagerCheckOptions {
   readonly install: string;
-  readonly manager: Pick<Manager, 'handshake' | 'checkpoint' | 'distrust' | 'states'>;
+  readonly manager: Pick<Manager, 'handshake' | 'checkpoint' | 'distrust' | 'spares' | 'states'>;
   readonly engine: Pick<Engine, 'numbers' | 'marked' | 'url'>;
   readonly databases: Pick<Databases, 'numbers'>;
   readonly memory: MemoryStore;
@@ -143,8 +143,8 @@ async function lostInstances(
 ): Promise<LostInstance[]> {
   const { databases, engine, manager } = context;
   const numbers = await instanceIdsOnHost({ databases, engine });
-  const known = await manager.states();
-  const lost = numbers.filter((id) => !known.has(id));
+  const [known, spares] = await Promise.all([manager.states(), manager.spares()]);
+  const lost = numbers.filter((id) => !known.has(id) && !spares.some((spare) => spare.id === id));
   return Promise.all(lost.map(async (id) => ({ id, marked: await engine.marked(id) })));
 }
 

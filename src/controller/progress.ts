@@ -9,6 +9,7 @@ const REASON: Record<Action, ProgressReason> = {
   render: 'Rendering',
   startDatabase: 'StartingDatabase',
   createDatabase: 'CreatingDatabase',
+  handOver: 'CreatingDatabase',
   start: 'Starting',
   awaitAnswer: 'WaitingForAnswer',
   restart: 'Restarting',

@@ -1,5 +1,5 @@
 import { filesMissing, foreignData, RetryableError, TerminalError } from '../errors.ts';
-import { decide, effectiveState, replacesData } from '../instance/decide.ts';
+import { decide, effectiveState, mayBeNobodys, replacesData } from '../instance/decide.ts';
 import { type Drift, driftOf } from '../instance/drift.ts';
 import type {
   Action,
@@ -206,7 +206,7 @@ async function keepUp(
 }
 
 /** Stopping and removing containers must work without Postgres, so then it is not even asked. */
-async function observe(
+export async function observe(
   { desired, state }: Wanted,
   { backups, databases, engine, liveness, wakes }: ControllerContext,
 ): Promise<ObservedInstance> {
@@ -218,7 +218,7 @@ async function observe(
   }
   const hung = !observed.answering && liveness.isHung(desired.id);
   const preparedJob = desired.job && backups ? await backups.restores.prepared(desired) : '';
-  const seen = { ...observed, hung, preparedJob };
+  const seen = { ...observed, hung, preparedJob, isHandedOver: true };
   // Without its secrets nobody gets into a Postgres of its own; and decide() goes no further anyway.
   if (state === 'running' && desired.wasReady && seen.data !== 'whole')
     return { ...seen, database: 'offline' as const };
@@ -226,7 +226,8 @@ async function observe(
   const isOwn = seen.directory === 'own' || seen.directory === 'nobody';
   const database =
     needsDatabase && isOwn ? await databases.observe(desired, state) : ('absent' as const);
-  return { ...seen, database };
+  const isHandedOver = !mayBeNobodys(desired, database) || (await databases.isHandedOver(desired));
+  return { ...seen, database, isHandedOver };
 }
 
 function stalled({
@@ -252,6 +253,7 @@ const STEP_NAME: Record<Action, string> = {
   render: 'files',
   startDatabase: 'database server',
   createDatabase: 'container',
+  handOver: 'hand-over',
   start: 'container',
   awaitAnswer: 'first answer',
   restart: 'restart',

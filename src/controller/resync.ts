@@ -51,7 +51,9 @@ export async function sweep(
     if (!isAtOdds && listed?.running && (state === 'running' || state === 'error'))
       watched.set(id, { listed, state });
   }
-  const orphans = [...containers.keys()].filter((id) => !states.has(id));
+  const unknown = [...containers.keys()].filter((id) => !states.has(id));
+  const spares = unknown.length > 0 ? await context.manager.spares() : [];
+  const orphans = unknown.filter((id) => !spares.some((spare) => spare.id === id));
   return { keys, plans, watched, orphans, states };
 }
 

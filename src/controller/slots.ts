@@ -25,6 +25,11 @@ export class SlotPool {
     this.#turnMs = turnMs;
   }
 
+  /** Whether somebody's work is waiting or under way. */
+  get isBusy(): boolean {
+    return this.#underWay.size > 0;
+  }
+
   /** @param customer the id of the customer it is for, or NO_CUSTOMER. @returns what `work` returns, also after its turn */
   async run<T>(customer: number, work: () => Promise<T>): Promise<T> {
     const before = this.#underWay.get(customer) ?? 0;

@@ -31,6 +31,13 @@ export interface DatabaseSource extends OdooImage {
   readonly postgres: PostgresImage | null;
 }
 
+/** The way into one instance's database, as its tenant, and to the server that it is on. */
+export interface DatabaseEntry {
+  /** The instance's own Postgres, or null for the host's shared one. */
+  readonly own: ClusterAddress | null;
+  readonly dbPassword: string;
+}
+
 /** Where one instance's database lives, and what is its own in it. */
 export interface DatabaseSpec {
   /** The instance's own Postgres, or null for the host's shared one. */
@@ -86,6 +93,15 @@ export class DatabaseSpecs {
       adminPassword,
       url: instanceUrl(urlPattern, desired),
     };
+  }
+
+  /** The way into the database of an instance that has run, from its files alone. @throws TerminalError('FilesMissing') */
+  async entryOf(id: number, hasOwnDatabase: boolean): Promise<DatabaseEntry> {
+    const { dirs } = this.#options;
+    const { dbPassword, postgresPassword } = await dirs.secrets(id);
+    const { socket } = dirs.paths(id);
+    const own = { socketDir: socket, user: 'postgres', password: postgresPassword };
+    return { own: hasOwnDatabase ? own : null, dbPassword };
   }
 
   /**

@@ -9,6 +9,7 @@ import type {
   ObservedInstance,
   Owner,
   Plan,
+  Spare,
 } from '../instance/types.ts';
 import type { Databases } from '../interfaces.ts';
 import { Cluster, type ClusterAddress } from '../postgres/cluster.ts';
@@ -31,10 +32,11 @@ import {
   serverHash,
   writeHba,
 } from './server-template.ts';
+import { SpareDatabases } from './spare-databases.ts';
 import { TemplateDatabases } from './template-database.ts';
-import { keyOfInstance, keysOfPlan, templateHash } from './template-key.ts';
+import { keyOfInstance, keyOfSpares, keysOfPlan, templateHash } from './template-key.ts';
 import type { TemplateMetadata } from './template-metadata.ts';
-import { type HeldDatabase, TenantAccess } from './tenant-access.ts';
+import { type DatabaseUse, type HeldDatabase, TenantAccess } from './tenant-access.ts';
 
 export interface OdooDatabasesOptions {
   readonly install: string;
@@ -60,6 +62,7 @@ export class OdooDatabases implements Databases {
   readonly #servers: ServerTemplates;
   readonly #access: TenantAccess;
   readonly #new: NewDatabases;
+  readonly #spareInstances: SpareDatabases;
   /** Of databases in use, by those of backups. */
   readonly replacements: Replacements;
 
@@ -85,6 +88,7 @@ export class OdooDatabases implements Databases {
       ...{ install, specs, passwords, relay, neutralise },
       ...{ access: this.#access, templates: this.#templates, spares: this.#spares },
     });
+    this.#spareInstances = new SpareDatabases({ access: this.#access, passwords, relay, specs });
   }
 
   // -- the server -----------------------------------------------------------------------------------
@@ -148,6 +152,8 @@ export class OdooDatabases implements Databases {
         const { image, imageId, owner, postgres } = await specs.source(plan.templateCode);
         for (const key of keysOfPlan(plan, imageId))
           wanted.add(postgres ? serverHash({ image, owner, postgres, key }) : templateHash(key));
+        const forSpares = keyOfSpares(plan, imageId);
+        if (forSpares) wanted.add(templateHash(forSpares));
       } catch (error) {
         if (!(error instanceof TerminalError)) throw error;
         // Nothing can be built for it, so it wants nothing; why is said when it is prepared.
@@ -265,6 +271,27 @@ export class OdooDatabases implements Databases {
     for (const role of all) await this.#shared.dropRole(role);
   }
 
+  // -- of a spare instance --------------------------------------------------------------------------
+
+  rehearse(
+    spare: Spare,
+    lang: string,
+  ): Promise<{ readonly login: string; readonly password: string }> {
+    return this.#spareInstances.rehearse(spare, lang);
+  }
+
+  endRehearsal(spare: Spare): Promise<void> {
+    return this.#spareInstances.endRehearsal(spare);
+  }
+
+  handOver(desired: DesiredInstance): Promise<void> {
+    return this.#spareInstances.handOver(desired);
+  }
+
+  isHandedOver(desired: DesiredInstance): Promise<boolean> {
+    return this.#spareInstances.isHandedOver(desired);
+  }
+
   // -- inside it, as the tenant ---------------------------------------------------------------------
 
   setUrl(desired: DesiredInstance): Promise<void> {
@@ -277,6 +304,11 @@ export class OdooDatabases implements Databases {
 
   nextWork(desired: DesiredInstance): Promise<Date | 'always' | null> {
     return this.#access.nextWork(desired);
+  }
+
+  /** See TenantAccess. */
+  use(id: number, hasOwnDatabase: boolean): Promise<DatabaseUse> {
+    return this.#access.use(id, hasOwnDatabase);
   }
 
   /** See TenantAccess. */

@@ -17,12 +17,16 @@ export interface TenantIdentity {
   readonly mail: OutgoingMail | null;
 }
 
+/** The language that every database of Odoo has, and keeps. */
+const ALWAYS_ACTIVE = 'en_US';
+
 /** Makes names, login, language and mail server of a database its customer's. Within the caller's transaction. */
 export async function giveIdentity(session: TenantSession, who: TenantIdentity): Promise<void> {
   const { admin, company } = await records(session);
   await renewAdministrator(session, admin, who);
   await renewCompany(session, company, who);
-  await renewPartners(session, who.lang);
+  await renewPartners(session);
+  await giveLanguage(session, who.lang, [ALWAYS_ACTIVE]);
   if (who.mail) await setUpMail(session, company, who.mail);
 }
 
@@ -92,18 +96,15 @@ async function renewCompany(
      FROM public.res_company c WHERE c.id = $1 AND p.id = c.partner_id`,
     [company, who.companyName, who.email, who.lang, who.countryCode],
   );
+  for (const table of await presentOf(session, ['website']))
+    await session.run(`UPDATE public.${table} SET name = $2 WHERE company_id = $1`, [
+      company,
+      who.companyName,
+    ]);
 }
 
-/**
- * Brings what Odoo keeps beside names and e-mail addresses in line with them, where the module set has it, and has partners that are
- * added later get the customer's language: that of a database that was made with a country is English otherwise.
- */
-async function renewPartners(session: TenantSession, lang: string): Promise<void> {
-  await session.run(
-    `UPDATE public.ir_default d SET json_value = $1 FROM public.ir_model_fields f
-      WHERE f.id = d.field_id AND f.model = 'res.partner' AND f.name = 'lang' AND d.user_id IS NULL AND d.company_id IS NULL`,
-    [JSON.stringify(lang)],
-  );
+/** Brings what Odoo keeps beside names and e-mail addresses in line with them, where the module set has it. */
+async function renewPartners(session: TenantSession): Promise<void> {
   const columns = await columnsOf(session, 'res_partner');
   const kept = {
     commercial_company_name: 'CASE WHEN is_company THEN name ELSE commercial_company_name END',
@@ -114,6 +115,44 @@ async function renewPartners(session: TenantSession, lang: string): Promise<void
       await session.run(
         `UPDATE public.res_partner SET ${column} = ${value} WHERE ${column} IS DISTINCT FROM ${value}`,
       );
+}
+
+/**
+ * Makes a language that of everybody, of partners that are added later (English otherwise, in a database that was made with a country) and
+ * of the website, where the module set has one. Within the caller's transaction.
+ * @param others what people can choose beside it: all other languages are switched off
+ */
+export async function giveLanguage(
+  session: TenantSession,
+  lang: string,
+  others: readonly string[],
+): Promise<void> {
+  await session.run(
+    `UPDATE public.res_lang SET active = code = ANY($1::text[])
+      WHERE active IS DISTINCT FROM (code = ANY($1::text[]))`,
+    [[lang, ...others]],
+  );
+  await session.run('UPDATE public.res_partner SET lang = $1 WHERE lang IS DISTINCT FROM $1', [
+    lang,
+  ]);
+  await session.run(
+    `UPDATE public.ir_default d SET json_value = $1 FROM public.ir_model_fields f
+      WHERE f.id = d.field_id AND f.model = 'res.partner' AND f.name = 'lang' AND d.user_id IS NULL AND d.company_id IS NULL`,
+    [JSON.stringify(lang)],
+  );
+  if ((await presentOf(session, ['website', 'website_lang_rel'])).length < 2) return;
+  const isKnown = await session.run(
+    `UPDATE public.website SET default_lang_id = l.id FROM public.res_lang l WHERE l.code = $1`,
+    [lang],
+  );
+  if (!isKnown) return;
+  // With a second one, visitors whose browser prefers it would be sent to pages that nobody has translated.
+  await session.run('DELETE FROM public.website_lang_rel');
+  await session.run(
+    `INSERT INTO public.website_lang_rel (website_id, lang_id)
+     SELECT w.id, l.id FROM public.website w JOIN public.res_lang l ON l.code = $1`,
+    [lang],
+  );
 }
 
 async function records(session: TenantSession): Promise<{ admin: number; company: number }> {

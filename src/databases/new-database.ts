@@ -12,11 +12,13 @@ import { renewUrl } from './base-url.ts';
 import { ClonePool, cloneDatabase } from './clone-pool.ts';
 import { markDatabase } from './database-mark.ts';
 import type { DatabaseSpec, OdooImage, Specs } from './database-spec.ts';
+import type { TenantIdentity } from './identity.ts';
 import type { Neutralise } from './neutralise.ts';
 import type { OutgoingMail } from './outgoing-mail.ts';
 import type { PasswordPool } from './password-pool.ts';
 import { personalise, renewParameters } from './personalise.ts';
 import { spareIn } from './server-template.ts';
+import { belongToNobody } from './spare-instance.ts';
 import type { TemplateDatabase, TemplateDatabases } from './template-database.ts';
 import { keyOfInstance, type TemplateKey } from './template-key.ts';
 import type { TenantAccess } from './tenant-access.ts';
@@ -104,13 +106,9 @@ export class NewDatabases {
       templates.hold(key, copyFiles),
     ]);
     await cluster.enter(login, MAKING, (session) =>
-      personalise(session, {
-        ...desired.customer,
-        url: spec.url,
-        login: spec.adminLogin,
-        passwordHash,
-        mail: relay && { ...relay, sender: senderOf(relay.sender, desired) },
-      }),
+      desired.spare === 'kept'
+        ? belongToNobody(session, spec.url)
+        : personalise(session, identityFor(desired, spec, passwordHash, relay)),
     );
     await this.#complete(cluster, desired);
   }
@@ -224,6 +222,17 @@ export class NewDatabases {
     await markDatabase(cluster, unfinished(name), install, desired);
     await cluster.complete(unfinished(name), name);
   }
+}
+
+/** What is the customer's own in a database. @param relay its `sender` is a pattern, see senderOf() */
+export function identityFor(
+  desired: DesiredInstance,
+  { adminLogin: login, url }: DatabaseSpec,
+  passwordHash: string,
+  relay: OutgoingMail | null,
+): TenantIdentity {
+  const mail = relay && { ...relay, sender: senderOf(relay.sender, desired) };
+  return { ...desired.customer, ...{ login, mail, passwordHash, url } };
 }
 
 /** The name of an instance's database as long as it is not complete. */

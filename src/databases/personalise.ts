@@ -42,7 +42,7 @@ export async function personalise(session: TenantSession, who: TenantIdentity): 
 }
 
 /** Makes a fresh clone share nothing with the template and its other clones. Within the caller's transaction. */
-async function renewSecrets(session: TenantSession, url: string): Promise<void> {
+export async function renewSecrets(session: TenantSession, url: string): Promise<void> {
   await renewParameters(session, url);
   await renewChatLinks(session);
   await empty(session, NOT_SHARED);
@@ -57,7 +57,7 @@ export async function renewParameters(session: TenantSession, url: string): Prom
   const values: Record<string, string> = {
     'database.uuid': randomUUID(),
     'database.secret': randomBytes(32).toString('base64url'),
-    'database.create_date': new Date().toISOString().slice(0, 19).replace('T', ' '),
+    'database.create_date': creationDate(),
     'web.base.url': url,
     // Without it Odoo overwrites the base URL when an administrator logs in.
     'web.base.url.freeze': 'True',
@@ -67,6 +67,11 @@ export async function renewParameters(session: TenantSession, url: string): Prom
   await session.run('DELETE FROM public.ir_config_parameter WHERE key = ANY($1::text[])', [
     REMADE_BY_ODOO,
   ]);
+}
+
+/** This moment, as Odoo writes when a database was created. */
+export function creationDate(): string {
+  return new Date().toISOString().slice(0, 19).replace('T', ' ');
 }
 
 /** Who has the link of a channel (`/chat/<id>/<uuid>`) may read it. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { TerminalError } from '../errors.ts';
+import { languagesBesideEnglish } from '../instance/spare-plan.ts';
 import type { DesiredInstance, Plan, RepositoryCommit } from '../instance/types.ts';
 
 /** Identifies a template database: instances with the same key are cloned from the same one. */
@@ -9,6 +10,7 @@ export interface TemplateKey {
   readonly modules: readonly string[];
   /** Sources of modules in addition to the image. */
   readonly repositories: readonly RepositoryCommit[];
+  /** As `Customer.lang`. */
   readonly lang: string;
   readonly countryCode: string;
 }
@@ -59,6 +61,13 @@ export function keysOfPlan(
   imageId: string,
 ): TemplateKey[] {
   return languages.map((lang) => ({ imageId, modules, repositories, lang, countryCode }));
+}
+
+/** What a plan's spares are cloned from: one template with all languages. Null: it has none. */
+export function keyOfSpares(plan: Plan, imageId: string): TemplateKey | null {
+  const { countryCode, languages, modules, repositories, spares } = plan;
+  const lang = languagesBesideEnglish(languages);
+  return spares > 0 ? { imageId, modules, repositories, lang, countryCode } : null;
 }
 
 /** What one instance is cloned from. Repositories that its plan does not bring are no part of it. */

@@ -13,8 +13,9 @@ import {
 import { adminLogin } from './admin-login.ts';
 import { renewUrl } from './base-url.ts';
 import { countRows } from './count-rows.ts';
+import { countUsers } from './count-users.ts';
 import { markDatabase } from './database-mark.ts';
-import type { DatabaseSpec, Specs } from './database-spec.ts';
+import type { DatabaseEntry, DatabaseSpec, Specs } from './database-spec.ts';
 import { type Invitation, invitationLink } from './invitation.ts';
 import { nextWork } from './next-work.ts';
 import { makeReadable } from './readable.ts';
@@ -34,6 +35,16 @@ export interface HeldDatabase {
   readonly odoo: number | null;
   readonly url: string;
 }
+
+/** What a database uses. Null: it could not be found out in the time for it. */
+export interface DatabaseUse {
+  /** On the disk. */
+  readonly bytes: number | null;
+  readonly users: number | null;
+}
+
+/** How long Postgres may count what a database takes, in milliseconds. */
+const COUNT_BYTES_MS = 5_000;
 
 export interface TenantAccessOptions {
   readonly install: string;
@@ -56,7 +67,7 @@ export class TenantAccess {
   }
 
   /** The server on which the instance's database lives. */
-  clusterOf({ own }: Pick<DatabaseSpec, 'own'>): Cluster {
+  clusterOf({ own }: Pick<DatabaseEntry, 'own'>): Cluster {
     return own ? new Cluster(own) : this.#options.shared;
   }
 
@@ -66,25 +77,40 @@ export class TenantAccess {
     const spec = await this.#options.specs.of(desired);
     await this.#takeOver(this.clusterOf(spec), desired);
     if (!from || from === spec.url) return;
-    await this.#enter(desired, TOUCH, (session) => renewUrl(session, { from, to: spec.url }));
+    await this.enter(desired, TOUCH, (session) => renewUrl(session, { from, to: spec.url }));
   }
 
   /** See Databases.invitation(). */
   async invitation(desired: DesiredInstance): Promise<Invitation> {
     const { url } = await this.#options.specs.of(desired);
-    return this.#enter(desired, TOUCH, (session) =>
+    return this.enter(desired, TOUCH, (session) =>
       invitationLink(session, url, Math.floor(Date.now() / 1000)),
     );
   }
 
   /** The login of the instance's administrator, as it is now. */
   adminLogin(desired: DesiredInstance): Promise<string> {
-    return this.#enter(desired, LOOK, adminLogin);
+    return this.enter(desired, LOOK, adminLogin);
   }
 
   /** See Databases.nextWork(). */
   nextWork(desired: DesiredInstance): Promise<Date | 'always' | null> {
-    return this.#enter(desired, LOOK, nextWork);
+    return this.enter(desired, LOOK, nextWork);
+  }
+
+  /** What the database of a running instance uses. Whatever its tenant does to it, this takes seconds and never throws. */
+  async use(id: number, hasOwnDatabase: boolean): Promise<DatabaseUse> {
+    const unknown = () => null;
+    const entry = await this.#options.specs.entryOf(id, hasOwnDatabase).catch(unknown);
+    if (entry === null) return { bytes: null, users: null };
+    const cluster = this.clusterOf(entry);
+    const name = this.nameOf({ id });
+    const login = { database: name, role: name, password: entry.dbPassword };
+    const [bytes, users] = await Promise.all([
+      cluster.bytesOf(name, COUNT_BYTES_MS).catch(unknown),
+      cluster.enter(login, LOOK, countUsers).catch(unknown),
+    ]);
+    return { bytes, users };
   }
 
   /** Ends all connections to the database of an instance that does not run: what is left of them may hold locks. */
@@ -106,12 +132,12 @@ export class TenantAccess {
     const spec = await this.#options.specs.of(desired);
     const cluster = this.clusterOf(spec);
     await this.#takeOver(cluster, desired);
-    await this.#enter(desired, TOUCH, makeReadable);
+    await this.enter(desired, TOUCH, makeReadable);
     const login = { ...this.#loginOf(desired, spec), socketDir: cluster.address.socketDir };
     const bytes = await cluster.bytesOf(login.database);
     // Before anything is held: the image may have to be asked.
     const runs = await this.#options.specs.runs(desired);
-    return this.#enter(desired, HOLDING, async (session) => {
+    return this.enter(desired, HOLDING, async (session) => {
       await session.run('BEGIN ISOLATION LEVEL REPEATABLE READ');
       await session.run('LOCK TABLE public.ir_attachment IN ROW EXCLUSIVE MODE');
       const [exported] = await session.rows(
@@ -134,7 +160,7 @@ export class TenantAccess {
   }
 
   /** Runs `work` in the database of an instance that has run, as its role. */
-  async #enter<T>(
+  async enter<T>(
     desired: DesiredInstance,
     purpose: SessionPurpose,
     work: (session: TenantSession) => Promise<T>,

@@ -19,8 +19,9 @@ import type {
   MarkedInstance,
   ObservedInstance,
   PortPair,
+  Spare,
 } from '../instance/types.ts';
-import type { Engine, Health, Listed } from '../interfaces.ts';
+import type { Engine, Health, Listed, RehearsedVisit } from '../interfaces.ts';
 import { AddonModules } from './addon-modules.ts';
 import { awaitAnswer } from './await-answer.ts';
 import { bootCopy, type Copy } from './boot-copy.ts';
@@ -32,6 +33,7 @@ import {
 } from './instance-files.ts';
 import { containersOf, containersOwner, containersState } from './observe.ts';
 import { isHealthy, isServing, originAt, showsLogin } from './readiness-probe.ts';
+import { rehearse } from './rehearse.ts';
 import { startAsMade } from './start-as-made.ts';
 
 /** States of a container that has no process. */
@@ -75,7 +77,7 @@ export class ComposeEngine implements Engine {
   async observe(
     desired: DesiredInstance,
     effective: EffectiveState,
-  ): Promise<Omit<ObservedInstance, 'database' | 'hung' | 'preparedJob'>> {
+  ): Promise<Omit<ObservedInstance, 'database' | 'hung' | 'isHandedOver' | 'preparedJob'>> {
     const { dirs, marks } = this.#options;
     const files = this.#files;
     const containers = await this.#containersOf(desired);
@@ -121,7 +123,7 @@ export class ComposeEngine implements Engine {
       LABELS.instance,
     ]);
     const found = new Map<number, Listed>();
-    for (const { labels, published, state } of containers) {
+    for (const { id: container, labels, published, state } of containers) {
       const id = Number(labels[LABELS.instance]);
       const others = found.get(id);
       found.set(id, {
@@ -129,6 +131,7 @@ export class ComposeEngine implements Engine {
         up: !DOWN.has(state) || (others?.up ?? false),
         httpPort: published.get(HTTP_PORT) || (others?.httpPort ?? 0),
         hasOwnDatabase: others !== undefined,
+        containers: [...(others?.containers ?? []), container],
       });
     }
     return found;
@@ -217,6 +220,24 @@ export class ComposeEngine implements Engine {
   awaitLogin(desired: DesiredInstance, signal: AbortSignal): Promise<boolean> {
     const origin = this.#originOf(desired);
     return awaitAnswer(this.#options, desired, () => showsLogin(origin), signal);
+  }
+
+  async rehearse(spare: Spare, visit: RehearsedVisit, signal: AbortSignal): Promise<void> {
+    const database = databaseName(this.#options.install, spare.id);
+    await rehearse({ ...visit, database, origin: this.#originOf(spare) }, signal);
+  }
+
+  async forgetSessions({ id }: Spare): Promise<void> {
+    await this.#options.dirs.forgetSessions(id);
+  }
+
+  mayBeSpare(templateCode: string): boolean {
+    const { templates } = this.#options;
+    return templates.has(templateCode) && templates.get(templateCode).database === 'shared';
+  }
+
+  renewMark(desired: DesiredInstance): Promise<void> {
+    return this.#options.marks.renew(desired);
   }
 
   updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<boolean> {

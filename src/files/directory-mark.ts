@@ -21,6 +21,7 @@ const markSchema = z.object({
   ),
   soldAs: z.object({ lineId: z.int(), unit: z.int(), madeAt: z.string() }).nullable(),
   isCopy: z.boolean().default(false),
+  isSpare: z.boolean().default(false),
 });
 
 /**
@@ -101,6 +102,7 @@ export class DirectoryMarks {
       ...{ format: 1, install: this.#install, id, identity, name, templateCode, subdomain, ports },
       ...{ restartCount, repositories, soldAs },
       ...(desired.copyOf ? { isCopy: true } : {}),
+      ...(desired.spare === 'kept' ? { isSpare: true } : {}),
     };
     return `${JSON.stringify(mark, null, 2)}\n`;
   }

@@ -1,4 +1,4 @@
-import { chown, lstat, mkdir, opendir, readFile, stat } from 'node:fs/promises';
+import { chown, lstat, mkdir, opendir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -10,6 +10,7 @@ import {
   readIfThere,
   replaceFile,
   type UnixUser,
+  unless,
 } from '../host/files.ts';
 import { hashRandomSecret, randomSecret } from '../host/password-hash.ts';
 import { removeTree } from '../host/trees.ts';
@@ -168,6 +169,13 @@ export class InstanceDirs {
   /** Removes the instance's directory with all that is in it, for good. @throws RetryableError('RemovalBlocked') */
   async remove(id: number): Promise<void> {
     await removeTree(this.paths(id).directory);
+  }
+
+  /** Removes all sessions. The folder stays: it is mounted into the container. */
+  async forgetSessions(id: number): Promise<void> {
+    const { sessions } = this.paths(id);
+    const names = await readdir(sessions).catch(unless('ENOENT', []));
+    for (const name of names) await removeTree(join(sessions, name));
   }
 
   /** The id (`sha256:…`) of the image that the written Compose file names; null when there is none. */

@@ -89,6 +89,12 @@ export class Disk implements DiskGuard {
     return found.sort((one, other) => other.bytes - one.bytes);
   }
 
+  /** What an instance's directory takes on the disk, in bytes; null when it cannot be counted in ten seconds, or changes meanwhile. */
+  async occupiedBy(id: number): Promise<number | null> {
+    const bytes = await occupied(join(this.#dataDir, 'instances', String(id)));
+    return Number.isFinite(bytes) && bytes > 0 ? bytes : null;
+  }
+
   /** @throws RetryableError('NotEnoughDisk') unless so many bytes may be written; see shortage() */
   async checkRoom(bytes = 0, keptShare = 0): Promise<void> {
     const shortage = await this.shortage(bytes, keptShare);

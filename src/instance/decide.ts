@@ -41,6 +41,9 @@ export function decide(
           return { do: 'stop', because: 'up without its database' };
         return { do: 'createDatabase', because: `database ${seen.database}` };
       }
+      // Whether it runs or not: an Odoo that starts reads what is there, one that runs is told.
+      if (!seen.isHandedOver)
+        return { do: 'handOver', because: 'a spare that has been sold is nobody’s still' };
       if (seen.containers !== 'running')
         return { do: 'start', because: `containers ${seen.containers}` };
       if (seen.hung) return { do: 'restart', because: 'silent for minutes' };
@@ -83,6 +86,14 @@ const REPLACING: ReadonlySet<Job['kind']> = new Set<Job['kind']>([
 /** Whether a job puts other data in the place of an instance's. */
 export function replacesData({ kind }: Job): boolean {
   return REPLACING.has(kind);
+}
+
+/** Whether its database may still be the spare's that it was: then it is to be asked. */
+export function mayBeNobodys(
+  { spare, wasReady }: DesiredInstance,
+  database: ObservedInstance['database'],
+): boolean {
+  return spare === 'sold' && !wasReady && database === 'ready';
 }
 
 /** A database is there only once all that goes with it has been made. */

@@ -3,7 +3,7 @@ import type { BackupFacts } from './backup-policy.ts';
 import type { Drift } from './drift.ts';
 import type { FailureReason, Reason } from './reasons.ts';
 
-/** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `door`: names or ports have changed; `job`: a person waits for something with an instance's backups. */
+/** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `kept`: the spare instances are to be looked at; `door`: names or ports have changed; `job`: a person waits for something with an instance's backups. */
 export type Key =
   | `backup:${number}`
   | 'backup:manager'
@@ -12,6 +12,7 @@ export type Key =
   | `job:${number}`
   | `plan:${number}`
   | 'spares'
+  | 'kept'
   | 'door'
   | 'domains';
 
@@ -46,7 +47,7 @@ export interface Customer {
   readonly companyName: string;
   /** One address in lower case, or ''. */
   readonly email: string;
-  /** An Odoo language code such as `es_ES`. */
+  /** An Odoo language code such as `es_ES`; of a spare all that it has beside English, separated by commas. */
   readonly lang: string;
   /** ISO 3166 alpha-2, or ''. */
   readonly countryCode: string;
@@ -176,12 +177,31 @@ export interface DesiredInstance extends Sleep {
   readonly copyOf: CopyOf | null;
   /** Null: nobody waits for one. */
   readonly job: Job | null;
+  /**
+   * `kept`: nobody's yet, kept started until it is sold (ADR 17). `sold`: it was, and what was made for nobody is handed over to its
+   * customer. `no`: it was made for who has it.
+   */
+  readonly spare: 'no' | 'kept' | 'sold';
   readonly companyTimeZone: string;
   /** Whether an invoice whose payment the bank has not confirmed yet counts as paid. */
   readonly inPaymentIsPaid: boolean;
   /** What the manager's clock said when it answered. */
   readonly managerTime: Date;
 }
+
+/** An instance that is kept started before it is sold (ADR 17). */
+export interface Spare extends DesiredInstance {
+  /** Of the plan that it is sold as; 0: the plan is gone. */
+  readonly planId: number;
+  /** In each of them it can be sold: Odoo language codes. */
+  readonly languages: readonly string[];
+  readonly spareState: 'making' | 'ready' | 'leaving';
+  /** False: it is old, or not what its plan would be made as by now. Nobody gets it any more. */
+  readonly isFresh: boolean;
+}
+
+/** What is reported of a spare. */
+export type SpareReport = 'ready' | 'leaving' | 'gone';
 
 /** A domain of the customer's own at which the instance is to answer. */
 export interface CustomerDomain {
@@ -218,6 +238,8 @@ export interface ObservedInstance {
   readonly database: 'offline' | 'absent' | 'ready' | 'unmarked' | 'foreign';
   /** `outdated`: up, but made from older files. `paused`: one of them is frozen (`docker pause`). */
   readonly containers: 'none' | 'stopped' | 'paused' | 'partial' | 'outdated' | 'running';
+  /** Its database has its customer's identity: that of a spare that was sold may not have it yet. */
+  readonly isHandedOver: boolean;
   /** `/web/login` answered 200 just now. */
   readonly answering: boolean;
   /** It ran, has been silent for minutes, and a restart has not been tried lately. */
@@ -236,6 +258,7 @@ export type Action =
   | 'render'
   | 'startDatabase'
   | 'createDatabase'
+  | 'handOver'
   | 'start'
   | 'awaitAnswer'
   | 'restart'
@@ -305,8 +328,9 @@ export interface MarkedInstance {
   readonly restartCount: number;
   readonly repositories: ReadonlyArray<Omit<Repository, 'id'>>;
   readonly soldAs: SoldAs | null;
-  /** A staging copy: nobody's, so it gets no record again. By default it is none. */
+  /** A staging copy, or a spare: nobody's, so it gets no record again. By default it is neither. */
   readonly isCopy?: boolean;
+  readonly isSpare?: boolean;
 }
 
 /** An instance on the host that the manager does not know; '' for what is not known of it. */
@@ -363,4 +387,9 @@ export interface Plan {
   /** Odoo language codes that customers of the manager may have. */
   readonly languages: readonly string[];
   readonly countryCode: string;
+  /** How many started instances are to be kept ready, and how many were sold lately: who sells more comes first. */
+  readonly spares: number;
+  readonly recentSales: number;
+  /** Tells one version of what a spare is made of from another. */
+  readonly spareContent: string;
 }

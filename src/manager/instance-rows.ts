@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { languagesBesideEnglish } from '../instance/spare-plan.ts';
 import type {
   CustomerDomain,
   DesiredInstance,
@@ -7,6 +8,7 @@ import type {
   Report,
   Repository,
   Sleep,
+  Spare,
   SweptInstance,
 } from '../instance/types.ts';
 import type { DoorRoute, ManagerFacts, StatePage } from '../interfaces.ts';
@@ -82,6 +84,10 @@ export const plans = z.array(
       repositories: z.array(repository),
       languages: z.array(z.string()),
       country_code: z.string(),
+      // An older addon has no spares.
+      spares: z.int().min(0).default(0),
+      recent_sales: z.int().min(0).default(0),
+      spare_content: z.string().default(''),
     })
     .transform(
       (row): Plan => ({
@@ -92,6 +98,9 @@ export const plans = z.array(
         repositories: row.repositories,
         languages: row.languages,
         countryCode: row.country_code,
+        spares: row.spares,
+        recentSales: row.recent_sales,
+        spareContent: row.spare_content,
       }),
     ),
 );
@@ -212,84 +221,109 @@ const soldAs = z
   .object({ line_id: id, unit: z.int(), made_at: z.string() })
   .transform((row) => ({ lineId: row.line_id, unit: row.unit, madeAt: row.made_at }));
 
-const desired = z
-  .object({
-    id,
-    identity: z.uuid(),
-    may_adopt: z.boolean(),
-    sold_as: z.union([z.literal(false), soldAs]),
-    name: z.string(),
-    state: instanceState,
-    reason: z.string(),
-    desired_state: z.enum(['draft', 'running', 'stopped', 'removed']),
-    revision: z.int(),
-    restart_count: z.int(),
-    was_ready: z.boolean(),
-    without_archive: z.boolean(),
-    ...portRow.shape,
-    instance_url: z.string(),
-    ...addressRow.shape,
-    template_code: z.string(),
-    image_digest: z.string(),
-    ...sleepRow.shape,
-    memory_mb: z.number(),
-    cpus: z.number(),
-    modules: z.array(z.string()),
-    given_modules: z.union([z.literal(false), z.array(z.string())]),
-    repositories: z.array(repository),
-    customer,
-    partner_id: z.int(),
-    requested_at: z.number(),
-    copy_of: z.union([
-      z.literal(false),
-      z.object({ id, identity: z.uuid(), snapshot: z.string().regex(/^[0-9a-f]{64}$/) }),
-    ]),
-    job: z.union([z.literal(false), job]),
-    subscription: z.union([z.literal(false), subscription]),
-    company_tz: z.string(),
-    in_payment_is_paid: z.boolean(),
-    now: z.number(),
-  })
-  .transform(
-    (row): DesiredInstance => ({
-      id: row.id,
-      identity: row.identity,
-      mayAdopt: row.may_adopt,
-      soldAs: row.sold_as || null,
-      name: row.name,
-      state: row.state,
-      reason: row.reason,
-      desiredState: row.desired_state,
-      revision: row.revision,
-      restartCount: row.restart_count,
-      wasReady: row.was_ready,
-      endsWithoutArchive: row.without_archive,
-      ports: portsOf(row),
-      instanceUrl: row.instance_url,
-      subdomain: row.subdomain,
-      formerSubdomains: row.former_subdomains,
-      domains: row.domains,
-      templateCode: row.template_code,
-      imageDigest: row.image_digest,
-      ...sleepOf(row),
-      memoryMb: row.memory_mb,
-      cpus: row.cpus,
-      modules: row.modules,
-      givenModules: row.given_modules || null,
-      repositories: row.repositories,
-      customer: row.customer,
-      partnerId: row.partner_id,
-      requestedAt: row.requested_at,
-      subscription: row.subscription || null,
-      copyOf: row.copy_of || null,
-      job: row.job || null,
-      companyTimeZone: row.company_tz,
-      inPaymentIsPaid: row.in_payment_is_paid,
-      managerTime: new Date(row.now * 1000),
-    }),
-  );
+const desiredRow = z.object({
+  id,
+  identity: z.uuid(),
+  may_adopt: z.boolean(),
+  sold_as: z.union([z.literal(false), soldAs]),
+  name: z.string(),
+  state: instanceState,
+  reason: z.string(),
+  desired_state: z.enum(['draft', 'running', 'stopped', 'removed']),
+  revision: z.int(),
+  restart_count: z.int(),
+  was_ready: z.boolean(),
+  without_archive: z.boolean(),
+  ...portRow.shape,
+  instance_url: z.string(),
+  ...addressRow.shape,
+  template_code: z.string(),
+  image_digest: z.string(),
+  ...sleepRow.shape,
+  memory_mb: z.number(),
+  cpus: z.number(),
+  modules: z.array(z.string()),
+  given_modules: z.union([z.literal(false), z.array(z.string())]),
+  repositories: z.array(repository),
+  customer,
+  partner_id: z.int(),
+  requested_at: z.number(),
+  copy_of: z.union([
+    z.literal(false),
+    z.object({ id, identity: z.uuid(), snapshot: z.string().regex(/^[0-9a-f]{64}$/) }),
+  ]),
+  job: z.union([z.literal(false), job]),
+  subscription: z.union([z.literal(false), subscription]),
+  company_tz: z.string(),
+  in_payment_is_paid: z.boolean(),
+  // An older addon has no spares.
+  from_spare: z.boolean().default(false),
+  now: z.number(),
+});
 
-export const desiredInstances = z.array(desired);
+const desiredOf = (row: z.infer<typeof desiredRow>): DesiredInstance => ({
+  id: row.id,
+  identity: row.identity,
+  mayAdopt: row.may_adopt,
+  soldAs: row.sold_as || null,
+  name: row.name,
+  state: row.state,
+  reason: row.reason,
+  desiredState: row.desired_state,
+  revision: row.revision,
+  restartCount: row.restart_count,
+  wasReady: row.was_ready,
+  endsWithoutArchive: row.without_archive,
+  ports: portsOf(row),
+  instanceUrl: row.instance_url,
+  subdomain: row.subdomain,
+  formerSubdomains: row.former_subdomains,
+  domains: row.domains,
+  templateCode: row.template_code,
+  imageDigest: row.image_digest,
+  ...sleepOf(row),
+  memoryMb: row.memory_mb,
+  cpus: row.cpus,
+  modules: row.modules,
+  givenModules: row.given_modules || null,
+  repositories: row.repositories,
+  customer: row.customer,
+  partnerId: row.partner_id,
+  requestedAt: row.requested_at,
+  subscription: row.subscription || null,
+  copyOf: row.copy_of || null,
+  job: row.job || null,
+  spare: row.from_spare ? 'sold' : 'no',
+  companyTimeZone: row.company_tz,
+  inPaymentIsPaid: row.in_payment_is_paid,
+  managerTime: new Date(row.now * 1000),
+});
+
+export const desiredInstances = z.array(desiredRow.transform(desiredOf));
+
+export const spares = z.array(
+  desiredRow
+    .extend({
+      plan_id: z.int().min(0),
+      languages: z.array(z.string().regex(/^[A-Za-z_@]+$/)).min(1),
+      spare_state: z.enum(['making', 'ready', 'leaving']),
+      fresh: z.boolean(),
+    })
+    .transform(
+      ({ fresh: isFresh, languages, plan_id: planId, spare_state: spareState, ...row }): Spare => {
+        const desired = desiredOf(row);
+        // What its database is cloned from has them all.
+        const customer = { ...desired.customer, lang: languagesBesideEnglish(languages) };
+        return { ...desired, customer, spare: 'kept', planId, languages, spareState, isFresh };
+      },
+    ),
+);
+
+export const wasReported = z.boolean();
+export const reservedNumber = z
+  .int()
+  .min(0)
+  .transform((number) => number || null);
 
 /** What people were last told of an instance. */
 export interface Told {

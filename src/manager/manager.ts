@@ -16,9 +16,12 @@ import type {
   PlanReport,
   PortPair,
   Report,
+  Spare,
+  SpareReport,
   SweptInstance,
   TemplateSummary,
 } from '../instance/types.ts';
+import type { HostUse, InstanceUse } from '../instance/use.ts';
 import type { Backup, DoorRoute, Manager, ManagerFacts, StatePage } from '../interfaces.ts';
 import { backupRow, type JobProgress, jobProgress } from './backup-rows.ts';
 import { BatchLoader } from './batch-loader.ts';
@@ -33,15 +36,19 @@ import {
   markedRow,
   plans,
   reportRow,
+  reservedNumber,
   routes,
+  spares,
   statePage,
   type Told,
   told,
+  wasReported,
 } from './instance-rows.ts';
 import { invoice } from './invoice-rows.ts';
 import { id } from './odoo-values.ts';
 import type { OdooClient } from './rpc/odoo-client.ts';
 import { recentSuspensions } from './subscription-rows.ts';
+import { hostRow, useRow } from './use-rows.ts';
 
 /** The addon's model with everything that is called here: `odoo-addon/micro_saas/models/microsaas_sidecar_api.py`. */
 const API = 'microsaas.sidecar.api';
@@ -134,6 +141,28 @@ export class OdooManager implements Manager {
     if (reports.length === 0) return;
     const args = { reports: reports.map(reportRow) };
     await this.#odoo.call(API, 'microsaas_report', args, done);
+  }
+
+  async reportUse(uses: readonly InstanceUse[], host: HostUse): Promise<void> {
+    const args = { uses: uses.map(useRow), host: hostRow(host) };
+    await this.#odoo.call(API, 'microsaas_report_use', args, done);
+  }
+
+  spares(): Promise<Spare[]> {
+    return this.#odoo.call(API, 'microsaas_spares', {}, spares);
+  }
+
+  reserveSpare(
+    { id, spareContent }: Pick<Plan, 'id' | 'spareContent'>,
+    above: number,
+  ): Promise<number | null> {
+    const args = { plan_id: id, content: spareContent, above };
+    return this.#odoo.call(API, 'microsaas_reserve_spare', args, reservedNumber);
+  }
+
+  reportSpare(id: number, state: SpareReport, imageDigest = ''): Promise<boolean> {
+    const args = { number: id, state, image_digest: imageDigest };
+    return this.#odoo.call(API, 'microsaas_report_spare', args, wasReported);
   }
 
   states(): Promise<Map<number, SweptInstance>> {

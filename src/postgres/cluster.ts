@@ -236,12 +236,15 @@ export class Cluster {
     });
   }
 
-  /** What a database takes on the disk, in bytes. */
-  async bytesOf(database: string): Promise<number> {
+  /** What a database takes on the disk, in bytes. @param timeoutMs how long counting may take: a tenant can make millions of tables */
+  async bytesOf(database: string, timeoutMs = STATEMENT_TIMEOUT_MS): Promise<number> {
     return this.administer(async (client) => {
+      await client.query(`SET statement_timeout = ${timeoutMs}`);
       const found = await client.query<{ bytes: string }>('SELECT pg_database_size($1) AS bytes', [
         database,
       ]);
+      // The connection is kept. After a failure it is not.
+      await client.query('RESET statement_timeout');
       return Number(found.rows[0]?.bytes ?? 0);
     });
   }

@@ -5,6 +5,7 @@ import type {
   EffectiveState,
   ObservedInstance,
   Plan,
+  Spare,
 } from '../../src/instance/types.ts';
 import type { ClonedDatabase, Databases } from '../../src/interfaces.ts';
 import { hasOwnDatabase } from './engine.ts';
@@ -17,6 +18,10 @@ export class FakeDatabases implements Databases {
   readonly present = new Set<number>();
   /** The identity in the mark of each. */
   readonly marks = new Map<number, string>();
+  /** Whose the data within are: the identity that they were made for, or handed over to; null: nobody's, a spare's. */
+  readonly madeFor = new Map<number, string | null>();
+  /** Spares that somebody could log in to at this moment. */
+  readonly rehearsed = new Set<number>();
   /** Module sets and languages that have a template database. */
   readonly templates = new Set<string>();
   /** Those of them that may go as soon as no plan wants them. */
@@ -86,6 +91,7 @@ export class FakeDatabases implements Databases {
     this.#checkHere();
     if (this.present.has(id) && this.marks.get(id) !== identity) throw foreignData('database');
     this.marks.delete(id);
+    this.madeFor.delete(id);
     this.present.delete(id);
     this.changes += 1;
   }
@@ -138,7 +144,32 @@ export class FakeDatabases implements Databases {
     await Promise.resolve(); // what goes on beside it begins
     this.present.add(desired.id);
     this.marks.set(desired.id, desired.identity);
+    this.madeFor.set(desired.id, desired.spare === 'kept' ? null : desired.identity);
     this.changes += 1;
+  }
+
+  async rehearse({ id }: Spare): Promise<{ login: string; password: string }> {
+    this.#checkHere();
+    if (this.madeFor.get(id) !== null) throw new Error(`database ${id} is somebody's`);
+    this.rehearsed.add(id);
+    return { login: 'microsaas-spare', password: 'secret' };
+  }
+
+  async endRehearsal({ id }: Spare): Promise<void> {
+    this.#checkHere();
+    this.rehearsed.delete(id);
+  }
+
+  async handOver({ id, identity }: DesiredInstance): Promise<void> {
+    this.#checkHere();
+    if (this.marks.get(id) !== identity) throw foreignData('database');
+    this.madeFor.set(id, identity);
+    this.changes += 1;
+  }
+
+  async isHandedOver({ id, identity }: DesiredInstance): Promise<boolean> {
+    this.#checkHere();
+    return this.madeFor.get(id) === identity;
   }
 
   async prepareFor(

@@ -7,6 +7,7 @@ import type {
   ObservedInstance,
   Owner,
   PortPair,
+  Spare,
 } from '../../src/instance/types.ts';
 import type { Engine, Health } from '../../src/interfaces.ts';
 
@@ -63,7 +64,7 @@ export class FakeEngine implements Engine {
   async observe(
     desired: DesiredInstance,
     state: EffectiveState,
-  ): Promise<Omit<ObservedInstance, 'database' | 'hung' | 'preparedJob'>> {
+  ): Promise<Omit<ObservedInstance, 'database' | 'hung' | 'isHandedOver' | 'preparedJob'>> {
     this.#checkHere();
     if (state === 'purged' && !this.projects.has(desired.id)) return NOTHING;
     const project = this.#projectOf(desired.id);
@@ -115,7 +116,7 @@ export class FakeEngine implements Engine {
   }
 
   async fetchRepositories({ repositories }: DesiredInstance) {
-    this.changes += 1;
+    if (repositories.length > 0) this.changes += 1;
     const commits = repositories.map(({ id, url, branch, commit }) => {
       const broken = this.brokenRepositories.get(url);
       if (broken) throw broken;
@@ -186,6 +187,21 @@ export class FakeEngine implements Engine {
     return true;
   }
 
+  async rehearse({ id }: Spare): Promise<void> {
+    if (!this.#projectOf(id).isAnswering) throw new Error(`the spare ${id} does not answer`);
+  }
+
+  async forgetSessions(): Promise<void> {}
+
+  mayBeSpare(templateCode: string): boolean {
+    return templateCode !== 'odoo-own-db';
+  }
+
+  async renewMark(desired: DesiredInstance): Promise<void> {
+    const { mark } = this.#projectOf(desired.id);
+    if (mark) Object.assign(mark, markOf(desired));
+  }
+
   async updateAppsList(desired: DesiredInstance): Promise<boolean> {
     this.#checkHere();
     this.changes += 1;
@@ -235,6 +251,7 @@ export class FakeEngine implements Engine {
           up: containers === 'running' || containers === 'paused',
           httpPort: ports?.http ?? 0,
           hasOwnDatabase: isDatabaseUp,
+          containers: [`container-${id}`],
         },
       ]),
     );
@@ -369,8 +386,8 @@ function markOf(desired: DesiredInstance): MarkedInstance {
   const { id, identity, name, ports, restartCount, soldAs, subdomain, templateCode } = rest;
   const repositories = all.map(({ id: _, ...repository }) => repository);
   const sold = { restartCount, soldAs, templateCode, repositories };
-  const isCopy = desired.copyOf !== null;
-  return { id, identity, name, subdomain, ports, isCopy, ...sold };
+  const nobodys = { isCopy: desired.copyOf !== null, isSpare: desired.spare === 'kept' };
+  return { id, identity, name, subdomain, ports, ...nobodys, ...sold };
 }
 
 export function hasOwnDatabase({ templateCode }: DesiredInstance): boolean {

@@ -3,6 +3,14 @@ class KilledError extends Error {
   override readonly name = 'KilledError';
 }
 
+/** Those that answer at once, and those that last as long as the sidecar. */
+const NOT_TRAPPED: ReadonlySet<string | symbol> = new Set([
+  'url',
+  'watch',
+  'requests',
+  'mayBeSpare',
+]);
+
 export type Moment = 'before' | 'after';
 
 /** Stands at the door of every call, `adapter.method`, the how-manieth from 0, and may throw there. */
@@ -54,8 +62,7 @@ export class Life {
       get: (target, property) => {
         const member: unknown = Reflect.get(target, property, target);
         if (typeof member !== 'function') return member;
-        if (property === 'url' || property === 'watch' || property === 'requests')
-          return member.bind(target);
+        if (NOT_TRAPPED.has(property)) return member.bind(target);
         return (...args: unknown[]) =>
           this.#call(`${name}.${String(property)}`, () => member.apply(target, args));
       },

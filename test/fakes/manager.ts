@@ -13,8 +13,11 @@ import type {
   PlanReport,
   PortPair,
   Report,
+  Spare,
+  SpareReport,
   TemplateSummary,
 } from '../../src/instance/types.ts';
+import type { HostUse, InstanceUse } from '../../src/instance/use.ts';
 import type {
   Backup,
   Clock,
@@ -23,7 +26,7 @@ import type {
   ManagerFacts,
   StatePage,
 } from '../../src/interfaces.ts';
-import { anInstance, anInvoice, aPlanLine, identityOf } from '../support/samples.ts';
+import { anInstance, anInvoice, aPlanLine, aSpare, identityOf } from '../support/samples.ts';
 import { applyChange } from './apply-change.ts';
 import { FreePorts, type PortRange } from './free-ports.ts';
 
@@ -41,6 +44,9 @@ export type Row = { -readonly [K in keyof DesiredInstance]: DesiredInstance[K] }
   /** Since when it is in its state, in seconds since the epoch. */
   since?: number;
 };
+
+/** A spare, and what its plan was when its number was given out. */
+type SpareRow = { -readonly [K in keyof Spare]: Spare[K] } & { readonly content: string };
 
 /** The data are back: dunning begins again with its first stage. */
 const NO_DUNNING = {
@@ -64,6 +70,8 @@ export interface FakeManagerOptions {
 export class FakeManager implements Manager {
   readonly rows = new Map<number, Row>();
   readonly invoices = new Map<number, Invoice>();
+  /** By the number of the instance that each of them will be. */
+  readonly spareRows = new Map<number, SpareRow>();
   /** What was last reported of each instance's backups, and what went wrong last. */
   readonly backups = new Map<number, readonly Backup[]>();
   readonly backupFailures = new Map<number, { readonly at: Date; readonly reason: string }>();
@@ -71,6 +79,9 @@ export class FakeManager implements Manager {
   readonly ownBackups: Array<
     readonly [Pick<BackupFacts, 'lastBackupAt' | 'lastProofAt'>, { readonly reason: string } | null]
   > = [];
+  /** Every report of what instances use, oldest first, and how the machine did last. */
+  readonly uses: InstanceUse[] = [];
+  host: HostUse | null = null;
   /** Every report of a job, oldest first. */
   readonly jobs: Array<JobReport & { readonly id: number }> = [];
   readonly templates = new Map<string, TemplateSummary>();
@@ -190,11 +201,67 @@ export class FakeManager implements Manager {
       const line = this.invoices.get(invoiceId)?.lines.find((it) => it.id === lineId);
       if (!line || unit < 1 || unit > unitsSold(line) || line.priceSubtotal < 0)
         throw new ManagerError('validation', `line ${lineId} sells no unit ${unit}`);
-      const id = this.insert({ desiredState: 'running' }, { lineId, unit });
+      const id =
+        this.#sellSpare({ lineId, unit }) ??
+        this.insert({ desiredState: 'running' }, { lineId, unit });
       this.#claimed.set(key, id);
       this.#changeLine(invoiceId, lineId, { claimedUnits: [...line.claimedUnits, unit] });
       return id;
     });
+  }
+
+  async spares(): Promise<Spare[]> {
+    this.#checkHere();
+    return [...this.spareRows.values()].map(({ content, ...row }) => {
+      const isFresh = row.isFresh && this.forSale.get(row.planId)?.spareContent === content;
+      return { ...row, isFresh, managerTime: this.now() };
+    });
+  }
+
+  async reserveSpare(
+    { id: planId, spareContent }: Pick<Plan, 'id' | 'spareContent'>,
+    above: number,
+  ): Promise<number | null> {
+    this.#checkHere();
+    const plan = this.forSale.get(planId);
+    if (plan?.spareContent !== spareContent) return null;
+    this.#lastId = Math.max(this.#lastId, above) + 1;
+    this.#made += 1;
+    const id = this.#lastId;
+    const { languages, modules, repositories, templateCode } = plan;
+    const made = { languages, modules, repositories, templateCode };
+    const identity = identityOf(id, this.#made);
+    const spare = aSpare({ id, identity, planId, ports: null, ...made });
+    this.spareRows.set(id, { ...spare, content: spareContent });
+    return id;
+  }
+
+  async reportSpare(id: number, state: SpareReport, imageDigest = ''): Promise<boolean> {
+    this.#checkHere();
+    const row = this.spareRows.get(id);
+    if (state === 'gone') {
+      if (row && row.spareState !== 'leaving') return false;
+      this.#http.give(id, 0);
+      this.#longpolling.give(id, 0);
+      this.spareRows.delete(id);
+      return true;
+    }
+    if (!row || (state === 'ready' && row.spareState === 'leaving')) return false;
+    Object.assign(row, { spareState: state }, state === 'ready' ? { imageDigest } : {});
+    return true;
+  }
+
+  /** A ready spare becomes the instance of a paid unit, in the transaction that binds them. @returns its number */
+  #sellSpare(unit: PlanUnit): number | null {
+    const spare = [...this.spareRows.values()].find(
+      ({ content, isFresh, planId, spareState }) =>
+        spareState === 'ready' && isFresh && this.forSale.get(planId)?.spareContent === content,
+    );
+    if (!spare) return null;
+    const { id, identity, imageDigest, ports, repositories } = spare;
+    this.spareRows.delete(id);
+    const kept = { identity, imageDigest, ports, repositories, spare: 'sold' } as const;
+    return this.insert({ ...kept, desiredState: 'running' }, unit, id);
   }
 
   async hold(invoiceId: number, { reason }: Hold): Promise<void> {
@@ -299,6 +366,12 @@ export class FakeManager implements Manager {
     if (failure) this.backupFailures.set(id, { at: this.now(), reason: failure.reason });
   }
 
+  async reportUse(uses: readonly InstanceUse[], host: HostUse): Promise<void> {
+    this.#checkHere();
+    this.uses.push(...uses);
+    this.host = host;
+  }
+
   async reportManagerBackups(
     facts: Pick<BackupFacts, 'lastBackupAt' | 'lastProofAt'>,
     failure: { readonly reason: string } | null,
@@ -312,7 +385,7 @@ export class FakeManager implements Manager {
     exclude: readonly number[],
   ): Promise<PortPair | null> {
     this.#checkHere();
-    const row = this.rows.get(id);
+    const row = this.rows.get(id) ?? this.spareRows.get(id);
     const http = this.#http.lowest(exclude);
     const longpolling = this.#longpolling.lowest(exclude);
     if (!row || http === null || longpolling === null) return null;
@@ -395,11 +468,15 @@ export class FakeManager implements Manager {
 
   // -- its database -------------------------------------------------------------------------------
 
-  /** A new row, due at once. @returns its id. */
-  insert(wish: Partial<DesiredInstance>, unit: PlanUnit | null = null): number {
-    this.#lastId += 1;
+  /** A new row, due at once. @param reserved its id, where that was given out before. @returns its id. */
+  insert(
+    wish: Partial<DesiredInstance>,
+    unit: PlanUnit | null = null,
+    reserved: number | null = null,
+  ): number {
+    const id = reserved ?? this.#lastId + 1;
+    this.#lastId = Math.max(this.#lastId, id);
     this.#made += 1;
-    const id = this.#lastId;
     const requestedAt = this.now().getTime() / 1000;
     const row = anInstance({
       state: 'draft',
@@ -451,6 +528,7 @@ export class FakeManager implements Manager {
   dump(): () => void {
     const kept = structuredClone({
       rows: this.rows,
+      spareRows: this.spareRows,
       invoices: this.invoices,
       claimed: this.#claimed,
       invoiceOfLine: this.#invoiceOfLine,
@@ -461,6 +539,7 @@ export class FakeManager implements Manager {
     const [checkpoint, lastId] = [this.#checkpoint, this.#lastId];
     return () => {
       refill(this.rows, kept.rows);
+      refill(this.spareRows, kept.spareRows);
       refill(this.invoices, kept.invoices);
       refill(this.#claimed, kept.claimed);
       refill(this.#invoiceOfLine, kept.invoiceOfLine);
@@ -476,7 +555,7 @@ export class FakeManager implements Manager {
       this.#lastId = lastId;
       this.#http = new FreePorts(this.#ranges.httpPorts);
       this.#longpolling = new FreePorts(this.#ranges.longpollingPorts);
-      for (const { id, ports } of this.rows.values())
+      for (const { id, ports } of [...this.rows.values(), ...this.spareRows.values()])
         if (ports) {
           this.#http.give(id, ports.http);
           this.#longpolling.give(id, ports.longpolling);

@@ -260,6 +260,7 @@ describe('a hostile tenant on a real Postgres', function () {
       const login = await walk(() => databases.adminLogin(tenant));
       if (typeof login === 'string') expect(login).to.match(/^[^\p{C}]{0,254}$/u);
       await walk(() => databases.nextWork(tenant));
+      await walk(() => databases.use(tenant.id, false));
       const made = await walk(() => databases.invitation(tenant));
       if (typeof made === 'object' && made !== null && 'link' in made)
         expect(made.link).to.match(
@@ -296,6 +297,7 @@ describe('a hostile tenant on a real Postgres', function () {
           await walk(() => databases.setUrl(tenant));
           await walk(() => databases.adminLogin(tenant));
           await walk(() => databases.nextWork(tenant));
+          await walk(() => databases.use(tenant.id, false));
           await walk(() => databases.invitation(tenant));
           // A sale and a removal while all of that is held.
           const other = await aTenant();

@@ -9,6 +9,7 @@ import {
   type ManagerDatabase,
   type ManagerStack,
 } from '../../stack/manager.ts';
+import { aHost } from '../support/samples.ts';
 import { startTestStack } from '../support/test-stack.ts';
 import { errorOf, RPCS } from '../unit/manager/every-rpc.ts';
 
@@ -114,6 +115,15 @@ describe('the three RPC protocols with the real Odoo 19', function () {
       expect(next?.http).to.be.greaterThan(ports.http + 1);
       expect((await manager.desired([other]))[0]?.ports).to.deep.equal(next);
       expect((await manager.states()).get(id)?.state).to.equal('running');
+
+      const use = { id, identity: desired.identity, at: new Date(), diskMb: 50, databaseMb: 20 };
+      await manager.reportUse(
+        [{ ...use, users: 3, memoryMb: 200, cpus: 0.5, requests: null }],
+        aHost({ shortOf: ['memory'] }),
+      );
+      const numbers = ['disk_mb', 'database_mb', 'user_count'];
+      const [used] = await database.rpc.read(INSTANCE, [['id', '=', id]], numbers);
+      expect(used).to.deep.include({ disk_mb: 50, database_mb: 20, user_count: 3 });
     });
 
     it(`holds an invoice over ${rpc}`, async () => {

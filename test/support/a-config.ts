@@ -29,6 +29,7 @@ export function aConfig(folder: string, over: Partial<Config> = {}): Config {
       publishAddress: '127.0.0.1',
       parallel: 1,
       freeMemoryMb: 0,
+      spareMemoryMb: 0,
       freeDiskMb: 0,
       freeInodes: 0,
       answerSeconds: 180,

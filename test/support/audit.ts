@@ -8,27 +8,46 @@ type Fakes = Pick<Simulation, 'manager' | 'engine' | 'databases'>;
 
 /**
  * Checks the invariants that hold at every moment, whatever has been interrupted: I1 no instance twice or without a payment,
- * I2 nothing without its record, I3 nothing shared, I4 no data lost, I10 no customer's data with another one.
+ * I2 nothing without its record, or that of a spare, I3 nothing shared, I4 no data lost, I10 no customer's data with another one,
+ * I11 nobody has a spare that is not theirs.
  */
 export function audit({ manager, engine, databases }: Fakes): void {
   const rows = [...manager.rows.values()];
   expectUnique('unit', rows, (row) => row.unit && `${row.unit.lineId}/${row.unit.unit}`);
-  expectUnique('http port', rows, (row) => row.ports?.http ?? null);
-  expectUnique('longpolling port', rows, (row) => row.ports?.longpolling ?? null);
+  const all = [...rows, ...manager.spareRows.values()];
+  expectUnique('number', all, ({ id }) => id);
+  expectUnique('http port', all, (row) => row.ports?.http ?? null);
+  expectUnique('longpolling port', all, (row) => row.ports?.longpolling ?? null);
   const up = [...engine.projects].filter(([, project]) => project.ports !== null);
   expectUnique('published port', up, ([, project]) => project.ports?.http ?? null);
+  const known = new Set(all.map(({ id }) => id));
   for (const id of [...engine.projects.keys(), ...databases.present])
-    expect(manager.rows.has(id), `instance ${id} has a record`).to.equal(true);
+    expect(known.has(id), `instance ${id} has a record`).to.equal(true);
   for (const row of rows)
     if (row.wasReady && !row.subscription?.dataRemovedAt && !isEndedCopy(row))
       expect(databases.present.has(row.id), `data of ${row.id}`).to.equal(true);
   auditIdentities({ manager, engine, databases });
+  auditSpares({ manager, databases });
+}
+
+/** I11: a spare is nobody's, nobody can log in to one that is ready, and no customer is told of one that is nobody's still. */
+function auditSpares({ manager, databases }: Pick<Fakes, 'manager' | 'databases'>): void {
+  for (const { id, spareState } of manager.spareRows.values()) {
+    if (databases.present.has(id))
+      expect(databases.madeFor.get(id), `whose the spare ${id} is`).to.equal(null);
+    if (spareState !== 'ready') continue;
+    expect(databases.present.has(id), `data of the spare ${id}`).to.equal(true);
+    expect(databases.rehearsed.has(id), `the spare ${id} lets somebody in`).to.equal(false);
+  }
+  for (const { id, wasReady } of manager.rows.values())
+    if (wasReady)
+      expect(databases.madeFor.get(id), `whose the data of ${id} are`).not.to.equal(null);
 }
 
 /** I10: directory, database and containers of every instance that has run have its identity mark, and no two share one. */
 function auditIdentities({ manager, engine, databases }: Fakes): void {
   const rows = [...manager.rows.values()];
-  expectUnique('identity', rows, ({ identity }) => identity);
+  expectUnique('identity', [...rows, ...manager.spareRows.values()], ({ identity }) => identity);
   for (const { id, identity, wasReady } of rows) {
     const project = engine.projects.get(id);
     const marks = [project?.mark?.identity, databases.marks.get(id), project?.containersMark];
@@ -37,9 +56,25 @@ function auditIdentities({ manager, engine, databases }: Fakes): void {
   }
 }
 
-/** Where desired, actual and reported state differ (I1, I5); empty when all agree. */
-export function differences({ manager, engine }: Fakes): string[] {
+/** Where desired, actual and reported state differ (I1, I5), and how many spares are missing; empty when all agree. */
+export function differences({
+  manager,
+  engine,
+  spareMemoryMb,
+}: Fakes & Pick<Simulation, 'spareMemoryMb'>): string[] {
   const found: string[] = [];
+  for (const { id, spareContent, spares } of manager.forSale.values()) {
+    const own = [...manager.spareRows.values()].filter(({ planId }) => planId === id);
+    const ready = own.filter(
+      (it) =>
+        it.spareState === 'ready' &&
+        it.content === spareContent &&
+        engine.projects.get(it.id)?.containers === 'running',
+    );
+    const wanted = spareMemoryMb > 0 ? spares : 0;
+    if (ready.length !== wanted || own.length !== wanted)
+      found.push(`plan ${id}: ${ready.length} of ${wanted} spares ready, ${own.length} there`);
+  }
   const rows = [...manager.rows.values()];
   for (const invoice of manager.invoices.values()) {
     const isPaid = invoice.paymentState === 'paid' && invoice.hold === '';

@@ -5,7 +5,10 @@ import type {
   ObservedInstance,
   Plan,
   Repository,
+  Spare,
 } from '../../src/instance/types.ts';
+import type { HostUse } from '../../src/instance/use.ts';
+import type { Measured } from '../../src/interfaces.ts';
 
 /*
  * One sample of each type. A test overrides what matters in it.
@@ -106,6 +109,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     subscription: aSubscription(),
     copyOf: null,
     job: null,
+    spare: 'no',
     companyTimeZone: 'Europe/Madrid',
     inPaymentIsPaid: true,
     managerTime: new Date('2026-11-22T12:00:00Z'),
@@ -137,6 +141,7 @@ export function anObservation(over: Partial<ObservedInstance> = {}): ObservedIns
     answering: true,
     hung: false,
     preparedJob: '',
+    isHandedOver: true,
     appsList: 'current',
     ...over,
   };
@@ -192,6 +197,49 @@ export function aPlan(over: Partial<Plan> = {}): Plan {
     repositories: [],
     languages: ['es_ES', 'en_US'],
     countryCode: 'ES',
+    spares: 0,
+    recentSales: 0,
+    spareContent: 'b1',
+    ...over,
+  };
+}
+
+/** A spare that is kept ready, in English and Spanish. */
+export function aSpare(over: Partial<Spare> = {}): Spare {
+  const nobody = { name: '', companyName: '', email: '', lang: 'es_ES', countryCode: 'ES' };
+  return {
+    ...anInstance({ ...over, state: 'draft', wasReady: false, customer: nobody }),
+    ...{ spare: 'kept', subdomain: '', subscription: null, partnerId: 0, name: 'Spare' },
+    planId: 5,
+    languages: ['en_US', 'es_ES'],
+    spareState: 'making',
+    isFresh: true,
+    ...over,
+  };
+}
+
+/** What a small instance uses, on the shared Postgres. */
+export function aMeasure(over: Partial<Measured> = {}): Measured {
+  return {
+    identity: identityOf(1),
+    fileBytes: 30 * 2 ** 20,
+    databaseBytes: 20 * 2 ** 20,
+    isDatabaseAFile: false,
+    users: 3,
+    memoryBytes: 200 * 2 ** 20,
+    cpuSeconds: 100,
+    ...over,
+  };
+}
+
+/** A machine with room for more. */
+export function aHost(over: Partial<HostUse> = {}): HostUse {
+  return {
+    memoryMb: 16_000,
+    freeMemoryMb: 8_000,
+    diskMb: 200_000,
+    freeDiskMb: 100_000,
+    shortOf: [],
     ...over,
   };
 }

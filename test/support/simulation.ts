@@ -12,6 +12,7 @@ import { Reporter } from '../../src/controller/reporter.ts';
 import { makeSlots } from '../../src/controller/slots.ts';
 import { SuspensionLimiter } from '../../src/controller/suspension-limiter.ts';
 import { Turns } from '../../src/controller/turns.ts';
+import { UseWatch } from '../../src/controller/use-watch.ts';
 import { Wakes } from '../../src/controller/wakes.ts';
 import type { DomainFault } from '../../src/instance/domain.ts';
 import type { Clock } from '../../src/interfaces.ts';
@@ -35,6 +36,7 @@ import { FakeRestores } from '../fakes/restores.ts';
 import { FakeRestoring } from '../fakes/restoring.ts';
 import { FakeUpdates } from '../fakes/updates.ts';
 import { differences } from './audit.ts';
+import { aHost, aMeasure } from './samples.ts';
 
 const LIMITS = { unitsPerLine: 20, claimsPerPlan: 20 };
 const POLL_SECONDS = 30;
@@ -48,6 +50,10 @@ export class Simulation {
   readonly databases = new FakeDatabases((id) => this.engine.isDatabaseUp(id));
   readonly memory = new FakeMemory();
   hasMemory = true;
+  /** How much there is beside what a start needs. */
+  besidesMb = 10_000;
+  /** Set before the start for a sidecar that keeps spares. */
+  spareMemoryMb = 0;
   readonly rooms = makeSlots(2);
   readonly disk = new FakeDisk();
   readonly firewall = new FakeFirewall();
@@ -139,8 +145,15 @@ export class Simulation {
         now: this.time.now,
         onChange: (id) => this.#controller?.addNow([`instance:${id}`]),
       }),
+      useWatch: new UseWatch({
+        ...{ manager, now: this.time.now, seesRequests: this.door !== null },
+        measure: async () => aMeasure(),
+        host: async () => aHost(),
+      }),
       withPortLock: (work) => work(),
-      hasMemory: () => this.hasMemory,
+      hasMemory: (besidesMb = 0) => this.hasMemory && besidesMb <= this.besidesMb,
+      spareMemoryMb: this.spareMemoryMb,
+      onMemoryShort: () => this.#controller?.giveUpSpares(),
       disk: this.disk,
       firewall: this.firewall,
       door: this.door && {

@@ -45,6 +45,7 @@ export async function tenantDatabases(
         url: `http://127.0.0.1:${desired.id}`,
       };
     },
+    entryOf: async (id) => ({ own: null, dbPassword: (await dirs.makeSecrets(id)).dbPassword }),
     imageOf: async () => ({ image: images.odoo, imageId, owner }),
     runs: async () => ({ image: imageId, odoo: await here.odooOf(imageId) }),
     source: async () => ({ image: images.odoo, imageId, owner, postgres: null }),

@@ -93,7 +93,10 @@ describe('the command line', () => {
   });
 
   const NOW = new Date('2026-11-27T06:00:00Z');
-  const UP = { running: true, up: true, httpPort: 20_000, hasOwnDatabase: false };
+  const UP = {
+    ...{ running: true, up: true, httpPort: 20_000, hasOwnDatabase: false },
+    containers: ['container-1'],
+  };
   const aRow = (over: Partial<DesiredInstance> = {}, rest: Partial<ListRow> = {}): ListRow => ({
     ...{ desired: anInstance(over), since: 0, memoryBytes: null, listed: UP },
     ...rest,

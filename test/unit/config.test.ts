@@ -111,6 +111,12 @@ describe('the configuration', () => {
     ['an unknown section', 'htpp', { port: 1 }, /"htpp"/],
     ['a port that is none', 'http', { port: 70_000 }, /http\.port: .*65535.*; found 70000/],
     ['an address without http', 'instances', { url: 'x:{port}' }, /instances\.url: http:\/\/ or/],
+    [
+      'spares that others would find',
+      'instances',
+      { spareMemoryMb: 300, publishAddress: '0.0.0.0' },
+      /instances\.spareMemoryMb: 0, unless .*loopback/,
+    ],
     ['an unknown protocol', 'repositories', { protocols: ['ext'] }, /protocols\.0: .*found "ext"/],
     ['a name server by name', 'door', { resolver: 'dns.example' }, /door\.resolver: address:port/],
     ['a short secret', 'webhook', { secret: 'whsec_c2hvcnQ=' }, /at least 24 bytes.*found 5/],

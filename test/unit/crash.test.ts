@@ -1,12 +1,14 @@
 import { expect } from 'chai';
 import { Life, type Moment } from '../fakes/life.ts';
 import { audit } from '../support/audit.ts';
-import { aRepository } from '../support/samples.ts';
+import { aPlan, aRepository } from '../support/samples.ts';
 import { Simulation } from '../support/simulation.ts';
 
 /** What people do while the sidecar runs, and the adapter calls that all of it must lead through. */
 interface Scenario {
   readonly name: string;
+  /** How many spares are kept. */
+  readonly spares?: number;
   /** Before the sidecar that will be killed starts: with one that will not. */
   readonly before?: (sim: Simulation) => void;
   readonly act: (sim: Simulation) => void;
@@ -85,11 +87,57 @@ const SCENARIOS: readonly Scenario[] = [
     act: (sim) => void sim.people.press(2, 'remove'),
     through: ['databases.drop', 'engine.purge'],
   },
+  {
+    name: 'a spare that is made',
+    spares: 1,
+    act: () => {},
+    through: [
+      ...['manager.reserveSpare', 'databases.personalise', 'engine.rehearse'],
+      ...['databases.endRehearsal', 'engine.forgetSessions', 'manager.reportSpare'],
+    ],
+  },
+  {
+    name: 'two paid units with one spare, and the next one after them',
+    spares: 1,
+    before: () => {},
+    act: (sim) => void sim.people.pay(2),
+    through: [
+      ...['manager.claim', 'engine.renewMark', 'databases.handOver'],
+      ...['databases.personalise', 'manager.reserveSpare'],
+    ],
+  },
+  {
+    name: 'a spare that is as its plan was',
+    spares: 1,
+    before: () => {},
+    act: (sim) => {
+      sim.manager.forSale.set(5, { ...aPlanWithSpares(1), spareContent: 'b2' });
+      sim.controller.addNow(['kept']);
+    },
+    through: ['databases.drop', 'engine.purge', 'manager.reserveSpare', 'engine.rehearse'],
+  },
+  {
+    name: 'the end of all spares',
+    spares: 1,
+    before: () => {},
+    act: (sim) => {
+      sim.manager.forSale.set(5, aPlanWithSpares(0));
+      sim.controller.addNow(['kept']);
+    },
+    through: ['engine.removeContainers', 'databases.drop', 'engine.purge'],
+  },
 ];
+
+const aPlanWithSpares = (spares: number) => aPlan({ modules: [], spares });
 
 /** Runs the scenario in a new simulation, with a sidecar that is killed at its call number `at`. */
 async function play(scenario: Scenario, at: number, moment: Moment): Promise<readonly string[]> {
   const sim = new Simulation();
+  const { spares = 0 } = scenario;
+  if (spares > 0) {
+    sim.spareMemoryMb = 1_000;
+    sim.manager.forSale.set(5, aPlanWithSpares(spares));
+  }
   try {
     if (scenario.before) {
       await sim.start();
@@ -101,7 +149,7 @@ async function play(scenario: Scenario, at: number, moment: Moment): Promise<rea
     life.killAt(at, moment);
     await sim.restart(life);
     scenario.act(sim);
-    await sim.time.pass(2_000);
+    await sim.time.pass(spares > 0 ? 25_000 : 2_000);
     audit(sim);
     const { calls } = life;
     await sim.restart();

@@ -45,6 +45,7 @@ class Patient {
   firewall: { check(): Promise<void> } | null = { check: async () => {} };
   relay: { readonly host: string; readonly port: number } | null = null;
   askRelay: (() => Promise<string>) | null = null;
+  cgroups = { of: async () => ({ memoryBytes: null as number | null, cpuSeconds: null }) };
 
   constructor(templates: Templates) {
     this.templates = templates;
@@ -120,7 +121,7 @@ describe('doctor', () => {
   const NAMES = [
     ...['Docker', "Docker's age", 'Compose', 'Odoo', "The bot's rights", 'Mail', 'Postgres'],
     ...['Templates', 'Instances', 'Firewall', 'Disk', 'Backups', "The manager's backups"],
-    ...['Clock', "The instances' mail", "Docker's networks", 'Memory'],
+    ...['Clock', "The instances' mail", "Docker's networks", 'Memory', 'Use of instances'],
   ];
 
   it('finds all well, and says of each part what it found', async () => {
@@ -147,6 +148,7 @@ describe('doctor', () => {
       Instances: '1 running',
       Clock: "Odoo's and Postgres' agree with this host's",
       "The instances' mail": 'no relay (mail.relay): customers set up their own',
+      'Use of instances': 'none runs',
     });
     expect(said["Docker's networks"]).to.match(/^addresses for \d+ more of 31$/);
   });
@@ -384,6 +386,16 @@ describe('doctor', () => {
     });
     expect(isWell).to.equal(false);
     expect(text).to.match(/^FAIL {2}Disk: ENOENT/m);
+  });
+
+  it('says whether memory and processors of instances can be measured', async () => {
+    const running = { running: true, up: true, httpPort: 0, hasOwnDatabase: false };
+    patient.engine.list = async () => new Map([[1, { ...running, containers: ['odoo'] }]]);
+    const found = async () => (await examine()).checks.get('Use of instances');
+    expect(await found()).to.include({ verdict: 'WARN' });
+    expect((await found())?.mend).to.match(/\/host\/sys\/fs\/cgroup/);
+    patient.cgroups.of = async () => ({ memoryBytes: 1, cpuSeconds: null });
+    expect(await found()).to.include({ verdict: 'ok', said: 'memory and processors are measured' });
   });
 
   it('says what the relay of the instances answers', async () => {

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Button } from '../fakes/people.ts';
 import { audit } from '../support/audit.ts';
+import { aPlan } from '../support/samples.ts';
 import { Simulation } from '../support/simulation.ts';
 
 /** Something that may happen at any time. `who` picks an instance, modulo how many there are. */
@@ -66,6 +67,8 @@ describe('Events in any order', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(happening, { maxLength: 25 }), async (happenings) => {
         const sim = new Simulation();
+        sim.spareMemoryMb = 1_000;
+        sim.manager.forSale.set(5, aPlan({ modules: [], spares: 1 }));
         try {
           await sim.start();
           for (const it of happenings) {

@@ -17,6 +17,8 @@ KINDS = [
     ("mail", "Mail not sent"),
     ("backup", "No proven backup"),
     ("update", "Newer version"),
+    ("over", "Over its plan"),
+    ("room", "No room"),
 ]
 # Every id of a record is below this.
 STRIDE = 10**10
@@ -29,6 +31,8 @@ PLACES = {
     "mail": "microsaas.subscription",
     "backup": "odoo.docker.instance",
     "update": "odoo.docker.instance",
+    "over": "odoo.docker.instance",
+    "room": "microsaas.sidecar",
 }
 
 
@@ -51,8 +55,9 @@ class MicrosaasAttention(models.Model):
         "docker.compose.template": ["image_digest", "image_pins"],
         "microsaas.backup": ["date", "instancia_id", "proof", "state"],
         "microsaas.brake": ["planned_on", "released_at", "subscription_ids"],
+        "microsaas.limit": ["instance_id", "over_since"],
         "microsaas.notice": ["mail_id", "subscription_id"],
-        "microsaas.sidecar": ["heard_at", "name"],
+        "microsaas.sidecar": ["heard_at", "host_measured_at", "host_short_of", "name"],
         "microsaas.subscription": ["company_id", "data_removed_at", "instancia_id", "partner_id"],
         "mail.mail": ["state"],
         "odoo.docker.instance": [
@@ -185,6 +190,21 @@ class MicrosaasAttention(models.Model):
             self.env["odoo.docker.instance"]._is_behind_sql(),
         )
 
+    @api.model
+    def _over_sql(self):
+        return SQL(
+            """SELECT instance.id, instance.company_id, instance.partner_id, instance.name, min(own.over_since), count(*), 0.0
+                 FROM microsaas_limit AS own JOIN odoo_docker_instance AS instance ON instance.id = own.instance_id
+                WHERE own.over_since IS NOT NULL GROUP BY instance.id"""
+        )
+
+    @api.model
+    def _room_sql(self):
+        return SQL(
+            "SELECT id, NULL::int, NULL::int, name, host_measured_at, 1, 0.0 FROM microsaas_sidecar WHERE %s",
+            bool(self.env["microsaas.sidecar"].sudo()._short_of()),
+        )
+
     # -- what people read --------------------------------------------------------------------------
 
     @api.depends("kind")
@@ -226,6 +246,12 @@ class MicrosaasAttention(models.Model):
         if self.count == 1:
             return self.env._("One instance can be updated.")
         return self.env._("%s instances can be updated.", self.count)
+
+    def _over_message(self):
+        return " ".join(self._place().limit_ids.filtered("over_since").mapped("message"))
+
+    def _room_message(self):
+        return self.env["microsaas.sidecar"]._room_sentence()
 
     # -- the place ---------------------------------------------------------------------------------
 

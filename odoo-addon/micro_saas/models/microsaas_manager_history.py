@@ -51,6 +51,13 @@ class MicrosaasManagerHistory(models.AbstractModel):
         self.env.cr.execute(SQL("SELECT setval(%s, greatest(last_value, %s)) FROM %s", NUMBERS, above, name))
 
     @api.model
+    def _next_number(self):
+        """Take the number of an instance that is made later, as an INSERT would take it."""
+        self.env.cr.execute("LOCK TABLE odoo_docker_instance IN ROW EXCLUSIVE MODE")  # see _skip_numbers
+        [[number]] = self.env.execute_query(SQL("SELECT nextval(%s)", NUMBERS))
+        return number
+
+    @api.model
     def _checkpoint(self):
         """Count one more checkpoint and return its number."""
         [[checkpoint]] = self.env.execute_query(SQL("SELECT nextval(%s)", CHECKPOINTS))
@@ -66,6 +73,8 @@ class MicrosaasManagerHistory(models.AbstractModel):
     def _distrust(self, kind, above, found):
         """Tell people, once, that the sidecar does not act for this database, and why; see `microsaas_distrust`."""
         self._skip_numbers(above)
+        # What was a spare when this copy was made may be a customer's by now.
+        self.env["microsaas.spare"].search([]).unlink()
         partner = self._first_company()
         if partner.activity_search([ACTIVITY]):
             return
@@ -111,6 +120,7 @@ class MicrosaasManagerHistory(models.AbstractModel):
             return False  # two who have run: a person must look
         if taken:
             self._give_another_number(taken)
+        self.env["microsaas.spare"]._numbered(row["id"]).unlink()
         self._skip_numbers(row["id"])
         line = self._line_sold(row["sold_as"])
         template = self.env["docker.compose.template"].search([("code", "=", row["template_code"])])

@@ -24,6 +24,8 @@ MAILS = {
     "updatePutOff": "micro_saas.mail_template_update_put_off",
     "updated": "micro_saas.mail_template_updated",
     "addressChanged": "micro_saas.mail_template_address_changed",
+    "limitNear": "micro_saas.mail_template_limit_near",
+    "limitOver": "micro_saas.mail_template_limit_over",
 }
 # Opens a page on which a password is chosen, so it is no message on a record, where colleagues would read it.
 PRIVATE = {"welcome"}

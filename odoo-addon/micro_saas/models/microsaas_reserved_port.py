@@ -57,26 +57,36 @@ class MicrosaasReservedPort(ByHand, models.Model):
     # -- giving ports ---------------------------------------------------------------------------
 
     @api.model
-    def _free(self, field, instances, exclude=()):
+    def _free_pair(self, instance, exclude, from_end=False):
+        """Return a free port for each use, by field: see `_free`."""
+        return {field: self._free(field, instance, exclude, from_end) for field in PORT_RANGES}
+
+    @api.model
+    def _free(self, field, instances, exclude=(), from_end=False):
         """Return the lowest free TCP port for `field`, 0 if there is none (the sidecar then says so).
 
         :param instances: whose own ports count as free
+        :param from_end: the highest instead
         """
         first, last = port_range(self.env, field)
         instances.flush_model(list(PORT_RANGES))
         taken = self._in_use(instances).union(exclude)
-        free = next((port for port in range(first, last + 1) if port not in taken), 0)
+        ports = range(last, first - 1, -1) if from_end else range(first, last + 1)
+        free = next((port for port in ports if port not in taken), 0)
         return free or self._give_up_oldest(first, last, exclude)
 
     @api.model
     def _in_use(self, instances, among=None):
         """Return the set of ports that others than `instances` hold or once gave their customers, or those of `among` (a list).
 
-        Flushes nothing: a constraint must say who holds a port before the index only says that somebody does.
+        Spares hold theirs for the instances of their numbers. Flushes nothing: a constraint must say who holds a port
+        before the index only says that somebody does.
         """
         rows = self.env.execute_query(
             SQL(
-                """SELECT port FROM odoo_docker_instance,
+                """SELECT port
+                     FROM (SELECT id, http_port, longpolling_port FROM odoo_docker_instance
+                            UNION ALL SELECT number, http_port, longpolling_port FROM microsaas_spare) AS holder,
                           LATERAL (VALUES (http_port), (longpolling_port)) AS ports (port)
                     WHERE port > 0 AND id != ALL(%s) AND %s""",
                 instances._origin.ids,

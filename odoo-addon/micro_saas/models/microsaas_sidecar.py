@@ -121,6 +121,7 @@ class MicrosaasSidecar(ByHand, models.Model):
             sidecar._is_back()
         self.env["odoo.docker.instance"]._alert_lasting_errors()
         self.env["odoo.docker.instance"]._remove_over_stagings()
+        self.env["microsaas.limit"]._review_known()
         self.env["microsaas.rollout"]._advance()
         self.env["microsaas.notice"]._alert_failed_mails()
         self.env["res.config.settings"]._microsaas_try_newest_secret()

@@ -102,7 +102,9 @@ class MicrosaasSidecarApi(models.AbstractModel):
         :param plan_ids: ids of product templates; empty: every plan that is not archived
         :return: list of dicts of `id`, `template_code`, `modules` (technical names), `languages` (codes), `content`
             (another text when the plan's template databases must be made anew), `repositories` (`id`, `url`, `branch`,
-            `commit`, `of_plan`), `country_code`; what is no plan left out
+            `commit`, `of_plan`), `country_code`; `spares` (how many are wanted now), `recent_sales` (units that got their
+            instance within 30 days), `spare_content` (another text when the plan's spares must be made anew); what is no
+            plan left out
         """
         return self._for_sidecar("product.template")._microsaas_plans(plan_ids)
 
@@ -156,8 +158,11 @@ class MicrosaasSidecarApi(models.AbstractModel):
     def microsaas_claim(self, units, above=0):
         """Create one instance for each paid unit, wished running; a unit claimed before keeps its instance.
 
+        A ready spare that fits becomes the instance (`from_spare` in `microsaas_desired`), as long as there is one.
+
         :param units: list of `{"line_id", "unit"}`, units counted from 1
-        :param above: the highest number that the sidecar's host has seen; a new instance gets a higher one
+        :param above: the highest number that the sidecar's host has seen; a new instance gets a higher one, or that of
+            its spare
         :return: list of instance ids in the same order
         :raise UserError: an invoice is not paid, or a unit is not sold by its line
         """
@@ -206,6 +211,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
               prove, restore, undo_restore, update, undo_update, export), `snapshot` ("" where it is about none), `state` (waiting, running)
             - `copy_of`: False, or of a staging copy the original: a dict of its `id` and `identity`, and of the `snapshot` of the
               backup that the copy is made from
+            - `from_spare`: it was a spare, whose data are handed over to its customer
             - people: `customer` (`name`, `company_name`, `email`, `lang`, `country_code` of who administers it and of their
               company), `partner_id` (the company, 0 for none)
             - time and money: `requested_at`, `now`, `company_tz`, `in_payment_is_paid`, `subscription` (False for none)
@@ -245,6 +251,22 @@ class MicrosaasSidecarApi(models.AbstractModel):
         return True
 
     @api.model
+    def microsaas_report_use(self, uses, host):
+        """Say what instances use, and how the machine does. A measurement that is told again is counted once.
+
+        :param uses: list of dicts of `id`, `identity` (of the mark beside the data: another instance's are nobody's business),
+            `at` (when it was measured, in seconds since 1970), and of what is False where nobody knows it: `disk_mb` (files and
+            database), `database_mb`, `users` (internal, not archived), `memory_mb`, `cpus` (busy processors since the last
+            time), `requests` (since the last time)
+        :param host: dict of `memory_mb`, `free_memory_mb`, `disk_mb`, `free_disk_mb`, and `short_of`: a list of what there is
+            too little of for one more instance, "memory" or "disk"
+        :return: True
+        """
+        self._for_sidecar("odoo.docker.instance")._apply_uses(uses)
+        self._for_sidecar("microsaas.sidecar")._report_host(host)
+        return True
+
+    @api.model
     def microsaas_told(self, instance_ids, lines):
         """Return what people were last told of instances, for an operator at a terminal; ids that are gone are left out.
 
@@ -256,13 +278,16 @@ class MicrosaasSidecarApi(models.AbstractModel):
 
     @api.model
     def microsaas_assign_ports(self, instance_id, exclude):
-        """Give an instance the lowest pair of TCP ports that no other has, in place of its own.
+        """Give an instance the lowest pair of TCP ports that no other has, in place of its own; a spare the highest.
 
+        :param instance_id: also the number of a spare
         :param exclude: list of ports that the host uses for something else
         :return: dict of `http_port` and `longpolling_port`; 0 where a range is used up, and then nothing is written
         :raise ValidationError: another instance was given one of them at the same moment; call again
         """
-        return self._for_sidecar("odoo.docker.instance").browse(instance_id)._quiet()._assign_ports(exclude)
+        spare = self._for_sidecar("microsaas.spare")._numbered(instance_id)
+        instance = self._for_sidecar("odoo.docker.instance").browse(instance_id)._quiet()
+        return (spare or instance)._assign_ports(exclude)
 
     @api.model
     def microsaas_restore(self, instance_id, template_code, stage):
@@ -274,6 +299,40 @@ class MicrosaasSidecarApi(models.AbstractModel):
         """
         self._for_sidecar("odoo.docker.instance").browse(instance_id)._restore(template_code, stage)
         return True
+
+    # -- spares --------------------------------------------------------------------------------
+
+    @api.model
+    def microsaas_spares(self):
+        """Return every spare, as `microsaas_desired` gives an instance: nobody's, wished running, under its number.
+
+        :return: list of dicts with all keys of `microsaas_desired`, what is the plan's as it was when the spare was
+            reserved; and `plan_id` (0: it is gone), `languages` (codes), `spare_state` (making, ready, leaving), `fresh`
+            (what is made of the plan today would be the same)
+        """
+        return self._for_sidecar("microsaas.spare")._rows()
+
+    @api.model
+    def microsaas_reserve_spare(self, plan_id, content, above):
+        """Reserve the number, and the identity, of an instance to come for a spare that is to be made.
+
+        :param content: `spare_content` of the plan, as the sidecar knows it
+        :param above: as in `microsaas_claim`
+        :return: the number; 0: the plan is gone, not prepared, or another one by now
+        """
+        return self._for_sidecar("microsaas.spare")._reserve(plan_id, content, above)
+
+    @api.model
+    def microsaas_report_spare(self, number, state, image_digest=""):
+        """Say what became of a spare on the host.
+
+        :param state: "ready": it may be sold; "leaving": it is given to nobody any more; "gone": nothing of it is left, so
+            its number is forgotten if it was leaving
+        :param image_digest: the image that it runs, where it is ready
+        :return: whether it is so. False: "ready", but it is leaving or gone; "leaving", but there is none, for somebody
+            has bought it; "gone", but it is not leaving
+        """
+        return self._for_sidecar("microsaas.spare")._apply_report(number, state, image_digest)
 
     # -- backups -------------------------------------------------------------------------------
 

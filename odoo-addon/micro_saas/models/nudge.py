@@ -36,23 +36,38 @@ def sign(secret, message_id, timestamp, body):
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
+def new_message_id():
+    """Return an id that no other message has."""
+    return f"msg_{uuid.uuid4().hex}"
+
+
+def signed_headers(secrets, message_id, body):
+    """Return the headers of a message that is sent now.
+
+    :param secrets: `whsec_<base64>` each; the receiver accepts a signature by any one, so that they may be rotated
+    :param body: JSON as bytes
+    :raise ValueError: a secret is malformed
+    """
+    timestamp = int(time.time())
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": " ".join(sign(secret, message_id, timestamp, body) for secret in secrets),
+    }
+
+
 def post(url, secrets, payload, timeout=TIMEOUT):
     """Send one signed message and return the `requests.Response`.
 
-    :param secrets: `whsec_<base64>` each; the receiver accepts a signature by any one, so that they may be rotated
+    :param secrets: as for `signed_headers`
     :param payload: what becomes the JSON body
     :param timeout: seconds to connect, seconds to answer
     :raise ValueError: the URL or a secret is malformed
     :raise requests.RequestException: the sidecar cannot be reached
     """
     body = json.dumps(payload).encode()
-    message_id, timestamp = f"msg_{uuid.uuid4().hex}", int(time.time())
-    headers = {
-        "Content-Type": "application/json",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(sign(secret, message_id, timestamp, body) for secret in secrets),
-    }
+    headers = signed_headers(secrets, new_message_id(), body)
     return requests.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
 
 

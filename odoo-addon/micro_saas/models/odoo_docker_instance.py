@@ -809,8 +809,7 @@ class OdooDockerInstance(ByHand, models.Model):
 
     def _assign_ports(self, exclude):
         """Take the lowest pair of ports that no other instance has; see `microsaas_assign_ports`."""
-        reserved = self.env["microsaas.reserved.port"]
-        ports = {field: reserved._free(field, self, exclude) for field in PORT_RANGES}
+        ports = self.env["microsaas.reserved.port"]._free_pair(self, exclude)
         if all(ports.values()):
             write_changed(self, ports)
         return ports
@@ -953,15 +952,18 @@ class OdooDockerInstance(ByHand, models.Model):
             return claimed
         line.move_id._check_can_provision()
         line._microsaas_check_unit(unit)
-        return self._quiet().create(
-            {
-                "factura_id": line.move_id.id,
-                "linea_factura_id": line.id,
-                "unidad": unit,
-                "desired_state": "running",
-                "requested_at": line.move_id._microsaas_paid_at(),
-            }
-        )
+        instances = self._quiet()
+        return instances.create(instances._claimed_vals(line, unit))
+
+    def _claimed_vals(self, line, unit):
+        """Return the values to create the instance of a paid unit with."""
+        return {
+            "factura_id": line.move_id.id,
+            "linea_factura_id": line.id,
+            "unidad": unit,
+            "desired_state": "running",
+            "requested_at": line.move_id._microsaas_paid_at(),
+        }
 
     # -- what the sidecar reports ------------------------------------------------------------------
 

@@ -294,19 +294,27 @@ class ProductTemplate(ByHand, models.Model):
         """Return what the instances of plans are made from; see `microsaas_plans`."""
         wanted = [("id", "in", plan_ids)] if plan_ids else []
         plans = self.search([("es_plan_microsaas", "=", True), *wanted])
-        languages = [code for code, _name in self.env["res.lang"].get_installed()]
         return [
             {
                 "id": plan.id,
                 "template_code": plan.plantilla_id.code or "",
                 "modules": plan._microsaas_module_list(),
-                "languages": languages,
+                "languages": self._microsaas_languages(),
                 "content": plan._microsaas_content(),
                 "repositories": [row._as_desired() for row in plan.microsaas_repository_ids],
-                "country_code": (plan.company_id or self.env.company).country_id.code or "",
+                "country_code": plan._microsaas_country_code(),
             }
             for plan in plans
         ]
+
+    @api.model
+    def _microsaas_languages(self):
+        """Return the codes of the languages that instances can be sold in."""
+        return [code for code, _name in self.env["res.lang"].get_installed()]
+
+    def _microsaas_country_code(self):
+        """Return the code of the country whose modules this plan's template databases have; "" for none."""
+        return (self.company_id or self.env.company).country_id.code or ""
 
     def _microsaas_apply_report(self, is_ready, reason, detail, commits, content):
         """Write whether this plan's modules are prepared; see `microsaas_report_plan`."""

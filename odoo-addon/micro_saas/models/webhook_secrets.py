@@ -24,10 +24,15 @@ def webhook_secrets(env):
     return [current, *reversed(_earlier(env))] if current else []
 
 
+def new_secret():
+    """Return a new secret of 32 bytes, as Standard Webhooks writes it."""
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
 def make_secret(env):
     """Make a new secret, beside those that the sidecar may still have, and return it."""
     params = env["ir.config_parameter"].sudo()
-    made = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    made = new_secret()
     current = params.get_param(CURRENT)
     if current:
         params.set_param(EARLIER, " ".join([*_earlier(env), current][:MOST_EARLIER]))

@@ -52,6 +52,9 @@ class ByHandCase(MicroSaasCommon, HttpCase):
             self.env["microsaas.reserved.port"].sudo().create(
                 {"port": 20123, "purpose": "http_port", "instance_id": instance.id}
             ),
+            self.env["microsaas.spare"].sudo().create(
+                {"number": 4_000_000, "identity": "spare", "made_from": {}, "content": "none"}
+            ),
             self.env["microsaas.subdomain"].sudo().search([("instance_id", "=", instance.id)]),
             self.env["microsaas.former.domain"].sudo().create(
                 {"name": "luna.es", "partner_id": self.partner.id, "removed_at": "2026-11-27 10:00:00"}
@@ -63,6 +66,12 @@ class ByHandCase(MicroSaasCommon, HttpCase):
             self.env["microsaas.job"].sudo().create({"instancia_id": instance.id, "kind": "backup"}),
             rollout,
             self.env["microsaas.rollout.line"].sudo().create({"rollout_id": rollout.id, "instance_id": instance.id}),
+            self.env["microsaas.use.sample"].sudo().create(
+                {"instance_id": instance.id, "period": "day", "at": "2026-11-27 00:00:00"}
+            ),
+            self.env["microsaas.limit"].sudo().create(
+                {"instance_id": instance.id, "resource": "disk", "since": "2026-11-27 10:00:00"}
+            ),
             instance.factura_id.sudo(),
             instance.linea_factura_id.sudo(),
             self.plan.product_tmpl_id.sudo(),

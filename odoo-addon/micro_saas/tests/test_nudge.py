@@ -112,6 +112,13 @@ class TestNudge(MicroSaasCommon):
             getattr(instance, button)()
             self.assertEqual(self._nudges(), {"odoo.docker.instance": instance.ids}, button)
 
+    def test_how_many_are_kept_ready(self):
+        self._connect()
+        plan = self.plan.product_tmpl_id.sudo()
+        self._nudges()
+        plan.microsaas_spares = 2
+        self.assertEqual(self._nudges(), {"product.template": plan.ids})
+
     def test_back_up_now(self):
         self._connect()
         instance = self._running()

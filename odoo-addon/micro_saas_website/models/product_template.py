@@ -23,6 +23,12 @@ class ProductTemplate(models.Model):
             facts.append(("fa-tachometer", _("1 processor")))
         elif plan.microsaas_cpus:
             facts.append(("fa-tachometer", _("%s processors", f"{plan.microsaas_cpus:g}")))
+        if plan.microsaas_disk_mb:
+            facts.append(("fa-hdd-o", _("%s of disk", self.env["odoo.docker.instance"]._format_mb(plan.microsaas_disk_mb))))
+        if plan.microsaas_users == 1:
+            facts.append(("fa-user", _("1 user")))
+        elif plan.microsaas_users:
+            facts.append(("fa-users", _("%s users", plan.microsaas_users)))
         names = plan._microsaas_module_list()
         if names:
             modules = self.env["ir.module.module"].sudo().search([("name", "in", names)])
@@ -30,6 +36,10 @@ class ProductTemplate(models.Model):
             listed = ", ".join(titles.get(name) or name for name in names)
             facts.append(("fa-cubes", _("Installed: %s", listed)))
         return facts
+
+    def _microsaas_waits_for_room(self):
+        """Tell whether an instance that is sold now would have to wait for room on the server."""
+        return bool(self.sudo().es_plan_microsaas and self.env["microsaas.sidecar"].sudo()._short_of())
 
     def _microsaas_door_suffix(self):
         """Return what makes an address of an instance's name; empty without a door."""

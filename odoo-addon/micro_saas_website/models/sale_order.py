@@ -20,7 +20,7 @@ class SaleOrder(ByHand, models.Model):
     @api.depends_context("lang")
     @api.depends(
         "state", "order_line.product_id.microsaas_provision", "order_line.product_uom_qty", "transaction_ids.state",
-        "invoice_ids.state", "invoice_ids.payment_state", "invoice_ids.instancia_ids",
+        "invoice_ids.state", "invoice_ids.payment_state", "invoice_ids.instancia_ids.state", "invoice_ids.instancia_ids.reason",
     )
     def _compute_microsaas_missing(self):
         for order in self:
@@ -114,6 +114,8 @@ class SaleOrder(ByHand, models.Model):
         instances = moves.with_context(active_test=False).instancia_ids
         if len(instances) < sum(line._microsaas_units() for line in lines):
             return "by_hand" if "manual" in lines.product_id.mapped("microsaas_provision") else "coming"
+        if any(instance._waits_for_room() for instance in instances if not instance.was_ready):
+            return "no_room"
         return "preparing" if instances.filtered(lambda one: one.state == "draft") else "done"
 
     def _microsaas_office_sentences(self):
@@ -131,6 +133,7 @@ class SaleOrder(ByHand, models.Model):
             "unpaid": _("The invoice is not paid yet."),
             "by_hand": _("Everything is paid. Open the invoice and press Create instance."),
             "coming": _("Everything is paid. The instance is about to be created."),
+            "no_room": _("Everything is paid. The server has no room for the instance: it starts by itself as soon as there is."),
         }
 
     def _microsaas_customer_sentence(self):
@@ -150,6 +153,7 @@ class SaleOrder(ByHand, models.Model):
             "unpaid": after_payment,
             "by_hand": _("Your payment has arrived. We set your Odoo up by hand and tell you."),
             "coming": being_prepared,
+            "no_room": _("Your payment has arrived. There is no room on our server right now: your Odoo starts by itself as soon as there is."),
             "preparing": being_prepared,
             "done": _("Your Odoo is on your own page."),
         }.get(self._microsaas_step(), "")

@@ -3,6 +3,7 @@ from . import (
     test_i18n,
     test_instance_name,
     test_rate_limit,
+    test_room,
     test_sale_order,
     test_settings,
 )

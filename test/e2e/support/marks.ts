@@ -7,7 +7,8 @@ import { isPurged, type Row } from './instances.ts';
 
 /** I2, I3, I4, I10: what has our install id belongs to exactly one known instance, and data stay with their owner. */
 export async function auditMarks(env: TestEnvironment, rows: Row[]): Promise<void> {
-  const ids = new Set(rows.map((row) => row.id));
+  const spares = await sparesOf(env);
+  const ids = new Set([...rows, ...spares].map((row) => row.id));
   const { install } = env.stack;
   const containers = await env.containers();
   for (const container of containers) {
@@ -20,7 +21,7 @@ export async function auditMarks(env: TestEnvironment, rows: Row[]): Promise<voi
   const volumes = await namesWith('volume', `microsaas.install=${install}`);
   const stacks = ['manager-db', 'manager-files', 'tenant-db'].map((it) => `ms-${install}-${it}`);
   expect(volumes.sort(), 'volumes').to.deep.equal(stacks);
-  auditPorts(rows, containers);
+  auditPorts([...rows, ...spares], containers);
   await auditFolders(env, rows, ids);
   await auditDatabases(env, rows, ids);
   await auditIdentities(
@@ -90,7 +91,16 @@ async function auditNetworks(env: TestEnvironment): Promise<void> {
   expect(unexpected, 'networks').to.deep.equal([]);
 }
 
-function auditPorts(rows: Row[], containers: Container[]): void {
+type Ported = Pick<Row, 'http_port' | 'id' | 'longpolling_port'>;
+
+/** What is kept ready has no owner, and a number and ports as an instance has them. */
+async function sparesOf({ admin }: TestEnvironment): Promise<Ported[]> {
+  const fields = ['number', 'http_port', 'longpolling_port'];
+  const spares = await admin.read<Ported & { number: number }>('microsaas.spare', [], fields);
+  return spares.map(({ number, ...row }) => ({ ...row, id: number }));
+}
+
+function auditPorts(rows: readonly Ported[], containers: Container[]): void {
   const ports = rows.flatMap((row) => [row.http_port, row.longpolling_port]).filter(Boolean);
   expect(new Set(ports).size, 'each port once').to.equal(ports.length);
   for (const container of containers.filter((it) => it.State.Running)) {

@@ -123,6 +123,20 @@ describe('Controller', () => {
     });
   });
 
+  it('reports what instances use with the sweeps, and nothing while the manager’s database is in doubt', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    await sim.time.pass(600_000, 1_000);
+    expect(sim.manager.uses.map(({ id }) => id)).to.deep.equal([1]);
+    const said = sim.life.calls.filter((call) => call === 'manager.reportUse').length;
+    const sweeps = sim.life.calls.filter((call) => call === 'engine.list').length;
+    expect(said, 'one call for each sweep').to.be.within(sweeps - 2, sweeps);
+    sim.manager.databaseUuid = 'ffffffff-0000-4000-8000-000000000001';
+    await sim.time.pass(1_800_000, 1_000);
+    expect(sim.manager.uses).to.have.length(1);
+  });
+
   it('finds by the poll what no webhook announced', async () => {
     await sim.start();
     sim.people.nudge = () => {};

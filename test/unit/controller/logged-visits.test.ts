@@ -14,10 +14,13 @@ describe('the visits of the door’s log', () => {
   let activity: Activity;
   let routes: DoorRoutes;
   let visits: LoggedVisits;
+  let requests: Array<readonly [id: number, at: number]>;
   beforeEach(() => {
     activity = new Activity(() => new Date(NOW));
     routes = new DoorRoutes('example.com', () => {});
-    visits = new LoggedVisits(activity, routes);
+    requests = [];
+    const useWatch = { requested: (id: number, at: number) => void requests.push([id, at]) };
+    visits = new LoggedVisits(activity, routes, useWatch);
   });
   const take = (over: Partial<LoggedRequest> = {}) =>
     visits.take({ host: 'acme.example.com', path: '/odoo', status: 200, at: NOW - 1_000, ...over });
@@ -62,6 +65,19 @@ describe('the visits of the door’s log', () => {
       take(over);
       expect(last()).to.equal(0);
     });
+
+  it('are some of the requests, of which the door’s own redirects are none', () => {
+    take({ path: '/websocket' });
+    know();
+    take({ path: '/web/static/x.js' });
+    take({ status: 404 });
+    take({ host: 'nobody.example.com' });
+    take({ host: 'old.example.com', status: 308 });
+    expect(requests).to.deep.equal([
+      [7, NOW - 1_000],
+      [7, NOW - 1_000],
+    ]);
+  });
 
   it('are those of a program too that calls a former name: the instance answers it', () => {
     know();

@@ -15,6 +15,7 @@ const CALLS: Record<Action, string> = {
   render: 'engine.render',
   startDatabase: 'engine.startDatabase',
   createDatabase: 'databases.personalise',
+  handOver: 'databases.handOver',
   start: 'engine.start',
   awaitAnswer: 'engine.awaitLogin',
   restart: 'engine.restart',
@@ -121,6 +122,7 @@ describe('reconcile', () => {
         await sim.databases.prepareFor(desired, () => {});
         await sim.databases.personalise(desired, await sim.databases.clone(desired, () => {}));
       },
+      handOver: (desired) => sim.databases.handOver(desired),
       start: (desired) => sim.engine.start(desired),
       awaitAnswer: (desired) => sim.engine.awaitLogin(desired, signal),
       restart: (desired) => sim.engine.restart(desired),

@@ -51,6 +51,15 @@ describe('SlotPool', () => {
     expect(begun).to.have.length(11);
   });
 
+  it('is busy as long as somebody’s work waits or is under way', async () => {
+    expect(slots.isBusy).to.equal(false);
+    for (let i = 0; i < 3; i++) void work(1, `work ${i}`, 100);
+    await time.pass(150);
+    expect(slots.isBusy, 'the third').to.equal(true);
+    await time.pass(100);
+    expect(slots.isBusy).to.equal(false);
+  });
+
   it('frees the slot when the work fails', async () => {
     const failures = [1, 2, 3].map((customer) =>
       slots

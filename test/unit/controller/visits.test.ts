@@ -3,7 +3,10 @@ import { Visits } from '../../../src/controller/visits.ts';
 import type { Health, Listed } from '../../../src/interfaces.ts';
 import { HeldTime } from '../../fakes/clock.ts';
 
-const LISTED: Listed = { running: true, up: true, httpPort: 20_000, hasOwnDatabase: false };
+const LISTED: Listed = {
+  ...{ running: true, up: true, httpPort: 20_000, hasOwnDatabase: false },
+  containers: [],
+};
 
 describe('a visitor of an instance that has just not answered', () => {
   let time: HeldTime;

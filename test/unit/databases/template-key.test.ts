@@ -1,6 +1,12 @@
 import { expect } from 'chai';
-import { type TemplateKey, templateHash } from '../../../src/databases/template-key.ts';
+import {
+  keyOfInstance,
+  keyOfSpares,
+  type TemplateKey,
+  templateHash,
+} from '../../../src/databases/template-key.ts';
 import { TerminalError } from '../../../src/errors.ts';
+import { anInstance, aPlan } from '../../support/samples.ts';
 
 const KEY: TemplateKey = {
   imageId: 'sha256:1',
@@ -47,5 +53,25 @@ describe('templateHash', () => {
       `a${'b'.repeat(63)}`,
     ])
       expect(() => hashOf({ modules: [module] }), module).to.throw(TerminalError);
+  });
+});
+
+describe('what spares are cloned from', () => {
+  const keyOf = (languages: readonly string[]) =>
+    keyOfSpares(aPlan({ spares: 1, languages }), 'sha256:1');
+
+  it('is the template of the only language beside English, which all have', () => {
+    const customer = { ...anInstance().customer, lang: 'es_ES' };
+    const usual = keyOfInstance(anInstance({ modules: aPlan().modules, customer }), 'sha256:1');
+    expect(keyOf(['en_US', 'es_ES'])).to.deep.equal(usual);
+    expect(keyOf(['en_US'])?.lang).to.equal('en_US');
+  });
+
+  it('is one with all languages where there are more, in whatever order', () => {
+    expect(keyOf(['fr_FR', 'en_US', 'es_ES'])?.lang).to.equal('es_ES,fr_FR');
+  });
+
+  it('is nothing where no spare is kept', () => {
+    expect(keyOfSpares(aPlan({ spares: 0 }), 'sha256:1')).to.equal(null);
   });
 });

@@ -149,6 +149,8 @@ describe('what the Compose engine sees', () => {
       expect([...listed.keys()]).to.have.members([7, 8]);
       expect(listed.get(7)).to.include({ running: true, up: true, hasOwnDatabase: false });
       expect(listed.get(8)).to.include({ running: true, up: true, hasOwnDatabase: true });
+      const [odoo, db] = [host().container(8, 'odoo'), host().container(8, 'db')];
+      expect(listed.get(8)?.containers).to.have.members([odoo.id, db.id]);
       expect(listed.get(7)?.httpPort).to.be.oneOf(Object.values(ports));
       expect(listed.get(8)?.httpPort).to.be.oneOf(Object.values(other));
     });

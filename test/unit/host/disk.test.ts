@@ -60,6 +60,14 @@ describe('Disk', () => {
     expect(room.share).to.be.within(0, 1);
   });
 
+  it('counts what one instance occupies, its empty folders too; of one that is not there nobody knows', async () => {
+    await mkdir(join(folder(), 'instances', '7', 'filestore'), { recursive: true });
+    await writeFile(join(folder(), 'instances', '7', 'file'), Buffer.alloc(900_000, 1));
+    const disk = withRoom(0);
+    expect(await disk.occupiedBy(7)).to.be.within(900_000, 950_000);
+    expect(await disk.occupiedBy(8)).to.equal(null);
+  });
+
   it('names the instances with the largest files first', async () => {
     for (const [id, bytes] of [
       [3, 1000],

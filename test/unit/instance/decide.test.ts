@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { decide as decideFor, effectiveState } from '../../../src/instance/decide.ts';
+import { decide as decideFor, effectiveState, mayBeNobodys } from '../../../src/instance/decide.ts';
 import type { DesiredInstance, Job, ObservedInstance } from '../../../src/instance/types.ts';
 import { anInstance, anObservation, aSubscription, identityOf } from '../../support/samples.ts';
 
@@ -320,6 +320,27 @@ describe('decide', () => {
     expect(decide(draft, anObservation({ directory: 'foreign', database: 'foreign' }))).to.equal(
       null,
     );
+  });
+
+  it('hands over what was a spare first of all, whether it runs or not, and only where it runs for somebody', () => {
+    const sold = anInstance({ spare: 'sold', wasReady: false });
+    for (const containers of CONTAINERS)
+      expect(
+        decide(sold, anObservation({ isHandedOver: false, containers })),
+        containers,
+      ).to.have.property('do', 'handOver');
+    const isNobodys = anObservation({ isHandedOver: false });
+    expect(decide({ ...sold, desiredState: 'stopped' }, isNobodys)).to.have.property('do', 'stop');
+    expect(decide(sold, anObservation())).to.equal(null);
+  });
+
+  it('may find a spare’s data only in what was sold as one and has never answered', () => {
+    const sold = anInstance({ spare: 'sold', wasReady: false });
+    expect(mayBeNobodys(sold, 'ready')).to.equal(true);
+    expect(mayBeNobodys(sold, 'absent')).to.equal(false);
+    expect(mayBeNobodys({ ...sold, wasReady: true }, 'ready')).to.equal(false);
+    for (const spare of ['no', 'kept'] as const)
+      expect(mayBeNobodys({ ...sold, spare }, 'ready'), spare).to.equal(false);
   });
 
   it('prepares everything before it starts anything', () => {

@@ -6,7 +6,7 @@ import type { Backup } from '../../../src/interfaces.ts';
 import { type DoorFacts, OdooManager } from '../../../src/manager/manager.ts';
 import type { OdooClient } from '../../../src/manager/rpc/odoo-client.ts';
 import { toOdoo } from '../../../src/manager/rpc/transport.ts';
-import { anInstance, aRepository } from '../../support/samples.ts';
+import { aHost, anInstance, aRepository } from '../../support/samples.ts';
 import { errorOf, OdooSuite } from './every-rpc.ts';
 import { INSTANCE_ROW, INVOICE_ROW, SUBSCRIPTION_ROW } from './sample-rows.ts';
 
@@ -279,6 +279,44 @@ describe('OdooManager', () => {
     });
   });
 
+  it('reads spares, with all that their databases are cloned with, and says what becomes of them', async () => {
+    const { job: _, ...plain } = INSTANCE_ROW;
+    const row = {
+      ...plain,
+      ...{ job: false, sold_as: false, from_spare: false, plan_id: 3, fresh: true },
+      languages: ['en_US', 'fr_FR', 'es_ES'],
+      spare_state: 'ready',
+    };
+    const [spare] = await answering([row]).manager.spares();
+    expect(spare).to.include({ id: 5, planId: 3, spare: 'kept', spareState: 'ready' });
+    expect(spare?.isFresh).to.equal(true);
+    expect(spare?.languages).to.deep.equal(['en_US', 'fr_FR', 'es_ES']);
+    expect(spare?.customer.lang, 'English is in all').to.equal('es_ES,fr_FR');
+    const english = { ...row, languages: ['en_US'] };
+    expect((await answering([english]).manager.spares())[0]?.customer.lang).to.equal('en_US');
+    const evil = answering([{ ...row, languages: ['--init=evil'] }]).manager;
+    expect(await evil.spares().catch((error) => error)).to.be.instanceOf(Error);
+
+    const { manager, asked } = answering(9);
+    expect(await manager.reserveSpare({ id: 3, spareContent: 'c1' }, 8)).to.equal(9);
+    expect(asked[0]?.[2]).to.deep.equal({ plan_id: 3, content: 'c1', above: 8 });
+    const none = await answering(0).manager.reserveSpare({ id: 3, spareContent: 'c1' }, 8);
+    expect(none).to.equal(null);
+    const said = answering(true);
+    expect(await said.manager.reportSpare(9, 'ready', 'sha256:a')).to.equal(true);
+    expect(asked).to.have.length(1);
+    expect(said.asked[0]?.[2]).to.deep.equal({
+      ...{ number: 9, state: 'ready', image_digest: 'sha256:a' },
+    });
+  });
+
+  it('knows an instance that was a spare until it was sold', async () => {
+    const [sold] = await answering([{ ...INSTANCE_ROW, from_spare: true }]).manager.desired([5]);
+    expect(sold?.spare).to.equal('sold');
+    const [usual] = await answering([INSTANCE_ROW]).manager.desired([5]);
+    expect(usual?.spare, 'an older addon has none').to.equal('no');
+  });
+
   it('asks nothing about nothing', async () => {
     const { manager, asked } = answering(true);
     await manager.report([]);
@@ -354,6 +392,34 @@ describe('OdooManager', () => {
       { instance_id: 5, backups: false, failure },
       { last_backup: 7, last_proof: 0, failure },
       { job_id: 9, state: 'running', reason: 'Proving', detail: '', percent: 45 },
+    ]);
+  });
+
+  it('reports what instances use as Odoo writes it down: what nobody knows is false', async () => {
+    const told = answering(true);
+    const at = new Date('2026-11-27T02:00:05Z');
+    const known = { diskMb: 50, databaseMb: 20, users: 3, memoryMb: 200, cpus: 0.5, requests: 0 };
+    const none = { diskMb: null, databaseMb: null, users: null } as const;
+    const less = { memoryMb: null, cpus: null, requests: null } as const;
+    const uses = [known, { ...none, ...less }].map((use) => ({ ...use, id: 5, identity: 'x', at }));
+    await told.manager.reportUse(uses, aHost({ shortOf: ['memory'] }));
+    const row = { id: 5, identity: 'x', at: at.getTime() / 1000 };
+    const values = { disk_mb: 50, database_mb: 20, users: 3, memory_mb: 200 };
+    const nothing = { disk_mb: false, database_mb: false, users: false, memory_mb: false };
+    expect(told.asked.map(([, method, args]) => [method, args])).to.deep.equal([
+      [
+        'microsaas_report_use',
+        {
+          uses: [
+            { ...row, ...values, cpus: 0.5, requests: 0 },
+            { ...row, ...nothing, cpus: false, requests: false },
+          ],
+          host: {
+            ...{ memory_mb: 16_000, free_memory_mb: 8_000, disk_mb: 200_000 },
+            ...{ free_disk_mb: 100_000, short_of: ['memory'] },
+          },
+        },
+      ],
     ]);
   });
 

@@ -1,0 +1,134 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.tests import tagged
+
+from .test_owner_attention import OwnerCase
+from .test_use import UseCase
+
+
+@tagged("post_install", "-at_install")
+class TestLimit(OwnerCase, UseCase):
+    """Who nears or passes a limit of their plan is told once, has time, and loses nothing by itself."""
+
+    def setUp(self):
+        super().setUp()
+        self.plan.product_tmpl_id.write({"microsaas_disk_mb": 1000, "microsaas_users": 10})
+        self.instance = self._running()
+        self.instance.factura_id.sudo().invoice_user_id = self.seller
+        self.seconds = 0
+
+    def _uses(self, disk_mb=100, users=1):
+        self.seconds += 1
+        at = fields.Datetime.now() - timedelta(minutes=10) + timedelta(seconds=self.seconds)
+        self._report_use(self._use(self.instance, at, disk_mb=disk_mb, users=users))
+
+    @property
+    def _limits(self):
+        return [(limit.resource, bool(limit.over_since)) for limit in self.instance.sudo().limit_ids]
+
+    @property
+    def _told(self):
+        kinds = ("limitNear", "limitOver")
+        return self.instance.sudo().subscription_ids.notice_ids.filtered(lambda notice: notice.kind in kinds).sorted("id")
+
+    def _activities(self):
+        kind = self.env.ref("micro_saas.mail_activity_type_limit")
+        return self.instance.sudo().activity_ids.filtered(lambda one: one.active and one.activity_type_id == kind)
+
+    def test_below_four_fifths_nobody_is_told(self):
+        self._uses(disk_mb=799, users=7)
+        self.assertEqual((self._limits, len(self._told), len(self._activities())), ([], 0, 0))
+
+    def test_from_four_fifths_on_the_customer_and_the_seller_are_told_once(self):
+        self._uses(disk_mb=800)
+        self._uses(disk_mb=950)
+        self.assertEqual(self._limits, [("disk", False)])
+        self.assertEqual(self._told.mapped("kind"), ["limitNear"])
+        self.assertEqual(self._activities().mapped("summary"), ["The disk of the plan is nearly full"])
+        self.assertEqual(self._activities().user_id, self.seller)
+        mail = self._told.mail_id
+        self.assertEqual(mail.recipient_ids, self.partner)
+        self.assertIn("800 MB of the 1,000 MB of disk of its plan.", mail.body_html)
+
+    def test_two_limits_at_once_are_one_mail(self):
+        self._uses(disk_mb=1001, users=8)
+        self.assertEqual(self._told.mapped("kind"), ["limitOver"])
+        for text in ("1,001 MB of the 1,000 MB of disk of its plan.", "8 users of the 10 of its plan."):
+            self.assertIn(text, self._told.mail_id.body_html)
+        self.assertEqual(len(self._activities()), 2)
+
+    def test_the_mail_is_in_the_customers_language(self):
+        self.env["res.lang"].sudo()._activate_lang("es_ES")
+        self.env["ir.module.module"].sudo().search([("name", "=", "micro_saas")])._update_translations(["es_ES"])
+        self.partner.lang = "es_ES"
+        self._uses(users=11)
+        self.assertIn("11 usuarios de los 10 de su plan.", self._told.mail_id.body_html)
+        self.assertIn("No se apaga nada", self._told.mail_id.body_html)
+
+    def test_a_closed_activity_is_not_raised_again(self):
+        self._uses(disk_mb=800)
+        self._activities().action_feedback()
+        self._uses(disk_mb=820)
+        self.assertFalse(self._activities())
+
+    def test_over_a_limit_there_is_time_and_nothing_is_switched_off(self):
+        self._uses(disk_mb=1001)
+        self.assertEqual(self._limits, [("disk", True)])
+        self.assertEqual(self._told.mapped("kind"), ["limitOver"])
+        day = self.instance.sudo().limit_ids._react_until()
+        self.assertEqual(day, self.env.company._microsaas_today() + timedelta(days=14))
+        self.assertEqual((self.instance.state, self.instance.desired_state), ("running", "running"))
+
+    def test_near_and_then_over_are_two_mails_and_back_to_near_none(self):
+        for disk_mb in (900, 1100, 900, 1100):
+            self._uses(disk_mb=disk_mb)
+        self.assertEqual(self._told.mapped("kind"), ["limitNear", "limitOver"])
+
+    def test_it_is_over_well_below_and_the_next_time_is_told_again(self):
+        self._uses(disk_mb=1100)
+        self._uses(disk_mb=760)
+        self.assertEqual(self._limits, [("disk", False)])
+        self.assertFalse(self._activities(), "the one of too much is closed")
+        self._uses(disk_mb=749)
+        self.assertEqual(self._limits, [])
+        self.instance.sudo().subscription_ids.notice_ids.period = "earlier"
+        self._uses(disk_mb=800)
+        self.assertEqual(self._told.mapped("kind"), ["limitOver", "limitNear"])
+
+    def test_who_has_all_of_few_users_has_what_they_paid_for(self):
+        self.plan.product_tmpl_id.microsaas_users = 3
+        self._uses(users=3)
+        self.assertEqual(self._limits, [])
+        self._uses(users=4)
+        self.assertEqual(self._limits, [("users", True)])
+        self._uses(users=3)
+        self.assertEqual(self._limits, [])
+
+    def test_without_a_limit_there_is_none(self):
+        self.plan.product_tmpl_id.write({"microsaas_disk_mb": 0, "microsaas_users": 0})
+        self._uses(disk_mb=10**6, users=10**6)
+        self.assertEqual(self._limits, [])
+
+    def test_a_larger_plan_ends_it_though_nothing_is_measured(self):
+        self._uses(disk_mb=1100)
+        self.plan.product_tmpl_id.microsaas_disk_mb = 2000
+        self.env["microsaas.sidecar"].sudo()._cron_watch()
+        self.assertEqual(self._limits, [])
+        self.assertFalse(self._activities())
+
+    def test_what_is_removed_is_over_nothing(self):
+        self._uses(disk_mb=1100)
+        self.instance.action_remove()
+        self.env["microsaas.sidecar"].sudo()._cron_watch()
+        self.assertEqual(self._limits, [])
+
+    def test_who_is_over_needs_attention_and_who_is_near_does_not(self):
+        self._uses(disk_mb=900)
+        self.assertFalse(self._attention())
+        self._uses(disk_mb=1100, users=11)
+        for user in (None, self.hoster, self.invoicer):
+            [row] = self._attention(user)
+            self.assertEqual((row.kind, row.count, row.partner_id), ("over", 2, self.partner))
+            self.assertIn("1.1 GB of the 1,000 MB of disk of its plan. The customer was given time until", row.message)
+            self.assertEqual(row.action_open()["res_id"], self.instance.id)

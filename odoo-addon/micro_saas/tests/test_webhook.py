@@ -1,0 +1,208 @@
+import json
+import threading
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import patch
+
+from odoo import fields
+from odoo.exceptions import AccessError, ValidationError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..models import microsaas_webhook
+from ..models.nudge import sign
+from .common import MicroSaasCommon
+
+
+@tagged("post_install", "-at_install")
+class TestWebhook(MicroSaasCommon):
+    """What other programs are told, by a real receiver on this machine."""
+
+    def setUp(self):
+        super().setUp()
+        self.received, self.answers = [], []
+        self.hangs = threading.Event()
+        test = self
+
+        class Receiver(BaseHTTPRequestHandler):
+            def do_POST(self):  # noqa: N802 - the base class names it
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                test.received.append((self.path, dict(self.headers.items()), body))
+                answer = test.answers.pop(0) if test.answers else 204
+                if answer is None:
+                    test.hangs.wait(30)
+                    return
+                self.send_response(answer)
+                self.end_headers()
+
+            def log_message(self, *_args):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.addCleanup(self.hangs.set)
+        self.url = f"http://127.0.0.1:{server.server_port}/hook"
+        self.webhook = self._webhook()
+
+    @classmethod
+    def _request_handler(cls, session, request, /, **kwargs):
+        # Odoo's guard against real requests knows a timeout of one number only.
+        kwargs["timeout"] = sum(kwargs["timeout"])
+        return super()._request_handler(session, request, **kwargs)
+
+    def _webhook(self, **vals):
+        webhooks = self.env["microsaas.webhook"].with_user(self.manager)
+        return webhooks.create({"name": "CRM", "url": self.url, **vals})
+
+    def _send(self):
+        """Send what waits, as Odoo does by itself; return the kinds that came in, the oldest first."""
+        before = len(self.received)
+        self.env["microsaas.webhook"].sudo()._cron_send()
+        self.env.invalidate_all()
+        return [json.loads(body)["type"] for _path, _headers, body in self.received[before:]]
+
+    def _let_pass(self, minutes):
+        """Let the pause of the webhook pass, and as much of its trouble."""
+        webhook = self.webhook.sudo()
+        webhook.retry_at = fields.Datetime.now() - timedelta(seconds=1)
+        webhook.failing_since -= timedelta(minutes=minutes)
+
+    def test_the_life_of_an_instance_in_its_order(self):
+        instance = self._running()
+        self.assertEqual(self._send(), ["instance.created", "instance.ready"])
+        said = json.loads(self.received[1][2])["data"]["instance"]
+        self.assertEqual((said["id"], said["state"], said["customer"]["name"]), (instance.id, "running", self.partner.name))
+        self.assertEqual((said["plan"]["name"], said["invoice"]["name"]), ("Odoo hosting", instance.factura_id.name))
+        subscription = {"id": instance.subscription_ids.id}
+        self._report(instance, subscription={**subscription, "suspended_at": "2026-01-01 10:00:00"})
+        self._report(instance, subscription={**subscription, "suspended_at": False})
+        self._report(instance, state="error", reason="ImageGone", detail="x")
+        self._report(instance, state="error", reason="ImageGone", detail="x")
+        self._report(instance, state="running", reason="Running")
+        instance.action_remove()
+        self._report(instance, state="removed", reason="Removed")
+        events = ["suspended", "resumed", "failed", "removed"]
+        self.assertEqual(self._send(), [f"instance.{event}" for event in events], "each once")
+        self.assertEqual(self._send(), [], "nothing is sent twice")
+        self.assertEqual(set(self.webhook.webhook_message_ids.mapped("state")), {"delivered"})
+
+    def test_messages_are_signed_as_standard_webhooks_and_have_no_secret_in_them(self):
+        self._running()
+        self._send()
+        _path, headers, body = self.received[0]
+        secret = self.webhook.secret
+        signature = sign(secret, headers["webhook-id"], int(headers["webhook-timestamp"]), body)
+        self.assertEqual(headers["webhook-signature"], signature)
+        self.assertNotIn("whsec", body.decode())
+        self.assertNotIn("password", body.decode())
+
+    def test_what_is_not_taken_comes_again_first_and_under_the_same_id(self):
+        self._running()
+        self.answers = [500]
+        self.assertEqual(self._send(), ["instance.created"], "the second waits for the first")
+        self.assertEqual(self.webhook.webhook_message_ids.sorted("id")[0].answer, "HTTP 500")
+        self.assertEqual(self._send(), [], "not before its pause is over")
+        self._let_pass(1)
+        self.assertEqual(self._send(), ["instance.created", "instance.ready"])
+        ids = [headers["webhook-id"] for _path, headers, _body in self.received]
+        self.assertEqual(ids[0], ids[1])
+        self.assertNotEqual(ids[1], ids[2])
+        self.assertFalse(self.webhook.failing_since)
+
+    def test_a_receiver_that_hangs_keeps_no_other_one_waiting(self):
+        other = self._webhook(url=f"{self.url}/other")
+        self._running()
+        self.answers = [None]
+        first = self.webhook.sudo()
+        with patch.object(microsaas_webhook, "TIMEOUT", (1, 1)):
+            first._send(first.webhook_message_ids.sorted("id")[0])
+        self.assertEqual(first.webhook_message_ids.sorted("id")[0].answer, "no answer in time")
+        self._send()
+        self.assertEqual({path for path, _headers, _body in self.received[1:]}, {"/hook/other"})
+        self.assertEqual(set(other.webhook_message_ids.mapped("state")), {"delivered"})
+
+    def test_after_days_in_vain_a_message_is_given_up_and_somebody_was_told(self):
+        self.webhook.action_test()
+        attempts = len(microsaas_webhook.PAUSES) + 1
+        self.answers = [503] * attempts
+        for number in range(attempts):
+            self.assertEqual(self._send(), ["webhook.test"], number)
+            self._let_pass(60)
+        message = self.webhook.webhook_message_ids
+        self.assertEqual((message.state, message.attempts), ("given_up", attempts))
+        self.assertEqual(len(self.webhook.sudo().activity_ids), 1)
+        self.assertEqual(self._send(), [])
+        self.webhook.action_send_now()
+        self.assertEqual(self._send(), ["webhook.test"])
+        self.assertFalse(self.webhook.sudo().activity_ids.filtered("active"), "closed by itself")
+
+    def test_one_that_is_gone_for_good_is_switched_off(self):
+        self.webhook.action_test()
+        self.answers = [410]
+        self._send()
+        self.assertFalse(self.webhook.active)
+        self._running()
+        self.assertEqual(self._send(), [])
+
+    def test_no_redirect_is_followed(self):
+        self.webhook.action_test()
+        self.answers = [307]
+        self.assertEqual(self._send(), ["webhook.test"])
+        self.assertEqual(self.webhook.webhook_message_ids.answer, "HTTP 307")
+
+    def test_nothing_is_sent_of_what_was_rolled_back(self):
+        with self.assertRaises(RuntimeError), self.env.cr.savepoint():
+            self._running()
+            raise RuntimeError
+        self.assertEqual(self._send(), [])
+
+    def test_another_companys_webhook_hears_nothing_and_a_staging_copy_is_no_event(self):
+        stranger = self._stranger()
+        theirs = self.env["microsaas.webhook"].with_user(stranger).create({"name": "x", "url": f"{self.url}/theirs"})
+        instance = self._running()
+        copy = self._instance()
+        copy.sudo()._quiet().staging_of_id = instance
+        self._send()
+        before = len(self.received)
+        self._report(copy, state="running", reason="Running")
+        self._send()
+        self.assertEqual(len(self.received), before)
+        self.assertFalse(theirs.webhook_message_ids)
+
+    @mute_logger("odoo.sql_db")
+    def test_which_addresses_a_webhook_may_have(self):
+        for url in (
+            *("http://example.com/x", "ftp://example.com", "https://", "example.com", "https://me:secret@example.com/"),
+            *("https://example.com:99999/", "http://169.254.169.254/latest"),
+        ):
+            with self.assertRaises(ValidationError, msg=url), self.env.cr.savepoint():
+                self._webhook(url=url)
+        self._webhook(url="https://example.com:8443/x?y=1")
+
+    def test_only_managers_have_webhooks_and_nobody_writes_a_secret(self):
+        with self.assertRaises(AccessError):
+            self.webhook.with_user(self.seller).read(["url"])
+        for press in ("action_test", "action_new_secret", "action_send_now"):
+            with self.assertRaises(AccessError):
+                getattr(self.webhook.with_user(self.seller), press)()
+        with self.assertRaises(AccessError):
+            self.webhook.write({"secret": "whsec_AAAA"})
+        before = self.webhook.secret
+        self.webhook.action_new_secret()
+        self.assertNotEqual(self.webhook.secret, before)
+
+    def test_what_is_over_for_a_month_is_forgotten(self):
+        self.webhook.action_test()
+        self._send()
+        self.webhook.action_test()
+        messages = self.webhook.sudo().webhook_message_ids.sorted("id")
+        self.env.cr.execute(
+            "UPDATE microsaas_webhook_message SET create_date = now() - interval '31 days' WHERE id = ANY(%s)", [messages.ids]
+        )
+        self.env.invalidate_all()
+        self.env["microsaas.webhook.message"]._gc_messages()
+        self.assertEqual(messages.exists(), messages[1], "one that waits is kept")

@@ -1,0 +1,125 @@
+import { foreignData, RetryableError, TerminalError } from '../errors.ts';
+import { decide } from '../instance/decide.ts';
+import { planSpares, SPARE_MB } from '../instance/spare-plan.ts';
+import type { Spare } from '../instance/types.ts';
+import type { Listed } from '../interfaces.ts';
+import { makeActions } from './actions.ts';
+import type { ControllerContext } from './controller-context.ts';
+import { observe } from './reconcile.ts';
+import { rehearseSpare } from './rehearse-spare.ts';
+import { NO_CUSTOMER } from './slots.ts';
+import type { WorkSignals } from './work-queue.ts';
+
+/** Rounds in the making of one spare: as many as an instance takes from nothing to its first answer, and some for ports that are lost. */
+const MAX_STEPS = 12;
+
+/** Room that must be left after a spare was made, in MB: otherwise it would have to go again at once. */
+const RESERVE_MB = SPARE_MB;
+
+type Signals = Pick<WorkSignals, 'stop' | 'superseded'>;
+
+/**
+ * Sees to it that the spares are there that are wanted (ADR 17): removes those that nobody is to get, and makes those that are missing, one
+ * after the other. Level-triggered, as an instance's reconcile is; what was cut off goes on from what is observed.
+ * @param signals `superseded`: a customer's instance is about to start, for which everything else waits
+ * @returns whether all is done; otherwise it is to be called again after a quiet while
+ */
+export async function keepSpares(context: ControllerContext, signals: Signals): Promise<boolean> {
+  const { engine, hasMemory, log, manager, managerCheck, spareMemoryMb } = context;
+  if (managerCheck.distrust) return true;
+  const [plans, known] = await Promise.all([
+    spareMemoryMb > 0 ? manager.plans([]) : [],
+    manager.spares(),
+  ]);
+  // Without a look at Docker where there are none.
+  const listed = known.length > 0 ? await engine.list() : new Map<number, Listed>();
+  const spares = known.map((spare) => {
+    const hasEnded = spare.spareState === 'ready' && !listed.get(spare.id)?.running;
+    return hasEnded ? { ...spare, isFresh: false } : spare;
+  });
+  const possible = plans.filter(({ templateCode }) => engine.mayBeSpare(templateCode));
+  // A customer's instance that waits for memory gets the spares'.
+  const budgetMb = hasMemory() ? spareMemoryMb : 0;
+  const { finish, make, remove } = planSpares(possible, spares, budgetMb);
+
+  const failures: unknown[] = [];
+  const attempt = async (work: () => Promise<void>): Promise<boolean> => {
+    if (signals.stop.aborted || signals.superseded.aborted) return false;
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (signals.stop.aborted || signals.superseded.aborted) return false;
+      // One spare that cannot be made keeps none of the others from being.
+      if (error instanceof TerminalError || error instanceof RetryableError)
+        log.warn({ err: error }, 'a spare is not there as it should be; will be tried again');
+      failures.push(error);
+      return true;
+    }
+  };
+
+  for (const spare of remove)
+    if (!(await attempt(() => removeSpare(spare, context, signals)))) return false;
+  for (const { id } of finish)
+    if (!(await attempt(() => makeSpare(id, context, signals)))) return false;
+  for (const plan of make) {
+    const isMade = await attempt(async () => {
+      if (!hasMemory(SPARE_MB + RESERVE_MB)) return;
+      const id = await manager.reserveSpare(plan, managerCheck.highestInstance);
+      if (id === null) return;
+      managerCheck.recordClaimed([id]);
+      await makeSpare(id, context, signals);
+    });
+    if (!isMade) return false;
+  }
+  // Odoo, Docker or Postgres may be away: whoever calls knows what to do about that.
+  if (failures.length > 0) throw failures[0];
+  return true;
+}
+
+/** Makes one spare, by the steps by which an instance is made, and reports it when it is ready for its customer. */
+async function makeSpare(id: number, context: ControllerContext, signals: Signals): Promise<void> {
+  const { engine, log, manager } = context;
+  const actions = makeActions(context);
+  for (let steps = 0; steps < MAX_STEPS; steps++) {
+    signals.stop.throwIfAborted();
+    signals.superseded.throwIfAborted();
+    const spare = (await manager.spares()).find((it) => it.id === id);
+    if (spare?.spareState !== 'making' || !spare.isFresh) return;
+    const seen = await observe({ desired: spare, state: 'running' }, context);
+    const step = decide(spare, 'running', seen);
+    if (step === null) {
+      await context.slots.starts.run(NO_CUSTOMER, () =>
+        rehearseSpare(spare, context, AbortSignal.any([signals.stop, signals.superseded])),
+      );
+      if (await manager.reportSpare(id, 'ready', await engine.imageDigest(spare)))
+        log.info({ spare: id, plan: spare.planId }, 'a spare is ready');
+      return;
+    }
+    if ('stall' in step) throw new TerminalError(step.stall, step.because);
+    log.info({ spare: id, step: step.do, because: step.because }, 'step');
+    await actions[step.do](spare, signals);
+  }
+  throw new RetryableError(
+    'NotConverging',
+    `The spare ${id} is not ready after ${MAX_STEPS} steps.`,
+  );
+}
+
+/** Throws a spare away, unless somebody has got it meanwhile. The files go last: they hold what is needed to go on after a crash. */
+async function removeSpare(
+  spare: Spare,
+  { databases, engine, log, manager, managerCheck }: ControllerContext,
+  { stop }: Signals,
+): Promise<void> {
+  if (!(await managerCheck.isTrusted())) return;
+  if (!(await manager.reportSpare(spare.id, 'leaving'))) return;
+  const mark = await engine.marked(spare.id);
+  // Odoo's database may have been restored from before it was sold.
+  if (mark && (mark.identity !== spare.identity || !mark.isSpare)) throw foreignData('directory');
+  await engine.removeContainers(spare, stop);
+  await databases.drop(spare);
+  await engine.purge(spare, stop);
+  await manager.reportSpare(spare.id, 'gone');
+  log.info({ spare: spare.id, fresh: spare.isFresh }, 'a spare was removed');
+}

@@ -1,0 +1,74 @@
+import { expect } from 'chai';
+import { parse, stringify } from 'yaml';
+import type { TestEnvironment } from './support/environment.ts';
+import { eventually } from './support/eventually.ts';
+import { logIn } from './support/login.ts';
+import { chapter, scenario, theEnvironment } from './support/scenario.ts';
+
+const CONFIG = 'sidecar/microsaas.yaml';
+
+interface SpareRow {
+  readonly id: number;
+  readonly number: number;
+  readonly state: 'making' | 'ready' | 'leaving';
+}
+
+chapter('started instances are kept ready, and sold', () => {
+  let product: number;
+
+  /** Gives spares so much memory, in MB, from the sidecar's next start on, which this is. */
+  async function keepSpares({ sidecar, stack }: TestEnvironment, spareMemoryMb: number) {
+    const config = parse((await stack.files.read(CONFIG)) ?? '') as Record<string, object>;
+    const instances = { ...config['instances'], spareMemoryMb };
+    await stack.files.write(CONFIG, stringify({ ...config, instances }));
+    await sidecar.restartReady();
+  }
+
+  const spares = ({ admin }: TestEnvironment) =>
+    admin.read<SpareRow>('microsaas.spare', [], ['number', 'state']);
+  const ready = (env: TestEnvironment) =>
+    eventually(async () => {
+      const [spare, ...others] = await spares(env);
+      expect(others).to.deep.equal([]);
+      expect(spare).to.include({ state: 'ready' });
+      return spare as SpareRow;
+    }, 300);
+
+  before(async () => {
+    await keepSpares(theEnvironment(), 200);
+    product = await theEnvironment().shop.plan({ name: 'Ready' });
+  });
+
+  scenario('a plan’s spare becomes the instance of who pays, as it runs', async (env) => {
+    await env.admin.call('product.product', 'write', [[product], { microsaas_spares: 1 }]);
+    const spare = await ready(env);
+    const [before] = await env.containersOf(spare.number);
+    expect(before?.State.Running).to.equal(true);
+    expect(await env.instances.find([]), 'no instance yet').to.deep.equal([]);
+
+    const [row] = await env.instances.running(await env.shop.sell([{ product }]), 1);
+    expect(row?.id).to.equal(spare.number);
+    const [after] = await env.containersOf(spare.number);
+    expect(after?.Id, 'the same container').to.equal(before?.Id);
+    expect(after?.State.StartedAt, 'not started again').to.equal(before?.State.StartedAt);
+    expect(row?.log).to.match(/hand-over/);
+    if (!row) return;
+    const { login, password } = await env.sidecar.secret(row.id);
+    expect(login).to.match(/^customer\d+@example\.com$/);
+    expect(await logIn(env, row, login, password)).to.be.greaterThan(0);
+    // Before the audit, which is for what is at rest.
+    await ready(env);
+  });
+
+  scenario(
+    'the next one is made once nobody starts any more, and goes with the setting',
+    async (env) => {
+      const next = await ready(env);
+      expect(await env.containersOf(next.number)).to.have.length(1);
+      await env.admin.call('product.product', 'write', [[product], { microsaas_spares: 0 }]);
+      await keepSpares(env, 0);
+      await eventually(async () => expect(await spares(env)).to.deep.equal([]), 60);
+      expect(await env.containersOf(next.number)).to.deep.equal([]);
+    },
+  );
+});
