@@ -13,21 +13,23 @@ const IBAN = 'ES9121000418450200051332';
 /**
  * Opens the manager's web shop the way its owner would: in Spanish and euros, bank transfer on, one press on
  * *Sell from the web shop*. Odoo's demo payment is on by itself. May be repeated.
- * @param plan id of the product (variant) that is sold
  */
-export async function openShop(odoo: OdooRpc, plan: number): Promise<void> {
+export async function openShop(odoo: OdooRpc): Promise<void> {
   await asSpanishCompany(odoo);
   const logo = await picture('odoo-addon', 'micro_saas', 'static', 'description', 'icon.png');
   const [website] = await odoo.call<number[]>('website', 'search', [[]], { limit: 1 });
   const [spanish] = await odoo.call<number[]>('res.lang', 'search', [[['code', '=', SPANISH]]]);
   // No second language: with one, Odoo sends whoever asks for none from `/shop` to `/en/shop`.
   const languages = { language_ids: [[6, 0, [spanish]]], default_lang_id: spanish };
-  await odoo.call('website', 'write', [[website], { name: 'MicroSaaS', logo, ...languages }]);
+  // Odoo's own home page is a blank one.
+  const start = { homepage_url: '/shop' };
+  await odoo.call('website', 'write', [
+    [website],
+    { name: 'MicroSaaS', logo, ...start, ...languages },
+  ]);
   await takeTransfers(odoo);
   // Its button in the cart would skip what this shop is there to show: billing data, then the payment.
   await changeProviders(odoo, [['code', '=', 'demo']], { allow_express_checkout: false });
-  const image = await picture('stack', 'demo-plan.png');
-  await odoo.call('product.product', 'write', [[plan], { image_1920: image }]);
   const settings = await odoo.create('res.config.settings', {});
   await odoo.call('res.config.settings', 'action_microsaas_sell_from_shop', [[settings]]);
 }

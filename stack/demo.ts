@@ -46,7 +46,10 @@ async function up(): Promise<void> {
   });
   const manager = await stack.manager();
   const sale = new DemoSale(manager.rpc);
-  await steps.step('Opening the web shop', async () => openShop(manager.rpc, await sale.plan()));
+  await steps.step('Opening the web shop', async () => {
+    await sale.plan();
+    await openShop(manager.rpc);
+  });
   await steps.step('Preparing the plan (once)', async () => sale.prepared());
   const invoice = await steps.step('Selling one plan: an invoice', async () => sale.invoice());
   const pay = await sale.payment(invoice);

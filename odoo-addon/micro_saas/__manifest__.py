@@ -56,6 +56,7 @@
         "views/portal_data_templates.xml",
         "views/portal_use_templates.xml",
         "views/portal_plan_templates.xml",
+        "views/portal_people_templates.xml",
     ],
     "assets": {
         "web.assets_backend": ["micro_saas/static/src/backend/**/*"],

@@ -9,6 +9,7 @@
     "depends": ["micro_saas", "website_sale", "sale_management"],
     "data": [
         "security/ir.model.access.csv",
+        "views/product_template_views.xml",
         "views/sale_order_views.xml",
         "views/sale_order_portal_templates.xml",
         "views/website_sale_templates.xml",

@@ -8,7 +8,7 @@ export const MAILS_DOC: readonly string[] = [
   '| ready | the address, and a page on which they choose a password; for seven days or until the first login |',
   '| notice | until when it is paid; the invoice and its amount, or where to renew |',
   '| suspended | why, until when the data are kept, the invoice and its amount where there is one to pay |',
-  '| renewed | until when it is paid now |',
+  '| renewed | until when it is paid now, and what was paid |',
   '| final notice | the day on which the data are removed; to pay where there is something to pay, else to write to us |',
   '| removed by a person | until when the data are kept, and to write to us if they did not ask for it |',
   '| changed address | the new address, and that no password belongs into the old one any more |',

@@ -1,6 +1,5 @@
 import logging
 
-from odoo import SUPERUSER_ID
 from odoo.exceptions import UserError
 from odoo.http import request, route
 
@@ -48,6 +47,7 @@ class InstancePortal(CustomerPortal):
             "may_manage": instance._may_be_managed_by(request.env.user),
             "may_set_password": instance._may_set_password(request.env.user),
             "data": instance._portal_data(request.env.user),
+            "renewal": instance._portal_renewal(request.env.user),
         }
         return self._fragment("micro_saas.portal_instance_status", values)
 
@@ -59,20 +59,16 @@ class InstancePortal(CustomerPortal):
         """Restart it, then show its page again."""
         return self._do(instance_id, lambda instance: instance._restart_by_customer())
 
-    @route(
-        "/my/instances/<int:instance_id>/renew",
-        type="http", auth="user", website=True, methods=["POST"],
-    )
+    @route("/my/instances/<int:instance_id>/renew", type="http", auth="user", website=True, sitemap=False, methods=["GET"])
     def my_instance_renew(self, instance_id):
-        """Go to the renewal invoice, where they pay."""
+        """Go to what a renewal costs, else to the posted invoice that waits for its payment. It writes nothing."""
         instance = self._my_instance(instance_id)
         try:
             if instance:
                 self._check_may_manage(instance)
-                # Not as the customer: who makes an invoice is its salesperson by default, and follows it.
-                subscription = instance.subscription_ids[:1].with_user(SUPERUSER_ID)
-                why = request.env._("%s renewed in the portal.", request.env.user.name)
-                return request.redirect(subscription._issue_renewal_invoice(why).get_portal_url())
+                subscription = instance.subscription_ids[:1]
+                subscription._check_renewable()
+                return request.redirect(subscription._renewal_path())
         except UserError as error:
             return self._render(instance, str(error))
         return self._back(instance)
@@ -126,6 +122,14 @@ class InstancePortal(CustomerPortal):
         )
 
     @route(
+        "/my/instances/<int:instance_id>/people/<int:person_id>",
+        type="http", auth="user", website=True, methods=["POST"],
+    )
+    def my_instance_person(self, instance_id, person_id, may_act=""):
+        """Let a colleague act for it in the portal, or only look, then show its page again."""
+        return self._do(instance_id, lambda instance: instance._let_act(request.env.user, person_id, bool(may_act)))
+
+    @route(
         "/my/instances/<int:instance_id>/password",
         type="http", auth="user", website=True, methods=["POST"],
     )
@@ -139,6 +143,7 @@ class InstancePortal(CustomerPortal):
         except UserError as error:
             return self._render(instance, str(error))
         _logger.info("User %s chooses a new password for instance %s.", request.env.user.id, instance_id)
+        instance._note_for_customer("password", request.env.user.name)
         return self._leave(link)
 
     @route(
@@ -198,7 +203,13 @@ class InstancePortal(CustomerPortal):
         is_coming = moves._microsaas_is_coming_for(customer)
         is_moving = is_coming or any(status["poll"] for status in statuses.values())
         is_held = not is_coming and moves._microsaas_is_held_for(customer)
-        return {"statuses": statuses, "is_coming": is_coming, "is_held": is_held, "poll": int(is_moving)}
+        return {
+            "statuses": statuses,
+            "renewals": {one.id: one._portal_renewal(request.env.user) for one in instances},
+            "is_coming": is_coming,
+            "is_held": is_held,
+            "poll": int(is_moving),
+        }
 
     def _do(self, instance_id, act):
         """Do something to an instance for whoever may manage it, and show its page again, with what was refused."""
@@ -258,6 +269,9 @@ class InstancePortal(CustomerPortal):
             "problem": problem,
             "may_set_password": instance._may_set_password(request.env.user),
             "data": instance._portal_data(request.env.user),
+            "renewal": instance._portal_renewal(request.env.user),
+            "people": instance._portal_people(request.env.user),
+            "may_choose_people": instance._is_administered_by(request.env.user),
             **self._address_values(instance),
         }
         return request.render("micro_saas.portal_my_instance", values)

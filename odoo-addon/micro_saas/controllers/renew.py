@@ -6,7 +6,7 @@ from .language import in_language_of
 
 
 class RenewalPage(Controller):
-    """Where the link of a mail leads: what a renewal costs, and one button that makes the invoice and goes to it.
+    """Where the link of a mail and the portal's *Renew* lead: what a renewal costs, and the button that makes the invoice.
 
     Opening it writes nothing: mail scanners follow every link.
     """
@@ -16,9 +16,9 @@ class RenewalPage(Controller):
         type="http", auth="public", website=True, sitemap=False, methods=["GET"],
     )
     def renewal(self, subscription_id, token):
-        """Show what a renewal costs, or the posted invoice that is to be paid already."""
+        """Show what a renewal costs, or the posted invoice that is to be paid already, or is being paid."""
         subscription = self._subscription(subscription_id, token)
-        posted = subscription._invoice_to_pay()
+        posted = subscription._posted_invoice()
         return request.redirect(posted.get_portal_url()) if posted else self._render(subscription, token)
 
     @route(
@@ -30,12 +30,15 @@ class RenewalPage(Controller):
         subscription = self._subscription(subscription_id, token)
         ticked = subscription._renewed_together().filtered(lambda one: f"with_{one.id}" in chosen)
         try:
-            move = (subscription | ticked)._renew_together(
-                request.env._("%s renewed by the link of the mail.", subscription.partner_id.display_name)
-            )
+            move = (subscription | ticked)._renew_together(self._why(subscription))
         except UserError as error:
             return self._render(subscription, token, str(error))
         return request.redirect(move.get_portal_url())
+
+    def _why(self, subscription):
+        if request.env.user._is_public():
+            return request.env._("%s renewed by the link of the mail.", subscription.partner_id.display_name)
+        return request.env._("%s renewed in the portal.", request.env.user.name)
 
     def _subscription(self, subscription_id, token):
         # Not as the visitor: with the link of a mail nobody is logged in.

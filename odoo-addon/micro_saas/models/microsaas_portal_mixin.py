@@ -107,12 +107,17 @@ class MicrosaasPortalMixin(models.AbstractModel):
         if self.desired_state == "removed":
             return self._status("removed", _("It was removed"), self._removed_text())
         if self._suspended_subscription():
-            text = _("Its subscription has expired. It starts again as soon as you renew it.")
+            text = _(
+                "It is not paid for. It starts again as soon as you renew it; your data are kept until %s.",
+                format_date(self.env, self.sudo().subscription_ids[:1]._data_kept_until()),
+            )
             return self._status("suspended", _("Your Odoo is suspended"), text)
         if self.state == "error":
             return self._status("error", _("Something went wrong"), self._trouble_text(self.alerted_at), poll=5)
         if self.desired_state == "stopped":
-            text = _("Your data are kept.")
+            if self.state == "running":
+                return self._status("stopped", _("Your Odoo is being stopped"), _("Your data are kept."), poll=1)
+            text = _("We have stopped it. Your data are kept. Write to us to have it started again.")
             return self._status("stopped", _("Your Odoo is stopped"), text, poll=self.microsaas_busy and 1)
         if self._is_being_started() or self.state != "running":
             title = _("Your Odoo is starting") if self.was_ready else _("Your Odoo is being prepared")
@@ -234,6 +239,7 @@ class MicrosaasPortalMixin(models.AbstractModel):
             )
         self.restart_instance()
         self._quiet().portal_restarts = [*recent, time.time()]
+        self._note_for_customer("restarted", self.env.user.name)
 
     def _lately(self, moments, seconds):
         """Return those of the moments (seconds since 1970) that are no longer ago."""
@@ -275,6 +281,7 @@ class MicrosaasPortalMixin(models.AbstractModel):
             )
         self.subdomain = name
         self._quiet().portal_renames = [*recent, time.time()]
+        self._note_for_customer("renamed", self.env.user.name)
 
     def _add_domain(self, name):
         """Enter a domain of the customer's own for them. Call it with sudo.

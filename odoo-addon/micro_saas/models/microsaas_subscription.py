@@ -468,20 +468,26 @@ class MicrosaasSubscription(ByHand, models.Model):
             and not move._microsaas_is_fully_reversed()
         ).sorted("id")[:1]
 
+    def _posted_invoice(self):
+        """Return the posted invoice that is to be paid, or whose money is on the way; maybe none."""
+        return self._invoice_to_pay() or self._open_renewal_invoice().filtered(lambda move: move.state == "posted")
+
     def _pay_url(self):
         """Return where the customer pays; empty if there is nothing to pay, or nothing they are asked for.
 
         Without a posted invoice it is a page that says what a renewal costs; the invoice is made and posted there, when
         the customer wants it: a lapse alone makes nobody owe anything.
         """
-        posted = self._invoice_to_pay() or self._open_renewal_invoice().filtered(
-            lambda move: move.state == "posted"  # its money is on the way
-        )
+        posted = self._posted_invoice()
         if posted:
             return posted.get_base_url() + posted.get_portal_url()
         if self.data_removed_at or not self._can_be_paid():
             return ""
-        return f"{self.get_base_url()}/my/renew/{self.id}/{self._renewal_token()}"
+        return self.get_base_url() + self._renewal_path()
+
+    def _renewal_path(self):
+        """Return the path of the page that says what a renewal costs, or leads on to the invoice that is to be paid."""
+        return f"/my/renew/{self.id}/{self._renewal_token()}"
 
     def _renewal_token(self):
         """Return what opens this subscription's page to renew; it is worth no more than that."""
@@ -625,6 +631,11 @@ class MicrosaasSubscription(ByHand, models.Model):
         if draft:
             return format_amount(self.env, draft.amount_total, draft.currency_id)
         return format_amount(self.env, self._renewal_amount(), self._renewal_currency())
+
+    def _amount_paid(self):
+        """Return what the last period was invoiced at, with taxes and currency; empty if nobody was invoiced for it."""
+        line = self.sudo()._last_invoiced_line()
+        return format_amount(self.env, line.price_total, line.currency_id) if line else ""
 
     def _data_removed_on(self):
         """Return the day on which the data go when the final notice is given today."""

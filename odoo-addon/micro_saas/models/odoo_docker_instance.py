@@ -436,8 +436,24 @@ class OdooDockerInstance(ByHand, models.Model):
             ]
         )
 
+    def _may_create_by_hand(self):
+        """Tell whether the user may create an instance that nobody was invoiced for."""
+        return self.env.user.has_group("micro_saas.group_microsaas_manager")
+
+    @api.model
+    def _get_view_cache_key(self, view_id=None, view_type="form", **options):
+        return (*super()._get_view_cache_key(view_id, view_type, **options), self._may_create_by_hand())
+
+    @api.model
+    def _get_view(self, view_id=None, view_type="form", **options):
+        """Offer *New* in lists to whoever may create an instance without an invoice, and to nobody else."""
+        arch, view = super()._get_view(view_id, view_type, **options)
+        if view_type in ("list", "kanban") and not self._may_create_by_hand():
+            arch.set("create", "false")
+        return arch, view
+
     def _check_manager(self):
-        if not self.env.user.has_group("micro_saas.group_microsaas_manager"):
+        if not self._may_create_by_hand():
             raise AccessError(
                 self.env._("Only a MicroSaaS manager creates an instance without an invoice.")
             )

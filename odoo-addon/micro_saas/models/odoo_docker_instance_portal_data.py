@@ -85,6 +85,7 @@ class OdooDockerInstance(models.Model):
             raise UserError(self.env._("Choose one of the backups in the list."))
         self._check_not_too_often("restore", RESTORES_A_DAY)
         self._ask_for_job("restore", backup)
+        self._note_for_customer("restored", self.env.user.name)
 
     def _undo_restore_by_customer(self):
         """Bring the data from before the last restore back, for its customer. Call it with sudo.
@@ -95,6 +96,7 @@ class OdooDockerInstance(models.Model):
         self._check_customer_can_replace()
         self._check_can_undo_restore()
         self._ask_for_job("undo_restore")
+        self._note_for_customer("undone", self.env.user.name)
 
     def _export_by_customer(self):
         """Have the newest proven backup written for download, for its customer. Call it with sudo.
@@ -108,6 +110,7 @@ class OdooDockerInstance(models.Model):
             raise UserError(self.env._("There is no proven backup yet. The first one is made tonight."))
         self._check_not_too_often("export", DOWNLOADS_A_DAY)
         self._ask_for_job("export", backup)
+        self._note_for_customer("exported", self.env.user.name)
 
     def _download_by_customer(self):
         """Return a one-time link to what was written for download. Call it with sudo.

@@ -34,6 +34,9 @@ class OdooDockerInstance(models.Model):
         groups="base.group_user",
         help="What is reported of it, what people want, and its subscription, in one word.",
     )
+    is_renewable = fields.Boolean(
+        "Can be renewed", compute="_compute_is_renewable", compute_sudo=True, groups="base.group_user"
+    )
     is_update_available = fields.Boolean(search="_search_is_update_available")
 
     @api.depends(*FACTS, "subscription_ids.suspended_at", "subscription_ids.data_removed_at", "job_ids.state")
@@ -45,6 +48,21 @@ class OdooDockerInstance(models.Model):
         situations = dict(rows)
         for instance in self:
             instance.situation = situations.get(instance._origin.id, "unstarted")
+
+    @api.depends("subscription_ids.state", "subscription_ids.data_removed_at", "subscription_ids.product_id")
+    def _compute_is_renewable(self):
+        for instance in self:
+            subscription = instance.subscription_ids[:1]
+            instance.is_renewable = bool(subscription) and subscription._can_be_renewed()
+
+    def action_renew(self):
+        """Open the invoice whose payment lets a suspended instance run again.
+
+        :return: an act_window of the invoice
+        :raise UserError: as `action_renovar` of its subscription
+        """
+        self.ensure_one()
+        return self.subscription_ids[:1].action_renovar()
 
     def _search_situation(self, operator, value):
         self._flush_situation()

@@ -1,6 +1,7 @@
 import re
 
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 from odoo.release import version_info
 
 from .by_hand import ByHand
@@ -58,16 +59,17 @@ class OdooDockerRepository(ByHand, models.Model):
         plans._microsaas_content_changed()
         return result
 
-    @api.onchange("url")
-    def _onchange_url(self):
-        if self.url and not re.fullmatch(r"https?://[^\s/]+/\S+", self.url.strip()):
-            return {
-                "warning": {
-                    "title": self.env._("This is not the address of a repository"),
-                    "message": self.env._("An address looks like https://github.com/OCA/web.git."),
-                }
-            }
-        return {}
+    @api.constrains("url")
+    def _check_url(self):
+        for row in self:
+            # What the sidecar makes of it, such as a user's name or a private host, it says itself.
+            if not re.fullmatch(r"https?://[^\s/]+/\S+", row.url.strip()):
+                raise ValidationError(
+                    self.env._(
+                        "“%s” is not the address of a repository, which looks like https://github.com/OCA/web.git.",
+                        row.url,
+                    )
+                )
 
     def action_fetch_newest(self):
         """Let the next start or restart, or the next preparation of the plan, fetch what is newest then.

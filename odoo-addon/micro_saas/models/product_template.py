@@ -88,6 +88,14 @@ class ProductTemplate(ByHand, models.Model):
     microsaas_listo_reason = fields.Char("Why not, in one word", readonly=True, copy=False)
     microsaas_listo_detail = fields.Char("What that is about", readonly=True, copy=False)
     microsaas_listo_message = fields.Char("Why it is not prepared", compute="_compute_microsaas_listo_message")
+    microsaas_preparation = fields.Selection(
+        [("preparing", "Being prepared"), ("prepared", "Prepared"), ("failed", "Failed")],
+        "Preparation",
+        compute="_compute_microsaas_preparation",
+        help="Its modules are installed in advance, so that an instance is ready in seconds. Sold meanwhile, it takes"
+        " some minutes.",
+    )
+    microsaas_running_count = fields.Integer("Running", compute="_compute_microsaas_running_count")
 
     # -- fields: the terms of its subscriptions ----------------------------------------------------
 
@@ -160,6 +168,18 @@ class ProductTemplate(ByHand, models.Model):
         for plan in self:
             said = plan_sentence(self.env, plan.microsaas_listo_reason, plan.microsaas_listo_detail)
             plan.microsaas_listo_message = said or False
+
+    @api.depends("es_plan_microsaas", "microsaas_listo", "microsaas_listo_reason")
+    def _compute_microsaas_preparation(self):
+        for plan in self:
+            unready = "failed" if plan.microsaas_listo_reason else "preparing"
+            plan.microsaas_preparation = plan.es_plan_microsaas and ("prepared" if plan.microsaas_listo else unready)
+
+    def _compute_microsaas_running_count(self):
+        domain = [("linea_factura_id.product_id.product_tmpl_id", "in", self.ids), ("desired_state", "=", "running")]
+        running = self.env["odoo.docker.instance"].sudo().search(domain)
+        for plan in self:
+            plan.microsaas_running_count = len(running.filtered(lambda one: one.plan_id == plan))
 
     # -- constraints and onchange ------------------------------------------------------------------
 
@@ -269,6 +289,11 @@ class ProductTemplate(ByHand, models.Model):
     def _microsaas_is_trial(self):
         """Tell whether this plan is to be tried: it costs nothing, and ends by itself."""
         return not self.list_price and self.microsaas_free == "end"
+
+    def _microsaas_term_label(self):
+        """Return the term of this plan's subscriptions in the reader's language: `3 months`."""
+        terms = dict(self._fields["duracion_suscripcion"]._description_selection(self.env))
+        return terms[self.duracion_suscripcion or "monthly"]
 
     # -- content, and whether it is prepared -------------------------------------------------------
 

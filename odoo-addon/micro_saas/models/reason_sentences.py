@@ -4,6 +4,16 @@ A detail is a text, maybe False: the values that a sentence names, a line each.
 test/unit/reasons.test.ts of the sidecar fails on a reason that has no sentence here.
 """
 
+import re
+
+from odoo.tools import format_date
+
+
+def _day(env, text):
+    """Return a day, as the sidecar writes it, in the reader's words; anything else as it is."""
+    # With the month's name: nobody reads a day for a month.
+    return format_date(env, text, date_format="long") if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else text
+
 
 def instance_sentence(env, reason, detail):
     """Return the sentence for an instance's reason; "" for no reason.
@@ -34,10 +44,10 @@ def instance_sentence(env, reason, detail):
         "Asleep": lambda: _("Asleep. The next visit wakes it."),
         "Stopped": lambda: _("Stopped. Its data is kept."),
         "Removed": lambda: (
-            _("Removed. Its data is kept until %s.", detail) if detail else _("Removed. Its data is kept.")
+            _("Removed. Its data is kept until %s.", _day(env, detail)) if detail else _("Removed. Its data is kept.")
         ),
         "Purged": lambda: _("Removed with its data when retention was over. A last backup is kept."),
-        "Expired": lambda: _("Suspended: it was paid until %s. It runs again once the renewal is paid.", detail),
+        "Expired": lambda: _("Suspended: it was paid until %s. It runs again once the renewal is paid.", _day(env, detail)),
         "Refunded": lambda: _("Suspended: its payment was given back. It runs again once it is paid."),
         "Cancelled": lambda: _("Stopped: its subscription was cancelled and the paid time is over."),
         "Archiving": lambda: _("Making the last backup of the data, and restoring it for proof."),

@@ -229,6 +229,7 @@ class TestAlerts(MicroSaasCommon):
             self.assertNotIn(subscription.name.replace("/", "-"), mail.body_html, kind)
             self.assertIn(f"/my/instances/{self.instance.id}", mail.body_html, kind)
             self.assertIn("/logo.png", mail.body_html, kind)
+        self.assertRegex(mails["renewed"].body_html, "30[.,]00", "what was paid")
         for kind in ("expiring", "suspended", "finalNotice"):
             self.assertIn(f"/my/renew/{subscription.id}/", mails[kind].body_html, kind)
             self.assertRegex(mails[kind].body_html, "30[.,]00", kind)

@@ -55,6 +55,12 @@ class TestI18n(MicroSaasCommon):
                 "El disco del servidor tiene muy poco espacio: solo quedan libres 12 MB; se reservan 2048 MB."
                 " Libere espacio: entonces continúa por sí solo.",
             ),
+            (
+                "Expired",
+                "2026-11-26",
+                "Suspended: it was paid until November 26, 2026. It runs again once the renewal is paid.",
+                "Suspendida: estaba pagada hasta el 26 de noviembre de 2026. Vuelve a funcionar en cuanto se pague la renovación.",
+            ),
             ("TemplateInvalid", "moon", "The template “moon” cannot be used.", "La plantilla «moon» no se puede usar."),
             (
                 "TemplateInvalid",

@@ -1,8 +1,11 @@
+from lxml import etree
 from psycopg2 import IntegrityError
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
+from odoo.tools.safe_eval import safe_eval
 
 from .common import MicroSaasCommon
 
@@ -161,3 +164,40 @@ class TestInstance(MicroSaasCommon):
         instance = instances.with_user(self.manager).create(vals)
         instance.start_instance()
         self.assertEqual(instance.template_id, self.template)
+
+    def test_lists_offer_new_to_whom_it_is_not_refused(self):
+        for user, offered in ((self.manager, None), (self.seller, "false")):
+            for view_type in ("list", "kanban"):
+                arch = self.env["odoo.docker.instance"].with_user(user).get_view(view_type=view_type)["arch"]
+                self.assertEqual(etree.fromstring(arch).get("create"), offered, (user.login, view_type))
+        # From an invoice everybody who sells makes one, in the form.
+        arch = self.env["odoo.docker.instance"].with_user(self.seller).get_view(view_type="form")["arch"]
+        self.assertIsNone(etree.fromstring(arch).get("create"))
+
+    def _buttons(self, instance):
+        """Return the names of the header's buttons that the seller sees on the form of an instance."""
+        view = instance.with_user(self.seller).get_view(view_type="form")
+        values = instance.with_user(self.seller).read()[0]
+        buttons = etree.fromstring(view["arch"]).xpath("//header/button")
+        return {one.get("name") for one in buttons if not safe_eval(one.get("invisible") or "False", dict(values))}
+
+    def test_the_form_shows_the_buttons_that_work(self):
+        instance = self._running()
+        self._report(instance, state="running", reason="Running", instance_url="http://localhost:20000")
+        self.assertLessEqual({"open_instance_url", "restart_instance", "stop_instance"}, self._buttons(instance))
+        self.assertFalse({"start_instance", "action_renew"} & self._buttons(instance))
+        instance.stop_instance()
+        self.assertEqual(instance.situation, "stopping")
+        self.assertNotIn("open_instance_url", self._buttons(instance), "it is about to be gone")
+        self._report(instance, state="stopped", reason="Stopped")
+        self.assertIn("start_instance", self._buttons(instance))
+        instance.start_instance()
+        subscription = instance.subscription_ids.sudo()
+        subscription._write({"state": "expired", "suspended_at": fields.Datetime.now()})
+        self.env.invalidate_all()
+        self.assertEqual(instance.situation, "suspended")
+        shown = self._buttons(instance)
+        self.assertIn("action_renew", shown)
+        self.assertFalse({"start_instance", "restart_instance", "stop_instance", "open_instance_url"} & shown)
+        move = self.env["account.move"].browse(instance.action_renew()["res_id"])
+        self.assertEqual(move.invoice_line_ids.suscripcion_id, subscription)

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from odoo import fields
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -69,12 +69,12 @@ class TestPortal(PortalCase):
         self.authenticate("stranger", "strangerstranger")
         page = self.url_open("/my/account")
         token = page.text.partition('csrf_token: "')[2].partition('"')[0]
-        for action in ("restart", "renew"):
-            with mute_logger(LOGGER):
-                response = self.url_open(
-                    f"/my/instances/{self.instance.id}/{action}", data={"csrf_token": token}
-                )
-            self.assertEqual(response.status_code, 404)
+        with mute_logger(LOGGER):
+            refused = [
+                self.url_open(f"/my/instances/{self.instance.id}/restart", data={"csrf_token": token}),
+                self.url_open(f"/my/instances/{self.instance.id}/renew"),
+            ]
+        self.assertEqual([response.status_code for response in refused], [404, 404])
         self.assertEqual(self.instance.restart_count, 0)
 
     def test_records_of_others_are_closed_to_rpc_too(self):
@@ -123,20 +123,117 @@ class TestPortal(PortalCase):
         self.url_open("/my/instances")
         self.instance.subscription_ids._write({"state": "expired"})
         self.instance.subscription_ids.invalidate_recordset()
-        response = self._post(f"/my/instances/{self.instance.id}/restart")
+        page = self.url_open(f"/my/instances/{self.instance.id}").text
+        self.assertNotIn("/restart", page)
+        self.assertIn(f'href="/my/instances/{self.instance.id}/renew"', page)
+        token = self.url_open("/my/account").text.partition('csrf_token: "')[2].partition('"')[0]
+        response = self.url_open(f"/my/instances/{self.instance.id}/restart", data={"csrf_token": token})
+        self.env.invalidate_all()
         self.assertIn("suspended", response.text)
         self.assertEqual(self.instance.restart_count, 0)
 
-    def test_renew_leads_to_one_posted_invoice(self):
+    def test_renew_says_price_and_term_before_it_posts_one_invoice(self):
         self._settle()
-        self.instance.subscription_ids.write({"state": "active"})
+        subscription = self.instance.subscription_ids
+        subscription.write({"state": "active", "fecha_fin": fields.Date.today()})
         self.authenticate("customer", "customer" * 2)
-        for _time in range(2):
-            response = self._post(f"/my/instances/{self.instance.id}/renew")
+        page = self.url_open(f"/my/instances/{self.instance.id}").text
+        self.assertRegex(page, r"Renewal for <span>1 month</span>(?s:.)*30[.,]00")
+        page = self.url_open(f"/my/instances/{self.instance.id}/renew")
+        self.assertIn("/my/renew/", page.url)
+        self.assertRegex(page.text, "30[.,]00")
+        self.assertFalse(subscription.renewal_line_ids, "what only looks makes no invoice")
+        for _press in range(2):
+            response = self._renewal_page(subscription, pressed="1")
             self.assertIn("/my/invoices/", response.url)
-        move = self.instance.subscription_ids.renewal_line_ids.move_id
+        move = subscription.renewal_line_ids.move_id
         self.assertEqual((len(move), move.state), (1, "posted"))
         self.assertEqual(move.invoice_user_id, self.instance.factura_id.invoice_user_id)
+        self.assertIn(f"{self.customer.name} renewed in the portal", str(move.message_ids.mapped("body")))
+        self.assertIn("/my/invoices/", self.url_open(f"/my/instances/{self.instance.id}/renew").url)
+        self.assertIn(f'href="/my/instances/{self.instance.id}"', self.url_open(move.get_portal_url()).text)
+
+    def test_what_ends_soon_has_its_renewal_on_the_card(self):
+        self._settle()
+        subscription, renew = self.instance.subscription_ids, f'href="/my/instances/{self.instance.id}/renew"'
+        subscription.write({"state": "active", "fecha_fin": fields.Date.today() + timedelta(days=20)})
+        self.authenticate("customer", "customer" * 2)
+        self.assertNotIn(renew, self.url_open("/my/instances").text)
+        for state in ("expiring_soon", "expired"):
+            subscription._write({"state": state})
+            subscription.invalidate_recordset()
+            self.assertIn(renew, self.url_open("/my/instances").text, state)
+        self.instance.ordered_by_id = self.partner
+        self.assertNotIn(renew, self.url_open("/my/instances").text, "for who may not renew it")
+
+    def test_money_on_its_way_is_not_asked_for_on_her_page(self):
+        self._settle()
+        subscription = self.instance.subscription_ids
+        subscription.write({"state": "expiring_soon", "fecha_fin": fields.Date.today()})
+        self.assertFalse(self.instance._portal_renewal(self.customer)["is_owed"])
+        move = subscription._issue_renewal_invoice()
+        self.assertTrue(self.instance._portal_renewal(self.customer)["is_owed"])
+        self._set_param("in_payment_is_paid", "False")
+        self.env.flush_all()
+        self.cr.execute("UPDATE account_move SET payment_state = 'in_payment' WHERE id = %s", [move.id])
+        move.invalidate_recordset()
+        self.assertEqual(self.instance._portal_renewal(self.customer), {})
+
+    def test_what_happened_lately_is_said_in_her_words(self):
+        self._settle()
+        self._settle(state="error", reason="StartFailed", detail="secret cause")
+        because = {"at": "10:00", "reason": "Running", "detail": "", "because": "ContainersGone"}
+        self._settle()
+        self._settle(log=[because])
+        self.authenticate("customer", "customer" * 2)
+        self._post(f"/my/instances/{self.instance.id}/restart")
+        said = [sentence for _moment, sentence in self.instance._portal_history()]
+        self.assertEqual(
+            said,
+            [
+                f"{self.customer.name} restarted it.",
+                "It had stopped working, and was started again by itself.",
+                "It was started.",
+                "Something went wrong with it.",
+                "It was ready for the first time.",
+            ],
+        )
+        page = self.url_open(f"/my/instances/{self.instance.id}").text
+        self.assertIn("It was ready for the first time.", page)
+        self.assertNotIn("secret cause", page)
+        for _report in range(30):
+            self.instance._note_for_customer("restarted", "x" * 10)
+        self.assertEqual(len(self.instance.portal_history), 20)
+
+    def test_the_administrator_lets_a_colleague_act(self):
+        self._settle()
+        self.instance.subscription_ids.write({"state": "active"})
+        colleague = new_test_user(
+            self.env(su=True), "colleague", password="colleague" * 2, groups="base.group_portal", lang="en_US"
+        )
+        colleague.partner_id.parent_id = self.partner
+        person, page = colleague.partner_id, f"/my/instances/{self.instance.id}"
+        path = f"{page}/people/{person.id}"
+        self.authenticate("colleague", "colleague" * 2)
+        self.assertNotIn("Who may do what", self.url_open(page).text)
+        token = self.url_open("/my/account").text.partition('csrf_token: "')[2].partition('"')[0]
+        self.assertIn("Only who ordered", self.url_open(path, data={"csrf_token": token, "may_act": "1"}).text)
+        self.authenticate("customer", "customer" * 2)
+        self.assertIn("Let them act", self.url_open(page).text)
+        token = self.url_open("/my/account").text.partition('csrf_token: "')[2].partition('"')[0]
+        for may_act in ("1", ""):
+            self.url_open(path, data={"csrf_token": token, "may_act": may_act})
+            self.env.invalidate_all()
+            self.assertEqual(self.instance._may_be_managed_by(colleague), bool(may_act))
+        self.assertIn("lets colleague", str(self.instance.message_ids.mapped("body")))
+        self.url_open(path, data={"csrf_token": token, "may_act": "1"})
+        self.env.invalidate_all()
+        with self.assertRaisesRegex(UserError, "is decided by"):
+            self.instance._let_act(colleague, person.id, True)
+        with self.assertRaisesRegex(UserError, "no account of your company"):
+            self.instance._let_act(self.customer, self.stranger.partner_id.id, True)
+        person.parent_id = False
+        self.assertFalse(self.instance._may_be_managed_by(colleague), "who has left the company acts for it no more")
 
     def test_only_some_of_a_company_may_act_for_it(self):
         self._settle()
@@ -147,8 +244,10 @@ class TestPortal(PortalCase):
         self.assertNotIn("/restart", page)
         self.assertNotIn("/renew", page)
         token = self.url_open("/my/account").text.partition('csrf_token: "')[2].partition('"')[0]
-        for action in ("restart", "renew"):
-            response = self.url_open(f"/my/instances/{self.instance.id}/{action}", data={"csrf_token": token})
+        for response in (
+            self.url_open(f"/my/instances/{self.instance.id}/restart", data={"csrf_token": token}),
+            self.url_open(f"/my/instances/{self.instance.id}/renew"),
+        ):
             self.assertIn("Only who ordered", response.text)
         self.env.invalidate_all()
         self.assertEqual(self.instance.restart_count, 0)

@@ -54,3 +54,20 @@ class TestProduct(MicroSaasCommon):
                 self.plan.sudo().write(vals)
         self.plan.sudo().write({"microsaas_memory_mb": 128, "microsaas_modules": " sale , stock,"})
         self.assertEqual(self.plan.product_tmpl_id._microsaas_module_list(), ["sale", "stock"])
+
+    def test_how_far_it_is_prepared(self):
+        plan = self.plan.product_tmpl_id.sudo()
+        self.assertEqual(plan.microsaas_preparation, "preparing")
+        self._sidecar().microsaas_report_plan(plan.id, False, "ModulesMissing", "acount")
+        self.assertEqual(plan.microsaas_preparation, "failed")
+        self._sidecar().microsaas_report_plan(plan.id, True, "Remarks", "")
+        self.assertEqual(plan.microsaas_preparation, "prepared", "a remark is in nobody's way")
+        self.assertFalse(self._product("No plan").product_tmpl_id.microsaas_preparation)
+
+    def test_the_list_of_plans_counts_what_runs_of_each(self):
+        plan = self.plan.product_tmpl_id.sudo()
+        before = plan.microsaas_running_count
+        self._running().stop_instance()
+        self._running()
+        plan.invalidate_recordset()
+        self.assertEqual(plan.microsaas_running_count, before + 1)

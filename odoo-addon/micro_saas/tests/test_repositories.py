@@ -1,4 +1,4 @@
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 
 from .common import MicroSaasCommon
@@ -114,3 +114,12 @@ class TestRepositories(MicroSaasCommon):
         _instance, row = self._running()
         with self.assertRaises(AccessError):
             row.with_user(self.invoicer).action_fetch_newest()
+
+    def test_what_is_no_address_is_not_saved(self):
+        instance = self._instance()
+        for url in ("not a url at all", "file:///etc", "--upload-pack=x", "https://", "ext::sh -c x"):
+            with self.subTest(url), self.assertRaisesRegex(ValidationError, "looks like https://"), self.cr.savepoint():
+                self._row(instance_id=instance.id, url=url)
+        row = self._row(instance_id=instance.id)
+        with self.assertRaises(ValidationError), self.cr.savepoint():
+            row.url = "nowhere"

@@ -40,4 +40,4 @@ class TestSettings(ShopCommon):
         self.assertIn("1.5 GB of memory", sentences)
         self.assertIn("1 processor", sentences)
         template.write({"microsaas_memory_mb": 0, "microsaas_cpus": 0})
-        self.assertEqual(len(template._microsaas_plan_facts()), 2)
+        self.assertEqual(len(template._microsaas_plan_facts()), 4)

@@ -94,6 +94,22 @@ export class Office {
     await this.rpc.call('res.users', 'create', [user], quietly);
   }
 
+  /** Gives somebody of a customer's company an account. @returns their name */
+  async colleagueOf(email: string, name: string): Promise<string> {
+    const login = `colega-${email}`;
+    await this.account(name, login, login);
+    const partner = await this.#partner(login);
+    const parent = await this.#partner(email);
+    await this.rpc.call('res.partner', 'write', [[partner], { parent_id: parent }]);
+    return name;
+  }
+
+  /** Lets a user read in a language. */
+  async readsIn(login: string, lang: string): Promise<void> {
+    const user = await this.#id('res.users', [['login', '=', login]]);
+    await this.rpc.call('res.users', 'write', [[user], { lang }]);
+  }
+
   /** Creates a paid invoice of one unit for a customer with an account. @param name of the instance */
   async sell(plan: SoldPlan, email: string, name: string): Promise<void> {
     const line = [0, 0, { product_id: plan.product, quantity: 1, microsaas_names: name }];

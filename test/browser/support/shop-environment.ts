@@ -48,7 +48,8 @@ async function open(say: Say): Promise<ShopEnvironment> {
   await stack.connectSidecar();
   await stack.startSidecar();
   const manager = await stack.manager();
-  await openShop(manager.rpc, await new DemoSale(manager.rpc).plan());
+  await new DemoSale(manager.rpc).plan();
+  await openShop(manager.rpc);
   const office = new Office(manager.rpc);
   const plan = await office.demoPlan();
   const browser = await chromium.launch({ executablePath, args: QUIETLY });

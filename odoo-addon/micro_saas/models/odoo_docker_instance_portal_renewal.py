@@ -1,0 +1,42 @@
+"""What the customer reads of a renewal before they ask for it: its price and its term. Nothing is written for it."""
+
+from odoo import models
+
+# Of a subscription that is in one of these, a renewal is what the customer should do next.
+URGENT = ("expiring_soon", "expired")
+
+
+class OdooDockerInstance(models.Model):
+    _inherit = "odoo.docker.instance"
+
+    def _portal_renewal(self, user):
+        """Return what a renewal costs a customer; `{}` for who may not renew, and where there is nothing to pay.
+
+        Call it with sudo.
+
+        :return: dict of `amount` (with taxes), `currency`, `term` (in the reader's language), `is_owed` (a posted invoice
+            waits for its payment), `is_urgent` (it is about to stop, or has stopped)
+        """
+        self.ensure_one()
+        subscription = self.subscription_ids[:1]
+        may_renew = self.desired_state != "removed" and self._may_be_managed_by(user)
+        if not may_renew or subscription.state == "draft":
+            return {}
+        owed, draft = subscription._invoice_to_pay(), subscription._open_renewal_invoice()
+        is_being_paid = draft.state == "posted" and not owed
+        if is_being_paid or not (owed or subscription._can_be_renewed()):
+            return {}
+        if owed:
+            amount, currency = owed.amount_residual, owed.currency_id
+        elif draft:
+            lines = draft.invoice_line_ids.filtered(lambda line: line.suscripcion_id == subscription)
+            amount, currency = sum(lines.mapped("price_total")), draft.currency_id
+        else:
+            amount, currency = subscription._renewal_amount(), subscription._renewal_currency()
+        return {
+            "amount": amount,
+            "currency": currency,
+            "term": subscription.product_id.product_tmpl_id._microsaas_term_label(),
+            "is_owed": bool(owed),
+            "is_urgent": bool(owed) or subscription.state in URGENT or bool(subscription.suspended_at),
+        }

@@ -1,0 +1,121 @@
+import { expect } from 'chai';
+import { seriousFindings } from './support/accessible.ts';
+import { Bookkeeper } from './support/bookkeeper.ts';
+import { Buyer } from './support/buyer.ts';
+import { freeName } from './support/customer.ts';
+import type { SoldPlan } from './support/office.ts';
+import { type ShopEnvironment, shopEnvironment } from './support/shop-environment.ts';
+import { PHONE, type Visitor } from './support/visitor.ts';
+
+const DESK = { width: 1280, height: 900 };
+
+describe('our pages, in both languages, at a desk and on a phone', function () {
+  this.timeout(300_000);
+  let env: ShopEnvironment;
+  let yearly: SoldPlan;
+  let customer: Buyer;
+  let colleague: string;
+  let id: number;
+  let shutEnglish: () => Promise<void>;
+  const name = freeName('vistas');
+
+  before(async function () {
+    this.timeout(900_000);
+    env = await shopEnvironment();
+    const term = { duracion_suscripcion: 'annual', list_price: 480, microsaas_memory_mb: 2048 };
+    yearly = await env.office.newPlan('Odoo para un año', term);
+    customer = await Buyer.arrive(env, { album: 'looks-before' });
+    await customer.logInAsKnown();
+    colleague = await env.office.colleagueOf(customer.email, 'Ana, de compras');
+    await env.office.sell(env.plan, customer.email, name);
+    id = await customer.waitForInstance(name);
+    await customer.visitor.leave();
+    shutEnglish = await env.office.openEnglish();
+  });
+
+  after(async () => shutEnglish?.());
+
+  /** Looks at a page of the website: nothing is cut, and axe has no serious finding in what is ours of it. */
+  const look = async (
+    visitor: Visitor,
+    path: string,
+    shown: string,
+    width: number,
+    ours = '#wrap',
+  ) => {
+    expect(await visitor.go(path), path).to.equal(200);
+    await visitor.page.waitForLoadState('networkidle');
+    await visitor.shot(shown);
+    const drawn = await visitor.page.evaluate('document.documentElement.scrollWidth');
+    expect(drawn, `${path} is wider than the screen`).to.be.at.most(width);
+    expect(await seriousFindings(visitor.page, ours), path).to.deep.equal([]);
+  };
+
+  for (const [language, prefix] of [
+    ['Spanish', ''],
+    ['English', '/en'],
+  ] as const)
+    for (const [screen, viewport] of [
+      ['desk', DESK],
+      ['phone', PHONE],
+    ] as const) {
+      const album = `looks-${language}-${screen}`.toLowerCase();
+
+      it(`a visitor: shop, plans, a plan; ${language}, ${screen}`, async () => {
+        const stranger = await Buyer.arrive(env, { album: `${album}-shop`, viewport });
+        const pages = [
+          ['shop', '/shop', 'a[href$="/shop/plans"]'],
+          ['plans', '/shop/plans', '#wrap'],
+          ['plan', yearly.url, '.o_microsaas_plan_facts'],
+        ] as const;
+        for (const [shown, path, ours] of pages)
+          await look(stranger.visitor, `${prefix}${path}`, shown, viewport.width, ours);
+        await stranger.visitor.leave();
+      });
+
+      it(`a customer: their Odoo, its renewal, its invoice; ${language}, ${screen}`, async () => {
+        const back = await customer.comeBack(`${album}-portal`, viewport);
+        await back.logIn();
+        const own = `/my/instances/${id}`;
+        const pages = { instances: '/my/instances', instance: own, renewal: `${own}/renew` };
+        for (const [shown, path] of Object.entries(pages))
+          await look(back.visitor, `${prefix}${path}`, shown, viewport.width);
+        await back.visitor.leave();
+      });
+    }
+
+  it('the administrator of an Odoo lets a colleague act for it', async () => {
+    const back = await customer.comeBack('looks-people');
+    await back.logIn();
+    const { visitor } = back;
+    await visitor.go(`/my/instances/${id}`);
+    await visitor.sees(colleague);
+    await visitor.press('Dejar que actúe');
+    await visitor.labelled('Dejar que solo mire').waitFor();
+    await visitor.shot('people');
+    await visitor.leave();
+  });
+
+  // Spanish last: so the bookkeeper reads in the other tests.
+  for (const language of ['en_US', 'es_ES'])
+    it(`the seller: overview, instances, plans, invoice; ${language}`, async () => {
+      const carmen = await Bookkeeper.arrive(env, { album: `looks-backend-${language}` });
+      const { page, visitor } = carmen;
+      await env.office.readsIn('contable', language);
+      for (const [shown, action] of Object.entries({
+        overview: 'microsaas_overview_action',
+        instances: 'odoo_docker_instance_action',
+        plans: 'product_template_action_plan',
+        subscriptions: 'microsaas_subscription_action',
+      })) {
+        await visitor.go(`/odoo/action-micro_saas.${action}`);
+        await page.locator('.o_list_view, .o_form_view').first().waitFor();
+        await page.waitForLoadState('networkidle');
+        await visitor.shot(shown);
+      }
+      await carmen.open('odoo.docker.instance', id);
+      await visitor.shot('instance');
+      expect(visitor.scriptErrors).to.deep.equal([]);
+      await visitor.leave();
+    });
+});
