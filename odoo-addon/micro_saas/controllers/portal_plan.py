@@ -75,8 +75,7 @@ class InstancePlanPortal(InstancePortal):
         if not plan["may_change"]:
             # Its page says what is to come.
             return self._render(instance, problem)
-        values = {"quotes": instance._plan_quotes(), "too_small": instance._plans_too_small()}
-        return self._page("micro_saas.portal_plans", instance, problem, **values)
+        return self._page("micro_saas.portal_plans", instance, problem, quotes=instance._plan_quotes())
 
     def _ask_to_cancel(self, instance, problem=""):
         if not instance._portal_plan()["may_cancel"]:

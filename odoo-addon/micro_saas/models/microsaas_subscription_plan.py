@@ -104,19 +104,12 @@ class MicrosaasSubscription(models.Model):
                 plan=product.name,
                 urls=", ".join(absent),
             )
-        return self._size_obstacle(product)
-
-    def _size_obstacle(self, product):
-        """Return that the instance uses more than a plan gives, as a sentence; "" if it does not."""
-        used = self.instancia_id._more_than(product.product_tmpl_id)
-        return used and self.env._("Plan %(plan)s is too small for what is used now: %(used)s.", plan=product.name, used=used)
+        return ""
 
     def _plans_for_customer(self):
         """Return the plans that the customer may change to by themselves: those that the present plan names, and that will do."""
-        return self._plans_offered().filtered(lambda product: not self._plan_obstacle(product))
-
-    def _plans_offered(self):
-        return self.product_id.product_tmpl_id.microsaas_change_ids.product_variant_ids
+        offered = self.product_id.product_tmpl_id.microsaas_change_ids.product_variant_ids
+        return offered.filtered(lambda product: not self._plan_obstacle(product))
 
     # -- what it costs -----------------------------------------------------------------------------
 

@@ -42,24 +42,10 @@ class OdooDockerInstance(models.Model):
             "may_change": is_lasting
             and change.state != "waiting"
             and not subscription._state_obstacle()
-            and bool(subscription._plans_for_customer() or self._plans_too_small()),
+            and bool(subscription._plans_for_customer()),
             "may_cancel": is_lasting and subscription._can_be_cancelled_by_customer(),
             "may_reactivate": is_lasting and subscription._can_be_reactivated(),
         }
-
-    def _more_than(self, plan):
-        """Return what this instance was measured to use more of than a plan gives, in words; "" for nothing."""
-        _, over = self.env._, []
-        if plan.microsaas_users and self.user_count > plan.microsaas_users:
-            over.append(_("%(used)s users, where it gives %(limit)s", used=self.user_count, limit=plan.microsaas_users))
-        if plan.microsaas_disk_mb and self.disk_mb > plan.microsaas_disk_mb:
-            over.append(_("%(used)s MB of disk, where it gives %(limit)s", used=self.disk_mb, limit=plan.microsaas_disk_mb))
-        return ", ".join(over)
-
-    def _plans_too_small(self):
-        """Return why the customer cannot change to plans that are offered to them: a list of sentences."""
-        subscription = self._subscription_for_customer()
-        return [sentence for sentence in map(subscription._size_obstacle, subscription._plans_offered()) if sentence]
 
     def _plan_quotes(self):
         """Return what each plan that the customer may change to costs, the dearest last.

@@ -465,16 +465,6 @@ class TestPlanChange(PlanChangeCase):
             self.assertEqual((instance.given_modules, instance.is_update_available), ("account,sale", True))
             self.assertEqual(self._desired(subscription)["modules"], ["account", "sale", "website"])
 
-    def test_not_below_what_is_used(self):
-        subscription = self._begun()
-        self.smaller.product_tmpl_id.write({"microsaas_users": 3, "microsaas_disk_mb": 1000})
-        subscription.instancia_id._quiet().write({"user_count": 4, "disk_mb": 1001})
-        with self.assertRaisesRegex(UserError, "4 users, where it gives 3, 1001 MB of disk, where it gives 1000"):
-            self._change(subscription, self.smaller)
-        self.assertTrue(subscription.instancia_id._portal_plan()["may_change"], "there is another one")
-        subscription.instancia_id._quiet().write({"user_count": 3, "disk_mb": 1000})
-        self.assertEqual(self._change(subscription, self.smaller).state, "scheduled")
-
     def test_cancelled_it_comes_no_more(self):
         subscription = self._begun()
         change = self._change(subscription, self.smaller)
