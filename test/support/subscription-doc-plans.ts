@@ -31,7 +31,7 @@ export function plansAndTheirEnd(): string[] {
     '- **Modules** that the new plan has more come with the next update, which stops the Odoo for a while ([updates.md](updates.md)): the instance shows',
     '  *Newer version*, and a person is asked to press *Update at night*. Modules that the new plan has not stay.',
     '- **Limits** of memory and processors apply from the next restart, which the customer may press; the hours until it sleeps apply at once.',
-    '  Nothing is measured before a smaller plan begins.',
+    '  What is used beside what a plan gives: [use.md](use.md).',
     '- **Recurring revenue** counts the difference by the days that are left, from the first of them to the last.',
     '',
     'Scheduled changes are made within the hour after midnight, in the company’s time zone. (`TestPlanChange`, `TestPortalPlan`)',
