@@ -61,6 +61,7 @@ class TestAccess(MicroSaasCommon):
                 (api.microsaas_told, [], 0),
                 (api.microsaas_desired, []),
                 (api.microsaas_report, []),
+                (api.microsaas_report_use, [], {}),
                 (api.microsaas_assign_ports, 1, []),
                 (api.microsaas_restore, 1, "odoo", "begin"),
                 (api.microsaas_spares,),

@@ -31,6 +31,7 @@ class ByHandCase(MicroSaasCommon, HttpCase):
         renewals = self.env["microsaas.renewal"].sudo()
         notices = self.env["microsaas.notice"].sudo()
         rollout = self.env["microsaas.rollout"].sudo().create({})
+        webhook = self.env["microsaas.webhook"].sudo().create({"name": "CRM", "url": "https://example.com/"})
         return [
             instance,
             repositories.create({"instance_id": instance.id, "url": "https://github.com/OCA/web.git"}),
@@ -66,6 +67,8 @@ class ByHandCase(MicroSaasCommon, HttpCase):
             self.env["microsaas.job"].sudo().create({"instancia_id": instance.id, "kind": "backup"}),
             rollout,
             self.env["microsaas.rollout.line"].sudo().create({"rollout_id": rollout.id, "instance_id": instance.id}),
+            webhook,
+            self.env["microsaas.webhook.message"].sudo().create({"webhook_id": webhook.id, "kind": "x", "body": "{}"}),
             self.env["microsaas.use.sample"].sudo().create(
                 {"instance_id": instance.id, "period": "day", "at": "2026-11-27 00:00:00"}
             ),
