@@ -16,8 +16,7 @@ from odoo.exceptions import ValidationError
 
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import MANAGER, ByHand
-from .nudge import new_message_id, signed_headers
-from .webhook_secrets import new_secret
+from .signed_messages import new_message_id, new_secret, signed_headers
 
 ACTIVITY = "micro_saas.mail_activity_type_trouble"
 TIMEOUT = (3, 10)  # seconds to connect, seconds to answer
