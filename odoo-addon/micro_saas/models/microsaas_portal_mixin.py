@@ -34,6 +34,7 @@ PERCENT = {
     "StartingDatabase": 35,
     "PreparingTemplate": 40,
     "CreatingDatabase": 50,
+    "HandingOver": 50,
     "WaitingForMemory": 50,
     "Starting": 70,
     "WaitingForAnswer": 85,
