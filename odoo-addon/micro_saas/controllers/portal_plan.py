@@ -57,11 +57,11 @@ class InstancePlanPortal(InstancePortal):
         _logger.info("User %s cancels the subscription of instance %s.", request.env.user.id, instance_id)
         return self._back(instance)
 
-    @route("/my/instances/<int:instance_id>/reactivate", type="http", auth="user", website=True, methods=["POST"])
-    def my_instance_reactivate(self, instance_id):
+    @route("/my/instances/<int:instance_id>/cancel/undo", type="http", auth="user", website=True, methods=["POST"])
+    def my_instance_undo_cancellation(self, instance_id):
         """Undo the cancellation, then show the page of the instance."""
         instance = self._instance_to_manage(instance_id)
-        return self._do(instance_id, lambda _same: instance._reactivate_by_customer(request.env.user))
+        return self._do(instance_id, lambda _same: instance._undo_cancellation_by_customer(request.env.user))
 
     def _instance_to_manage(self, instance_id):
         """Return an instance that the user may manage, with sudo; whoever may not learns nothing of its prices."""

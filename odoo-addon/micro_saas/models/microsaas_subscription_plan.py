@@ -137,7 +137,7 @@ class MicrosaasSubscription(models.Model):
     def _change_since_invoiced(self):
         """Return the change of plan that was made since the present period was invoiced, maybe none."""
         is_invoiced = self._last_invoiced_line().product_id == self.product_id
-        return self.browse().change_ids if is_invoiced else self._agreed_change()
+        return self.env["microsaas.plan.change"] if is_invoiced else self._agreed_change()
 
     def _present_line_vals(self):
         """Return what is paid for one term of the present plan, as values of an invoice line: the price net of discounts."""

@@ -158,7 +158,7 @@ class MicrosaasWebhook(ByHand, models.Model):
         message.write({"attempts": message.attempts + 1, "answer": answer})
         if 200 <= status < 300:
             message.write({"state": "delivered", "delivered_at": fields.Datetime.now()})
-            self._is_well()
+            self._recovered()
             return True
         if status == 410:
             self._message_log(body=self.env._("The receiver wants no more messages (410): switched off."))
@@ -173,7 +173,8 @@ class MicrosaasWebhook(ByHand, models.Model):
             self._alert(answer)
         return False
 
-    def _is_well(self):
+    def _recovered(self):
+        """A message was taken: what was said of its trouble is over."""
         if self.failing_since:
             self.write({"failing_since": False, "retry_at": False})
             close_activities(self, ACTIVITY, self.env._("Messages are taken again."))
