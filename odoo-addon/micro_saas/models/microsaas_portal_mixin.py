@@ -197,7 +197,7 @@ class MicrosaasPortalMixin(models.AbstractModel):
             "country_code": (country or company.country_id).code or "",
         }
 
-    def _may_be_managed_by(self, user):
+    def _may_act(self, user):
         """Tell whether a portal user may restart and renew it: for its company, not merely of its company.
 
         That is who ordered it, who is invoiced, the company's own login, and its contacts for invoices.
