@@ -10,13 +10,14 @@ from odoo.tools import format_date
 
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import ByHand
+from .odoo_docker_instance_use import NEAR
 from .values import write_changed
 
 ACTIVITY = "micro_saas.mail_activity_type_limit"
 UNIQUE = "UNIQUE(instance_id, resource)"
 UNIQUE_MESSAGE = "An instance has each limit once."
-# From here on the customer is told, and below there it is over: in between nothing is said twice.
-NEAR, WELL_BELOW = 0.8, 0.75
+# From NEAR on the customer is told, and below this share it has ended: in between nothing is said twice.
+WELL_BELOW = 0.75
 # Of fewer users, four fifths are all of them: who pays for three and has three is told of nothing.
 FEWEST_NEAR = 5
 # So long the customer has to make room or to change plan, before a person of the office is to act.

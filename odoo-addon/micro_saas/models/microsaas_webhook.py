@@ -25,8 +25,9 @@ TIMEOUT = (3, 10)  # seconds to connect, seconds to answer
 PAUSES = (1, 5, 30, 120, 300, 600, 840, 1200, 1440)
 TROUBLE_AFTER = timedelta(hours=1)
 KEPT_FOR = timedelta(days=30)
-# So long one run begins further messages, in seconds: Odoo ends a run after two minutes, and then all of it would be sent again.
-RUN_SECONDS = 30
+# So long one run begins further messages, and so long of one receiver's, in seconds: Odoo ends a run after two minutes, which may not
+# happen in the middle, for then all of it would be sent again.
+RUN_SECONDS, SHARE_SECONDS = 30, 5
 MOST_AT_ONCE = 200
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -54,6 +55,7 @@ class MicrosaasWebhook(ByHand, models.Model):
     webhook_message_ids = fields.One2many("microsaas.webhook.message", "webhook_id", "Messages", readonly=True)
     waiting_count = fields.Integer("Waiting messages", compute="_compute_waiting_count")
     failing_since = fields.Datetime("Failing since", readonly=True, copy=False)
+    served_at = fields.Datetime("Last attempt", readonly=True, copy=False)
     retry_at = fields.Datetime("Next attempt", readonly=True, copy=False, help="Empty: at once.")
 
     def _compute_waiting_count(self):
@@ -140,17 +142,25 @@ class MicrosaasWebhook(ByHand, models.Model):
 
     @api.model
     def _cron_send(self):
-        """Send what waits: of each receiver in order, until one message fails. A slow receiver keeps no other one waiting for long."""
+        """Send what waits: of each receiver in order, until one message fails or its share of the run is over.
+
+        Whoever was served longest ago comes first, so no number of slow receivers keeps another one waiting for ever.
+        """
         end = time.monotonic() + RUN_SECONDS
-        for webhook in self.search([("webhook_message_ids.state", "=", "waiting")], order="retry_at NULLS FIRST, id"):
+        for webhook in self.search([("webhook_message_ids.state", "=", "waiting")], order="served_at NULLS FIRST, id"):
             if webhook.retry_at and webhook.retry_at > fields.Datetime.now():
                 continue
+            webhook.served_at = fields.Datetime.now()
+            share_end = time.monotonic() + SHARE_SECONDS
             waiting = [("webhook_id", "=", webhook.id), ("state", "=", "waiting")]
             for message in self.env["microsaas.webhook.message"].search(waiting, order="id", limit=MOST_AT_ONCE):
                 if time.monotonic() > end:
                     self._send_soon()
                     return
                 if not webhook._send(message):
+                    break
+                if time.monotonic() > share_end:
+                    self._send_soon()
                     break
 
     def _send(self, message):

@@ -125,6 +125,18 @@ class TestWebhook(MicroSaasCommon):
         self.assertEqual({path for path, _headers, _body in self.received[1:]}, {"/hook/other"})
         self.assertEqual(set(other.webhook_message_ids.mapped("state")), {"delivered"})
 
+    def test_who_was_served_longest_ago_comes_first_and_each_has_a_share_of_the_time(self):
+        other = self._webhook(url=f"{self.url}/other")
+        for _number in range(3):
+            self.webhook.action_test()
+            other.action_test()
+        with patch.object(microsaas_webhook, "SHARE_SECONDS", -1):
+            self.assertEqual(len(self._send()), 2, "one of each")
+            other.sudo().served_at -= timedelta(seconds=10)
+            self._send()
+        paths = [path for path, _headers, _body in self.received]
+        self.assertEqual(paths, ["/hook", "/hook/other", "/hook/other", "/hook"])
+
     def test_after_days_in_vain_a_message_is_given_up_and_somebody_was_told(self):
         self.webhook.action_test()
         attempts = len(microsaas_webhook.PAUSES) + 1
