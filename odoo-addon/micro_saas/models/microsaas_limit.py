@@ -15,7 +15,7 @@ from .values import write_changed
 ACTIVITY = "micro_saas.mail_activity_type_limit"
 UNIQUE = "UNIQUE(instance_id, resource)"
 UNIQUE_MESSAGE = "An instance has each limit once."
-# From here on the customer is told, and below there it is over: in between nothing is said twice.
+# From here on the customer is told, and below there it has ended: in between nothing is said twice.
 NEAR, WELL_BELOW = 0.8, 0.75
 # Of fewer users, four fifths are all of them: who pays for three and has three is told of nothing.
 FEWEST_NEAR = 5
@@ -129,8 +129,8 @@ class MicrosaasLimit(ByHand, models.Model):
 
     def _close(self, stage):
         office = self._for_office()
-        over = office.env._("It is over: the instance uses less again, or its plan gives more.")
-        close_activities(office.instance_id, ACTIVITY, over, office._summary(stage))
+        ended = office.env._("It has ended: the instance uses less again, or its plan gives more.")
+        close_activities(office.instance_id, ACTIVITY, ended, office._summary(stage))
 
     def _end(self):
         for limit in self:
