@@ -18,9 +18,9 @@ from .settings import PORT_RANGES
 from .values import finite, seconds_of, write_changed
 
 NUMBER_UNIQUE = "UNIQUE(number)"
-NUMBER_UNIQUE_MESSAGE = "Another spare has this number."
+NUMBER_UNIQUE_MESSAGE = "Another instance kept ready has this number."
 IDENTITY_UNIQUE = "UNIQUE(identity)"
-IDENTITY_UNIQUE_MESSAGE = "Another spare has this identity."
+IDENTITY_UNIQUE_MESSAGE = "Another instance kept ready has this identity."
 # An older one is made anew.
 LIVES_FOR = timedelta(days=7)
 
