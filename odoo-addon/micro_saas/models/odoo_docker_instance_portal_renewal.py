@@ -14,8 +14,8 @@ class OdooDockerInstance(models.Model):
 
         Call it with sudo.
 
-        :return: dict of `amount` (with taxes), `currency`, `term` (in the reader's language), `is_owed` (a posted invoice
-            waits for its payment), `is_urgent` (it is about to stop, or has stopped)
+        :return: dict of `title` (what it is, in the reader's language), `amount` (with taxes), `currency`, `is_owed` (a posted
+            invoice waits for its payment), `is_urgent` (it is about to stop, or has stopped)
         """
         self.ensure_one()
         subscription = self.subscription_ids[:1]
@@ -33,10 +33,11 @@ class OdooDockerInstance(models.Model):
             amount, currency = sum(lines.mapped("price_total")), draft.currency_id
         else:
             amount, currency = subscription._renewal_amount(), subscription._renewal_currency()
+        _, term = self.env._, subscription.product_id.product_tmpl_id._microsaas_term_label()
         return {
+            "title": _("Invoiced, and not paid yet:") if owed else _("Renewal for %s, taxes included:", term),
             "amount": amount,
             "currency": currency,
-            "term": subscription.product_id.product_tmpl_id._microsaas_term_label(),
             "is_owed": bool(owed),
             "is_urgent": bool(owed) or subscription.state in URGENT or bool(subscription.suspended_at),
         }
