@@ -149,8 +149,8 @@ class MicrosaasLimit(ByHand, models.Model):
 
     def _close(self, stage):
         office = self._for_office()
-        over = office.env._("It is over: the instance uses less again, or its plan gives more.")
-        close_activities(office.instance_id, ACTIVITY, over, office._summary(stage))
+        ended = office.env._("It has ended: the instance uses less again, or its plan gives more.")
+        close_activities(office.instance_id, ACTIVITY, ended, office._summary(stage))
 
     def _end(self):
         for limit in self:

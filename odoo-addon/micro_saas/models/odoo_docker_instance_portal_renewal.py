@@ -31,7 +31,7 @@ class OdooDockerInstance(models.Model):
     def _portal_renewal(self, user):
         """Return what a renewal costs a customer; `{}` where `_portal_renewal_offer` is. Call it with sudo.
 
-        :return: dict of what that has, `amount` (with taxes), `currency` and `term` (in the reader's language)
+        :return: dict of what that has, `title` (what it is, in the reader's language), `amount` (with taxes) and `currency`
         """
         offer = self._portal_renewal_offer(user)
         if not offer:
@@ -45,5 +45,6 @@ class OdooDockerInstance(models.Model):
             amount, currency = sum(lines.mapped("price_total")), draft.currency_id
         else:
             amount, currency = subscription._renewal_amount(), subscription._renewal_currency()
-        term = subscription.product_id.product_tmpl_id._microsaas_term_label()
-        return {**offer, "amount": amount, "currency": currency, "term": term}
+        _, term = self.env._, subscription.product_id.product_tmpl_id._microsaas_term_label()
+        title = _("Invoiced, and not paid yet:") if owed else _("Renewal for %s, taxes included:", term)
+        return {**offer, "title": title, "amount": amount, "currency": currency}
