@@ -46,7 +46,7 @@ export interface NewDatabasesOptions {
   readonly access: TenantAccess;
   /** Of the host's shared Postgres. */
   readonly templates: TemplateDatabases;
-  readonly spares: ClonePool;
+  readonly clones: ClonePool;
   readonly passwords: PasswordPool;
   /** Through which new instances send; `sender` is a pattern, see senderOf(). Null: they get no mail server. */
   readonly relay: OutgoingMail | null;
@@ -199,7 +199,7 @@ export class NewDatabases {
     template: TemplateDatabase,
     login: TenantLogin,
   ): Promise<void> {
-    if (await this.#options.spares.take(template, login)) return;
+    if (await this.#options.clones.take(template, login)) return;
     await newRole(cluster, login);
     await cloneDatabase(cluster, template.database, login);
   }
@@ -210,11 +210,11 @@ export class NewDatabases {
     filestoreDir: string,
     owner: UnixUser,
   ): Promise<void> {
-    const { access, spares } = this.#options;
+    const { access, clones } = this.#options;
     const filestore = join(filestoreDir, access.nameOf(desired));
     await rm(filestore, { recursive: true, force: true });
     await mkdir(filestoreDir, { recursive: true });
-    if (await spares.takeFiles(template, filestore)) return;
+    if (await clones.takeFiles(template, filestore)) return;
     await copyTree(join(template.filestoreDir, template.database), filestore, owner);
   }
 

@@ -14,7 +14,7 @@ from odoo.release import version_info
 from odoo.tools import SQL, mute_logger
 
 from .by_hand import ByHand
-from .settings import PORT_RANGES
+from .settings import PORT_RANGES, make_ports_unique
 from .values import finite, seconds_of, write_changed
 
 NUMBER_UNIQUE = "UNIQUE(number)"
@@ -67,16 +67,7 @@ class MicrosaasSpare(ByHand, models.Model):
 
     def init(self):
         super().init()
-        # Partial: any number of spares may have no port yet.
-        for field in PORT_RANGES:
-            self.env.cr.execute(
-                SQL(
-                    "CREATE UNIQUE INDEX IF NOT EXISTS %s ON microsaas_spare (%s) WHERE %s > 0",
-                    SQL.identifier(f"microsaas_spare_{field}_uniq"),
-                    SQL.identifier(field),
-                    SQL.identifier(field),
-                )
-            )
+        make_ports_unique(self)
 
     # -- making and removing: what the sidecar says ------------------------------------------------
 

@@ -19,8 +19,7 @@ from odoo.exceptions import ValidationError
 
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import MANAGER, ByHand
-from .nudge import new_message_id, signed_headers
-from .webhook_secrets import new_secret
+from .signed_messages import new_message_id, new_secret, signed_headers
 
 ACTIVITY = "micro_saas.mail_activity_type_trouble"
 TIMEOUT = (3, 10)  # seconds to connect, seconds of silence
@@ -196,7 +195,7 @@ class MicrosaasWebhook(ByHand, models.Model):
         message.answer = answer
         if 200 <= status < 300:
             message.write({"state": "delivered", "delivered_at": fields.Datetime.now()})
-            self._recover()
+            self._recovered()
             return True
         if status == 410:
             self._message_log(body=self.env._("The receiver wants no more messages (410): switched off."))
@@ -210,7 +209,8 @@ class MicrosaasWebhook(ByHand, models.Model):
             self._alert(answer)
         return False
 
-    def _recover(self):
+    def _recovered(self):
+        """A message was taken: what was said of its trouble is over."""
         self.write({"failures": 0, "failing_since": False, "retry_at": False})
         if self.activity_ids:
             close_activities(self, ACTIVITY, self.env._("Messages are taken again."))

@@ -18,7 +18,7 @@ class OdooDockerInstance(models.Model):
         """
         self.ensure_one()
         subscription = self.subscription_ids[:1]
-        may_renew = self.desired_state != "removed" and self._may_be_managed_by(user)
+        may_renew = self.desired_state != "removed" and self._may_act(user)
         if not may_renew or subscription.state == "draft":
             return {}
         owed, draft = subscription._invoice_to_pay(), subscription._open_renewal_invoice()
