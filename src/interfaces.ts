@@ -105,7 +105,7 @@ export interface Manager {
   /**
    * Gives out the number of a future instance of a plan, for a spare.
    * @param above it gets a higher number than this
-   * @returns null: the plan is another one by now, or wants none
+   * @returns null: the plan is gone, not prepared, or another one by now
    */
   reserveSpare(plan: Pick<Plan, 'id' | 'spareContent'>, above: number): Promise<number | null>;
   /**

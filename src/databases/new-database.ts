@@ -181,7 +181,10 @@ export class NewDatabases {
     await this.#complete(cluster, desired);
   }
 
-  /** Its server began as a copy, with a database and files that wait for their tenant. A spare that an interrupted attempt has taken is used. */
+  /**
+   * Its server began as a copy, with a database and files that wait for their tenant. A spare clone that an interrupted attempt has taken
+   * is used.
+   */
   async #takeOwn(cluster: Cluster, login: TenantLogin, key: TemplateKey): Promise<void> {
     if (await cluster.has(login.database)) await cluster.ensureRole(login.role, login.password);
     else if (!(await new ClonePool(cluster).take(spareIn(this.#options.install, key), login)))

@@ -10,6 +10,7 @@ import {
   type TenantIdentity,
 } from './identity.ts';
 import { creationDate, renewSecrets } from './personalise.ts';
+import { signalOdoo } from './signal-odoo.ts';
 
 /*
  * What is done in the database of a spare instance (ADR 17): made for nobody, rehearsed, and handed over while its Odoo runs. A running
@@ -73,7 +74,7 @@ export async function beginRehearsal(
   // Otherwise the first page that they open begins a conversation with them.
   await setBot(session, 'disabled');
   await giveLanguage(session, lang, all);
-  await signal(session);
+  await signalOdoo(session);
   await session.run('COMMIT');
 }
 
@@ -83,7 +84,7 @@ export async function endRehearsal(session: TenantSession): Promise<void> {
   await session.run('UPDATE public.res_users SET password = NULL WHERE login = $1', [NOBODY]);
   await setBot(session, null);
   await empty(session, TRACES);
-  await signal(session);
+  await signalOdoo(session);
   await session.run('COMMIT');
 }
 
@@ -105,7 +106,7 @@ export async function handOver(
   });
   await scheduleJobs(session);
   await empty(session, TRACES);
-  await signal(session);
+  await signalOdoo(session);
   await session.run('COMMIT');
 }
 
@@ -126,12 +127,4 @@ async function setBot(session: TenantSession, state: 'disabled' | null): Promise
       NOBODY,
       state,
     ]);
-}
-
-/**
- * Has the running Odoo forget what it has cached of the database, at its next request (`check_signaling` in odoo/orm/registry.py). Compiled
- * pages, styles and routes stay, and the registry is not loaded again.
- */
-async function signal(session: TenantSession): Promise<void> {
-  await session.run('INSERT INTO public.orm_signaling_stable DEFAULT VALUES');
 }

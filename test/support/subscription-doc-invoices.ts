@@ -49,7 +49,8 @@ export function invoicesAndPeople(): string[] {
     'with one e-mail address in lower case as login. (`TestPeople`)',
     '',
     '**Who may act** (M19). In the portal all contacts of a company see its instances; who ordered, who is invoiced, the company’s own login',
-    'and its contacts of the type *Invoice* restart and renew. (`TestPortal.test_only_some_of_a_company_may_act_for_it`)',
+    'and its contacts of the type *Invoice* restart, renew, change the plan and cancel, and so do the colleagues whom its administrator chooses',
+    'there. (`TestPortal.test_only_some_of_a_company_may_act_for_it`, `TestPortal.test_the_administrator_lets_a_colleague_act`)',
     '',
   ];
 }

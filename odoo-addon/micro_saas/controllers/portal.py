@@ -205,7 +205,7 @@ class InstancePortal(CustomerPortal):
         is_held = not is_coming and moves._microsaas_is_held_for(customer)
         return {
             "statuses": statuses,
-            "renewals": {one.id: one._portal_renewal(request.env.user) for one in instances},
+            "renewals": {one.id: one._portal_renewal_offer(request.env.user) for one in instances},
             "is_coming": is_coming,
             "is_held": is_held,
             "poll": int(is_moving),

@@ -198,7 +198,7 @@ class MicrosaasPortalMixin(models.AbstractModel):
         }
 
     def _may_act(self, user):
-        """Tell whether a portal user may restart and renew it: for its company, not merely of its company.
+        """Tell whether a portal user may act for its company: restart, renew and rename it, change its plan, cancel it.
 
         That is who ordered it, who is invoiced, the company's own login, and its contacts for invoices.
         """

@@ -142,7 +142,7 @@ class OdooDockerInstance(models.Model):
         ]
 
     def _open_renewal_sentence(self):
-        """Return what becomes of a renewal that is invoiced already when the customer cancels; "" without one."""
+        """Return what becomes of a renewal that is invoiced already when the customer cancels; False without one."""
         move = self.subscription_ids[:1]._open_renewal_invoice()
         return move.state == "posted" and self.env._(
             "Invoice %s for the next period is still open. Cancelling does not undo it: we are told, and look after it."

@@ -17,8 +17,8 @@ class OdooDockerInstance(models.Model):
         "May act in the portal",
         copy=False,
         groups="base.group_user",
-        help="People of the customer's company who may restart, renew and rename it, beside who ordered it and the"
-        " company's contacts for invoices. Its administrator chooses them in the portal.",
+        help="People of the customer's company who may restart, renew and rename it, change its plan and cancel it, beside who ordered"
+        " it and the company's contacts for invoices. Its administrator chooses them in the portal.",
     )
 
     def _may_act(self, user):

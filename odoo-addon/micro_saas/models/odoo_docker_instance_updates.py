@@ -120,7 +120,7 @@ class OdooDockerInstance(models.Model):
         return opening_at_or_after(moment, self.company_id._microsaas_tz(), *hours)
 
     def action_update_at_night(self):
-        """Update instances in the hours that their plan gives for it, and tell their people the day before.
+        """Update instances in the hours that their plan gives for it, and tell their people at once, twelve hours before or more.
 
         :return: the action of the form of their rollout
         :raise AccessError: the user is not a MicroSaaS manager
@@ -144,6 +144,7 @@ class OdooDockerInstance(models.Model):
         """
         if not self.env.user.has_group(MANAGER):
             raise AccessError(self.env._("Only a MicroSaaS manager updates an instance."))
+        self.check_access("write")
         self.sudo().rollout_line_ids.filtered(lambda line: line.state == "waiting")._leave_out()
         self.env["microsaas.rollout"]._advance()
         return True

@@ -10,6 +10,8 @@ from .values import moment_of, write_changed
 
 # A chart's height, the width of a bar and the space between two, in units of its own.
 CHART_HEIGHT, BAR, GAP = 40, 6, 2
+# From this share of what the plan gives on, an instance is near its limit.
+NEAR = 0.8
 
 
 class OdooDockerInstance(models.Model):
@@ -66,7 +68,7 @@ class OdooDockerInstance(models.Model):
 
         :return: False where nothing was measured yet; else a dict of `measured_at` (a moment in UTC) and `parts`, a list of
             dicts of `title`, `text`, `note` (a second sentence, maybe ""), `share` (0 to 100 of what the plan gives; False
-            where it sets no limit) and `charts` (see `_chart`)
+            where it sets no limit), `stage` (near, over, "") and `charts` (see `_chart`)
         """
         self.ensure_one()
         if not self.use_measured_at:
@@ -111,16 +113,17 @@ class OdooDockerInstance(models.Model):
         return {"measured_at": self.use_measured_at, "parts": [part for part in parts if part["text"]]}
 
     def _of_limit(self, used, limit, in_words):
-        """Return the text and the share of one thing; an empty text where nobody knows.
+        """Return the text, the share and how far that is of one thing; an empty text where nobody knows.
 
         :param limit: what the plan gives; 0: it sets no limit
         """
         if used is None:
-            return {"text": "", "share": False}
+            return {"text": "", "share": False, "stage": ""}
         if not limit:
-            return {"text": in_words(used), "share": False}
+            return {"text": in_words(used), "share": False, "stage": ""}
         text = self.env._("%(used)s of %(limit)s", used=in_words(used), limit=in_words(limit))
-        return {"text": text, "share": min(100, round(100 * used / limit))}
+        stage = "over" if used > limit else "near" if used >= NEAR * limit else ""
+        return {"text": text, "share": min(100, round(100 * used / limit)), "stage": stage}
 
     def _charts(self, lately, name, in_words, periods=("hour", "day")):
         captions = {"hour": self.env._("24 hours"), "day": self.env._("30 days")}

@@ -176,10 +176,11 @@ class ProductTemplate(ByHand, models.Model):
             plan.microsaas_preparation = plan.es_plan_microsaas and ("prepared" if plan.microsaas_listo else unready)
 
     def _compute_microsaas_running_count(self):
-        domain = [("linea_factura_id.product_id.product_tmpl_id", "in", self.ids), ("desired_state", "=", "running")]
-        running = self.env["odoo.docker.instance"].sudo().search(domain)
+        domain = [("plan_id", "in", self.ids), ("desired_state", "=", "running")]
+        groups = self.env["odoo.docker.instance"].sudo()._read_group(domain, ["plan_id"], ["__count"])
+        counts = {plan.id: count for plan, count in groups}
         for plan in self:
-            plan.microsaas_running_count = len(running.filtered(lambda one: one.plan_id == plan))
+            plan.microsaas_running_count = counts.get(plan.id, 0)
 
     # -- constraints and onchange ------------------------------------------------------------------
 

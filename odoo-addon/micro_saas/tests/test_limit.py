@@ -54,8 +54,8 @@ class TestLimit(OwnerCase, UseCase):
     def test_two_limits_at_once_are_one_mail(self):
         self._uses(disk_mb=1001, users=8)
         self.assertEqual(self._told.mapped("kind"), ["limitOver"])
-        for text in ("1,001 MB of the 1,000 MB of disk of its plan.", "8 users of the 10 of its plan."):
-            self.assertIn(text, self._told.mail_id.body_html)
+        self.assertIn("1,001 MB of the 1,000 MB of disk of its plan.", self._told.mail_id.body_html)
+        self.assertNotIn("8 users", self._told.mail_id.body_html, "of these it has enough")
         self.assertEqual(len(self._activities()), 2)
 
     def test_the_mail_is_in_the_customers_language(self):
@@ -95,6 +95,17 @@ class TestLimit(OwnerCase, UseCase):
         self.instance.sudo().subscription_ids.notice_ids.period = "earlier"
         self._uses(disk_mb=800)
         self.assertEqual(self._told.mapped("kind"), ["limitOver", "limitNear"])
+
+    def test_who_goes_to_and_fro_is_told_once_a_week(self):
+        for disk_mb in (1100, 100, 1100, 100, 1100, 100):
+            self._uses(disk_mb=disk_mb)
+        self.assertEqual(self._told.mapped("kind"), ["limitOver"])
+        self._uses(users=11)
+        self.assertEqual(self._told.mapped("kind"), ["limitOver", "limitOver"], "of users nobody was told yet")
+        self.env.cr.execute("UPDATE microsaas_notice SET create_date = now() - interval '8 days'")
+        self.env.invalidate_all()
+        self._uses(disk_mb=1100)
+        self.assertEqual(self._told.mapped("kind"), ["limitOver"] * 3)
 
     def test_who_has_all_of_few_users_has_what_they_paid_for(self):
         self.plan.product_tmpl_id.microsaas_users = 3

@@ -138,7 +138,7 @@ class TestPortal(PortalCase):
         subscription.write({"state": "active", "fecha_fin": fields.Date.today()})
         self.authenticate("customer", "customer" * 2)
         page = self.url_open(f"/my/instances/{self.instance.id}").text
-        self.assertRegex(page, r"Renewal for <span>1 month</span>(?s:.)*30[.,]00")
+        self.assertRegex(page, r"Renewal for 1 month, taxes included:(?s:.)*30[.,]00")
         page = self.url_open(f"/my/instances/{self.instance.id}/renew")
         self.assertIn("/my/renew/", page.url)
         self.assertRegex(page.text, "30[.,]00")

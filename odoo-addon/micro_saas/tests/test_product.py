@@ -71,3 +71,8 @@ class TestProduct(MicroSaasCommon):
         self._running()
         plan.invalidate_recordset()
         self.assertEqual(plan.microsaas_running_count, before + 1)
+
+    def test_an_instance_whose_plan_has_changed_counts_for_its_new_one(self):
+        larger = self._product("Larger", es_plan_microsaas=True)
+        self._running().subscription_ids.sudo().product_id = larger
+        self.assertEqual(larger.product_tmpl_id.sudo().microsaas_running_count, 1)

@@ -19,6 +19,7 @@ class TestWebhook(ReceiverCommon):
     def setUp(self):
         super().setUp()
         self.url = f"{self.receiver}/hook"
+        self._set_param("webhooks_reach_inside", "True")
         self.webhook = self._webhook()
 
     def _webhook(self, **vals):
@@ -28,7 +29,7 @@ class TestWebhook(ReceiverCommon):
     def _send(self):
         """Send what waits, as Odoo does by itself; return the kinds that came in, the oldest first."""
         before = len(self.received)
-        self.env["microsaas.webhook"].sudo()._cron_send()
+        self.env["microsaas.webhook"].sudo()._cron_send(keep=self.env.flush_all)
         self.env.invalidate_all()
         return [json.loads(body)["type"] for _path, _headers, body in self.received[before:]]
 
@@ -82,27 +83,44 @@ class TestWebhook(ReceiverCommon):
         other = self._webhook(url=f"{self.url}/other")
         self._running()
         self.answers = [None]
-        first = self.webhook.sudo()
-        with patch.object(microsaas_webhook, "TIMEOUT", (1, 1)):
-            first._send(first.webhook_message_ids.sorted("id")[0])
-        self.assertEqual(first.webhook_message_ids.sorted("id")[0].answer, "no answer in time")
-        self._send()
-        self.assertEqual({path for path, _headers, _body in self.received[1:]}, {"/hook/other"})
+        with patch.object(microsaas_webhook, "WHOLE_TIMEOUT", 1), patch.object(microsaas_webhook, "TIMEOUT", (1, 20)):
+            self._send()
+            self._let_pass(1)
+            self._send()
+        first = self.webhook.webhook_message_ids.sorted("id")[0]
+        self.assertEqual((first.answer, first.attempts), ("no answer in time", 2))
+        paths = [path for path, _headers, _body in self.received]
+        self.assertEqual(paths, ["/hook", "/hook/other", "/hook/other"], "one request of each webhook at a time")
         self.assertEqual(set(other.webhook_message_ids.mapped("state")), {"delivered"})
+
+    def test_who_was_served_longest_ago_comes_first_and_each_has_a_share_of_the_time(self):
+        other = self._webhook(url=f"{self.url}/other")
+        for _number in range(3):
+            self.webhook.action_test()
+            other.action_test()
+        with patch.object(microsaas_webhook, "SHARE_SECONDS", -1):
+            self.assertEqual(len(self._send()), 2, "one of each")
+            other.sudo().served_at -= timedelta(seconds=10)
+            self._send()
+        paths = [path for path, _headers, _body in self.received]
+        self.assertEqual(paths, ["/hook", "/hook/other", "/hook/other", "/hook"])
 
     def test_after_days_in_vain_a_message_is_given_up_and_somebody_was_told(self):
         self.webhook.action_test()
-        attempts = len(microsaas_webhook.PAUSES) + 1
-        self.answers = [503] * attempts
-        for number in range(attempts):
+        self.answers = [503] * 4
+        for number in range(3):
             self.assertEqual(self._send(), ["webhook.test"], number)
             self._let_pass(60)
-        message = self.webhook.webhook_message_ids
-        self.assertEqual((message.state, message.attempts), ("given_up", attempts))
         self.assertEqual(len(self.webhook.sudo().activity_ids), 1)
-        self.assertEqual(self._send(), [])
-        self.webhook.action_send_now()
+        self.env.cr.execute("UPDATE microsaas_webhook_message SET create_date = now() - interval '4 days'")
+        self.env.invalidate_all()
+        self.webhook.action_test()
+        self._let_pass(3 * 24 * 60)
         self.assertEqual(self._send(), ["webhook.test"])
+        older, newer = self.webhook.webhook_message_ids.sorted("id")
+        self.assertEqual((older.state, older.attempts, newer.state), ("given_up", 4, "waiting"), "by its age alone")
+        self.webhook.action_send_now()
+        self.assertEqual(self._send(), ["webhook.test", "webhook.test"])
         self.assertFalse(self.webhook.sudo().activity_ids.filtered("active"), "closed by itself")
 
     def test_one_that_is_gone_for_good_is_switched_off(self):
@@ -140,6 +158,7 @@ class TestWebhook(ReceiverCommon):
 
     @mute_logger("odoo.sql_db")
     def test_which_addresses_a_webhook_may_have(self):
+        self._set_param("webhooks_reach_inside", False)
         for url in (
             *("http://example.com/x", "ftp://example.com", "https://", "example.com", "https://me:secret@example.com/"),
             *("https://example.com:99999/", "http://169.254.169.254/latest"),
@@ -147,6 +166,15 @@ class TestWebhook(ReceiverCommon):
             with self.assertRaises(ValidationError, msg=url), self.env.cr.savepoint():
                 self._webhook(url=url)
         self._webhook(url="https://example.com:8443/x?y=1")
+
+    def test_nothing_is_sent_to_what_is_not_on_the_internet_unless_an_administrator_allows_it(self):
+        self.webhook.action_test()
+        self._set_param("webhooks_reach_inside", False)
+        self.assertEqual(self._send(), [])
+        self.assertEqual(self.webhook.webhook_message_ids.answer, "its address is not on the internet")
+        for url in ("https://10.0.0.7/", "https://[::1]/", "https://169.254.169.254/", "https://localhost/"):
+            self.assertFalse(microsaas_webhook._is_on_the_internet(url), url)
+        self.assertTrue(microsaas_webhook._is_on_the_internet("https://8.8.8.8/"))
 
     def test_only_managers_have_webhooks_and_nobody_writes_a_secret(self):
         with self.assertRaises(AccessError):
@@ -171,3 +199,6 @@ class TestWebhook(ReceiverCommon):
         self.env.invalidate_all()
         self.env["microsaas.webhook.message"]._gc_messages()
         self.assertEqual(messages.exists(), messages[1], "one that waits is kept")
+        self.webhook.active = False
+        self.env["microsaas.webhook.message"]._gc_messages()
+        self.assertFalse(messages.exists(), "unless its webhook is switched off")

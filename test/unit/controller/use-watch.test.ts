@@ -124,6 +124,20 @@ describe('The use of instances', () => {
     ]);
   });
 
+  it('has no requests of the time in which it was not watched', async () => {
+    watch.requested(1, START);
+    follow(1);
+    await pass(1_000);
+    expect((await reported())[0]).to.include({ requests: 0 });
+  });
+
+  it('is told of a hundred in one report, for that is one transaction in Odoo', async () => {
+    follow(...Array.from({ length: 250 }, (_, index) => index + 1));
+    await pass(250_000);
+    await watch.report();
+    expect(reports.map(([uses]) => uses.length)).to.deep.equal([100, 100, 50]);
+  });
+
   it('has no requests without a door: nobody sees them', async () => {
     watch = make(false);
     follow(1);
