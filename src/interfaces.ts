@@ -102,6 +102,8 @@ export interface Manager {
   reportPlan(id: number, report: PlanReport): Promise<void>;
   /** All spares, in every state. */
   spares(): Promise<Spare[]>;
+  /** The numbers of all spares, those too of which spares() could not be read. */
+  spareNumbers(): Promise<ReadonlySet<number>>;
   /**
    * Gives out the number of a future instance of a plan, for a spare.
    * @param above it gets a higher number than this

@@ -16,7 +16,10 @@ import type { Logger } from '../log.ts';
 
 export interface ManagerCheckOptions {
   readonly install: string;
-  readonly manager: Pick<Manager, 'handshake' | 'checkpoint' | 'distrust' | 'spares' | 'states'>;
+  readonly manager: Pick<
+    Manager,
+    'handshake' | 'checkpoint' | 'distrust' | 'spareNumbers' | 'states'
+  >;
   readonly engine: Pick<Engine, 'numbers' | 'marked' | 'url'>;
   readonly databases: Pick<Databases, 'numbers'>;
   readonly memory: MemoryStore;
@@ -143,8 +146,8 @@ async function lostInstances(
 ): Promise<LostInstance[]> {
   const { databases, engine, manager } = context;
   const numbers = await instanceIdsOnHost({ databases, engine });
-  const [known, spares] = await Promise.all([manager.states(), manager.spares()]);
-  const lost = numbers.filter((id) => !known.has(id) && !spares.some((spare) => spare.id === id));
+  const [known, spares] = await Promise.all([manager.states(), manager.spareNumbers()]);
+  const lost = numbers.filter((id) => !known.has(id) && !spares.has(id));
   return Promise.all(lost.map(async (id) => ({ id, marked: await engine.marked(id) })));
 }
 

@@ -218,6 +218,11 @@ export class FakeManager implements Manager {
     });
   }
 
+  async spareNumbers(): Promise<ReadonlySet<number>> {
+    this.#checkHere();
+    return new Set(this.spareRows.keys());
+  }
+
   async reserveSpare(
     { id: planId, spareContent }: Pick<Plan, 'id' | 'spareContent'>,
     above: number,

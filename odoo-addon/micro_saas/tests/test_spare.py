@@ -283,6 +283,10 @@ class TestSpare(MicroSaasCommon):
         self.partner.country_id = self.env.ref("base.fr")
         self.assertEqual(self._claim().id, number, "what has no modules is of no country")
 
+    def test_it_has_no_language_whose_code_the_sidecar_cannot_use(self):
+        self.patch(type(self.own_plan), "_microsaas_languages", lambda _plan: ["en_US", "es_419", "sr@latin", "a b"])
+        self.assertEqual(self._row(self._reserve())["languages"], ["en_US", "es_419", "sr@latin"])
+
     def test_one_whose_port_somebody_else_has_is_not_sold(self):
         number, instance = self._ready(), self._instance()
         self.env.flush_all()

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { ManagerError } from '../../../src/errors.ts';
 import { audit } from '../../support/audit.ts';
 import { aPlan } from '../../support/samples.ts';
 import { Simulation } from '../../support/simulation.ts';
@@ -145,6 +146,15 @@ describe('spares in the loop', () => {
     expect(sim.controller.vitals.orphans).to.equal(0);
     expect(sim.controller.vitals.silent).to.equal(0);
     expect([...sim.backups.taken.keys()]).to.deep.equal([]);
+  });
+
+  it('do not end the sweeps where what Odoo says of them cannot be read', async () => {
+    await started();
+    sim.manager.spares = () => Promise.reject(new ManagerError('server', 'unreadable'));
+    await sim.restart();
+    await sim.time.pass(MINUTE);
+    expect(sim.controller.states, 'null: no sweep has ended').to.deep.equal([]);
+    expect(sim.controller.vitals.orphans).to.equal(0);
   });
 
   it('are not thrown away where the host says that they are somebody’s', async () => {
