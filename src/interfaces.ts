@@ -258,7 +258,7 @@ export interface Engine {
   forgetSessions(spare: Spare): Promise<void>;
   /** Whether spares are kept of a template's instances: of those with a Postgres of their own none are. */
   mayBeSpare(templateCode: string): boolean;
-  /** Writes what is known of the instance into its mark: that it is a spare no more. */
+  /** Writes what is known of the instance into its mark: that it is a spare no more, and whom it was sold to. @throws TerminalError('ForeignData') */
   renewMark(desired: DesiredInstance): Promise<void>;
   /** Makes the Apps of an instance list the modules of its repositories. @returns false where it failed */
   updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;

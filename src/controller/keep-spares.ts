@@ -65,9 +65,10 @@ export async function keepSpares(context: ControllerContext, signals: Signals): 
   for (const plan of make) {
     const isMade = await attempt(async () => {
       if (!hasMemory(SPARE_MB + RESERVE_MB)) return;
-      const id = await manager.reserveSpare(plan, managerCheck.highestInstance);
+      const above = managerCheck.highestInstance;
+      const id = await manager.reserveSpare(plan, above);
       if (id === null) return;
-      managerCheck.recordClaimed([id]);
+      managerCheck.recordClaimed([id], above);
       await makeSpare(id, context, signals);
     });
     if (!isMade) return false;

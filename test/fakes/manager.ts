@@ -114,6 +114,8 @@ export class FakeManager implements Manager {
   #longpolling: FreePorts;
   readonly #claimed = new Map<string, number>();
   readonly #invoiceOfLine = new Map<number, number>();
+  /** A line that has the number of one that was lost was made at another moment. */
+  readonly #lineMadeAt = new Map<number, string>();
   /** Invoices with paid units that nobody has claimed, oldest first. */
   readonly #open = new Set<number>();
   /** Rows by their next review: those whose time has come, and the few others. */
@@ -489,6 +491,7 @@ export class FakeManager implements Manager {
       givenModules: null,
       ports: null,
       requestedAt,
+      soldAs: unit && { ...unit, madeAt: this.#lineMadeAt.get(unit.lineId) ?? '' },
       identity: identityOf(id, this.#made),
       ...wish,
       id,
@@ -505,6 +508,7 @@ export class FakeManager implements Manager {
     const id = this.invoices.size + 1;
     this.invoices.set(id, anInvoice({ ...invoice, id, lines: [aPlanLine({ ...line, id })] }));
     this.#invoiceOfLine.set(id, id);
+    this.#lineMadeAt.set(id, this.now().toISOString());
     this.changeInvoice(id, {});
     return id;
   }
