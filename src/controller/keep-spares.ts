@@ -1,5 +1,5 @@
 import { foreignData, RetryableError, TerminalError } from '../errors.ts';
-import { decide } from '../instance/decide.ts';
+import { decide, foreignPart } from '../instance/decide.ts';
 import { planSpares, SPARE_MB } from '../instance/spare-plan.ts';
 import type { Spare } from '../instance/types.ts';
 import type { Listed } from '../interfaces.ts';
@@ -26,7 +26,8 @@ type Signals = Pick<WorkSignals, 'stop' | 'superseded'>;
  */
 export async function keepSpares(context: ControllerContext, signals: Signals): Promise<boolean> {
   const { engine, hasMemory, log, manager, managerCheck, spareMemoryMb } = context;
-  if (managerCheck.distrust) return true;
+  // What an older database calls a spare may be a customer's.
+  if (!(await managerCheck.isTrusted())) return true;
   const [plans, known] = await Promise.all([
     spareMemoryMb > 0 ? manager.plans([]) : [],
     manager.spares(),
@@ -110,14 +111,18 @@ async function makeSpare(id: number, context: ControllerContext, signals: Signal
 /** Throws a spare away, unless somebody has got it meanwhile. The files go last: they hold what is needed to go on after a crash. */
 async function removeSpare(
   spare: Spare,
-  { databases, engine, log, manager, managerCheck }: ControllerContext,
+  context: ControllerContext,
   { stop }: Signals,
 ): Promise<void> {
+  const { databases, engine, log, manager, managerCheck } = context;
   if (!(await managerCheck.isTrusted())) return;
   if (!(await manager.reportSpare(spare.id, 'leaving'))) return;
-  const mark = await engine.marked(spare.id);
   // Odoo's database may have been restored from before it was sold.
-  if (mark && (mark.identity !== spare.identity || !mark.isSpare)) throw foreignData('directory');
+  const seen = await observe({ desired: spare, state: 'purged' }, context);
+  // That the database has its identity says nothing: its customer's has it too.
+  const isWithoutMark = seen.directory === 'nobody' && seen.database !== 'absent';
+  const foreign = foreignPart(spare, seen) ?? (isWithoutMark ? 'directory' : null);
+  if (foreign) throw foreignData(foreign);
   await engine.removeContainers(spare, stop);
   await databases.drop(spare);
   await engine.purge(spare, stop);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { ManagerError } from '../../../src/errors.ts';
 import { audit } from '../../support/audit.ts';
-import { aPlan } from '../../support/samples.ts';
+import { aPlan, aSpare } from '../../support/samples.ts';
 import { Simulation } from '../../support/simulation.ts';
 
 const MINUTE = 60_000;
@@ -166,6 +166,61 @@ describe('spares in the loop', () => {
     await sim.time.pass(10 * MINUTE, 1_000);
     expect(sim.databases.present.has(id as number)).to.equal(true);
     Object.assign(mark ?? {}, { isSpare: true });
+  });
+
+  it('are not worked on as what an older database calls one: it may be a customer’s by now', async () => {
+    await started();
+    const [id = 0] = numbers();
+    sim.people.pay();
+    await sim.time.pass(1_000);
+    const sold = sim.manager.rows.get(id);
+    const own = { id, identity: sold?.identity ?? '', ports: sold?.ports ?? null };
+    const content = sim.manager.forSale.get(PLAN)?.spareContent ?? '';
+    const before = structuredClone(sim.engine.projects.get(id));
+    sim.manager.rows.delete(id);
+    sim.manager.spareRows.set(id, { ...aSpare({ ...own, planId: PLAN, modules: [] }), content });
+    const since = sim.life.calls.length;
+    sim.controller.addNow(['kept']);
+    await sim.time.pass(MINUTE);
+    const done = sim.life.calls
+      .slice(since)
+      .filter((call) => /ehears|render|drop|purge/.test(call));
+    expect(done).to.deep.equal([]);
+    expect(sim.engine.projects.get(id)).to.deep.equal(before);
+    sim.manager.spareRows.delete(id);
+    if (sold) sim.manager.rows.set(id, sold);
+  });
+
+  for (const [what, lose] of [
+    ['lost', (id: number) => Object.assign(sim.engine.projects.get(id) ?? {}, { mark: null })],
+    ['lost with all files', (id: number) => sim.engine.projects.delete(id)],
+  ] as const)
+    it(`are not thrown away where their mark is ${what}: who has them cannot be told`, async () => {
+      await started();
+      const [id = 0] = numbers();
+      const project = sim.engine.projects.get(id);
+      const mark = project?.mark ?? null;
+      lose(id);
+      sell({ spares: 0 });
+      sim.controller.addNow(['kept']);
+      await sim.time.pass(MINUTE);
+      expect(states()).to.deep.equal(['leaving']);
+      expect(sim.databases.present.has(id)).to.equal(true);
+      if (project) sim.engine.projects.set(id, Object.assign(project, { mark }));
+      await sim.untilSettled(10 * MINUTE);
+    });
+
+  it('are let be as soon as the manager’s database is another', async () => {
+    await started();
+    const before = numbers();
+    sim.manager.databaseUuid = '0a1b2c3d-0000-4000-8000-000000000002';
+    sell({ spares: 2 });
+    const since = sim.life.calls.length;
+    // Nothing but this looks at the manager before the next sweep.
+    sim.controller.addNow(['kept']);
+    await sim.time.pass(5_000);
+    expect(numbers()).to.deep.equal(before);
+    expect(sim.life.calls.slice(since)).not.to.include('manager.spares');
   });
 
   it('one that cannot be made keeps none of the others from being', async () => {
