@@ -344,10 +344,7 @@ export interface Databases {
    * Lets the administrator of a spare that runs in, in one of its languages, until endRehearsal().
    * @param lang an Odoo language code
    */
-  rehearse(
-    spare: Spare,
-    lang: string,
-  ): Promise<{ readonly login: string; readonly password: string }>;
+  beginRehearsal(spare: Spare, lang: string): Promise<Omit<RehearsedVisit, 'lang'>>;
   /** Lets nobody in any more, and removes what the rehearsal has left in the database. */
   endRehearsal(spare: Spare): Promise<void>;
   /**

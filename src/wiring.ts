@@ -1,4 +1,4 @@
-import { availableParallelism, freemem, totalmem } from 'node:os';
+import { availableParallelism, freemem } from 'node:os';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { ArchiveStore } from './backups/archives.ts';
@@ -52,6 +52,8 @@ import { StoredCertificates } from './door/certificates.ts';
 import { CaddyDoor } from './door/door.ts';
 import { DomainVerifier } from './door/verify-domain.ts';
 import { ComposeEngine } from './engine/compose.ts';
+import { hostUse } from './engine/host-use.ts';
+import { makeMeasure } from './engine/measure-use.ts';
 import { DirectoryMarks } from './files/directory-mark.ts';
 import { InstanceDirs } from './files/instance-dir.ts';
 import { loadTemplates } from './files/templates.ts';
@@ -66,8 +68,6 @@ import {
   readInstallId,
 } from './install-id.ts';
 import type { DesiredInstance } from './instance/types.ts';
-import type { HostUse, ShortOf } from './instance/use.ts';
-import type { Listed, Measured } from './interfaces.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
 import { type CallRecord, connect } from './manager/rpc/odoo-client.ts';
@@ -321,21 +321,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
       return freeBlocks(pools ?? DOCKERS_POOLS, [...subnets, ...others]);
     },
     askRelay: relay && (() => probeSmtp(relay)),
-    measure: async (
-      id: number,
-      { containers, hasOwnDatabase }: Listed,
-    ): Promise<Measured | null> => {
-      const mark = await marks.read(id).catch(() => null);
-      if (mark === null) return null;
-      const [fileBytes, { bytes, users }, ofContainers] = await Promise.all([
-        disk.occupiedBy(id),
-        databases.use(id, hasOwnDatabase),
-        cgroups.of(containers),
-      ]);
-      const { identity } = mark;
-      const ofDatabase = { databaseBytes: bytes, isDatabaseAFile: hasOwnDatabase, users };
-      return { identity, fileBytes, ...ofDatabase, ...ofContainers };
-    },
+    measure: makeMeasure({ marks, disk, databases, cgroups }),
     cgroups,
     memoryUse: (isWanted: (id: number) => boolean) => memoryUse(api, install, isWanted),
     engine,
@@ -358,20 +344,6 @@ export async function assemble(config: Config, observers: Observers = {}) {
 /** Whether there is memory for one more instance, and so many MB besides. */
 function hasMemory({ instances }: Config, besidesMb = 0): boolean {
   return freemem() >= (instances.freeMemoryMb + besidesMb) * 2 ** 20;
-}
-
-/** How the machine does, and what there is too little of for one more instance. */
-async function hostUse(config: Config, disk: Disk): Promise<HostUse> {
-  const [free, shortage] = await Promise.all([disk.free(), disk.shortage()]);
-  const shortOf: ShortOf[] = [];
-  if (!hasMemory(config)) shortOf.push('memory');
-  if (shortage) shortOf.push('disk');
-  const inMb = (bytes: number) => Math.round(bytes / 2 ** 20);
-  return {
-    ...{ memoryMb: inMb(totalmem()), freeMemoryMb: inMb(freemem()) },
-    ...{ diskMb: inMb(free.share > 0 ? free.bytes / free.share : 0), freeDiskMb: inMb(free.bytes) },
-    shortOf,
-  };
 }
 
 /** What the door has stored, and the wildcard that the operator gives. */
@@ -460,8 +432,8 @@ export function makeController(
       liveness,
       useWatch: new UseWatch({
         ...{ manager, now },
-        measure: (id, listed) => sidecar.measure(id, listed),
-        host: () => hostUse(config, disk),
+        measure: sidecar.measure,
+        host: () => hostUse(disk, () => hasMemory(config)),
         seesRequests: sidecar.door !== null,
       }),
       door: sidecar.door && { proxy: sidecar.door, routes, domains, certificates },

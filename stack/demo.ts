@@ -47,6 +47,7 @@ async function up(): Promise<void> {
   const manager = await stack.manager();
   const sale = new DemoSale(manager.rpc);
   await steps.step('Opening the web shop', async () => {
+    // Made by being asked for: without a plan the shop has nothing to sell.
     await sale.plan();
     await openShop(manager.rpc);
   });

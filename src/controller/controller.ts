@@ -74,7 +74,7 @@ export interface ControllerOptions {
   readonly pollSeconds: number;
 }
 
-/** The control loop: webhooks, polls, Docker events and timers only put keys on a work queue. */
+/** The control loop: nudges, polls, Docker events and timers only put keys on a work queue. */
 export class Controller {
   readonly #context: ControllerContext;
   readonly #options: ControllerOptions;
@@ -82,7 +82,7 @@ export class Controller {
   /** A queue of its own: building a template database takes minutes, a spare clone seconds, and no sale may wait for them. */
   readonly #plans: WorkQueue<Key>;
   /** A queue of its own: while one is made for minutes, another must be able to go for who waits for its memory. */
-  readonly #kept: WorkQueue<Key>;
+  readonly #spares: WorkQueue<Key>;
   /** The night's, one at a time, beside everything else: backups have what customers leave of the machine. */
   readonly #backups: WorkQueue<Key>;
   /** What people wait for: it does not wait for the night's backups, except for the same instance's. */
@@ -126,7 +126,7 @@ export class Controller {
     this.#visits = activity && door && new LoggedVisits(activity, door.routes, useWatch);
     this.#queue = this.#makeQueue(WORKERS);
     this.#plans = this.#makeQueue(1);
-    this.#kept = this.#makeQueue(1);
+    this.#spares = this.#makeQueue(1);
     this.#backups = this.#makeQueue(1);
     this.#jobs = this.#makeQueue(JOBS);
   }
@@ -143,7 +143,7 @@ export class Controller {
   }
 
   get #queues(): readonly WorkQueue<Key>[] {
-    return [this.#queue, this.#plans, this.#kept, this.#backups, this.#jobs];
+    return [this.#queue, this.#plans, this.#spares, this.#backups, this.#jobs];
   }
 
   /** The state of each instance at the last sweep; null before the first. */
@@ -208,7 +208,7 @@ export class Controller {
     await Promise.all([this.#sweep(), this.#pollAndRepeat()]);
   }
 
-  /** Adds keys that were changed by a person or a webhook: they are worked on at once, also while they back off. */
+  /** Adds keys that were changed by a person or named by a nudge: they are worked on at once, also while they back off. */
   addNow(keys: readonly Key[]): void {
     for (const key of keys) this.#queueOf(key).addNow(key);
   }
@@ -257,8 +257,8 @@ export class Controller {
   #queueOf(key: Key): WorkQueue<Key> {
     if (key.startsWith('backup:')) return this.#backups;
     if (key.startsWith('job:')) return this.#jobs;
-    if (key === 'kept') return this.#kept;
-    return key.startsWith('plan:') || key === 'spares' ? this.#plans : this.#queue;
+    if (key === 'spares') return this.#spares;
+    return key.startsWith('plan:') || key === 'clones' ? this.#plans : this.#queue;
   }
 
   #add(keys: readonly Key[]): void {
@@ -278,11 +278,11 @@ export class Controller {
     }
     if (key === 'backup:manager') return this.#backUpManager(signals.stop);
     if (kind === 'backup' || kind === 'job') return this.#backUp(Number(id), kind, signals);
-    if (kind === 'spares') {
+    if (kind === 'clones') {
       const { databases, slots } = this.#context;
       return slots.starts.run(NO_CUSTOMER, () => databases.restock());
     }
-    if (kind === 'kept') return this.#keepSpares(signals);
+    if (kind === 'spares') return this.#keepSpares(signals);
     if (kind === 'door') return this.#openDoor();
     if (kind === 'domains') return this.#lookAtDomains();
     if (kind === 'plan') {
@@ -310,13 +310,13 @@ export class Controller {
     clearTimeout(this.#quietTimer);
     this.#quietTimer = setTimeout(() => {
       this.#quietTimer = undefined;
-      this.#add(['kept']);
+      this.#add(['spares']);
     }, QUIET_MS);
   }
 
   /** To be called when an instance waits for memory that spares have. */
   giveUpSpares(): void {
-    if (this.#context.spareMemoryMb > 0) this.addNow(['kept']);
+    if (this.#context.spareMemoryMb > 0) this.addNow(['spares']);
   }
 
   async #backUp(id: number, kind: BackupKind, signals: WorkSignals): Promise<void> {
@@ -345,7 +345,7 @@ export class Controller {
     if (this.#stop.signal.aborted) return;
     this.#restockTimer ??= setTimeout(() => {
       this.#restockTimer = undefined;
-      this.#add(['spares']);
+      this.#add(['clones']);
     }, RESTOCK_DELAY_MS);
   }
 
@@ -490,7 +490,7 @@ export class Controller {
       const { keys, plans, orphans, states, watched } = await sweep(this.#context);
       const own = [...states.values()].filter(({ isCopy }) => !isCopy);
       // With the setting off there are none but those of an earlier start.
-      if (this.#states === null) this.#add(['kept']);
+      if (this.#states === null) this.#add(['spares']);
       this.#keepSparesWhenQuiet();
       this.#states = own.map(shownState);
       const failing = own.filter(({ state }) => state === 'error');

@@ -1,7 +1,7 @@
 import { foreignData, RetryableError, TerminalError } from '../errors.ts';
 import { decide, foreignPart } from '../instance/decide.ts';
 import { planSpares, SPARE_MB } from '../instance/spare-plan.ts';
-import type { Spare } from '../instance/types.ts';
+import type { Plan, Spare } from '../instance/types.ts';
 import type { Listed } from '../interfaces.ts';
 import { makeActions } from './actions.ts';
 import type { ControllerContext } from './controller-context.ts';
@@ -25,58 +25,78 @@ type Signals = Pick<WorkSignals, 'stop' | 'superseded'>;
  * @returns whether all is done; otherwise it is to be called again after a quiet while
  */
 export async function keepSpares(context: ControllerContext, signals: Signals): Promise<boolean> {
-  const { engine, hasMemory, log, manager, managerCheck, spareMemoryMb } = context;
+  const { engine, hasMemory, manager, managerCheck, spareMemoryMb } = context;
   // What an older database calls a spare may be a customer's.
   if (!(await managerCheck.isTrusted())) return true;
-  const [plans, known] = await Promise.all([
+  const [plans, spares] = await Promise.all([
     spareMemoryMb > 0 ? manager.plans([]) : [],
-    manager.spares(),
+    spareRows(context),
   ]);
-  // Without a look at Docker where there are none.
-  const listed = known.length > 0 ? await engine.list() : new Map<number, Listed>();
-  const spares = known.map((spare) => {
-    const hasEnded = spare.spareState === 'ready' && !listed.get(spare.id)?.running;
-    return hasEnded ? { ...spare, isFresh: false } : spare;
-  });
   const possible = plans.filter(({ templateCode }) => engine.mayBeSpare(templateCode));
   // A customer's instance that waits for memory gets the spares'.
   const budgetMb = hasMemory() ? spareMemoryMb : 0;
   const { finish, make, remove } = planSpares(possible, spares, budgetMb);
+  return attemptAll(
+    [
+      ...remove.map((spare) => () => removeSpare(spare, context, signals)),
+      ...finish.map(
+        ({ id }) =>
+          () =>
+            makeSpare(id, context, signals),
+      ),
+      ...make.map((plan) => () => addSpare(plan, context, signals)),
+    ],
+    context,
+    signals,
+  );
+}
 
+/** All spares, as Odoo has them; one that is to be ready and does not run any more is not fresh. */
+async function spareRows({ engine, manager }: ControllerContext): Promise<Spare[]> {
+  const known = await manager.spares();
+  // Without a look at Docker where there are none.
+  const listed = known.length > 0 ? await engine.list() : new Map<number, Listed>();
+  return known.map((spare) => {
+    const hasEnded = spare.spareState === 'ready' && !listed.get(spare.id)?.running;
+    return hasEnded ? { ...spare, isFresh: false } : spare;
+  });
+}
+
+/**
+ * Does one work after the other. One spare that cannot be made keeps none of the others from being.
+ * @returns false when it was cut off
+ * @throws the first failure, at the end: Odoo, Docker or Postgres may be away, and whoever calls knows what to do about that
+ */
+async function attemptAll(
+  works: ReadonlyArray<() => Promise<void>>,
+  { log }: ControllerContext,
+  { stop, superseded }: Signals,
+): Promise<boolean> {
   const failures: unknown[] = [];
-  const attempt = async (work: () => Promise<void>): Promise<boolean> => {
-    if (signals.stop.aborted || signals.superseded.aborted) return false;
+  for (const work of works) {
+    if (stop.aborted || superseded.aborted) return false;
     try {
       await work();
-      return true;
     } catch (error) {
-      if (signals.stop.aborted || signals.superseded.aborted) return false;
-      // One spare that cannot be made keeps none of the others from being.
+      if (stop.aborted || superseded.aborted) return false;
       if (error instanceof TerminalError || error instanceof RetryableError)
         log.warn({ err: error }, 'a spare is not there as it should be; will be tried again');
       failures.push(error);
-      return true;
     }
-  };
-
-  for (const spare of remove)
-    if (!(await attempt(() => removeSpare(spare, context, signals)))) return false;
-  for (const { id } of finish)
-    if (!(await attempt(() => makeSpare(id, context, signals)))) return false;
-  for (const plan of make) {
-    const isMade = await attempt(async () => {
-      if (!hasMemory(SPARE_MB + RESERVE_MB)) return;
-      const above = managerCheck.highestInstance;
-      const id = await manager.reserveSpare(plan, above);
-      if (id === null) return;
-      managerCheck.recordClaimed([id], above);
-      await makeSpare(id, context, signals);
-    });
-    if (!isMade) return false;
   }
-  // Odoo, Docker or Postgres may be away: whoever calls knows what to do about that.
   if (failures.length > 0) throw failures[0];
   return true;
+}
+
+/** Reserves one more spare of a plan and makes it, where there is memory for it and Odoo wants it still. */
+async function addSpare(plan: Plan, context: ControllerContext, signals: Signals): Promise<void> {
+  const { hasMemory, manager, managerCheck } = context;
+  if (!hasMemory(SPARE_MB + RESERVE_MB)) return;
+  const above = managerCheck.highestInstance;
+  const id = await manager.reserveSpare(plan, above);
+  if (id === null) return;
+  managerCheck.recordClaimed([id], above);
+  await makeSpare(id, context, signals);
 }
 
 /** Makes one spare, by the steps by which an instance is made, and reports it when it is ready for its customer. */

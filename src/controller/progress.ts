@@ -9,7 +9,7 @@ const REASON: Record<Action, ProgressReason> = {
   render: 'Rendering',
   startDatabase: 'StartingDatabase',
   createDatabase: 'CreatingDatabase',
-  handOver: 'CreatingDatabase',
+  handOver: 'HandingOver',
   start: 'Starting',
   awaitAnswer: 'WaitingForAnswer',
   restart: 'Restarting',

@@ -11,7 +11,7 @@ export async function rehearseSpare(
   signal: AbortSignal,
 ): Promise<void> {
   for (const lang of spare.languages) {
-    const login = await databases.rehearse(spare, lang);
+    const login = await databases.beginRehearsal(spare, lang);
     await engine.rehearse(spare, { ...login, lang }, signal);
   }
   await databases.endRehearsal(spare);

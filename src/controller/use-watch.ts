@@ -7,9 +7,11 @@ const MEASURE_INTERVAL_MS = 15 * 60_000;
 /** How many are measured concurrently: one tenant may delay theirs by seconds, and must not delay the others'. */
 const MAX_CONCURRENT = 4;
 
-/** How many results wait for a manager that does not answer, and how many one report has. */
+/** How many results wait for a manager that does not answer. */
 const MAX_WAITING = 20_000;
-const MAX_REPORTED = 2_000;
+
+/** How many one report has: it is one transaction in Odoo, which writes what sales and payments write too. */
+const MAX_REPORTED = 100;
 
 const MB = 2 ** 20;
 
@@ -64,7 +66,8 @@ export class UseWatch {
   /** A request came to one of the instance's names. @param at in milliseconds since the epoch */
   requested(id: number, at: number): void {
     // After a start the door's log tells again of what was counted before it.
-    if (at >= this.#since) this.#requests.set(id, (this.#requests.get(id) ?? 0) + 1);
+    if (at < this.#since || !this.#watched.has(id)) return;
+    this.#requests.set(id, (this.#requests.get(id) ?? 0) + 1);
   }
 
   /** Measures the instance that is due longest: to be called every second. Resolves when it is done. */
@@ -89,9 +92,12 @@ export class UseWatch {
   /** Tells Odoo what was measured since the last time, and how the machine does. What could not be told is told the next time. */
   async report(): Promise<void> {
     const { host, manager } = this.#options;
-    const reported = new Set(this.#waiting.slice(0, MAX_REPORTED));
-    await manager.reportUse([...reported], await host());
-    this.#waiting = this.#waiting.filter((one) => !reported.has(one));
+    const machine = await host();
+    do {
+      const reported = new Set(this.#waiting.slice(0, MAX_REPORTED));
+      await manager.reportUse([...reported], machine);
+      this.#waiting = this.#waiting.filter((one) => !reported.has(one));
+    } while (this.#waiting.length > 0);
   }
 
   #note(id: number, watched: Watched, measured: Measured): void {

@@ -9,7 +9,7 @@ import { MAKING, type TenantLogin } from '../postgres/tenant-session.ts';
 import type { TemplateDatabase } from './template-database.ts';
 
 /**
- * SQLSTATEs that mean: clone the template instead. There is no spare database or role, a connection is still open on it, or the
+ * SQLSTATEs that mean: clone the template instead. There is no spare clone or role, a connection is still open on it, or the
  * instance's role exists already (an earlier attempt was interrupted).
  */
 const SPARE_UNAVAILABLE = new Set(['3D000', '42704', '55006', '42710']);
@@ -17,18 +17,18 @@ const SPARE_UNAVAILABLE = new Set(['3D000', '42704', '55006', '42710']);
 /**
  * Keeps one spare clone of each template database, with a role that owns its content and a copy of its files (ADR 7). Cloning
  * seventy modules takes 0.2 s when the template is cached in memory and 2 s from disk, reassigning ownership 0.1 s and copying
- * the files 0.1 s, all while the processors should start the customer's Odoo. Renaming a spare is immediate.
+ * the files 0.1 s, all while the processors should start the customer's Odoo. Renaming a spare clone is immediate.
  */
 export class ClonePool {
   readonly #cluster: Cluster;
-  /** Templates whose spare was taken since restock(). */
+  /** Templates whose spare clone was taken since restock(). */
   readonly #taken = new Map<string, TemplateDatabase>();
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
   }
 
-  /** Makes a spare of a template that has none. Idempotent: only what has the final name is complete. */
+  /** Makes the spare clone of a template that has none. Idempotent: only what has the final name is complete. */
   async stock(template: TemplateDatabase): Promise<void> {
     await stockFiles(template);
     const spare = spareOf(template.database);
@@ -48,7 +48,7 @@ export class ClonePool {
     );
   }
 
-  /** Replaces the spares that were taken. A failure is repaired by the next stock(). */
+  /** Replaces the spare clones that were taken. A failure is repaired by the next stock(). */
   async restock(): Promise<void> {
     for (const [name, template] of [...this.#taken]) {
       this.#taken.delete(name);
@@ -57,7 +57,7 @@ export class ClonePool {
   }
 
   /**
-   * Takes a template's spare: renames the database and the role that owns its content, and lets the role log in.
+   * Takes a template's spare clone: renames the database and the role that owns its content, and lets the role log in.
    * @returns whether there was one. Of two concurrent callers, one gets it.
    */
   async take(template: TemplateDatabase, to: TenantLogin): Promise<boolean> {
@@ -89,7 +89,7 @@ export class ClonePool {
     }, unlessAbsent);
   }
 
-  /** Drops the spare of a template, complete or unfinished. */
+  /** Drops the spare clone of a template, complete or unfinished. */
   async remove(template: string): Promise<void> {
     await this.#drop(spareOf(template));
     await this.#drop(`${spareOf(template)}_new`);
@@ -135,7 +135,7 @@ export async function cloneDatabase(
   }
 }
 
-/** Whether a database's name is that of a spare, or of an unfinished one. */
+/** Whether a database's name is that of a spare clone, or of an unfinished one. */
 export function isSpare(database: string): boolean {
   return /_spare(_new)?$/.test(database);
 }

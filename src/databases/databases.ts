@@ -11,7 +11,7 @@ import type {
   Plan,
   Spare,
 } from '../instance/types.ts';
-import type { Databases } from '../interfaces.ts';
+import type { Databases, RehearsedVisit } from '../interfaces.ts';
 import { Cluster, type ClusterAddress } from '../postgres/cluster.ts';
 import { InstallLock } from '../postgres/install-lock.ts';
 import { openTransactionsOver } from '../postgres/open-transactions.ts';
@@ -57,7 +57,7 @@ export interface OdooDatabasesOptions {
 export class OdooDatabases implements Databases {
   readonly #options: OdooDatabasesOptions;
   readonly #shared: Cluster;
-  readonly #spares: ClonePool;
+  readonly #clones: ClonePool;
   readonly #templates: TemplateDatabases;
   readonly #servers: ServerTemplates;
   readonly #access: TenantAccess;
@@ -70,7 +70,7 @@ export class OdooDatabases implements Databases {
     this.#options = options;
     const { dataDir, docker, init, install, neutralise, passwords, relay, specs } = options;
     this.#shared = new Cluster(options.shared, { keepConnections: true });
-    this.#spares = new ClonePool(this.#shared);
+    this.#clones = new ClonePool(this.#shared);
     this.#templates = new TemplateDatabases({
       install,
       cluster: this.#shared,
@@ -86,7 +86,7 @@ export class OdooDatabases implements Databases {
     this.replacements = new Replacements({ install, specs, access: this.#access });
     this.#new = new NewDatabases({
       ...{ install, specs, passwords, relay, neutralise },
-      ...{ access: this.#access, templates: this.#templates, spares: this.#spares },
+      ...{ access: this.#access, templates: this.#templates, clones: this.#clones },
     });
     this.#spareInstances = new SpareDatabases({ access: this.#access, passwords, relay, specs });
   }
@@ -133,13 +133,13 @@ export class OdooDatabases implements Databases {
         continue;
       }
       const template = await this.#templates.ensure(image, key, () => {}, signal);
-      await this.#spares.stock(template);
+      await this.#clones.stock(template);
     }
     await passwords.restock();
   }
 
   async restock(): Promise<void> {
-    await this.#spares.restock();
+    await this.#clones.restock();
     await this.#servers.restock(new AbortController().signal);
     await this.#options.passwords.restock();
   }
@@ -273,11 +273,8 @@ export class OdooDatabases implements Databases {
 
   // -- of a spare instance --------------------------------------------------------------------------
 
-  rehearse(
-    spare: Spare,
-    lang: string,
-  ): Promise<{ readonly login: string; readonly password: string }> {
-    return this.#spareInstances.rehearse(spare, lang);
+  beginRehearsal(spare: Spare, lang: string): Promise<Omit<RehearsedVisit, 'lang'>> {
+    return this.#spareInstances.beginRehearsal(spare, lang);
   }
 
   endRehearsal(spare: Spare): Promise<void> {

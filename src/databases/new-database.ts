@@ -46,7 +46,7 @@ export interface NewDatabasesOptions {
   readonly access: TenantAccess;
   /** Of the host's shared Postgres. */
   readonly templates: TemplateDatabases;
-  readonly spares: ClonePool;
+  readonly clones: ClonePool;
   readonly passwords: PasswordPool;
   /** Through which new instances send; `sender` is a pattern, see senderOf(). Null: they get no mail server. */
   readonly relay: OutgoingMail | null;
@@ -181,7 +181,10 @@ export class NewDatabases {
     await this.#complete(cluster, desired);
   }
 
-  /** Its server began as a copy, with a database and files that wait for their tenant. A spare that an interrupted attempt has taken is used. */
+  /**
+   * Its server began as a copy, with a database and files that wait for their tenant. A spare clone that an interrupted attempt has taken
+   * is used.
+   */
   async #takeOwn(cluster: Cluster, login: TenantLogin, key: TemplateKey): Promise<void> {
     if (await cluster.has(login.database)) await cluster.ensureRole(login.role, login.password);
     else if (!(await new ClonePool(cluster).take(spareIn(this.#options.install, key), login)))
@@ -196,7 +199,7 @@ export class NewDatabases {
     template: TemplateDatabase,
     login: TenantLogin,
   ): Promise<void> {
-    if (await this.#options.spares.take(template, login)) return;
+    if (await this.#options.clones.take(template, login)) return;
     await newRole(cluster, login);
     await cloneDatabase(cluster, template.database, login);
   }
@@ -207,11 +210,11 @@ export class NewDatabases {
     filestoreDir: string,
     owner: UnixUser,
   ): Promise<void> {
-    const { access, spares } = this.#options;
+    const { access, clones } = this.#options;
     const filestore = join(filestoreDir, access.nameOf(desired));
     await rm(filestore, { recursive: true, force: true });
     await mkdir(filestoreDir, { recursive: true });
-    if (await spares.takeFiles(template, filestore)) return;
+    if (await clones.takeFiles(template, filestore)) return;
     await copyTree(join(template.filestoreDir, template.database), filestore, owner);
   }
 

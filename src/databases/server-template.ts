@@ -231,7 +231,7 @@ export class ServerTemplates {
         });
         const template = await templates.ensure(image, key, () => {}, signal);
         await new ClonePool(cluster).stock(template);
-        // Only the spare stays in the data directory: each copy is for one customer.
+        // Only the spare copy stays in the data directory: each copy is for one customer.
         await rename(
           join(template.filestoreDir, template.database),
           join(unfinished, 'filestore'),
@@ -299,7 +299,7 @@ export function serverHash({ key, postgres }: ServerSource): string {
   return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
 }
 
-/** The template of the one database in a fresh copy, which is a spare: for ClonePool.take(). */
+/** The template of the one database in a fresh copy, which is a spare clone: for ClonePool.take(). */
 export function spareIn(install: string, key: TemplateKey) {
   return { database: templateDatabaseName(install, templateHash(key)), filestoreDir: '' };
 }

@@ -1,5 +1,6 @@
 import { hashRandomSecret, randomSecret } from '../host/password-hash.ts';
 import type { DesiredInstance, Spare } from '../instance/types.ts';
+import type { RehearsedVisit } from '../interfaces.ts';
 import { LOOK, TOUCH } from '../postgres/tenant-session.ts';
 import type { Specs } from './database-spec.ts';
 import { identityFor } from './new-database.ts';
@@ -24,8 +25,8 @@ export class SpareDatabases {
     this.#options = options;
   }
 
-  /** See Databases.rehearse(). */
-  async rehearse(spare: Spare, lang: string): Promise<{ login: string; password: string }> {
+  /** See Databases.beginRehearsal(). */
+  async beginRehearsal(spare: Spare, lang: string): Promise<Omit<RehearsedVisit, 'lang'>> {
     const password = randomSecret();
     const hash = await hashRandomSecret(password);
     await this.#options.access.enter(spare, TOUCH, (session) =>

@@ -107,7 +107,7 @@ export class TemplateDatabases {
     }
   }
 
-  /** Drops a template database with its spare, its role and its files. */
+  /** Drops a template database with its spare clone, its role and its files. */
   async remove(template: TemplateDatabase): Promise<void> {
     await new ClonePool(this.#options.cluster).remove(template.database);
     await dropTemplate(this.#options.cluster, template.database);

@@ -12,6 +12,7 @@ export const PROGRESS_REASONS = [
   'StartingDatabase',
   'PreparingTemplate',
   'CreatingDatabase',
+  'HandingOver',
   'WaitingForMemory',
   'Starting',
   'WaitingForAnswer',

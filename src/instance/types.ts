@@ -3,7 +3,7 @@ import type { BackupFacts } from './backup-policy.ts';
 import type { Drift } from './drift.ts';
 import type { FailureReason, Reason } from './reasons.ts';
 
-/** What may be put on the work queue: which thing to reconcile, never what happened to it. `spares`: the clone pool is to be refilled; `kept`: the spare instances are to be looked at; `door`: names or ports have changed; `job`: a person waits for something with an instance's backups. */
+/** What may be put on the work queue: which thing to reconcile, never what happened to it. `clones`: the clone pool is to be refilled; `spares`: the spare instances are to be looked at; `door`: names or ports have changed; `job`: a person waits for something with an instance's backups. */
 export type Key =
   | `backup:${number}`
   | 'backup:manager'
@@ -11,8 +11,8 @@ export type Key =
   | `instance:${number}`
   | `job:${number}`
   | `plan:${number}`
+  | 'clones'
   | 'spares'
-  | 'kept'
   | 'door'
   | 'domains';
 

@@ -7,7 +7,7 @@ import type {
   Plan,
   Spare,
 } from '../../src/instance/types.ts';
-import type { ClonedDatabase, Databases } from '../../src/interfaces.ts';
+import type { ClonedDatabase, Databases, RehearsedVisit } from '../../src/interfaces.ts';
 import { hasOwnDatabase } from './engine.ts';
 
 /**
@@ -148,7 +148,7 @@ export class FakeDatabases implements Databases {
     this.changes += 1;
   }
 
-  async rehearse({ id }: Spare): Promise<{ login: string; password: string }> {
+  async beginRehearsal({ id }: Spare): Promise<Omit<RehearsedVisit, 'lang'>> {
     this.#checkHere();
     if (this.madeFor.get(id) !== null) throw new Error(`database ${id} is somebody's`);
     this.rehearsed.add(id);

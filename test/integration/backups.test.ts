@@ -40,6 +40,7 @@ import { anInstance, aSubscription, identityOf } from '../support/samples.ts';
 import {
   docker,
   makeDatabase,
+  sqlAsTenant,
   type TenantDatabases,
   tenantDatabases,
 } from '../support/tenant-databases.ts';
@@ -68,11 +69,7 @@ describe('backups, with a real Postgres and restic', function () {
 
   const filestore = () =>
     join(sidecar.dirs.paths(instance.id).filestore, databaseName(postgres.install, instance.id));
-  const asTenant = async (text: string) => {
-    const { dbPassword: password } = await sidecar.dirs.secrets(instance.id);
-    const name = databaseName(postgres.install, instance.id);
-    return withSql({ ...postgres.server, user: name, password }, name, (sql) => sql(text));
-  };
+  const asTenant = (text: string) => sqlAsTenant(postgres, sidecar, instance.id, text);
   const reasonOf = (work: Promise<unknown>) =>
     work.then(
       () => 'done',

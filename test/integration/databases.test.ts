@@ -119,7 +119,7 @@ describe('the customers’ databases on a real Postgres', function () {
       return row?.['comment'];
     });
 
-  it('marks each database with its instance’s identity, also one that was a spare', async () => {
+  it('marks each database with its instance’s identity, also one that was a spare clone', async () => {
     for (const desired of [one, other, third]) {
       const mark = { install: postgres.install, identity: desired.identity };
       expect(JSON.parse(String(await commentOn(nameOf(desired))))).to.deep.equal(mark);
@@ -162,7 +162,7 @@ describe('the customers’ databases on a real Postgres', function () {
     expect(ino, 'the folder of the spare files').to.equal(spareFiles);
   });
 
-  it('refills the pool afterwards; of two customers one gets the spare, and both a database', async () => {
+  it('refills the pool afterwards; of two customers one gets the spare clone, and both a database', async () => {
     await databases.restock();
     const ready = await oidOf('_spare$');
     const [fourth, fifth] = [4, 5].map((id) => anInstance({ id, customer: one.customer })) as [

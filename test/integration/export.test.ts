@@ -16,6 +16,7 @@ import { anInstance } from '../support/samples.ts';
 import {
   docker,
   makeDatabase,
+  sqlAsTenant,
   type TenantDatabases,
   tenantDatabases,
 } from '../support/tenant-databases.ts';
@@ -34,11 +35,7 @@ describe('an export, loaded into a fresh Odoo', function () {
   let here: Images;
   let stopFresh = async () => {};
 
-  const asTenant = async (text: string) => {
-    const { dbPassword: password } = await sidecar.dirs.secrets(instance.id);
-    const name = databaseName(postgres.install, instance.id);
-    return withSql({ ...postgres.server, user: name, password }, name, (sql) => sql(text));
-  };
+  const asTenant = (text: string) => sqlAsTenant(postgres, sidecar, instance.id, text);
 
   before(async () => {
     postgres = await startTenantPostgres('export-test');

@@ -137,7 +137,7 @@ describe('a spare that is handed over, with a real Postgres and Odoo', function 
 
   it('is rehearsed in each of its languages, and again after a rehearsal that was cut off', async () => {
     const [first, second] = spares as [Spare, Spare];
-    await sidecar.databases.rehearse(first, 'es_ES');
+    await sidecar.databases.beginRehearsal(first, 'es_ES');
     for (const spare of [first, second])
       await rehearseSpare(spare, { databases: sidecar.databases, engine }, signal);
     expect(await readdir(sidecar.dirs.paths(first.id).sessions), 'sessions').to.deep.equal([]);

@@ -1,10 +1,9 @@
 import { expect } from 'chai';
 import { TenantDatabaseError } from '../../src/errors.ts';
-import { databaseName } from '../../src/instance/name.ts';
-import { withSql } from '../../stack/sql.ts';
 import { anInstance } from '../support/samples.ts';
 import {
   makeDatabase,
+  sqlAsTenant,
   type TenantDatabases,
   tenantDatabases,
 } from '../support/tenant-databases.ts';
@@ -31,11 +30,7 @@ describe('when an instance’s own work is due, on a real Postgres', function ()
   let postgres: TenantPostgres;
   let sidecar: TenantDatabases;
 
-  const asTenant = async (text: string) => {
-    const { dbPassword: password } = await sidecar.dirs.makeSecrets(instance.id);
-    const name = databaseName(postgres.install, instance.id);
-    return withSql({ ...postgres.server, user: name, password }, name, (sql) => sql(text));
-  };
+  const asTenant = (text: string) => sqlAsTenant(postgres, sidecar, instance.id, text);
   const nextWork = () => sidecar.databases.nextWork(instance);
 
   before(async () => {

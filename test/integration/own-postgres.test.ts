@@ -150,7 +150,7 @@ describe('an instance with a Postgres of its own, from a prepared data directory
     expect(builds).to.equal(1);
   });
 
-  it('shares no secret with the next one, which needs no spare', async () => {
+  it('shares no secret with the next one, which needs no spare copy', async () => {
     await prepareFor(other); // the spare was taken, and not replaced yet
     await start(other);
     await databases.awaitServer(other, signal);

@@ -1,9 +1,8 @@
 import { expect } from 'chai';
-import { databaseName } from '../../src/instance/name.ts';
-import { withSql } from '../../stack/sql.ts';
 import { anInstance } from '../support/samples.ts';
 import {
   makeDatabase,
+  sqlAsTenant,
   type TenantDatabases,
   tenantDatabases,
 } from '../support/tenant-databases.ts';
@@ -18,11 +17,7 @@ describe('what an instance’s database uses, on a real Postgres', function () {
   let postgres: TenantPostgres;
   let sidecar: TenantDatabases;
 
-  const asTenant = async (text: string) => {
-    const { dbPassword: password } = await sidecar.dirs.makeSecrets(instance.id);
-    const name = databaseName(postgres.install, instance.id);
-    return withSql({ ...postgres.server, user: name, password }, name, (sql) => sql(text));
-  };
+  const asTenant = (text: string) => sqlAsTenant(postgres, sidecar, instance.id, text);
   const use = (id = 1) => sidecar.databases.use(id, false);
 
   before(async () => {

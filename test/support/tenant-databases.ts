@@ -6,9 +6,11 @@ import { DockerApi } from '../../src/docker/docker-api.ts';
 import { dockerCli } from '../../src/docker/docker-cli.ts';
 import { Images } from '../../src/docker/images.ts';
 import { InstanceDirs } from '../../src/files/instance-dir.ts';
+import { databaseName } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import { Repositories } from '../../src/repositories/repositories.ts';
 import { images } from '../../stack/images.ts';
+import { withSql } from '../../stack/sql.ts';
 import type { TenantPostgres } from './tenant-postgres.ts';
 
 const SOCKET = '/var/run/docker.sock';
@@ -71,4 +73,16 @@ export async function makeDatabase(
 ): Promise<void> {
   const clone = await databases.clone(desired, () => {}, new AbortController().signal);
   await databases.personalise(desired, clone);
+}
+
+/** Runs SQL in an instance's database as its tenant may. @returns the rows */
+export async function sqlAsTenant(
+  { install, server }: TenantPostgres,
+  { dirs }: TenantDatabases,
+  id: number,
+  text: string,
+): Promise<Array<Record<string, unknown>>> {
+  const { dbPassword: password } = await dirs.secrets(id);
+  const name = databaseName(install, id);
+  return withSql({ ...server, user: name, password }, name, (sql) => sql(text));
 }

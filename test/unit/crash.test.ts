@@ -112,7 +112,7 @@ const SCENARIOS: readonly Scenario[] = [
     before: () => {},
     act: (sim) => {
       sim.manager.forSale.set(5, { ...aPlanWithSpares(1), spareContent: 'b2' });
-      sim.controller.addNow(['kept']);
+      sim.controller.addNow(['spares']);
     },
     through: ['databases.drop', 'engine.purge', 'manager.reserveSpare', 'engine.rehearse'],
   },
@@ -122,7 +122,7 @@ const SCENARIOS: readonly Scenario[] = [
     before: () => {},
     act: (sim) => {
       sim.manager.forSale.set(5, aPlanWithSpares(0));
-      sim.controller.addNow(['kept']);
+      sim.controller.addNow(['spares']);
     },
     through: ['engine.removeContainers', 'databases.drop', 'engine.purge'],
   },

@@ -44,7 +44,7 @@ class InstancePortal(CustomerPortal):
         values = {
             "instance": instance,
             "status": instance._portal_status(),
-            "may_manage": instance._may_be_managed_by(request.env.user),
+            "may_act": instance._may_act(request.env.user),
             "may_set_password": instance._may_set_password(request.env.user),
             "data": instance._portal_data(request.env.user),
             "renewal": instance._portal_renewal(request.env.user),
@@ -65,7 +65,7 @@ class InstancePortal(CustomerPortal):
         instance = self._my_instance(instance_id)
         try:
             if instance:
-                self._check_may_manage(instance)
+                self._check_may_act(instance)
                 subscription = instance.subscription_ids[:1]
                 subscription._check_renewable()
                 return request.redirect(subscription._renewal_path())
@@ -80,7 +80,7 @@ class InstancePortal(CustomerPortal):
         It writes nothing: without an invoice, that page has the button that makes it.
         """
         instance = self._my_instance(instance_id)
-        move = instance and instance._may_be_managed_by(request.env.user) and instance._suspension_invoice()
+        move = instance and instance._may_act(request.env.user) and instance._suspension_invoice()
         if not move:
             return self._back(instance)
         # As Odoo's own list of invoices links to it: with the ways to pay open.
@@ -205,18 +205,18 @@ class InstancePortal(CustomerPortal):
         is_held = not is_coming and moves._microsaas_is_held_for(customer)
         return {
             "statuses": statuses,
-            "renewals": {one.id: one._portal_renewal(request.env.user) for one in instances},
+            "renewals": {one.id: one._portal_renewal_offer(request.env.user) for one in instances},
             "is_coming": is_coming,
             "is_held": is_held,
             "poll": int(is_moving),
         }
 
     def _do(self, instance_id, act):
-        """Do something to an instance for whoever may manage it, and show its page again, with what was refused."""
+        """Do something to an instance for whoever may act for it, and show its page again, with what was refused."""
         instance = self._my_instance(instance_id)
         try:
             if instance:
-                self._check_may_manage(instance)
+                self._check_may_act(instance)
                 with request.env.cr.savepoint():
                     act(instance)
         except UserError as error:
@@ -227,7 +227,7 @@ class InstancePortal(CustomerPortal):
         return {
             "instance": instance,
             "domains": instance.domain_ids,
-            "may_manage": instance._may_be_managed_by(request.env.user),
+            "may_act": instance._may_act(request.env.user),
         }
 
     def _fragment(self, template, values):
@@ -245,12 +245,12 @@ class InstancePortal(CustomerPortal):
             )
         return instance.sudo()
 
-    def _check_may_manage(self, instance):
-        """Refuse whoever only sees it.
+    def _check_may_act(self, instance):
+        """Refuse whoever only looks at it.
 
         :raise UserError: says who may
         """
-        if not instance._may_be_managed_by(request.env.user):
+        if not instance._may_act(request.env.user):
             raise UserError(
                 request.env._(
                     "Only who ordered this Odoo and your company's contacts for invoices may change it. Ask %s.",

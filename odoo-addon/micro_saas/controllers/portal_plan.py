@@ -15,12 +15,12 @@ class InstancePlanPortal(InstancePortal):
     @route("/my/instances/<int:instance_id>/plan", type="http", auth="user", website=True, methods=["GET"])
     def my_instance_plans(self, instance_id):
         """Say what each plan costs that they may change to, now and from the next period on."""
-        return self._show_plans(self._instance_to_manage(instance_id))
+        return self._show_plans(self._instance_to_act_for(instance_id))
 
     @route("/my/instances/<int:instance_id>/plan", type="http", auth="user", website=True, methods=["POST"])
     def my_instance_change_plan(self, instance_id, product="", amount=""):
         """Change the plan, then go where it is paid; where there is nothing to pay, show the page of the instance."""
-        instance = self._instance_to_manage(instance_id)
+        instance = self._instance_to_act_for(instance_id)
         # Python refuses numbers of thousands of digits.
         number = int(product) if re.fullmatch(r"[0-9]{1,18}", str(product)) else 0
         try:
@@ -35,18 +35,18 @@ class InstancePlanPortal(InstancePortal):
     @route("/my/instances/<int:instance_id>/plan/withdraw", type="http", auth="user", website=True, methods=["POST"])
     def my_instance_withdraw_change(self, instance_id):
         """Withdraw the change of plan that is to come, then show the page of the instance."""
-        instance = self._instance_to_manage(instance_id)
+        instance = self._instance_to_act_for(instance_id)
         return self._do(instance_id, lambda _same: instance._withdraw_change_by_customer(request.env.user))
 
     @route("/my/instances/<int:instance_id>/cancel", type="http", auth="user", website=True, methods=["GET"])
     def my_instance_cancel_question(self, instance_id):
         """Ask whether the subscription is to end, saying what happens when."""
-        return self._ask_to_cancel(self._instance_to_manage(instance_id))
+        return self._ask_to_cancel(self._instance_to_act_for(instance_id))
 
     @route("/my/instances/<int:instance_id>/cancel", type="http", auth="user", website=True, methods=["POST"])
     def my_instance_cancel(self, instance_id, is_understood=""):
         """Cancel the subscription by the end of what is paid, then show the page of the instance."""
-        instance = self._instance_to_manage(instance_id)
+        instance = self._instance_to_act_for(instance_id)
         try:
             if not is_understood:
                 raise UserError(request.env._("Tick the box first."))
@@ -57,16 +57,16 @@ class InstancePlanPortal(InstancePortal):
         _logger.info("User %s cancels the subscription of instance %s.", request.env.user.id, instance_id)
         return self._back(instance)
 
-    @route("/my/instances/<int:instance_id>/reactivate", type="http", auth="user", website=True, methods=["POST"])
-    def my_instance_reactivate(self, instance_id):
+    @route("/my/instances/<int:instance_id>/cancel/undo", type="http", auth="user", website=True, methods=["POST"])
+    def my_instance_undo_cancellation(self, instance_id):
         """Undo the cancellation, then show the page of the instance."""
-        instance = self._instance_to_manage(instance_id)
-        return self._do(instance_id, lambda _same: instance._reactivate_by_customer(request.env.user))
+        instance = self._instance_to_act_for(instance_id)
+        return self._do(instance_id, lambda _same: instance._undo_cancellation_by_customer(request.env.user))
 
-    def _instance_to_manage(self, instance_id):
-        """Return an instance that the user may manage, with sudo; whoever may not learns nothing of its prices."""
+    def _instance_to_act_for(self, instance_id):
+        """Return an instance that the user may act for, with sudo; whoever may not learns nothing of its prices."""
         instance = self._my_instance(instance_id)
-        if not (instance and instance._may_be_managed_by(request.env.user)):
+        if not (instance and instance._may_act(request.env.user)):
             raise request.not_found()
         return instance
 

@@ -22,6 +22,9 @@ WELL_BELOW = 0.75
 FEWEST_NEAR = 5
 # So long the customer has to make room or to change plan, before a person of the office is to act.
 TIME_TO_REACT = timedelta(days=14)
+# Who goes to and fro across a limit is told of it again only after so long.
+TOLD_AGAIN_AFTER = timedelta(days=7)
+MAIL_OF = {"near": "limitNear", "over": "limitOver"}
 RESOURCES = {"disk": ("disk_mb", "microsaas_disk_mb"), "users": ("user_count", "microsaas_users")}
 
 
@@ -118,20 +121,36 @@ class MicrosaasLimit(ByHand, models.Model):
 
     def _tell(self):
         """Tell the customer of these limits of one instance by one mail, and the office by an activity each."""
+        news = self.browse()
         for limit in self:
             limit.told = "over" if limit.over_since else "near"
+            if limit._was_told_lately():
+                continue
+            news |= limit
             office, seller = limit._for_office(), limit.instance_id.factura_id.invoice_user_id
             summary = office._summary(limit.told)
             raise_activity(office.instance_id, ACTIVITY, person_for(self.env, seller), summary, escape(office.message))
-        subscription = self.instance_id.subscription_ids[:1]
+        subscription = news.instance_id.subscription_ids[:1]
         if subscription:
-            kind = "limitOver" if "over" in self.mapped("told") else "limitNear"
-            self.env["microsaas.notice"]._tell(subscription, kind, str(fields.Datetime.now()))
+            kind = MAIL_OF["over" if "over" in news.mapped("told") else "near"]
+            what = " ".join(news.mapped("resource"))
+            self.env["microsaas.notice"]._tell(subscription, kind, f"{what} {fields.Datetime.now()}")
+
+    def _was_told_lately(self):
+        """Whether the customer was told of this resource, as far as it is now or further, within the last days."""
+        kinds = [MAIL_OF["over"], *([MAIL_OF["near"]] if self.told == "near" else [])]
+        said = [
+            ("subscription_id", "in", self.instance_id.subscription_ids.ids),
+            ("kind", "in", kinds),
+            ("period", "like", self.resource),
+            ("create_date", ">=", fields.Datetime.now() - TOLD_AGAIN_AFTER),
+        ]
+        return bool(self.env["microsaas.notice"].search_count(said, limit=1))
 
     def _close(self, stage):
         office = self._for_office()
-        over = office.env._("It is over: the instance uses less again, or its plan gives more.")
-        close_activities(office.instance_id, ACTIVITY, over, office._summary(stage))
+        ended = office.env._("It has ended: the instance uses less again, or its plan gives more.")
+        close_activities(office.instance_id, ACTIVITY, ended, office._summary(stage))
 
     def _end(self):
         for limit in self:

@@ -34,6 +34,7 @@ PERCENT = {
     "StartingDatabase": 35,
     "PreparingTemplate": 40,
     "CreatingDatabase": 50,
+    "HandingOver": 50,
     "WaitingForMemory": 50,
     "Starting": 70,
     "WaitingForAnswer": 85,
@@ -196,7 +197,7 @@ class MicrosaasPortalMixin(models.AbstractModel):
             "country_code": (country or company.country_id).code or "",
         }
 
-    def _may_be_managed_by(self, user):
+    def _may_act(self, user):
         """Tell whether a portal user may act for its company: restart, renew and rename it, change its plan, cancel it.
 
         That is who ordered it, who is invoiced, the company's own login, and its contacts for invoices.

@@ -76,6 +76,17 @@ class MicrosaasReservedPort(ByHand, models.Model):
         return free or self._give_up_oldest(first, last, exclude)
 
     @api.model
+    def _has_free(self, field):
+        """Tell whether `_free` would find a port for `field`, without giving one up."""
+        first, last = port_range(self.env, field)
+        taken = self._in_use(self.env["odoo.docker.instance"])
+        if any(port not in taken for port in range(first, last + 1)):
+            return True
+        gone = [("instance_id.subscription_ids.data_removed_at", "!=", False)]
+        kept = self.search([("port", ">=", first), ("port", "<=", last), *gone])
+        return any(it.port not in (it.instance_id.http_port, it.instance_id.longpolling_port) for it in kept)
+
+    @api.model
     def _in_use(self, instances, among=None):
         """Return the set of ports that others than `instances` hold or once gave their customers, or those of `among` (a list).
 

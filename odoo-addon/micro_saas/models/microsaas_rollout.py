@@ -137,10 +137,14 @@ class MicrosaasRollout(ByHand, models.Model):
         """Return a new rollout of these instances, at night.
 
         :raise AccessError: the user is not a MicroSaaS manager
+        :raise UserError: they are of several companies
         """
         self._check_manager()
+        instances.check_access("write")
+        if len(instances.company_id) > 1:
+            raise UserError(self.env._("Select instances of one company."))
         rollout = self.create({})
-        rollout.sudo().write({"instance_ids": [Command.set(instances.ids)], "company_id": instances[:1].company_id.id})
+        rollout.sudo().write({"instance_ids": [Command.set(instances.ids)], "company_id": instances.company_id.id})
         return rollout
 
     def _start(self):
@@ -196,9 +200,13 @@ class MicrosaasRollout(ByHand, models.Model):
         running = self.sudo().browse(row[0] for row in self.env.cr.fetchall())
         lines = self.env["microsaas.rollout.line"].sudo()
         for rollout in running:
-            while not lines.search_count([("state", "=", "running")], limit=1) and rollout._begin_next():
+            while (
+                rollout.state == "running"
+                and not lines.search_count([("state", "=", "running")], limit=1)
+                and rollout._begin_next()
+            ):
                 pass
-            if not rollout.line_ids.filtered(lambda line: line.state in ("waiting", "running")):
+            if rollout.state == "running" and not rollout.line_ids.filtered(lambda line: line.state in ("waiting", "running")):
                 rollout.state = "done"
 
     def _begin_next(self):
@@ -304,6 +312,10 @@ class MicrosaasRolloutLine(ByHand, models.Model):
             with self.env.cr.savepoint():
                 instance.action_update()
                 self.write({"state": "running", "job_id": instance.sudo().job_id.id})
+        except AccessError as refused:
+            # Whoever has started it is no manager any more: a person decides about the rest.
+            self.write({"state": "failed", "refusal": str(refused)})
+            rollout._update_failed(self)
         except UserError as refused:
             self.refusal = str(refused)
             self._leave_out()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 
-from .settings import PORT_RANGES, port_range
+from .settings import PORT_RANGES
 
 # Why an instance that is sold waits for room, as the sidecar reports it. It tries again by itself.
 NO_ROOM = {"NotEnoughMemory", "NotEnoughDisk", "NotEnoughInodes", "NoFreePorts"}
@@ -40,21 +40,6 @@ class MicrosaasSidecar(models.Model):
         if not short_of:
             return ""
         return _("The server has no room for another instance (%s): what is sold now waits, and starts by itself.", ", ".join(short_of))
-
-
-class MicrosaasReservedPort(models.Model):
-    _inherit = "microsaas.reserved.port"
-
-    @api.model
-    def _has_free(self, field):
-        """Tell whether `_free` would find a port for `field`, without giving one up."""
-        first, last = port_range(self.env, field)
-        taken = self._in_use(self.env["odoo.docker.instance"])
-        if any(port not in taken for port in range(first, last + 1)):
-            return True
-        gone = [("instance_id.subscription_ids.data_removed_at", "!=", False)]
-        kept = self.search([("port", ">=", first), ("port", "<=", last), *gone])
-        return any(it.port not in (it.instance_id.http_port, it.instance_id.longpolling_port) for it in kept)
 
 
 class OdooDockerInstance(models.Model):

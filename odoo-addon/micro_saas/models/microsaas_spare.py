@@ -14,13 +14,13 @@ from odoo.release import version_info
 from odoo.tools import SQL, mute_logger
 
 from .by_hand import ByHand
-from .settings import PORT_RANGES
+from .settings import PORT_RANGES, make_ports_unique
 from .values import finite, seconds_of, write_changed
 
 NUMBER_UNIQUE = "UNIQUE(number)"
-NUMBER_UNIQUE_MESSAGE = "Another spare has this number."
+NUMBER_UNIQUE_MESSAGE = "Another instance kept ready has this number."
 IDENTITY_UNIQUE = "UNIQUE(identity)"
-IDENTITY_UNIQUE_MESSAGE = "Another spare has this identity."
+IDENTITY_UNIQUE_MESSAGE = "Another instance kept ready has this identity."
 # An older one is made anew.
 LIVES_FOR = timedelta(days=7)
 
@@ -28,8 +28,8 @@ LIVES_FOR = timedelta(days=7)
 class MicrosaasSpare(ByHand, models.Model):
     """A started Odoo that is kept ready before it is sold. The sidecar makes and removes it; a claim makes it an instance.
 
-    Whose it becomes, and whether it is still good, is decided here; how many there are, and when they are made, by the
-    sidecar.
+    How many are wanted (`product_template_spares.py`), whose each becomes and whether it is still good is decided in Odoo;
+    how many of these the memory allows, and when they are made, by the sidecar.
     """
 
     _name = "microsaas.spare"
@@ -67,16 +67,7 @@ class MicrosaasSpare(ByHand, models.Model):
 
     def init(self):
         super().init()
-        # Partial: any number of spares may have no port yet.
-        for field in PORT_RANGES:
-            self.env.cr.execute(
-                SQL(
-                    "CREATE UNIQUE INDEX IF NOT EXISTS %s ON microsaas_spare (%s) WHERE %s > 0",
-                    SQL.identifier(f"microsaas_spare_{field}_uniq"),
-                    SQL.identifier(field),
-                    SQL.identifier(field),
-                )
-            )
+        make_ports_unique(self)
 
     # -- making and removing: what the sidecar says ------------------------------------------------
 

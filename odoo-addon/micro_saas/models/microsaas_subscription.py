@@ -216,7 +216,7 @@ class MicrosaasSubscription(ByHand, models.Model):
         """
         self._check_user()
         for subscription in self.sudo():
-            if not subscription._can_be_reactivated():
+            if not subscription._can_undo_cancellation():
                 raise UserError(
                     self.env._(
                         "Subscription %s is not cancelled, or its paid time is over: nothing can be undone.",
@@ -226,7 +226,7 @@ class MicrosaasSubscription(ByHand, models.Model):
             subscription.state = "active" if subscription.fecha_inicio else "draft"
         return True
 
-    def _can_be_reactivated(self):
+    def _can_undo_cancellation(self):
         end = self.fecha_fin
         is_over = self.suspended_at or (end and end < self.company_id._microsaas_today())
         return self.state == "cancelled" and not is_over

@@ -137,7 +137,7 @@ class MicrosaasSubscription(models.Model):
     def _change_since_invoiced(self):
         """Return the change of plan that was made since the present period was invoiced, maybe none."""
         is_invoiced = self._last_invoiced_line().product_id == self.product_id
-        return self.browse().change_ids if is_invoiced else self._agreed_change()
+        return self.env["microsaas.plan.change"] if is_invoiced else self._agreed_change()
 
     def _present_line_vals(self):
         """Return what is paid for one term of the present plan, as values of an invoice line: the price net of discounts."""
@@ -163,54 +163,53 @@ class MicrosaasSubscription(models.Model):
         """
         currency = self._renewal_currency()
         full = self._unsaved_lines([self._price_of_today_vals(product)])
-        old = self._present_line_vals()
-        is_changed = bool(self._change_since_invoiced())
-        old_months = self.product_id._microsaas_months() if is_changed else self._months(self._last_invoiced_line())
-        new_terms, old_terms = self._terms_left(product._microsaas_months()), self._terms_left(old_months)
-        first, last = self.company_id._microsaas_today(), self.fecha_fin
-        days = (last - first).days + 1
-        _, lang = self.with_context(lang=self.partner_id.lang).env._, self.partner_id.lang
-        from_to = {"first": format_date(self.env, first, lang_code=lang), "last": format_date(self.env, last, lang_code=lang)}
-        titles = {one: one.with_context(lang=lang).display_name for one in (product, self.product_id)}
-        common = {"quantity": 1, "suscripcion_id": self.id}
-        lines = [
-            {
-                **common,
-                "product_id": product.id,
-                "price_unit": currency.round(full.price_unit * float(new_terms)),
-                "sequence": 10,
-                "name": _(
-                    "%(new)s instead of %(old)s, for %(days)s days\nService from %(first)s to %(last)s",
-                    new=titles[product],
-                    old=titles[self.product_id],
-                    days=days,
-                    **from_to,
-                ),
-            }
-        ]
-        if old["price_unit"]:
-            lines.append(
-                {
-                    **common,
-                    **old,
-                    "price_unit": -currency.round(old["price_unit"] * float(old_terms)),
-                    "sequence": 11,
-                    "name": _(
-                        "%(old)s, paid already and not used for %(days)s days\nService from %(first)s to %(last)s",
-                        old=titles[self.product_id],
-                        days=days,
-                        **from_to,
-                    ),
-                }
-            )
+        lines = self._change_lines(product, full.price_unit)
         return {
             "amount": currency.round(sum(self._unsaved_lines(lines).mapped("price_total"))),
             "next_amount": full.price_total,
             "price": full.price_unit,
             "currency": currency,
-            "first": first,
-            "last": last,
+            "first": self.company_id._microsaas_today(),
+            "last": self.fecha_fin,
             "lines": lines,
+        }
+
+    def _change_lines(self, product, price):
+        """Return the values of the invoice lines of a change to a plan today: for the days that are left, it and the present one.
+
+        :param price: of a term of the plan, in the currency of renewals, without taxes
+        :return: list of dicts; where the present plan costs nothing it has no line
+        """
+        _, words = self.with_context(lang=self.partner_id.lang).env._, self._change_words(product)
+        title = _("%(new)s instead of %(old)s, for %(days)s days\nService from %(first)s to %(last)s", **words)
+        amount = self._price_of_days_left(price, product._microsaas_months())
+        lines = [self._change_line(amount, title, {"product_id": product.id, "sequence": 10})]
+        present = self._present_line_vals()
+        if present["price_unit"]:
+            is_changed = bool(self._change_since_invoiced())
+            months = self.product_id._microsaas_months() if is_changed else self._months(self._last_invoiced_line())
+            title = _("%(old)s, paid already and not used for %(days)s days\nService from %(first)s to %(last)s", **words)
+            amount = self._price_of_days_left(present["price_unit"], months)
+            lines.append(self._change_line(-amount, title, {**present, "sequence": 11}))
+        return lines
+
+    def _change_line(self, amount, title, vals):
+        return {"quantity": 1, "suscripcion_id": self.id, **vals, "price_unit": amount, "name": title}
+
+    def _price_of_days_left(self, price, months):
+        """Return what the paid days that are left cost, rounded, at a price for so many months."""
+        return self._renewal_currency().round(price * float(self._terms_left(months)))
+
+    def _change_words(self, product):
+        """Return what the titles of the lines of a change to a plan name, in the customer's language."""
+        lang = self.partner_id.lang
+        first, last = self.company_id._microsaas_today(), self.fecha_fin
+        return {
+            "new": product.with_context(lang=lang).display_name,
+            "old": self.product_id.with_context(lang=lang).display_name,
+            "days": (last - first).days + 1,
+            "first": format_date(self.env, first, lang_code=lang),
+            "last": format_date(self.env, last, lang_code=lang),
         }
 
     def _unsaved_lines(self, lines):

@@ -4,7 +4,10 @@ A message is written down in the transaction of what it tells, so it is neither 
 once, in the order of what happened; a receiver knows one that comes again by its `webhook-id`.
 """
 
+import ipaddress
 import json
+import socket
+import threading
 import time
 from datetime import timedelta, timezone
 from urllib.parse import urlsplit
@@ -16,20 +19,24 @@ from odoo.exceptions import ValidationError
 
 from .alerts import close_activities, person_for, raise_activity
 from .by_hand import MANAGER, ByHand
-from .nudge import new_message_id, signed_headers
-from .webhook_secrets import new_secret
+from .signed_messages import new_message_id, new_secret, signed_headers
 
 ACTIVITY = "micro_saas.mail_activity_type_trouble"
-TIMEOUT = (3, 10)  # seconds to connect, seconds to answer
-# Minutes until the next attempt, one for each that failed: more than three days. Then a message is given up.
+TIMEOUT = (3, 10)  # seconds to connect, seconds of silence
+WHOLE_TIMEOUT = 15  # seconds for all of an answer: silence is broken by one byte
+# Minutes until the next attempt, one for each that failed in a row.
 PAUSES = (1, 5, 30, 120, 300, 600, 840, 1200, 1440)
+GIVEN_UP_AFTER = timedelta(days=3)
 TROUBLE_AFTER = timedelta(hours=1)
 KEPT_FOR = timedelta(days=30)
 # So long one run begins further messages, and so long of one receiver's, in seconds: Odoo ends a run after two minutes, which may not
 # happen in the middle, for then all of it would be sent again.
 RUN_SECONDS, SHARE_SECONDS = 30, 5
 MOST_AT_ONCE = 200
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# A system parameter, for administrators of this Odoo: webhooks may have addresses that are not on the internet, and http://.
+REACHES_INSIDE = "microsaas.webhooks_reach_inside"
+# Which webhooks' requests this process still waits for, by their ids: a receiver may hold one for as long as it likes.
+_under_way = {}
 
 
 class MicrosaasWebhook(ByHand, models.Model):
@@ -41,7 +48,7 @@ class MicrosaasWebhook(ByHand, models.Model):
     _order = "id"
 
     name = fields.Char(required=True)
-    url = fields.Char("Address", required=True, tracking=True, help="Messages are sent there by POST; https, or this server itself.")
+    url = fields.Char("Address", required=True, tracking=True, help="Messages are sent there by POST.")
     active = fields.Boolean(default=True, tracking=True)
     company_id = fields.Many2one("res.company", "Company", required=True, default=lambda self: self.env.company)
     secret = fields.Char(
@@ -54,6 +61,7 @@ class MicrosaasWebhook(ByHand, models.Model):
     )
     webhook_message_ids = fields.One2many("microsaas.webhook.message", "webhook_id", "Messages", readonly=True)
     waiting_count = fields.Integer("Waiting messages", compute="_compute_waiting_count")
+    failures = fields.Integer("Attempts in vain", readonly=True, copy=False, aggregator=None)
     failing_since = fields.Datetime("Failing since", readonly=True, copy=False)
     served_at = fields.Datetime("Last attempt", readonly=True, copy=False)
     retry_at = fields.Datetime("Next attempt", readonly=True, copy=False, help="Empty: at once.")
@@ -71,7 +79,7 @@ class MicrosaasWebhook(ByHand, models.Model):
         for webhook in self:
             try:
                 url = urlsplit(webhook.url)
-                is_usable = url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)
+                is_usable = url.scheme == "https" or (url.scheme == "http" and self._reaches_inside())
                 is_usable = is_usable and bool(url.hostname) and url.username is None and (url.port is None or url.port > 0)
             except ValueError:
                 is_usable = False
@@ -79,7 +87,6 @@ class MicrosaasWebhook(ByHand, models.Model):
                 raise ValidationError(
                     self.env._(
                         "Write the address of a webhook as https://example.com/path, without a name and a password in it."
-                        " Only on this server itself may it begin with http://."
                     )
                 )
 
@@ -106,15 +113,15 @@ class MicrosaasWebhook(ByHand, models.Model):
         return True
 
     def action_send_now(self):
-        """Try again now, also what was given up; once more with all pauses.
+        """Try again now, also what was given up.
 
         :return: True
         """
         for webhook in self:
             webhook.check_access("write")
             given_up = webhook.sudo().webhook_message_ids.filtered(lambda message: message.state == "given_up")
-            given_up.write({"state": "waiting", "attempts": 0})
-            webhook.sudo().retry_at = False
+            given_up.write({"state": "waiting"})
+            webhook.sudo().write({"failures": 0, "failing_since": False, "retry_at": False})
         self._send_soon()
         return True
 
@@ -141,11 +148,19 @@ class MicrosaasWebhook(ByHand, models.Model):
         self.env.ref("micro_saas.cron_webhooks").sudo()._trigger()
 
     @api.model
-    def _cron_send(self):
+    def _reaches_inside(self):
+        return bool(self.env["ir.config_parameter"].sudo().get_param(REACHES_INSIDE))
+
+    @api.model
+    def _cron_send(self, keep=None):
         """Send what waits: of each receiver in order, until one message fails or its share of the run is over.
 
-        Whoever was served longest ago comes first, so no number of slow receivers keeps another one waiting for ever.
+        Whoever was served longest ago comes first, so no number of slow receivers keeps another one waiting for ever. What is known is
+        kept before each message is sent, so a run that is killed sends no message of an earlier one again.
+
+        :param keep: how; by default a commit
         """
+        keep = keep or self.env.cr.commit
         end = time.monotonic() + RUN_SECONDS
         for webhook in self.search([("webhook_message_ids.state", "=", "waiting")], order="served_at NULLS FIRST, id"):
             if webhook.retry_at and webhook.retry_at > fields.Datetime.now():
@@ -157,36 +172,47 @@ class MicrosaasWebhook(ByHand, models.Model):
                 if time.monotonic() > end:
                     self._send_soon()
                     return
-                if not webhook._send(message):
+                webhook._expect_the_worst(message)
+                keep()
+                may_go_on = webhook._send(message)
+                keep()
+                if not may_go_on:
                     break
                 if time.monotonic() > share_end:
                     self._send_soon()
                     break
 
+    def _expect_the_worst(self, message):
+        """Note an attempt as one in vain, before it is made: should this process be killed meanwhile, it was one."""
+        message.attempts += 1
+        self.failures += 1
+        self.failing_since = self.failing_since or fields.Datetime.now()
+        self.retry_at = fields.Datetime.now() + timedelta(minutes=PAUSES[min(self.failures, len(PAUSES)) - 1])
+
     def _send(self, message):
         """Send one message. Return whether the next one may follow."""
         status, answer = message._post(self.url, self.secret)
-        message.write({"attempts": message.attempts + 1, "answer": answer})
+        message.answer = answer
         if 200 <= status < 300:
             message.write({"state": "delivered", "delivered_at": fields.Datetime.now()})
-            self._is_well()
+            self._recovered()
             return True
         if status == 410:
             self._message_log(body=self.env._("The receiver wants no more messages (410): switched off."))
             self.active = False
             return False
-        if message.attempts > len(PAUSES):
-            message.state = "given_up"
         now = fields.Datetime.now()
-        self.failing_since = self.failing_since or now
-        self.retry_at = now + timedelta(minutes=PAUSES[min(message.attempts, len(PAUSES)) - 1])
+        if now - self.failing_since >= GIVEN_UP_AFTER:
+            old = [("webhook_id", "=", self.id), ("state", "=", "waiting"), ("create_date", "<", now - GIVEN_UP_AFTER)]
+            self.env["microsaas.webhook.message"].search(old).state = "given_up"
         if now - self.failing_since >= TROUBLE_AFTER:
             self._alert(answer)
         return False
 
-    def _is_well(self):
-        if self.failing_since:
-            self.write({"failing_since": False, "retry_at": False})
+    def _recovered(self):
+        """A message was taken: what was said of its trouble is over."""
+        self.write({"failures": 0, "failing_since": False, "retry_at": False})
+        if self.activity_ids:
             close_activities(self, ACTIVITY, self.env._("Messages are taken again."))
 
     def _alert(self, answer):
@@ -225,20 +251,44 @@ class MicrosaasWebhookMessage(ByHand, models.Model):
 
     def _post(self, url, secret):
         """Send it once. Return the status, 0 without an answer, and what to say of it; the answer's body is not read."""
-        body = self.body.encode()
-        headers = signed_headers([secret], self.identity, body)
-        try:
-            with requests.post(
-                url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
-            ) as response:
-                return response.status_code, f"HTTP {response.status_code}"
-        except requests.Timeout:
+        earlier = _under_way.get(self.webhook_id.id)
+        if earlier and earlier.is_alive():
             return 0, self.env._("no answer in time")
-        except (ValueError, requests.RequestException) as error:
-            return 0, type(error).__name__
+        if not (self.webhook_id._reaches_inside() or _is_on_the_internet(url)):
+            return 0, self.env._("its address is not on the internet")
+        body, result = self.body.encode(), []
+        headers = signed_headers([secret], self.identity, body)
+        thread = threading.Thread(target=_request, args=(url, headers, body, result), name="microsaas.webhook", daemon=True)
+        _under_way[self.webhook_id.id] = thread
+        thread.start()
+        thread.join(WHOLE_TIMEOUT)
+        return result[0] if result else (0, self.env._("no answer in time"))
 
     @api.autovacuum
     def _gc_messages(self):
-        """Forget what is over for a month."""
-        over = [("state", "!=", "waiting"), ("create_date", "<", fields.Datetime.now() - KEPT_FOR)]
-        self.sudo().search(over, limit=10_000).unlink()
+        """Forget what is over for a month, and what waits for a webhook that is switched off."""
+        old = ("create_date", "<", fields.Datetime.now() - KEPT_FOR)
+        over = ["|", ("state", "!=", "waiting"), ("webhook_id.active", "=", False)]
+        self.sudo().search([old, *over], limit=10_000).unlink()
+
+
+def _request(url, headers, body, result):
+    """Send one message, and put `(status, what to say of it)` into a list; nothing where it was silence that ended it."""
+    try:
+        with requests.post(
+            url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
+        ) as response:
+            result.append((response.status_code, f"HTTP {response.status_code}"))
+    except requests.Timeout:
+        return
+    except (ValueError, requests.RequestException) as error:
+        result.append((0, type(error).__name__))
+
+
+def _is_on_the_internet(url):
+    """Whether all that a URL's host resolves to are public addresses, so that no service of ours is asked in its name."""
+    try:
+        found = socket.getaddrinfo(urlsplit(url).hostname, None)
+    except (OSError, ValueError):
+        return True  # the request says so itself
+    return all(ipaddress.ip_address(address[0].partition("%")[0]).is_global for *_kind, address in found)

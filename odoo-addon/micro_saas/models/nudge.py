@@ -4,17 +4,13 @@ It carries no truth, only ids; a lost one costs the sidecar's next poll and noth
 delay or trouble the person whose click caused it: one thread, short timeouts, no error leaves it.
 """
 
-import base64
-import hashlib
-import hmac
 import json
 import logging
 import threading
-import time
-import uuid
 
 import requests
 
+from .signed_messages import new_message_id, signed_headers
 from .webhook_secrets import sidecar_url, webhook_secrets
 
 _logger = logging.getLogger(__name__)
@@ -23,38 +19,6 @@ TIMEOUT = (1, 2)  # seconds to connect, seconds to answer
 MAX_IDS = 1000
 # A mass import with a commit for each invoice must not start a thread for each.
 _slots = threading.BoundedSemaphore(4)
-
-
-def sign(secret, message_id, timestamp, body):
-    """Return the Standard Webhooks signature of `body` (bytes).
-
-    :param secret: `whsec_<base64>`
-    :raise ValueError: the secret is not base64
-    """
-    key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    signed = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
-    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-
-
-def new_message_id():
-    """Return an id that no other message has."""
-    return f"msg_{uuid.uuid4().hex}"
-
-
-def signed_headers(secrets, message_id, body):
-    """Return the headers of a message that is sent now.
-
-    :param secrets: `whsec_<base64>` each; the receiver accepts a signature by any one, so that they may be rotated
-    :param body: JSON as bytes
-    :raise ValueError: a secret is malformed
-    """
-    timestamp = int(time.time())
-    return {
-        "Content-Type": "application/json",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(sign(secret, message_id, timestamp, body) for secret in secrets),
-    }
 
 
 def post(url, secrets, payload, timeout=TIMEOUT):

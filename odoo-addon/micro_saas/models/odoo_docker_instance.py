@@ -13,7 +13,7 @@ from .door import door_suffix
 from .drift_sentences import drift_sentence
 from .nudge import nudge
 from .reason_sentences import instance_sentence
-from .settings import PORT_RANGES, in_payment_is_paid
+from .settings import PORT_RANGES, in_payment_is_paid, make_ports_unique
 from .values import finite, moment_of, seconds_of, write_changed
 
 NAME_LENGTH = 300
@@ -258,16 +258,7 @@ class OdooDockerInstance(ByHand, models.Model):
 
     def init(self):
         super().init()
-        # Partial: any number of instances may have no port yet.
-        for field in PORT_RANGES:
-            self.env.cr.execute(
-                SQL(
-                    "CREATE UNIQUE INDEX IF NOT EXISTS %s ON odoo_docker_instance (%s) WHERE %s > 0",
-                    SQL.identifier(f"odoo_docker_instance_{field}_uniq"),
-                    SQL.identifier(field),
-                    SQL.identifier(field),
-                )
-            )
+        make_ports_unique(self)
 
     def _init_column(self, column_name):
         """Give the rows of an earlier version an identity each, and let them adopt the data that they have."""

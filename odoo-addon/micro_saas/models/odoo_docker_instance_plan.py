@@ -30,7 +30,7 @@ class OdooDockerInstance(models.Model):
         """Return what the customer may do about their plan.
 
         :return: dict of `change`, the one that is to come; `to_pay`, its invoice; `may_change`, `may_cancel`,
-            `may_reactivate`
+            `may_undo_cancellation`
         """
         self.ensure_one()
         subscription = self.sudo().subscription_ids[:1]
@@ -44,7 +44,7 @@ class OdooDockerInstance(models.Model):
             and not subscription._state_obstacle()
             and bool(subscription._plans_for_customer()),
             "may_cancel": is_lasting and subscription._can_be_cancelled_by_customer(),
-            "may_reactivate": is_lasting and subscription._can_be_reactivated(),
+            "may_undo_cancellation": is_lasting and subscription._can_undo_cancellation(),
         }
 
     def _plan_quotes(self):
@@ -150,7 +150,7 @@ class OdooDockerInstance(models.Model):
             move.name,
         )
 
-    def _reactivate_by_customer(self, user):
+    def _undo_cancellation_by_customer(self, user):
         """Undo a cancellation for the customer, until the last paid day is over. Call it with sudo.
 
         :raise UserError: it is not cancelled, or has ended

@@ -3,7 +3,7 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-RANKS = ("administer", "manage", "see")
+RANKS = ("administer", "act", "look")
 
 
 class OdooDockerInstance(models.Model):
@@ -21,22 +21,22 @@ class OdooDockerInstance(models.Model):
         " it and the company's contacts for invoices. Its administrator chooses them in the portal.",
     )
 
-    def _may_be_managed_by(self, user):
+    def _may_act(self, user):
         person, customer = user.partner_id, self.partner_id.commercial_partner_id
         # Whoever has left the company has left this too.
         is_chosen = person in self.acting_ids and person.commercial_partner_id == customer
-        return is_chosen or super()._may_be_managed_by(user)
+        return is_chosen or super()._may_act(user)
 
     def _portal_people(self, user):
         """Return who of the customer's company has an account here, and what each may do.
 
         Call it with sudo. Colleagues learn of each other only where they may act themselves.
 
-        :return: list of dict of `person`, `may` (`administer`, `manage` or `see`) and `is_chosen` (the administrator may
+        :return: list of dict of `person`, `may` (`administer`, `act` or `look`) and `is_chosen` (the administrator may
             take it back), who may do most first
         """
         self.ensure_one()
-        if not self._may_be_managed_by(user):
+        if not self._may_act(user):
             return []
         company = self.partner_id.commercial_partner_id
         accounts = self.env["res.users"].search([("partner_id", "child_of", company.ids)], order="name, id")
@@ -49,7 +49,7 @@ class OdooDockerInstance(models.Model):
     def _may_of(self, user):
         if self._is_administered_by(user):
             return "administer"
-        return "manage" if self._may_be_managed_by(user) else "see"
+        return "act" if self._may_act(user) else "look"
 
     def _let_act(self, user, person_id, may_act):
         """Let somebody of the customer's company act for the instance in the portal, or only look again. Call it with sudo.

@@ -7,7 +7,8 @@ from .values import seconds_of
 # The reasons of steps under way: src/instance/reasons.ts of the sidecar has all of them.
 UNDER_WAY = {
     *("AssigningPorts", "FetchingRepositories", "Rendering", "StartingDatabase", "PreparingTemplate"),
-    *("CreatingDatabase", "WaitingForMemory", "Starting", "WaitingForAnswer", "Restarting", "Stopping", "TakingDown"),
+    *("CreatingDatabase", "HandingOver", "WaitingForMemory", "Starting", "WaitingForAnswer", "Restarting"),
+    *("Stopping", "TakingDown"),
     *("Archiving", "FetchingBackup", "RestoringDatabase", "Neutralising", "SwappingData", "Purging"),
 }
 

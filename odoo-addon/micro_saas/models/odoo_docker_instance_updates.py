@@ -144,6 +144,7 @@ class OdooDockerInstance(models.Model):
         """
         if not self.env.user.has_group(MANAGER):
             raise AccessError(self.env._("Only a MicroSaaS manager updates an instance."))
+        self.check_access("write")
         self.sudo().rollout_line_ids.filtered(lambda line: line.state == "waiting")._leave_out()
         self.env["microsaas.rollout"]._advance()
         return True

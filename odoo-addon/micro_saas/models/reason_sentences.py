@@ -33,6 +33,7 @@ def instance_sentence(env, reason, detail):
             "Preparing the modules of this plan for the first time. This takes some minutes."
         ),
         "CreatingDatabase": lambda: _("Creating the database."),
+        "HandingOver": lambda: _("Handing it over to its customer."),
         "WaitingForMemory": lambda: _("Waiting for free memory on the server."),
         "Starting": lambda: _("Starting the instance."),
         "WaitingForAnswer": lambda: _("Waiting for the first answer."),

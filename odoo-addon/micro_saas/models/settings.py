@@ -1,6 +1,7 @@
-"""What is set up for the whole database: ports, days, what counts as paid."""
+"""What is set up for the whole database: ports, days, what counts as paid. Of ports also that none is given twice."""
 
 from odoo.exceptions import ValidationError
+from odoo.tools import SQL
 
 SIDECAR_GROUP = "micro_saas.group_microsaas_sidecar"
 # Days that an address stays its customer's after the data went: bookmarks and mails live long.
@@ -19,6 +20,23 @@ def port_range(env, field):
     ends = zip(("first", "last"), PORT_RANGES[field], strict=True)
     first, last = (int(params.get_param(f"microsaas.{field}_{end}") or port) for end, port in ends)
     return first, last
+
+
+def make_ports_unique(model):
+    """Let no two rows of a model have the same port for the same use; any number may have none yet.
+
+    To be called in its `init`: a constraint of the model could not leave some rows out.
+    """
+    for field in PORT_RANGES:
+        model.env.cr.execute(
+            SQL(
+                "CREATE UNIQUE INDEX IF NOT EXISTS %s ON %s (%s) WHERE %s > 0",
+                SQL.identifier(f"{model._table}_{field}_uniq"),
+                SQL.identifier(model._table),
+                SQL.identifier(field),
+                SQL.identifier(field),
+            )
+        )
 
 
 def in_payment_is_paid(env):

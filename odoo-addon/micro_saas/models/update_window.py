@@ -15,13 +15,14 @@ def opening_at_or_after(moment, tz, begin, end):
     """
     zone = ZoneInfo(tz)
     today = moment.replace(tzinfo=UTC).astimezone(zone).date()
-    for days in (-1, 0, 1, 2):
-        day = today + timedelta(days=days)
-        opens = _moment(day, begin, zone)
-        closes = _moment(day if end > begin else day + timedelta(days=1), end, zone)
-        if closes > moment:
-            return opens
-    raise ValueError(f"no window from {begin} to {end}")
+    # Yesterday's may be open still; tomorrow's closes after any moment of today.
+    days = (today + timedelta(days=days) for days in (-1, 0, 1))
+    return next(_moment(day, begin, zone) for day in days if _closing(day, begin, end, zone) > moment)
+
+
+def _closing(day, begin, end, zone):
+    """Return when the window closes that opens on a day."""
+    return _moment(day if end > begin else day + timedelta(days=1), end, zone)
 
 
 def _moment(day, hour, zone):

@@ -27,9 +27,9 @@ class OdooDockerInstance(models.Model):
         """Tell the company's webhooks of an event. Staging copies are nobody's business."""
         if self.sudo().staging_of_id:
             return
-        self.env["microsaas.webhook"]._tell(self.company_id, kind, {"instance": self.sudo()._as_told()})
+        self.env["microsaas.webhook"]._tell(self.company_id, kind, {"instance": self.sudo()._as_event_data()})
 
-    def _as_told(self):
+    def _as_event_data(self):
         """Return what a message says of an instance: no secret, and of people no more than their name."""
         plan, move, subscription = self.plan_id, self.factura_id, self.subscription_ids[:1]
         return {

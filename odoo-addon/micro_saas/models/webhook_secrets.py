@@ -4,8 +4,7 @@ A new secret does not end the old one at once: messages carry a signature by eac
 and after its configuration changes. The old ones are forgotten as soon as the sidecar has accepted the new one alone.
 """
 
-import base64
-import secrets
+from .signed_messages import new_secret
 
 CURRENT = "microsaas.webhook_secret"
 EARLIER = "microsaas.webhook_secrets_earlier"
@@ -22,11 +21,6 @@ def webhook_secrets(env):
     """Return every secret to sign with, the newest first; empty while none was made."""
     current = env["ir.config_parameter"].sudo().get_param(CURRENT)
     return [current, *reversed(_earlier(env))] if current else []
-
-
-def new_secret():
-    """Return a new secret of 32 bytes, as Standard Webhooks writes it."""
-    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
 def make_secret(env):

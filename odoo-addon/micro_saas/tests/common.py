@@ -1,3 +1,9 @@
+import base64
+import hashlib
+import hmac
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 from odoo import Command, fields
 
 from odoo.addons.account.tests.common import AccountTestInvoicingCommon
@@ -129,3 +135,52 @@ class MicroSaasCommon(AccountTestInvoicingCommon):
 
     def _set_param(self, key, value):
         self.env["ir.config_parameter"].sudo().set_param(f"microsaas.{key}", value)
+
+
+class ReceiverCommon(MicroSaasCommon):
+    """With a real HTTP server on this machine, at the origin `self.receiver`, that notes what comes in."""
+
+    def setUp(self):
+        super().setUp()
+        # (path, headers, body) each, the oldest first; and the statuses of the next answers: 204 after them, None hangs.
+        self.received, self.answers = [], []
+        self.hangs = threading.Event()
+        test = self
+
+        class Receiver(BaseHTTPRequestHandler):
+            def do_POST(self):  # noqa: N802 - the base class names it
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                test.received.append((self.path, dict(self.headers.items()), body))
+                answer = test.answers.pop(0) if test.answers else 204
+                if answer is None:
+                    test.hangs.wait(30)
+                    return
+                self.send_response(answer)
+                self.end_headers()
+
+            def log_message(self, *_args):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.addCleanup(self.hangs.set)
+        self.receiver = f"http://127.0.0.1:{server.server_port}"
+
+    @classmethod
+    def _request_handler(cls, session, request, /, **kwargs):
+        # Odoo's guard against real requests knows a timeout of one number only.
+        kwargs["timeout"] = sum(kwargs["timeout"])
+        return super()._request_handler(session, request, **kwargs)
+
+    def _assert_signed(self, headers, body, key):
+        """Assert what a receiver verifies who has read only standardwebhooks.com.
+
+        :param key: the bytes that the secret stands for
+        """
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        digest = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+        self.assertEqual(headers["webhook-signature"], f"v1,{digest}")

@@ -96,6 +96,17 @@ class TestLimit(OwnerCase, UseCase):
         self._uses(disk_mb=800)
         self.assertEqual(self._told.mapped("kind"), ["limitOver", "limitNear"])
 
+    def test_who_goes_to_and_fro_is_told_once_a_week(self):
+        for disk_mb in (1100, 100, 1100, 100, 1100, 100):
+            self._uses(disk_mb=disk_mb)
+        self.assertEqual(self._told.mapped("kind"), ["limitOver"])
+        self._uses(users=11)
+        self.assertEqual(self._told.mapped("kind"), ["limitOver", "limitOver"], "of users nobody was told yet")
+        self.env.cr.execute("UPDATE microsaas_notice SET create_date = now() - interval '8 days'")
+        self.env.invalidate_all()
+        self._uses(disk_mb=1100)
+        self.assertEqual(self._told.mapped("kind"), ["limitOver"] * 3)
+
     def test_who_has_all_of_few_users_has_what_they_paid_for(self):
         self.plan.product_tmpl_id.microsaas_users = 3
         self._uses(users=3)

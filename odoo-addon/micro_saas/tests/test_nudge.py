@@ -1,90 +1,58 @@
 import base64
-import hashlib
-import hmac
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from queue import Empty, Queue
 
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..models import nudge
-from .common import MicroSaasCommon
+from .common import ReceiverCommon
 
 KEY = b"0123456789abcdef0123456789abcdef"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
 
 
 @tagged("post_install", "-at_install")
-class TestNudge(MicroSaasCommon):
+class TestNudge(ReceiverCommon):
     def setUp(self):
         super().setUp()
-        self.received = received = Queue()
-
-        class Sidecar(BaseHTTPRequestHandler):
-            def do_POST(self):  # noqa: N802 - the base class names it
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                received.put((dict(self.headers.items()), body))
-                self.send_response(202)
-                self.end_headers()
-
-            def log_message(self, *_args):
-                pass
-
-        server = HTTPServer(("127.0.0.1", 0), Sidecar)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        self.addCleanup(thread.join)
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        self.url = f"http://127.0.0.1:{server.server_port}/webhooks/odoo"
+        self.url = f"{self.receiver}/webhooks/odoo"
         self.env.cr.postcommit.clear()
-
-    @classmethod
-    def _request_handler(cls, session, request, /, **kwargs):
-        # Odoo's guard against real requests knows a timeout of one number only.
-        kwargs["timeout"] = sum(kwargs["timeout"])
-        return super()._request_handler(session, request, **kwargs)
 
     def _connect(self, url=None):
         self._set_param("sidecar_url", url or self.url)
         self._set_param("webhook_secret", SECRET)
 
     def _commit(self):
-        """Run our callback as a commit does; other addons' callbacks need a real commit."""
+        """Run our callback as a commit does, to the end of its thread; other addons' callbacks need a real commit."""
         self.env.flush_all()
         postcommit = self.env.cr.postcommit
         ours = [callback for callback in postcommit._funcs if callback.__module__ == nudge.__name__]
         postcommit.clear()
         for callback in ours:
             callback()
-
-    def _nudges(self):
-        """Return `{model: ids}` of what this commit sent, after its thread has ended."""
-        self._commit()
         for thread in threading.enumerate():
             if thread.name == "microsaas.nudge":
                 thread.join()
+
+    def _nudges(self):
+        """Return `{model: ids}` of what this commit sent."""
+        before = len(self.received)
+        self._commit()
         nudges = {}
-        while True:
-            try:
-                _headers, body = self.received.get_nowait()
-            except Empty:
-                return nudges
-            body = json.loads(body)
-            self.assertNotIn(body["model"], nudges, "one nudge a model and commit")
-            nudges[body["model"]] = body["ids"]
+        for _path, _headers, body in self.received[before:]:
+            said = json.loads(body)
+            self.assertNotIn(said["model"], nudges, "one nudge a model and commit")
+            nudges[said["model"]] = said["ids"]
+        return nudges
 
     def test_signed_as_standard_webhooks(self):
         self._connect()
         nudge.nudge(self.env, "account.move", [7, 5])
         self._commit()
-        headers, body = self.received.get(timeout=5)
+        [(_path, headers, body)] = self.received
         self.assertEqual(json.loads(body), {"model": "account.move", "ids": [5, 7]})
-        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-        digest = base64.b64encode(hmac.digest(KEY, signed, hashlib.sha256)).decode()
-        self.assertEqual(headers["webhook-signature"], f"v1,{digest}")
+        self._assert_signed(headers, body, KEY)
 
     def test_money_in_both_directions(self):
         self._connect()

@@ -138,7 +138,7 @@ class TestPortal(PortalCase):
         subscription.write({"state": "active", "fecha_fin": fields.Date.today()})
         self.authenticate("customer", "customer" * 2)
         page = self.url_open(f"/my/instances/{self.instance.id}").text
-        self.assertRegex(page, r"Renewal for <span>1 month</span>(?s:.)*30[.,]00")
+        self.assertRegex(page, r"Renewal for 1 month, taxes included:(?s:.)*30[.,]00")
         page = self.url_open(f"/my/instances/{self.instance.id}/renew")
         self.assertIn("/my/renew/", page.url)
         self.assertRegex(page.text, "30[.,]00")
@@ -224,7 +224,7 @@ class TestPortal(PortalCase):
         for may_act in ("1", ""):
             self.url_open(path, data={"csrf_token": token, "may_act": may_act})
             self.env.invalidate_all()
-            self.assertEqual(self.instance._may_be_managed_by(colleague), bool(may_act))
+            self.assertEqual(self.instance._may_act(colleague), bool(may_act))
         self.assertIn("lets colleague", str(self.instance.message_ids.mapped("body")))
         self.url_open(path, data={"csrf_token": token, "may_act": "1"})
         self.env.invalidate_all()
@@ -233,7 +233,7 @@ class TestPortal(PortalCase):
         with self.assertRaisesRegex(UserError, "no account of your company"):
             self.instance._let_act(self.customer, self.stranger.partner_id.id, True)
         person.parent_id = False
-        self.assertFalse(self.instance._may_be_managed_by(colleague), "who has left the company acts for it no more")
+        self.assertFalse(self.instance._may_act(colleague), "who has left the company acts for it no more")
 
     def test_only_some_of_a_company_may_act_for_it(self):
         self._settle()

@@ -91,7 +91,7 @@ class TestPortalPlan(PlanPortalCase):
 
     def test_who_may_not_act_for_it_reads_no_prices(self):
         self.authenticate("stranger", "strangerstranger")
-        paths = ("plan", "plan/withdraw", "cancel", "reactivate")
+        paths = ("plan", "plan/withdraw", "cancel", "cancel/undo")
         with mute_logger(LOGGER):
             for path in paths:
                 self.assertEqual(self._send(f"{self.page}/{path}").status_code, 404)
@@ -117,7 +117,7 @@ class TestPortalCancel(PlanPortalCase):
         self.assertEqual((self.subscription.state, draft.state), ("cancelled", "cancel"))
         self.assertIn("cancels it in the portal", str(self.subscription.message_ids.mapped("body")))
         self.assertIn("Undo the cancellation", self.url_open(self.page).text)
-        self._send(f"{self.page}/reactivate")
+        self._send(f"{self.page}/cancel/undo")
         self.assertEqual(self.subscription.state, "active")
 
     def test_an_open_renewal_is_named(self):
@@ -138,5 +138,5 @@ class TestPortalCancel(PlanPortalCase):
         self._send(f"{self.page}/cancel", is_understood="1")
         self.subscription.fecha_fin = self.env.company._microsaas_today() - timedelta(days=1)
         self.assertNotIn("Undo the cancellation", self.url_open(self.page).text)
-        self.assertIn("nothing can be undone", self._send(f"{self.page}/reactivate").text)
+        self.assertIn("nothing can be undone", self._send(f"{self.page}/cancel/undo").text)
         self.assertEqual(self.subscription.state, "cancelled")

@@ -23,7 +23,7 @@ class MicrosaasChangePlan(models.TransientModel):
     obstacle = fields.Char("Why not", compute="_compute_cost")
     amount = fields.Monetary("For the days that are paid already", compute="_compute_cost", help="Taxes included.")
     next_amount = fields.Monetary("Each term from then on", compute="_compute_cost", help="Taxes included.")
-    is_cheaper = fields.Boolean(compute="_compute_cost")
+    is_cheaper = fields.Boolean("Cheaper", compute="_compute_cost")
     is_at_once = fields.Boolean(
         "At once, with a credit note in draft",
         help="Otherwise the cheaper plan begins on the day after the last paid one, and nothing is given back.",

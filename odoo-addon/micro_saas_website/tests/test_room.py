@@ -9,7 +9,7 @@ from .common import ShopCommon
 class TestRoom(ShopCommon, HttpCase):
     """What does not fit the machine is not sold silently, and what is paid waits and says so."""
 
-    def _has_room(self, *short_of):
+    def _host_is_short_of(self, *short_of):
         self._sidecar().microsaas_report_use([], {**HOST, "short_of": list(short_of)})
 
     def _page(self):
@@ -17,13 +17,13 @@ class TestRoom(ShopCommon, HttpCase):
         return self.url_open(self.plan.product_tmpl_id.website_url).text
 
     def test_the_shop_says_that_an_order_would_wait(self):
-        self._has_room()
+        self._host_is_short_of()
         self.assertNotIn("o_microsaas_no_room", self._page())
-        self._has_room("memory")
+        self._host_is_short_of("memory")
         self.assertIn("o_microsaas_no_room", self._page())
 
     def test_what_is_no_plan_waits_for_nothing(self):
-        self._has_room("disk")
+        self._host_is_short_of("disk")
         other = self._product("Consulting").product_tmpl_id
         self.assertFalse(other._microsaas_waits_for_room())
         self.assertTrue(self.plan.product_tmpl_id._microsaas_waits_for_room())

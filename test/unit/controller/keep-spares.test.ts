@@ -180,7 +180,7 @@ describe('spares in the loop', () => {
     sim.manager.rows.delete(id);
     sim.manager.spareRows.set(id, { ...aSpare({ ...own, planId: PLAN, modules: [] }), content });
     const since = sim.life.calls.length;
-    sim.controller.addNow(['kept']);
+    sim.controller.addNow(['spares']);
     await sim.time.pass(MINUTE);
     const done = sim.life.calls
       .slice(since)
@@ -202,7 +202,7 @@ describe('spares in the loop', () => {
       const mark = project?.mark ?? null;
       lose(id);
       sell({ spares: 0 });
-      sim.controller.addNow(['kept']);
+      sim.controller.addNow(['spares']);
       await sim.time.pass(MINUTE);
       expect(states()).to.deep.equal(['leaving']);
       expect(sim.databases.present.has(id)).to.equal(true);
@@ -217,7 +217,7 @@ describe('spares in the loop', () => {
     sell({ spares: 2 });
     const since = sim.life.calls.length;
     // Nothing but this looks at the manager before the next sweep.
-    sim.controller.addNow(['kept']);
+    sim.controller.addNow(['spares']);
     await sim.time.pass(5_000);
     expect(numbers()).to.deep.equal(before);
     expect(sim.life.calls.slice(since)).not.to.include('manager.spares');

@@ -124,6 +124,20 @@ describe('The use of instances', () => {
     ]);
   });
 
+  it('has no requests of the time in which it was not watched', async () => {
+    watch.requested(1, START);
+    follow(1);
+    await pass(1_000);
+    expect((await reported())[0]).to.include({ requests: 0 });
+  });
+
+  it('is told of a hundred in one report, for that is one transaction in Odoo', async () => {
+    follow(...Array.from({ length: 250 }, (_, index) => index + 1));
+    await pass(250_000);
+    await watch.report();
+    expect(reports.map(([uses]) => uses.length)).to.deep.equal([100, 100, 50]);
+  });
+
   it('has no requests without a door: nobody sees them', async () => {
     watch = make(false);
     follow(1);
@@ -155,14 +169,14 @@ describe('The use of instances', () => {
     expect(await reported()).to.have.length(0);
   });
 
-  it('of a tenant who makes it last delays that of three others at most, and theirs alone', async () => {
-    const slow = new Set([1, 2, 3]);
-    const asked: number[] = [];
+  /** Lets five seconds pass in which the measures of some never end. @returns of whom one was begun */
+  const begunWith = async (slow: ReadonlySet<number>) => {
+    const begun: number[] = [];
     watch = new UseWatch({
       ...{ now: () => new Date(now), host: async () => aHost(), seesRequests: false },
       manager: { reportUse: async () => {} },
       measure: (id) => {
-        asked.push(id);
+        begun.push(id);
         return slow.has(id) ? new Promise(() => {}) : Promise.resolve(aMeasure());
       },
     });
@@ -172,6 +186,14 @@ describe('The use of instances', () => {
       await Promise.resolve();
       await Promise.resolve();
     }
-    expect(asked).to.deep.equal([1, 2, 3, 4, 5]);
+    return begun;
+  };
+
+  it('of three tenants who make it last delays nobody else’s', async () => {
+    expect(await begunWith(new Set([1, 2, 3]))).to.deep.equal([1, 2, 3, 4, 5]);
+  });
+
+  it('is under way of four at a time, at most', async () => {
+    expect(await begunWith(new Set([1, 2, 3, 4]))).to.deep.equal([1, 2, 3, 4]);
   });
 });
