@@ -51,15 +51,22 @@ export async function keepSpares(context: ControllerContext, signals: Signals): 
   );
 }
 
-/** All spares, as Odoo has them; one that is to be ready and does not run any more is not fresh. */
+/** All spares, as Odoo has them; one that is to be ready and does not answer any more is not fresh. */
 async function spareRows({ engine, manager }: ControllerContext): Promise<Spare[]> {
   const known = await manager.spares();
   // Without a look at Docker where there are none.
   const listed = known.length > 0 ? await engine.list() : new Map<number, Listed>();
-  return known.map((spare) => {
-    const hasEnded = spare.spareState === 'ready' && !listed.get(spare.id)?.running;
-    return hasEnded ? { ...spare, isFresh: false } : spare;
-  });
+  const isWell = async (id: number): Promise<boolean> => {
+    const containers = listed.get(id);
+    return containers?.running === true && (await engine.probe(id, containers)) === 'well';
+  };
+  return Promise.all(
+    known.map(async (spare) =>
+      spare.spareState === 'ready' && !(await isWell(spare.id))
+        ? { ...spare, isFresh: false }
+        : spare,
+    ),
+  );
 }
 
 /**

@@ -45,7 +45,7 @@ export class FakeEngine implements Engine {
   /** Found free by the test, and taken when the container starts. */
   readonly stolenPorts = new Set<number>();
   readonly silent = new Set<number>();
-  /** Those of them that a restart brings back. */
+  /** Those of them that a new start brings back. */
   readonly curable = new Set<number>();
   /** Instances whose directory, or a part of it, somebody has deleted. */
   readonly emptied = new Set<number>();
@@ -163,6 +163,7 @@ export class FakeEngine implements Engine {
       throw new RetryableError('StartFailed', 'There is no Compose file.');
     for (const port of [ports.http, ports.longpolling])
       if (this.#isTaken(port, id)) throw new PortTakenError('PortTaken', `${port} is taken.`);
+    if (this.curable.has(id)) this.silent.delete(id);
     this.changes += 1;
     this.#release(project);
     for (const port of [ports.http, ports.longpolling]) this.#portOwners.set(port, id);
@@ -220,7 +221,6 @@ export class FakeEngine implements Engine {
   async restart(desired: DesiredInstance): Promise<void> {
     this.#checkHere();
     this.die(desired.id);
-    if (this.curable.has(desired.id)) this.silent.delete(desired.id);
     await this.start(desired);
   }
 

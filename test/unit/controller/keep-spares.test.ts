@@ -107,6 +107,26 @@ describe('spares in the loop', () => {
     expect(numbers()).not.to.include(old);
   });
 
+  it('are made anew where they do not answer any more', async () => {
+    await started();
+    const [old = 0] = numbers();
+    sim.engine.hang(old);
+    await sim.time.pass(10 * MINUTE, 1_000);
+    expect(states()).to.deep.equal(['ready']);
+    expect(numbers()).not.to.include(old);
+  });
+
+  it('are started anew for their customer where they hang when they are sold', async () => {
+    await started();
+    const [id = 0] = numbers();
+    sim.engine.hang(id);
+    sim.engine.curable.add(id);
+    sim.people.pay();
+    await sim.time.pass(5_000);
+    expect(sim.manager.rows.get(id)).to.include({ state: 'running', wasReady: true });
+    expect(sim.databases.madeFor.get(id)).to.equal(sim.manager.rows.get(id)?.identity);
+  });
+
   it('are not there where the settings give them no memory, and go where they were', async () => {
     await started();
     sim.spareMemoryMb = 0;
@@ -139,7 +159,8 @@ describe('spares in the loop', () => {
     await sim.time.pass(30 * MINUTE, 1_000);
     const since = new Set(sim.life.calls.slice(before));
     // What a sweep asks, and what it does for the plan.
-    for (const call of ['list', 'numbers', 'fetchRepositories', 'removeStaleHelpers'])
+    // And whether they answer still.
+    for (const call of ['list', 'numbers', 'fetchRepositories', 'removeStaleHelpers', 'probe'])
       since.delete(`engine.${call}`);
     expect([...since].filter((call) => call.startsWith('engine.'))).to.deep.equal([]);
     expect(sim.controller.states).to.deep.equal([]);
