@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { languagesBesideEnglish } from '../instance/spare-plan.ts';
 import type {
   CustomerDomain,
   DesiredInstance,
@@ -319,13 +318,10 @@ export const spares = z.array(
     })
     .transform(
       ({ fresh, languages: all, plan_id: planId, spare_state: spareState, ...row }): Spare => {
-        const desired = desiredOf(row);
         // Anybody who may install a language names it. One with a name that is none ends its own spare, not the reading of the others.
         const languages = all.filter((lang) => LANGUAGE_CODE.test(lang));
         const isFresh = fresh && languages.length === all.length;
-        // What its database is cloned from has them all.
-        const customer = { ...desired.customer, lang: languagesBesideEnglish(languages) };
-        return { ...desired, customer, spare: 'kept', planId, languages, spareState, isFresh };
+        return { ...desiredOf(row), spare: 'kept', planId, languages, spareState, isFresh };
       },
     ),
 );
