@@ -238,7 +238,8 @@ export class FakeManager implements Manager {
     const { languages, modules, repositories, templateCode } = plan;
     const made = { languages, modules, repositories, templateCode };
     const identity = identityOf(id, this.#made);
-    const spare = aSpare({ id, identity, planId, ports: null, ...made });
+    const requestedAt = this.now().getTime() / 1000;
+    const spare = aSpare({ id, identity, planId, ports: null, requestedAt, ...made });
     this.spareRows.set(id, { ...spare, content: spareContent });
     return id;
   }

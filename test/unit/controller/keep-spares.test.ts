@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ManagerError } from '../../../src/errors.ts';
+import { ManagerError, RetryableError } from '../../../src/errors.ts';
 import { audit } from '../../support/audit.ts';
 import { aPlan, aSpare } from '../../support/samples.ts';
 import { Simulation } from '../../support/simulation.ts';
@@ -246,11 +246,77 @@ describe('spares in the loop', () => {
 
   it('one that cannot be made keeps none of the others from being', async () => {
     sell({ spares: 1, modules: ['no_such_module'], recentSales: 9 });
-    sim.manager.forSale.set(6, aPlan({ id: 6, modules: [], spares: 1 }));
+    sim.manager.forSale.set(6, aPlan({ id: 6, modules: [], spares: 1, spareContent: 'c6' }));
     await sim.start();
     await sim.time.pass(MINUTE);
     const ready = [...sim.manager.spareRows.values()].filter((it) => it.spareState === 'ready');
     expect(ready.map(({ planId }) => planId)).to.deep.equal([6]);
+  });
+
+  const isSilent = () =>
+    Promise.reject(new RetryableError('NotAnswering', 'The spare answers /web/login with 500.'));
+  const failures = () => sim.logged.filter(({ msg }) => String(msg).startsWith('no spare of this'));
+
+  it('are tried once a day where none can be made, and a person is told once', async () => {
+    const rehearse = sim.engine.rehearse.bind(sim.engine);
+    sim.engine.rehearse = isSilent;
+    await sim.start();
+    await sim.time.pass(30 * MINUTE, 1_000);
+    expect(calls('engine.rehearse')).to.equal(1);
+    expect(failures()).to.have.length(1);
+    expect(failures()[0]).to.include({ plan: PLAN, level: 50 });
+    expect(numbers(), 'what was begun goes').to.deep.equal([]);
+    expect([...sim.engine.projects.keys()]).to.deep.equal([]);
+    sim.engine.rehearse = rehearse;
+    await sim.time.pass(23 * 60 * MINUTE, MINUTE);
+    expect(states()).to.deep.equal([]);
+    await sim.time.pass(60 * MINUTE, 1_000);
+    expect(states()).to.deep.equal(['ready']);
+  });
+
+  it('are tried again as soon as their plan is another', async () => {
+    const rehearse = sim.engine.rehearse.bind(sim.engine);
+    sim.engine.rehearse = isSilent;
+    await sim.start();
+    await sim.time.pass(MINUTE);
+    sim.engine.rehearse = rehearse;
+    sell({ spares: 1, spareContent: 'b2' });
+    await sim.untilSettled(10 * MINUTE);
+  });
+
+  it('that are ready stay where no more can be made', async () => {
+    await started();
+    const before = numbers();
+    sim.engine.rehearse = isSilent;
+    sell({ spares: 2 });
+    await sim.time.pass(10 * MINUTE, 1_000);
+    expect(failures()).to.have.length(1);
+    expect(numbers()).to.deep.equal(before);
+    sell({ spares: 1 });
+  });
+
+  it('are tried until they are made where the host is the cause', async () => {
+    const rehearse = sim.engine.rehearse.bind(sim.engine);
+    sim.engine.rehearse = () => Promise.reject(new RetryableError('DockerUnavailable', 'away'));
+    await sim.start();
+    await sim.time.pass(10 * MINUTE, 1_000);
+    expect(states()).to.deep.equal(['making']);
+    sim.engine.rehearse = rehearse;
+    await sim.untilSettled(20 * MINUTE);
+    expect(failures()).to.deep.equal([]);
+  });
+
+  it('are begun anew where one is not ready after hours', async () => {
+    const rehearse = sim.engine.rehearse.bind(sim.engine);
+    sim.engine.rehearse = () => Promise.reject(new RetryableError('DockerUnavailable', 'away'));
+    await sim.start();
+    await sim.time.pass(10 * MINUTE, 1_000);
+    const [old] = numbers();
+    await sim.time.pass(130 * MINUTE, 10_000);
+    expect(numbers()).not.to.include(old);
+    expect(numbers()).to.have.length(1);
+    sim.engine.rehearse = rehearse;
+    await sim.untilSettled(20 * MINUTE);
   });
 
   it('are left alone while the manager’s database is in doubt', async () => {
