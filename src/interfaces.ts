@@ -102,6 +102,8 @@ export interface Manager {
   reportPlan(id: number, report: PlanReport): Promise<void>;
   /** All spares, in every state. */
   spares(): Promise<Spare[]>;
+  /** The numbers of all spares, those too of which spares() could not be read. */
+  spareNumbers(): Promise<ReadonlySet<number>>;
   /**
    * Gives out the number of a future instance of a plan, for a spare.
    * @param above it gets a higher number than this
@@ -256,7 +258,7 @@ export interface Engine {
   forgetSessions(spare: Spare): Promise<void>;
   /** Whether spares are kept of a template's instances: of those with a Postgres of their own none are. */
   mayBeSpare(templateCode: string): boolean;
-  /** Writes what is known of the instance into its mark: that it is a spare no more. */
+  /** Writes what is known of the instance into its mark: that it is a spare no more, and whom it was sold to. @throws TerminalError('ForeignData') */
   renewMark(desired: DesiredInstance): Promise<void>;
   /** Makes the Apps of an instance list the modules of its repositories. @returns false where it failed */
   updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;

@@ -2,7 +2,8 @@ import type { Config } from './config.ts';
 import { describeLost, instanceIdsOnHost, type LostInstance } from './controller/manager-check.ts';
 import { ConfigError } from './errors.ts';
 import { checkManagerHistory, DISTRUST_MESSAGES } from './instance/manager-history.ts';
-import type { MarkedInstance } from './instance/types.ts';
+import { isOwnMark } from './instance/own-mark.ts';
+import type { DesiredInstance, MarkedInstance } from './instance/types.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
 /** What is on the host under one instance id, compared with Odoo's record of it. */
@@ -83,7 +84,7 @@ async function inspectHost({ databases, engine, manager }: Sidecar): Promise<Fou
     databases.numbers(),
   ]);
   const known = [...(await manager.desired(ids)), ...(await manager.spares())];
-  const rows = new Map(known.map((row) => [row.id, row.identity]));
+  const rows = new Map(known.map((row) => [row.id, row]));
   return Promise.all(
     ids.map(async (id) => {
       const marked = await engine.marked(id);
@@ -95,7 +96,10 @@ async function inspectHost({ databases, engine, manager }: Sidecar): Promise<Fou
 }
 
 /** What has no identity mark is older than the marks: its id is all there is to compare. */
-function recordOf(marked: MarkedInstance | null, identity: string | undefined): Found['record'] {
-  if (identity === undefined) return 'lost';
-  return marked && marked.identity !== identity ? 'taken' : 'its own';
+export function recordOf(
+  marked: MarkedInstance | null,
+  row: DesiredInstance | undefined,
+): Found['record'] {
+  if (row === undefined) return 'lost';
+  return marked && !isOwnMark(marked, row) ? 'taken' : 'its own';
 }

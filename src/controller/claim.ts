@@ -19,8 +19,9 @@ export async function claim(invoiceId: number, context: ControllerContext): Prom
     await manager.hold(invoiceId, hold);
   }
   if (units.length === 0) return [...invoice.instanceIds];
-  const ids = await manager.claim(units, managerCheck.highestInstance);
-  managerCheck.recordClaimed(ids);
+  const above = managerCheck.highestInstance;
+  const ids = await manager.claim(units, above);
+  managerCheck.recordClaimed(ids, above);
   log.info({ invoice: invoice.name, units: units.length, instances: ids }, 'claimed');
   return [...invoice.instanceIds, ...ids];
 }

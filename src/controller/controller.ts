@@ -15,6 +15,7 @@ import { backUpManager } from './back-up-manager.ts';
 import { claim } from './claim.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { DiskWatch } from './disk-watch.ts';
+import { FailedSpares } from './failed-spares.ts';
 import { keepSpares } from './keep-spares.ts';
 import { LoggedVisits } from './logged-visits.ts';
 import { preparePlan } from './prepare-plan.ts';
@@ -93,6 +94,7 @@ export class Controller {
   #sleepTimer: NodeJS.Timeout | undefined;
   #restockTimer: NodeJS.Timeout | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
+  readonly #failedSpares: FailedSpares;
   /** Aborted when a customer's instance is claimed: the work on spares gives way. */
   #spareWork = new AbortController();
   #doorTimer: NodeJS.Timeout | undefined;
@@ -122,6 +124,7 @@ export class Controller {
     this.#context = options.context;
     this.#diskWatch = new DiskWatch(options.context);
     this.#heartbeats = new Heartbeats(options.context.now);
+    this.#failedSpares = new FailedSpares(options.context.now);
     const { activity, door, useWatch } = options.context;
     this.#visits = activity && door && new LoggedVisits(activity, door.routes, useWatch);
     this.#queue = this.#makeQueue(WORKERS);
@@ -301,7 +304,8 @@ export class Controller {
     if (slots.starts.isBusy && hasMemory()) return this.#keepSparesWhenQuiet();
     this.#spareWork = new AbortController();
     const superseded = AbortSignal.any([this.#spareWork.signal, isAskedAgain]);
-    if (!(await keepSpares(this.#context, { stop, superseded }))) this.#keepSparesWhenQuiet();
+    const isDone = await keepSpares(this.#context, this.#failedSpares, { stop, superseded });
+    if (!isDone) this.#keepSparesWhenQuiet();
   }
 
   /** Begins to wait anew with each call. */

@@ -16,7 +16,10 @@ import type { Logger } from '../log.ts';
 
 export interface ManagerCheckOptions {
   readonly install: string;
-  readonly manager: Pick<Manager, 'handshake' | 'checkpoint' | 'distrust' | 'spares' | 'states'>;
+  readonly manager: Pick<
+    Manager,
+    'handshake' | 'checkpoint' | 'distrust' | 'spareNumbers' | 'states'
+  >;
   readonly engine: Pick<Engine, 'numbers' | 'marked' | 'url'>;
   readonly databases: Pick<Databases, 'numbers'>;
   readonly memory: MemoryStore;
@@ -64,12 +67,20 @@ export class ManagerCheck {
     return this.#pendingCheck;
   }
 
-  /** Records the ids of instances that were just claimed: a database that does not know them later is an older copy. */
-  recordClaimed(ids: readonly number[]): void {
+  /**
+   * Records the ids of instances that were just claimed: a database that does not know them later is an older copy. Those of spares were known
+   * before their sale and would show nothing, so a checkpoint is set after it.
+   * @param above the highest id that this host had seen before
+   */
+  recordClaimed(ids: readonly number[], above: number): void {
     const recording = this.#serialise(async () => {
       const memory = this.#memory;
-      if (memory === null || Math.max(...ids) <= memory.highestInstance) return;
-      this.#memory = { ...memory, highestInstance: Math.max(...ids) };
+      if (memory === null) return;
+      const wasSpare = memory.distrust === null && ids.some((id) => id <= above);
+      const checkpoint = wasSpare ? await this.#options.manager.checkpoint() : memory.checkpoint;
+      const highestInstance = Math.max(memory.highestInstance, ...ids);
+      if (!wasSpare && highestInstance === memory.highestInstance) return;
+      this.#memory = { ...memory, checkpoint, highestInstance };
       await this.#options.memory.write(this.#memory);
     });
     // The sale does not wait for it: the next sweep finds the same ids on the host.
@@ -143,9 +154,13 @@ async function lostInstances(
 ): Promise<LostInstance[]> {
   const { databases, engine, manager } = context;
   const numbers = await instanceIdsOnHost({ databases, engine });
-  const [known, spares] = await Promise.all([manager.states(), manager.spares()]);
-  const lost = numbers.filter((id) => !known.has(id) && !spares.some((spare) => spare.id === id));
-  return Promise.all(lost.map(async (id) => ({ id, marked: await engine.marked(id) })));
+  const [known, spares] = await Promise.all([manager.states(), manager.spareNumbers()]);
+  const unknown = numbers.filter((id) => !known.has(id));
+  const found = await Promise.all(
+    unknown.map(async (id) => ({ id, marked: await engine.marked(id) })),
+  );
+  // What Odoo calls a spare and its mark does not was sold since.
+  return found.filter(({ id, marked }) => !spares.has(id) || marked?.isSpare === false);
 }
 
 /** The largest id Odoo can give out (int4). Larger numbers on the host are not instances. */

@@ -52,8 +52,8 @@ export async function sweep(
       watched.set(id, { listed, state });
   }
   const unknown = [...containers.keys()].filter((id) => !states.has(id));
-  const spares = unknown.length > 0 ? await context.manager.spares() : [];
-  const orphans = unknown.filter((id) => !spares.some((spare) => spare.id === id));
+  const spares = unknown.length > 0 ? await context.manager.spareNumbers() : new Set();
+  const orphans = unknown.filter((id) => !spares.has(id));
   return { keys, plans, watched, orphans, states };
 }
 

@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { foreignData } from '../errors.ts';
 import { createFile, makeDirectory, readIfThere, replaceFile, unless } from '../host/files.ts';
+import { isOwnMark } from '../instance/own-mark.ts';
 import type { DesiredInstance, MarkedInstance, Owner } from '../instance/types.ts';
 import { instanceDirectory, instancePaths } from './instance-paths.ts';
 
@@ -37,10 +38,10 @@ export class DirectoryMarks {
     this.#install = install;
   }
 
-  async ownerOf({ id, identity }: Pick<DesiredInstance, 'id' | 'identity'>): Promise<Owner> {
-    const text = await this.#text(id);
-    if (text !== null) return this.#parse(text)?.identity === identity ? 'own' : 'foreign';
-    const { directory, mark } = this.#paths(id);
+  async ownerOf(desired: DesiredInstance): Promise<Owner> {
+    const text = await this.#text(desired.id);
+    if (text !== null) return this.#isOwn(text, desired) ? 'own' : 'foreign';
+    const { directory, mark } = this.#paths(desired.id);
     const names = await readdir(directory).catch(unless('ENOENT', []));
     // Only drafts of marks that were being written when the sidecar was killed.
     return names.every((name) => name.startsWith(`${basename(mark)}.`)) ? 'nobody' : 'unmarked';
@@ -59,11 +60,17 @@ export class DirectoryMarks {
     if ((await this.ownerOf(desired)) === 'unmarked') await this.#write(desired);
   }
 
-  /** Updates the mark of an own directory where anything but the identity has changed. */
+  /**
+   * Updates the mark of an own directory where anything but the identity has changed.
+   * @throws TerminalError('ForeignData') where it has another's, or none
+   */
   async renew(desired: DesiredInstance): Promise<void> {
     const { mark } = this.#paths(desired.id);
     const text = this.#textFor(desired);
-    if ((await this.#text(desired.id)) !== text) await replaceFile(mark, text);
+    const found = await this.#text(desired.id);
+    if (found === text) return;
+    if (found === null || !this.#isOwn(found, desired)) throw foreignData('directory');
+    await replaceFile(mark, text);
   }
 
   /** The content of a directory's mark; null when there is none that can be read. */
@@ -109,6 +116,11 @@ export class DirectoryMarks {
 
   async #text(id: number): Promise<string | null> {
     return readIfThere(this.#paths(id).mark);
+  }
+
+  #isOwn(text: string, desired: DesiredInstance): boolean {
+    const mark = this.#parse(text);
+    return mark !== null && isOwnMark(mark, desired);
   }
 
   #parse(text: string): MarkedInstance | null {

@@ -166,9 +166,16 @@ export class InstanceDirs {
     );
   }
 
-  /** Removes the instance's directory with all that is in it, for good. @throws RetryableError('RemovalBlocked') */
+  /**
+   * Removes the instance's directory with all that is in it, for good. The mark goes last: what a kill leaves says still whose it is.
+   * @throws RetryableError('RemovalBlocked')
+   */
   async remove(id: number): Promise<void> {
-    await removeTree(this.paths(id).directory);
+    const { directory, mark } = this.paths(id);
+    const names = await readdir(directory).catch(unless('ENOENT', []));
+    const others = names.map((name) => join(directory, name)).filter((path) => path !== mark);
+    for (const path of others) await removeTree(path);
+    await removeTree(directory);
   }
 
   /** Removes all sessions. The folder stays: it is mounted into the container. */

@@ -41,6 +41,9 @@ export function decide(
           return { do: 'stop', because: 'up without its database' };
         return { do: 'createDatabase', because: `database ${seen.database}` };
       }
+      // Waiting for one that hangs takes minutes, and it is nobody's yet: it starts as its customer's.
+      if (!seen.isHandedOver && seen.containers === 'running' && !seen.answering)
+        return { do: 'stop', because: 'a spare that has been sold is silent' };
       // Whether it runs or not: an Odoo that starts reads what is there, one that runs is told.
       if (!seen.isHandedOver)
         return { do: 'handOver', because: 'a spare that has been sold is nobody’s still' };

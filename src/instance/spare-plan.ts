@@ -3,12 +3,15 @@ import type { Plan, Spare } from './types.ts';
 /** What a started Odoo that nobody uses takes of the memory: 135 MB were measured with 90 modules (ADR 17). */
 export const SPARE_MB = 150;
 
+/** How long the making of a spare may take, in seconds: a new template database takes some minutes, and while customers start it waits. */
+const MAKING_TAKES_AT_MOST = 2 * 60 * 60;
+
 /** What is to be done so that the right spares are there. */
 export interface SpareWork {
   /** Those that nobody is to get. */
   readonly remove: readonly Spare[];
   /** Those that are not ready yet. */
-  readonly finish: readonly Spare[];
+  readonly finish: ReadonlyArray<{ readonly plan: Plan; readonly spare: Spare }>;
   /** For each of them one more is to be made, the most urgent first. A plan may be in it several times. */
   readonly make: readonly Plan[];
 }
@@ -24,20 +27,49 @@ export function planSpares(
   budgetMb: number,
 ): SpareWork {
   const wanted = shared(plans, Math.floor(budgetMb / SPARE_MB));
-  const kept = new Set<Spare>();
-  const left = wanted.filter(({ id }) => {
+  const kept = new Map<Spare, Plan>();
+  const left = wanted.filter((plan) => {
     const spare = spares
-      .filter((it) => it.planId === id && it.isFresh && it.spareState !== 'leaving')
+      .filter((it) => it.planId === plan.id && it.isFresh && it.spareState !== 'leaving')
       .filter((it) => !kept.has(it))
       .sort(byReadiness)[0];
-    if (spare) kept.add(spare);
+    if (spare) kept.set(spare, plan);
     return !spare;
   });
   return {
     remove: spares.filter((spare) => !kept.has(spare)),
-    finish: [...kept].filter(({ spareState }) => spareState === 'making'),
+    finish: [...kept]
+      .filter(([{ spareState }]) => spareState === 'making')
+      .map(([spare, plan]) => ({ plan, spare })),
     make: left,
   };
+}
+
+/** Whether a spare has not become ready for so long that it is better made anew. Pure. */
+export function isOverdue({
+  managerTime,
+  requestedAt,
+  spareState,
+}: Pick<Spare, 'managerTime' | 'requestedAt' | 'spareState'>): boolean {
+  return (
+    spareState === 'making' && managerTime.getTime() / 1000 - requestedAt > MAKING_TAKES_AT_MOST
+  );
+}
+
+/**
+ * The plans, with no more spares wanted than are ready of those of which none can be made for now: others get the memory. Pure.
+ * @param isFailing by a plan's spareContent
+ */
+export function withoutFailing(
+  plans: readonly Plan[],
+  known: readonly Spare[],
+  isFailing: (content: string) => boolean,
+): Plan[] {
+  const readyOf = ({ id }: Plan) =>
+    known.filter((it) => it.planId === id && it.isFresh && it.spareState === 'ready').length;
+  return plans.map((plan) =>
+    isFailing(plan.spareContent) ? { ...plan, spares: Math.min(plan.spares, readyOf(plan)) } : plan,
+  );
 }
 
 /** One for each plan before any gets a second, each time the plan first that has sold most. @returns as many as there is room for */

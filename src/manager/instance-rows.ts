@@ -300,19 +300,29 @@ const desiredOf = (row: z.infer<typeof desiredRow>): DesiredInstance => ({
 
 export const desiredInstances = z.array(desiredRow.transform(desiredOf));
 
+/** Which numbers spares have, whatever else is said of them. */
+export const spareNumbers = z
+  .array(z.object({ id }))
+  .transform((rows) => new Set(rows.map((row) => row.id)));
+
+/** An Odoo language code: `es_ES`, `es_419`, `sr@latin`. */
+const LANGUAGE_CODE = /^[A-Za-z]{2,3}(_[A-Za-z0-9]+)?(@[A-Za-z]+)?$/;
+
 export const spares = z.array(
   desiredRow
     .extend({
       plan_id: z.int().min(0),
-      languages: z.array(z.string().regex(/^[A-Za-z_@]+$/)).min(1),
+      languages: z.array(z.string()),
       spare_state: z.enum(['making', 'ready', 'leaving']),
       fresh: z.boolean(),
     })
     .transform(
-      ({ fresh: isFresh, languages, plan_id: planId, spare_state: spareState, ...row }): Spare => ({
-        ...desiredOf(row),
-        ...{ spare: 'kept', planId, languages, spareState, isFresh },
-      }),
+      ({ fresh, languages: all, plan_id: planId, spare_state: spareState, ...row }): Spare => {
+        // Anybody who may install a language names it. One with a name that is none ends its own spare, not the reading of the others.
+        const languages = all.filter((lang) => LANGUAGE_CODE.test(lang));
+        const isFresh = fresh && languages.length === all.length;
+        return { ...desiredOf(row), spare: 'kept', planId, languages, spareState, isFresh };
+      },
     ),
 );
 

@@ -38,6 +38,7 @@ import {
   reportRow,
   reservedNumber,
   routes,
+  spareNumbers,
   spares,
   statePage,
   type Told,
@@ -150,6 +151,10 @@ export class OdooManager implements Manager {
 
   spares(): Promise<Spare[]> {
     return this.#odoo.call(API, 'microsaas_spares', {}, spares);
+  }
+
+  spareNumbers(): Promise<ReadonlySet<number>> {
+    return this.#odoo.call(API, 'microsaas_spares', {}, spareNumbers);
   }
 
   reserveSpare(

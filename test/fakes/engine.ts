@@ -1,4 +1,5 @@
 import { foreignData, PortTakenError, RetryableError, TerminalError } from '../../src/errors.ts';
+import { isOwnMark } from '../../src/instance/own-mark.ts';
 import type { Remark } from '../../src/instance/reasons.ts';
 import type {
   DesiredInstance,
@@ -44,7 +45,7 @@ export class FakeEngine implements Engine {
   /** Found free by the test, and taken when the container starts. */
   readonly stolenPorts = new Set<number>();
   readonly silent = new Set<number>();
-  /** Those of them that a restart brings back. */
+  /** Those of them that a new start brings back. */
   readonly curable = new Set<number>();
   /** Instances whose directory, or a part of it, somebody has deleted. */
   readonly emptied = new Set<number>();
@@ -76,7 +77,7 @@ export class FakeEngine implements Engine {
     // What is up takes new limits up at its next start.
     const isCurrent = isUp ? areSameButLimits(project.files, wanted) : project.files === wanted;
     return {
-      directory: ownerOf(project.files !== null, project.mark?.identity, desired),
+      directory: directoryOwner(project, desired),
       containerOwner: ownerOf(project.containers !== 'none', project.containersMark, desired),
       checkouts: fetched ? 'current' : 'missing',
       files: project.files === null ? 'absent' : isCurrent ? 'current' : 'stale',
@@ -142,7 +143,7 @@ export class FakeEngine implements Engine {
     );
     if (missing) throw new Error(`ENOENT: no checkout ${missing.commit}`);
     const project = this.#projectOf(desired.id);
-    if (project.mark && project.mark.identity !== desired.identity) throw foreignData('directory');
+    if (project.mark && !isOwnMark(project.mark, desired)) throw foreignData('directory');
     this.changes += 1;
     const files = filesFor(desired, this.#imageOf(desired));
     Object.assign(project, { mark: markOf(desired), files });
@@ -162,6 +163,7 @@ export class FakeEngine implements Engine {
       throw new RetryableError('StartFailed', 'There is no Compose file.');
     for (const port of [ports.http, ports.longpolling])
       if (this.#isTaken(port, id)) throw new PortTakenError('PortTaken', `${port} is taken.`);
+    if (this.curable.has(id)) this.silent.delete(id);
     this.changes += 1;
     this.#release(project);
     for (const port of [ports.http, ports.longpolling]) this.#portOwners.set(port, id);
@@ -199,7 +201,8 @@ export class FakeEngine implements Engine {
 
   async renewMark(desired: DesiredInstance): Promise<void> {
     const { mark } = this.#projectOf(desired.id);
-    if (mark) Object.assign(mark, markOf(desired));
+    if (!mark || !isOwnMark(mark, desired)) throw foreignData('directory');
+    Object.assign(mark, markOf(desired));
   }
 
   async updateAppsList(desired: DesiredInstance): Promise<boolean> {
@@ -218,7 +221,6 @@ export class FakeEngine implements Engine {
   async restart(desired: DesiredInstance): Promise<void> {
     this.#checkHere();
     this.die(desired.id);
-    if (this.curable.has(desired.id)) this.silent.delete(desired.id);
     await this.start(desired);
   }
 
@@ -369,6 +371,12 @@ const NOTHING = {
 
 function commitsOf({ repositories }: DesiredInstance): string {
   return repositories.map(({ commit }) => commit).join();
+}
+
+function directoryOwner({ files, mark }: Project, desired: DesiredInstance): Owner {
+  if (files === null) return 'nobody';
+  if (!mark) return 'unmarked';
+  return isOwnMark(mark, desired) ? 'own' : 'foreign';
 }
 
 function ownerOf(

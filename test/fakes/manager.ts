@@ -114,6 +114,8 @@ export class FakeManager implements Manager {
   #longpolling: FreePorts;
   readonly #claimed = new Map<string, number>();
   readonly #invoiceOfLine = new Map<number, number>();
+  /** A line that has the number of one that was lost was made at another moment. */
+  readonly #lineMadeAt = new Map<number, string>();
   /** Invoices with paid units that nobody has claimed, oldest first. */
   readonly #open = new Set<number>();
   /** Rows by their next review: those whose time has come, and the few others. */
@@ -218,6 +220,11 @@ export class FakeManager implements Manager {
     });
   }
 
+  async spareNumbers(): Promise<ReadonlySet<number>> {
+    this.#checkHere();
+    return new Set(this.spareRows.keys());
+  }
+
   async reserveSpare(
     { id: planId, spareContent }: Pick<Plan, 'id' | 'spareContent'>,
     above: number,
@@ -231,7 +238,8 @@ export class FakeManager implements Manager {
     const { languages, modules, repositories, templateCode } = plan;
     const made = { languages, modules, repositories, templateCode };
     const identity = identityOf(id, this.#made);
-    const spare = aSpare({ id, identity, planId, ports: null, ...made });
+    const requestedAt = this.now().getTime() / 1000;
+    const spare = aSpare({ id, identity, planId, ports: null, requestedAt, ...made });
     this.spareRows.set(id, { ...spare, content: spareContent });
     return id;
   }
@@ -484,6 +492,7 @@ export class FakeManager implements Manager {
       givenModules: null,
       ports: null,
       requestedAt,
+      soldAs: unit && { ...unit, madeAt: this.#lineMadeAt.get(unit.lineId) ?? '' },
       identity: identityOf(id, this.#made),
       ...wish,
       id,
@@ -500,6 +509,7 @@ export class FakeManager implements Manager {
     const id = this.invoices.size + 1;
     this.invoices.set(id, anInvoice({ ...invoice, id, lines: [aPlanLine({ ...line, id })] }));
     this.#invoiceOfLine.set(id, id);
+    this.#lineMadeAt.set(id, this.now().toISOString());
     this.changeInvoice(id, {});
     return id;
   }

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { recordFor } from '../../src/reconcile-host.ts';
-import { anInstance } from '../support/samples.ts';
+import { recordFor, recordOf } from '../../src/reconcile-host.ts';
+import { anInstance, aSpare } from '../support/samples.ts';
 
 describe('a record that Odoo has lost', () => {
   const found = (isCopy: boolean, isSpare = false) => ({
@@ -17,5 +17,17 @@ describe('a record that Odoo has lost', () => {
     expect(recordFor(found(true))).to.deep.equal([]);
     expect(recordFor(found(false, true))).to.deep.equal([]);
     expect(recordFor({ ...found(false), marked: null })).to.deep.equal([]);
+  });
+
+  it('is another’s where the spare that it was has been sold a second time, or is one again', () => {
+    const soldAs = { lineId: 4, unit: 1, madeAt: '2026-11-27 10:00:00.000001' };
+    const sold = anInstance({ id: 7, spare: 'sold', wasReady: false, soldAs });
+    const marked = { ...sold, isCopy: false, isSpare: false };
+    expect(recordOf(marked, undefined)).to.equal('lost');
+    expect(recordOf(marked, sold)).to.equal('its own');
+    expect(recordOf(null, sold), 'older than the marks').to.equal('its own');
+    const second = { ...sold, soldAs: { ...soldAs, lineId: 5 } };
+    expect(recordOf(marked, second)).to.equal('taken');
+    expect(recordOf(marked, aSpare({ id: 7 }))).to.equal('taken');
   });
 });

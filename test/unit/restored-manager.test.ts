@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Life, type Moment } from '../fakes/life.ts';
 import { audit } from '../support/audit.ts';
-import { identityOf } from '../support/samples.ts';
+import { aPlan, identityOf } from '../support/samples.ts';
 import { Simulation } from '../support/simulation.ts';
 
 /** Containers that nobody has made by this product. */
@@ -74,6 +74,45 @@ describe('A manager’s database restored from an older backup', function () {
     sim.people.pay();
     await sim.time.pass(60_000);
     expect(sim.manager.distrusted?.kind).to.equal('older');
+  });
+
+  /** Sells the one spare that is there, and puts back the dump from the moment before, all within one sweep. @returns its number */
+  async function soldSpareIsBack(): Promise<number> {
+    sim.spareMemoryMb = 1_000;
+    sim.manager.forSale.set(5, aPlan({ id: 5, modules: [], spares: 1 }));
+    await sim.start();
+    await sim.untilSettled();
+    const [id = 0] = sim.manager.spareRows.keys();
+    const putBack = sim.manager.dump();
+    sim.people.pay();
+    await sim.time.pass(1_000);
+    expect(row(id).state).to.equal('running');
+    putBack();
+    return id;
+  }
+
+  it('is detected at the next sale where all that was lost is the sale of a spare', async () => {
+    const id = await soldSpareIsBack();
+    sim.people.pay();
+    await sim.time.pass(5_000);
+    expect(sim.manager.distrusted?.kind).to.equal('older');
+    expect(
+      sim.manager.distrusted?.found.map((it) => it.id),
+      'no spare to the host',
+    ).to.deep.equal([id]);
+    expect([...sim.manager.rows.keys()]).to.deep.equal([]);
+  });
+
+  it('gives nobody the Odoo of who bought a spare before, even where nothing else was lost', async () => {
+    sim.manager.checkpoint = () => Promise.reject(new Error('Odoo ends here'));
+    const id = await soldSpareIsBack();
+    const mark = structuredClone(sim.engine.projects.get(id)?.mark);
+    sim.people.pay();
+    await sim.time.pass(60_000);
+    expect(row(id)).to.include({ state: 'error', reason: 'ForeignData', wasReady: false });
+    expect(row(id).identity, 'the same').to.equal(mark?.identity);
+    expect(sim.engine.projects.get(id)?.mark).to.deep.equal(mark);
+    expect(sim.engine.projects.get(id)?.containers, 'the first customer’s').to.equal('running');
   });
 
   it('is not concluded from a container without a valid id', async () => {

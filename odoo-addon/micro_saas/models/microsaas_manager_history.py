@@ -113,7 +113,7 @@ class MicrosaasManagerHistory(models.AbstractModel):
     def _adopt_one(self, row):
         instances = self.env["odoo.docker.instance"]
         known = instances.with_context(active_test=False).search([("identity", "=", row["identity"])])
-        if known:
+        if known and not known._is_sold_anew(row["sold_as"]):
             return known.id == row["id"]
         taken = instances.browse(row["id"]).exists()
         if taken and (taken.was_ready or taken.state not in ("draft", "error")):

@@ -38,5 +38,12 @@ class OdooDockerInstance(models.Model):
         # Whoever writes by hand is refused an id before; an import that works with sudo gives a text.
         return self.env.su and isinstance(vals.get("id"), int)
 
+    def _is_sold_anew(self, sold_as):
+        """Tell whether a state of this database that was lost had sold the same spare to another unit.
+
+        :param sold_as: as in `microsaas_adopt`
+        """
+        return self.from_spare and not self.was_ready and bool(sold_as) and self._sold_as() != sold_as
+
     def _desired(self):
         return {**super()._desired(), "from_spare": self.from_spare}

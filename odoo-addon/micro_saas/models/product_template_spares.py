@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -15,6 +16,8 @@ AUTOMATIC = -1
 MAX_SPARES = 20
 # What was sold so lately may be sold again soon.
 LATELY = timedelta(days=30)
+# Such as es_ES, es_419, sr@latin: the sidecar reads no others.
+LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}(_[A-Za-z0-9]+)?(@[A-Za-z]+)?")
 
 
 class ProductTemplate(models.Model):
@@ -83,7 +86,8 @@ class ProductTemplate(models.Model):
                 "cpus": self.microsaas_cpus,
                 "modules": self._microsaas_module_list(),
                 "repositories": [row._as_desired() for row in self.microsaas_repository_ids],
-                "languages": self._microsaas_languages(),
+                # A code that anybody typed goes to a command line: of what is none, customers get no spare.
+                "languages": [code for code in self._microsaas_languages() if LANGUAGE_CODE.fullmatch(code)],
                 "country_code": self._microsaas_country_code(),
             }
         )

@@ -283,6 +283,33 @@ class TestSpare(MicroSaasCommon):
         self.partner.country_id = self.env.ref("base.fr")
         self.assertEqual(self._claim().id, number, "what has no modules is of no country")
 
+    def test_it_has_no_language_whose_code_the_sidecar_cannot_use(self):
+        self.patch(type(self.own_plan), "_microsaas_languages", lambda _plan: ["en_US", "es_419", "sr@latin", "a b"])
+        self.assertEqual(self._row(self._reserve())["languages"], ["en_US", "es_419", "sr@latin"])
+
+    def test_a_spare_that_was_sold_twice_stays_its_first_customers_and_the_second_gets_another(self):
+        number = self._ready()
+        second = self._claim()
+        move, identity = second.factura_id, second.identity
+        self._report(second, state="error", reason="ForeignData")
+        lost = {"line_id": move.invoice_line_ids.id, "unit": 1, "made_at": "2020-01-01 00:00:00.000001"}
+        ports = {"http_port": second.http_port, "longpolling_port": second.longpolling_port}
+        found = {
+            **{"id": number, "identity": identity, "name": "First", "template_code": self.template.code, "sold_as": lost},
+            **{**ports, "restart_count": 0, "running": True, "was_ready": True, "repositories": []},
+        }
+        self.assertEqual(self._sidecar().microsaas_adopt([found]), [number])
+        again = self.env["odoo.docker.instance"].browse(number).sudo()
+        self.assertEqual((again.name, again.identity, again.was_ready), ("First", identity, True))
+        newcomer = self.env["odoo.docker.instance"].sudo().search([("factura_id", "=", move.id)])
+        self.assertEqual((len(newcomer), newcomer.unidad, newcomer.desired_state), (1, 1, "running"))
+        self.assertNotIn(number, newcomer.ids)
+        self.assertNotEqual(newcomer.identity, identity)
+        self.assertIs(newcomer.from_spare, False, "it is made for its customer")
+        # Once more: it has its record.
+        self.assertEqual(self._sidecar().microsaas_adopt([found]), [number])
+        self.assertEqual(again.identity, identity)
+
     def test_one_whose_port_somebody_else_has_is_not_sold(self):
         number, instance = self._ready(), self._instance()
         self.env.flush_all()

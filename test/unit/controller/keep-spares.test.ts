@@ -1,6 +1,7 @@
 import { expect } from 'chai';
+import { ManagerError, RetryableError } from '../../../src/errors.ts';
 import { audit } from '../../support/audit.ts';
-import { aPlan } from '../../support/samples.ts';
+import { aPlan, aSpare } from '../../support/samples.ts';
 import { Simulation } from '../../support/simulation.ts';
 
 const MINUTE = 60_000;
@@ -106,6 +107,26 @@ describe('spares in the loop', () => {
     expect(numbers()).not.to.include(old);
   });
 
+  it('are made anew where they do not answer any more', async () => {
+    await started();
+    const [old = 0] = numbers();
+    sim.engine.hang(old);
+    await sim.time.pass(10 * MINUTE, 1_000);
+    expect(states()).to.deep.equal(['ready']);
+    expect(numbers()).not.to.include(old);
+  });
+
+  it('are started anew for their customer where they hang when they are sold', async () => {
+    await started();
+    const [id = 0] = numbers();
+    sim.engine.hang(id);
+    sim.engine.curable.add(id);
+    sim.people.pay();
+    await sim.time.pass(5_000);
+    expect(sim.manager.rows.get(id)).to.include({ state: 'running', wasReady: true });
+    expect(sim.databases.madeFor.get(id)).to.equal(sim.manager.rows.get(id)?.identity);
+  });
+
   it('are not there where the settings give them no memory, and go where they were', async () => {
     await started();
     sim.spareMemoryMb = 0;
@@ -138,13 +159,23 @@ describe('spares in the loop', () => {
     await sim.time.pass(30 * MINUTE, 1_000);
     const since = new Set(sim.life.calls.slice(before));
     // What a sweep asks, and what it does for the plan.
-    for (const call of ['list', 'numbers', 'fetchRepositories', 'removeStaleHelpers'])
+    // And whether they answer still.
+    for (const call of ['list', 'numbers', 'fetchRepositories', 'removeStaleHelpers', 'probe'])
       since.delete(`engine.${call}`);
     expect([...since].filter((call) => call.startsWith('engine.'))).to.deep.equal([]);
     expect(sim.controller.states).to.deep.equal([]);
     expect(sim.controller.vitals.orphans).to.equal(0);
     expect(sim.controller.vitals.silent).to.equal(0);
     expect([...sim.backups.taken.keys()]).to.deep.equal([]);
+  });
+
+  it('do not end the sweeps where what Odoo says of them cannot be read', async () => {
+    await started();
+    sim.manager.spares = () => Promise.reject(new ManagerError('server', 'unreadable'));
+    await sim.restart();
+    await sim.time.pass(MINUTE);
+    expect(sim.controller.states, 'null: no sweep has ended').to.deep.equal([]);
+    expect(sim.controller.vitals.orphans).to.equal(0);
   });
 
   it('are not thrown away where the host says that they are somebody’s', async () => {
@@ -158,13 +189,134 @@ describe('spares in the loop', () => {
     Object.assign(mark ?? {}, { isSpare: true });
   });
 
+  it('are not worked on as what an older database calls one: it may be a customer’s by now', async () => {
+    await started();
+    const [id = 0] = numbers();
+    sim.people.pay();
+    await sim.time.pass(1_000);
+    const sold = sim.manager.rows.get(id);
+    const own = { id, identity: sold?.identity ?? '', ports: sold?.ports ?? null };
+    const content = sim.manager.forSale.get(PLAN)?.spareContent ?? '';
+    const before = structuredClone(sim.engine.projects.get(id));
+    sim.manager.rows.delete(id);
+    sim.manager.spareRows.set(id, { ...aSpare({ ...own, planId: PLAN, modules: [] }), content });
+    const since = sim.life.calls.length;
+    sim.controller.addNow(['spares']);
+    await sim.time.pass(MINUTE);
+    const done = sim.life.calls
+      .slice(since)
+      .filter((call) => /ehears|render|drop|purge/.test(call));
+    expect(done).to.deep.equal([]);
+    expect(sim.engine.projects.get(id)).to.deep.equal(before);
+    sim.manager.spareRows.delete(id);
+    if (sold) sim.manager.rows.set(id, sold);
+  });
+
+  for (const [what, lose] of [
+    ['lost', (id: number) => Object.assign(sim.engine.projects.get(id) ?? {}, { mark: null })],
+    ['lost with all files', (id: number) => sim.engine.projects.delete(id)],
+  ] as const)
+    it(`are not thrown away where their mark is ${what}: who has them cannot be told`, async () => {
+      await started();
+      const [id = 0] = numbers();
+      const project = sim.engine.projects.get(id);
+      const mark = project?.mark ?? null;
+      lose(id);
+      sell({ spares: 0 });
+      sim.controller.addNow(['spares']);
+      await sim.time.pass(MINUTE);
+      expect(states()).to.deep.equal(['leaving']);
+      expect(sim.databases.present.has(id)).to.equal(true);
+      if (project) sim.engine.projects.set(id, Object.assign(project, { mark }));
+      await sim.untilSettled(10 * MINUTE);
+    });
+
+  it('are let be as soon as the manager’s database is another', async () => {
+    await started();
+    const before = numbers();
+    sim.manager.databaseUuid = '0a1b2c3d-0000-4000-8000-000000000002';
+    sell({ spares: 2 });
+    const since = sim.life.calls.length;
+    // Nothing but this looks at the manager before the next sweep.
+    sim.controller.addNow(['spares']);
+    await sim.time.pass(5_000);
+    expect(numbers()).to.deep.equal(before);
+    expect(sim.life.calls.slice(since)).not.to.include('manager.spares');
+  });
+
   it('one that cannot be made keeps none of the others from being', async () => {
     sell({ spares: 1, modules: ['no_such_module'], recentSales: 9 });
-    sim.manager.forSale.set(6, aPlan({ id: 6, modules: [], spares: 1 }));
+    sim.manager.forSale.set(6, aPlan({ id: 6, modules: [], spares: 1, spareContent: 'c6' }));
     await sim.start();
     await sim.time.pass(MINUTE);
     const ready = [...sim.manager.spareRows.values()].filter((it) => it.spareState === 'ready');
     expect(ready.map(({ planId }) => planId)).to.deep.equal([6]);
+  });
+
+  const isSilent = () =>
+    Promise.reject(new RetryableError('NotAnswering', 'The spare answers /web/login with 500.'));
+  const failures = () => sim.logged.filter(({ msg }) => String(msg).startsWith('no spare of this'));
+
+  it('are tried once a day where none can be made, and a person is told once', async () => {
+    const rehearse = sim.engine.rehearse.bind(sim.engine);
+    sim.engine.rehearse = isSilent;
+    await sim.start();
+    await sim.time.pass(30 * MINUTE, 1_000);
+    expect(calls('engine.rehearse')).to.equal(1);
+    expect(failures()).to.have.length(1);
+    expect(failures()[0]).to.include({ plan: PLAN, level: 50 });
+    expect(numbers(), 'what was begun goes').to.deep.equal([]);
+    expect([...sim.engine.projects.keys()]).to.deep.equal([]);
+    sim.engine.rehearse = rehearse;
+    await sim.time.pass(23 * 60 * MINUTE, MINUTE);
+    expect(states()).to.deep.equal([]);
+    await sim.time.pass(60 * MINUTE, 1_000);
+    expect(states()).to.deep.equal(['ready']);
+  });
+
+  it('are tried again as soon as their plan is another', async () => {
+    const rehearse = sim.engine.rehearse.bind(sim.engine);
+    sim.engine.rehearse = isSilent;
+    await sim.start();
+    await sim.time.pass(MINUTE);
+    sim.engine.rehearse = rehearse;
+    sell({ spares: 1, spareContent: 'b2' });
+    await sim.untilSettled(10 * MINUTE);
+  });
+
+  it('that are ready stay where no more can be made', async () => {
+    await started();
+    const before = numbers();
+    sim.engine.rehearse = isSilent;
+    sell({ spares: 2 });
+    await sim.time.pass(10 * MINUTE, 1_000);
+    expect(failures()).to.have.length(1);
+    expect(numbers()).to.deep.equal(before);
+    sell({ spares: 1 });
+  });
+
+  it('are tried until they are made where the host is the cause', async () => {
+    const rehearse = sim.engine.rehearse.bind(sim.engine);
+    sim.engine.rehearse = () => Promise.reject(new RetryableError('DockerUnavailable', 'away'));
+    await sim.start();
+    await sim.time.pass(10 * MINUTE, 1_000);
+    expect(states()).to.deep.equal(['making']);
+    sim.engine.rehearse = rehearse;
+    await sim.untilSettled(20 * MINUTE);
+    expect(failures()).to.deep.equal([]);
+  });
+
+  it('are begun anew where one is not ready after hours', async () => {
+    const rehearse = sim.engine.rehearse.bind(sim.engine);
+    sim.engine.rehearse = () => Promise.reject(new RetryableError('DockerUnavailable', 'away'));
+    await sim.start();
+    await sim.time.pass(10 * MINUTE, 1_000);
+    const [old] = numbers();
+    await sim.time.pass(130 * MINUTE, 10_000);
+    expect(numbers()).not.to.include(old);
+    expect(numbers()).to.have.length(1);
+    sim.engine.rehearse = rehearse;
+    await sim.untilSettled(20 * MINUTE);
   });
 
   it('are left alone while the manager’s database is in doubt', async () => {

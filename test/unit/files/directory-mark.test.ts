@@ -46,6 +46,23 @@ describe('the identity mark of a directory', () => {
     expect((await marks.read(8))?.isCopy).to.equal(true);
   });
 
+  it('is another’s where a spare of this number was sold to somebody else, and is not changed', async () => {
+    const spare = anInstance({ id: 7, spare: 'kept', wasReady: false });
+    const soldAs = (madeAt: string) => ({ lineId: 4, unit: 1, madeAt });
+    const sold = (madeAt: string) =>
+      anInstance({ id: 7, spare: 'sold', wasReady: false, soldAs: soldAs(madeAt) });
+    await marks.claim(spare);
+    expect(await marks.ownerOf(sold('10:00')), 'nobody’s yet').to.equal('own');
+    await marks.renew(sold('10:00'));
+    expect(await marks.ownerOf(sold('10:00'))).to.equal('own');
+    for (const late of [sold('10:02'), spare]) {
+      expect(await marks.ownerOf(late)).to.equal('foreign');
+      await refused(marks.claim(late));
+      await refused(marks.renew(late));
+    }
+    expect((await marks.read(7))?.soldAs?.madeAt).to.equal('10:00');
+  });
+
   it('refuses other instances, and is not changed', async () => {
     await marks.claim(mine);
     const before = await readFile(file(), 'utf8');

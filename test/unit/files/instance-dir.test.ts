@@ -7,6 +7,7 @@ import {
   readFile,
   rm,
   symlink,
+  watch,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -55,6 +56,28 @@ describe('instance directory', function () {
     expect(
       await Promise.all([filestore, secrets, join(dataDir, 'instances')].map(mode)),
     ).to.deep.equal(['700', '700', '700']);
+  });
+
+  it('is removed with its mark last, so that half of it is still somebody’s', async () => {
+    await dirs.prepare(7, users);
+    const { directory, mark } = dirs.paths(7);
+    for (const name of ['a', 'z', '0']) await writeFile(join(directory, name), '');
+    await writeFile(mark, '{}');
+    const names = await readdir(directory);
+    const stop = new AbortController();
+    const removed: string[] = [];
+    const watching = (async () => {
+      for await (const { filename } of watch(directory, { signal: stop.signal })) {
+        if (filename && names.includes(filename)) removed.push(filename);
+        if (removed.length === names.length) return;
+      }
+    })();
+    await dirs.remove(7);
+    await watching;
+    stop.abort();
+    expect(removed.at(-1)).to.equal('identity.json');
+    expect(await dirs.exists(7)).to.equal(false);
+    await dirs.remove(7);
   });
 
   it('creates those of an own Postgres, and its password', async () => {

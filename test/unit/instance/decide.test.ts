@@ -329,6 +329,10 @@ describe('decide', () => {
         decide(sold, anObservation({ isHandedOver: false, containers })),
         containers,
       ).to.have.property('do', 'handOver');
+    const hangs = anObservation({ isHandedOver: false, answering: false });
+    expect(decide(sold, hangs), 'it would be waited for').to.have.property('do', 'stop');
+    const isDown = { isHandedOver: false, answering: false, containers: 'stopped' } as const;
+    expect(decide(sold, anObservation(isDown))).to.have.property('do', 'handOver');
     const isNobodys = anObservation({ isHandedOver: false });
     expect(decide({ ...sold, desiredState: 'stopped' }, isNobodys)).to.have.property('do', 'stop');
     expect(decide(sold, anObservation())).to.equal(null);

@@ -1,5 +1,10 @@
 import { expect } from 'chai';
-import { planSpares, SPARE_MB } from '../../../src/instance/spare-plan.ts';
+import {
+  isOverdue,
+  planSpares,
+  SPARE_MB,
+  withoutFailing,
+} from '../../../src/instance/spare-plan.ts';
 import type { Plan, Spare } from '../../../src/instance/types.ts';
 import { aPlan, aSpare } from '../../support/samples.ts';
 
@@ -10,7 +15,7 @@ const ids = (things: readonly { readonly id: number }[]) => things.map(({ id }) 
 
 function work(plans: readonly Plan[], spares: readonly Spare[], places = 10) {
   const { finish, make, remove } = planSpares(plans, spares, places * SPARE_MB);
-  return { remove: ids(remove), finish: ids(finish), make: ids(make) };
+  return { remove: ids(remove), finish: ids(finish.map((it) => it.spare)), make: ids(make) };
 }
 
 describe('which spares are kept', () => {
@@ -56,5 +61,29 @@ describe('which spares are kept', () => {
     expect(planSpares([plan(1, 1)], [spare(4)], SPARE_MB - 1)).to.deep.equal({
       ...{ remove: [spare(4)], finish: [], make: [] },
     });
+  });
+
+  it('wants of a plan of which none can be made no more than are ready, so that others get the room', () => {
+    const plans = [{ ...plan(1, 3, 9), spareContent: 'bad' }, plan(2, 1)];
+    const isFailing = (content: string) => content === 'bad';
+    const begun = spare(4, { spareState: 'making' });
+    const workWith = (known: readonly Spare[], places: number) =>
+      work(withoutFailing(plans, known, isFailing), known, places);
+    expect(workWith([begun], 1)).to.deep.equal({ remove: [4], finish: [], make: [2] });
+    expect(workWith([begun, spare(5)], 3)).to.deep.equal({ remove: [4], finish: [], make: [2] });
+    const old = spare(6, { isFresh: false });
+    expect(workWith([old], 3)).to.deep.equal({ remove: [6], finish: [], make: [2] });
+    expect(withoutFailing(plans, [], () => false)).to.deep.equal(plans);
+  });
+
+  it('gives the making of one two hours', () => {
+    const managerTime = new Date('2026-11-27T12:00:00Z');
+    const begun = (minutesAgo: number) => ({
+      ...{ managerTime, requestedAt: managerTime.getTime() / 1000 - minutesAgo * 60 },
+      spareState: 'making' as const,
+    });
+    expect(isOverdue(begun(119))).to.equal(false);
+    expect(isOverdue(begun(121))).to.equal(true);
+    expect(isOverdue({ ...begun(121), spareState: 'ready' })).to.equal(false);
   });
 });
