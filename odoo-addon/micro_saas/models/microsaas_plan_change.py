@@ -88,13 +88,23 @@ class MicrosaasPlanChange(ByHand, models.Model):
         """Tell whether money for it has come in part, or is on its way: then nothing of it is withdrawn."""
         return any(move._microsaas_has_money_coming() for move in self._invoices())
 
+    def _renewals_at_its_price(self):
+        """Return the lines that renew by the new plan from its day on, posted and not credited: with them it is bought."""
+        return self.subscription_id.renewal_line_ids.filtered(
+            lambda line: line.parent_state == "posted"
+            and line.move_id.move_type == "out_invoice"
+            and line.product_id == self.new_product_id
+            and (line.microsaas_service_start or self.day) >= self.day
+            and line._microsaas_reversed_ratio() < 1.0
+        )
+
     # -- what people do ----------------------------------------------------------------------------
 
     def action_withdraw(self):
         """Withdraw a change that is still to come; its unpaid invoice is cancelled, by a credit note once it is posted.
 
         :return: True
-        :raise UserError: it is made already, or its money is on the way
+        :raise UserError: it is made already, its money is on the way, or a renewal is invoiced at its price
         """
         for change in self:
             change.subscription_id._check_user()
@@ -113,6 +123,17 @@ class MicrosaasPlanChange(ByHand, models.Model):
                     self._invoices()[:1].display_name,
                 )
             )
+        is_scheduled = self.state == "scheduled"
+        bought = is_scheduled and self._renewals_at_its_price()
+        if bought:
+            raise UserError(
+                self.env._(
+                    "Invoice %(invoice)s has renewed by plan %(plan)s already, at its price: the plan changes, unless that"
+                    " invoice is credited.",
+                    invoice=bought[:1].move_id.name,
+                    plan=self.new_product_id.name,
+                )
+            )
         for move in self._invoices():
             if move.state == "draft":
                 move.button_cancel()
@@ -120,6 +141,8 @@ class MicrosaasPlanChange(ByHand, models.Model):
                 # What is posted stays: the credit note says that nobody owes it any more.
                 move._reverse_moves([{"ref": why, "invoice_date": fields.Date.context_today(move)}], cancel=True)
         self.state = "withdrawn"
+        if is_scheduled:
+            self.subscription_id._drop_renewal_drafts()
         self._note(self.env._("The change to plan %(plan)s is withdrawn: %(why)s", plan=self.new_product_id.name, why=why))
 
     # -- what facts ask for ------------------------------------------------------------------------

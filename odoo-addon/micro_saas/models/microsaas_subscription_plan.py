@@ -53,7 +53,7 @@ class MicrosaasSubscription(models.Model):
         """Withdraw the change of plan that is still to come.
 
         :return: True
-        :raise UserError: there is none, or its money is on the way
+        :raise UserError: there is none, or as `microsaas.plan.change.action_withdraw`
         """
         for subscription in self:
             if not subscription.open_change_id:
@@ -360,5 +360,6 @@ class MicrosaasSubscription(models.Model):
         for change in self.open_change_id:
             if change.sudo()._is_being_paid():
                 change.subscription_id._ask_people("leaverOwes")
-            else:
+            elif change.state == "waiting" or not change.sudo()._renewals_at_its_price():
+                # A cheaper plan whose days are invoiced already comes with these days, or cancelling would be a way around it.
                 change.sudo()._withdraw(self.env._("the subscription has ended."))

@@ -113,7 +113,7 @@ class OdooDockerInstance(models.Model):
     def _withdraw_change_by_customer(self, user):
         """Withdraw the change of plan that is to come. Call it with sudo.
 
-        :raise UserError: its money is on the way
+        :raise UserError: its money is on the way, or a renewal is invoiced at its price
         """
         change = self._subscription_for_customer().open_change_id
         if change:

@@ -73,6 +73,29 @@ class TestPortalPlan(PlanPortalCase):
         self.assertIn("The plan changes to Smaller plan on", response.text)
         self.assertEqual((self.subscription.product_id, self.subscription.change_ids.state), (self.plan, "scheduled"))
 
+    def test_who_has_renewed_at_the_cheaper_price_gets_the_cheaper_plan(self):
+        self.authenticate("customer", "customer" * 2)
+        self._choose(self.smaller)
+        move = self.subscription._issue_renewal_invoice()
+        self._pay(move)
+        response = self._send(f"{self.page}/plan/withdraw")
+        self.assertIn(f"Invoice {move.name} has renewed by plan Smaller plan already", response.text)
+        self._send(f"{self.page}/cancel", is_understood="1")
+        self._send(f"{self.page}/reactivate")
+        self.assertEqual((self.subscription.state, self.subscription.change_ids.state), ("active", "scheduled"))
+        self._credit(move)
+        self._send(f"{self.page}/plan/withdraw")
+        self.assertEqual(self.subscription.change_ids.state, "withdrawn", "nothing is paid at its price any more")
+
+    def test_a_renewal_in_draft_at_the_cheaper_price_goes_with_the_change(self):
+        self.authenticate("customer", "customer" * 2)
+        self._choose(self.smaller)
+        draft = self.subscription._renewal_invoice("A test wants it.")
+        self.assertEqual(draft.amount_total, 12)
+        self._send(f"{self.page}/plan/withdraw")
+        self.assertEqual((self.subscription.change_ids.state, draft.state), ("withdrawn", "cancel"))
+        self.assertEqual(self.subscription._renewal_invoice("A test wants it.").amount_total, 30)
+
     def test_a_price_that_has_changed_is_shown_again(self):
         self.authenticate("customer", "customer" * 2)
         response = self._choose(self.bigger, amount=0.01)
