@@ -33,7 +33,7 @@ class MicrosaasSubscription(models.Model):
         """Open the form that says what another plan costs.
 
         :return: an act_window
-        :raise UserError: it has ended, is suspended, has no paid period, or another change or invoice comes first
+        :raise UserError: it has ended, is suspended, has no paid period, or another change, invoice or payment comes first
         """
         self.ensure_one()
         self._check_user()
@@ -85,7 +85,24 @@ class MicrosaasSubscription(models.Model):
                 " it credited.",
                 renewal.name,
             )
+        if self._has_uncounted_payment():
+            return _("A payment of subscription %s is being counted: try again in a minute.", name)
         return ""
+
+    def _has_uncounted_payment(self):
+        """Tell whether days are paid that the last paid day does not have yet: until then no change has its right price."""
+        instance = self.instancia_id
+        # One that has fewer units may leave this one out: nothing of it is counted.
+        corrections = instance.linea_factura_id._microsaas_corrections().filtered(
+            lambda line: line._microsaas_units() >= instance.unidad
+        )
+        return any(
+            line.display_type == "product"
+            and line.move_id.move_type == "out_invoice"
+            and line.move_id._microsaas_is_paid()
+            and line._microsaas_reversed_ratio() < 1.0
+            for line in (self.renewal_line_ids | corrections) - self.periodo_ids.linea_factura_id
+        )
 
     def _plan_obstacle(self, product):
         """Return why this subscription cannot change to a plan, as a sentence; "" if it can."""

@@ -96,6 +96,34 @@ class TestPortalPlan(PlanPortalCase):
         self.assertEqual((self.subscription.change_ids.state, draft.state), ("withdrawn", "cancel"))
         self.assertEqual(self.subscription._renewal_invoice("A test wants it.").amount_total, 30)
 
+    def test_a_paid_renewal_is_counted_before_a_change_is_priced(self):
+        self.authenticate("customer", "customer" * 2)
+        shown = self.subscription._quote(self.bigger)["amount"]
+        move = self.subscription._issue_renewal_invoice()
+        self._pay(move)
+        response = self._choose(self.bigger, shown)
+        self.assertIn("is being counted", response.text)
+        self.assertFalse(self.subscription.change_ids)
+        begun, end = self.subscription.fecha_inicio, self.subscription.fecha_fin
+        counted = {"taken": 0, "taken_back_on": "", "missing_since": False}
+        lines = self.instance.linea_factura_id | move.invoice_line_ids
+        days = [(begun - timedelta(days=1), end), (end, end + timedelta(days=30))]
+        periods = [
+            {
+                **counted,
+                "line_id": line.id,
+                "is_first": line == lines[0],
+                "before": str(before),
+                "after": str(after),
+                "days": (after - before).days,
+            }
+            for line, (before, after) in zip(lines, days, strict=True)
+        ]
+        self._settle(subscription={"fecha_fin": str(days[1][1]), "periods": periods})
+        self.assertIn("has changed meanwhile", self._choose(self.bigger, shown).text)
+        self._choose(self.bigger)
+        self.assertEqual(self.subscription.change_ids.state, "waiting")
+
     def test_a_price_that_has_changed_is_shown_again(self):
         self.authenticate("customer", "customer" * 2)
         response = self._choose(self.bigger, amount=0.01)
