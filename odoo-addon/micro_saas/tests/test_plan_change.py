@@ -36,6 +36,22 @@ class PlanChangeCase(RenewalCase):
         self._commit()
         return subscription
 
+    def _counted(self, subscription, *periods):
+        """Count periods, as the sidecar does: `[(line, last day before, last day after, days)]`, the first sale first."""
+        for line, before, after, days in periods:
+            is_first = line == subscription.instancia_id.linea_factura_id
+            period = {"before": before, "after": after, "days": days, "taken": 0, "taken_back_on": "", "missing_since": ""}
+            subscription._count({"line_id": line.id, "is_first": is_first, **period})
+
+    def _renewed(self, subscription, price):
+        """Return the line of a paid renewal at a price of its own."""
+        move = self._renewal(subscription)
+        move.invoice_line_ids.write({"price_unit": price, "discount": 0})
+        move.action_post()
+        if price:
+            self._pay(move)
+        return move.invoice_line_ids
+
     def _commit(self):
         self.env.flush_all()
         self.env.cr.precommit.run()
@@ -91,6 +107,42 @@ class TestPlanChangePrice(PlanChangeCase):
     def test_what_was_paid_is_net_of_the_discount(self):
         subscription = self._begun(line=self._line(discount=20))
         self._assert_costs(subscription, "2026-04-20", 40.00, 16.00)
+
+    def test_each_day_is_worth_what_was_paid_for_it(self):
+        for discount, renewed_at, old in (
+            (100, 30, 30.00),  # 20 of 30 days for nothing, then a term
+            (50, 30, 40.00),  # 20 of 30 days at 15
+            (0, 12, 32.00),  # the price has fallen
+            (0, 0, 20.00),  # a term given away
+        ):
+            with self.subTest(discount=discount, renewed_at=renewed_at):
+                subscription = self._begun(until="2026-06-09", line=self._line(discount=discount))
+                first, renewal = subscription.instancia_id.linea_factura_id, self._renewed(subscription, renewed_at)
+                counted = [(first, "", "2026-05-09", 30), (renewal, "2026-05-09", "2026-06-09", 31)]
+                self._counted(subscription, *counted)
+                self._assert_costs(subscription, "2026-04-20", 100.00, old)
+
+    def test_given_days_are_worth_what_a_change_has_paid_for_them(self):
+        subscription = self._begun(until="2026-05-19")
+        self._counted(subscription, (subscription.instancia_id.linea_factura_id, "", "2026-05-09", 20))
+        self._change(subscription, self.bigger, pay=True)
+        self.assertAlmostEqual(subscription._present_line_vals()["price_unit"], 60)
+
+    def test_days_that_nobody_has_paid_for_are_worth_nothing(self):
+        subscription = self._begun(until="2026-05-19")  # ten days more, by hand
+        self._counted(subscription, (subscription.instancia_id.linea_factura_id, "", "2026-05-09", 30))
+        self.assertAlmostEqual(subscription._present_line_vals()["price_unit"], 30)
+        subscription.fecha_fin = "2026-06-19"
+        self.assertAlmostEqual(subscription._present_line_vals()["price_unit"], 30 * 30 / 31, msg="not more than was paid")
+
+    def test_what_was_taken_back_is_worth_nothing(self):
+        subscription = self._begun(line=self._line(discount=100))
+        first, renewal = subscription.instancia_id.linea_factura_id, self._renewed(subscription, 30)
+        self._counted(subscription, (first, "", "2026-05-09", 30), (renewal, "2026-05-09", "2026-06-09", 31))
+        period = subscription.periodo_ids.filtered(lambda one: one.linea_factura_id == renewal)
+        period.write({"fecha_retirada": "2026-04-19", "dias_retirados": 31})
+        self.assertEqual([line for line, _since, _until in subscription._days_left()], [first])
+        self.assertEqual(subscription._present_line_vals()["price_unit"], 0)
 
     def test_who_tried_it_for_nothing_pays_the_days_in_full(self):
         change = self._change(self._begun(line=self._line(discount=100)), self.bigger)
