@@ -38,6 +38,7 @@ class MicrosaasPlanChange(ByHand, models.Model):
             ("done", "Made"),
             ("undone", "Taken back"),
             ("withdrawn", "Withdrawn"),
+            ("late", "Paid too late"),
         ],
         required=True,
         readonly=True,
@@ -178,10 +179,14 @@ class MicrosaasPlanChange(ByHand, models.Model):
         if subscription.state in ("cancelled", "removed") or subscription.product_id != self.old_product_id:
             # It has ended, or has another plan by now: only a person knows what the money is for.
             if self.state == "waiting":
-                self.state = "undone"
-                subscription._ask_people("changePaidLate")
+                self._ask_about_late_money()
             return
         self._make()
+
+    def _ask_about_late_money(self):
+        """Ask a person, once, about money for a change that cannot be made any more."""
+        self.state = "late"
+        self.subscription_id._ask_people("changePaidLate")
 
     def _make(self):
         """Give the subscription its new plan: limits and sleep change with it, renewals are made anew."""

@@ -446,7 +446,7 @@ class TestPlanChange(PlanChangeCase):
         subscription.invalidate_recordset()
         self._pay(change.move_id)
         self._commit()
-        self.assertEqual((change.state, subscription.product_id), ("undone", self.plan))
+        self.assertEqual((change.state, subscription.product_id), ("late", self.plan))
         self.assertIn("cannot be made any more", str(subscription.activity_ids.mapped("summary")))
 
     def test_a_corrected_invoice_makes_the_same_change(self):
