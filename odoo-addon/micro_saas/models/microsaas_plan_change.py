@@ -99,6 +99,9 @@ class MicrosaasPlanChange(ByHand, models.Model):
             and line._microsaas_reversed_ratio() < 1.0
         )
 
+    def _was_paid_at_a_provider(self):
+        return any(one.state == "done" for one in self.line_ids.move_id._microsaas_transactions())
+
     # -- what people do ----------------------------------------------------------------------------
 
     def action_withdraw(self):
@@ -173,6 +176,8 @@ class MicrosaasPlanChange(ByHand, models.Model):
                 change._review_waiting()
             elif change.state == "done" and change.line_ids:
                 change._review_money()
+            elif change.state == "withdrawn" and change._was_paid_at_a_provider():
+                change._ask_about_late_money()
 
     def _make_paid(self):
         subscription = self.subscription_id

@@ -5,7 +5,7 @@ from psycopg2 import IntegrityError
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, freeze_time, tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from .test_renewals import RenewalCase
 
@@ -346,6 +346,54 @@ class TestPlanChange(PlanChangeCase):
             change.action_withdraw()
         subscription.action_cancelar()
         self.assertIn("unpaid", str(subscription.activity_ids.mapped("summary")))
+
+    def _transaction(self, move):
+        """Return what a payment provider has of a customer who is about to pay an invoice."""
+        return self.env["payment.transaction"].sudo().create(
+            {
+                "provider_id": self.env["payment.provider"].sudo().search([], limit=1).id,
+                "payment_method_id": self.env["payment.method"].sudo().with_context(active_test=False).search([], limit=1).id,
+                "currency_id": move.currency_id.id,
+                "partner_id": self.partner.id,
+                "amount": move.amount_total,
+                "reference": f"of {move.name}",
+                "invoice_ids": [Command.set(move.ids)],
+            }
+        )
+
+    def _at(self, record, moment):
+        """Have a record made at a moment."""
+        self.env.cr.execute(SQL("UPDATE %s SET create_date = %s WHERE id = %s", SQL.identifier(record._table), moment, record.id))
+        record.invalidate_recordset()
+
+    def test_who_is_on_the_providers_page_may_still_pay(self):
+        change = self._change(self._begun(), self.bigger)
+        change.move_id.action_post()
+        transaction = self._transaction(change.move_id)
+        self._at(transaction, "2026-04-20 11:10:00")
+        with self.assertRaisesRegex(UserError, "is being paid"):
+            change.action_withdraw()
+        self._at(transaction, "2026-04-20 10:50:00")
+        change.action_withdraw()
+        self.assertEqual(change.state, "withdrawn")
+
+    def test_money_for_what_was_withdrawn_is_asked_about_once(self):
+        subscription = self._begun()
+        change = self._change(subscription, self.bigger)
+        change.move_id.action_post()
+        transaction = self._transaction(change.move_id)
+        self._at(transaction, "2026-04-20 10:50:00")
+        change.action_withdraw()
+        transaction.state = "done"
+        journal = self.company_data["default_journal_bank"]
+        vals = {"partner_id": self.partner.id, "amount": transaction.amount, "journal_id": journal.id}
+        self.env["account.payment"].create({**vals, "payment_transaction_id": transaction.id}).action_post()
+        self._commit()
+        self.assertEqual((change.state, subscription.product_id), ("late", self.plan))
+        self.assertIn("cannot be made any more", str(subscription.activity_ids.mapped("summary")))
+        subscription.activity_ids.unlink()
+        change._review()
+        self.assertFalse(subscription.activity_ids)
 
     def test_a_renewal_waits_for_the_customers_choice(self):
         subscription = self._begun()
