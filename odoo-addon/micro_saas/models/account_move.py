@@ -513,9 +513,8 @@ class AccountMove(ByHand, models.Model):
     def _microsaas_make_due(self):
         move_ids = self.env.cr.precommit.data.pop("microsaas.touched", ())
         changes = self.env["microsaas.plan.change"].sudo().search([("line_ids.move_id", "in", list(move_ids))])
-        if changes:
-            changes._review()
-            self.env.flush_all()
+        # The money has come, or gone, whatever becomes of a change.
+        changes._review_apart()
         instance_ids = self.browse(move_ids)._microsaas_paid_instance_ids()
         self.env["odoo.docker.instance"].browse(instance_ids)._make_due()
 

@@ -3,8 +3,10 @@
 import logging
 from datetime import timedelta
 
+from psycopg2 import OperationalError
+
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import RedirectWarning, UserError
 from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
@@ -159,9 +161,19 @@ class MicrosaasPlanChange(ByHand, models.Model):
         )
         for change in changes:
             try:
+                change._review_apart()
+            except OperationalError:
+                raise  # somebody else was faster: the whole job is run again
+            except Exception:
+                _logger.exception("Change of plan %s could not be reviewed.", change.id)
+
+    def _review_apart(self):
+        """Review each by itself: where one is refused, the rest of the transaction stays, and the job tries it again."""
+        for change in self:
+            try:
                 with self.env.cr.savepoint():
                     change._review()
-            except UserError as error:
+            except (RedirectWarning, UserError) as error:
                 _logger.warning("Change of plan %s: %s", change.id, error)
 
     def _review(self):

@@ -1,6 +1,8 @@
 from datetime import timedelta
+from unittest.mock import patch
 
 from psycopg2 import IntegrityError
+from psycopg2.errors import SerializationFailure
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
@@ -10,6 +12,7 @@ from odoo.tools import SQL, mute_logger
 from .test_renewals import RenewalCase
 
 WHY = "A test wants it."
+LOGGER = "odoo.addons.micro_saas.models.microsaas_plan_change"
 
 
 class PlanChangeCase(RenewalCase):
@@ -394,6 +397,32 @@ class TestPlanChange(PlanChangeCase):
         subscription.activity_ids.unlink()
         change._review()
         self.assertFalse(subscription.activity_ids)
+
+    def _broken(self, error):
+        """Have plans not be given, for a moment."""
+        return patch.object(self.env.registry["microsaas.subscription"], "_take_plan", side_effect=error)
+
+    def test_a_change_that_is_refused_holds_up_no_payment(self):
+        subscription = self._begun()
+        change = self._change(subscription, self.bigger)
+        move = change.move_id
+        move.action_post()
+        with self._broken(UserError("The books are closed.")), self.assertLogs(LOGGER, "WARNING") as logs:
+            self._pay(move)
+            self._commit()
+        self.assertIn("The books are closed.", logs.output[0])
+        self.assertEqual((move.amount_residual, change.state, subscription.product_id), (0, "waiting", self.plan))
+        change._cron_review()
+        self.assertEqual((change.state, subscription.product_id), ("done", self.bigger))
+
+    def test_a_change_that_fails_holds_up_no_other(self):
+        first, second = (self._change(self._begun(), self.smaller) for _number in range(2))
+        (first | second).day = "2026-04-20"
+        with self._broken([ZeroDivisionError, None]), self.assertLogs(LOGGER, "ERROR"):
+            first._cron_review()
+        self.assertEqual((first.state, second.state), ("scheduled", "done"))
+        with self._broken(SerializationFailure), self.assertRaises(SerializationFailure):
+            first._cron_review()
 
     def test_a_renewal_waits_for_the_customers_choice(self):
         subscription = self._begun()
