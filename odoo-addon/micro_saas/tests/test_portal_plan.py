@@ -60,6 +60,12 @@ class TestPortalPlan(PlanPortalCase):
         self.env.cr.flush()
         self.assertEqual(self.subscription.product_id, self.bigger)
 
+    def test_a_draft_is_the_sellers_to_post(self):
+        move = self.subscription._change_plan(self.bigger, "The seller offers it.").move_id
+        self.authenticate("customer", "customer" * 2)
+        self.assertIn("We are preparing the invoice", self._choose(self.bigger).text)
+        self.assertEqual(move.state, "draft")
+
     def test_keep_the_present_plan(self):
         self.authenticate("customer", "customer" * 2)
         self._choose(self.bigger)
