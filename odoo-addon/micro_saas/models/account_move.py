@@ -467,6 +467,10 @@ class AccountMove(ByHand, models.Model):
             return self.browse()
         return self._get_reconciled_amls().move_id.filtered(lambda move: move.move_type == "out_refund")
 
+    def _microsaas_products(self):
+        """Return the lines that ask for money; not sections, notes and taxes."""
+        return self.invoice_line_ids.filtered(lambda line: line.display_type == "product")
+
     def _microsaas_plans(self):
         return self.invoice_line_ids.product_id.product_tmpl_id.filtered("es_plan_microsaas")
 

@@ -91,6 +91,11 @@ class MicrosaasPlanChange(ByHand, models.Model):
         """Tell whether money for it has come in part, or is on its way: then nothing of it is withdrawn."""
         return any(move._microsaas_has_money_coming() for move in self._invoices())
 
+    def _shared_invoice(self):
+        """Return its posted invoice that somebody has added lines to, maybe none: how much of it is owed without it, they know."""
+        posted = self._invoices().filtered(lambda move: move.state == "posted")
+        return posted.filtered(lambda move: move._microsaas_products() - self.line_ids)[:1]
+
     def _renewals_at_its_price(self):
         """Return the lines that renew by the new plan from its day on, posted and not credited: with them it is bought."""
         return self.subscription_id.renewal_line_ids.filtered(
@@ -108,6 +113,8 @@ class MicrosaasPlanChange(ByHand, models.Model):
 
     def action_withdraw(self):
         """Withdraw a change that is still to come; its unpaid invoice is cancelled, by a credit note once it is posted.
+
+        What else somebody has put on that invoice stays: in a draft, and on a posted one, which a person is asked to credit.
 
         :return: True
         :raise UserError: it is made already, its money is on the way, or a renewal is invoiced at its price
@@ -142,7 +149,9 @@ class MicrosaasPlanChange(ByHand, models.Model):
             )
         for move in self._invoices():
             if move.state == "draft":
-                move.button_cancel()
+                (move.invoice_line_ids & self.line_ids)._microsaas_leave_draft(why)
+            elif move == self._shared_invoice():
+                self.subscription_id._ask_people("changeShared")
             else:
                 # What is posted stays: the credit note says that nobody owes it any more.
                 move._reverse_moves([{"ref": why, "invoice_date": fields.Date.context_today(move)}], cancel=True)

@@ -348,7 +348,7 @@ class MicrosaasSubscription(models.Model):
         why = self.env._("Subscription %s changes its plan: its renewal is made anew.", self.name)
         for line in self.renewal_line_ids.filtered(lambda one: one.parent_state == "draft"):
             if line.move_id.move_type == "out_invoice" and line.product_id != self._plan_to_renew():
-                line._microsaas_drop_renewal(why)
+                line._microsaas_leave_draft(why)
 
     # -- beside renewals ---------------------------------------------------------------------------
 

@@ -110,15 +110,19 @@ class OdooDockerInstance(models.Model):
         if str(subscription._quote(product)["amount"]) != shown_amount:
             raise UserError(self.env._("What it costs has changed meanwhile: look at it again."))
         change = subscription._change_plan(product, self.env._("%s changes the plan in the portal.", user.name))
-        change._invoices().action_post()
+        for move in change._invoices():
+            move.action_post()
         return change
 
     def _withdraw_change_by_customer(self, user):
         """Withdraw the change of plan that is to come. Call it with sudo.
 
-        :raise UserError: its money is on the way, or a renewal is invoiced at its price
+        :raise UserError: its money is on the way, a renewal is invoiced at its price, or its invoice has other lines too
         """
         change = self._subscription_for_customer().open_change_id
+        shared = change._shared_invoice()
+        if shared:
+            raise UserError(self.env._("Invoice %s has more than this change: write to us to withdraw it.", shared.name))
         if change:
             change._withdraw(self.env._("%s withdrew it.", user.name))
 

@@ -340,6 +340,13 @@ class TestPlanChange(PlanChangeCase):
         self.assertEqual((posted.state, invoice.payment_state, invoice.amount_residual), ("withdrawn", "reversed", 0))
         self.assertEqual(subscription.product_id, self.plan)
 
+    def test_what_else_is_on_a_draft_stays(self):
+        change = self._change(self._begun(), self.bigger)
+        move = change.move_id
+        move.invoice_line_ids = [self._line(self._product("Training"), price_unit=80)]
+        change.action_withdraw()
+        self.assertEqual((change.state, move.state, move.amount_total), ("withdrawn", "draft", 80))
+
     def test_what_is_being_paid_is_not_withdrawn(self):
         subscription = self._begun()
         change = self._change(subscription, self.bigger)

@@ -73,6 +73,18 @@ class TestPortalPlan(PlanPortalCase):
         self._send(f"{self.page}/plan/withdraw")
         self.assertEqual((self.subscription.change_ids.state, move.payment_state), ("withdrawn", "reversed"))
 
+    def test_what_a_seller_has_added_to_its_invoice_is_not_credited(self):
+        change = self.subscription._change_plan(self.bigger, "The seller offers it.")
+        move = change.move_id
+        move.invoice_line_ids = [self._line(self._product("Training"), price_unit=80)]
+        move.action_post()
+        self.authenticate("customer", "customer" * 2)
+        self.assertIn("write to us to withdraw it", self._send(f"{self.page}/plan/withdraw").text)
+        self.assertEqual((change.state, move.payment_state), ("waiting", "not_paid"))
+        change.action_withdraw()
+        self.assertEqual((change.state, move.payment_state), ("withdrawn", "not_paid"))
+        self.assertIn("credit what is not owed", str(self.subscription.activity_ids.mapped("summary")))
+
     def test_a_cheaper_plan_comes_later(self):
         self.authenticate("customer", "customer" * 2)
         response = self._choose(self.smaller)
