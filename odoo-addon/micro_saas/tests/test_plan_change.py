@@ -647,6 +647,17 @@ class TestPlanChange(PlanChangeCase):
                 wizard.product_id = self.bigger
                 wizard.action_confirm()
 
+    def test_nobody_acts_on_a_subscription_of_another_company(self):
+        subscription = self._begun()
+        change = self._change(subscription, self.smaller)
+        stranger = self._stranger()
+        theirs = subscription.with_user(stranger)
+        for act in (theirs.action_cancelar, theirs.action_reanudar, theirs.action_withdraw_change, change.with_user(stranger).action_withdraw):
+            self.env.invalidate_all()
+            with self.subTest(act.__name__), self.assertRaises(AccessError):
+                act()
+        self.assertEqual((subscription.state, change.state), ("active", "scheduled"))
+
     def test_a_subscription_has_the_plan_that_its_instance_shows(self):
         subscription = self._begun()
         instance = subscription.instancia_id
