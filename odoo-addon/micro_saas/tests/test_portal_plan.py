@@ -99,7 +99,7 @@ class TestPortalPlan(PlanPortalCase):
         response = self._send(f"{self.page}/plan/withdraw")
         self.assertIn(f"Invoice {move.name} has renewed by plan Smaller plan already", response.text)
         self._send(f"{self.page}/cancel", is_understood="1")
-        self._send(f"{self.page}/reactivate")
+        self._send(f"{self.page}/cancel/undo")
         self.assertEqual((self.subscription.state, self.subscription.change_ids.state), ("active", "scheduled"))
         self._credit(move)
         self._send(f"{self.page}/plan/withdraw")
