@@ -78,7 +78,8 @@ export interface OdooInitRun {
   readonly modules: readonly string[];
   /** Sources of modules in addition to the image. */
   readonly repositories: readonly RepositoryCommit[];
-  readonly lang: string;
+  /** Odoo language codes beside English, which is there. */
+  readonly languages: readonly string[];
   /** ISO 3166 alpha-2, or ''. */
   readonly countryCode: string;
   readonly signal: AbortSignal;
@@ -122,7 +123,7 @@ async function fill(host: OdooInitHost, run: OdooInitRun): Promise<void> {
     );
   // A container left behind by a sidecar that was killed would still be writing to the database.
   const removeContainer = () => host.docker(containersRemove([container])).catch(ignoreFailure);
-  const language = run.lang && run.lang !== 'en_US' ? [`--load-language=${run.lang}`] : [];
+  const language = run.languages.length > 0 ? [`--load-language=${run.languages.join(',')}`] : [];
   const install = [`--init=${run.modules.join(',')}`, ...language, '--stop-after-init'];
 
   try {

@@ -189,7 +189,7 @@ export class TemplateDatabases {
         filestoreDir,
         modules,
         repositories: key.repositories,
-        lang: key.lang,
+        languages: key.languages,
         countryCode: countryOf(key),
         signal,
       });

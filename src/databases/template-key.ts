@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { TerminalError } from '../errors.ts';
-import { languagesBesideEnglish } from '../instance/spare-plan.ts';
 import type { DesiredInstance, Plan, RepositoryCommit } from '../instance/types.ts';
 
 /** Identifies a template database: instances with the same key are cloned from the same one. */
@@ -10,8 +9,8 @@ export interface TemplateKey {
   readonly modules: readonly string[];
   /** Sources of modules in addition to the image. */
   readonly repositories: readonly RepositoryCommit[];
-  /** As `Customer.lang`. */
-  readonly lang: string;
+  /** Odoo language codes of what it has beside English, sorted. */
+  readonly languages: readonly string[];
   readonly countryCode: string;
 }
 
@@ -21,6 +20,9 @@ const BASE_MODULES = ['auth_signup', 'web'];
 /** Module names as Odoo allows them; anything else must never become an argument. */
 const MODULE_NAME = /^[a-z][a-z0-9_]{0,62}$/;
 
+/** Every database of Odoo has it already. */
+const ENGLISH = 'en_US';
+
 /** Incremented when templates are built differently: trim() then evicts the older ones. */
 const FORMAT = 2;
 
@@ -29,10 +31,15 @@ export function templateHash(key: TemplateKey): string {
   const modules = moduleSet(key.modules);
   const repositories = key.repositories.map(({ commit, url }) => [commit, url]);
   const canonical = JSON.stringify([
-    ...[FORMAT, key.imageId, modules, key.lang, countryOf(key)],
+    ...[FORMAT, key.imageId, modules, languageList(key), countryOf(key)],
     ...(repositories.length > 0 ? [repositories] : []),
   ]);
   return createHash('sha256').update(canonical).digest('hex').slice(0, 16);
+}
+
+/** The languages as one text: those beside English, or English alone. */
+export function languageList({ languages }: Pick<TemplateKey, 'languages'>): string {
+  return languages.join(',') || ENGLISH;
 }
 
 /** The country that the database is made for; '' where no module depends on it, or it is unknown. */
@@ -60,22 +67,31 @@ export function keysOfPlan(
   { modules, countryCode, languages, repositories }: Plan,
   imageId: string,
 ): TemplateKey[] {
-  return languages.map((lang) => ({ imageId, modules, repositories, lang, countryCode }));
+  return languages.map((lang) => ({
+    ...{ imageId, modules, repositories, countryCode },
+    languages: besideEnglish([lang]),
+  }));
 }
 
 /** What a plan's spares are cloned from: one template with all languages. Null: it has none. */
 export function keyOfSpares(plan: Plan, imageId: string): TemplateKey | null {
-  const { countryCode, languages, modules, repositories, spares } = plan;
-  const lang = languagesBesideEnglish(languages);
-  return spares > 0 ? { imageId, modules, repositories, lang, countryCode } : null;
+  const { countryCode, modules, repositories, spares } = plan;
+  const languages = besideEnglish(plan.languages);
+  return spares > 0 ? { imageId, modules, repositories, languages, countryCode } : null;
 }
 
 /** What one instance is cloned from. Repositories that its plan does not bring are no part of it. */
 export function keyOfInstance(
-  { customer, modules, repositories }: DesiredInstance,
+  { customer, languages: ofSpare, modules, repositories, spare }: DesiredInstance,
   imageId: string,
 ): TemplateKey {
   const { countryCode, lang } = customer;
+  // What was a spare and lost its data is made for its customer.
+  const languages = besideEnglish(spare === 'kept' && ofSpare ? ofSpare : [lang]);
   const ofPlan = repositories.filter(({ isOfPlan }) => isOfPlan);
-  return { imageId, modules, repositories: ofPlan, lang, countryCode };
+  return { imageId, modules, repositories: ofPlan, languages, countryCode };
+}
+
+function besideEnglish(languages: readonly string[]): string[] {
+  return languages.filter((lang) => lang !== '' && lang !== ENGLISH).sort();
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { templatePrefix } from '../instance/name.ts';
 import type { Cluster } from '../postgres/cluster.ts';
 import { isSpare } from './clone-pool.ts';
-import { moduleSet, type TemplateKey } from './template-key.ts';
+import { languageList, moduleSet, type TemplateKey } from './template-key.ts';
 
 /** How long a template database that no plan needs is kept after its last use. */
 const MAX_IDLE_MS = 30 * 24 * 3600_000;
@@ -24,9 +24,10 @@ export type TemplateMetadata = z.infer<typeof metadataSchema>;
 
 /** The metadata of a template that is made or used now. */
 export function metadataOf(image: string, key: TemplateKey): TemplateMetadata {
-  const { imageId, lang, countryCode } = key;
+  const { imageId, countryCode } = key;
   const modules = moduleSet(key.modules);
-  return { image, imageId, modules, lang, countryCode, usedAt: new Date().toISOString() };
+  const usedAt = new Date().toISOString();
+  return { image, imageId, modules, lang: languageList(key), countryCode, usedAt };
 }
 
 /** Parses a comment; null when it is not the sidecar's, and such a database is left alone. */

@@ -40,12 +40,6 @@ export function planSpares(
   };
 }
 
-/** The languages that a spare's database is made with, as `Customer.lang` has them: every database has English already. */
-export function languagesBesideEnglish(languages: readonly string[]): string {
-  const others = languages.filter((lang) => lang !== 'en_US');
-  return others.length > 0 ? [...others].sort().join(',') : 'en_US';
-}
-
 /** One for each plan before any gets a second, each time the plan first that has sold most. @returns as many as there is room for */
 function shared(plans: readonly Plan[], room: number): Plan[] {
   const bySales = [...plans].sort(

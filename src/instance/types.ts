@@ -47,7 +47,7 @@ export interface Customer {
   readonly companyName: string;
   /** One address in lower case, or ''. */
   readonly email: string;
-  /** An Odoo language code such as `es_ES`; of a spare all that it has beside English, separated by commas. */
+  /** An Odoo language code such as `es_ES`. */
   readonly lang: string;
   /** ISO 3166 alpha-2, or ''. */
   readonly countryCode: string;
@@ -182,6 +182,8 @@ export interface DesiredInstance extends Sleep {
    * customer. `no`: it was made for who has it.
    */
   readonly spare: 'no' | 'kept' | 'sold';
+  /** Of a spare alone: in each of them it can be sold, Odoo language codes. */
+  readonly languages?: readonly string[];
   readonly companyTimeZone: string;
   /** Whether an invoice whose payment the bank has not confirmed yet counts as paid. */
   readonly inPaymentIsPaid: boolean;
@@ -193,7 +195,6 @@ export interface DesiredInstance extends Sleep {
 export interface Spare extends DesiredInstance {
   /** Of the plan that it is sold as; 0: the plan is gone. */
   readonly planId: number;
-  /** In each of them it can be sold: Odoo language codes. */
   readonly languages: readonly string[];
   readonly spareState: 'making' | 'ready' | 'leaving';
   /** False: it is old, or not what its plan would be made as by now. Nobody gets it any more. */

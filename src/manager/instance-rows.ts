@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { languagesBesideEnglish } from '../instance/spare-plan.ts';
 import type {
   CustomerDomain,
   DesiredInstance,
@@ -310,12 +309,10 @@ export const spares = z.array(
       fresh: z.boolean(),
     })
     .transform(
-      ({ fresh: isFresh, languages, plan_id: planId, spare_state: spareState, ...row }): Spare => {
-        const desired = desiredOf(row);
-        // What its database is cloned from has them all.
-        const customer = { ...desired.customer, lang: languagesBesideEnglish(languages) };
-        return { ...desired, customer, spare: 'kept', planId, languages, spareState, isFresh };
-      },
+      ({ fresh: isFresh, languages, plan_id: planId, spare_state: spareState, ...row }): Spare => ({
+        ...desiredOf(row),
+        ...{ spare: 'kept', planId, languages, spareState, isFresh },
+      }),
     ),
 );
 

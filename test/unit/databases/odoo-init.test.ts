@@ -47,7 +47,7 @@ describe('Odoo, run once to fill a template database', () => {
       filestoreDir: join(folder(), 'filestore'),
       modules: ['sale_management', 'stock'],
       repositories: [],
-      lang: 'es_ES',
+      languages: ['es_ES'],
       countryCode: '',
       signal: new AbortController().signal,
       ...over,
@@ -101,13 +101,13 @@ describe('Odoo, run once to fill a template database', () => {
       expect(isRemovedAtLast()).to.equal(true);
     });
 
-  for (const [lang, expected] of [
-    ['es_ES', ['--load-language=es_ES']],
-    ['en_US', []],
-    ['', []],
+  for (const [languages, expected] of [
+    [['es_ES'], ['--load-language=es_ES']],
+    [['es_ES', 'fr_FR'], ['--load-language=es_ES,fr_FR']],
+    [[], []],
   ] as const)
-    it(`loads ${expected.length > 0 ? 'the' : 'no'} language for “${lang}”: English is there`, async () => {
-      await init({ lang });
+    it(`loads ${languages.join(' and ') || 'no language'} beside English, which is there`, async () => {
+      await init({ languages });
       const [install] = runsOfOdoo();
       const loads = install?.command.filter((it) => it.startsWith('--load-language'));
       expect(loads).to.deep.equal(expected);

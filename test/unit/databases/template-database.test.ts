@@ -17,7 +17,7 @@ const KEY: TemplateKey = {
   imageId: 'sha256:1',
   modules: ['sale_management'],
   repositories: [],
-  lang: 'es_ES',
+  languages: ['es_ES'],
   countryCode: 'ES',
 };
 

@@ -6,13 +6,13 @@ import {
   templateHash,
 } from '../../../src/databases/template-key.ts';
 import { TerminalError } from '../../../src/errors.ts';
-import { anInstance, aPlan } from '../../support/samples.ts';
+import { anInstance, aPlan, aSpare } from '../../support/samples.ts';
 
 const KEY: TemplateKey = {
   imageId: 'sha256:1',
   modules: ['sale_management'],
   repositories: [],
-  lang: 'es_ES',
+  languages: ['es_ES'],
   countryCode: 'ES',
 };
 
@@ -29,7 +29,8 @@ describe('templateHash', () => {
     const changes = [
       { imageId: 'sha256:2' },
       { modules: ['stock'] },
-      { lang: 'en_US' },
+      { languages: [] },
+      { languages: ['es_ES', 'fr_FR'] },
       { repositories },
       { repositories: repositories.map((it) => ({ ...it, commit: 'b'.repeat(40) })) },
     ];
@@ -64,11 +65,18 @@ describe('what spares are cloned from', () => {
     const customer = { ...anInstance().customer, lang: 'es_ES' };
     const usual = keyOfInstance(anInstance({ modules: aPlan().modules, customer }), 'sha256:1');
     expect(keyOf(['en_US', 'es_ES'])).to.deep.equal(usual);
-    expect(keyOf(['en_US'])?.lang).to.equal('en_US');
+    expect(keyOf(['en_US'])?.languages).to.deep.equal([]);
   });
 
   it('is one with all languages where there are more, in whatever order', () => {
-    expect(keyOf(['fr_FR', 'en_US', 'es_ES'])?.lang).to.equal('es_ES,fr_FR');
+    const languages = ['fr_FR', 'en_US', 'es_ES'];
+    expect(keyOf(languages)?.languages).to.deep.equal(['es_ES', 'fr_FR']);
+    const spare = aSpare({ languages, modules: aPlan().modules });
+    expect(keyOf(languages)).to.deep.equal(keyOfInstance(spare, 'sha256:1'));
+    const sold = keyOfInstance({ ...spare, spare: 'sold' }, 'sha256:1');
+    expect(sold.languages, 'whose data were lost is made for its customer').to.deep.equal([
+      'es_ES',
+    ]);
   });
 
   it('is nothing where no spare is kept', () => {

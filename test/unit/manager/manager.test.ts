@@ -291,9 +291,6 @@ describe('OdooManager', () => {
     expect(spare).to.include({ id: 5, planId: 3, spare: 'kept', spareState: 'ready' });
     expect(spare?.isFresh).to.equal(true);
     expect(spare?.languages).to.deep.equal(['en_US', 'fr_FR', 'es_ES']);
-    expect(spare?.customer.lang, 'English is in all').to.equal('es_ES,fr_FR');
-    const english = { ...row, languages: ['en_US'] };
-    expect((await answering([english]).manager.spares())[0]?.customer.lang).to.equal('en_US');
     const evil = answering([{ ...row, languages: ['--init=evil'] }]).manager;
     expect(await evil.spares().catch((error) => error)).to.be.instanceOf(Error);
 
