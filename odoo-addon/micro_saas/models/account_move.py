@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
@@ -16,6 +16,8 @@ from .values import finite
 HOLD_ACTIVITY = "micro_saas.mail_activity_type_hold"
 # Odoo's payment states of an invoice that the customer still has to pay.
 OWED = ("not_paid", "partial", "blocked")
+# For so long a customer may be on a payment provider's page; a transaction in draft that is older was given up.
+ON_THE_PROVIDERS_PAGE = timedelta(hours=1)
 
 
 class AccountMove(ByHand, models.Model):
@@ -345,8 +347,16 @@ class AccountMove(ByHand, models.Model):
         if self.state != "posted" or self._microsaas_is_fully_reversed():
             return False
         is_begun = not self._microsaas_is_owed() or self.currency_id.compare_amounts(self.amount_residual, self.amount_total)
-        transactions = self.sudo().transaction_ids if "transaction_ids" in self._fields else ()
-        return bool(is_begun) or any(one.state in ("pending", "authorized") for one in transactions)
+        return bool(is_begun) or any(
+            one.state in ("pending", "authorized")
+            or (one.state == "done" and not one.is_post_processed)
+            or (one.state == "draft" and one.create_date >= fields.Datetime.now() - ON_THE_PROVIDERS_PAGE)
+            for one in self._microsaas_transactions()
+        )
+
+    def _microsaas_transactions(self):
+        """Return the transactions of payment providers that pay these invoices; empty where account_payment is not installed."""
+        return self.sudo().transaction_ids if "transaction_ids" in self._fields else ()
 
     @api.model
     def _microsaas_paid_states(self):
@@ -457,15 +467,17 @@ class AccountMove(ByHand, models.Model):
             return self.browse()
         return self._get_reconciled_amls().move_id.filtered(lambda move: move.move_type == "out_refund")
 
+    def _microsaas_products(self):
+        """Return the lines that ask for money; not sections, notes and taxes."""
+        return self.invoice_line_ids.filtered(lambda line: line.display_type == "product")
+
     def _microsaas_plans(self):
         return self.invoice_line_ids.product_id.product_tmpl_id.filtered("es_plan_microsaas")
 
     def _microsaas_sent_back(self):
         """Return what payment providers have refunded: that leaves the invoice paid, without a credit note."""
-        if "transaction_ids" not in self._fields:  # account_payment is not installed
-            return 0.0
         gone = 0.0
-        for paid in self.sudo().transaction_ids:
+        for paid in self._microsaas_transactions():
             refunds = paid.child_transaction_ids.filtered(
                 lambda transaction: transaction.operation == "refund" and transaction.state == "done"
             )
@@ -505,9 +517,8 @@ class AccountMove(ByHand, models.Model):
     def _microsaas_make_due(self):
         move_ids = self.env.cr.precommit.data.pop("microsaas.touched", ())
         changes = self.env["microsaas.plan.change"].sudo().search([("line_ids.move_id", "in", list(move_ids))])
-        if changes:
-            changes._review()
-            self.env.flush_all()
+        # The money has come, or gone, whatever becomes of a change.
+        changes._review_apart()
         instance_ids = self.browse(move_ids)._microsaas_paid_instance_ids()
         self.env["odoo.docker.instance"].browse(instance_ids)._make_due()
 

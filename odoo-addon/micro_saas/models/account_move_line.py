@@ -349,13 +349,13 @@ class AccountMoveLine(ByHand, models.Model):
         )
         return self.with_context(lang=lang).env._("Service from %(first)s to %(last)s", first=first, last=last)
 
-    def _microsaas_drop_renewal(self, why):
-        """Take a renewal out of its draft; cancel the draft if nothing is left.
+    def _microsaas_leave_draft(self, why):
+        """Take these lines out of the one draft that they are on; cancel the draft if nothing is left.
 
         :param why: a sentence for the draft's chatter
         """
         move = self.move_id
-        if move.invoice_line_ids.filtered(lambda line: line.display_type == "product") - self:
+        if move._microsaas_products() - self:
             self.unlink()
         else:
             move.button_cancel()

@@ -5,10 +5,11 @@ class AccountPayment(models.Model):
     _inherit = "account.payment"
 
     def action_post(self):
-        """A provider's refund changes nothing on the invoice that was paid: look at that invoice."""
+        """A provider's refund, and its payment of what nobody owes any more, change nothing on the invoice: look at it."""
         result = super().action_post()
         if "payment_transaction_id" in self._fields:  # account_payment is installed
-            refunds = self.sudo().payment_transaction_id.filtered(lambda tx: tx.operation == "refund")
-            moves = refunds.source_transaction_id.invoice_ids
+            transactions = self.sudo().payment_transaction_id
+            refunds = transactions.filtered(lambda tx: tx.operation == "refund")
+            moves = (transactions | refunds.source_transaction_id).invoice_ids
             moves._microsaas_touch(moves.ids)
         return result

@@ -3,8 +3,10 @@
 import logging
 from datetime import timedelta
 
+from psycopg2 import OperationalError
+
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import RedirectWarning, UserError
 from odoo.tools import SQL
 from odoo.tools.misc import format_date
 
@@ -38,6 +40,7 @@ class MicrosaasPlanChange(ByHand, models.Model):
             ("done", "Made"),
             ("undone", "Taken back"),
             ("withdrawn", "Withdrawn"),
+            ("late", "Paid too late"),
         ],
         required=True,
         readonly=True,
@@ -88,13 +91,33 @@ class MicrosaasPlanChange(ByHand, models.Model):
         """Tell whether money for it has come in part, or is on its way: then nothing of it is withdrawn."""
         return any(move._microsaas_has_money_coming() for move in self._invoices())
 
+    def _shared_invoice(self):
+        """Return its posted invoice that somebody has added lines to, maybe none: how much of it is owed without it, they know."""
+        posted = self._invoices().filtered(lambda move: move.state == "posted")
+        return posted.filtered(lambda move: move._microsaas_products() - self.line_ids)[:1]
+
+    def _renewals_at_its_price(self):
+        """Return the lines that renew by the new plan from its day on, posted and not credited: with them it is bought."""
+        return self.subscription_id.renewal_line_ids.filtered(
+            lambda line: line.parent_state == "posted"
+            and line.move_id.move_type == "out_invoice"
+            and line.product_id == self.new_product_id
+            and (line.microsaas_service_start or self.day) >= self.day
+            and line._microsaas_reversed_ratio() < 1.0
+        )
+
+    def _was_paid_at_a_provider(self):
+        return any(one.state == "done" for one in self.line_ids.move_id._microsaas_transactions())
+
     # -- what people do ----------------------------------------------------------------------------
 
     def action_withdraw(self):
         """Withdraw a change that is still to come; its unpaid invoice is cancelled, by a credit note once it is posted.
 
+        What else somebody has put on that invoice stays: in a draft, and on a posted one, which a person is asked to credit.
+
         :return: True
-        :raise UserError: it is made already, or its money is on the way
+        :raise UserError: it is made already, its money is on the way, or a renewal is invoiced at its price
         """
         for change in self:
             change.subscription_id._check_user()
@@ -113,13 +136,28 @@ class MicrosaasPlanChange(ByHand, models.Model):
                     self._invoices()[:1].display_name,
                 )
             )
+        is_scheduled = self.state == "scheduled"
+        bought = is_scheduled and self._renewals_at_its_price()
+        if bought:
+            raise UserError(
+                self.env._(
+                    "Invoice %(invoice)s has renewed by plan %(plan)s already, at its price: the plan changes, unless that"
+                    " invoice is credited.",
+                    invoice=bought[:1].move_id.name,
+                    plan=self.new_product_id.name,
+                )
+            )
         for move in self._invoices():
             if move.state == "draft":
-                move.button_cancel()
+                (move.invoice_line_ids & self.line_ids)._microsaas_leave_draft(why)
+            elif move == self._shared_invoice():
+                self.subscription_id._ask_people("changeShared")
             else:
                 # What is posted stays: the credit note says that nobody owes it any more.
                 move._reverse_moves([{"ref": why, "invoice_date": fields.Date.context_today(move)}], cancel=True)
         self.state = "withdrawn"
+        if is_scheduled:
+            self.subscription_id._drop_renewal_drafts()
         self._note(self.env._("The change to plan %(plan)s is withdrawn: %(why)s", plan=self.new_product_id.name, why=why))
 
     # -- what facts ask for ------------------------------------------------------------------------
@@ -132,9 +170,19 @@ class MicrosaasPlanChange(ByHand, models.Model):
         )
         for change in changes:
             try:
+                change._review_apart()
+            except OperationalError:
+                raise  # somebody else was faster: the whole job is run again
+            except Exception:
+                _logger.exception("Change of plan %s could not be reviewed.", change.id)
+
+    def _review_apart(self):
+        """Review each by itself: where one is refused, the rest of the transaction stays, and the job tries it again."""
+        for change in self:
+            try:
                 with self.env.cr.savepoint():
                     change._review()
-            except UserError as error:
+            except (RedirectWarning, UserError) as error:
                 _logger.warning("Change of plan %s: %s", change.id, error)
 
     def _review(self):
@@ -149,16 +197,22 @@ class MicrosaasPlanChange(ByHand, models.Model):
                 change._review_waiting()
             elif change.state == "done" and change.line_ids:
                 change._review_money()
+            elif change.state == "withdrawn" and change._was_paid_at_a_provider():
+                change._ask_about_late_money()
 
     def _make_paid(self):
         subscription = self.subscription_id
         if subscription.state in ("cancelled", "removed") or subscription.product_id != self.old_product_id:
             # It has ended, or has another plan by now: only a person knows what the money is for.
             if self.state == "waiting":
-                self.state = "undone"
-                subscription._ask_people("changePaidLate")
+                self._ask_about_late_money()
             return
         self._make()
+
+    def _ask_about_late_money(self):
+        """Ask a person, once, about money for a change that cannot be made any more."""
+        self.state = "late"
+        self.subscription_id._ask_people("changePaidLate")
 
     def _make(self):
         """Give the subscription its new plan: limits and sleep change with it, renewals are made anew."""

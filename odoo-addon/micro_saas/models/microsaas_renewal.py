@@ -38,15 +38,21 @@ class MicrosaasRenewal(ByHand, models.Model):
     else:
         _sql_constraints = [("line_uniq", UNIQUE, UNIQUE_MESSAGE)]
 
+    def _days_taken(self):
+        # Before a part could be taken back, all was.
+        return self.dias_retirados or (self.dias if self.fecha_retirada else 0)
+
+    def _days_in_effect(self):
+        """Return how many days this period has added, without those that were taken back."""
+        return self.dias - self._days_taken()
+
     def _counted(self):
         """Return the period as the sidecar reads it; False where there is none, or it has only been missed so far."""
         to_text = fields.Date.to_string
-        # Before a part could be taken back, all was.
-        taken = self.dias_retirados or (self.dias if self.fecha_retirada else 0)
         return bool(self.fecha_fin_nueva) and {
             "before": to_text(self.fecha_fin_anterior) or "",
             "after": to_text(self.fecha_fin_nueva) or "",
             "days": self.dias,
-            "taken": taken,
+            "taken": self._days_taken(),
             "taken_back_on": to_text(self.fecha_retirada) or "",
         }

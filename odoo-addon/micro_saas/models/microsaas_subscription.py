@@ -585,7 +585,7 @@ class MicrosaasSubscription(ByHand, models.Model):
         for subscription in self:
             for line in subscription.renewal_line_ids.filtered(lambda line: line.move_id.move_type == "out_invoice"):
                 if line.parent_state == "draft":
-                    line._microsaas_drop_renewal(
+                    line._microsaas_leave_draft(
                         self.env._("Subscription %s has ended: it is not renewed here any more.", subscription.name)
                     )
             if subscription._open_renewal_invoice():
@@ -660,7 +660,8 @@ class MicrosaasSubscription(ByHand, models.Model):
         """Ask a person to look at this subscription, by an activity.
 
         :param kind: `refundWarning`, `paidThoughRemoved`, `paidAfterRemoval`, `noAddress`, `mailFailed`,
-            `invoiceFailed`, `leaverOwes`, `changePaidLate`, `changeUnpaid`, `changeUndone` or `changeWantsUpdate`
+            `invoiceFailed`, `leaverOwes`, `changePaidLate`, `changeShared`, `changeUnpaid`, `changeUndone` or
+            `changeWantsUpdate`
         """
         _ = self.env._
         summary = {
@@ -672,6 +673,7 @@ class MicrosaasSubscription(ByHand, models.Model):
             "mailFailed": _("A mail to the customer could not be made: check its template"),
             "leaverOwes": _("It ended while a renewal invoice is unpaid: credit the invoice, or ask for the money"),
             "changePaidLate": _("A change of plan was paid that cannot be made any more: give the money back, or change it by hand"),
+            "changeShared": _("A change of plan was withdrawn whose invoice has other lines too: credit what is not owed any more"),
             "changeUnpaid": _("The payment of a change of plan was given back; the new plan stays"),
             "changeWantsUpdate": _("Its new plan has modules that it lacks: press Update at night on the instance"),
             "changeUndone": _("The payment of a change of plan was given back: the plan before is back"),

@@ -33,7 +33,7 @@ class MicrosaasSubscription(models.Model):
         """Open the form that says what another plan costs.
 
         :return: an act_window
-        :raise UserError: it has ended, is suspended, has no paid period, or another change or invoice comes first
+        :raise UserError: it has ended, is suspended, has no paid period, or another change, invoice or payment comes first
         """
         self.ensure_one()
         self._check_user()
@@ -53,7 +53,7 @@ class MicrosaasSubscription(models.Model):
         """Withdraw the change of plan that is still to come.
 
         :return: True
-        :raise UserError: there is none, or its money is on the way
+        :raise UserError: there is none, or as `microsaas.plan.change.action_withdraw`
         """
         for subscription in self:
             if not subscription.open_change_id:
@@ -85,7 +85,24 @@ class MicrosaasSubscription(models.Model):
                 " it credited.",
                 renewal.name,
             )
+        if self._has_uncounted_payment():
+            return _("A payment of subscription %s is being counted: try again in a minute.", name)
         return ""
+
+    def _has_uncounted_payment(self):
+        """Tell whether days are paid that the last paid day does not have yet: until then no change has its right price."""
+        instance = self.instancia_id
+        # One that has fewer units may leave this one out: nothing of it is counted.
+        corrections = instance.linea_factura_id._microsaas_corrections().filtered(
+            lambda line: line._microsaas_units() >= instance.unidad
+        )
+        return any(
+            line.display_type == "product"
+            and line.move_id.move_type == "out_invoice"
+            and line.move_id._microsaas_is_paid()
+            and line._microsaas_reversed_ratio() < 1.0
+            for line in (self.renewal_line_ids | corrections) - self.periodo_ids.linea_factura_id
+        )
 
     def _plan_obstacle(self, product):
         """Return why this subscription cannot change to a plan, as a sentence; "" if it can."""
@@ -113,12 +130,11 @@ class MicrosaasSubscription(models.Model):
 
     # -- what it costs -----------------------------------------------------------------------------
 
-    def _terms_left(self, months):
-        """Return how many terms of so many months the days from today to the last paid one are, as a Fraction.
+    def _terms_left(self, months, since):
+        """Return how many terms of so many months the days from `since` to the last paid one are, as a Fraction.
 
         A term has its own number of days: what is left of February counts in 28ths. What was renewed ahead is whole terms.
         """
-        since = self.company_id._microsaas_today()
         until = self.fecha_fin + timedelta(days=1)
         anchor, passed = self._anchor(until)
         terms = Fraction(0)
@@ -134,22 +150,51 @@ class MicrosaasSubscription(models.Model):
         change = self.sudo().change_ids.filtered(lambda one: one.state == "done")[:1]
         return change.filtered(lambda one: one.new_product_id == self.product_id)
 
-    def _change_since_invoiced(self):
-        """Return the change of plan that was made since the present period was invoiced, maybe none."""
-        is_invoiced = self._last_invoiced_line().product_id == self.product_id
-        return self.env["microsaas.plan.change"] if is_invoiced else self._agreed_change()
+    def _days_left(self):
+        """Return `[(line, since, until)]`: which invoice line has paid for the days from `since` on and before `until`.
+
+        Together they are the days from today to the last paid one, the last of them first. Days beside the counted periods,
+        as those that a manager gives, have no line; where nothing was ever counted, all are those of the first sale.
+        """
+        since, until = self.company_id._microsaas_today(), self.fecha_fin + timedelta(days=1)
+        periods = self.periodo_ids.filtered(lambda one: one.fecha_fin_nueva and one._days_in_effect() > 0)
+        if not periods:
+            return [(self._last_invoiced_line(), since, until)]
+        left = []
+        # Counted back from the end: where something in between was taken back, the days after it have moved.
+        for period in periods.sorted(lambda one: (one.fecha_fin_nueva, one.id), reverse=True):
+            begun = max(since, until - timedelta(days=period._days_in_effect()))
+            if begun < until:
+                left.append((period.linea_factura_id, begun, until))
+            until = begun
+        return [*left, (self.env["account.move.line"], since, until)] if until > since else left
+
+    def _worth(self, line, since, until):
+        """Return what was paid for days, net of discounts, in the currency of renewals; a change of plan has paid the difference.
+
+        :param line: what paid for them before any change of plan, maybe none
+        :param until: the day after the last of them
+        """
+        currency, today = self._renewal_currency(), self.company_id._microsaas_today()
+        change = self.env["microsaas.plan.change"] if line.product_id == self.product_id else self._agreed_change()
+        if change:
+            price, paid_in, months = change.price, change.currency_id, self.product_id._microsaas_months()
+        else:
+            price = line.price_unit * (1 - (line.discount or 0.0) / 100) if line.price_subtotal > 0 else 0.0
+            paid_in, months = line.currency_id, self._months(line)
+        if not price:
+            return 0.0
+        price *= float(self._terms_left(months, since) - self._terms_left(months, until))
+        return paid_in._convert(price, currency, self.company_id, today, round=False)
 
     def _present_line_vals(self):
-        """Return what is paid for one term of the present plan, as values of an invoice line: the price net of discounts."""
-        currency, today = self._renewal_currency(), self.company_id._microsaas_today()
-        line, change = self._last_invoiced_line(), self._change_since_invoiced()
-        if change:
-            price = change.currency_id._convert(change.price, currency, self.company_id, today)
-            return {"product_id": self.product_id.id, "price_unit": price}
-        price = line.price_unit * (1 - (line.discount or 0.0) / 100) if line.price_subtotal > 0 else 0.0
+        """Return what was paid for the days that are left, as values of an invoice line, with the taxes of the last of them."""
+        vals = {"product_id": self.product_id.id, "price_unit": sum(self._worth(*days) for days in self._days_left())}
+        line = self._last_invoiced_line()
+        if line.product_id != self.product_id and self._agreed_change():
+            return vals
         return {
-            "product_id": self.product_id.id,
-            "price_unit": line.currency_id._convert(price, currency, self.company_id, today) if price else 0.0,
+            **vals,
             "tax_ids": [Command.set(line.tax_ids.filtered("active").ids)],
             "analytic_distribution": line.analytic_distribution,
         }
@@ -182,23 +227,17 @@ class MicrosaasSubscription(models.Model):
         """
         _, words = self.with_context(lang=self.partner_id.lang).env._, self._change_words(product)
         title = _("%(new)s instead of %(old)s, for %(days)s days\nService from %(first)s to %(last)s", **words)
-        amount = self._price_of_days_left(price, product._microsaas_months())
+        currency, today = self._renewal_currency(), self.company_id._microsaas_today()
+        amount = currency.round(price * float(self._terms_left(product._microsaas_months(), today)))
         lines = [self._change_line(amount, title, {"product_id": product.id, "sequence": 10})]
         present = self._present_line_vals()
         if present["price_unit"]:
-            is_changed = bool(self._change_since_invoiced())
-            months = self.product_id._microsaas_months() if is_changed else self._months(self._last_invoiced_line())
             title = _("%(old)s, paid already and not used for %(days)s days\nService from %(first)s to %(last)s", **words)
-            amount = self._price_of_days_left(present["price_unit"], months)
-            lines.append(self._change_line(-amount, title, {**present, "sequence": 11}))
+            lines.append(self._change_line(-currency.round(present["price_unit"]), title, {**present, "sequence": 11}))
         return lines
 
     def _change_line(self, amount, title, vals):
         return {"quantity": 1, "suscripcion_id": self.id, **vals, "price_unit": amount, "name": title}
-
-    def _price_of_days_left(self, price, months):
-        """Return what the paid days that are left cost, rounded, at a price for so many months."""
-        return self._renewal_currency().round(price * float(self._terms_left(months)))
 
     def _change_words(self, product):
         """Return what the titles of the lines of a change to a plan name, in the customer's language."""
@@ -309,7 +348,7 @@ class MicrosaasSubscription(models.Model):
         why = self.env._("Subscription %s changes its plan: its renewal is made anew.", self.name)
         for line in self.renewal_line_ids.filtered(lambda one: one.parent_state == "draft"):
             if line.move_id.move_type == "out_invoice" and line.product_id != self._plan_to_renew():
-                line._microsaas_drop_renewal(why)
+                line._microsaas_leave_draft(why)
 
     # -- beside renewals ---------------------------------------------------------------------------
 
@@ -360,5 +399,6 @@ class MicrosaasSubscription(models.Model):
         for change in self.open_change_id:
             if change.sudo()._is_being_paid():
                 change.subscription_id._ask_people("leaverOwes")
-            else:
+            elif change.state == "waiting" or not change.sudo()._renewals_at_its_price():
+                # A cheaper plan whose days are invoiced already comes with these days, or cancelling would be a way around it.
                 change.sudo()._withdraw(self.env._("the subscription has ended."))

@@ -101,21 +101,28 @@ class OdooDockerInstance(models.Model):
         product = subscription._plans_for_customer().filtered(lambda one: one.id == product_id)
         if not product:
             raise UserError(self.env._("This plan cannot be chosen any more."))
-        open_change = subscription.open_change_id
-        if open_change.new_product_id != product and str(subscription._quote(product)["amount"]) != shown_amount:
+        present = subscription.open_change_id
+        if present.new_product_id == product:
+            # A draft is its seller's work: they post it when it is ready.
+            if present._invoices().filtered(lambda move: move.state == "draft"):
+                raise UserError(self.env._("We are preparing the invoice of this change: you can pay it here once it is ready."))
+            return present
+        if str(subscription._quote(product)["amount"]) != shown_amount:
             raise UserError(self.env._("What it costs has changed meanwhile: look at it again."))
         change = subscription._change_plan(product, self.env._("%s changes the plan in the portal.", user.name))
         for move in change._invoices():
-            if move.state == "draft":
-                move.action_post()
+            move.action_post()
         return change
 
     def _withdraw_change_by_customer(self, user):
         """Withdraw the change of plan that is to come. Call it with sudo.
 
-        :raise UserError: its money is on the way
+        :raise UserError: its money is on the way, a renewal is invoiced at its price, or its invoice has other lines too
         """
         change = self._subscription_for_customer().open_change_id
+        shared = change._shared_invoice()
+        if shared:
+            raise UserError(self.env._("Invoice %s has more than this change: write to us to withdraw it.", shared.name))
         if change:
             change._withdraw(self.env._("%s withdrew it.", user.name))
 

@@ -1,15 +1,18 @@
 from datetime import timedelta
+from unittest.mock import patch
 
 from psycopg2 import IntegrityError
+from psycopg2.errors import SerializationFailure
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, freeze_time, tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from .test_renewals import RenewalCase
 
 WHY = "A test wants it."
+LOGGER = "odoo.addons.micro_saas.models.microsaas_plan_change"
 
 
 class PlanChangeCase(RenewalCase):
@@ -35,6 +38,22 @@ class PlanChangeCase(RenewalCase):
         subscription.write({"state": "active", "fecha_inicio": begun, "fecha_fin": until})
         self._commit()
         return subscription
+
+    def _counted(self, subscription, *periods):
+        """Count periods, as the sidecar does: `[(line, last day before, last day after, days)]`, the first sale first."""
+        for line, before, after, days in periods:
+            is_first = line == subscription.instancia_id.linea_factura_id
+            period = {"before": before, "after": after, "days": days, "taken": 0, "taken_back_on": "", "missing_since": ""}
+            subscription._count({"line_id": line.id, "is_first": is_first, **period})
+
+    def _renewed(self, subscription, price):
+        """Return the line of a paid renewal at a price of its own."""
+        move = self._renewal(subscription)
+        move.invoice_line_ids.write({"price_unit": price, "discount": 0})
+        move.action_post()
+        if price:
+            self._pay(move)
+        return move.invoice_line_ids
 
     def _commit(self):
         self.env.flush_all()
@@ -91,6 +110,42 @@ class TestPlanChangePrice(PlanChangeCase):
     def test_what_was_paid_is_net_of_the_discount(self):
         subscription = self._begun(line=self._line(discount=20))
         self._assert_costs(subscription, "2026-04-20", 40.00, 16.00)
+
+    def test_each_day_is_worth_what_was_paid_for_it(self):
+        for discount, renewed_at, old in (
+            (100, 30, 30.00),  # 20 of 30 days for nothing, then a term
+            (50, 30, 40.00),  # 20 of 30 days at 15
+            (0, 12, 32.00),  # the price has fallen
+            (0, 0, 20.00),  # a term given away
+        ):
+            with self.subTest(discount=discount, renewed_at=renewed_at):
+                subscription = self._begun(until="2026-06-09", line=self._line(discount=discount))
+                first, renewal = subscription.instancia_id.linea_factura_id, self._renewed(subscription, renewed_at)
+                counted = [(first, "", "2026-05-09", 30), (renewal, "2026-05-09", "2026-06-09", 31)]
+                self._counted(subscription, *counted)
+                self._assert_costs(subscription, "2026-04-20", 100.00, old)
+
+    def test_given_days_are_worth_what_a_change_has_paid_for_them(self):
+        subscription = self._begun(until="2026-05-19")
+        self._counted(subscription, (subscription.instancia_id.linea_factura_id, "", "2026-05-09", 20))
+        self._change(subscription, self.bigger, pay=True)
+        self.assertAlmostEqual(subscription._present_line_vals()["price_unit"], 60)
+
+    def test_days_that_nobody_has_paid_for_are_worth_nothing(self):
+        subscription = self._begun(until="2026-05-19")  # ten days more, by hand
+        self._counted(subscription, (subscription.instancia_id.linea_factura_id, "", "2026-05-09", 30))
+        self.assertAlmostEqual(subscription._present_line_vals()["price_unit"], 30)
+        subscription.fecha_fin = "2026-06-19"
+        self.assertAlmostEqual(subscription._present_line_vals()["price_unit"], 30 * 30 / 31, msg="not more than was paid")
+
+    def test_what_was_taken_back_is_worth_nothing(self):
+        subscription = self._begun(line=self._line(discount=100))
+        first, renewal = subscription.instancia_id.linea_factura_id, self._renewed(subscription, 30)
+        self._counted(subscription, (first, "", "2026-05-09", 30), (renewal, "2026-05-09", "2026-06-09", 31))
+        period = subscription.periodo_ids.filtered(lambda one: one.linea_factura_id == renewal)
+        period.write({"fecha_retirada": "2026-04-19", "dias_retirados": 31})
+        self.assertEqual([line for line, _since, _until in subscription._days_left()], [first])
+        self.assertEqual(subscription._present_line_vals()["price_unit"], 0)
 
     def test_who_tried_it_for_nothing_pays_the_days_in_full(self):
         change = self._change(self._begun(line=self._line(discount=100)), self.bigger)
@@ -285,6 +340,13 @@ class TestPlanChange(PlanChangeCase):
         self.assertEqual((posted.state, invoice.payment_state, invoice.amount_residual), ("withdrawn", "reversed", 0))
         self.assertEqual(subscription.product_id, self.plan)
 
+    def test_what_else_is_on_a_draft_stays(self):
+        change = self._change(self._begun(), self.bigger)
+        move = change.move_id
+        move.invoice_line_ids = [self._line(self._product("Training"), price_unit=80)]
+        change.action_withdraw()
+        self.assertEqual((change.state, move.state, move.amount_total), ("withdrawn", "draft", 80))
+
     def test_what_is_being_paid_is_not_withdrawn(self):
         subscription = self._begun()
         change = self._change(subscription, self.bigger)
@@ -294,6 +356,80 @@ class TestPlanChange(PlanChangeCase):
             change.action_withdraw()
         subscription.action_cancelar()
         self.assertIn("unpaid", str(subscription.activity_ids.mapped("summary")))
+
+    def _transaction(self, move):
+        """Return what a payment provider has of a customer who is about to pay an invoice."""
+        return self.env["payment.transaction"].sudo().create(
+            {
+                "provider_id": self.env["payment.provider"].sudo().search([], limit=1).id,
+                "payment_method_id": self.env["payment.method"].sudo().with_context(active_test=False).search([], limit=1).id,
+                "currency_id": move.currency_id.id,
+                "partner_id": self.partner.id,
+                "amount": move.amount_total,
+                "reference": f"of {move.name}",
+                "invoice_ids": [Command.set(move.ids)],
+            }
+        )
+
+    def _at(self, record, moment):
+        """Have a record made at a moment."""
+        self.env.cr.execute(SQL("UPDATE %s SET create_date = %s WHERE id = %s", SQL.identifier(record._table), moment, record.id))
+        record.invalidate_recordset()
+
+    def test_who_is_on_the_providers_page_may_still_pay(self):
+        change = self._change(self._begun(), self.bigger)
+        change.move_id.action_post()
+        transaction = self._transaction(change.move_id)
+        self._at(transaction, "2026-04-20 11:10:00")
+        with self.assertRaisesRegex(UserError, "is being paid"):
+            change.action_withdraw()
+        self._at(transaction, "2026-04-20 10:50:00")
+        change.action_withdraw()
+        self.assertEqual(change.state, "withdrawn")
+
+    def test_money_for_what_was_withdrawn_is_asked_about_once(self):
+        subscription = self._begun()
+        change = self._change(subscription, self.bigger)
+        change.move_id.action_post()
+        transaction = self._transaction(change.move_id)
+        self._at(transaction, "2026-04-20 10:50:00")
+        change.action_withdraw()
+        transaction.state = "done"
+        journal = self.company_data["default_journal_bank"]
+        vals = {"partner_id": self.partner.id, "amount": transaction.amount, "journal_id": journal.id}
+        self.env["account.payment"].create({**vals, "payment_transaction_id": transaction.id}).action_post()
+        self._commit()
+        self.assertEqual((change.state, subscription.product_id), ("late", self.plan))
+        self.assertIn("cannot be made any more", str(subscription.activity_ids.mapped("summary")))
+        subscription.activity_ids.unlink()
+        change._review()
+        self.assertFalse(subscription.activity_ids)
+
+    def _broken(self, error):
+        """Have plans not be given, for a moment."""
+        return patch.object(self.env.registry["microsaas.subscription"], "_take_plan", side_effect=error)
+
+    def test_a_change_that_is_refused_holds_up_no_payment(self):
+        subscription = self._begun()
+        change = self._change(subscription, self.bigger)
+        move = change.move_id
+        move.action_post()
+        with self._broken(UserError("The books are closed.")), self.assertLogs(LOGGER, "WARNING") as logs:
+            self._pay(move)
+            self._commit()
+        self.assertIn("The books are closed.", logs.output[0])
+        self.assertEqual((move.amount_residual, change.state, subscription.product_id), (0, "waiting", self.plan))
+        change._cron_review()
+        self.assertEqual((change.state, subscription.product_id), ("done", self.bigger))
+
+    def test_a_change_that_fails_holds_up_no_other(self):
+        first, second = (self._change(self._begun(), self.smaller) for _number in range(2))
+        (first | second).day = "2026-04-20"
+        with self._broken([ZeroDivisionError, None]), self.assertLogs(LOGGER, "ERROR"):
+            first._cron_review()
+        self.assertEqual((first.state, second.state), ("scheduled", "done"))
+        with self._broken(SerializationFailure), self.assertRaises(SerializationFailure):
+            first._cron_review()
 
     def test_a_renewal_waits_for_the_customers_choice(self):
         subscription = self._begun()
@@ -394,7 +530,7 @@ class TestPlanChange(PlanChangeCase):
         subscription.invalidate_recordset()
         self._pay(change.move_id)
         self._commit()
-        self.assertEqual((change.state, subscription.product_id), ("undone", self.plan))
+        self.assertEqual((change.state, subscription.product_id), ("late", self.plan))
         self.assertIn("cannot be made any more", str(subscription.activity_ids.mapped("summary")))
 
     def test_a_corrected_invoice_makes_the_same_change(self):
@@ -510,6 +646,17 @@ class TestPlanChange(PlanChangeCase):
                 wizard = self.env["microsaas.change.plan"].with_user(user).create({"subscription_id": subscription.id})
                 wizard.product_id = self.bigger
                 wizard.action_confirm()
+
+    def test_nobody_acts_on_a_subscription_of_another_company(self):
+        subscription = self._begun()
+        change = self._change(subscription, self.smaller)
+        stranger = self._stranger()
+        theirs = subscription.with_user(stranger)
+        for act in (theirs.action_cancelar, theirs.action_reanudar, theirs.action_withdraw_change, change.with_user(stranger).action_withdraw):
+            self.env.invalidate_all()
+            with self.subTest(act.__name__), self.assertRaises(AccessError):
+                act()
+        self.assertEqual((subscription.state, change.state), ("active", "scheduled"))
 
     def test_a_subscription_has_the_plan_that_its_instance_shows(self):
         subscription = self._begun()

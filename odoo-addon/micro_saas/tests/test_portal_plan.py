@@ -60,6 +60,12 @@ class TestPortalPlan(PlanPortalCase):
         self.env.cr.flush()
         self.assertEqual(self.subscription.product_id, self.bigger)
 
+    def test_a_draft_is_the_sellers_to_post(self):
+        move = self.subscription._change_plan(self.bigger, "The seller offers it.").move_id
+        self.authenticate("customer", "customer" * 2)
+        self.assertIn("We are preparing the invoice", self._choose(self.bigger).text)
+        self.assertEqual(move.state, "draft")
+
     def test_keep_the_present_plan(self):
         self.authenticate("customer", "customer" * 2)
         self._choose(self.bigger)
@@ -67,11 +73,74 @@ class TestPortalPlan(PlanPortalCase):
         self._send(f"{self.page}/plan/withdraw")
         self.assertEqual((self.subscription.change_ids.state, move.payment_state), ("withdrawn", "reversed"))
 
+    def test_what_a_seller_has_added_to_its_invoice_is_not_credited(self):
+        change = self.subscription._change_plan(self.bigger, "The seller offers it.")
+        move = change.move_id
+        move.invoice_line_ids = [self._line(self._product("Training"), price_unit=80)]
+        move.action_post()
+        self.authenticate("customer", "customer" * 2)
+        self.assertIn("write to us to withdraw it", self._send(f"{self.page}/plan/withdraw").text)
+        self.assertEqual((change.state, move.payment_state), ("waiting", "not_paid"))
+        change.action_withdraw()
+        self.assertEqual((change.state, move.payment_state), ("withdrawn", "not_paid"))
+        self.assertIn("credit what is not owed", str(self.subscription.activity_ids.mapped("summary")))
+
     def test_a_cheaper_plan_comes_later(self):
         self.authenticate("customer", "customer" * 2)
         response = self._choose(self.smaller)
         self.assertIn("The plan changes to Smaller plan on", response.text)
         self.assertEqual((self.subscription.product_id, self.subscription.change_ids.state), (self.plan, "scheduled"))
+
+    def test_who_has_renewed_at_the_cheaper_price_gets_the_cheaper_plan(self):
+        self.authenticate("customer", "customer" * 2)
+        self._choose(self.smaller)
+        move = self.subscription._issue_renewal_invoice()
+        self._pay(move)
+        response = self._send(f"{self.page}/plan/withdraw")
+        self.assertIn(f"Invoice {move.name} has renewed by plan Smaller plan already", response.text)
+        self._send(f"{self.page}/cancel", is_understood="1")
+        self._send(f"{self.page}/cancel/undo")
+        self.assertEqual((self.subscription.state, self.subscription.change_ids.state), ("active", "scheduled"))
+        self._credit(move)
+        self._send(f"{self.page}/plan/withdraw")
+        self.assertEqual(self.subscription.change_ids.state, "withdrawn", "nothing is paid at its price any more")
+
+    def test_a_renewal_in_draft_at_the_cheaper_price_goes_with_the_change(self):
+        self.authenticate("customer", "customer" * 2)
+        self._choose(self.smaller)
+        draft = self.subscription._renewal_invoice("A test wants it.")
+        self.assertEqual(draft.amount_total, 12)
+        self._send(f"{self.page}/plan/withdraw")
+        self.assertEqual((self.subscription.change_ids.state, draft.state), ("withdrawn", "cancel"))
+        self.assertEqual(self.subscription._renewal_invoice("A test wants it.").amount_total, 30)
+
+    def test_a_paid_renewal_is_counted_before_a_change_is_priced(self):
+        self.authenticate("customer", "customer" * 2)
+        shown = self.subscription._quote(self.bigger)["amount"]
+        move = self.subscription._issue_renewal_invoice()
+        self._pay(move)
+        response = self._choose(self.bigger, shown)
+        self.assertIn("is being counted", response.text)
+        self.assertFalse(self.subscription.change_ids)
+        begun, end = self.subscription.fecha_inicio, self.subscription.fecha_fin
+        counted = {"taken": 0, "taken_back_on": "", "missing_since": False}
+        lines = self.instance.linea_factura_id | move.invoice_line_ids
+        days = [(begun - timedelta(days=1), end), (end, end + timedelta(days=30))]
+        periods = [
+            {
+                **counted,
+                "line_id": line.id,
+                "is_first": line == lines[0],
+                "before": str(before),
+                "after": str(after),
+                "days": (after - before).days,
+            }
+            for line, (before, after) in zip(lines, days, strict=True)
+        ]
+        self._settle(subscription={"fecha_fin": str(days[1][1]), "periods": periods})
+        self.assertIn("has changed meanwhile", self._choose(self.bigger, shown).text)
+        self._choose(self.bigger)
+        self.assertEqual(self.subscription.change_ids.state, "waiting")
 
     def test_a_price_that_has_changed_is_shown_again(self):
         self.authenticate("customer", "customer" * 2)
