@@ -107,6 +107,9 @@ class OdooDockerInstance(models.Model):
             if present._invoices().filtered(lambda move: move.state == "draft"):
                 raise UserError(self.env._("We are preparing the invoice of this change: you can pay it here once it is ready."))
             return present
+        obstacle = subscription._state_obstacle()
+        if obstacle:
+            raise UserError(obstacle)
         if str(subscription._quote(product)["amount"]) != shown_amount:
             raise UserError(self.env._("What it costs has changed meanwhile: look at it again."))
         change = subscription._change_plan(product, self.env._("%s changes the plan in the portal.", user.name))

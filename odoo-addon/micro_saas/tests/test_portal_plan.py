@@ -66,6 +66,12 @@ class TestPortalPlan(PlanPortalCase):
         self.assertIn("We are preparing the invoice", self._choose(self.bigger).text)
         self.assertEqual(move.state, "draft")
 
+    def test_without_a_paid_period_it_is_said_why_not(self):
+        self.subscription.fecha_fin = False
+        self.authenticate("customer", "customer" * 2)
+        self.assertIn("has no paid period yet", self._choose(self.bigger, amount=1).text)
+        self.assertFalse(self.subscription.change_ids)
+
     def test_keep_the_present_plan(self):
         self.authenticate("customer", "customer" * 2)
         self._choose(self.bigger)
