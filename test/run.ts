@@ -35,7 +35,7 @@ const STAGES: readonly Stage[] = [
   { name: 'addon', kind: 'beside', run: addonTests },
   { name: 'shop-addon', kind: 'beside', run: shopAddonTests },
   { name: 'shop', kind: 'beside', run: () => mocha('test/shop/**/*.test.ts') },
-  { name: 'disaster', kind: 'beside', run: () => mocha('test/disaster/**/*.test.ts') },
+  { name: 'disaster', kind: 'manager', run: () => mocha('test/disaster/**/*.test.ts') },
   { name: 'integration', kind: 'beside', run: () => mocha('test/integration/**/*.test.ts') },
   { name: 'browser', kind: 'beside', run: () => mocha('test/browser/**/*.test.ts') },
 ];

@@ -110,7 +110,8 @@ describe('our pages, in both languages, at a desk and on a phone', function () {
       })) {
         await visitor.go(`/odoo/action-micro_saas.${action}`);
         await page.locator('.o_list_view, .o_form_view').first().waitFor();
-        await page.waitForLoadState('networkidle');
+        // Forms ask for news now and then, so the network is never idle for long.
+        await page.locator('.o_loading_indicator').waitFor({ state: 'detached' });
         await visitor.shot(shown);
       }
       await carmen.open('odoo.docker.instance', id);

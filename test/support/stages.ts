@@ -17,7 +17,8 @@ export interface Stage {
   readonly name: string;
   /**
    * `unit`: without Docker and Odoo. `set-up`: before all that need these. `manager`: those that share the tests' manager without a
-   * shop, run sequentially. `beside`: those with a shop or with servers of their own, run concurrently with `manager`.
+   * shop, and what evens out the two rows, run sequentially. `beside`: those with a shop or with servers of their own, run sequentially
+   * too, concurrently with `manager`.
    */
   readonly kind: 'unit' | 'set-up' | 'manager' | 'beside';
   /** Runs it with its output on the terminal. @throws Error with the reason why it could not be run */
