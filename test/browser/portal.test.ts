@@ -59,7 +59,7 @@ describe("the customer's own page, on a phone", function () {
     const invoice = new URL(page.url()).pathname;
     await visitor.labelled('Pagar ahora').waitFor();
     await visitor.shot('renewal-invoice');
-    await visitor.press(`A ${name}`);
+    await visitor.press(`A su Odoo ${name}`);
     await page.waitForURL(new RegExp(`/my/instances/${id}`));
     await visitor.press('Pagar');
     await page.waitForURL(/\/my\/invoices\/\d+/);

@@ -165,11 +165,9 @@ describe('what the shop refuses and accepts', function () {
     expect(await visitor.go(`${path}/status`)).to.equal(404);
     await visitor.go('/my/account');
     const csrf = await page.locator('input[name=csrf_token]').first().inputValue();
-    for (const action of ['restart', 'renew']) {
-      const form = { csrf_token: csrf };
-      const answer = await page.request.post(`${path}/${action}`, { form });
-      expect(answer.status(), action).to.equal(404);
-    }
+    const restart = await page.request.post(`${path}/restart`, { form: { csrf_token: csrf } });
+    expect(restart.status()).to.equal(404);
+    expect(await visitor.go(`${path}/renew`)).to.equal(404);
     const { manager } = env.stack.containers.names;
     const log = await run('docker', ['logs', '--since', '2m', '--', manager], { both: true });
     expect(log)
