@@ -117,5 +117,6 @@ export async function purged(env: TestEnvironment, id: number): Promise<string> 
     const { archive } = await env.instances.subscription(row);
     expect(archive).to.match(/^[0-9a-f]{64}$/);
     return String(archive);
-  });
+    // The last backup and its proof come before it.
+  }, 180);
 }
