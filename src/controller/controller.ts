@@ -293,9 +293,10 @@ export class Controller {
       return this.#keepSparesWhenQuiet();
     }
     const instances = await claim(Number(id), this.#context);
-    if (instances.length > 0) this.#spareWork.abort();
+    if (instances.length === 0) return;
+    this.#spareWork.abort();
     this.addNow(instances.map((instance): Key => `instance:${instance}`));
-    if (instances.length > 0) this.#keepSparesWhenQuiet();
+    this.#keepSparesWhenQuiet();
   }
 
   /** While customers' instances start, it is put off, unless they wait for the memory that spares have. */
