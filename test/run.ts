@@ -8,6 +8,7 @@ import { addonTests, shopAddonTests } from './support/addon-tests.ts';
 import {
   asOneTest,
   mocha,
+  type Outcome,
   programs,
   type Stage,
   stagesBeside,
@@ -49,8 +50,8 @@ npm test -- --help             this`;
 interface Arguments {
   /** None when it asks for help. */
   readonly stages: readonly Stage[];
-  /** A file for the result, when stages run concurrently with others. */
-  readonly tally: string | undefined;
+  /** A file for what came of them, when they run concurrently with others. */
+  readonly outcomes: string | undefined;
 }
 
 /** @throws Error naming the existing stages */
@@ -60,72 +61,85 @@ function parseArguments(args: readonly string[]): Arguments {
     options: {
       unit: { type: 'boolean' },
       only: { type: 'string' },
-      tally: { type: 'string' },
+      outcomes: { type: 'string' },
       help: { type: 'boolean', short: 'h' },
     },
   });
   if (values.help) {
     console.log(HELP);
-    return { stages: [], tally: undefined };
+    return { stages: [], outcomes: undefined };
   }
-  const { only, tally } = values;
-  if (values.unit) return { stages: STAGES.filter(({ kind }) => kind === 'unit'), tally };
-  if (only === undefined) return { stages: STAGES, tally };
+  const { only, outcomes } = values;
+  if (values.unit) return { stages: STAGES.filter(({ kind }) => kind === 'unit'), outcomes };
+  if (only === undefined) return { stages: STAGES, outcomes };
   const wanted = only.split(',');
   const unknown = wanted.filter((name) => !STAGES.some((stage) => stage.name === name));
   if (unknown.length === 0)
-    return { stages: STAGES.filter(({ name }) => wanted.includes(name)), tally };
+    return { stages: STAGES.filter(({ name }) => wanted.includes(name)), outcomes };
   const names = STAGES.map((stage) => stage.name).join(', ');
   throw new Error(`--only ${unknown.join()}: expected some of ${names}`);
 }
 
 /** A stage that cannot be run has failed: nothing is skipped silently. */
-async function runStage({ name, run }: Stage): Promise<Tally> {
+async function runStage({ name, run }: Stage): Promise<Outcome> {
   const began = performance.now();
   console.log(`\n── ${name} ──`);
-  const tally = await run().catch((error: Error): Tally => {
-    console.error(`${name} could not be run: ${error.message}`);
-    return { passed: 0, failed: 1, skipped: 0 };
-  });
-  console.log(`── ${name}: ${inWords(tally)}, ${secondsSince(began)} s ──`);
-  return tally;
+  const tally = await run().catch((error: Error) => notRun(name, error));
+  const outcome = { stage: name, seconds: secondsSince(began), tally };
+  console.log(`── ${inWords(outcome)} ──`);
+  return outcome;
 }
 
-function inWords({ passed, failed, skipped }: Tally): string {
+/** What stages that could not be run count as. */
+function notRun(what: string, { message }: Error): Tally {
+  console.error(`${what} could not be run: ${message}`);
+  return { passed: 0, failed: 1, skipped: 0, failures: ['could not be run'] };
+}
+
+function inWords({ stage, seconds, tally }: Outcome): string {
+  return `${stage}: ${countsOf(tally)}, ${seconds} s`;
+}
+
+function countsOf({ passed, failed, skipped }: Omit<Tally, 'failures'>): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
-function sumOf(tallies: readonly Tally[]): Tally {
-  const sum = (of: (tally: Tally) => number) => tallies.map(of).reduce((a, b) => a + b, 0);
-  return {
-    passed: sum(({ passed }) => passed),
-    failed: sum(({ failed }) => failed),
-    skipped: sum(({ skipped }) => skipped),
-  };
-}
-
-async function inOrder(stages: readonly Stage[]): Promise<Tally> {
-  const tallies: Tally[] = [];
-  for (const stage of stages) tallies.push(await runStage(stage));
-  return sumOf(tallies);
+async function inOrder(stages: readonly Stage[]): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const stage of stages) outcomes.push(await runStage(stage));
+  return outcomes;
 }
 
 /** Runs the selected stages, those without the tests' manager concurrently with those that use it. */
-async function runAll(stages: readonly Stage[]): Promise<Tally> {
+async function runAll(stages: readonly Stage[]): Promise<readonly Outcome[]> {
   const of = (...kinds: Stage['kind'][]) => stages.filter(({ kind }) => kinds.includes(kind));
   const [manager, others] = [of('manager'), of('beside')];
   if (manager.length === 0 || others.length === 0) return inOrder(stages);
   const first = await inOrder(of('unit', 'set-up'));
   const names = others.map(({ name }) => name);
-  console.log(`\n── concurrently with the next: ${names.join(', ')}; shown at their end ──`);
-  const beside = stagesBeside(names).catch((error: Error): Tally => {
-    console.error(`${names.join(', ')} could not be run: ${error.message}`);
-    return { passed: 0, failed: 1, skipped: 0 };
-  });
-  return sumOf([first, ...(await Promise.all([inOrder(manager), beside]))]);
+  const stage = names.join(', ');
+  console.log(`\n── concurrently with the next: ${stage}; shown at their end ──`);
+  const beside = stagesBeside(names).catch((error: Error) => [
+    { stage, seconds: 0, tally: notRun(stage, error) },
+  ]);
+  return [first, ...(await Promise.all([inOrder(manager), beside]))].flat();
 }
 
-let options: Arguments = { stages: [], tally: undefined };
+/** Prints what a long output may have hidden: each stage, what failed in it, and the sum. @returns whether nothing failed */
+function close(outcomes: readonly Outcome[]): boolean {
+  const sum = (of: 'passed' | 'failed' | 'skipped') =>
+    outcomes.map(({ tally }) => tally[of]).reduce((a, b) => a + b, 0);
+  const total = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
+  console.log('');
+  for (const outcome of outcomes) {
+    console.log(inWords(outcome));
+    for (const failure of outcome.tally.failures) console.log(`  failed: ${failure}`);
+  }
+  console.log(`\n${countsOf(total)}`);
+  return total.failed === 0;
+}
+
+let options: Arguments = { stages: [], outcomes: undefined };
 try {
   options = parseArguments(process.argv.slice(2));
 } catch (error) {
@@ -133,9 +147,8 @@ try {
   process.exitCode = 1;
 }
 if (options.stages.length > 0) {
-  const total = await runAll(options.stages);
-  if (options.tally !== undefined) await writeFile(options.tally, JSON.stringify(total));
-  // The counts of concurrent stages are printed by the process that started them.
-  else console.log(`\n${inWords(total)}`);
-  process.exitCode = total.failed > 0 ? 1 : 0;
+  const outcomes = await runAll(options.stages);
+  // Those of concurrent stages are printed by the process that started them.
+  if (options.outcomes !== undefined) await writeFile(options.outcomes, JSON.stringify(outcomes));
+  else process.exitCode = close(outcomes) ? 0 : 1;
 }

@@ -17,6 +17,7 @@ const ENTRY = /^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} )/m;
 const SKIPPED = /: skipped (.+)$/gm;
 /** Odoo's log of a failed test. */
 const WRONG = /^\S+ \S+ \d+ (?:ERROR|CRITICAL) /;
+const FAILED_TEST = /: (?:FAIL|ERROR): (\S+)$/gm;
 
 /**
  * Runs the tests of `micro_saas` in an Odoo without other addons, on a stack of their own: others use theirs meanwhile.
@@ -61,6 +62,7 @@ async function odooTests(stack: ManagerStack, tags: string): Promise<Tally> {
   const [, failed, errors, all] = CLOSING.exec(log) ?? [];
   if (all === undefined) throw new Error(`Odoo did not run the tests:\n${log.slice(-2_000)}`);
   for (const entry of log.split(ENTRY)) if (WRONG.test(entry)) sayToTerminal(entry.trim());
+  const failures = [...log.matchAll(FAILED_TEST)].map(([, test = '']) => test);
   await stack.dropDatabase(DATABASE);
   const wrong = Number(failed) + Number(errors);
   const skipped = [...log.matchAll(SKIPPED)];
@@ -69,5 +71,6 @@ async function odooTests(stack: ManagerStack, tags: string): Promise<Tally> {
     passed: Number(all) - wrong - skipped.length,
     failed: wrong,
     skipped: skipped.length,
+    failures,
   };
 }

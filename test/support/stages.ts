@@ -5,12 +5,23 @@ import { execa } from 'execa';
 import { z } from 'zod';
 import { repository } from '../../stack/paths.ts';
 
+const tallySchema = z.object({
+  passed: z.int(),
+  failed: z.int(),
+  skipped: z.int(),
+  /** What failed, a line each. */
+  failures: z.array(z.string()),
+});
+
 /** Counts of tests by result. */
-export interface Tally {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-}
+export type Tally = Readonly<z.infer<typeof tallySchema>>;
+
+const outcomesSchema = z.array(
+  z.object({ stage: z.string(), seconds: z.number(), tally: tallySchema }),
+);
+
+/** What came of one stage. */
+export type Outcome = Readonly<z.infer<typeof outcomesSchema>[number]>;
 
 /** One part of `npm test`. */
 export interface Stage {
@@ -28,21 +39,21 @@ export interface Stage {
 /** The maximum output of concurrent stages, in bytes. */
 const MAX_OUTPUT = 64 * 1024 * 1024;
 
-const tallySchema = z.object({ passed: z.int(), failed: z.int(), skipped: z.int() });
-
 /** Runs work that counts as one test: it passes when it does not throw. */
 export async function asOneTest(work: () => Promise<unknown>): Promise<Tally> {
   await work();
-  return { passed: 1, failed: 0, skipped: 0 };
+  return { passed: 1, failed: 0, skipped: 0, failures: [] };
 }
 
 /** Runs programs from node_modules, each counting as one test: it passes with exit code 0. */
 export async function programs(
   ...commands: ReadonlyArray<readonly [program: string, ...args: string[]]>
 ): Promise<Tally> {
-  let passed = 0;
-  for (const [program, ...args] of commands) if (await endsWell(program, args)) passed += 1;
-  return { passed, failed: commands.length - passed, skipped: 0 };
+  const failures: string[] = [];
+  for (const [program, ...args] of commands)
+    if (!(await endsWell(program, args))) failures.push([program, ...args].join(' '));
+  const failed = failures.length;
+  return { passed: commands.length - failed, failed, skipped: 0, failures };
 }
 
 /**
@@ -58,7 +69,8 @@ export async function mocha(glob: string): Promise<Tally> {
     if (text === '') throw new Error(`mocha did not come to its end on ${glob}`);
     const tally = tallySchema.parse(JSON.parse(text));
     // Something outside a test failed, such as a rejection after the last one.
-    return isWell || tally.failed > 0 ? tally : { ...tally, failed: 1 };
+    if (isWell || tally.failed > 0) return tally;
+    return { ...tally, failed: 1, failures: [`${glob}: outside its tests`] };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -68,16 +80,16 @@ export async function mocha(glob: string): Promise<Tally> {
  * Runs stages in a process of its own, concurrently with others; its output is printed in one piece at its end.
  * @throws Error when it did not finish
  */
-export async function stagesBeside(names: readonly string[]): Promise<Tally> {
-  const folder = await mkdtemp(join(tmpdir(), 'microsaas-tally-'));
+export async function stagesBeside(names: readonly string[]): Promise<readonly Outcome[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'microsaas-outcomes-'));
   try {
-    const file = join(folder, 'tally.json');
-    const args = ['--import', 'tsx', 'test/run.ts', '--only', names.join(), '--tally', file];
+    const file = join(folder, 'outcomes.json');
+    const args = ['--import', 'tsx', 'test/run.ts', '--only', names.join(), '--outcomes', file];
     const { all } = await execa(process.execPath, args, {
       ...{ cwd: repository, all: true, reject: false, stdin: 'ignore', maxBuffer: MAX_OUTPUT },
     });
     process.stdout.write(`${all}\n`);
-    return tallySchema.parse(JSON.parse(await readFile(file, 'utf8')));
+    return outcomesSchema.parse(JSON.parse(await readFile(file, 'utf8')));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
