@@ -6,7 +6,7 @@
     "category": "Accounting/Accounting",
     "license": "LGPL-3",
     "author": "MicroSaaS",
-    "depends": ["account", "portal"],
+    "depends": ["account_payment", "portal"],
     "data": [
         "security/groups.xml",
         "security/ir.model.access.csv",
@@ -57,6 +57,7 @@
         "views/portal_use_templates.xml",
         "views/portal_plan_templates.xml",
         "views/portal_people_templates.xml",
+        "views/portal_card_templates.xml",
     ],
     "assets": {
         "web.assets_backend": ["micro_saas/static/src/backend/**/*"],

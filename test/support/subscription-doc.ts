@@ -2,6 +2,7 @@ import { DUNNING_STAGES, REMOVAL_STAGES, type StageRule } from '../../src/billin
 import { STATES } from '../../src/billing/subscription-state.ts';
 import type { Terms } from '../../src/billing/subscription-types.ts';
 import { TERMS } from './samples.ts';
+import { renewingByItself } from './subscription-doc-cards.ts';
 import { invoicesAndPeople } from './subscription-doc-invoices.ts';
 import { MAILS_DOC } from './subscription-doc-mails.ts';
 import { plansAndTheirEnd } from './subscription-doc-plans.ts';
@@ -236,6 +237,7 @@ export function subscriptionDoc(): string {
     'new plan; 0: when the customer or you renew), in draft or posted, and at which price; whether a plan that costs nothing *continues quietly* or *ends quietly*.',
     '',
     ...invoicesAndPeople(),
+    ...renewingByItself(),
     ...plansAndTheirEnd(),
     ...MAILS_DOC,
     '## Two safeguards',

@@ -1,1 +1,1 @@
-from . import portal, portal_data, portal_plan, renew
+from . import portal, portal_card, portal_data, portal_plan, renew

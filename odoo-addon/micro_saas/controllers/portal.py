@@ -270,6 +270,7 @@ class InstancePortal(CustomerPortal):
             "may_set_password": instance._may_set_password(request.env.user),
             "data": instance._portal_data(request.env.user),
             "renewal": instance._portal_renewal(request.env.user),
+            "card": instance._portal_card(request.env.user),
             "people": instance._portal_people(request.env.user),
             "may_choose_people": instance._is_administered_by(request.env.user),
             **self._address_values(instance),

@@ -30,6 +30,9 @@ from . import (
     microsaas_plan_change,
     microsaas_subscription_plan,
     odoo_docker_instance_plan,
+    microsaas_charge,
+    microsaas_subscription_card,
+    odoo_docker_instance_portal_card,
     microsaas_renewal,
     microsaas_notice,
     microsaas_limit,
@@ -45,6 +48,8 @@ from . import (
     account_move,
     account_move_line,
     account_payment,
+    payment_token,
+    payment_transaction,
     ir_mail_server,
     mail_mail,
     # The sidecar.

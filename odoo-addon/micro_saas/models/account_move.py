@@ -355,8 +355,8 @@ class AccountMove(ByHand, models.Model):
         )
 
     def _microsaas_transactions(self):
-        """Return the transactions of payment providers that pay these invoices; empty where account_payment is not installed."""
-        return self.sudo().transaction_ids if "transaction_ids" in self._fields else ()
+        """Return the transactions of payment providers that pay these invoices."""
+        return self.sudo().transaction_ids
 
     @api.model
     def _microsaas_paid_states(self):

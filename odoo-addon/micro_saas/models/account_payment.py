@@ -7,9 +7,8 @@ class AccountPayment(models.Model):
     def action_post(self):
         """A provider's refund, and its payment of what nobody owes any more, change nothing on the invoice: look at it."""
         result = super().action_post()
-        if "payment_transaction_id" in self._fields:  # account_payment is installed
-            transactions = self.sudo().payment_transaction_id
-            refunds = transactions.filtered(lambda tx: tx.operation == "refund")
-            moves = (transactions | refunds.source_transaction_id).invoice_ids
-            moves._microsaas_touch(moves.ids)
+        transactions = self.sudo().payment_transaction_id
+        refunds = transactions.filtered(lambda tx: tx.operation == "refund")
+        moves = (transactions | refunds.source_transaction_id).invoice_ids
+        moves._microsaas_touch(moves.ids)
         return result

@@ -31,6 +31,7 @@ BY_HAND = {
     "microsaas.renewal": {},
     "microsaas.plan.change": {},
     "microsaas.notice": {},
+    "microsaas.charge": {},
     "microsaas.brake": {},
     "microsaas.sidecar": {},
     "microsaas.reserved.port": {},
@@ -48,6 +49,7 @@ BY_HAND = {
     "microsaas.limit": {},
     # Of Odoo's own models only the fields that we have added are looked at.
     "account.move": {},
+    "payment.transaction": {},
     "account.move.line": {USERS: {"suscripcion_id", "microsaas_names"}},
     "product.template": {
         USERS: {

@@ -75,6 +75,8 @@ class MicrosaasManagerHistory(models.AbstractModel):
         self._skip_numbers(above)
         # What was a spare when this copy was made may be a customer's by now.
         self.env["microsaas.spare"].search([]).unlink()
+        # And what has been charged since then, this copy does not know.
+        self.env["microsaas.subscription"]._doubt_charges()
         partner = self._first_company()
         if partner.activity_search([ACTIVITY]):
             return

@@ -26,6 +26,8 @@ MAILS = {
     "addressChanged": "micro_saas.mail_template_address_changed",
     "limitNear": "micro_saas.mail_template_limit_near",
     "limitOver": "micro_saas.mail_template_limit_over",
+    "chargeAhead": "micro_saas.mail_template_charge_ahead",
+    "chargeFailed": "micro_saas.mail_template_charge_failed",
 }
 # Opens a page on which a password is chosen, so it is no message on a record, where colleagues would read it.
 PRIVATE = {"welcome"}
@@ -57,19 +59,24 @@ class MicrosaasNotice(ByHand, models.Model):
         _sql_constraints = [("notice_uniq", UNIQUE, UNIQUE_MESSAGE)]
 
     def _tell(self, subscription, kind, period):
-        """Say one thing unless it was said: to the customer by mail, to people where no mail says it."""
+        """Say one thing unless it was said: to the customer by mail, to people where no mail says it.
+
+        :return: the notice; none where it was said before
+        """
         said = self.search(
             [("subscription_id", "=", subscription.id), ("kind", "=", kind), ("period", "=", period)]
         )
         if said:
-            return
+            return self.browse()
         notice = self.create({"subscription_id": subscription.id, "kind": kind, "period": period})
+        if kind == "expiring" and subscription.sudo()._announce_charge():
+            return notice  # in place of being asked to pay
         if kind not in MAILS:
             subscription._ask_people(kind)
-            return
+            return notice
         if not notice._recipient().email:
             subscription._ask_people("noAddress")
-            return
+            return notice
         try:
             with self.env.cr.savepoint():
                 notice._mail()
@@ -77,6 +84,7 @@ class MicrosaasNotice(ByHand, models.Model):
             # Only its kind: the text may hold the address of a welcome page.
             _logger.warning("Notice %s of %s: %s", kind, subscription.name, type(error).__name__)
             subscription._ask_people("mailFailed")
+        return notice
 
     def _recipient(self):
         """Return who is told: of the first login, data and updates the administrator, of all else who is invoiced."""

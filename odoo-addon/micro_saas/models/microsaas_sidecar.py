@@ -83,6 +83,10 @@ class MicrosaasSidecar(ByHand, models.Model):
     def _one(self):
         return self.sudo().search([], limit=1)
 
+    def _is_heard_of(self):
+        """Tell whether a sidecar works for this database now."""
+        return bool(self.heard_at) and not self._is_silent()
+
     def _is_silent(self):
         """Tell whether the sidecar was heard of once and is no more."""
         return bool(self.heard_at and self.heard_at < fields.Datetime.now() - SILENT_AFTER)

@@ -26,6 +26,7 @@ class OdooDockerInstance(models.Model):
         if is_being_paid or not (owed or subscription._can_be_renewed()):
             return {}
         is_urgent = bool(owed) or subscription.state in URGENT or bool(subscription.suspended_at)
+        is_urgent = is_urgent and not subscription._is_charge_ahead()
         return {"is_owed": bool(owed), "is_urgent": is_urgent}
 
     def _portal_renewal(self, user):

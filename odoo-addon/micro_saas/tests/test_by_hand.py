@@ -48,6 +48,25 @@ class ByHandCase(MicroSaasCommon, HttpCase):
                 }
             ),
             notices.create({"subscription_id": subscription.id, "kind": "welcome", "period": ""}),
+            self.env["microsaas.charge"].sudo().create(
+                {
+                    "subscription_id": subscription.id,
+                    "last_day": "2026-12-31",
+                    "day": "2026-12-28",
+                    "amount": 30,
+                    "currency_id": self.env.company.currency_id.id,
+                }
+            ),
+            self.env["payment.transaction"].sudo().create(
+                {
+                    "provider_id": self.env["payment.provider"].sudo().search([], limit=1).id,
+                    "payment_method_id": self.env["payment.method"].sudo().with_context(active_test=False).search([], limit=1).id,
+                    "currency_id": self.env.company.currency_id.id,
+                    "partner_id": self.partner.id,
+                    "amount": 30,
+                    "reference": "by hand",
+                }
+            ),
             self.env["microsaas.brake"].sudo().create({"taken": 1, "fleet": 2}),
             self.env["microsaas.sidecar"].sudo().search([], limit=1),
             self.env["microsaas.reserved.port"].sudo().create(
