@@ -222,6 +222,27 @@ export class BenchStack {
     await this.#jobDone(instance.id);
   }
 
+  /** Updates it to what is newest. @throws Error when it failed */
+  async update({ id }: SoldInstance): Promise<void> {
+    await this.#rpc.call('odoo.docker.instance', 'action_update', [[id]]);
+    await this.#jobDone(id);
+  }
+
+  /** Has the one instance of an invoice run another image, as if it had been sold with it. @param pin the image's id */
+  async runs(invoice: number, pin: string): Promise<void> {
+    const { id } = await this.until(invoice, ({ state }) => state === 'running');
+    await this.press('stop_instance', [id]);
+    await this.until(invoice, ({ state }) => state === 'stopped');
+    const server = await this.stack.managerSql();
+    const { name } = await this.stack.manager();
+    await withSql(server, name, (sql) =>
+      sql('UPDATE odoo_docker_instance SET image_digest = $2 WHERE id = $1', [id, pin]),
+    );
+    await this.press('start_instance', [id]);
+    await this.until(invoice, ({ state }) => state === 'running');
+    await this.atRest();
+  }
+
   async #newest({ id }: SoldInstance): Promise<number> {
     const domain = [['instancia_id', '=', id]];
     const found = await this.#rpc.read<{ id: number; date: string }>('microsaas.backup', domain, [

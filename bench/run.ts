@@ -18,6 +18,7 @@ import { neighbours } from './neighbours.ts';
 import { restart } from './restart.ts';
 import { saleOfBase, saleOfLarge } from './sale.ts';
 import { spare } from './spare.ts';
+import { update } from './update.ts';
 import { wake } from './wake.ts';
 import { webhook } from './webhook.ts';
 
@@ -35,6 +36,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   webhook,
   memory,
   backups,
+  update,
   neighbours,
 ];
 
