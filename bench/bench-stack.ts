@@ -152,6 +152,17 @@ export class BenchStack {
     await this.#rpc.call('product.product', 'write', [ids, { microsaas_sleep_hours: hours }]);
   }
 
+  /** Gives the next instances of a plan other limits. */
+  async limit(
+    plan: PlanName,
+    { cpus, memoryMb }: { cpus: number; memoryMb: number },
+  ): Promise<void> {
+    const domain = [['name', '=', `Bench ${plan}`]];
+    const ids = await this.#rpc.call<number[]>('product.product', 'search', [domain]);
+    const limits = { microsaas_cpus: cpus, microsaas_memory_mb: memoryMb };
+    await this.#rpc.call('product.product', 'write', [ids, limits]);
+  }
+
   /** The instances that are kept ready, of all plans. */
   async spares(): Promise<readonly { readonly number: number; readonly state: string }[]> {
     return this.#rpc.read('microsaas.spare', [], ['number', 'state']);

@@ -13,6 +13,7 @@ import { claims } from './claims.ts';
 import { door } from './door.ts';
 import { type Figure, isMet, table } from './figure.ts';
 import { idle } from './idle.ts';
+import { load } from './load.ts';
 import { memory } from './memory.ts';
 import { neighbours } from './neighbours.ts';
 import { restart } from './restart.ts';
@@ -35,6 +36,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   wake,
   webhook,
   memory,
+  load,
   backups,
   update,
   neighbours,

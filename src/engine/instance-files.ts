@@ -156,7 +156,6 @@ export class InstanceFiles {
       network: networkFor(install, desired),
       publishAddress,
       ports: desired.ports,
-      workers: 0,
       memoryMb: desired.memoryMb,
       cpus: desired.cpus,
       restartCount: desired.restartCount,
