@@ -1,3 +1,4 @@
+import type { Limits } from '../docker/docker-api.ts';
 import type { Images } from '../docker/images.ts';
 import { closedNetwork, networkOf } from '../docker/names.ts';
 import type { DirectoryMarks } from '../files/directory-mark.ts';
@@ -135,6 +136,15 @@ export class InstanceFiles {
     const known = kept ?? (await this.#options.images.localPin(pin));
     if (known !== null) this.#pins.set(pin, known);
     return known;
+  }
+
+  /** What its plan, or else its template, gives an instance of the host. */
+  limitsOf({ cpus, memoryMb, templateCode }: DesiredInstance): Limits {
+    const template = this.#options.templates.get(templateCode);
+    return {
+      memoryBytes: (memoryMb || template.memoryMb) * 2 ** 20,
+      nanoCpus: Math.round((cpus || template.cpus) * 1e9),
+    };
   }
 
   #hasOwnPostgres(templateCode: string): boolean {

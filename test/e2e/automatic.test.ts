@@ -43,6 +43,23 @@ chapter('a paid invoice becomes running instances', () => {
     expect((await Promise.all(rows.map(isGevent))).filter(Boolean)).to.have.lengthOf(1);
   });
 
+  scenario('more memory and other processors of its plan reach what runs', async (env) => {
+    const [row] = rows;
+    if (!row) throw new Error('nothing was sold');
+    const name = `ms-${env.stack.install}-${row.id}-odoo`;
+    const format = '{{.Id}} {{.HostConfig.Memory}} {{.HostConfig.NanoCpus}}';
+    const inspected = () => run('docker', ['container', 'inspect', '--format', format, name]);
+    const [id] = (await inspected()).split(' ');
+    const limits = { microsaas_memory_mb: 1536, microsaas_cpus: 1.5 };
+    await env.admin.call('product.product', 'write', [[starter], limits]);
+    // As at its daily look.
+    await env.sidecar.webhook({ model: 'odoo.docker.instance', ids: [row.id] });
+    await eventually(async () => {
+      expect(await inspected()).to.equal(`${id} ${1536 * 2 ** 20} 1500000000`);
+    }, 20);
+    await env.instances.reaches(row.id, 'running');
+  });
+
   scenario('the administrator logs in with what microsaas secret prints', async (env) => {
     const [row] = rows;
     if (!row) throw new Error('nothing was sold');
