@@ -19,7 +19,7 @@ export function renewingByItself(): string[] {
     '- **Once.** A transaction that is pending, authorized or confirmed, or whose outcome nobody knows, ends it: no other one is made for that',
     '  renewal, with another card neither. It is a committed row before the provider hears of it, so an interruption leaves one; after an hour a',
     '  person is asked to look at the provider. What the customer has begun to pay themselves is waited for. Money that was given back is not',
-    '  taken again. ([ADR 21](adr/0021-a-charge-is-a-row-before-it-is-a-request.md), `TestChargeOnce`)',
+    '  taken again. ([ADR 22](adr/0022-a-charge-is-a-row-before-it-is-a-request.md), `TestChargeOnce`)',
     '- **A failure** is told at once: the provider’s reason, when it is tried again, *Pay now*. A card that is deleted, or whose provider is switched',
     '  off, ends the retries and says so; another card that they choose has attempts of its own. (`TestChargeFailure`)',
     '- **Not charged**, and told on the day: what we have stopped, beside a dearer plan that waits for its payment, an invoice with other lines.',
@@ -28,7 +28,7 @@ export function renewingByItself(): string[] {
     '  in their notice, whom it may have charged since, and a person is asked to look at the provider.',
     '- The job runs each hour. Every step is in the chatter of the subscription. Who deletes a saved card in the portal reads first what renews with it.',
     '',
-    'WHMCS tries every day, or every week for some weeks, and removes an expired card; FOSSBilling saves no cards. The sources are in ADR 21.',
+    'WHMCS tries every day, or every week for some weeks, and removes an expired card; FOSSBilling saves no cards. The sources are in ADR 22.',
     '',
   ];
 }

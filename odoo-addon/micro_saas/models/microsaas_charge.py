@@ -2,7 +2,7 @@
 
 A charge is reviewed, as a change of plan is (ADR 20): what is due follows from its invoice and its transactions, so whatever is missed or
 happens twice, the next review puts right. A transaction is a committed row before the provider hears of it: a process that
-is killed in between leaves a row whose outcome nobody knows, and that blocks every other one (ADR 21).
+is killed in between leaves a row whose outcome nobody knows, and that blocks every other one (ADR 22).
 """
 
 import logging
