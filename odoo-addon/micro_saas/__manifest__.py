@@ -52,12 +52,12 @@
         "views/menus.xml",
         "views/portal_templates.xml",
         "views/portal_renewal_templates.xml",
+        "views/portal_card_templates.xml",
         "views/portal_address_templates.xml",
         "views/portal_data_templates.xml",
         "views/portal_use_templates.xml",
         "views/portal_plan_templates.xml",
         "views/portal_people_templates.xml",
-        "views/portal_card_templates.xml",
     ],
     "assets": {
         "web.assets_backend": ["micro_saas/static/src/backend/**/*"],
