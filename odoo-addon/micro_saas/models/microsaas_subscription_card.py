@@ -202,8 +202,10 @@ class MicrosaasSubscription(models.Model):
         return self.sudo().charge_ids.filtered(lambda one: one.last_day == self.fecha_fin)[:1]
 
     def _charge_sentence(self):
-        """Return what is charged next, and when, for the customer."""
+        """Return what is charged next, and when, for the customer; "" where nothing is."""
         charge, _ = self._charge(), self.env._
+        if not (charge or self._can_have_card()):
+            return ""
         day = charge._next_day() if charge.state == "announced" else False
         amount, currency = (charge.amount, charge.currency_id) if charge else self._renewal_to_charge()
         words = {"amount": format_amount(self.env, amount, currency), "card": self.card_name}
