@@ -209,6 +209,9 @@ class MicrosaasSubscription(models.Model):
         day = charge._next_day() if charge.state == "announced" else False
         amount, currency = (charge.amount, charge.currency_id) if charge else self._renewal_to_charge()
         words = {"amount": format_amount(self.env, amount, currency), "card": self.card_name}
+        if charge.state in ("announced", "stopped") and charge._is_blocked():
+            # Also where nobody knows what became of it: who is asked to pay would perhaps pay twice.
+            return _("A payment of %(amount)s with the card %(card)s is being processed. You need not do anything.", **words)
         if charge.state == "announced" and day:
             return _("%(amount)s are charged to the card %(card)s on %(day)s.", **words, day=format_date(self.env, day))
         if charge.state in ("announced", "stopped"):

@@ -328,6 +328,7 @@ class TestChargeOnce(ChargeCase):
         self.assertEqual(self._transactions().state, "error")
         for day in (-2, 0, 2):
             self._charge(day)
+            self.assertIn("is being processed", self.subscription._charge_sentence(), "nobody is asked to pay it twice")
         self.assertEqual(len(self.asked), 1, "it may have been charged")
         self.assertTrue(self._asks())
         self.assertFalse(self._told("chargeFailed"))
