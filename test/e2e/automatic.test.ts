@@ -52,12 +52,15 @@ chapter('a paid invoice becomes running instances', () => {
     const [id] = (await inspected()).split(' ');
     const limits = { microsaas_memory_mb: 1536, microsaas_cpus: 1.5 };
     await env.admin.call('product.product', 'write', [[starter], limits]);
-    // As at its daily look.
-    await env.sidecar.webhook({ model: 'odoo.docker.instance', ids: [row.id] });
+    // As at their daily look.
+    await env.sidecar.webhook({ model: 'odoo.docker.instance', ids: rows.map((one) => one.id) });
     await eventually(async () => {
       expect(await inspected()).to.equal(`${id} ${1536 * 2 ** 20} 1500000000`);
     }, 20);
-    await env.instances.reaches(row.id, 'running');
+    await env.sidecar.idle();
+    for (const { id: each } of rows) await env.instances.reaches(each, 'running');
+    // Their logs have grown.
+    rows = await env.instances.ofInvoice(invoice);
   });
 
   scenario('the administrator logs in with what microsaas secret prints', async (env) => {

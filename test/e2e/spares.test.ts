@@ -9,6 +9,9 @@ import type { LogLine } from './support/sidecar.ts';
 
 const CONFIG = 'sidecar/microsaas.yaml';
 
+/** In a language that the manager has: in those, spares are made. */
+const ANA = { name: 'Ana', email: 'ana@example.com', lang: 'es_ES' };
+
 interface SpareRow {
   readonly id: number;
   readonly number: number;
@@ -28,6 +31,8 @@ chapter('started instances are kept ready, and sold', () => {
 
   const spares = ({ admin }: TestEnvironment) =>
     admin.read<SpareRow>('microsaas.spare', [], ['number', 'state']);
+  const sell = async ({ admin, shop }: TestEnvironment) =>
+    shop.sell([{ product }], { partner_id: await admin.create('res.partner', ANA) });
   const ready = (env: TestEnvironment) =>
     eventually(async () => {
       const [spare, ...others] = await spares(env);
@@ -37,8 +42,15 @@ chapter('started instances are kept ready, and sold', () => {
     }, 300);
 
   before(async () => {
+    const { admin, shop } = theEnvironment();
+    // Those of other chapters were sold lately, and there is memory for one spare.
+    const plans = await admin.read('product.product', [['es_plan_microsaas', '=', true]], ['id']);
+    await admin.call('product.product', 'write', [
+      plans.map(({ id }) => id),
+      { microsaas_spares: 0 },
+    ]);
     await keepSpares(theEnvironment(), 200);
-    product = await theEnvironment().shop.plan({ name: 'Ready' });
+    product = await shop.plan({ name: 'Ready' });
   });
 
   scenario('a plan’s spare becomes the instance of who pays, as it runs', async (env) => {
@@ -46,12 +58,10 @@ chapter('started instances are kept ready, and sold', () => {
     const spare = await ready(env);
     const [before] = await env.containersOf(spare.number);
     expect(before?.State.Running).to.equal(true);
-    expect(await env.instances.find([]), 'no instance yet').to.deep.equal([]);
+    const ofNumber = await env.instances.find([['id', '=', spare.number]]);
+    expect(ofNumber, 'no instance yet').to.deep.equal([]);
 
-    // In a language that the manager has: in those, spares are made.
-    const ana = { name: 'Ana', email: 'ana@example.com', lang: 'es_ES' };
-    const partner_id = await env.admin.create('res.partner', ana);
-    const invoice = await env.shop.sell([{ product }], { partner_id });
+    const invoice = await sell(env);
     const [row] = await env.instances.running(invoice, 1);
     expect(row?.id).to.equal(spare.number);
     const [after] = await env.containersOf(spare.number);
@@ -60,7 +70,7 @@ chapter('started instances are kept ready, and sold', () => {
     expect(row?.log).to.match(/hand-over/);
     if (!row) return;
     const { login, password } = await env.sidecar.secret(row.id);
-    expect(login).to.equal(ana.email);
+    expect(login).to.equal(ANA.email);
     expect(await logIn(env, row, login, password)).to.be.greaterThan(0);
     // Before the audit, which is for what is at rest.
     await ready(env);
@@ -74,7 +84,7 @@ chapter('started instances are kept ready, and sold', () => {
         const [before] = await env.containersOf(spare.number);
         let invoice = 0;
         await killedAt(env.sidecar, stepOf(spare.number, 'handOver'), delay, async () => {
-          invoice = await env.shop.sell([{ product }]);
+          invoice = await sell(env);
         });
         const [row] = await env.instances.running(invoice, 1);
         if (!row) throw new Error('nothing runs');
@@ -89,9 +99,11 @@ chapter('started instances are kept ready, and sold', () => {
   );
 
   scenario('the sidecar is killed while one is made: the next one finishes it', async (env) => {
-    const isMaking = (line: LogLine) => line['spare'] !== undefined && line['step'] === 'start';
+    const isMaking = (line: LogLine) =>
+      line['spare'] !== undefined && line['step'] === 'createDatabase';
     const { number } = await ready(env);
-    await killedAt(env.sidecar, isMaking, 0, () => env.shop.sell([{ product }]));
+    // Its container is there by then, and the pages that its customer will open have not all been opened.
+    await killedAt(env.sidecar, isMaking, 3_000, () => sell(env));
     expect((await ready(env)).number).to.be.greaterThan(number);
   });
 
