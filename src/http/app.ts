@@ -25,6 +25,8 @@ export interface HttpOptions {
   readonly invite: Invite;
   /** The links with which data are downloaded, made when somebody asks for one. */
   readonly offer: Offer;
+  /** The links with which people are logged in to their own Odoo, made when they press a button. */
+  readonly offerLogin: OfferLogin;
   /** Answers a request of DOWNLOAD_PATH. */
   readonly download: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
   /** True for each part that can be reached, else why not. */
@@ -51,8 +53,17 @@ export type Offer = (
   snapshot: string,
 ) => Promise<{ readonly url: string } | null>;
 
-/** How many links of a kind one instance may have, and all together. */
-const LINKS = { perInstance: 5, ofAll: 200, withinMs: 15 * 60_000 };
+/**
+ * Makes a one-time link that logs a user of an instance in. @param login theirs in that Odoo
+ * @returns null where Odoo knows no such running instance with an address of its own, or its Odoo no such user whom a password alone lets in
+ */
+export type OfferLogin = (
+  instance: number,
+  login: string,
+) => Promise<{ readonly url: string } | null>;
+
+/** How many links of a kind one instance may have, and all together. People open their Odoo more often than they download all of it. */
+const LINKS = { perInstance: 5, loginsPerInstance: 30, ofAll: 200, withinMs: 15 * 60_000 };
 /** How long making a link may take, in milliseconds: the customer waits in the browser, and a tenant can slow their database down. */
 const LINK_MS = 10_000;
 
@@ -77,6 +88,9 @@ const download = z.object({
   instance: z.int().positive(),
   snapshot: z.string().regex(/^[0-9a-f]{64}$/),
 });
+
+/** Whom somebody wants to be logged in as. */
+const loginWanted = z.object({ instance: z.int().positive(), login: z.string().min(1).max(254) });
 
 /** Answers with an RFC 9457 problem. */
 function problem(res: Response, status: number, detail?: string): void {
@@ -123,6 +137,12 @@ export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
     options.log,
     seen,
   );
+  const logins = makeLinks<z.infer<typeof loginWanted>>(
+    ({ instance, login }) => options.offerLogin(instance, login),
+    options.log,
+    seen,
+    LINKS.loginsPerInstance,
+  );
   return (app) => {
     const webhook = app.route('/webhooks/odoo');
     webhook.post(rawBody, (req, res) => {
@@ -143,7 +163,12 @@ export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
       const message = genuine(req, res, download, '{"instance", "snapshot"}');
       if (message !== null) await downloads(message, res);
     });
-    for (const route of [webhook, invite, offer])
+    const offerLogin = app.route('/logins');
+    offerLogin.post(rawBody, async (req, res) => {
+      const message = genuine(req, res, loginWanted, '{"instance", "login"}');
+      if (message !== null) await logins(message, res);
+    });
+    for (const route of [webhook, invite, offer, offerLogin])
       route.all((_req, res) => problem(res.set('Allow', 'POST'), 405));
   };
 }
@@ -153,8 +178,9 @@ function makeLinks<T extends { readonly instance: number }>(
   make: (value: T) => ReturnType<Invite>,
   log: Logger,
   seen: RecentlySeen,
+  perInstance: number = LINKS.perInstance,
 ) {
-  const { ofAll, perInstance, withinMs } = LINKS;
+  const { ofAll, withinMs } = LINKS;
   const each = new RateLimit(perInstance, withinMs);
   const all = new RateLimit(ofAll, withinMs);
   return async (

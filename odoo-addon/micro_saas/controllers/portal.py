@@ -46,6 +46,7 @@ class InstancePortal(CustomerPortal):
             "status": instance._portal_status(),
             "may_act": instance._may_act(request.env.user),
             "may_set_password": instance._may_set_password(request.env.user),
+            "opens_as": instance._opens_as(request.env.user),
             "data": instance._portal_data(request.env.user),
             "renewal": instance._portal_renewal(request.env.user),
         }
@@ -144,6 +145,22 @@ class InstancePortal(CustomerPortal):
             return self._render(instance, str(error))
         _logger.info("User %s chooses a new password for instance %s.", request.env.user.id, instance_id)
         instance._note_for_customer("password", request.env.user.name)
+        return self._leave(link)
+
+    @route(
+        "/my/instances/<int:instance_id>/open",
+        type="http", auth="user", website=True, methods=["POST"],
+    )
+    def my_instance_open(self, instance_id):
+        """Go to the instance's own Odoo, logged in there as themselves: by a link that is made now and works once."""
+        instance = self._my_instance(instance_id)
+        if not (instance and instance._opens_as(request.env.user)):
+            raise request.not_found()
+        try:
+            link = instance._open_by_customer(request.env.user)
+        except UserError as error:
+            return self._render(instance, str(error))
+        _logger.info("User %s opens instance %s as themselves.", request.env.user.id, instance_id)
         return self._leave(link)
 
     @route(
@@ -268,6 +285,7 @@ class InstancePortal(CustomerPortal):
             "status": instance._portal_status(),
             "problem": problem,
             "may_set_password": instance._may_set_password(request.env.user),
+            "opens_as": instance._opens_as(request.env.user),
             "data": instance._portal_data(request.env.user),
             "renewal": instance._portal_renewal(request.env.user),
             "people": instance._portal_people(request.env.user),

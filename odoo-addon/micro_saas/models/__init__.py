@@ -13,6 +13,7 @@ from . import (
     odoo_docker_instance_erasure,
     odoo_docker_instance_portal_data,
     odoo_docker_instance_portal_history,
+    odoo_docker_instance_portal_login,
     odoo_docker_instance_portal_people,
     odoo_docker_instance_portal_renewal,
     odoo_docker_instance_updates,

@@ -347,7 +347,7 @@ class MicrosaasPortalMixin(models.AbstractModel):
     def _one_time_link(self, kind, payload):
         """Return a link that the sidecar makes.
 
-        :param kind: the last part of the address where it does: `invitations`, `downloads`
+        :param kind: the last part of the address where it does: `invitations`, `downloads`, `logins`
         :param payload: what the link is to lead to
         :return: the link; empty for one that there is not any more
         :raise UserError: a sentence for the customer: try again, or wait
@@ -367,7 +367,7 @@ class MicrosaasPortalMixin(models.AbstractModel):
             raise UserError(
                 self.env._("That was asked for too often. Please try again in a quarter of an hour.")
             )
-        if status == 410 or (status == 404 and kind == "downloads"):  # Gone, or never there
+        if status == 410 or (status == 404 and kind in ("downloads", "logins")):  # Gone, or never there
             return ""
         if status != 200 or urlsplit(answer.get("url", "")).scheme not in ("http", "https"):
             _logger.warning("No link (%s) to instance %s: the sidecar answers %s", kind, self.id, status)

@@ -65,6 +65,7 @@ class OdooDockerInstance(models.Model):
             "mended": lambda: _("It had stopped working, and was started again by itself."),
             "restarted": lambda: _("%s restarted it.", who),
             "renamed": lambda: _("%s changed its address.", who),
+            "opened": lambda: _("%s opened it from here.", who),
             "password": lambda: _("%s asked for a new password of its administrator.", who),
             "restored": lambda: _("%s asked for an earlier state of its data.", who),
             "undone": lambda: _("%s undid the restore of its data.", who),

@@ -26,6 +26,7 @@ from . import (
     test_portal,
     test_portal_address,
     test_portal_data,
+    test_portal_login,
     test_portal_plan,
     test_ports,
     test_product,

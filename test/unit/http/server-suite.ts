@@ -95,6 +95,10 @@ export class ServerSuite {
         if (instance !== 5) return null;
         return { url: `https://5.example.com${this.downloads.offer(instance, snapshot)}` };
       },
+      offerLogin: async (instance, login) =>
+        instance === 5 && login === 'ana@example.com'
+          ? { url: 'https://5.example.com/.well-known/microsaas-login?token=t' }
+          : null,
       download: (req, res) => this.downloads.serve(req, res),
       ready: () => this.ready(),
       instances: () => this.instances,
