@@ -378,10 +378,15 @@ export interface Databases {
     desired: DesiredInstance,
   ): Promise<{ readonly link: string; readonly isFirst: boolean }>;
   /**
-   * A session of a user of the instance's Odoo, for Engine.admit(). @param login theirs
+   * A session of a user of the instance's Odoo, for Engine.admit().
+   * @param who their login; `endsAt`: after that Odoo accepts it no more, in seconds since the epoch, within two hours of now; null: it ends
+   * as any other does
    * @returns null where there is no such internal user, or a password alone does not let them in
    */
-  odooSession(desired: DesiredInstance, login: string): Promise<OdooSession | null>;
+  odooSession(
+    desired: DesiredInstance,
+    who: { readonly login: string; readonly endsAt: number | null },
+  ): Promise<OdooSession | null>;
   /**
    * When work that the instance's Odoo has planned is due, as its own database says: its administrator can make that any moment.
    * `always`: it fetches mail every few minutes. Null: nothing is planned, or nobody can tell.

@@ -75,8 +75,7 @@ export async function run(
     onKeys: (keys) => parts?.controller.addNow(keys),
     invite: (id, isFirst) => invite(sidecar, parts?.controller ?? null, id, isFirst),
     offer: (id, snapshot) => offer(sidecar, server.addresses, downloads, id, snapshot),
-    offerLogin: (id, login) =>
-      offerLogin(sidecar, parts?.controller ?? null, logins, { instance: id, login }),
+    offerLogin: (login) => offerLogin(sidecar, parts?.controller ?? null, logins, login),
     download: (req, res) => downloads.serve(req, res),
     ready: () => readiness(sidecar, parts !== null, check?.distrust ?? null),
     instances: () => parts?.controller.states && countedByState(parts.controller.states),
@@ -268,14 +267,14 @@ async function offerLogin(
   if (!desired) return null;
   if (desired.isAsleep) await controller?.wake(desired.id, HOLD_INVITED_MS);
   // Who cannot be let in learns of it where they have pressed the button.
-  if (!(await databases.odooSession(desired, login.login))) return null;
+  if (!(await databases.odooSession(desired, login))) return null;
   return { url: new URL(logins.offer(login), engine.url(desired)).href };
 }
 
 /** Opens the session of a link that was used: until then there is none. Null: that user is let in by their own means only. */
-async function logIn(sidecar: Sidecar, { instance, login }: Login, browser: BrowserHeaders) {
+async function logIn(sidecar: Sidecar, login: Login, browser: BrowserHeaders) {
   const { databases, engine } = sidecar;
-  const desired = await runningInstance(sidecar, instance);
+  const desired = await runningInstance(sidecar, login.instance);
   const session = desired && (await databases.odooSession(desired, login));
   if (!session || !(await engine.admit(desired, session, browser))) return null;
   return { sid: session.sid, isSecure: engine.url(desired).startsWith('https:') };

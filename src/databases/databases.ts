@@ -299,8 +299,11 @@ export class OdooDatabases implements Databases {
     return this.#access.invitation(desired);
   }
 
-  odooSession(desired: DesiredInstance, login: string): Promise<OdooSession | null> {
-    return this.#access.odooSession(desired, login);
+  odooSession(
+    desired: DesiredInstance,
+    who: { readonly login: string; readonly endsAt: number | null },
+  ): Promise<OdooSession | null> {
+    return this.#access.odooSession(desired, who);
   }
 
   nextWork(desired: DesiredInstance): Promise<Date | 'always' | null> {

@@ -24,19 +24,29 @@ const user = z.object({
   has_other_way: z.boolean(),
 });
 
+/** Odoo gives a session another id after three hours, and forgets then that it was to end: how long one that ends may last, in seconds. */
+const LONGEST_ENDING = 2 * 60 * 60;
+
+/** Whose session it is to be. */
+export interface SessionWanted {
+  /** The name of their Odoo's database. */
+  readonly database: string;
+  /** The user's. */
+  readonly login: string;
+  /** See Databases.odooSession(). */
+  readonly endsAt: number | null;
+  /** Seconds since the epoch. */
+  readonly now: number;
+}
+
 /**
  * A session of an internal user of an Odoo, as its own login makes one (http.py, `Session.finalize`, and res_users.py,
  * `_session_token_hash_compute`, of 19). Nothing is written: where it is not put into that Odoo's store, it is good for nothing.
- * @param database its name
- * @param login the user's
- * @param now seconds since the epoch
  * @returns null where there is no such user, or a password alone does not let them in: two factors, a passkey, a login elsewhere
  */
 export async function odooSession(
   session: TenantSession,
-  database: string,
-  login: string,
-  now: number,
+  { database, endsAt, login, now }: SessionWanted,
 ): Promise<OdooSession | null> {
   const columns = await columnsOf(session, 'res_users');
   const otherWays = OTHER_WAYS.filter((name) => columns.has(name)).map(
@@ -69,6 +79,7 @@ export async function odooSession(
       uid: found.uid,
       session_token: createHmac('sha256', key).update(sid).digest('hex'),
       _trace: [],
+      ...(endsAt === null ? {} : { deletion_time: Math.min(endsAt, now + LONGEST_ENDING) }),
     },
   };
 }

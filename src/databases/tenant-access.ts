@@ -91,10 +91,12 @@ export class TenantAccess {
   }
 
   /** See Databases.odooSession(). */
-  odooSession(desired: DesiredInstance, login: string): Promise<OdooSession | null> {
-    return this.enter(desired, LOOK, (session) =>
-      odooSession(session, this.nameOf(desired), login, Math.floor(Date.now() / 1000)),
-    );
+  odooSession(
+    desired: DesiredInstance,
+    who: { readonly login: string; readonly endsAt: number | null },
+  ): Promise<OdooSession | null> {
+    const asked = { ...who, database: this.nameOf(desired), now: Math.floor(Date.now() / 1000) };
+    return this.enter(desired, LOOK, (session) => odooSession(session, asked));
   }
 
   /** The login of the instance's administrator, as it is now. */

@@ -10,6 +10,7 @@ import type { Key } from '../instance/types.ts';
 import type { Logger } from '../log.ts';
 import { DOWNLOAD_PATH } from './downloads.ts';
 import { RateLimit, RecentlySeen } from './limits.ts';
+import type { Login } from './logins.ts';
 import type { Verify } from './signature.ts';
 import { withinTime } from './within-time.ts';
 
@@ -54,13 +55,10 @@ export type Offer = (
 ) => Promise<{ readonly url: string } | null>;
 
 /**
- * Makes a one-time link that logs a user of an instance in. @param login theirs in that Odoo
+ * Makes a one-time link that logs a user of an instance in.
  * @returns null where Odoo knows no such running instance with an address of its own, or its Odoo no such user whom a password alone lets in
  */
-export type OfferLogin = (
-  instance: number,
-  login: string,
-) => Promise<{ readonly url: string } | null>;
+export type OfferLogin = (login: Login) => Promise<{ readonly url: string } | null>;
 
 /** How many links of a kind one instance may have, and all together. People open their Odoo more often than they download all of it. */
 const LINKS = { perInstance: 5, loginsPerInstance: 30, ofAll: 200, withinMs: 15 * 60_000 };
@@ -90,7 +88,11 @@ const download = z.object({
 });
 
 /** Whom somebody wants to be logged in as. */
-const loginWanted = z.object({ instance: z.int().positive(), login: z.string().min(1).max(254) });
+const loginWanted = z.object({
+  instance: z.int().positive(),
+  login: z.string().min(1).max(254),
+  ends_at: z.int().positive().nullable(),
+});
 
 /** Answers with an RFC 9457 problem. */
 function problem(res: Response, status: number, detail?: string): void {
@@ -138,7 +140,7 @@ export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
     seen,
   );
   const logins = makeLinks<z.infer<typeof loginWanted>>(
-    ({ instance, login }) => options.offerLogin(instance, login),
+    ({ instance, login, ends_at: endsAt }) => options.offerLogin({ instance, login, endsAt }),
     options.log,
     seen,
     LINKS.loginsPerInstance,
@@ -165,7 +167,7 @@ export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
     });
     const offerLogin = app.route('/logins');
     offerLogin.post(rawBody, async (req, res) => {
-      const message = genuine(req, res, loginWanted, '{"instance", "login"}');
+      const message = genuine(req, res, loginWanted, '{"instance", "login", "ends_at"}');
       if (message !== null) await logins(message, res);
     });
     for (const route of [webhook, invite, offer, offerLogin])

@@ -15,6 +15,8 @@ export interface Login {
   readonly instance: number;
   /** Of a user in that instance's Odoo. */
   readonly login: string;
+  /** When the session ends at the latest, in seconds since the epoch; null: as any other does. */
+  readonly endsAt: number | null;
 }
 
 /** What the door says of a browser: what its Odoo writes down of who logs in. */

@@ -89,11 +89,13 @@ export class FakeDatabases implements Databases {
     return { link, isFirst: !this.loggedIn.has(id) };
   }
 
-  async odooSession({ id }: DesiredInstance, login: string): Promise<OdooSession | null> {
+  async odooSession(
+    { id }: DesiredInstance,
+    { endsAt, login }: { readonly login: string; readonly endsAt: number | null },
+  ): Promise<OdooSession | null> {
     this.#checkHere();
-    return this.users.has(login)
-      ? { sid: `session-of-${login}`, content: { db: id, login } }
-      : null;
+    if (!this.users.has(login)) return null;
+    return { sid: `session-of-${login}`, content: { db: id, login, endsAt } };
   }
 
   async nextWork({ id }: DesiredInstance): Promise<Date | 'always' | null> {

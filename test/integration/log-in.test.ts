@@ -67,7 +67,11 @@ describe('a login by a link, with a real Postgres and Odoo', function () {
     const [cookie = ''] = headers['set-cookie'] ?? [];
     return { status, location: headers.location, cookie: cookie.split(';')[0] ?? '' };
   };
-  const linkFor = (login: string) => logins.offer({ instance: desired.id, login });
+  const linkFor = (login: string, endsAt: number | null = null) =>
+    logins.offer({ instance: desired.id, login, endsAt });
+
+  const sessionOfAna = (endsAt: number | null = null) =>
+    sidecar.databases.odooSession(desired, { login: ANA.email, endsAt });
 
   before(async () => {
     postgres = await startTenantPostgres('log-in-test');
@@ -102,7 +106,7 @@ describe('a login by a link, with a real Postgres and Odoo', function () {
       },
     );
     logins = new Logins({
-      logIn: async ({ login }, browser) => {
+      logIn: async (login, browser) => {
         const session = await sidecar.databases.odooSession(desired, login);
         if (!session || !(await engine.admit(desired, session, browser))) return null;
         return { sid: session.sid, isSecure: false };
@@ -156,9 +160,19 @@ describe('a login by a link, with a real Postgres and Odoo', function () {
     expect((await odoo('/odoo', (await open(linkFor(ANA.email))).cookie)).status).to.equal(200);
   });
 
+  it('ends by itself where it is to end, within two hours at the latest, and is accepted no more then', async () => {
+    const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
+    const { cookie } = await open(linkFor(ANA.email, inSeconds(60 * 60)));
+    expect((await odoo('/odoo', cookie)).status).to.equal(200);
+    const over = await open(linkFor(ANA.email, inSeconds(-1)));
+    expect(over).to.include({ status: 303, location: '/web/login', cookie: '' });
+    const ends = (await sessionOfAna(inSeconds(24 * 60 * 60)))?.content['deletion_time'];
+    expect(ends).to.be.closeTo(inSeconds(2 * 60 * 60), 60);
+  });
+
   it('is not for who is no internal user, and not for who logs in by more than a password', async () => {
     const letsIn = async (login = ANA.email) =>
-      (await sidecar.databases.odooSession(desired, login)) !== null;
+      (await sidecar.databases.odooSession(desired, { login, endsAt: null })) !== null;
     expect(await letsIn()).to.equal(true);
     for (const login of ['nobody@example.com', 'public', '__system__', '', "' OR true --"])
       expect(await letsIn(login), login).to.equal(false);
@@ -188,7 +202,7 @@ describe('a login by a link, with a real Postgres and Odoo', function () {
   });
 
   it('leads to Odoo’s login page where Odoo refuses the session, as that of who has more to show than is known here', async () => {
-    const session = await sidecar.databases.odooSession(desired, ANA.email);
+    const session = await sessionOfAna();
     if (!session) throw new Error('no session');
     const content = { ...session.content, session_token: '0'.repeat(64) };
     expect(await engine.admit(desired, { ...session, content }, {})).to.equal(false);
@@ -199,7 +213,7 @@ describe('a login by a link, with a real Postgres and Odoo', function () {
     const container = `ms-${postgres.install}-1-odoo`;
     const within = (...command: string[]) =>
       docker(['docker', 'exec', '--', container, ...command]);
-    const session = await sidecar.databases.odooSession(desired, ANA.email);
+    const session = await sessionOfAna();
     if (!session) throw new Error('no session');
     const folder = `/var/lib/odoo/sessions/${session.sid.slice(0, 2)}`;
     await within('rm', '-rf', folder);

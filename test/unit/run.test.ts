@@ -478,7 +478,7 @@ describe('the sidecar, from its start to its end', () => {
       databases.users.add(LOGIN);
       void start({ door: { ...config().door, domain: hasDoor ? 'example.com' : '' } });
       await until('it is ready', isReady);
-      const body = JSON.stringify({ instance: INSTANCE_ROW.id, login: LOGIN });
+      const body = JSON.stringify({ instance: INSTANCE_ROW.id, login: LOGIN, ends_at: null });
       const now = new Date();
       const headers = {
         'webhook-id': 'msg_1',

@@ -131,6 +131,14 @@ class InstancePortal(CustomerPortal):
         return self._do(instance_id, lambda instance: instance._let_act(request.env.user, person_id, bool(may_act)))
 
     @route(
+        "/my/instances/<int:instance_id>/support",
+        type="http", auth="user", website=True, methods=["POST"],
+    )
+    def my_instance_support(self, instance_id, may_log_in=""):
+        """Let the seller's people log in to it for a day, or no more, then show its page again."""
+        return self._do(instance_id, lambda instance: instance._let_support_in(request.env.user, bool(may_log_in)))
+
+    @route(
         "/my/instances/<int:instance_id>/password",
         type="http", auth="user", website=True, methods=["POST"],
     )
@@ -288,6 +296,7 @@ class InstancePortal(CustomerPortal):
             "opens_as": instance._opens_as(request.env.user),
             "data": instance._portal_data(request.env.user),
             "renewal": instance._portal_renewal(request.env.user),
+            "support": instance._portal_support(request.env.user),
             "people": instance._portal_people(request.env.user),
             "may_choose_people": instance._is_administered_by(request.env.user),
             **self._address_values(instance),

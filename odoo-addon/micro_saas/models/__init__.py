@@ -16,6 +16,7 @@ from . import (
     odoo_docker_instance_portal_login,
     odoo_docker_instance_portal_people,
     odoo_docker_instance_portal_renewal,
+    odoo_docker_instance_support,
     odoo_docker_instance_updates,
     odoo_docker_instance_use,
     microsaas_use_sample,

@@ -70,6 +70,9 @@ class OdooDockerInstance(models.Model):
             "restored": lambda: _("%s asked for an earlier state of its data.", who),
             "undone": lambda: _("%s undid the restore of its data.", who),
             "exported": lambda: _("%s asked for all its data.", who),
+            "support_let_in": lambda: _("%s let our support log in to it.", who),
+            "support_kept_out": lambda: _("%s lets our support log in to it no more.", who),
+            "support": lambda: _("%s of our support logged in to it as its administrator.", who),
             "let_act": lambda: _("%s changed who may act for it.", who),
         }
         return sentences[what]() if what in sentences else ""

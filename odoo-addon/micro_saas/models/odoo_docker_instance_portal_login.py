@@ -3,6 +3,8 @@
 Nothing of it is kept here: the link goes to the browser that has asked for it. Who was let in stands in the chatter.
 """
 
+from calendar import timegm
+
 from odoo import models
 from odoo.exceptions import UserError
 
@@ -31,21 +33,33 @@ class OdooDockerInstance(models.Model):
         """
         self.ensure_one()
         login = self._opens_as(user)
-        link = login and self._one_time_link("logins", {"instance": self.id, "login": login})
-        if not link:
-            raise UserError(
-                self.env._(
-                    "This Odoo does not let “%s” in from here: it has no such user, or one who signs in with more than a password."
-                    " Open its address and sign in there.",
-                    login,
-                )
-            )
+        link = self._login_link(login)
         self._note_opened(user.name)
         office = self.with_context(lang=self.company_id.partner_id.lang).env
         self._message_log(
             body=office._("%(user)s opened it from the portal, as “%(login)s”.", user=user.name, login=login),
             author_id=user.partner_id.id,
         )
+        return link
+
+    def _login_link(self, login, ends_at=None):
+        """Return a one-time link that logs a user in to the instance's Odoo.
+
+        :param login: theirs in that Odoo
+        :param ends_at: until when the session lasts at most, in UTC; the sidecar ends it within two hours. None: it ends as any
+            other does
+        :raise UserError: it has no such user, or one whom a password alone does not let in; try again, or wait
+        """
+        payload = {"instance": self.id, "login": login, "ends_at": ends_at and timegm(ends_at.timetuple())}
+        link = login and self._one_time_link("logins", payload)
+        if not link:
+            raise UserError(
+                self.env._(
+                    "This Odoo does not let “%s” in from here: it has no such user, or one who signs in with more than a"
+                    " password. Open its address and sign in there.",
+                    login,
+                )
+            )
         return link
 
     def _note_opened(self, who):

@@ -43,6 +43,7 @@ from . import (
     test_subdomain,
     test_subscription,
     test_subscription_sidecar,
+    test_support,
     test_update_window,
     test_updates,
     test_use,

@@ -5,6 +5,7 @@ import requests
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..controllers import portal
 from ..models import microsaas_portal_mixin
 from .test_portal import LOGGER, PortalCase
 
@@ -52,15 +53,16 @@ class TestPortalLogin(PortalLoginCase):
         page = self._page()
         self.assertIn(f'action="/my/instances/{self.instance.id}/open"', page)
         self.assertIn("ana@luna.example", page)
-        with self._sidecar_answers(200, url=LINK) as sidecar, self.assertLogs(LOGGER, "INFO") as logs:
+        with self._sidecar_answers(200, url=LINK) as sidecar, patch.object(portal, "_logger") as logger:
             response = self._send("open")
         self.assertEqual((response.status_code, response.headers["Location"]), (303, LINK))
         self.assertIn("no-store", response.headers["Cache-Control"])
         self.assertEqual(response.headers["Referrer-Policy"], "no-referrer")
         url, _secrets, payload, _timeout = sidecar.call_args[0]
         self.assertEqual(url, "http://sidecar:8471/logins")
-        self.assertEqual(payload, {"instance": self.instance.id, "login": "ana@luna.example"})
-        self.assertNotIn("token", str(logs.output))
+        self.assertEqual(payload, {"instance": self.instance.id, "login": "ana@luna.example", "ends_at": None})
+        self.assertTrue(logger.info.called)
+        self.assertNotIn("token", str(logger.mock_calls))
 
     def test_each_time_stands_in_the_chatter_and_the_last_one_on_her_page_and_the_link_nowhere(self):
         with self._sidecar_answers(200, url=LINK):

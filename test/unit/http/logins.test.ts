@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { type Login, Logins } from '../../../src/http/logins.ts';
 import { ask, HOST, ServerSuite, signed } from './server-suite.ts';
 
-const ANA: Login = { instance: 7, login: 'ana@example.com' };
+const ANA: Login = { instance: 7, login: 'ana@example.com', endsAt: null };
 
 describe('a login by a link', () => {
   let now: number;
@@ -146,7 +146,8 @@ describe('a login by a link', () => {
 
 describe('a link that logs in', () => {
   const suite = new ServerSuite(HOST, { ...HOST, webhookOnly: true });
-  const body = JSON.stringify({ instance: 5, login: 'ana@example.com' });
+  const wanted = { instance: 5, login: 'ana@example.com', ends_at: null };
+  const body = JSON.stringify(wanted);
   let count = 0;
   const send = (text = body, index = 0, id = `login_${count++}`) =>
     suite.postTo('/logins', text, signed(text, id), index);
@@ -159,19 +160,26 @@ describe('a link that logs in', () => {
       expect(JSON.parse(answer.text).url).to.include('https://5.example.com/');
     }
     expect(JSON.stringify(suite.logged)).not.to.include('token=');
+    await send(JSON.stringify({ ...wanted, ends_at: 1_800_000_000 }));
+    expect(suite.logins.map(({ endsAt }) => endsAt)).to.deep.equal([null, null, 1_800_000_000]);
   });
 
   it('is refused to the unsigned, the malformed and the repeated, and there is none to what is not there', async () => {
     expect((await suite.postTo('/logins', body, {})).status).to.equal(401);
-    const malformed = ['{}', '{"instance":5}', '{"instance":5,"login":""}', '{"login":"a"}'];
-    const tooLong = JSON.stringify({ instance: 5, login: 'a'.repeat(255) });
-    for (const text of [...malformed, tooLong])
-      expect((await send(text)).status, text).to.equal(400);
+    const malformed = [
+      {},
+      { instance: 5, login: 'a' },
+      { ...wanted, login: '' },
+      { ...wanted, login: 'a'.repeat(255) },
+      { ...wanted, instance: '5' },
+      { ...wanted, ends_at: 'never' },
+    ].map((one) => JSON.stringify(one));
+    for (const text of malformed) expect((await send(text)).status, text).to.equal(400);
     expect((await send(body, 0, 'login_once')).status).to.equal(200);
     expect((await send(body, 1, 'login_once')).status, 'a replay').to.equal(409);
     const others = [
-      { instance: 7, login: 'ana@example.com' },
-      { instance: 5, login: 'bob@example.com' },
+      { ...wanted, instance: 7 },
+      { ...wanted, login: 'bob@example.com' },
     ];
     for (const other of others) expect((await send(JSON.stringify(other))).status).to.equal(404);
   });
