@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BenchStack, PlanName, SoldInstance } from './bench-stack.ts';
+import type { BenchStack, PlanName } from './bench-stack.ts';
 import type { Benchmark } from './benchmark.ts';
 import type { Figure } from './figure.ts';
+import { interruption } from './interruption.ts';
 import { pairs } from './pairs.ts';
 import { median, medianInterval } from './statistics.ts';
 
@@ -161,32 +162,6 @@ async function busySeconds(): Promise<number> {
     .slice(1)
     .map(Number);
   return (user + nice + system + irq + softirq) / TICKS_PER_SECOND;
-}
-
-/** How long something takes, and how long the instance did not answer meanwhile, in seconds. */
-async function interruption({ port }: SoldInstance, work: () => Promise<unknown>) {
-  const start = performance.now();
-  let [isOver, away] = [false, 0];
-  const watching = (async () => {
-    let last = performance.now();
-    while (!isOver) {
-      const answers = await fetch(`http://127.0.0.1:${port}/web/health`, {
-        signal: AbortSignal.timeout(1000),
-      }).then(
-        ({ ok }) => ok,
-        () => false,
-      );
-      const now = performance.now();
-      if (!answers) away += now - last;
-      last = now;
-      await sleep(50);
-    }
-  })();
-  await work();
-  const seconds = (performance.now() - start) / 1000;
-  isOver = true;
-  await watching;
-  return { seconds, away: away / 1000 };
 }
 
 function inWords({ cpu, seconds }: Cost): string {

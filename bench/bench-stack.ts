@@ -152,6 +152,17 @@ export class BenchStack {
     await this.#rpc.call('product.product', 'write', [ids, { microsaas_sleep_hours: hours }]);
   }
 
+  /** Gives the next instances of a plan other limits. */
+  async limit(
+    plan: PlanName,
+    { cpus, memoryMb }: { cpus: number; memoryMb: number },
+  ): Promise<void> {
+    const domain = [['name', '=', `Bench ${plan}`]];
+    const ids = await this.#rpc.call<number[]>('product.product', 'search', [domain]);
+    const limits = { microsaas_cpus: cpus, microsaas_memory_mb: memoryMb };
+    await this.#rpc.call('product.product', 'write', [ids, limits]);
+  }
+
   /** The instances that are kept ready, of all plans. */
   async spares(): Promise<readonly { readonly number: number; readonly state: string }[]> {
     return this.#rpc.read('microsaas.spare', [], ['number', 'state']);
@@ -220,6 +231,27 @@ export class BenchStack {
     const wizard = await this.#rpc.call<number>(model, 'create', [values], { context });
     await this.#rpc.call(model, 'action_confirm', [[wizard]]);
     await this.#jobDone(instance.id);
+  }
+
+  /** Updates it to what is newest. @throws Error when it failed */
+  async update({ id }: SoldInstance): Promise<void> {
+    await this.#rpc.call('odoo.docker.instance', 'action_update', [[id]]);
+    await this.#jobDone(id);
+  }
+
+  /** Has the one instance of an invoice run another image, as if it had been sold with it. @param pin the image's id */
+  async runs(invoice: number, pin: string): Promise<void> {
+    const { id } = await this.until(invoice, ({ state }) => state === 'running');
+    await this.press('stop_instance', [id]);
+    await this.until(invoice, ({ state }) => state === 'stopped');
+    const server = await this.stack.managerSql();
+    const { name } = await this.stack.manager();
+    await withSql(server, name, (sql) =>
+      sql('UPDATE odoo_docker_instance SET image_digest = $2 WHERE id = $1', [id, pin]),
+    );
+    await this.press('start_instance', [id]);
+    await this.until(invoice, ({ state }) => state === 'running');
+    await this.atRest();
   }
 
   async #newest({ id }: SoldInstance): Promise<number> {

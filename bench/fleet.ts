@@ -135,6 +135,7 @@ export function putAtRest({ manager, engine, databases }: Fleet, count: number):
       madeFrom: filesFor(row),
       ports,
       isAnswering: true,
+      limits: JSON.stringify({ cpus: row.cpus, memoryMb: row.memoryMb }),
       appsList: '',
     });
   }

@@ -13,11 +13,13 @@ import { claims } from './claims.ts';
 import { door } from './door.ts';
 import { type Figure, isMet, table } from './figure.ts';
 import { idle } from './idle.ts';
+import { load } from './load.ts';
 import { memory } from './memory.ts';
 import { neighbours } from './neighbours.ts';
 import { restart } from './restart.ts';
 import { saleOfBase, saleOfLarge } from './sale.ts';
 import { spare } from './spare.ts';
+import { update } from './update.ts';
 import { wake } from './wake.ts';
 import { webhook } from './webhook.ts';
 
@@ -34,7 +36,9 @@ const BENCHMARKS: readonly Benchmark[] = [
   wake,
   webhook,
   memory,
+  load,
   backups,
+  update,
   neighbours,
 ];
 

@@ -8,12 +8,13 @@ import { usable } from './usable.ts';
 export class UsualInstance {
   readonly project: string;
   readonly #variables: Record<string, string>;
-  readonly #url: string;
+  /** Where people reach it. */
+  readonly url: string;
 
   private constructor(install: string, number: number, modules: readonly string[], port: number) {
     this.project = `ms-${install}-usual-${number}`;
     this.#variables = { INSTALL: install, MODULES: modules.join(','), PORT: String(port) };
-    this.#url = `http://127.0.0.1:${port}`;
+    this.url = `http://127.0.0.1:${port}`;
   }
 
   /** @param number which of the concurrent ones, from 1 */
@@ -25,8 +26,14 @@ export class UsualInstance {
   async provision(pollMs?: number): Promise<number> {
     const start = performance.now();
     await this.#compose('up', '--detach', '--quiet-pull');
-    await usable(this.#url, 'odoo', async () => ({ login: 'admin', password: 'admin' }), pollMs);
+    await usable(this.url, 'odoo', async () => ({ login: 'admin', password: 'admin' }), pollMs);
     return (performance.now() - start) / 1000;
+  }
+
+  /** Gives its Odoo, not its Postgres, the limits of a plan. */
+  async limit({ cpus, memoryMb }: { cpus: number; memoryMb: number }): Promise<void> {
+    const limits = [`--cpus=${cpus}`, `--memory=${memoryMb}m`, `--memory-swap=${memoryMb}m`];
+    await run('docker', ['update', ...limits, '--', `${this.project}-web-1`]);
   }
 
   async remove(): Promise<void> {

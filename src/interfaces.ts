@@ -279,6 +279,8 @@ export interface Engine {
   renewMark(desired: DesiredInstance): Promise<void>;
   /** Makes the Apps of an instance list the modules of its repositories. @returns false where it failed */
   updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<boolean>;
+  /** Gives what runs the limits of its plan, as far as nothing is taken from it that it may use now. */
+  applyLimits(desired: DesiredInstance): Promise<void>;
   stop(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Stops what is up and starts it again, as it is. */
   restart(desired: DesiredInstance, signal: AbortSignal): Promise<void>;

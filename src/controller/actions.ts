@@ -335,6 +335,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
       awaitAnswer(desired, AbortSignal.any([stop, superseded])),
     restart: (desired, signals) => withStartSlot(desired, signals, () => restart(desired, signals)),
     updateAppsList,
+    applyLimits: (desired) => engine.applyLimits(desired),
     swapData: (desired, signals) =>
       slots.stops.run(desired.partnerId, () => swapData(desired, signals)),
     stop: (desired, { stop }) =>

@@ -14,6 +14,7 @@ const REASON: Record<Action, ProgressReason> = {
   awaitAnswer: 'WaitingForAnswer',
   restart: 'Restarting',
   updateAppsList: 'UpdatingApps',
+  applyLimits: 'ApplyingLimits',
   stop: 'Stopping',
   removeContainers: 'TakingDown',
   purge: 'Purging',

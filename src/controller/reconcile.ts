@@ -258,6 +258,7 @@ const STEP_NAME: Record<Action, string> = {
   awaitAnswer: 'first answer',
   restart: 'restart',
   updateAppsList: 'list of apps',
+  applyLimits: 'limits',
   stop: 'stop',
   removeContainers: 'removal',
   purge: 'removal of the data',

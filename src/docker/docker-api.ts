@@ -106,6 +106,22 @@ const madeWithSchema = z
     return { mounts: Mounts, environment: new Map(named) };
   });
 
+/** How much a container may use. */
+export interface Limits {
+  readonly memoryBytes: number;
+  /** Thousand-millionths of a processor. */
+  readonly nanoCpus: number;
+}
+
+const limitsSchema = z
+  .object({ HostConfig: z.object({ Memory: z.int(), NanoCpus: z.int() }) })
+  .transform(
+    ({ HostConfig }): Limits => ({
+      memoryBytes: HostConfig.Memory,
+      nanoCpus: HostConfig.NanoCpus,
+    }),
+  );
+
 export interface MadeWith {
   readonly mounts: readonly Mount[];
   readonly environment: ReadonlyMap<string, string>;
@@ -121,6 +137,8 @@ interface Call {
   readonly method?: 'GET' | 'POST' | 'DELETE';
   /** Statuses from 300 on that are an answer as well. */
   readonly accepted?: readonly number[];
+  /** Sent as JSON. */
+  readonly body?: object;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -174,6 +192,19 @@ export class DockerApi {
   async madeWith(id: string): Promise<MadeWith> {
     const { body } = await this.#call(`/containers/${id}/json`);
     return madeWithSchema.parse(JSON.parse(body));
+  }
+
+  /** What a container may use now. @throws RetryableError('DockerRefused') where there is none */
+  async limits(id: string): Promise<Limits> {
+    const { body } = await this.#call(`/containers/${id}/json`);
+    return limitsSchema.parse(JSON.parse(body));
+  }
+
+  /** Gives a container other limits while it runs. @throws RetryableError('DockerRefused') for more than this host has */
+  async limit(id: string, { memoryBytes, nanoCpus }: Limits): Promise<void> {
+    // As it is made: what it may use of memory is all that it may, without a swap beside it.
+    const body = { Memory: memoryBytes, MemorySwap: memoryBytes, NanoCpus: nanoCpus };
+    await this.#call(`/containers/${id}/update`, { method: 'POST', body });
   }
 
   /** Starts a container as it was made. One that runs already is no error; one that is gone is. */
@@ -302,26 +333,27 @@ export class DockerApi {
    * DockerFailed for one of 5xx
    */
   #call(path: string, options: Call = {}): Promise<Answer> {
-    const { method = 'GET', accepted = [], timeoutMs = TIMEOUT_MS, signal } = options;
+    const { method = 'GET', accepted = [], body, timeoutMs = TIMEOUT_MS, signal } = options;
+    const headers = body ? { headers: { 'content-type': 'application/json' } } : {};
     this.#onCall();
     return new Promise((resolve, reject) => {
-      const target = { socketPath: this.#socket, path, method, timeout: timeoutMs };
+      const target = { socketPath: this.#socket, path, method, timeout: timeoutMs, ...headers };
       const call = request({ ...target, ...(signal ? { signal } : {}) }, (response) => {
         const status = response.statusCode ?? 0;
-        let body = '';
+        let text = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => {
-          body += chunk;
+          text += chunk;
         });
         response.on('error', (cause) => reject(unavailable(cause)));
         response.on('end', () => {
-          if (status < 300 || accepted.includes(status)) resolve({ status, body });
-          else reject(refused(status, body));
+          if (status < 300 || accepted.includes(status)) resolve({ status, body: text });
+          else reject(refused(status, text));
         });
       });
       call.on('timeout', () => call.destroy(new Error(`no answer within ${timeoutMs} ms`)));
       call.on('error', (cause) => reject(unavailable(cause)));
-      call.end();
+      call.end(body && JSON.stringify(body));
     });
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { composeUp } from '../docker/commands.ts';
-import type { DockerApi } from '../docker/docker-api.ts';
+import type { Container, DockerApi } from '../docker/docker-api.ts';
 import type { DockerCli } from '../docker/docker-cli.ts';
 import { removeStaleHelpers } from '../docker/helpers.ts';
 import { LABELS } from '../docker/labels.ts';
@@ -32,7 +32,8 @@ import {
   type InstanceFilesOptions,
   networkFor,
 } from './instance-files.ts';
-import { containersOf, containersOwner, containersState } from './observe.ts';
+import { LiveLimits } from './live-limits.ts';
+import { containersOf, containersOwner, containersState, odooOf } from './observe.ts';
 import { isHealthy, isServing, originAt, showsLogin } from './readiness-probe.ts';
 import { rehearse } from './rehearse.ts';
 import { startAsMade } from './start-as-made.ts';
@@ -64,12 +65,14 @@ export class ComposeEngine implements Engine {
   readonly #options: ComposeEngineOptions;
   readonly #networks: Networks;
   readonly #files: InstanceFiles;
+  readonly #limits: LiveLimits;
   readonly #modules: AddonModules;
 
   constructor(options: ComposeEngineOptions) {
     this.#options = options;
     this.#networks = new Networks(options.install, options.api, options.docker);
     this.#files = new InstanceFiles(options);
+    this.#limits = new LiveLimits(options.api);
     this.#modules = new AddonModules({ ...options, files: this.#files });
   }
 
@@ -97,20 +100,33 @@ export class ComposeEngine implements Engine {
         containers: containersState(containers, 1, ''),
         answering: false,
         appsList: 'current',
+        limits: 'current',
       };
     const hasCheckouts = await files.hasCheckouts(desired);
     const digest = desired.ports !== null && hasCheckouts ? await files.digestOf(desired) : '';
     const state = containersState(containers, files.servicesOf(desired), digest);
     const isUp = state !== 'none' && state !== 'stopped';
+    const answering = state === 'running' && (await showsLogin(this.#originOf(desired)));
     return {
       ...owners,
       checkouts: hasCheckouts ? 'current' : 'missing',
       files: digest === '' ? 'absent' : await files.state(desired, digest, isUp),
       data,
       containers: state,
-      answering: state === 'running' && (await showsLogin(this.#originOf(desired))),
+      answering,
       appsList: (await dirs.appsList(desired.id)) === commitsOf(desired) ? 'current' : 'stale',
+      limits: answering ? await this.#limitsState(desired, containers) : 'current',
     };
+  }
+
+  /** The label of a container does not say: its limits may have been changed since it was made. */
+  async #limitsState(
+    desired: DesiredInstance,
+    containers: readonly Container[],
+  ): Promise<ObservedInstance['limits']> {
+    const odoo = odooOf(containers);
+    const isOther = odoo && (await this.#limits.areOther(odoo, this.#files.limitsOf(desired)));
+    return isOther ? 'other' : 'current';
   }
 
   /** See bootCopy(). */
@@ -249,6 +265,11 @@ export class ComposeEngine implements Engine {
 
   renewMark(desired: DesiredInstance): Promise<void> {
     return this.#options.marks.renew(desired);
+  }
+
+  async applyLimits(desired: DesiredInstance): Promise<void> {
+    const odoo = odooOf(await this.#containersOf(desired));
+    if (odoo) await this.#limits.apply(odoo, this.#files.limitsOf(desired));
   }
 
   updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<boolean> {

@@ -1,3 +1,4 @@
+import type { Limits } from '../docker/docker-api.ts';
 import type { Images } from '../docker/images.ts';
 import { closedNetwork, networkOf } from '../docker/names.ts';
 import type { DirectoryMarks } from '../files/directory-mark.ts';
@@ -137,6 +138,15 @@ export class InstanceFiles {
     return known;
   }
 
+  /** What its plan, or else its template, gives an instance of the host. */
+  limitsOf({ cpus, memoryMb, templateCode }: DesiredInstance): Limits {
+    const template = this.#options.templates.get(templateCode);
+    return {
+      memoryBytes: (memoryMb || template.memoryMb) * 2 ** 20,
+      nanoCpus: Math.round((cpus || template.cpus) * 1e9),
+    };
+  }
+
   #hasOwnPostgres(templateCode: string): boolean {
     return this.#options.templates.get(templateCode).database === 'own';
   }
@@ -156,7 +166,6 @@ export class InstanceFiles {
       network: networkFor(install, desired),
       publishAddress,
       ports: desired.ports,
-      workers: 0,
       memoryMb: desired.memoryMb,
       cpus: desired.cpus,
       restartCount: desired.restartCount,

@@ -16,6 +16,11 @@ export function containersOwner(containers: readonly Container[], identity: stri
   return labels.includes(undefined) ? 'unmarked' : 'own';
 }
 
+/** The container of the service `odoo` of every template. */
+export function odooOf(containers: readonly Container[]): Container | undefined {
+  return containers.find(({ name }) => name.endsWith('-odoo'));
+}
+
 /** Docker's words for a container that is (or is just becoming) up. */
 const UP = new Set(['running', 'restarting']);
 

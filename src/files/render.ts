@@ -48,7 +48,6 @@ export interface RenderInput {
   /** The host's address the ports are published on. */
   readonly publishAddress: string;
   readonly ports: PortPair;
-  readonly workers: number;
   /** MiB; 0 means the template's default. */
   readonly memoryMb: number;
   /** Processors, may be a fraction; 0 means the template's default. */
@@ -75,7 +74,9 @@ export interface Rendered {
  * The identity is left out: another one is no reason to write the files again.
  */
 export function digestOf({ identity: _, memoryMb, cpus, ...rest }: RenderInput): string {
-  return `${sha256(rest)}-${sha256({ memoryMb, cpus }).slice(0, 8)}`;
+  // As it was while all had none: another digest would restart every instance.
+  const same = { ...rest, workers: 0 };
+  return `${sha256(same)}-${sha256({ memoryMb, cpus }).slice(0, 8)}`;
 }
 
 /**

@@ -3,6 +3,7 @@ import { databaseName, projectName } from '../instance/name.ts';
 import { mountsOf } from '../repositories/checkout-layout.ts';
 import { instancePaths } from './instance-paths.ts';
 import type { RenderInput, Template } from './render.ts';
+import { workersFor } from './workers.ts';
 
 const HTTP_PORT = 8069;
 const GEVENT_PORT = 8072;
@@ -16,6 +17,8 @@ export function templateVariables(template: Template, input: RenderInput, digest
   const project = projectName(input.install, input.instance);
   const database = databaseName(input.install, input.instance);
   const memoryMb = input.memoryMb || template.memoryMb;
+  const cpus = input.cpus || template.cpus;
+  const workers = workersFor(cpus, memoryMb);
   const mounts = mountsOf(input.checkouts);
   return {
     install: input.install,
@@ -31,14 +34,14 @@ export function templateVariables(template: Template, input: RenderInput, digest
       ? `${template.postgresUser.uid}:${template.postgresUser.gid}`
       : '',
     memory: `${memoryMb}m`,
-    cpus: input.cpus || template.cpus,
+    cpus,
     network: input.network,
     isClosed: input.network === closedNetwork(input.install),
     publishAddress: input.publishAddress,
     httpPort: input.ports.http,
     longpollingPort: input.ports.longpolling,
     // Without workers there is no gevent process: the one server answers both.
-    longpollingTarget: input.workers > 0 ? GEVENT_PORT : HTTP_PORT,
+    longpollingTarget: workers > 0 ? GEVENT_PORT : HTTP_PORT,
     paths: {
       conf: own.conf,
       filestore: own.filestore,
@@ -50,7 +53,7 @@ export function templateVariables(template: Template, input: RenderInput, digest
     checkouts: mounts.map(({ path, target }) => ({ path, target })),
     addonsPath: mounts.flatMap(({ addonsFolders }) => addonsFolders).join(','),
     database,
-    workers: input.workers,
+    workers,
     limitMemorySoft: Math.max(memoryMb, MEMORY_SOFT_MB) * 1024 * 1024,
     limitMemoryHard: Math.max(Math.ceil(memoryMb * 1.25), MEMORY_HARD_MB) * 1024 * 1024,
     // Without a proxy in front of Odoo, a client could forge the headers that a proxy sets.

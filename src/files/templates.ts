@@ -137,16 +137,16 @@ function madeUpInputs(templateCode: string): RenderInput[] {
     network: 'ms-madeup-net-1',
     publishAddress: '127.0.0.1',
     ports: { http: 10_001, longpolling: 20_001 },
-    workers: 0,
     memoryMb: 0,
     cpus: 0,
     restartCount: 0,
   };
+  const limits = { cpus: 2, memoryMb: 4096 };
   const checkouts = [
     { path: '/srv/madeup/checkouts/a', folders: [''], moduleName: '' },
     { path: '/srv/madeup/checkouts/b', folders: [], moduleName: 'b' },
   ];
-  return [bare, { ...bare, checkouts, workers: 2, publishAddress: '192.0.2.1' }];
+  return [bare, { ...bare, ...limits, checkouts, publishAddress: '192.0.2.1' }];
 }
 
 function asTerminal(code: string, error: unknown): TerminalError {

@@ -53,6 +53,8 @@ export function decide(
       if (!seen.answering) return { do: 'awaitAnswer', because: 'not answering yet' };
       if (seen.appsList === 'stale')
         return { do: 'updateAppsList', because: 'other repositories than its Apps list' };
+      if (seen.limits === 'other')
+        return { do: 'applyLimits', because: 'its plan gives other limits' };
       return null;
 
     case 'stopped':

@@ -18,6 +18,7 @@ export const PROGRESS_REASONS = [
   'WaitingForAnswer',
   'Restarting',
   'UpdatingApps',
+  'ApplyingLimits',
   'Stopping',
   'TakingDown',
   'Archiving',

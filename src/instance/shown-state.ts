@@ -44,6 +44,7 @@ const BESIDE: ReadonlySet<string> = new Set<ProgressReason>([
   'BackingUp',
   'Proving',
   'UpdatingApps',
+  'ApplyingLimits',
   'ReadingBackup',
   'WritingExport',
 ]);

@@ -249,6 +249,8 @@ export interface ObservedInstance {
   readonly preparedJob: string;
   /** Whether the Apps of the customer's Odoo list the modules of all repositories in use. */
   readonly appsList: 'stale' | 'current';
+  /** `other`: it runs and answers with other limits than its plan gives now, and Docker can change them while it runs. */
+  readonly limits: 'current' | 'other';
 }
 
 /** The steps that can be taken. Each may be repeated, and its outcome shows in the next observation. */
@@ -264,6 +266,7 @@ export type Action =
   | 'awaitAnswer'
   | 'restart'
   | 'updateAppsList'
+  | 'applyLimits'
   | 'stop'
   | 'swapData'
   | 'removeContainers'

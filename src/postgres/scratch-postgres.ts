@@ -80,7 +80,8 @@ function serve(install: string, run: ScratchPostgresRun): Command {
     options: [...common.options, '--stop-signal=SIGINT'],
     args: [
       'postgres',
-      ...['listen_addresses=', ...(run.settings ?? [])].flatMap((one) => ['-c', one]),
+      // Odoo's queries are many and short: compiling them costs more than it saves.
+      ...['listen_addresses=', 'jit=off', ...(run.settings ?? [])].flatMap((one) => ['-c', one]),
     ],
   });
 }

@@ -16,7 +16,8 @@ chapter('a paid invoice becomes running instances', () => {
   before(async () => {
     const { shop } = theEnvironment();
     starter = await shop.plan({ name: 'Starter' });
-    business = await shop.plan({ name: 'Business' });
+    const limits = { microsaas_cpus: 2, microsaas_memory_mb: 2048 };
+    business = await shop.plan({ name: 'Business', limits });
   });
 
   scenario('two units of one plan and one of another: three instances', async (env) => {
@@ -30,6 +31,33 @@ chapter('a paid invoice becomes running instances', () => {
     const [move] = await shop.rpc.read('account.move', [['id', '=', invoice]], fields);
     expect(move).to.include({ instancia_count: 3, subscription_count: 3 });
     for (const row of rows) await expectUsable(env, row);
+  });
+
+  scenario('a plan of two processors has worker processes, others threads', async (env) => {
+    const isGevent = async ({ id }: Row) => {
+      const name = `ms-${env.stack.install}-${id}-odoo`;
+      const running = await run('docker', ['top', name, '-o', 'pid,args']);
+      return / gevent /.test(running);
+    };
+    // The websockets' process is there with workers only.
+    expect((await Promise.all(rows.map(isGevent))).filter(Boolean)).to.have.lengthOf(1);
+  });
+
+  scenario('more memory and other processors of its plan reach what runs', async (env) => {
+    const [row] = rows;
+    if (!row) throw new Error('nothing was sold');
+    const name = `ms-${env.stack.install}-${row.id}-odoo`;
+    const format = '{{.Id}} {{.HostConfig.Memory}} {{.HostConfig.NanoCpus}}';
+    const inspected = () => run('docker', ['container', 'inspect', '--format', format, name]);
+    const [id] = (await inspected()).split(' ');
+    const limits = { microsaas_memory_mb: 1536, microsaas_cpus: 1.5 };
+    await env.admin.call('product.product', 'write', [[starter], limits]);
+    // As at its daily look.
+    await env.sidecar.webhook({ model: 'odoo.docker.instance', ids: [row.id] });
+    await eventually(async () => {
+      expect(await inspected()).to.equal(`${id} ${1536 * 2 ** 20} 1500000000`);
+    }, 20);
+    await env.instances.reaches(row.id, 'running');
   });
 
   scenario('the administrator logs in with what microsaas secret prints', async (env) => {

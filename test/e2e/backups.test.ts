@@ -209,16 +209,21 @@ for (const template of ['odoo', 'odoo-own-db']) {
       await expectName(env, 'Lost');
     });
 
-    scenario('a restore that is killed is finished by the next sidecar', async (env) => {
-      const { instances, sidecar } = env;
-      for (const delay of [0, 400, 1_500]) {
-        await change(env, `Lost ${delay}`);
-        await killedAt(sidecar, stepOf(id, 'swapData'), delay, () => restore(env));
-        await lastJob(env);
-        await instances.reaches(id, 'running');
-        await expectName(env, 'As backed up');
-      }
-    });
+    // Three restores, each with a backup before it, at the lowest priority: beside other tests each takes a minute and a half.
+    scenario(
+      'a restore that is killed is finished by the next sidecar',
+      async (env) => {
+        const { instances, sidecar } = env;
+        for (const delay of [0, 400, 1_500]) {
+          await change(env, `Lost ${delay}`);
+          await killedAt(sidecar, stepOf(id, 'swapData'), delay, () => restore(env));
+          await lastJob(env);
+          await instances.reaches(id, 'running');
+          await expectName(env, 'As backed up');
+        }
+      },
+      15,
+    );
 
     scenario('a stopped instance is backed up too, and stays stopped', async (env) => {
       const { instances } = env;

@@ -2,8 +2,10 @@ import { expect } from 'chai';
 import { parse, stringify } from 'yaml';
 import type { TestEnvironment } from './support/environment.ts';
 import { eventually } from './support/eventually.ts';
+import { killedAt, stepOf } from './support/killing.ts';
 import { logIn } from './support/login.ts';
 import { chapter, scenario, theEnvironment } from './support/scenario.ts';
+import type { LogLine } from './support/sidecar.ts';
 
 const CONFIG = 'sidecar/microsaas.yaml';
 
@@ -62,6 +64,35 @@ chapter('started instances are kept ready, and sold', () => {
     expect(await logIn(env, row, login, password)).to.be.greaterThan(0);
     // Before the audit, which is for what is at rest.
     await ready(env);
+  });
+
+  scenario(
+    'the sidecar is killed while one is handed over: it is the instance of who has paid, and of nobody else',
+    async (env) => {
+      for (const delay of [0, 150]) {
+        const spare = await ready(env);
+        const [before] = await env.containersOf(spare.number);
+        let invoice = 0;
+        await killedAt(env.sidecar, stepOf(spare.number, 'handOver'), delay, async () => {
+          invoice = await env.shop.sell([{ product }]);
+        });
+        const [row] = await env.instances.running(invoice, 1);
+        if (!row) throw new Error('nothing runs');
+        expect(row.id).to.equal(spare.number);
+        const [after] = await env.containersOf(spare.number);
+        expect(after?.Id, 'the same container').to.equal(before?.Id);
+        const { login, password } = await env.sidecar.secret(row.id);
+        expect(await logIn(env, row, login, password)).to.be.greaterThan(0);
+      }
+    },
+    10,
+  );
+
+  scenario('the sidecar is killed while one is made: the next one finishes it', async (env) => {
+    const isMaking = (line: LogLine) => line['spare'] !== undefined && line['step'] === 'start';
+    const { number } = await ready(env);
+    await killedAt(env.sidecar, isMaking, 0, () => env.shop.sell([{ product }]));
+    expect((await ready(env)).number).to.be.greaterThan(number);
   });
 
   scenario(

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import type { Container, DockerApi, MadeWith } from '../../src/docker/docker-api.ts';
+import type { Container, DockerApi, Limits, MadeWith } from '../../src/docker/docker-api.ts';
 import type { DockerCli } from '../../src/docker/docker-cli.ts';
 import { CommandError, RetryableError } from '../../src/errors.ts';
 import type { Command } from '../../src/host/exec.ts';
@@ -13,6 +13,8 @@ export interface KeptContainer extends Container {
   readonly hostPorts: readonly number[];
   /** The id of the network it was made on: another network of the same name is not it. */
   readonly networkId: string;
+  /** What it may use. */
+  limits: Limits;
   /** How often the daemon has restarted it by itself. */
   restarts: number;
   /** How its last end came: `graceful` by a signal it heard, `killed` without having heard one. */
@@ -31,6 +33,9 @@ interface ComposeService {
   readonly container_name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly depends_on?: readonly string[];
+  /** Such as `1024m`. */
+  readonly mem_limit: string;
+  readonly cpus: number;
   readonly ports?: ReadonlyArray<{ readonly target: number; readonly published: string }>;
 }
 
@@ -60,6 +65,8 @@ export class FakeDocker {
   readonly images = new Map<string, string>();
   /** Those that can be pulled. */
   readonly registry = new Map<string, string>();
+  /** How many processors this host has. */
+  processors = 4;
   /** Ports of the host that other programs have bound. */
   readonly boundPorts = new Set<number>();
   /** What `docker run` answers, by the entrypoint. It may throw, and so end with an exit code. */
@@ -192,7 +199,15 @@ export class FakeDocker {
     command: Command,
     project: string,
     service: string,
-    { container_name: name, depends_on, image, labels, ports = [] }: ComposeService,
+    {
+      container_name: name,
+      cpus,
+      depends_on,
+      image,
+      labels,
+      mem_limit,
+      ports = [],
+    }: ComposeService,
     network: KeptNetwork,
   ): void {
     const found = [...this.containers.values()].find((it) => it.name === name);
@@ -216,6 +231,10 @@ export class FakeDocker {
         ...{ name, image, hostPorts, networkId: network.id },
         created: Math.floor(Date.now() / 1000),
         published: new Map(ports.map((port) => [port.target, Number(port.published)])),
+        limits: {
+          memoryBytes: Number.parseInt(mem_limit, 10) * 2 ** 20,
+          nanoCpus: Math.round(cpus * 1e9),
+        },
         labels: {
           ...labels,
           'com.docker.compose.project': project,
@@ -237,6 +256,7 @@ export class FakeDocker {
       created: 0,
       published: new Map(),
       hostPorts: [],
+      limits: { memoryBytes: 0, nanoCpus: 0 },
       restarts: 0,
       ended: null,
     };
@@ -327,6 +347,21 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
     this.#docker.checkHere();
     const made = this.#docker.madeWith.get(id);
     return { mounts: made?.mounts ?? [], environment: made?.environment ?? new Map() };
+  }
+
+  async limits(id: string): Promise<Limits> {
+    this.#docker.checkHere();
+    const found = this.#docker.containers.get(id);
+    if (!found) throw new RetryableError('DockerRefused', 'Docker refused a request.');
+    return found.limits;
+  }
+
+  async limit(id: string, limits: Limits): Promise<void> {
+    this.#docker.checkHere();
+    const found = this.#docker.containers.get(id);
+    if (!found || limits.nanoCpus > this.#docker.processors * 1e9)
+      throw new RetryableError('DockerRefused', 'Docker refused a request.');
+    found.limits = limits;
   }
 
   async restarts(id: string): Promise<number> {

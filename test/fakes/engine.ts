@@ -26,6 +26,8 @@ interface Project {
   /** The files its containers were made from. */
   madeFrom: string | null;
   ports: PortPair | null;
+  /** What its container may use of memory and processors. */
+  limits: string;
   /** The commits whose modules its Apps list shows. */
   appsList: string;
   isAnswering: boolean;
@@ -77,7 +79,7 @@ export class FakeEngine implements Engine {
     const isUp = project.containers === 'running' || project.containers === 'paused';
     const isOutdated =
       project.containers === 'running' && !areSameButLimits(project.madeFrom, wanted);
-    // What is up takes new limits up at its next start.
+    // What is up gets new limits without new files.
     const isCurrent = isUp ? areSameButLimits(project.files, wanted) : project.files === wanted;
     return {
       directory: directoryOwner(project, desired),
@@ -93,6 +95,10 @@ export class FakeEngine implements Engine {
             : project.containers,
       answering: project.containers === 'running' && project.isAnswering,
       appsList: project.appsList === commitsOf(desired) ? 'current' : 'stale',
+      limits:
+        project.containers === 'running' && project.limits !== limitsOf(desired)
+          ? 'other'
+          : 'current',
     };
   }
 
@@ -171,7 +177,8 @@ export class FakeEngine implements Engine {
     this.#release(project);
     for (const port of [ports.http, ports.longpolling]) this.#portOwners.set(port, id);
     const up = { containers: 'running', isDatabaseUp: hasOwnDatabase(desired) } as const;
-    const made = { madeFrom: project.files, containersMark: desired.identity };
+    const limits = limitsOf(desired);
+    const made = { madeFrom: project.files, containersMark: desired.identity, limits };
     Object.assign(project, { ...up, ...made, ports, isAnswering: false });
     this.happened(id);
   }
@@ -215,6 +222,12 @@ export class FakeEngine implements Engine {
     const { mark } = this.#projectOf(desired.id);
     if (!mark || !isOwnMark(mark, desired)) throw foreignData('directory');
     Object.assign(mark, markOf(desired));
+  }
+
+  async applyLimits(desired: DesiredInstance): Promise<void> {
+    this.#checkHere();
+    this.changes += 1;
+    this.#projectOf(desired.id).limits = limitsOf(desired);
   }
 
   async updateAppsList(desired: DesiredInstance): Promise<boolean> {
@@ -358,6 +371,7 @@ export class FakeEngine implements Engine {
       containers: 'none',
       madeFrom: null,
       ports: null,
+      limits: '',
       appsList: '',
       isAnswering: false,
     };
@@ -379,6 +393,7 @@ const NOTHING = {
   containers: 'none',
   answering: false,
   appsList: 'current',
+  limits: 'current',
 } as const;
 
 function commitsOf({ repositories }: DesiredInstance): string {
@@ -427,6 +442,10 @@ export function filesFor(
   const commits = repositories.map(({ commit }) => commit);
   const limits = { memoryMb, cpus };
   return JSON.stringify([ports, restartCount, templateCode, commits, image, limits]);
+}
+
+function limitsOf({ cpus, memoryMb }: DesiredInstance): string {
+  return JSON.stringify({ cpus, memoryMb });
 }
 
 /** Whether two instances' files differ in nothing but memory and processors. */

@@ -143,6 +143,7 @@ export function anObservation(over: Partial<ObservedInstance> = {}): ObservedIns
     preparedJob: '',
     isHandedOver: true,
     appsList: 'current',
+    limits: 'current',
     ...over,
   };
 }

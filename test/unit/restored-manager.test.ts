@@ -6,7 +6,15 @@ import { Simulation } from '../support/simulation.ts';
 
 /** Containers that nobody has made by this product. */
 const anOrphan = () => ({
-  ...{ mark: null, containersMark: null, files: null, madeFrom: null, appsList: '', ports: null },
+  ...{
+    mark: null,
+    containersMark: null,
+    files: null,
+    madeFrom: null,
+    limits: '',
+    appsList: '',
+    ports: null,
+  },
   ...{ isDatabaseUp: false, isAnswering: false, containers: 'running' as const },
 });
 

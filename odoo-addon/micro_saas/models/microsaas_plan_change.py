@@ -220,7 +220,7 @@ class MicrosaasPlanChange(ByHand, models.Model):
         self.subscription_id._take_plan(self.new_product_id)
         self._note(
             self.env._(
-                "The plan is %(new)s now, instead of %(old)s. Other limits of memory and processors apply from the next restart.",
+                "The plan is %(new)s now, instead of %(old)s. More memory and other processors apply now, less memory from the next restart.",
                 new=self.new_product_id.name,
                 old=self.old_product_id.name,
             )

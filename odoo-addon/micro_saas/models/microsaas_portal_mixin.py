@@ -39,6 +39,7 @@ PERCENT = {
     "Starting": 70,
     "WaitingForAnswer": 85,
     "UpdatingApps": 95,
+    "ApplyingLimits": 95,
 }
 # How often a customer may restart their Odoo: each restart takes a start slot that others wait for.
 RESTARTS = 5

@@ -340,6 +340,8 @@ class MicrosaasSubscription(models.Model):
             instance._quiet().given_modules = instance._given_modules_as_stored(given)
         subscription.product_id = product
         subscription._drop_renewal_drafts()
+        # Its limits are others now.
+        instance._nudge()
         if instance._has_more_modules():
             subscription._ask_people("changeWantsUpdate")
 

@@ -39,6 +39,7 @@ def instance_sentence(env, reason, detail):
         "WaitingForAnswer": lambda: _("Waiting for the first answer."),
         "Restarting": lambda: _("It has not answered for some minutes: restarting it."),
         "UpdatingApps": lambda: _("Listing the new modules among the Apps."),
+        "ApplyingLimits": lambda: _("Giving it the memory and processors of its plan."),
         "Stopping": lambda: _("Stopping the instance."),
         "TakingDown": lambda: _("Taking the instance down. Its data is kept."),
         "Running": lambda: _("Running."),

@@ -15,6 +15,8 @@ MONEY = ("sold_amount", "lost_amount", "expiring_amount", "unpaid_amount", "unpa
 class TestOwnerPage(OwnerCase):
     """The page that opens first: each number is true, and its press shows the records that it counts."""
 
+    sells_beforehand = False
+
     def _page(self, user=None):
         self.env.invalidate_all()
         return self.env["microsaas.overview"].with_user(user or self.seller).browse(self.env.company.id)

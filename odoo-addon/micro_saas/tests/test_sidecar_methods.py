@@ -231,6 +231,8 @@ class TestInstanceMethods(MicroSaasCommon):
 
 @tagged("post_install", "-at_install")
 class TestInvoiceMethods(MicroSaasCommon):
+    sells_beforehand = False
+
     def _unclaimed(self):
         return self._sidecar().microsaas_unclaimed(1000)
 

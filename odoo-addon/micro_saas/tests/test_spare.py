@@ -16,6 +16,8 @@ URL = "https://github.com/OCA/web.git"
 class TestSpare(MicroSaasCommon):
     """A started Odoo that is kept ready is nobody's until a claim makes it the instance of a paid unit."""
 
+    sells_beforehand = False
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

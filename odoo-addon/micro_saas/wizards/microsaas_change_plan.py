@@ -47,7 +47,7 @@ class MicrosaasChangePlan(models.TransientModel):
 
     def _outcome(self, subscription):
         _ = self.env._
-        limits = _("Other limits of memory and processors apply from the next restart.")
+        limits = _("More memory and other processors apply with it, less memory from the next restart.")
         if self.currency_id.compare_amounts(self.amount, 0.0) > 0:
             what = _("An invoice in draft is made. The plan changes as soon as it is paid.")
         elif not self.is_cheaper:

@@ -17,9 +17,14 @@ export class Shop {
 
   /** A new plan, monthly. @param template code of the folder in `templates/` @returns the product (variant) */
   async plan(
-    values: { provision?: 'automatic' | 'manual'; template?: string; name?: string } = {},
+    values: {
+      provision?: 'automatic' | 'manual';
+      template?: string;
+      name?: string;
+      limits?: { microsaas_cpus: number; microsaas_memory_mb: number };
+    } = {},
   ): Promise<number> {
-    const { provision = 'automatic', template = 'odoo', name = 'Plan' } = values;
+    const { provision = 'automatic', template = 'odoo', name = 'Plan', limits = {} } = values;
     const domain = [['code', '=', template]];
     const [found] = await this.rpc.read<{ id: number }>('docker.compose.template', domain, ['id']);
     if (!found) throw new Error(`The manager does not know the template ${template}.`);
@@ -32,6 +37,7 @@ export class Shop {
       duracion_suscripcion: 'monthly',
       microsaas_provision: provision,
       plantilla_id: found.id,
+      ...limits,
     });
   }
 

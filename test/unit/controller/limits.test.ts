@@ -19,14 +19,19 @@ describe('New limits of memory and processors', () => {
     return found;
   };
 
-  it('interrupt nobody who works, at whatever look, and are taken up by the next start', async () => {
+  it('are given to what runs, once, and interrupt nobody; the next start makes files with them', async () => {
     const before = sim.changes;
+    const madeFrom = sim.engine.projects.get(1)?.madeFrom;
     Object.assign(row(), { memoryMb: 4_096, cpus: 3 });
     for (let look = 0; look < 3; look++) {
       sim.manager.review(1, sim.time.now());
       await sim.time.pass(60_000, 1_000);
     }
-    expect(sim.changes, 'nothing was changed').to.equal(before);
+    expect(sim.changes, 'nothing else was changed').to.equal(before + 1);
+    expect(sim.engine.projects.get(1)).to.deep.include({
+      ...{ madeFrom, limits: JSON.stringify({ cpus: 3, memoryMb: 4_096 }) },
+      ...{ containers: 'running', isAnswering: true },
+    });
     for (const button of ['stop', 'start'] as const) {
       sim.people.press(1, button);
       await sim.untilSettled();

@@ -96,7 +96,7 @@ describe('the containers that the sidecar runs for itself', () => {
     expect(commands.map((it) => it.join(' '))).to.deep.equal([
       'docker rm --force -- ms-pg',
       `docker run --rm ${common} --entrypoint=initdb -- an-image --username=postgres --auth=scram-sha-256 --pwfile=/run/secrets/postgres-password --pgdata=/var/lib/postgresql/data`,
-      `docker run --detach ${common} --stop-signal=SIGINT -- an-image postgres -c listen_addresses=`,
+      `docker run --detach ${common} --stop-signal=SIGINT -- an-image postgres -c listen_addresses= -c jit=off`,
       'docker stop --time=120 -- ms-pg',
       'docker rm --force -- ms-pg',
     ]);

@@ -23,6 +23,7 @@ describe('what the Compose engine sees', () => {
         containers: 'none',
         answering: false,
         appsList: 'current',
+        limits: 'current',
       });
     });
 
@@ -37,6 +38,7 @@ describe('what the Compose engine sees', () => {
         containers: 'running',
         answering: true,
         appsList: 'current',
+        limits: 'current',
       });
     });
 

@@ -23,7 +23,6 @@ export function anInput(changes: Partial<RenderInput> = {}): RenderInput {
     network: 'ms-k3x9ab-net-1',
     publishAddress: '127.0.0.1',
     ports: { http: 8100, longpolling: 8200 },
-    workers: 0,
     memoryMb: 0,
     cpus: 0,
     restartCount: 0,

@@ -57,6 +57,7 @@ const WHATEVER_ELSE: ReadonlyArray<Partial<ObservedInstance>> = [
   { database: 'offline' },
   { checkouts: 'missing' },
   { appsList: 'stale' },
+  { limits: 'other' },
   { answering: false },
   { answering: false, hung: true },
   { directory: 'nobody', containerOwner: 'nobody', files: 'absent', data: 'absent' },
@@ -123,6 +124,7 @@ describe('decide', () => {
     ],
     ['up, answering', fresh, anObservation(), null],
     ['it has other repositories', fresh, anObservation({ appsList: 'stale' }), 'updateAppsList'],
+    ['its plan gives other limits', fresh, anObservation({ limits: 'other' }), 'applyLimits'],
     ['to be stopped, up', stopped, anObservation(), 'stop'],
     ['to be stopped, half up', stopped, anObservation({ containers: 'partial' }), 'stop'],
     [
