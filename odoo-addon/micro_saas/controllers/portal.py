@@ -162,10 +162,11 @@ class InstancePortal(CustomerPortal):
     def my_instance_open(self, instance_id):
         """Go to the instance's own Odoo, logged in there as themselves: by a link that is made now and works once."""
         instance = self._my_instance(instance_id)
-        if not (instance and instance._opens_as(request.env.user)):
+        login = instance and instance._opens_as(request.env.user)
+        if not login:
             raise request.not_found()
         try:
-            link = instance._open_by_customer(request.env.user)
+            link = instance._open_by_customer(request.env.user, login)
         except UserError as error:
             return self._render(instance, str(error))
         _logger.info("User %s opens instance %s as themselves.", request.env.user.id, instance_id)

@@ -217,8 +217,11 @@ class MicrosaasPortalMixin(models.AbstractModel):
         return self.state == "running" and self._is_administered_by(user)
 
     def _is_administered_by(self, user):
-        """Tell whether a user of the portal has all rights in the instance: the administrator, or the company's own login."""
-        return user.partner_id in self._administrator() | self.partner_id.commercial_partner_id
+        """Tell whether a user of the portal has all rights in the instance: the administrator, or the company's own login.
+
+        The seller's people never are: they write whose it is, and could make themselves either.
+        """
+        return user.share and user.partner_id in self._administrator() | self.partner_id.commercial_partner_id
 
     # -- restarts ----------------------------------------------------------------------------------
 

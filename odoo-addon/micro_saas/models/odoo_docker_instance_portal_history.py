@@ -1,9 +1,11 @@
 """What happened to an instance lately, in its customer's words: the log is the operator's, and causes of errors are theirs."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
 from odoo import fields, models
 
+# Of support's lines, and of all others: neither pushes the other out, so that support cannot hide what it has done.
 KEPT = 20
 
 
@@ -43,7 +45,13 @@ class OdooDockerInstance(models.Model):
         :param who: the name of the person who did it; empty where nobody did
         """
         line = {"at": int(fields.Datetime.now().timestamp()), "what": what, "who": who}
-        self._quiet().portal_history = [line, *(self.portal_history or [])][:KEPT]
+        kept, count = [], Counter()
+        for one in [line, *(self.portal_history or [])]:
+            is_support = one["what"].startswith("support")
+            count[is_support] += 1
+            if count[is_support] <= KEPT:
+                kept.append(one)
+        self._quiet().portal_history = kept
 
     def _portal_history(self):
         """Return what happened lately in the reader's words: a list of `(moment, sentence)`, the newest first. Call it with sudo."""

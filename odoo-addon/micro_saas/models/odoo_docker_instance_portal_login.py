@@ -17,22 +17,24 @@ class OdooDockerInstance(models.Model):
     def _opens_as(self, user):
         """Return the login as which a portal user may open the instance's Odoo: their own in it; empty for who may not.
 
-        That is who administers it and could set that password too. Without a door nobody may: on the same host as this Odoo, the
-        cookie of the one would take the place of the other's.
+        That is who administers it and could set that password too, and signs in here with that same login: the e-mail address of
+        their contact they write themselves, and could write a colleague's. Without a door nobody may: on the same host as this Odoo,
+        the cookie of the one would take the place of the other's.
         """
         self.ensure_one()
         if not (door_domain(self.env) and self._may_set_password(user)):
             return ""
         person = user.partner_id
-        return self._login() if person == self._administrator() else person._microsaas_email()
+        login = self._login() if person == self._administrator() else person._microsaas_email()
+        return login if login == user.login.lower() else ""
 
-    def _open_by_customer(self, user):
+    def _open_by_customer(self, user, login):
         """Return a one-time link that logs a portal user in to the instance's Odoo as themselves. Call it with sudo.
 
+        :param login: as `_opens_as` has it
         :raise UserError: they have no such user there, or one whom a password alone does not let in; try again, or wait
         """
         self.ensure_one()
-        login = self._opens_as(user)
         link = self._login_link(login)
         self._note_opened(user.name)
         office = self.with_context(lang=self.company_id.partner_id.lang).env
@@ -51,7 +53,7 @@ class OdooDockerInstance(models.Model):
         :raise UserError: it has no such user, or one whom a password alone does not let in; try again, or wait
         """
         payload = {"instance": self.id, "login": login, "ends_at": ends_at and timegm(ends_at.timetuple())}
-        link = login and self._one_time_link("logins", payload)
+        link = self._one_time_link("logins", payload)
         if not link:
             raise UserError(
                 self.env._(

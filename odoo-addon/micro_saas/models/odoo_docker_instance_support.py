@@ -7,6 +7,7 @@ from odoo.exceptions import AccessError, UserError
 
 from .by_hand import MANAGER
 from .door import door_domain
+from .values import seconds_of
 
 # How long the customer lets support in by one press.
 HOURS = 24
@@ -31,6 +32,13 @@ class OdooDockerInstance(models.Model):
         for instance in self:
             runs = instance.state == "running" and instance.desired_state == "running"
             instance.admits_support = bool(runs and instance.support_until and instance.support_until > now)
+
+    def write(self, vals):
+        result = super().write(vals)
+        if vals.keys() & {"partner_id", "ordered_by_id"}:
+            # Who administers it from now on has let nobody in.
+            self._quiet().support_until = False
+        return result
 
     # -- what its customer decides -----------------------------------------------------------------
 
@@ -104,3 +112,8 @@ class OdooDockerInstance(models.Model):
             author_id=user.partner_id.id,
         )
         return {"type": "ir.actions.act_url", "url": link, "target": "new"}
+
+    # -- what the sidecar reads --------------------------------------------------------------------
+
+    def _desired(self):
+        return {**super()._desired(), "support_until": seconds_of(self.support_until)}

@@ -9,6 +9,7 @@ from ..controllers import portal
 from ..models import microsaas_portal_mixin
 from .test_portal import LOGGER, PortalCase
 
+LOGIN = "ana@luna.example"
 LINK = "https://luna.example.com/.well-known/microsaas-login?token=once"
 
 
@@ -17,7 +18,7 @@ class PortalLoginCase(PortalCase):
 
     def setUp(self):
         super().setUp()
-        self.customer.partner_id.email = "ana@luna.example"
+        self.customer.partner_id.email = self.customer.login = LOGIN
         self._settle(seconds_to_ready=1.0)
         self._set_param("door_domain", "example.com")
         self._set_param("sidecar_url", "http://sidecar:8471/webhooks/odoo")
@@ -47,7 +48,7 @@ class PortalLoginCase(PortalCase):
 class TestPortalLogin(PortalLoginCase):
     def setUp(self):
         super().setUp()
-        self.authenticate("customer", "customer" * 2)
+        self.authenticate(LOGIN, "customer" * 2)
 
     def test_one_press_opens_it_as_herself(self):
         page = self._page()
@@ -100,12 +101,22 @@ class TestPortalLogin(PortalLoginCase):
         self.assertFalse([line for line in self._said() if "opened" in line])
 
     def test_the_companys_own_login_opens_it_as_itself_and_not_as_somebody_else(self):
-        company = new_test_user(self.env(su=True), "company", groups="base.group_portal")
-        self.partner.email = "office@luna.example"
+        company = new_test_user(self.env(su=True), "office@luna.example", groups="base.group_portal")
         company.partner_id = self.partner
+        self.partner.email = "Office@luna.example"
         self.assertEqual(self.instance._opens_as(company), "office@luna.example")
+        self.partner.email = LOGIN
+        self.assertEqual(self.instance._opens_as(company), "", "who writes a colleague's address into their own contact")
         self.partner.email = False
         self.assertEqual(self.instance._opens_as(company), "", "who has no address has no login there")
+
+    def test_the_sellers_people_open_none_even_where_they_make_themselves_its_administrator(self):
+        self.seller.login = self.seller.email = "staff@seller.example"
+        for change in ({"partner_id": self.seller.partner_id.id}, {"ordered_by_id": self.seller.partner_id.id}):
+            self.instance.with_user(self.seller).write(change)
+        self.assertEqual(self.instance._administrator(), self.seller.partner_id)
+        self.assertEqual(self.instance._opens_as(self.seller), "")
+        self.assertFalse(self.instance._may_set_password(self.seller))
 
     def test_without_a_door_and_unless_it_runs_there_is_the_plain_address(self):
         self._set_param("door_domain", "")

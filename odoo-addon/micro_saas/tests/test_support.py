@@ -7,14 +7,14 @@ from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from .test_portal import LOGGER
-from .test_portal_login import LINK, PortalLoginCase
+from .test_portal_login import LINK, LOGIN, PortalLoginCase
 
 
 @tagged("post_install", "-at_install")
 class TestSupport(PortalLoginCase):
     def setUp(self):
         super().setUp()
-        self.authenticate("customer", "customer" * 2)
+        self.authenticate(LOGIN, "customer" * 2)
 
     def _log_in(self, user=None):
         instance = self.instance.with_user(user or self.manager)
@@ -31,7 +31,9 @@ class TestSupport(PortalLoginCase):
         self.assertNotIn("support", str(self.instance.message_ids.mapped("body")))
 
     def test_she_lets_support_in_for_a_day_and_reads_until_when(self):
-        self.assertIn("Let support in for", self._page())
+        page = self._page()
+        self.assertIn("Let support in for", page)
+        self.assertIn("whom it adds stays when you take that back", page)
         before = fields.Datetime.now()
         self._let_in()
         until = self.instance.support_until
@@ -71,6 +73,41 @@ class TestSupport(PortalLoginCase):
         self.assertIn("Let support in for", self._page())
         with self.assertRaisesRegex(UserError, "does not let support in"):
             self._log_in()
+
+    def test_the_sellers_people_neither_let_themselves_in_nor_keep_what_another_administrator_has_let_happen(self):
+        people = {"partner_id": self.partner.id, "ordered_by_id": self.customer.partner_id.id}
+        for name in people:
+            self._let_in()
+            self.instance.with_user(self.seller).write({name: self.seller.partner_id.id})
+            self.assertFalse(self.instance.support_until, name)
+            self.assertEqual(self.instance._portal_support(self.seller), {})
+            with self.assertRaisesRegex(UserError, "is decided by"):
+                self.instance._let_support_in(self.seller, True)
+            self.instance.write(people)
+
+    def test_the_sidecar_reads_until_when_when_a_link_is_used(self):
+        def told():
+            [desired] = self._sidecar().microsaas_desired(self.instance.ids)
+            return desired["support_until"]
+
+        self.assertEqual(told(), 0)
+        self._let_in()
+        self.assertEqual(told(), timegm(self.instance.support_until.timetuple()))
+        self._let_in(may_log_in="")
+        self.assertEqual(told(), 0)
+
+    def test_nothing_else_that_happens_pushes_its_lines_out(self):
+        self._let_in()
+        self._log_in()
+        for _time in range(30):
+            self.instance._note_for_customer("stopped")
+        self.assertEqual(self._said().count("It was stopped."), 20)
+        self.assertEqual(self._said().count(f"{self.manager.name} of our support logged in to it as its administrator."), 1)
+        self.assertEqual(self._said()[-1], f"{self.customer.name} let our support log in to it.")
+        for _time in range(30):
+            self._log_in()
+        self.assertEqual(self._said().count(f"{self.manager.name} of our support logged in to it as its administrator."), 20)
+        self.assertEqual(self._said().count("It was stopped."), 20)
 
     def test_one_that_does_not_run_admits_nobody(self):
         self._let_in()

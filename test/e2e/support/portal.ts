@@ -13,14 +13,19 @@ export class Portal {
     this.#cookie = cookie;
   }
 
-  /** Gives a partner an account, and logs in. */
+  /** Gives a partner an account with their address as its login, as Odoo does, and logs in. */
   static async of({ admin, stack }: TestEnvironment, partner: number): Promise<Portal> {
     const domain = [
       ['module', '=', 'base'],
       ['name', '=', 'group_portal'],
     ];
     const [group] = await admin.read<{ res_id: number }>('ir.model.data', domain, ['res_id']);
-    const login = `portal-${partner}`;
+    const [person] = await admin.read<{ email: string }>(
+      'res.partner',
+      [['id', '=', partner]],
+      ['email'],
+    );
+    const login = person?.email ?? '';
     await admin.create('res.users', {
       ...{ login, password: PASSWORD, partner_id: partner },
       group_ids: [[6, 0, [group?.res_id]]],
