@@ -275,9 +275,15 @@ async function offerLogin(
 async function logIn(sidecar: Sidecar, login: Login, browser: BrowserHeaders) {
   const { databases, engine } = sidecar;
   const desired = await runningInstance(sidecar, login.instance);
+  if (desired && login.endsAt !== null && !letsSupportIn(desired)) return null;
   const session = desired && (await databases.odooSession(desired, login));
   if (!session || !(await engine.admit(desired, session, browser))) return null;
   return { sid: session.sid, isSecure: engine.url(desired).startsWith('https:') };
+}
+
+/** Whether its customer has not taken their consent back: the link of support may be a minute old. Both moments are of Odoo's clock. */
+function letsSupportIn({ managerTime, supportUntil }: DesiredInstance): boolean {
+  return supportUntil * 1000 > managerTime.getTime();
 }
 
 /** What is suspended is paid for no more, and its data are its customer's all the same. */

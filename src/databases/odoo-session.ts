@@ -17,7 +17,7 @@ const text = z.string().max(MAX_TEXT_LENGTH);
 const user = z.object({
   uid: z.int().positive(),
   login: text,
-  password: text.nullable(),
+  password: text,
   secret: text.min(1),
   lang: text.nullable(),
   tz: text.nullable(),
@@ -42,7 +42,8 @@ export interface SessionWanted {
 /**
  * A session of an internal user of an Odoo, as its own login makes one (http.py, `Session.finalize`, and res_users.py,
  * `_session_token_hash_compute`, of 19). Nothing is written: where it is not put into that Odoo's store, it is good for nothing.
- * @returns null where there is no such user, or a password alone does not let them in: two factors, a passkey, a login elsewhere
+ * @returns null where there is no such user, or a password alone does not let them in: two factors, a passkey, a login elsewhere; who has no
+ * password here is known elsewhere (LDAP)
  */
 export async function odooSession(
   session: TenantSession,
@@ -61,7 +62,7 @@ export async function odooSession(
        ${[...otherWays, POLICY].join(' OR ')} AS has_other_way
        FROM public.res_users u JOIN public.res_partner p ON p.id = u.partner_id
        JOIN public.ir_config_parameter s ON s.key = 'database.secret'
-      WHERE u.login::text = $1 AND u.active AND NOT u.share LIMIT 1`,
+      WHERE u.login::text = $1 AND u.active AND NOT u.share AND u.password IS NOT NULL LIMIT 1`,
     [login],
   );
   if (!found || found.has_other_way) return null;
@@ -92,16 +93,16 @@ function short(column: string): string {
   return `pg_catalog.left(${column}::text, ${MAX_TEXT_LENGTH + 1})`;
 }
 
-/** With what Odoo signs a user's sessions: Python's repr() of pairs, those without a value left out. Null where that is not known. */
+/** With what Odoo signs a user's sessions: Python's repr() of pairs. Null where that is not known. */
 function sessionKey({ login, password, secret, uid }: z.infer<typeof user>): string | null {
-  const [quotedSecret, quotedLogin, quotedPassword] = [secret, login, password ?? ''].map(quoted);
+  const [quotedSecret, quotedLogin, quotedPassword] = [secret, login, password].map(quoted);
   if (!(quotedSecret && quotedLogin && quotedPassword)) return null;
   const pairs = [
     `('database_secret', ${quotedSecret})`,
     `('active', True)`,
     `('id', ${uid})`,
     `('login', ${quotedLogin})`,
-    ...(password === null ? [] : [`('password', ${quotedPassword})`]),
+    `('password', ${quotedPassword})`,
   ];
   return `(${pairs.join(', ')})`;
 }

@@ -60,8 +60,11 @@ export type Offer = (
  */
 export type OfferLogin = (login: Login) => Promise<{ readonly url: string } | null>;
 
-/** How many links of a kind one instance may have, and all together. People open their Odoo more often than they download all of it. */
-const LINKS = { perInstance: 5, loginsPerInstance: 30, ofAll: 200, withinMs: 15 * 60_000 };
+/** How many links of a kind one instance may have, and all together, within LINKS_WITHIN_MS. */
+const LINKS = { perInstance: 5, ofAll: 200 };
+/** The same of links to log in, which people need more often: what a hundred instances may have, so that a few keep nobody from their own. */
+const LOGIN_LINKS = { perInstance: 30, ofAll: 3_000 };
+const LINKS_WITHIN_MS = 15 * 60_000;
 /** How long making a link may take, in milliseconds: the customer waits in the browser, and a tenant can slow their database down. */
 const LINK_MS = 10_000;
 
@@ -143,7 +146,7 @@ export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
     ({ instance, login, ends_at: endsAt }) => options.offerLogin({ instance, login, endsAt }),
     options.log,
     seen,
-    LINKS.loginsPerInstance,
+    LOGIN_LINKS,
   );
   return (app) => {
     const webhook = app.route('/webhooks/odoo');
@@ -180,11 +183,10 @@ function makeLinks<T extends { readonly instance: number }>(
   make: (value: T) => ReturnType<Invite>,
   log: Logger,
   seen: RecentlySeen,
-  perInstance: number = LINKS.perInstance,
+  most: typeof LINKS = LINKS,
 ) {
-  const { ofAll, withinMs } = LINKS;
-  const each = new RateLimit(perInstance, withinMs);
-  const all = new RateLimit(ofAll, withinMs);
+  const each = new RateLimit(most.perInstance, LINKS_WITHIN_MS);
+  const all = new RateLimit(most.ofAll, LINKS_WITHIN_MS);
   return async (
     { id, value }: { readonly id: string; readonly value: T },
     res: Response,
@@ -194,7 +196,7 @@ function makeLinks<T extends { readonly instance: number }>(
     if (!seen.firstTime(id)) return problem(res, 409, 'This message has been answered.');
     if (!(each.take(String(instance)) && all.take('all'))) {
       log.warn({ instance }, 'asked for too many links');
-      return problem(res.set('Retry-After', String(withinMs / 1000)), 429);
+      return problem(res.set('Retry-After', String(LINKS_WITHIN_MS / 1000)), 429);
     }
     try {
       const made = await withinTime(make(value), LINK_MS);

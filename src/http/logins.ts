@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../log.ts';
 import { OneTimeLinks } from './one-time-links.ts';
 import { sendPage } from './send-page.ts';
-import { LOGIN_OVER, UNAVAILABLE } from './state-page.ts';
+import { LOGIN_OVER } from './state-page.ts';
 
 /** Where people are logged in to their own Odoo, on every name that the door serves. */
 export const LOGIN_PATH = '/.well-known/microsaas-login';
@@ -56,25 +56,20 @@ export class Logins {
   }
 
   /**
-   * Answers a request of LOGIN_PATH. Only a GET at the instance's own address uses its link up. Never throws.
+   * Answers a request of LOGIN_PATH. Only a GET at the instance's own address uses its link up. Where that instance cannot be reached, the
+   * link leads to its login page all the same: there the door wakes it, and waits for it.
    * @param instance the one that has the address to which the request came; null for none
    */
   async serve(req: IncomingMessage, res: ServerResponse, instance: number | null): Promise<void> {
-    try {
-      await this.#serve(req, res, instance);
-    } catch (err) {
-      this.#options.log.warn({ instance, err }, 'nobody was logged in by a link');
-      sendPage(UNAVAILABLE, 'POST', res); // not to be reloaded by itself: the link is used up
-    }
-  }
-
-  async #serve(req: IncomingMessage, res: ServerResponse, instance: number | null): Promise<void> {
     const { log, logIn } = this.#options;
     if (req.method !== 'GET') return void res.writeHead(405, { Allow: 'GET' }).end();
     const login = this.#links.find(req.url);
     if (login === null || login.instance !== instance) return sendPage(LOGIN_OVER, 'GET', res);
     this.#links.useUp(req.url);
-    const session = await logIn(login, browserHeaders(req));
+    const session = await logIn(login, browserHeaders(req)).catch((err) => {
+      log.warn({ instance, err }, 'nobody was logged in by a link');
+      return null;
+    });
     log.info({ instance, isLoggedIn: session !== null }, 'a link to log in was used');
     res
       .writeHead(303, {
@@ -83,6 +78,8 @@ export class Logins {
         ...(session && { 'Set-Cookie': cookie(session) }),
         'Cache-Control': 'no-store',
         'Referrer-Policy': 'no-referrer',
+        // The page of the manager that has opened this is out of reach of the tenant's.
+        'Cross-Origin-Opener-Policy': 'same-origin',
       })
       .end();
   }

@@ -30,8 +30,8 @@ export const LINK_OVER: StatePage = {
 export const LOGIN_OVER: StatePage = {
   ...LINK_OVER,
   lines: [
-    'It works once, and for a minute. Press Open again on the page of your Odoo.',
-    'Funciona una sola vez y durante un minuto. Pulse Abrir de nuevo en la página de su Odoo.',
+    'It works once, and for a minute. Press the button again on the page that you came from.',
+    'Funciona una sola vez y durante un minuto. Pulse de nuevo el botón en la página de la que viene.',
   ],
 };
 

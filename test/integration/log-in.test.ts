@@ -152,11 +152,10 @@ describe('a login by a link, with a real Postgres and Odoo', function () {
     expect((await odoo('/web/session/logout', one.cookie)).status).to.equal(303);
     expect((await odoo('/odoo', one.cookie)).status).to.equal(303);
     expect((await odoo('/odoo', other.cookie)).status).to.equal(200);
-    await sql('UPDATE res_users SET password = NULL WHERE login = $1', [ANA.email]);
+    await sql('UPDATE res_users SET password = $2 WHERE login = $1', [ANA.email, 'another-hash']);
     await engine.restart(desired, signal);
     await engine.awaitLogin(desired, signal);
     expect((await odoo('/odoo', other.cookie)).status).to.equal(303);
-    // Who has no password is let in all the same.
     expect((await odoo('/odoo', (await open(linkFor(ANA.email))).cookie)).status).to.equal(200);
   });
 
@@ -186,6 +185,8 @@ describe('a login by a link, with a real Postgres and Odoo', function () {
     const users = 'UPDATE res_users SET';
     await without(`${users} active = false WHERE id = 2`, `${users} active = true WHERE id = 2`);
     await without(`${users} share = true WHERE id = 2`, `${users} share = false WHERE id = 2`);
+    // Who has no password is let in by what else knows them, as LDAP.
+    await without(`${users} password = NULL WHERE id = 2`, `${users} password = 'x' WHERE id = 2`);
     for (const column of ['totp_secret', 'oauth_access_token'])
       await without(
         `${users} ${column} = 'x' WHERE id = 2`,

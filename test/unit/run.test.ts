@@ -471,14 +471,14 @@ describe('the sidecar, from its start to its end', () => {
       return { status, location: headers.location, cookie: headers['set-cookie']?.[0] };
     };
     /** Asks for a link as the addon does. @param row what of the instance differs from INSTANCE_ROW; null: there is none */
-    async function linkFor(row: object | null, hasDoor = true) {
+    async function linkFor(row: object | null, hasDoor = true, endsAt: number | null = null) {
       answers['microsaas_desired'] = () => (row ? [{ ...INSTANCE_ROW, ...row }] : []);
       answers['microsaas_routes'] = () => [ROUTE_ROW];
       if (hasDoor) door = new FakeDoor();
       databases.users.add(LOGIN);
       void start({ door: { ...config().door, domain: hasDoor ? 'example.com' : '' } });
       await until('it is ready', isReady);
-      const body = JSON.stringify({ instance: INSTANCE_ROW.id, login: LOGIN, ends_at: null });
+      const body = JSON.stringify({ instance: INSTANCE_ROW.id, login: LOGIN, ends_at: endsAt });
       const now = new Date();
       const headers = {
         'webhook-id': 'msg_1',
@@ -518,6 +518,20 @@ describe('the sidecar, from its start to its end', () => {
       expect(await open((JSON.parse(text) as { url: string }).url)).to.deep.equal(refused);
       expect(engine.admitted).to.deep.equal([]);
     });
+
+    for (const [what, support_until, location] of [
+      ['lets support in while their consent holds', INSTANCE_ROW.now + 1, '/odoo'],
+      ['lets support in no more once their consent is taken back', 0, '/web/login'],
+      ['lets support in no more once their consent is over', INSTANCE_ROW.now, '/web/login'],
+    ] as const)
+      it(what, async () => {
+        const endsAt = Math.floor(INSTANCE_ROW.now) + 3600;
+        const { text } = await linkFor({ ...READY, support_until: endsAt }, true, endsAt);
+        answers['microsaas_desired'] = () => [{ ...INSTANCE_ROW, ...READY, support_until }];
+        const answer = await open((JSON.parse(text) as { url: string }).url);
+        expect(answer).to.include({ status: 303, location });
+        expect(engine.admitted).to.have.length(location === '/odoo' ? 1 : 0);
+      });
 
     for (const [what, row] of [
       ['Odoo does not know', null],

@@ -58,6 +58,8 @@ describe('a login by a link', () => {
       'set-cookie': ['session_id=the-session; HttpOnly; Path=/; Secure'],
       'cache-control': 'no-store',
       'referrer-policy': 'no-referrer',
+      // A page of their Odoo gets no hold of the manager's, which has opened it.
+      'cross-origin-opener-policy': 'same-origin',
     });
     session = () => ({ sid: 'another', isSecure: false });
     expect((await get(logins.offer(ANA))).headers['set-cookie']).to.deep.equal([
@@ -105,6 +107,8 @@ describe('a login by a link', () => {
     const again = await get(path);
     expect(again.status).to.equal(410);
     expect(again.text).to.include('This link is not valid any more');
+    // Support comes here too, and has another button on another page.
+    expect(again.text).to.include('the page that you came from').and.not.to.include('Open');
     expect(again.headers['set-cookie']).to.equal(undefined);
     expect(asked).to.have.length(1);
   });
@@ -134,13 +138,16 @@ describe('a login by a link', () => {
     expect(answer.headers['set-cookie']).to.equal(undefined);
   });
 
-  it('says that it does not work now and never why, where something fails', async () => {
+  it('leads to where the door waits for an Odoo that cannot be reached, and never says why', async () => {
     session = () => {
       throw new Error('the database of the tenant says something');
     };
     const answer = await get(logins.offer(ANA));
-    expect(answer.status).to.equal(503);
-    expect(answer.text).not.to.include('tenant').and.not.to.include('http-equiv');
+    expect(answer.status).to.equal(303);
+    expect(answer.headers.location).to.equal('/web/login');
+    expect(answer.headers['set-cookie']).to.equal(undefined);
+    expect(answer.text).to.equal('');
+    expect(logged).to.include('the database of the tenant says something');
   });
 });
 
@@ -149,6 +156,7 @@ describe('a link that logs in', () => {
   const wanted = { instance: 5, login: 'ana@example.com', ends_at: null };
   const body = JSON.stringify(wanted);
   let count = 0;
+  const sendOf = (instance: number) => send(JSON.stringify({ ...wanted, instance }));
   const send = (text = body, index = 0, id = `login_${count++}`) =>
     suite.postTo('/logins', text, signed(text, id), index);
 
@@ -187,6 +195,12 @@ describe('a link that logs in', () => {
   it('is made thirty times in a quarter of an hour and not more often', async () => {
     for (let time = 0; time < 30; time++) expect((await send()).status).to.equal(200);
     expect((await send()).status).to.equal(429);
+  });
+
+  it('is made for one instance however many others have asked for', async () => {
+    for (let instance = 100; instance < 107; instance++)
+      for (let time = 0; time < 30; time++) await sendOf(instance);
+    expect((await send()).status).to.equal(200);
   });
 
   it('leads nowhere at the sidecar’s own addresses, whose cookies are the manager’s too', async () => {
