@@ -213,6 +213,13 @@ export interface RehearsedVisit {
   readonly lang: string;
 }
 
+/** A session of a user of an instance's Odoo, which their browser has by its id. Neither is kept, nor in any log. */
+export interface OdooSession {
+  readonly sid: string;
+  /** As Odoo stores it. */
+  readonly content: Readonly<Record<string, unknown>>;
+}
+
 /** What runs instances. `observe` changes nothing; every other method may be repeated. */
 export interface Engine {
   /** Marks the instance's directory as its own where it has no mark. */
@@ -256,6 +263,16 @@ export interface Engine {
   rehearse(spare: Spare, visit: RehearsedVisit, signal: AbortSignal): Promise<void>;
   /** Removes the sessions of who has visited a spare. */
   forgetSessions(spare: Spare): Promise<void>;
+  /**
+   * Lets a browser into an instance that runs, by this session.
+   * @param browser headers of its request: what Odoo notes of who logs in
+   * @returns whether the instance's Odoo accepts it; its tenant can have it say anything
+   */
+  admit(
+    desired: DesiredInstance,
+    session: OdooSession,
+    browser: Readonly<Record<string, string>>,
+  ): Promise<boolean>;
   /** Whether spares are kept of a template's instances: of those with a Postgres of their own none are. */
   mayBeSpare(templateCode: string): boolean;
   /** Writes what is known of the instance into its mark: that it is a spare no more, and whom it was sold to. @throws TerminalError('ForeignData') */
@@ -362,6 +379,16 @@ export interface Databases {
   invitation(
     desired: DesiredInstance,
   ): Promise<{ readonly link: string; readonly isFirst: boolean }>;
+  /**
+   * A session of a user of the instance's Odoo, for Engine.admit().
+   * @param who their login; `endsAt`: after that Odoo accepts it no more, in seconds since the epoch, within two hours of now; null: it ends
+   * as any other does
+   * @returns null where there is no such internal user, or a password alone does not let them in
+   */
+  odooSession(
+    desired: DesiredInstance,
+    who: { readonly login: string; readonly endsAt: number | null },
+  ): Promise<OdooSession | null>;
   /**
    * When work that the instance's Odoo has planned is due, as its own database says: its administrator can make that any moment.
    * `always`: it fetches mail every few minutes. Null: nothing is planned, or nobody can tell.

@@ -6,13 +6,14 @@ import { ManagerCheck } from './controller/manager-check.ts';
 import { ConfigError, ManagerError } from './errors.ts';
 import { waitForOwnHost } from './host-replaced.ts';
 import { Downloads } from './http/downloads.ts';
+import { type BrowserHeaders, type Login, Logins } from './http/logins.ts';
 import { servePages, type Visit } from './http/pages.ts';
 import { type HttpServer, type ListenAddress, listen } from './http/server.ts';
 import { makeVerify } from './http/signature.ts';
 import { lockInstall } from './install-id.ts';
 import { effectiveState } from './instance/decide.ts';
 import { DISTRUST_MESSAGES, type Distrust } from './instance/manager-history.ts';
-import type { EffectiveState } from './instance/types.ts';
+import type { DesiredInstance, EffectiveState } from './instance/types.ts';
 import { countedByState } from './instance-table.ts';
 import type { Logger } from './log.ts';
 import { makeMetrics } from './metrics.ts';
@@ -64,12 +65,17 @@ export async function run(
     open: async (id, snapshot) => backups.exports.open(id, snapshot),
     log,
   });
+  const logins = new Logins({
+    logIn: (login, browser) => logIn(sidecar, login, browser),
+    log,
+  });
   const server = await listen(await addresses(config, sidecar, log), {
     verify: makeVerify(config.webhookSecret),
     // What comes before there is a controller is found by its first poll.
     onKeys: (keys) => parts?.controller.addNow(keys),
     invite: (id, isFirst) => invite(sidecar, parts?.controller ?? null, id, isFirst),
     offer: (id, snapshot) => offer(sidecar, server.addresses, downloads, id, snapshot),
+    offerLogin: (login) => offerLogin(sidecar, parts?.controller ?? null, logins, login),
     download: (req, res) => downloads.serve(req, res),
     ready: () => readiness(sidecar, parts !== null, check?.distrust ?? null),
     instances: () => parts?.controller.states && countedByState(parts.controller.states),
@@ -85,6 +91,7 @@ export async function run(
       takes: async (visit) => parts !== null && takes(visit, parts),
       page: (host, id, language) => manager.page(host, id, language),
       download: (req, res) => downloads.serve(req, res),
+      logIn: (req, res, instance) => logins.serve(req, res, instance),
       log,
     }));
   log.info({ install, listening: server.addresses }, 'sidecar is up');
@@ -224,19 +231,59 @@ async function takes(
   return (await controller.wake(id, isReading ? HOLD_MS : HOLD_SENDER_MS)) === 'answers';
 }
 
+/** An instance that Odoo says runs; null: it is none. */
+async function runningInstance({ manager }: Sidecar, id: number): Promise<DesiredInstance | null> {
+  const [desired] = await manager.desired([id]);
+  return desired?.wasReady && effectiveState(desired, null) === 'running' ? desired : null;
+}
+
 /** A link to log in to an instance that Odoo says runs. @param isFirst only while nobody has logged in */
 async function invite(
-  { manager, databases }: Sidecar,
+  sidecar: Sidecar,
   controller: Controller | null,
   id: number,
   isFirst: boolean,
 ) {
-  const [desired] = await manager.desired([id]);
-  if (!desired?.wasReady || effectiveState(desired, null) !== 'running') return null;
+  const desired = await runningInstance(sidecar, id);
+  if (!desired) return null;
   // Who asks for the link opens it a moment later; and its own Postgres, where it has one, sleeps too.
   if (desired.isAsleep) await controller?.wake(id, HOLD_INVITED_MS);
-  const made = await databases.invitation(desired);
+  const made = await sidecar.databases.invitation(desired);
   return isFirst && !made.isFirst ? 'used' : { url: made.link };
+}
+
+/**
+ * A link that logs a user of an instance in, at its own address. Without a door there is none: a cookie knows no ports, so the session would
+ * take the place of that of the manager on the same host.
+ */
+async function offerLogin(
+  sidecar: Sidecar,
+  controller: Controller | null,
+  logins: Logins,
+  login: Login,
+) {
+  const { databases, door, engine } = sidecar;
+  const desired = door && (await runningInstance(sidecar, login.instance));
+  if (!desired) return null;
+  if (desired.isAsleep) await controller?.wake(desired.id, HOLD_INVITED_MS);
+  // Who cannot be let in learns of it where they have pressed the button.
+  if (!(await databases.odooSession(desired, login))) return null;
+  return { url: new URL(logins.offer(login), engine.url(desired)).href };
+}
+
+/** Opens the session of a link that was used: until then there is none. Null: that user is let in by their own means only. */
+async function logIn(sidecar: Sidecar, login: Login, browser: BrowserHeaders) {
+  const { databases, engine } = sidecar;
+  const desired = await runningInstance(sidecar, login.instance);
+  if (desired && login.endsAt !== null && !letsSupportIn(desired)) return null;
+  const session = desired && (await databases.odooSession(desired, login));
+  if (!session || !(await engine.admit(desired, session, browser))) return null;
+  return { sid: session.sid, isSecure: engine.url(desired).startsWith('https:') };
+}
+
+/** Whether its customer has not taken their consent back: the link of support may be a minute old. Both moments are of Odoo's clock. */
+function letsSupportIn({ managerTime, supportUntil }: DesiredInstance): boolean {
+  return supportUntil * 1000 > managerTime.getTime();
 }
 
 /** What is suspended is paid for no more, and its data are its customer's all the same. */

@@ -35,6 +35,7 @@
         "views/microsaas_spare_views.xml",
         "views/product_template_views.xml",
         "views/odoo_docker_instance_use_views.xml",
+        "views/odoo_docker_instance_support_views.xml",
         "views/microsaas_limit_views.xml",
         "views/microsaas_plan_change_views.xml",
         "views/account_move_views.xml",
@@ -58,6 +59,7 @@
         "views/portal_use_templates.xml",
         "views/portal_plan_templates.xml",
         "views/portal_people_templates.xml",
+        "views/portal_support_templates.xml",
     ],
     "assets": {
         "web.assets_backend": ["micro_saas/static/src/backend/**/*"],

@@ -11,7 +11,7 @@ import type {
   Plan,
   Spare,
 } from '../instance/types.ts';
-import type { Databases, RehearsedVisit } from '../interfaces.ts';
+import type { Databases, OdooSession, RehearsedVisit } from '../interfaces.ts';
 import { Cluster, type ClusterAddress } from '../postgres/cluster.ts';
 import { InstallLock } from '../postgres/install-lock.ts';
 import { openTransactionsOver } from '../postgres/open-transactions.ts';
@@ -297,6 +297,13 @@ export class OdooDatabases implements Databases {
 
   invitation(desired: DesiredInstance): Promise<Invitation> {
     return this.#access.invitation(desired);
+  }
+
+  odooSession(
+    desired: DesiredInstance,
+    who: { readonly login: string; readonly endsAt: number | null },
+  ): Promise<OdooSession | null> {
+    return this.#access.odooSession(desired, who);
   }
 
   nextWork(desired: DesiredInstance): Promise<Date | 'always' | null> {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { databaseName } from '../instance/name.ts';
 import type { DesiredInstance } from '../instance/types.ts';
+import type { OdooSession } from '../interfaces.ts';
 import { Cluster } from '../postgres/cluster.ts';
 import {
   HOLDING,
@@ -18,6 +19,7 @@ import { markDatabase } from './database-mark.ts';
 import type { DatabaseEntry, DatabaseSpec, Specs } from './database-spec.ts';
 import { type Invitation, invitationLink } from './invitation.ts';
 import { nextWork } from './next-work.ts';
+import { odooSession } from './odoo-session.ts';
 import { makeReadable } from './readable.ts';
 
 /** A database as of one moment. */
@@ -86,6 +88,15 @@ export class TenantAccess {
     return this.enter(desired, TOUCH, (session) =>
       invitationLink(session, url, Math.floor(Date.now() / 1000)),
     );
+  }
+
+  /** See Databases.odooSession(). */
+  odooSession(
+    desired: DesiredInstance,
+    who: { readonly login: string; readonly endsAt: number | null },
+  ): Promise<OdooSession | null> {
+    const asked = { ...who, database: this.nameOf(desired), now: Math.floor(Date.now() / 1000) };
+    return this.enter(desired, LOOK, (session) => odooSession(session, asked));
   }
 
   /** The login of the instance's administrator, as it is now. */

@@ -68,11 +68,17 @@ const API_PATHS = ['/xmlrpc*', '/json/*', '/jsonrpc*'];
 
 const CAPITALS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
-/** What the sidecar answers on every name: the proof of a domain. */
+/** The proof of a domain: of what the sidecar answers on every name, this alone over plain HTTP beside HTTPS too. */
 const TOKEN_PATH = '/.well-known/microsaas-domain';
 
-/** Customers' data, by one-time links with the token in the query: never over plain HTTP beside HTTPS. */
+/** Customers' data, by one-time links with the token in the query. */
 const DOWNLOAD_PATH = '/.well-known/microsaas-download';
+
+/** Where people are logged in to their own Odoo, by one-time links too. */
+const LOGIN_PATH = '/.well-known/microsaas-login';
+
+/** What the sidecar answers on every name. */
+const SIDECAR_PATHS = [TOKEN_PATH, DOWNLOAD_PATH, LOGIN_PATH];
 
 /** The placeholders that the map fills: the two upstreams of a host, and where it redirects to. '' where there is none. */
 const HTTP = '{door.http}';
@@ -163,7 +169,7 @@ function server(settings: CaddySettings, hosts: readonly HostMapping[]): Json {
     routes: [
       ODD_TARGET,
       plainHost(),
-      { match: [{ path: [TOKEN_PATH, DOWNLOAD_PATH] }], handle: [pages()], terminal: true },
+      { match: [{ path: SIDECAR_PATHS }], handle: [pages()], terminal: true },
       ...toManager,
       { handle: [hostMap(hosts)] },
       {

@@ -21,8 +21,9 @@ import type {
   PortPair,
   Spare,
 } from '../instance/types.ts';
-import type { Engine, Health, Listed, RehearsedVisit } from '../interfaces.ts';
+import type { Engine, Health, Listed, OdooSession, RehearsedVisit } from '../interfaces.ts';
 import { AddonModules } from './addon-modules.ts';
+import { admit } from './admit.ts';
 import { awaitAnswer } from './await-answer.ts';
 import { bootCopy, type Copy } from './boot-copy.ts';
 import {
@@ -245,6 +246,16 @@ export class ComposeEngine implements Engine {
 
   async forgetSessions({ id }: Spare): Promise<void> {
     await this.#options.dirs.forgetSessions(id);
+  }
+
+  admit(
+    desired: DesiredInstance,
+    session: OdooSession,
+    browser: Readonly<Record<string, string>>,
+  ): Promise<boolean> {
+    const { docker, install } = this.#options;
+    const container = `${projectName(install, desired.id)}-odoo`;
+    return admit(docker, { container, origin: this.#originOf(desired), session, browser });
   }
 
   mayBeSpare(templateCode: string): boolean {

@@ -10,6 +10,7 @@ import type { Key } from '../instance/types.ts';
 import type { Logger } from '../log.ts';
 import { DOWNLOAD_PATH } from './downloads.ts';
 import { RateLimit, RecentlySeen } from './limits.ts';
+import type { Login } from './logins.ts';
 import type { Verify } from './signature.ts';
 import { withinTime } from './within-time.ts';
 
@@ -25,6 +26,8 @@ export interface HttpOptions {
   readonly invite: Invite;
   /** The links with which data are downloaded, made when somebody asks for one. */
   readonly offer: Offer;
+  /** The links with which people are logged in to their own Odoo, made when they press a button. */
+  readonly offerLogin: OfferLogin;
   /** Answers a request of DOWNLOAD_PATH. */
   readonly download: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
   /** True for each part that can be reached, else why not. */
@@ -51,8 +54,17 @@ export type Offer = (
   snapshot: string,
 ) => Promise<{ readonly url: string } | null>;
 
-/** How many links of a kind one instance may have, and all together. */
-const LINKS = { perInstance: 5, ofAll: 200, withinMs: 15 * 60_000 };
+/**
+ * Makes a one-time link that logs a user of an instance in.
+ * @returns null where Odoo knows no such running instance with an address of its own, or its Odoo no such user whom a password alone lets in
+ */
+export type OfferLogin = (login: Login) => Promise<{ readonly url: string } | null>;
+
+/** How many links of a kind one instance may have, and all together, within LINKS_WITHIN_MS. */
+const LINKS = { perInstance: 5, ofAll: 200 };
+/** The same of links to log in, which people need more often: what a hundred instances may have, so that a few keep nobody from their own. */
+const LOGIN_LINKS = { perInstance: 30, ofAll: 3_000 };
+const LINKS_WITHIN_MS = 15 * 60_000;
 /** How long making a link may take, in milliseconds: the customer waits in the browser, and a tenant can slow their database down. */
 const LINK_MS = 10_000;
 
@@ -76,6 +88,13 @@ const invitation = z.object({ instance: z.int().positive(), is_first: z.boolean(
 const download = z.object({
   instance: z.int().positive(),
   snapshot: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+/** Whom somebody wants to be logged in as. */
+const loginWanted = z.object({
+  instance: z.int().positive(),
+  login: z.string().min(1).max(254),
+  ends_at: z.int().positive().nullable(),
 });
 
 /** Answers with an RFC 9457 problem. */
@@ -123,6 +142,12 @@ export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
     options.log,
     seen,
   );
+  const logins = makeLinks<z.infer<typeof loginWanted>>(
+    ({ instance, login, ends_at: endsAt }) => options.offerLogin({ instance, login, endsAt }),
+    options.log,
+    seen,
+    LOGIN_LINKS,
+  );
   return (app) => {
     const webhook = app.route('/webhooks/odoo');
     webhook.post(rawBody, (req, res) => {
@@ -143,7 +168,12 @@ export function makeSignedRoutes(options: HttpOptions): (app: Express) => void {
       const message = genuine(req, res, download, '{"instance", "snapshot"}');
       if (message !== null) await downloads(message, res);
     });
-    for (const route of [webhook, invite, offer])
+    const offerLogin = app.route('/logins');
+    offerLogin.post(rawBody, async (req, res) => {
+      const message = genuine(req, res, loginWanted, '{"instance", "login", "ends_at"}');
+      if (message !== null) await logins(message, res);
+    });
+    for (const route of [webhook, invite, offer, offerLogin])
       route.all((_req, res) => problem(res.set('Allow', 'POST'), 405));
   };
 }
@@ -153,10 +183,10 @@ function makeLinks<T extends { readonly instance: number }>(
   make: (value: T) => ReturnType<Invite>,
   log: Logger,
   seen: RecentlySeen,
+  most: typeof LINKS = LINKS,
 ) {
-  const { ofAll, perInstance, withinMs } = LINKS;
-  const each = new RateLimit(perInstance, withinMs);
-  const all = new RateLimit(ofAll, withinMs);
+  const each = new RateLimit(most.perInstance, LINKS_WITHIN_MS);
+  const all = new RateLimit(most.ofAll, LINKS_WITHIN_MS);
   return async (
     { id, value }: { readonly id: string; readonly value: T },
     res: Response,
@@ -166,7 +196,7 @@ function makeLinks<T extends { readonly instance: number }>(
     if (!seen.firstTime(id)) return problem(res, 409, 'This message has been answered.');
     if (!(each.take(String(instance)) && all.take('all'))) {
       log.warn({ instance }, 'asked for too many links');
-      return problem(res.set('Retry-After', String(withinMs / 1000)), 429);
+      return problem(res.set('Retry-After', String(LINKS_WITHIN_MS / 1000)), 429);
     }
     try {
       const made = await withinTime(make(value), LINK_MS);

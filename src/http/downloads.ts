@@ -1,8 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Exports } from '../interfaces.ts';
 import type { Logger } from '../log.ts';
+import { OneTimeLinks } from './one-time-links.ts';
 import { sendPage } from './send-page.ts';
 import { LINK_OVER, UNAVAILABLE } from './state-page.ts';
 
@@ -11,9 +11,6 @@ export const DOWNLOAD_PATH = '/.well-known/microsaas-download';
 
 /** How long a link waits to be used, in milliseconds: who asks for one is led to it at once. */
 const LINK_MS = 5 * 60_000;
-
-/** How many links may wait; what comes beyond replaces the oldest. */
-const MAX_LINKS = 1_000;
 
 /** Downloads under way at once: a browser that reads slowly must not keep everybody else's from beginning. */
 const MAX_DOWNLOADS = { perInstance: 2, ofAll: 20 };
@@ -24,7 +21,6 @@ const STALL_MS = 60_000;
 interface Offer {
   readonly instance: number;
   readonly snapshot: string;
-  readonly until: number;
 }
 
 export interface DownloadsOptions {
@@ -33,30 +29,21 @@ export interface DownloadsOptions {
   readonly now?: () => number;
 }
 
-/**
- * One-time links to exports. Of a token (256 random bits) only the hash is kept, in memory: after a restart the customer asks for
- * another. The token is in the query, which no log has.
- */
+/** One-time links to exports. */
 export class Downloads {
   readonly #options: DownloadsOptions;
-  readonly #now: () => number;
-  /** By the hash of its token, oldest first. */
-  readonly #offers = new Map<string, Offer>();
+  readonly #links: OneTimeLinks<Offer>;
   /** How many are under way, by instance. */
   readonly #underWay = new Map<number, number>();
 
   constructor(options: DownloadsOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#links = new OneTimeLinks({ ...options, path: DOWNLOAD_PATH, validMs: LINK_MS });
   }
 
   /** Makes a link. @returns its path and query */
   offer(instance: number, snapshot: string): string {
-    const token = randomBytes(32).toString('base64url');
-    this.#offers.set(hashOf(token), { instance, snapshot, until: this.#now() + LINK_MS });
-    for (const [oldest, { until }] of this.#offers)
-      if (this.#offers.size > MAX_LINKS || until <= this.#now()) this.#offers.delete(oldest);
-    return `${DOWNLOAD_PATH}?token=${token}`;
+    return this.#links.make({ instance, snapshot });
   }
 
   /** Answers a request of DOWNLOAD_PATH. Only a GET uses its link up. Never throws. */
@@ -73,14 +60,11 @@ export class Downloads {
   async #serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const { log } = this.#options;
     if (req.method !== 'GET') return void res.writeHead(405, { Allow: 'GET' }).end();
-    const query = (req.url ?? '').split('?')[1];
-    const hash = hashOf(new URLSearchParams(query).get('token') ?? '');
-    const offer = this.#offers.get(hash);
-    if (!offer || offer.until <= this.#now()) return sendPage(LINK_OVER, 'GET', res);
+    const offer = this.#links.find(req.url);
+    if (offer === null) return sendPage(LINK_OVER, 'GET', res);
     const { instance, snapshot } = offer;
     if (!this.#hasRoomFor(instance)) return sendPage(UNAVAILABLE, 'GET', res);
-    // Before anything is awaited: of two requests at once, one has the link.
-    this.#offers.delete(hash);
+    this.#links.useUp(req.url);
     const ofInstance = this.#underWay.get(instance) ?? 0;
     this.#underWay.set(instance, ofInstance + 1);
     try {
@@ -113,8 +97,4 @@ export class Downloads {
     const mine = this.#underWay.get(instance) ?? 0;
     return mine < MAX_DOWNLOADS.perInstance && all < MAX_DOWNLOADS.ofAll;
   }
-}
-
-function hashOf(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
 }

@@ -6,6 +6,7 @@ import type { Logger } from '../log.ts';
 import { preferredLanguage } from './accept-language.ts';
 import { DOWNLOAD_PATH } from './downloads.ts';
 import { RateLimit } from './limits.ts';
+import { LOGIN_PATH } from './logins.ts';
 import { sendPage } from './send-page.ts';
 import { UNAVAILABLE } from './state-page.ts';
 import { withinTime } from './within-time.ts';
@@ -60,6 +61,12 @@ export interface PagesOptions {
   readonly page: (host: string, id: number, language: string) => Promise<StatePage>;
   /** Answers a request of DOWNLOAD_PATH. */
   readonly download: (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+  /** Answers a request of LOGIN_PATH. @param instance the one at that address; null: nobody's, or the names are not known yet */
+  readonly logIn: (
+    req: IncomingMessage,
+    res: ServerResponse,
+    instance: number | null,
+  ) => Promise<void>;
   readonly log: Logger;
 }
 
@@ -78,6 +85,10 @@ export async function servePages(socketPath: string, options: PagesOptions): Pro
       return sendToken(options.domainToken(normalizedHost(header(req, 'host')), id), res);
     }
     if (path === DOWNLOAD_PATH) return options.download(req, res);
+    if (path === LOGIN_PATH) {
+      const instance = options.instanceAt(normalizedHost(header(req, 'host')));
+      return options.logIn(req, res, instance ?? null);
+    }
     if (path !== PAGE_PATH) return void res.writeHead(404).end();
     const host = normalizedHost(header(req, 'x-door-host'));
     const id = options.instanceAt(host);

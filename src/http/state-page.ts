@@ -26,6 +26,15 @@ export const LINK_OVER: StatePage = {
   ],
 };
 
+/** For a link to log in that was used, is too old, or was made for another address. */
+export const LOGIN_OVER: StatePage = {
+  ...LINK_OVER,
+  lines: [
+    'It works once, and for a minute. Press the button again on the page that you came from.',
+    'Funciona una sola vez y durante un minuto. Pulse de nuevo el botón en la página de la que viene.',
+  ],
+};
+
 /** Plain HTML without a script: it must work in every browser, and nothing in it can run. */
 const SOURCE = `<!doctype html>
 <html lang="{{lang}}">

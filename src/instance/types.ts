@@ -170,6 +170,8 @@ export interface DesiredInstance extends Sleep {
   readonly customer: Customer;
   /** The customer's own number in Odoo, the same for all of a company's contacts; 0 without one. */
   readonly partnerId: number;
+  /** So long its customer lets support log in, in seconds since the epoch; 0: nobody is let in (ADR 21). */
+  readonly supportUntil: number;
   /** Seconds since the epoch: when the payment was reconciled, or *Start* pressed on the manual path. */
   readonly requestedAt: number;
   readonly subscription: Subscription | null;

@@ -246,6 +246,8 @@ const desiredRow = z.object({
   repositories: z.array(repository),
   customer,
   partner_id: z.int(),
+  // An older addon lets nobody in.
+  support_until: z.number().default(0),
   requested_at: z.number(),
   copy_of: z.union([
     z.literal(false),
@@ -288,6 +290,7 @@ const desiredOf = (row: z.infer<typeof desiredRow>): DesiredInstance => ({
   repositories: row.repositories,
   customer: row.customer,
   partnerId: row.partner_id,
+  supportUntil: row.support_until,
   requestedAt: row.requested_at,
   subscription: row.subscription || null,
   copyOf: row.copy_of || null,

@@ -5,6 +5,8 @@ import { TestDoor } from './support/door.ts';
 import { paidUntil } from './support/dunning.ts';
 import { eventually } from './support/eventually.ts';
 import { INSTANCE, type Row } from './support/instances.ts';
+import { Portal } from './support/portal.ts';
+import { refusal } from './support/refusal.ts';
 import { chapter, scenario, theEnvironment } from './support/scenario.ts';
 
 const OWN_DOMAIN = 'www.panaderia.test';
@@ -14,6 +16,7 @@ type Named = Row & { subdomain: string; is_asleep: boolean };
 chapter('the front door', () => {
   let door: TestDoor;
   let plan: number;
+  let partner: number;
   let id: number;
 
   const named = async (): Promise<Named> => {
@@ -77,7 +80,7 @@ chapter('the front door', () => {
     'a sold instance has an https address of its own, and the direct port stays',
     async (env) => {
       const { instances, shop } = env;
-      const partner = await shop.customer('Panadería Ñandú');
+      partner = await shop.customer('Panadería Ñandú');
       const invoice = await shop.sell([{ product: plan }], { partner_id: partner });
       const [row] = await instances.running(invoice, 1);
       if (!row) throw new Error('nothing runs');
@@ -102,6 +105,46 @@ chapter('the front door', () => {
     for (const path of ['/web/database/manager', '/web/database/selector', '/xmlrpc/db'])
       expect((await door.ask(subdomain, path)).status, path).to.equal(404);
   });
+
+  scenario(
+    'its customer opens it as themselves, and support as its administrator while they let it in',
+    async (env) => {
+      const { subdomain } = await named();
+      const portal = await Portal.of(env, partner);
+      const page = await portal.page(`/my/instances/${id}`);
+      expect(page).to.include(`/my/instances/${id}/open`);
+      /** Opens a link behind the door. @returns the first page, and what a second opening is answered */
+      const open = async (link: string) => {
+        const { host, pathname, search } = new URL(link);
+        expect(host).to.equal(new URL(door.url(subdomain)).host);
+        const elsewhere = await door.ask('manager', pathname + search);
+        expect(elsewhere.status, 'at another address').to.equal(410);
+        const { headers, status } = await door.ask(subdomain, pathname + search);
+        expect([status, headers.location]).to.deep.equal([303, '/odoo']);
+        const [cookie = ''] = headers['set-cookie'] ?? [];
+        expect(cookie).to.match(/^session_id=[\w-]{84}; HttpOnly; Path=\/; Secure$/);
+        const again = await door.ask(subdomain, pathname + search);
+        expect([again.status, again.headers['set-cookie']]).to.deep.equal([410, undefined]);
+        const session = { headers: { cookie: cookie.split(';')[0] ?? '' } };
+        return door.ask(subdomain, '/odoo', session);
+      };
+      const link = await portal.press(id, 'open');
+      const home = await open(String(link));
+      expect(home.status).to.equal(200);
+      expect(home.text).to.include('"uid": 2,');
+
+      const logIn = () =>
+        env.admin.call<{ url: string }>(INSTANCE, 'action_log_in_for_support', [[id]]);
+      expect((await refusal(logIn())).message).to.include('does not let support in');
+      await portal.press(id, 'support', { may_log_in: '1' });
+      expect((await open((await logIn()).url)).status).to.equal(200);
+      // In whichever language the manager's database was made.
+      const told = /of our support logged in|de nuestro soporte, inició sesión/;
+      expect(await portal.page(`/my/instances/${id}`)).to.match(told);
+      await portal.press(id, 'support');
+      expect((await refusal(logIn())).message).to.include('does not let support in');
+    },
+  );
 
   scenario(
     'a document is printed with the company’s logo and with its styles, which Odoo’s printer loads from Odoo',

@@ -7,7 +7,12 @@ import type {
   Plan,
   Spare,
 } from '../../src/instance/types.ts';
-import type { ClonedDatabase, Databases, RehearsedVisit } from '../../src/interfaces.ts';
+import type {
+  ClonedDatabase,
+  Databases,
+  OdooSession,
+  RehearsedVisit,
+} from '../../src/interfaces.ts';
 import { hasOwnDatabase } from './engine.ts';
 
 /**
@@ -34,6 +39,8 @@ export class FakeDatabases implements Databases {
   invitations = 0;
   /** Instances whose administrator has logged in. */
   readonly loggedIn = new Set<number>();
+  /** Logins of users who are let in by a password alone. */
+  readonly users = new Set<string>();
   isAway = false;
   /** What each instance's scheduler has planned. */
   readonly work = new Map<number, Date | 'always'>();
@@ -80,6 +87,15 @@ export class FakeDatabases implements Databases {
     this.invitations += 1;
     const link = `https://${id}.example.com/web/reset_password?token=${this.invitations}`;
     return { link, isFirst: !this.loggedIn.has(id) };
+  }
+
+  async odooSession(
+    { id }: DesiredInstance,
+    { endsAt, login }: { readonly login: string; readonly endsAt: number | null },
+  ): Promise<OdooSession | null> {
+    this.#checkHere();
+    if (!this.users.has(login)) return null;
+    return { sid: `session-of-${login}`, content: { db: id, login, endsAt } };
   }
 
   async nextWork({ id }: DesiredInstance): Promise<Date | 'always' | null> {

@@ -10,7 +10,7 @@ import type {
   PortPair,
   Spare,
 } from '../../src/instance/types.ts';
-import type { Engine, Health } from '../../src/interfaces.ts';
+import type { Engine, Health, OdooSession } from '../../src/interfaces.ts';
 
 /** What the host has of one instance. */
 interface Project {
@@ -51,6 +51,9 @@ export class FakeEngine implements Engine {
   readonly curable = new Set<number>();
   /** Instances whose directory, or a part of it, somebody has deleted. */
   readonly emptied = new Set<number>();
+  /** Who was let in where, by which session and with which headers. */
+  readonly admitted: Array<{ id: number; sid: string; browser: Readonly<Record<string, string>> }> =
+    [];
   /** What killed sidecars left behind. */
   readonly helpers: string[] = [];
   /** URLs of repositories that cannot be had, and why. */
@@ -201,6 +204,15 @@ export class FakeEngine implements Engine {
   }
 
   async forgetSessions(): Promise<void> {}
+
+  async admit(
+    { id }: DesiredInstance,
+    { sid }: OdooSession,
+    browser: Readonly<Record<string, string>>,
+  ): Promise<boolean> {
+    this.admitted.push({ id, sid, browser });
+    return !this.silent.has(id);
+  }
 
   mayBeSpare(templateCode: string): boolean {
     return templateCode !== 'odoo-own-db';

@@ -121,6 +121,8 @@ describe('the door, a real Caddy', function () {
         // As where the sidecar is killed meanwhile.
         res.writeHead(200, { 'Content-Length': 9 }).write('half', () => res.destroy());
       },
+      logIn: async (req, res, instance) =>
+        void res.end(`${instance} ${req.headers['x-forwarded-host']} ${req.url}`),
       log: pino({ level: 'silent' }),
     });
     await door.ensure(routes);
@@ -335,6 +337,18 @@ describe('the door, a real Caddy', function () {
     }, 10);
     const errors = await run('docker', ['logs', '--', container], { both: true });
     expect(errors).to.include('microsaas-download').and.not.to.include('secret-');
+  });
+
+  it('leaves logins to the sidecar, which learns at whose address, and keeps their tokens out of its log', async () => {
+    const path = '/.well-known/microsaas-login?token=secret-3';
+    const headers = { 'x-forwarded-host': 'another.example.com' };
+    const { text } = await ask('acme', path, { headers });
+    expect(text).to.match(/^1 acme\.localhost(:\d+)? /);
+    const accessLog = join(folder, 'door', 'run', 'access.log');
+    await eventually(async () => {
+      const requests = await readFile(accessLog, 'utf8');
+      expect(requests).to.include('microsaas-login').and.not.to.include('secret-');
+    }, 10);
   });
 
   it('keeps websockets open while other routes are loaded', async () => {

@@ -266,6 +266,12 @@ describe('a hostile tenant on a real Postgres', function () {
         expect(made.link).to.match(
           /^http:\/\/127\.0\.0\.1:\d+\/web\/reset_password\?token=[\w-]+$/,
         );
+      const { email } = tenant.customer;
+      const session = await walk(() =>
+        databases.odooSession(tenant, { login: email, endsAt: null }),
+      );
+      if (typeof session === 'object' && session !== null && 'content' in session)
+        expect(session.content, 'of no other database').to.include({ db: nameOf(tenant) });
       const file = await walk(() => dumpOf(tenant));
       expect(file, 'it can be backed up').to.be.a('string');
       await walk(() => restore(copy, String(file)));
@@ -299,6 +305,7 @@ describe('a hostile tenant on a real Postgres', function () {
           await walk(() => databases.nextWork(tenant));
           await walk(() => databases.use(tenant.id, false));
           await walk(() => databases.invitation(tenant));
+          await walk(() => databases.odooSession(tenant, { login: 'admin', endsAt: null }));
           // A sale and a removal while all of that is held.
           const other = await aTenant();
           await remove(other);

@@ -134,6 +134,7 @@ describe("a customer's own domain, with a real authority", function () {
       takes: async () => false,
       page: async () => UNAVAILABLE,
       download: async (_req, res) => void res.writeHead(410).end(),
+      logIn: async (_req, res) => void res.writeHead(410).end(),
       log: pino({ level: 'silent' }),
     });
     verifier = new DomainVerifier({ ...below, httpPort: 80, addresses: [DOOR], resolver });

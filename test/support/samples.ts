@@ -105,6 +105,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
       countryCode: 'ES',
     },
     partnerId: 12,
+    supportUntil: 0,
     requestedAt: 1_795_348_000,
     subscription: aSubscription(),
     copyOf: null,

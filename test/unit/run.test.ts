@@ -18,10 +18,12 @@ import { run } from '../../src/run.ts';
 import { assemble, type Observers, type Sidecar } from '../../src/wiring.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeDocker } from '../fakes/docker.ts';
+import { FakeDoor } from '../fakes/door.ts';
 import { FakeEngine } from '../fakes/engine.ts';
 import { OdooHttp } from '../fakes/odoo-http.ts';
 import { aConfig } from '../support/a-config.ts';
 import { temporaryFolder } from '../support/temporary.ts';
+import { ask } from './http/server-suite.ts';
 import { INSTANCE_ROW, SUBSCRIPTION_ROW } from './manager/sample-rows.ts';
 
 /** The lock on Postgres that spans hosts, as databases/ promises it. */
@@ -51,6 +53,8 @@ describe('the sidecar, from its start to its end', () => {
   let docker: FakeDocker;
   let engine: FakeEngine;
   let databases: FakeDatabases;
+  /** Null: there is none. */
+  let door: FakeDoor | null;
   let lock: FakeLock;
   let logged: Array<Record<string, unknown> & { readonly msg: string }>;
   let asked: AbortController;
@@ -71,6 +75,7 @@ describe('the sidecar, from its start to its end', () => {
     docker = new FakeDocker();
     engine = new FakeEngine();
     databases = new FakeDatabases(() => true);
+    door = null;
     lock = new FakeLock();
     logged = [];
     asked = new AbortController();
@@ -89,7 +94,9 @@ describe('the sidecar, from its start to its end', () => {
   const wire = async (config: Config, observers?: Observers): Promise<Sidecar> => {
     const withLock = Object.assign(databases, { lockInstall: lock.take });
     const fakes = { api: docker.api, engine, databases: withLock };
-    return { ...(await assemble(config, observers)), ...fakes } as unknown as Sidecar;
+    const pagesSocket = async () => join(folder(), 'pages.sock');
+    const doors = door && { door: Object.assign(door, { pagesSocket }) };
+    return { ...(await assemble(config, observers)), ...fakes, ...doors } as unknown as Sidecar;
   };
   const start = (over?: Partial<Config>): Promise<void> => {
     const log = pino({ level: 'info' }, { write: (line) => void logged.push(JSON.parse(line)) });
@@ -442,6 +449,108 @@ describe('the sidecar, from its start to its end', () => {
     it('is none where no browser would reach it', async () => {
       engine.url = () => 'http://203.0.113.5:20000';
       expect((await linkTo(READY)).status).to.equal(404);
+    });
+  });
+
+  describe('a link that logs in', () => {
+    const READY = { was_ready: true, http_port: 20_000, longpolling_port: 21_000 };
+    const LOGIN = 'ana@example.com';
+    const ROUTE_ROW = {
+      ...{ id: INSTANCE_ROW.id, subdomain: 'acme', former_subdomains: [], domains: [] },
+      ...{ http_port: 20_000, longpolling_port: 21_000, is_copy: false },
+    };
+    /** Opens it as the door passes a browser's request on. */
+    const open = async (url: string) => {
+      const { pathname, search } = new URL(url);
+      await until('the door has its routes', () => door?.routes != null);
+      const { headers, status } = await ask({
+        socketPath: join(folder(), 'pages.sock'),
+        path: pathname + search,
+        headers: { host: 'acme.example.com', 'x-forwarded-for': '203.0.113.9' },
+      });
+      return { status, location: headers.location, cookie: headers['set-cookie']?.[0] };
+    };
+    /** Asks for a link as the addon does. @param row what of the instance differs from INSTANCE_ROW; null: there is none */
+    async function linkFor(row: object | null, hasDoor = true, endsAt: number | null = null) {
+      answers['microsaas_desired'] = () => (row ? [{ ...INSTANCE_ROW, ...row }] : []);
+      answers['microsaas_routes'] = () => [ROUTE_ROW];
+      if (hasDoor) door = new FakeDoor();
+      databases.users.add(LOGIN);
+      void start({ door: { ...config().door, domain: hasDoor ? 'example.com' : '' } });
+      await until('it is ready', isReady);
+      const body = JSON.stringify({ instance: INSTANCE_ROW.id, login: LOGIN, ends_at: endsAt });
+      const now = new Date();
+      const headers = {
+        'webhook-id': 'msg_1',
+        'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+        'webhook-signature': new Webhook(config().webhookSecret).sign('msg_1', now, body),
+      };
+      const response = await fetch(`${origin()}/logins`, { method: 'POST', headers, body });
+      return { status: response.status, text: await response.text() };
+    }
+
+    it('leads to the instance’s own address, and nobody is logged in before it is used', async () => {
+      const { status, text } = await linkFor(READY);
+      expect(status).to.equal(200);
+      const { url } = JSON.parse(text) as { url: string };
+      expect(url).to.match(/^http:\/\/[^/]+:20000\/\.well-known\/microsaas-login\?token=/);
+      expect(engine.admitted).to.deep.equal([]);
+      const cookie = `session_id=session-of-${LOGIN}; HttpOnly; Path=/`;
+      expect(await open(url)).to.deep.equal({ status: 303, location: '/odoo', cookie });
+      expect(engine.admitted).to.deep.equal([
+        {
+          id: INSTANCE_ROW.id,
+          sid: `session-of-${LOGIN}`,
+          browser: { 'x-forwarded-for': '203.0.113.9' },
+        },
+      ]);
+      expect((await open(url)).status).to.equal(410);
+      expect(JSON.stringify(logged)).not.to.include(url.split('token=')[1]);
+      expect(JSON.stringify(logged)).not.to.include(`session-of-${LOGIN}`);
+    });
+
+    it('logs nobody in whose instance was stopped meanwhile, and leads them to its login page', async () => {
+      const { text } = await linkFor(READY);
+      answers['microsaas_desired'] = () => [
+        { ...INSTANCE_ROW, ...READY, desired_state: 'stopped' },
+      ];
+      const refused = { status: 303, location: '/web/login', cookie: undefined };
+      expect(await open((JSON.parse(text) as { url: string }).url)).to.deep.equal(refused);
+      expect(engine.admitted).to.deep.equal([]);
+    });
+
+    for (const [what, support_until, location] of [
+      ['lets support in while their consent holds', INSTANCE_ROW.now + 1, '/odoo'],
+      ['lets support in no more once their consent is taken back', 0, '/web/login'],
+      ['lets support in no more once their consent is over', INSTANCE_ROW.now, '/web/login'],
+    ] as const)
+      it(what, async () => {
+        const endsAt = Math.floor(INSTANCE_ROW.now) + 3600;
+        const { text } = await linkFor({ ...READY, support_until: endsAt }, true, endsAt);
+        answers['microsaas_desired'] = () => [{ ...INSTANCE_ROW, ...READY, support_until }];
+        const answer = await open((JSON.parse(text) as { url: string }).url);
+        expect(answer).to.include({ status: 303, location });
+        expect(engine.admitted).to.have.length(location === '/odoo' ? 1 : 0);
+      });
+
+    for (const [what, row] of [
+      ['Odoo does not know', null],
+      ['has never run', { was_ready: false }],
+      ['is stopped', { ...READY, desired_state: 'stopped' }],
+      ['is suspended', { ...READY, subscription: SUBSCRIPTION_ROW }],
+      ['is removed', { ...READY, desired_state: 'removed' }],
+    ] as const)
+      it(`is none for an instance that ${what}`, async () => {
+        expect((await linkFor(row)).status).to.equal(404);
+      });
+
+    it('is none without a door: the manager may have the same host, and with it the same cookie', async () => {
+      expect((await linkFor(READY, false)).status).to.equal(404);
+    });
+
+    it('is none for whom that Odoo does not let in by a password alone', async () => {
+      databases.users.add = () => databases.users;
+      expect((await linkFor(READY)).status).to.equal(404);
     });
   });
 

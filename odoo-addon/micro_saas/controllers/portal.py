@@ -46,6 +46,7 @@ class InstancePortal(CustomerPortal):
             "status": instance._portal_status(),
             "may_act": instance._may_act(request.env.user),
             "may_set_password": instance._may_set_password(request.env.user),
+            "opens_as": instance._opens_as(request.env.user),
             "data": instance._portal_data(request.env.user),
             "renewal": instance._portal_renewal(request.env.user),
         }
@@ -130,6 +131,14 @@ class InstancePortal(CustomerPortal):
         return self._do(instance_id, lambda instance: instance._let_act(request.env.user, person_id, bool(may_act)))
 
     @route(
+        "/my/instances/<int:instance_id>/support",
+        type="http", auth="user", website=True, methods=["POST"],
+    )
+    def my_instance_support(self, instance_id, may_log_in=""):
+        """Let the seller's people log in to it for a day, or no more, then show its page again."""
+        return self._do(instance_id, lambda instance: instance._let_support_in(request.env.user, bool(may_log_in)))
+
+    @route(
         "/my/instances/<int:instance_id>/password",
         type="http", auth="user", website=True, methods=["POST"],
     )
@@ -144,6 +153,23 @@ class InstancePortal(CustomerPortal):
             return self._render(instance, str(error))
         _logger.info("User %s chooses a new password for instance %s.", request.env.user.id, instance_id)
         instance._note_for_customer("password", request.env.user.name)
+        return self._leave(link)
+
+    @route(
+        "/my/instances/<int:instance_id>/open",
+        type="http", auth="user", website=True, methods=["POST"],
+    )
+    def my_instance_open(self, instance_id):
+        """Go to the instance's own Odoo, logged in there as themselves: by a link that is made now and works once."""
+        instance = self._my_instance(instance_id)
+        login = instance and instance._opens_as(request.env.user)
+        if not login:
+            raise request.not_found()
+        try:
+            link = instance._open_by_customer(request.env.user, login)
+        except UserError as error:
+            return self._render(instance, str(error))
+        _logger.info("User %s opens instance %s as themselves.", request.env.user.id, instance_id)
         return self._leave(link)
 
     @route(
@@ -269,8 +295,10 @@ class InstancePortal(CustomerPortal):
             "problem": problem,
             "card": instance._portal_card(request.env.user),
             "may_set_password": instance._may_set_password(request.env.user),
+            "opens_as": instance._opens_as(request.env.user),
             "data": instance._portal_data(request.env.user),
             "renewal": instance._portal_renewal(request.env.user),
+            "support": instance._portal_support(request.env.user),
             "people": instance._portal_people(request.env.user),
             "may_choose_people": instance._is_administered_by(request.env.user),
             **self._address_values(instance),

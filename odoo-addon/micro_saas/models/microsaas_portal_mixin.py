@@ -217,8 +217,11 @@ class MicrosaasPortalMixin(models.AbstractModel):
         return self.state == "running" and self._is_administered_by(user)
 
     def _is_administered_by(self, user):
-        """Tell whether a user of the portal has all rights in the instance: the administrator, or the company's own login."""
-        return user.partner_id in self._administrator() | self.partner_id.commercial_partner_id
+        """Tell whether a user of the portal has all rights in the instance: the administrator, or the company's own login.
+
+        The seller's people never are: they write whose it is, and could make themselves either.
+        """
+        return user.share and user.partner_id in self._administrator() | self.partner_id.commercial_partner_id
 
     # -- restarts ----------------------------------------------------------------------------------
 
@@ -348,7 +351,7 @@ class MicrosaasPortalMixin(models.AbstractModel):
     def _one_time_link(self, kind, payload):
         """Return a link that the sidecar makes.
 
-        :param kind: the last part of the address where it does: `invitations`, `downloads`
+        :param kind: the last part of the address where it does: `invitations`, `downloads`, `logins`
         :param payload: what the link is to lead to
         :return: the link; empty for one that there is not any more
         :raise UserError: a sentence for the customer: try again, or wait
@@ -368,7 +371,7 @@ class MicrosaasPortalMixin(models.AbstractModel):
             raise UserError(
                 self.env._("That was asked for too often. Please try again in a quarter of an hour.")
             )
-        if status == 410 or (status == 404 and kind == "downloads"):  # Gone, or never there
+        if status == 410 or (status == 404 and kind in ("downloads", "logins")):  # Gone, or never there
             return ""
         if status != 200 or urlsplit(answer.get("url", "")).scheme not in ("http", "https"):
             _logger.warning("No link (%s) to instance %s: the sidecar answers %s", kind, self.id, status)

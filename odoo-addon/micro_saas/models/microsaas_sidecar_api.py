@@ -214,6 +214,7 @@ class MicrosaasSidecarApi(models.AbstractModel):
             - `from_spare`: it was a spare, whose data are handed over to its customer
             - people: `customer` (`name`, `company_name`, `email`, `lang`, `country_code` of who administers it and of their
               company), `partner_id` (the company, 0 for none)
+            - `support_until` (so long its customer lets support log in; 0: nobody is let in)
             - time and money: `requested_at`, `now`, `company_tz`, `in_payment_is_paid`, `subscription` (False for none)
 
             A `subscription` is a dict of `id`, `state`, `fecha_inicio`, `fecha_fin` (the last paid day), `reason`, `told`

@@ -1,9 +1,11 @@
 """What happened to an instance lately, in its customer's words: the log is the operator's, and causes of errors are theirs."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
 from odoo import fields, models
 
+# Of support's lines, and of all others: neither pushes the other out, so that support cannot hide what it has done.
 KEPT = 20
 
 
@@ -43,7 +45,13 @@ class OdooDockerInstance(models.Model):
         :param who: the name of the person who did it; empty where nobody did
         """
         line = {"at": int(fields.Datetime.now().timestamp()), "what": what, "who": who}
-        self._quiet().portal_history = [line, *(self.portal_history or [])][:KEPT]
+        kept, count = [], Counter()
+        for one in [line, *(self.portal_history or [])]:
+            is_support = one["what"].startswith("support")
+            count[is_support] += 1
+            if count[is_support] <= KEPT:
+                kept.append(one)
+        self._quiet().portal_history = kept
 
     def _portal_history(self):
         """Return what happened lately in the reader's words: a list of `(moment, sentence)`, the newest first. Call it with sudo."""
@@ -65,10 +73,14 @@ class OdooDockerInstance(models.Model):
             "mended": lambda: _("It had stopped working, and was started again by itself."),
             "restarted": lambda: _("%s restarted it.", who),
             "renamed": lambda: _("%s changed its address.", who),
+            "opened": lambda: _("%s opened it from here.", who),
             "password": lambda: _("%s asked for a new password of its administrator.", who),
             "restored": lambda: _("%s asked for an earlier state of its data.", who),
             "undone": lambda: _("%s undid the restore of its data.", who),
             "exported": lambda: _("%s asked for all its data.", who),
+            "support_let_in": lambda: _("%s let our support log in to it.", who),
+            "support_kept_out": lambda: _("%s lets our support log in to it no more.", who),
+            "support": lambda: _("%s of our support logged in to it as its administrator.", who),
             "let_act": lambda: _("%s changed who may act for it.", who),
         }
         return sentences[what]() if what in sentences else ""

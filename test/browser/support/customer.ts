@@ -117,13 +117,13 @@ export class Customer {
     await visitor.shot('own-odoo');
   }
 
-  /** Presses *Open* and waits for the login page of their Odoo in the new tab. */
+  /** Presses *Open* and waits until they are in their Odoo in the new tab, logged in as themselves. */
   async openInstance(): Promise<void> {
     const { page, visitor } = this;
     const opening = page.waitForEvent('popup');
     await visitor.press('Abrir');
     const instance = await opening;
-    await instance.locator('input[name=login]').waitFor();
+    await instance.locator('.o_main_navbar').waitFor();
     expect(new URL(instance.url()).host).to.not.equal(new URL(page.url()).host);
     await visitor.shotOf(instance, 'own-odoo');
     await instance.close();

@@ -54,6 +54,7 @@ describe('the pages in place of an instance that does not answer', () => {
         return page();
       },
       download: async (req, res) => void res.end(`download ${req.url}`),
+      logIn: async (req, res, instance) => void res.end(`login ${instance} ${req.url}`),
       log: pino({ level: 'silent' }),
     });
   });
@@ -98,6 +99,16 @@ describe('the pages in place of an instance that does not answer', () => {
     const answer = await ask({ socketPath, path, headers: { host: 'nobody.example.com' } });
     expect(answer.text).to.equal(`download ${path}`);
     expect(questions).to.deep.equal([]);
+  });
+
+  it('leave logins to who serves them, and say whose address was asked', async () => {
+    const path = '/.well-known/microsaas-login?token=t';
+    const at = async (host: string) =>
+      (await ask({ socketPath, path, headers: { host } })).text.replace(` ${path}`, '');
+    expect(await at('ACME.example.com:8443')).to.equal('login 7');
+    expect(await at('nobody.example.com')).to.equal('login null');
+    instanceAt = () => undefined;
+    expect(await at('acme.example.com'), 'before the names are known').to.equal('login null');
   });
 
   it('let nothing run and load nothing but the logo', async () => {

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { pino } from 'pino';
 import { Webhook } from 'standardwebhooks';
 import { Downloads } from '../../../src/http/downloads.ts';
+import type { Login } from '../../../src/http/logins.ts';
 import {
   type HttpOptions,
   type HttpServer,
@@ -52,6 +53,8 @@ export class ServerSuite {
   invited: { url: string } | 'used' | Error = {
     url: 'https://5.example.com/web/reset_password?token=t',
   };
+  /** Whom logins were asked for. */
+  readonly logins: Login[] = [];
   /** Which invitations were made. */
   readonly invitations: Array<readonly [instance: number, isFirst: boolean]> = [];
   parts: Record<'odoo' | 'docker' | 'postgres', true | string> = {
@@ -72,6 +75,7 @@ export class ServerSuite {
       this.keys = [];
       this.logged = [];
       this.invitations.length = 0;
+      this.logins.length = 0;
       this.invited = { url: 'https://5.example.com/web/reset_password?token=t' };
       this.parts = { odoo: true, docker: true, postgres: true };
       this.exported = 'the data';
@@ -94,6 +98,12 @@ export class ServerSuite {
       offer: async (instance, snapshot) => {
         if (instance !== 5) return null;
         return { url: `https://5.example.com${this.downloads.offer(instance, snapshot)}` };
+      },
+      offerLogin: async (wanted) => {
+        this.logins.push(wanted);
+        return wanted.instance === 5 && wanted.login === 'ana@example.com'
+          ? { url: 'https://5.example.com/.well-known/microsaas-login?token=t' }
+          : null;
       },
       download: (req, res) => this.downloads.serve(req, res),
       ready: () => this.ready(),

@@ -47,6 +47,7 @@ export const INSTANCE_ROW = {
   company_tz: 'Europe/Madrid',
   in_payment_is_paid: true,
   copy_of: false,
+  support_until: 0,
   job: {
     id: 9,
     identity: '00000000-0000-4000-8000-000000000009',
