@@ -27,6 +27,7 @@ class MicrosaasSidecar(ByHand, models.Model):
 
     name = fields.Char(required=True, readonly=True, default="Sidecar")
     heard_at = fields.Datetime("Last heard of", readonly=True, help="To the minute.")
+    heard_in = fields.Char("Database that it works for", readonly=True, help="Its database.uuid: a duplicate has another one.")
     alerted_at = fields.Datetime("Told people", readonly=True, help="That nothing is heard of it.")
     backups_reported_on = fields.Date(
         "Reported the backups", readonly=True, help="The last day on which the operator was told of the night's backups."
@@ -61,16 +62,18 @@ class MicrosaasSidecar(ByHand, models.Model):
     @api.model
     def _hear(self):
         """Note that the sidecar has asked something. Writes at most once a minute, and then one row."""
-        now = fields.Datetime.now()
+        now, database = fields.Datetime.now(), self._database()
         heard = self.env.execute_query(
             SQL(
-                """UPDATE microsaas_sidecar SET heard_at = %s
-                    WHERE heard_at IS NULL OR heard_at < %s RETURNING id, alerted_at""",
+                """UPDATE microsaas_sidecar SET heard_at = %s, heard_in = %s
+                    WHERE heard_at IS NULL OR heard_at < %s OR heard_in IS DISTINCT FROM %s RETURNING id, alerted_at""",
                 now,
+                database,
                 now - NOTED_EVERY,
+                database,
             )
         )
-        self.invalidate_model(["heard_at"])
+        self.invalidate_model(["heard_at", "heard_in"])
         for sidecar_id, alerted_at in heard:
             if alerted_at:
                 self.sudo().browse(sidecar_id)._is_back()
@@ -83,9 +86,13 @@ class MicrosaasSidecar(ByHand, models.Model):
     def _one(self):
         return self.sudo().search([], limit=1)
 
+    @api.model
+    def _database(self):
+        return self.env["ir.config_parameter"].sudo().get_param("database.uuid") or ""
+
     def _is_heard_of(self):
-        """Tell whether a sidecar works for this database now."""
-        return bool(self.heard_at) and not self._is_silent()
+        """Tell whether a sidecar works for this database now: not for the one that this is a duplicate of."""
+        return bool(self.heard_at) and not self._is_silent() and self.heard_in == self._database()
 
     def _is_silent(self):
         """Tell whether the sidecar was heard of once and is no more."""
