@@ -346,8 +346,14 @@ class AccountMove(ByHand, models.Model):
         """Tell whether a part of this invoice is paid already, or its payment is on the way."""
         if self.state != "posted" or self._microsaas_is_fully_reversed():
             return False
-        is_begun = not self._microsaas_is_owed() or self.currency_id.compare_amounts(self.amount_residual, self.amount_total)
-        return bool(is_begun) or any(
+        is_begun = self.currency_id.compare_amounts(self.amount_residual, self.amount_total)
+        return bool(is_begun) or self._microsaas_has_money_on_its_way()
+
+    def _microsaas_has_money_on_its_way(self):
+        """Tell whether a payment of this invoice, or of the rest of it, is on the way."""
+        if self.state != "posted" or self._microsaas_is_fully_reversed():
+            return False
+        return not self._microsaas_is_owed() or any(
             one.state in ("pending", "authorized")
             or (one.state == "done" and not one.is_post_processed)
             or (one.state == "draft" and one.create_date >= fields.Datetime.now() - ON_THE_PROVIDERS_PAGE)
