@@ -7,11 +7,13 @@ is killed in between leaves a row whose outcome nobody knows, and that blocks ev
 
 import logging
 from datetime import timedelta
+from functools import partial
+from time import monotonic
 
 from psycopg2.errors import SerializationFailure
 
 from odoo import Command, api, fields, models
-from odoo.exceptions import RedirectWarning, UserError
+from odoo.exceptions import UserError
 from odoo.release import version_info
 from odoo.tools import format_amount, mute_logger
 from odoo.tools.misc import format_date
@@ -30,6 +32,8 @@ DAYS_BEFORE_END = 3
 RETRIES = (1, 3, 5)
 # For so long the provider's own message may still say what became of a transaction that was interrupted.
 INTERRUPTED_AFTER = timedelta(hours=1)
+# After so many seconds a run leaves the rest to the next one: Odoo kills jobs that last, perhaps while a provider is being asked.
+RUN_SECONDS = 60
 MAX_REASON = 200
 
 
@@ -56,11 +60,38 @@ class MicrosaasCharge(ByHand, models.Model):
         index=True,
         help="Given up: the customer pays by themselves. Closed: there is nothing to charge any more.",
     )
+    is_in_doubt = fields.Boolean("Nobody knows whether it was charged", compute="_compute_is_in_doubt", compute_sudo=True)
 
     if version_info[0] >= 19:
         _charge_uniq = models.Constraint(UNIQUE, UNIQUE_MESSAGE)
     else:
         _sql_constraints = [("charge_uniq", UNIQUE, UNIQUE_MESSAGE)]
+
+    @api.depends("transaction_ids.state", "transaction_ids.microsaas_outcome")
+    def _compute_is_in_doubt(self):
+        for charge in self:
+            charge.is_in_doubt = bool(charge._interrupted_attempts())
+
+    def action_not_charged(self):
+        """Say that the provider has not charged what nobody knew of: from now on it may be charged again.
+
+        :return: True
+        :raise UserError: nothing is in doubt, or the provider may still tell it
+        """
+        self.ensure_one()
+        self.subscription_id._check_user()
+        charge = self.sudo()
+        charge.subscription_id._serialize_renewals()
+        attempts = charge._interrupted_attempts()
+        if not attempts:
+            raise UserError(self.env._("There is no charge here that nobody knows of. Within its first hour the provider may still tell."))
+        attempts._note_not_charged()
+        if charge.state == "stopped":
+            charge.state = "announced"
+        why = self.env._("%s has found at the payment provider that the card was not charged.", self.env.user.name)
+        charge.subscription_id._note_charge(why)
+        close_activities(charge.subscription_id, CHARGE_ACTIVITY, why)
+        return True
 
     # -- the job -----------------------------------------------------------------------------------
 
@@ -75,37 +106,61 @@ class MicrosaasCharge(ByHand, models.Model):
         if not self.env["microsaas.sidecar"]._one()._is_heard_of():
             return
         keep = keep or self.env.cr.commit
-        for charge in self.search([("state", "in", ("announced", "stopped"))], order="id"):
+        begun, silent = monotonic(), self.env["payment.provider"]
+        for subscription in self.env["microsaas.subscription"]._without_charge():
             keep()  # each begins with what others have written until now
-            attempt = charge._apart(charge._review)
+            self._apart(subscription, subscription._announce_charge)
+        for charge in self.search([("state", "in", ("announced", "stopped"))], order="id"):
             keep()
-            if attempt:
-                charge._apart(attempt._charge_with_saved_card)
+            attempt = self._apart(charge.subscription_id, partial(charge._review, silent))
+            keep()
+            if not attempt:
+                continue
+            self._apart(charge.subscription_id, attempt._charge_with_saved_card, is_asking=True)
+            keep()
+            self._apart(charge.subscription_id, charge._review_attempts)
+            keep()
+            if attempt._has_no_answer():
+                silent |= attempt.provider_id
+            if monotonic() - begun >= RUN_SECONDS:
+                self.env.ref("micro_saas.cron_charge")._trigger()
                 keep()
-                charge._apart(charge._review_attempts)
-                keep()
+                return
 
-    def _apart(self, act):
-        """Do something of which nothing stays where it fails. Return what it returns; None where it failed."""
+    def _apart(self, subscription, act, *, is_asking=False):
+        """Do something of which nothing stays where it fails. Return what it returns; None where it failed.
+
+        :param is_asking: a provider is asked: then no failure is only somebody else's doing
+        """
         try:
             with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
                 return act()
-        except SerializationFailure:
-            _logger.info("Somebody else renews %s.", self.subscription_id.name)
-        except Exception:
-            _logger.exception("The renewal of %s is not charged.", self.subscription_id.name)
+        except Exception as error:
+            if isinstance(error, SerializationFailure) and not is_asking:
+                _logger.info("Somebody else writes subscription %s: its renewal is looked at again.", subscription.name)
+            else:
+                _logger.exception("The renewal of %s is not charged.", subscription.name)
         return None
 
     # -- what facts ask for ------------------------------------------------------------------------
 
-    def _review(self):
-        """Do what the facts ask for. Return the transaction to be sent once it is committed; None where nothing is charged now."""
+    def _review(self, silent):
+        """Do what the facts ask for. Return the transaction to be sent once it is committed; None where nothing is charged now.
+
+        :param silent: `payment.provider`, those that have not answered in this run: they are not asked again in it
+        """
         self.ensure_one()
-        subscription = self.subscription_id
-        subscription._serialize_renewals()
-        if self._settle() or not self._review_attempts() or subscription._is_renewal_being_paid():
+        self.subscription_id._serialize_renewals()
+        if self._settle():
             return None
-        if self.state != "announced":
+        attempt = self._next_attempt(silent)
+        if not attempt:
+            self._warn_in_time()
+        return attempt
+
+    def _next_attempt(self, silent):
+        subscription = self.subscription_id
+        if not self._review_attempts() or subscription._is_renewal_being_paid() or self.state != "announced":
             return None
         if subscription._card_problem(self.amount, self.currency_id):
             self._give_up(lambda charge: charge.subscription_id._card_problem(charge.amount, charge.currency_id))
@@ -114,10 +169,11 @@ class MicrosaasCharge(ByHand, models.Model):
         if not day:
             self._give_up(lambda charge: charge.env._("There is no day left on which it could be charged."))
             return None
-        if subscription.company_id._microsaas_today() < day or self.announcement_id.has_failed:
+        is_due = subscription.company_id._microsaas_today() >= day and not self.announcement_id._has_not_left()
+        if not is_due or subscription.renew_token_id.provider_id in silent:
             return None
         if subscription._charge_obstacle():
-            self._tell_failure(f"{self.last_day} obstacle", lambda charge: charge.subscription_id._charge_obstacle())
+            self._tell_obstacle(lambda charge: charge.subscription_id._charge_obstacle())
             return None
         return self._attempt()
 
@@ -125,9 +181,14 @@ class MicrosaasCharge(ByHand, models.Model):
         """Close it where it is paid, or where there is nothing to charge any more. Return whether it is closed."""
         if self.move_id and self.move_id._microsaas_is_paid():
             self._close("paid", self.env._("Invoice %s is paid.", self.move_id.name))
+        elif any(one._is_in_doubt() for one in self.transaction_ids):
+            return False  # also when the last paid day has moved: somebody has to know first
         elif self._is_pointless():
             self._close("over", self.env._("Nothing of this renewal is charged to the card any more."))
-        elif self.state == "announced" and (self.subscription_id.suspended_at or not self.subscription_id.renew_token_id):
+        elif self.state == "announced" and self.subscription_id.suspended_at:
+            self.state = "over"
+        elif self.state == "announced" and not self.subscription_id.renew_token_id:
+            self.subscription_id._ask_to_pay_instead()
             self.state = "over"
         return self.state in ("paid", "over")
 
@@ -140,23 +201,22 @@ class MicrosaasCharge(ByHand, models.Model):
     def _close(self, state, why):
         self.state = state
         self.subscription_id._note_charge(why)
-        close_activities(self.subscription_id, CHARGE_ACTIVITY, why)
+        unknown = self.transaction_ids.filtered(lambda one: one._is_outcome_unknown())
+        if state == "paid" or not unknown:
+            close_activities(self.subscription_id, CHARGE_ACTIVITY, why)
+        else:
+            self._ask_whether_charged(unknown[0])
 
     def _review_attempts(self):
         """See to what became of the attempts. Return whether another one may follow, as far as they are concerned."""
         if self.state == "announced" and self._interrupted_attempts():
             self.state = "stopped"
-            self.subscription_id._ask_about_charge(
-                self.env._("Look at the payment provider: nobody knows whether a card was charged"),
-                self.env._(
-                    "Transaction %s was interrupted or not answered. The card is not charged again for this renewal: register"
-                    " the payment if there is one.",
-                    self._interrupted_attempts()[0].reference,
-                ),
-            )
+            self._ask_whether_charged(self._interrupted_attempts()[0])
         if self._is_blocked():
             return False
         last = self._attempts_with_this_card()[-1:]
+        if last and self.state == "stopped" and not self._is_told(last):
+            self.state = "announced"  # the provider has told at last what nobody knew
         if not last or self.state != "announced":
             return True
         why = f"attempt {last.id}", lambda charge: charge.env["payment.transaction"].browse(last.id)._reason_for_customer()
@@ -166,11 +226,29 @@ class MicrosaasCharge(ByHand, models.Model):
         self._tell_failure(*why)
         return True
 
+    def _is_told(self, attempt):
+        """Tell whether the customer was told that this attempt was in vain."""
+        failed = self.subscription_id.notice_ids.filtered(lambda one: one.kind == "chargeFailed")
+        return f"attempt {attempt.id}" in failed.mapped("period")
+
+    def _ask_whether_charged(self, attempt):
+        self.subscription_id._ask_about_charge(
+            self.env._("Look at the payment provider: nobody knows whether a card was charged"),
+            self.env._(
+                "Transaction %s was interrupted or not answered. No card is charged for this renewal until that is known: register"
+                " the payment if there is one; else press “It was not charged” on the subscription, under Charges.",
+                attempt.reference,
+            ),
+        )
+
     def _is_blocked(self):
         """Tell whether an attempt has taken the money, is about to, or may have: then there is no other one."""
-        return any(
-            one.state in ("pending", "authorized", "done") or one._is_outcome_unknown() for one in self.transaction_ids
-        )
+        return bool(self._blocking_attempts())
+
+    def _blocking_attempts(self):
+        return self.transaction_ids.filtered(
+            lambda one: one.state in ("pending", "authorized", "done") or one._is_outcome_unknown()
+        ).sorted("id")
 
     def _interrupted_attempts(self):
         """Return the attempts whose outcome the provider's own messages have not told in time either."""
@@ -197,14 +275,48 @@ class MicrosaasCharge(ByHand, models.Model):
         """Return the last day before it is suspended."""
         return self.last_day + timedelta(days=self.subscription_id._days_of_grace())
 
+    def _warn_in_time(self):
+        """On the day before the last one, tell customer and seller what the renewal waits for still: nothing just stops."""
+        subscription, last = self.subscription_id, self._last_chance()
+        is_late = last - timedelta(days=1) <= subscription.company_id._microsaas_today() <= last
+        waits_for = is_late and subscription.fecha_fin == self.last_day and self._what_it_waits_for()
+        if not waits_for:
+            return
+        theirs = self.with_context(lang=subscription.partner_id.lang)._what_it_waits_for()
+        notices = self.env["microsaas.notice"].with_context(microsaas_reason=theirs[:MAX_REASON], microsaas_day=last)
+        if notices._tell(subscription, "chargeWaits", fields.Date.to_string(self.last_day)):
+            subscription._ask_about_charge(
+                self.env._("A renewal by card is not paid yet, and its Odoo is about to stop"), waits_for[:MAX_REASON]
+            )
+
+    def _what_it_waits_for(self):
+        """Return what it waits for, as a sentence; "" where it is charged on its day, or was given up, which is told then."""
+        subscription, _ = self.subscription_id, self.env._
+        if subscription._has_uncounted_payment():
+            return ""  # paid: the sidecar is about to count it
+        if self._is_blocked() or subscription._is_renewal_being_paid():
+            return _("A payment was begun, and has not arrived yet.")
+        if self.state != "announced":
+            return ""
+        if self.announcement_id._has_not_left():
+            return _("Our mail about the charge has not left.")
+        obstacle, day = subscription._charge_obstacle(), self._next_day()
+        if obstacle or not day or day > subscription.company_id._microsaas_today():
+            return obstacle
+        return _("It could not be charged on its day; we are looking into it.")
+
     # -- charging ----------------------------------------------------------------------------------
 
     def _attempt(self):
         """Return a new transaction of exactly what was announced; where it costs something else, announce that, and return None."""
         subscription = self.subscription_id
         if self._announces(*subscription._renewal_to_charge()):
-            move = self._invoice()
+            move = subscription._invoice_or_ask(subscription._issue_renewal_invoice)
             if not move:
+                return None
+            self.move_id = move
+            if subscription._invoice_obstacle(move):
+                self._tell_obstacle(lambda charge: charge.subscription_id._invoice_obstacle(charge.move_id))
                 return None
             if self._announces(move.amount_residual, move.currency_id):
                 return self._transaction(move)
@@ -215,20 +327,6 @@ class MicrosaasCharge(ByHand, models.Model):
     def _announces(self, amount, currency):
         """Tell whether the customer was told of exactly this amount."""
         return currency == self.currency_id and not currency.compare_amounts(amount, self.amount)
-
-    def _invoice(self):
-        """Return the renewal's posted invoice; none where it cannot be made, which a person is asked about."""
-        subscription = self.subscription_id
-        try:
-            with self.env.cr.savepoint():
-                self.move_id = subscription._issue_renewal_invoice(
-                    self.env._("it renews by itself with the card %s.", subscription.card_name)
-                )
-        except (UserError, RedirectWarning) as error:
-            _logger.warning("No renewal invoice for %s: %s", subscription.name, error)
-            subscription._ask_people("invoiceFailed")
-            return self.move_id.browse()
-        return self.move_id
 
     def _transaction(self, move):
         token = self.subscription_id.renew_token_id
@@ -255,6 +353,18 @@ class MicrosaasCharge(ByHand, models.Model):
         )
 
     # -- telling -----------------------------------------------------------------------------------
+
+    def _note_announced(self):
+        """The mails that announce these have left now: nobody is charged on the day on which they were told."""
+        for charge in self.filtered(lambda one: one.state == "announced"):
+            charge.day = max(charge.day, charge.subscription_id.company_id._microsaas_today() + timedelta(days=1))
+
+    def _tell_obstacle(self, why):
+        """Tell the customer, once, what keeps their card from being charged today.
+
+        :param why: as of `_tell_failure`
+        """
+        self._tell_failure(f"{self.last_day} obstacle", why)
 
     def _tell_failure(self, period, why):
         """Tell the customer, once, that their card was not charged, why, and when it is tried again.

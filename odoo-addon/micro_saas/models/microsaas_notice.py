@@ -28,6 +28,7 @@ MAILS = {
     "limitOver": "micro_saas.mail_template_limit_over",
     "chargeAhead": "micro_saas.mail_template_charge_ahead",
     "chargeFailed": "micro_saas.mail_template_charge_failed",
+    "chargeWaits": "micro_saas.mail_template_charge_waits",
 }
 # Opens a page on which a password is chosen, so it is no message on a record, where colleagues would read it.
 PRIVATE = {"welcome"}
@@ -116,10 +117,15 @@ class MicrosaasNotice(ByHand, models.Model):
     def _note_sent(self):
         """The mails of these notices have left: whoever was asked to look at earlier ones need not any more."""
         self.has_failed = False
+        self.env["microsaas.charge"].sudo().search([("announcement_id", "in", self.ids)])._note_announced()
         for subscription in self.subscription_id:
             close_activities(
                 subscription, MAIL_ACTIVITY, self.env._("A mail to the customer has left since.")
             )
+
+    def _has_not_left(self):
+        """Tell whether the mail of this notice waits yet, or could not be sent."""
+        return self.has_failed or self.sudo().mail_id.state in ("outgoing", "exception", "cancel")
 
     def _note_failed(self, reason):
         """The mails of these notices have not left: one person is asked to look, once until a mail leaves again.

@@ -1,15 +1,18 @@
 """Renewing by itself with a saved card: whose choice it is, what is announced, what stands in its way."""
 
+import logging
 from datetime import timedelta
 
 from odoo import SUPERUSER_ID, api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import RedirectWarning, UserError
 from odoo.tools import format_amount
 from odoo.tools.misc import format_date
 
 from .alerts import person_for, raise_activity
 from .microsaas_charge import CHARGE_ACTIVITY, DAYS_BEFORE_END
 from .microsaas_subscription import ENDED
+
+_logger = logging.getLogger(__name__)
 
 
 class MicrosaasSubscription(models.Model):
@@ -57,6 +60,18 @@ class MicrosaasSubscription(models.Model):
             subscription._note_charge(
                 self.env._("It does not renew by itself with the card %(card)s any more: %(why)s", card=card, why=why)
             )
+            subscription._ask_to_pay_instead()
+
+    def _ask_to_pay_instead(self):
+        """Have the customer asked to pay, as others are, who were told that their card would be charged for the next period."""
+        charge, period = self._charge(), fields.Date.to_string(self.fecha_fin)
+        is_told = charge.state in ("announced", "stopped") and not charge._is_blocked()
+        if not is_told or self._has_ended() or self.suspended_at:
+            return
+        # What has not been said, the sidecar has said when it looks again.
+        self.notice_ids.filtered(lambda one: one.kind == "expiring" and one.period == period).sudo().unlink()
+        self.instancia_id._make_due()
+        self.instancia_id._nudge()
 
     def _choose_card(self, token, person):
         """Renew by itself with a saved card from now on; what falls due soon is announced at once.
@@ -121,7 +136,8 @@ class MicrosaasSubscription(models.Model):
         providers = token.provider_id.with_user(SUPERUSER_ID)._get_compatible_providers(
             self.company_id.id, self.partner_id.id, amount, currency_id=currency.id, force_tokenization=True
         )
-        if token.provider_id not in providers:
+        # Where a person captures each payment, the renewal would wait for them.
+        if token.provider_id not in providers or token.provider_id.capture_manually:
             return _("The card %s cannot be charged here any more.", token.display_name)
         return ""
 
@@ -134,16 +150,34 @@ class MicrosaasSubscription(models.Model):
             return _("This subscription cannot renew by itself.")
         if self._waiting_changes():
             return _("A change of plan waits for its payment: pay it or withdraw it first.")
-        move = self._posted_invoice()
-        if move and move._microsaas_products() - self.renewal_line_ids:
-            return _("Invoice %s is not for this renewal alone.", move.name)
+        if any(one._is_in_doubt() for one in self.sudo().charge_ids.transaction_ids):
+            return _("We do not know yet whether an earlier charge was made.")
+        move = self._posted_invoice() or self._open_renewal_invoice()
+        return self._invoice_obstacle(move) if move else ""
+
+    def _invoice_obstacle(self, move):
+        """Return why a renewal invoice is not charged to a card, as a sentence; "" where it may be.
+
+        :param move: one `account.move`, in draft or posted
+        """
+        _, lines = self.env._, move._microsaas_products()
+        if len(lines) != 1 or lines not in self.sudo().renewal_line_ids or lines.quantity != 1:
+            return _("Invoice %s is not for this renewal alone.", move.display_name)
+        is_ours = move.commercial_partner_id == self.partner_id.commercial_partner_id and move.company_id == self.company_id
+        if not is_ours:
+            return _("Invoice %s is not made out to the customer of this Odoo.", move.display_name)
+        if move.payment_state == "blocked":
+            return _("The payment of invoice %s is on hold.", move.display_name)
         return ""
 
     def _is_renewal_being_paid(self):
-        """Tell whether money for the next period has come, or may be on its way, by whatever means."""
+        """Tell whether money for the next period has come, or may be on its way, by whatever means.
+
+        What is paid in part only is not waited for: the rest of it is announced, and charged.
+        """
         moves = self.sudo().renewal_line_ids.move_id | self._posted_invoice()
         open_moves = moves.filtered(lambda move: move.move_type == "out_invoice" and move._microsaas_is_open())
-        return self._has_uncounted_payment() or any(move._microsaas_has_money_coming() for move in open_moves)
+        return self._has_uncounted_payment() or any(move._microsaas_has_money_on_its_way() for move in open_moves)
 
     # -- announcing --------------------------------------------------------------------------------
 
@@ -167,6 +201,12 @@ class MicrosaasSubscription(models.Model):
         terms = self.product_id.product_tmpl_id._microsaas_terms(self.company_id)
         return self.fecha_fin <= self.company_id._microsaas_today() + timedelta(days=terms["notice"])
 
+    @api.model
+    def _without_charge(self):
+        """Return those in their notice with a card and no charge, as where something stood in its way when the notice began."""
+        cards = self.search([("renew_token_id", "!=", False), ("fecha_fin", "!=", False)])
+        return cards.filtered(lambda one: one._is_in_notice() and not one._charge())
+
     def _announce_charge(self):
         """Tell the customer that, when and how much their card is charged. Return whether they were told. Call it with sudo.
 
@@ -177,13 +217,17 @@ class MicrosaasSubscription(models.Model):
             return False
         amount, currency = self._renewal_to_charge()
         day = self._charge_day()
-        is_in_time = day <= self.fecha_fin + timedelta(days=self._days_of_grace())
-        if not is_in_time or self._card_problem(amount, currency) or not self.partner_id.email:
+        is_chargeable = currency.compare_amounts(amount, 0.0) > 0 and day <= self.fecha_fin + timedelta(days=self._days_of_grace())
+        if not is_chargeable or self._card_problem(amount, currency) or not self.partner_id.email:
             return False
-        vals = {"day": day, "amount": amount, "currency_id": currency.id, "state": "announced"}
         charge = self._charge()
         if charge.state == "paid" or charge._is_blocked():
             return False
+        # What is announced is what a draft says: a price that follows a rate would be another one on the day.
+        if not self._invoice_or_ask(self._renewal_invoice):
+            return False
+        amount, currency = self._renewal_to_charge()
+        vals = {"day": day, "amount": amount, "currency_id": currency.id, "state": "announced"}
         if charge:
             charge.write(vals)
         else:
@@ -210,19 +254,37 @@ class MicrosaasSubscription(models.Model):
         amount, currency = (charge.amount, charge.currency_id) if charge else self._renewal_to_charge()
         words = {"amount": format_amount(self.env, amount, currency), "card": self.card_name}
         if charge.state in ("announced", "stopped") and charge._is_blocked():
-            # Also where nobody knows what became of it: who is asked to pay would perhaps pay twice.
-            return _("A payment of %(amount)s with the card %(card)s is being processed. You need not do anything.", **words)
-        if charge.state == "announced" and day:
-            return _("%(amount)s are charged to the card %(card)s on %(day)s.", **words, day=format_date(self.env, day))
-        if charge.state in ("announced", "stopped"):
-            return _("The card %(card)s could not be charged. Pay by yourself, or choose another card.", **words)
-        if charge:
+            return self._begun_sentence(charge)
+        if charge.state == "stopped" or (charge.state == "announced" and not day):
+            if charge._attempts_with_this_card():
+                return _("The card %(card)s could not be charged. Pay by yourself, or choose another card.", **words)
+            return _("The card %(card)s is not charged for this renewal. Pay by yourself, or choose another card.", **words)
+        if charge and charge.state != "announced":
             return ""
+        obstacle = self._charge_obstacle()
+        if obstacle:
+            return obstacle
+        if charge:
+            day = format_date(self.env, max(day, self.company_id._microsaas_today()))
+            return _("%(amount)s are charged to the card %(card)s on %(day)s.", **words, day=day)
+        if not self.partner_id.email:
+            return _("Without an e-mail address we cannot tell you before, so the card %(card)s is not charged.", **words)
+        if self._charge_day() > self.fecha_fin + timedelta(days=self._days_of_grace()):
+            return _("The card %(card)s is not charged for this renewal. Pay by yourself, or choose another card.", **words)
         return _(
             "%(amount)s are charged to the card %(card)s about %(day)s. We write to you before.",
             **words,
             day=format_date(self.env, self._charge_day()),
         )
+
+    def _begun_sentence(self, charge):
+        """Return what the customer reads of an attempt that may have taken the money."""
+        attempt, _ = charge._blocking_attempts()[-1], self.env._
+        words = {"amount": format_amount(self.env, attempt.amount, attempt.currency_id), "card": attempt.token_id.display_name}
+        if charge.is_in_doubt:
+            # Who is asked to pay would perhaps pay twice.
+            return _("We have no answer about a payment of %(amount)s with the card %(card)s: write to us before you pay.", **words)
+        return _("A payment of %(amount)s with the card %(card)s is being processed. You need not do anything.", **words)
 
     def _is_charge_ahead(self):
         """Tell whether the next renewal is about to be charged, and nothing has gone wrong with it yet."""
@@ -249,6 +311,19 @@ class MicrosaasSubscription(models.Model):
         self._message_log(body=body, author_id=self.env.user.partner_id.id)
 
     # -- invoices ----------------------------------------------------------------------------------
+
+    def _invoice_or_ask(self, make):
+        """Return the renewal invoice that is made; none where it cannot be made, which a person is asked about.
+
+        :param make: a function of the reason, a sentence for the chatter, that returns the invoice
+        """
+        try:
+            with self.env.cr.savepoint():
+                return make(self.env._("it renews by itself with the card %s.", self.card_name))
+        except (UserError, RedirectWarning) as error:
+            _logger.warning("No renewal invoice for %s: %s", self.name, error)
+            self._ask_people("invoiceFailed")
+            return self.env["account.move"]
 
     def _renewal_key(self):
         """What a card pays for is on an invoice of its own."""

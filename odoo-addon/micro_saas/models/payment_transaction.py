@@ -1,6 +1,7 @@
 """Attempts to charge a saved card for a renewal: sent once, and what is known of each."""
 
 import requests
+from urllib3.exceptions import NewConnectionError
 
 from odoo import fields, models
 from odoo.exceptions import ValidationError
@@ -16,8 +17,16 @@ class PaymentTransaction(ByHand, models.Model):
     microsaas_charge_id = fields.Many2one(
         "microsaas.charge", "Renewal by itself", readonly=True, copy=False, ondelete="set null", index="btree_not_null"
     )
-    microsaas_is_unanswered = fields.Boolean(
-        "Not answered", readonly=True, copy=False, help="The provider may have taken the money: it was asked, and has not answered."
+    microsaas_outcome = fields.Selection(
+        [
+            ("answered", "The provider has answered"),
+            ("unsent", "The provider was not reached: nothing was charged"),
+            ("unknown", "Nobody knows whether it was charged"),
+            ("not_charged", "A person has found that it was not charged"),
+        ],
+        "What is known of it",
+        readonly=True,
+        copy=False,
     )
 
     def _charge_with_saved_card(self):
@@ -30,17 +39,46 @@ class PaymentTransaction(ByHand, models.Model):
         self.env.ref("payment.cron_post_process_payment_tx")._trigger()
 
     def _send_api_request(self, *args, **kwargs):
-        """Note a silent provider: Odoo calls that an error, as if nothing had been charged."""
-        try:
+        """Note whether the provider has answered: Odoo calls its silence an error, as if nothing had been charged."""
+        if not self.microsaas_charge_id:
             return super()._send_api_request(*args, **kwargs)
+        try:
+            answer = super()._send_api_request(*args, **kwargs)
         except ValidationError as error:
-            if isinstance(error.__context__, (requests.exceptions.ConnectionError, requests.exceptions.Timeout)):
-                self.microsaas_is_unanswered = True
+            if _is_unsent(error.__context__) and self.microsaas_outcome != "answered":
+                self.microsaas_outcome = "unsent"
+            elif _is_silence(error.__context__):
+                self.microsaas_outcome = "unknown"
             raise
+        self.microsaas_outcome = "answered"
+        return answer
+
+    def _validate_amount(self, payment_data):
+        """Note that the provider speaks of another amount: Odoo calls that an error, and something may have been charged."""
+        before = self.state
+        super()._validate_amount(payment_data)
+        if self.microsaas_charge_id and self.state == "error" and before != "error":
+            self.microsaas_outcome = "unknown"
+
+    def _has_no_answer(self):
+        """Tell whether the provider was asked in vain: who is asked next would perhaps be no better off."""
+        return self.state == "draft" or (self.state == "error" and self.microsaas_outcome in ("unsent", "unknown"))
 
     def _is_outcome_unknown(self):
         """Tell whether the provider may have charged it though nothing says so: interrupted, or not answered."""
-        return self.state == "draft" or (self.state == "error" and self.microsaas_is_unanswered)
+        return self.state == "draft" or (self.state == "error" and self.microsaas_outcome == "unknown")
+
+    def _is_in_doubt(self):
+        """Tell whether its outcome is unknown while its invoice may still be paid: paid or taken back, there is nothing to charge."""
+        is_settled = self.invoice_ids and all(
+            move._microsaas_is_paid() or move.state == "cancel" or move._microsaas_is_fully_reversed() for move in self.invoice_ids
+        )
+        return self._is_outcome_unknown() and not is_settled
+
+    def _note_not_charged(self):
+        """Note of these, whose outcome is unknown, that a person knows better; a late message of the provider counts all the same."""
+        self.microsaas_outcome = "not_charged"
+        self.filtered(lambda one: one.state == "draft")._set_error("")
 
     def _day_of_attempt(self):
         """Return the day on which it was made, or came to nothing, in the company's time zone."""
@@ -50,8 +88,25 @@ class PaymentTransaction(ByHand, models.Model):
         """Return why it was in vain, as a sentence; what the provider said of it is plain text, whatever it was."""
         _ = self.env._
         said = html_to_inner_content(self.state_message or "")
+        if self.microsaas_outcome == "not_charged":
+            return _("The payment was interrupted, and nothing was charged.")
+        if self.microsaas_outcome == "unsent":
+            return _("The payment provider could not be reached, and nothing was charged.")
         if self.state == "cancel":
             return _("The payment was cancelled at the payment provider.")
         if said:
             return _("The payment provider says: “%s”", said)
         return _("The payment provider declined it, and gives no reason.")
+
+
+def _is_unsent(error):
+    """Tell whether a request never left, for there was no connection; `error` is what `requests` raised, maybe None."""
+    reason = getattr(error.args[0], "reason", None) if error and error.args else None
+    return isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(reason, NewConnectionError)
+
+
+def _is_silence(error):
+    """Tell whether a request may have been obeyed though nothing says so: a connection that broke, a provider's own failure."""
+    if isinstance(error, requests.exceptions.HTTPError):
+        return error.response is not None and error.response.status_code >= 500
+    return isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout))

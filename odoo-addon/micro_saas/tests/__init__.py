@@ -8,6 +8,7 @@ from . import (
     test_backup_watch,
     test_by_hand,
     test_charge,
+    test_charge_doubt,
     test_claims,
     test_credits,
     test_domain,

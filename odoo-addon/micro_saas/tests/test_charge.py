@@ -11,6 +11,7 @@ from odoo.tools import SQL, mute_logger
 from .test_renewals import RenewalCase
 
 LOGGER = "odoo.addons.micro_saas.models.microsaas_charge"
+CARD_LOGGER = "odoo.addons.micro_saas.models.microsaas_subscription_card"
 
 
 class ChargeCase(RenewalCase):
@@ -36,6 +37,7 @@ class ChargeCase(RenewalCase):
         self.subscription = self._active(self.instance.subscription_ids.sudo(), days=27)
         self.subscription.fecha_inicio = self.subscription.fecha_fin - timedelta(days=29)
         self.end = self.subscription.fecha_fin
+        self.mails_leave = True
         # The transactions that the provider was asked about, in order, and those that were kept by then.
         self.asked, self.kept = [], []
 
@@ -53,6 +55,14 @@ class ChargeCase(RenewalCase):
 
     def _choose(self, card=None):
         self.subscription._choose_card(card or self.card, self.partner)
+        self._deliver()
+
+    def _deliver(self):
+        """The mails that wait leave now."""
+        waiting = self.env["microsaas.notice"].sudo().search([("mail_id.state", "=", "outgoing")])
+        if self.mails_leave:
+            waiting.mail_id.write({"state": "sent"})
+            waiting._note_sent()
 
     def _at(self, day, hour=12):
         """Have it be noon of a day, counted from the last paid one."""
@@ -63,6 +73,7 @@ class ChargeCase(RenewalCase):
         with self._at(day):
             notices = [{"kind": "expiring", "period": fields.Date.to_string(self.subscription.fecha_fin)}]
             self._report(self.subscription.instancia_id, subscription={"notices": notices})
+            self._deliver()
 
     def _keep(self):
         self.env.flush_all()
@@ -70,41 +81,55 @@ class ChargeCase(RenewalCase):
         self.kept = self.env["payment.transaction"].sudo().search([]).ids
 
     def _charge(self, day, answer="done", hour=12, is_sidecar_heard=True):
-        """Run the job at noon of a day; the provider gives this answer, and Odoo sees to what is paid."""
+        """Run the job at noon of a day; the provider gives this answer, and Odoo sees to what is paid.
+
+        :param answer: a word; an error of `requests`: that is what becomes of the request; a function of the transaction
+        """
+        if answer == "silent":
+            answer = requests.exceptions.ConnectionError()
 
         def ask(transaction):
             self.assertIn(transaction.id, self.kept, "the provider hears of nothing that a crash would forget")
             self.asked.append(transaction.id)
             if answer == "killed":
                 raise RuntimeError("killed")
-            if answer == "silent":
+            if isinstance(answer, Exception):
                 transaction._send_api_request("POST", "/charge")
+            elif callable(answer):
+                answer(transaction)
             elif answer == "error":
                 transaction._set_error("Insufficient <b>funds</b>.")
             else:
                 getattr(transaction, {"done": "_set_done", "pending": "_set_pending", "cancel": "_set_canceled"}[answer])()
 
-        def say_nothing(_provider, *_args, **_kwargs):
-            try:
-                raise requests.exceptions.ConnectionError
-            except requests.exceptions.ConnectionError:
-                raise ValidationError("Could not establish the connection.")
-
         registry = self.env.registry
         with (
             patch.object(registry["payment.transaction"], "_send_payment_request", ask),
-            patch.object(registry["payment.provider"], "_send_api_request", say_nothing),
+            patch.object(registry["payment.provider"], "_send_api_request", self._failing(answer)),
         ):
             self._run(day, hour, is_sidecar_heard)
+
+    @staticmethod
+    def _failing(error):
+        """Return what becomes of a request, as Odoo has it, that `requests` raises this error of."""
+
+        def fail(_provider, *_args, **_kwargs):
+            try:
+                raise error
+            except requests.exceptions.RequestException:
+                raise ValidationError("Could not establish the connection.")
+
+        return fail
 
     def _run(self, day, hour=12, is_sidecar_heard=True):
         """Run the job, then what Odoo does about transactions that are paid."""
         with self._at(day, hour):
             if is_sidecar_heard:
-                self.env["microsaas.sidecar"]._one().heard_at = fields.Datetime.now()
+                self.env["microsaas.sidecar"]._hear()
             self.env["microsaas.charge"].sudo()._cron_charge(keep=self._keep)
             paid = self._transactions().filtered(lambda one: one.state == "done" and not one.is_post_processed)
             paid._post_process()
+            self._deliver()
             self._keep()
 
     def _transactions(self):
@@ -123,6 +148,15 @@ class ChargeCase(RenewalCase):
         """Return what people are asked about charges."""
         kind = self.env.ref("micro_saas.mail_activity_type_charge")
         return self.subscription.activity_ids.filtered(lambda one: one.active and one.activity_type_id == kind)
+
+    def _another(self):
+        """Return another subscription of the customer, due on the same day and announced with this one's card."""
+        other = self._active(self._running().subscription_ids.sudo(), days=27)
+        other._choose_card(self.card, self.partner)
+        with self._at(-7):
+            other._announce_charge()
+            self._deliver()
+        return other
 
     def _said(self):
         return str(self.subscription.message_ids.mapped("body"))
@@ -150,7 +184,8 @@ class TestChargeConsent(ChargeCase):
         self.assertIn("4242", text)
         self.assertEqual(self.subscription.charge_ids.day, self.end - timedelta(days=3))
         self._charge(-4)
-        self.assertFalse(self.asked or self._renewal_move())
+        self.assertFalse(self.asked)
+        self.assertEqual(self._renewal_move().state, "draft", "what is announced is what a draft says")
         for day in (-3, -3, -2, 0, 2):
             self._charge(day)
         [transaction] = self._transactions()
@@ -162,11 +197,58 @@ class TestChargeConsent(ChargeCase):
         self.assertIn("4242 is charged for invoice", self._said())
         self.assertFalse(self._told("chargeFailed") or self._asks())
 
-    def test_what_was_not_announced_is_not_charged(self):
+    def test_what_was_not_announced_is_announced_first(self):
         self._choose()
-        for day in range(-6, 4):
-            self._charge(day)
+        self._charge(-8)
+        self.assertFalse(self.subscription.charge_ids)
+        for hour in (9, 18):
+            self._charge(-3, hour=hour)
         self.assertFalse(self.asked)
+        self.assertEqual(len(self._told("chargeAhead")), 1)
+        self._charge(-2)
+        self.assertEqual(len(self.asked), 1)
+
+    def test_refused_when_the_notice_began_it_is_announced_later(self):
+        self._choose()
+        self.subscription.state = "paused"
+        self._notify()
+        self._charge(-6)
+        self.assertFalse(self.subscription.charge_ids)
+        self.assertIn("We have stopped this Odoo", self.subscription._charge_sentence(), "the page promises nothing")
+        self.subscription.state = "active"
+        self._charge(-5)
+        self.assertEqual(self.subscription.charge_ids.day, self.end - timedelta(days=3))
+        self._charge(-3)
+        self.assertEqual(len(self.asked), 1)
+
+    def test_nobody_is_charged_before_the_mail_has_left_nor_on_that_day(self):
+        self._choose()
+        self.mails_leave = False
+        self._notify()
+        self._charge(-3)
+        self.assertFalse(self.asked, "they have not read of it")
+        self.mails_leave = True
+        for hour in (15, 18):
+            self._charge(-3, hour=hour)
+        self.assertFalse(self.asked, "it has left today")
+        self._charge(-2)
+        self.assertEqual(len(self.asked), 1)
+
+    def test_a_price_that_moves_each_day_is_charged_as_announced(self):
+        self.plan.microsaas_renew_price = "list"
+        self._choose()
+        self._notify()
+        for day, price in ((-4, 31), (-3, 32)):
+            self.plan.list_price = price
+            self._charge(day)
+        self.assertEqual((len(self.asked), self._transactions().amount), (1, 30))
+        self.assertEqual(len(self._told("chargeAhead")), 1)
+
+    def test_nothing_is_announced_of_what_costs_nothing(self):
+        self._renewal(self.subscription).invoice_line_ids.price_unit = 0
+        self._choose()
+        self._notify()
+        self.assertFalse(self.subscription.charge_ids or self._told("chargeAhead"))
 
     def test_another_amount_is_announced_again_first(self):
         self._choose()
@@ -228,6 +310,28 @@ class TestChargeConsent(ChargeCase):
         self.assertEqual(self.subscription.charge_ids.state, "over")
         self.assertIn("does not renew by itself with the card 4242 any more", self._said().replace("•••• ", ""))
 
+    def test_switched_off_after_the_announcement_they_are_asked_to_pay(self):
+        self._choose()
+        self._notify()
+        self.env.invalidate_all()
+        self._report(self.instance, next_review=False)
+        self.env.invalidate_all()
+        self.assertFalse(self.instance.sudo().next_review)
+        self.subscription.with_user(self.seller).action_forget_card()
+        self.env.invalidate_all()
+        self.assertTrue(self.instance.sudo().next_review, "the sidecar looks again")
+        self.assertNotIn(f"expiring {self.end}", self.subscription._desired()["told"])
+        self._notify(-6)
+        self.assertIn("Renew it to go on", self._mail("expiring"))
+
+    def test_with_a_card_that_is_deleted_they_are_asked_to_pay(self):
+        self._choose()
+        self._notify()
+        self.card.unlink()
+        self._charge(-4)
+        self.assertEqual(self.subscription.charge_ids.state, "over")
+        self.assertFalse(self._told("expiring"))
+
     def test_cancelled_it_is_switched_off_for_good(self):
         self._choose()
         self._notify()
@@ -252,6 +356,13 @@ class TestChargeConsent(ChargeCase):
         self._card(self.partner, "3333", abroad)
         self.assertEqual(self.subscription._cards_of(self.partner), self.card)
         self.assertIn(self.instance.name, str(self._linked()))
+        for user, is_told in ((self.seller, True), (self.employee, False)):
+            linked = self.card.with_user(user).get_linked_records_info()
+            self.assertEqual(bool(linked), is_told, user.login)
+        reader = self._stranger("base.group_portal")
+        self.assertFalse(self.card.with_user(reader).get_linked_records_info(), "of another customer's card")
+        reader.sudo().partner_id.parent_id = self.partner
+        self.assertTrue(self.card.with_user(reader).get_linked_records_info(), "of their company's")
         others.active = False
 
     def _linked(self):
@@ -276,6 +387,56 @@ class TestChargeConsent(ChargeCase):
         self.assertFalse(self.asked)
         self.assertIn("not for this renewal alone", self._mail("chargeFailed"))
         self.assertEqual(len(self._told("chargeFailed")), 1)
+
+    def test_only_its_own_invoice_is_announced(self):
+        self._choose()
+        draft = self._renewal(self.subscription)
+        line = draft.invoice_line_ids
+        other = self.env["res.partner"].create({"name": "Other customer"})
+        for spoil, mend in (
+            ({"partner_id": other.id}, {"partner_id": self.partner.id}),
+            ({"invoice_line_ids": [Command.update(line.id, {"quantity": 2})]}, {"invoice_line_ids": [Command.update(line.id, {"quantity": 1})]}),
+            ({"invoice_line_ids": [self._line(self._product("Training"), price_unit=80)]}, {}),
+        ):
+            draft.write(spoil)
+            with self._at(-7):
+                self.assertFalse(self.subscription._announce_charge(), spoil)
+            draft.write(mend)
+        (draft.invoice_line_ids - line).unlink()
+        with self._at(-7):
+            self.assertTrue(self.subscription._announce_charge())
+
+    def test_an_invoice_on_hold_is_not_charged(self):
+        self._choose()
+        self._notify()
+        move = self.subscription._issue_renewal_invoice()
+        move.action_toggle_block_payment()
+        self._charge(-3)
+        self.assertFalse(self.asked)
+        self.assertIn("is on hold", self._mail("chargeFailed"))
+
+    def test_an_invoice_that_becomes_anothers_when_it_is_posted_is_not_charged(self):
+        self._choose()
+        self._notify()
+        other = self.env["res.partner"].create({"name": "Other customer"})
+        registry = self.env.registry
+        post = registry["account.move"].action_post
+
+        def post_for_another(move):
+            move.partner_id = other
+            return post(move)
+
+        with patch.object(registry["account.move"], "action_post", post_for_another):
+            self._charge(-3)
+        self.assertFalse(self.asked)
+        self.assertIn("is not made out to the customer", self._mail("chargeFailed"))
+
+    def test_a_card_whose_payments_a_person_captures_is_not_offered(self):
+        self.assertEqual(self.subscription._cards_of(self.partner), self.card)
+        self.env.flush_all()
+        self.env.cr.execute(SQL("UPDATE payment_provider SET capture_manually = TRUE WHERE id = %s", self.provider.id))
+        self.env.invalidate_all()
+        self.assertFalse(self.subscription._cards_of(self.partner))
 
     def test_it_renews_on_an_invoice_of_its_own(self):
         other = self._active(self._sold(), days=27)
@@ -312,9 +473,10 @@ class TestChargeOnce(ChargeCase):
         for day in (-2, 0, 2):
             self._charge(day)
         self.assertEqual(len(self.asked), 1, "it may have been charged")
-        self.assertIn("nobody knows whether a card was charged", self._asks().summary)
+        self.assertIn("nobody knows whether a card was charged", str(self._asks().mapped("summary")))
         self.assertFalse(self._told("chargeFailed"))
         self._choose(self._card(self.partner, "1111"))
+        self.assertIn("4242", self.subscription._charge_sentence(), "it is the other card that may have been charged")
         self._charge(3)
         self.assertEqual(len(self.asked), 1, "not with another card either")
         self._transactions()._set_done()
@@ -328,7 +490,8 @@ class TestChargeOnce(ChargeCase):
         self.assertEqual(self._transactions().state, "error")
         for day in (-2, 0, 2):
             self._charge(day)
-            self.assertIn("is being processed", self.subscription._charge_sentence(), "nobody is asked to pay it twice")
+            with self._at(day):
+                self.assertIn("write to us before you pay", self.subscription._charge_sentence(), "nobody is asked to pay it twice")
         self.assertEqual(len(self.asked), 1, "it may have been charged")
         self.assertTrue(self._asks())
         self.assertFalse(self._told("chargeFailed"))
@@ -383,9 +546,16 @@ class TestChargeOnce(ChargeCase):
         self.assertEqual(len(self.asked), 1)
 
     def test_a_copy_of_the_database_charges_nothing(self):
-        self.env["microsaas.sidecar"]._one().heard_at = fields.Datetime.now()
+        self.env["microsaas.sidecar"]._hear()
         self._charge(-3, is_sidecar_heard=False)
         self.assertFalse(self.asked, "no sidecar works for it")
+        with self._at(-3):
+            self.env["microsaas.sidecar"]._hear()
+        original = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
+        self._set_param("database.uuid", "a duplicate has another one")
+        self._charge(-3, is_sidecar_heard=False)
+        self.assertFalse(self.asked, "the sidecar works for the one that it is a duplicate of")
+        self._set_param("database.uuid", original)
         later = self._active(self._sold(), days=60)
         later._choose_card(self.card, self.partner)
         with self._at(-3):
@@ -540,13 +710,58 @@ class TestChargeFailure(ChargeCase):
     def test_an_invoice_that_cannot_be_made_is_put_before_a_person(self):
         with (
             patch.object(self.env.registry["account.move"], "action_post", side_effect=UserError("The books are closed.")),
-            mute_logger(LOGGER),
+            mute_logger(CARD_LOGGER),
         ):
             self._charge(-3)
         self.assertFalse(self.asked or self._transactions())
         self.assertIn("could not be made", str(self.subscription.activity_ids.mapped("summary")))
         self._charge(-2)
         self.assertEqual(len(self.asked), 1)
+
+
+    def test_what_is_paid_in_part_is_not_waited_for(self):
+        self._pay(self.subscription._issue_renewal_invoice(), 10)
+        self._charge(-3)
+        self.assertFalse(self.asked)
+        self.assertRegex(self._mail("chargeAhead"), "20[.,]00")
+        self._charge(-2)
+        self.assertEqual((len(self.asked), self._transactions().amount), (1, 20))
+
+    def test_what_waits_for_its_money_is_told_before_it_stops(self):
+        self._charge(-3, "pending")
+        for day in (-2, 0, 1):
+            self._charge(day)
+        self.assertFalse(self._told("chargeWaits") or self._asks())
+        for day in (2, 3):
+            self._charge(day)
+        self.assertEqual((len(self._told("chargeWaits")), len(self._asks())), (1, 1))
+        self.assertIn("has not arrived yet", self._mail("chargeWaits"))
+        self.assertIn((self.end + timedelta(days=3)).strftime("%m/%d/%Y"), self._mail("chargeWaits"))
+        self._transactions()._set_done()
+        for _hour in range(2):
+            self._charge(3)
+        self.assertFalse(self._asks())
+
+    def test_a_run_that_lasts_leaves_the_rest_to_the_next_one(self):
+        self._another()
+        triggers = self.env["ir.cron.trigger"].sudo().search([])
+        with patch("odoo.addons.micro_saas.models.microsaas_charge.RUN_SECONDS", 0):
+            self._charge(-3)
+        self.assertEqual(len(self.asked), 1)
+        crons = (self.env["ir.cron.trigger"].sudo().search([]) - triggers).cron_id
+        self.assertIn(self.env.ref("micro_saas.cron_charge"), crons)
+        self._charge(-3)
+        self.assertEqual(len(self.asked), 2)
+
+    def test_without_a_last_paid_day_nothing_is_said(self):
+        self.subscription.fecha_fin = False
+        self._charge(-3)
+        self.assertFalse(self.asked or self.subscription._charge_sentence())
+
+    def test_sellers_read_the_charges(self):
+        view = self.env["microsaas.subscription"].with_user(self.seller).get_view(view_type="form")["arch"]
+        self.assertIn("charge_ids", view)
+        self.assertEqual(self.subscription.charge_ids.with_user(self.seller).read(["state", "is_in_doubt"])[0]["state"], "announced")
 
 
 @tagged("post_install", "-at_install", "-standard", "microsaas_payment")
