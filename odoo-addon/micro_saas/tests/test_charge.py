@@ -551,11 +551,12 @@ class TestChargeOnce(ChargeCase):
         self.assertFalse(self.asked, "no sidecar works for it")
         with self._at(-3):
             self.env["microsaas.sidecar"]._hear()
-        original = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
-        self._set_param("database.uuid", "a duplicate has another one")
+        params = self.env["ir.config_parameter"].sudo()
+        original = params.get_param("database.uuid")
+        params.set_param("database.uuid", "a duplicate has another one")
         self._charge(-3, is_sidecar_heard=False)
         self.assertFalse(self.asked, "the sidecar works for the one that it is a duplicate of")
-        self._set_param("database.uuid", original)
+        params.set_param("database.uuid", original)
         later = self._active(self._sold(), days=60)
         later._choose_card(self.card, self.partner)
         with self._at(-3):
