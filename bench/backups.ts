@@ -47,7 +47,7 @@ async function nightOf(
   called: string,
   say: (line: string) => void,
 ) {
-  const { instance, invoice } = await sold(bench, plan);
+  const { instance, invoice } = await bench.sold(plan);
   await bench.atRest();
   const idle = await spent(() => sleep(QUIET_MS));
   const idlePerSecond = idle.cpu / idle.seconds;
@@ -92,7 +92,7 @@ async function nightOf(
 
 /** Sales in turn with and without backups of another instance under way. */
 async function besideSale(bench: BenchStack, count: number, say: (line: string) => void) {
-  const { instance, invoice } = await sold(bench, 'large');
+  const { instance, invoice } = await bench.sold('large');
   const sale = await bench.shop('base');
   const one = async () => {
     const bought = await sale.invoice();
@@ -129,15 +129,6 @@ async function besideSale(bench: BenchStack, count: number, say: (line: string) 
     ...{ value: median(values), interval: medianInterval(values), atLeast: 1.15 },
   };
   return { figure, samples: taken };
-}
-
-async function sold(bench: BenchStack, plan: PlanName) {
-  const sale = await bench.shop(plan);
-  const invoice = await sale.invoice();
-  await (await sale.payment(invoice))();
-  const instance = await bench.usable(invoice);
-  await bench.until(invoice, ({ state }) => state === 'running');
-  return { instance, invoice };
 }
 
 interface Cost {

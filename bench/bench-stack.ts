@@ -98,6 +98,16 @@ export class BenchStack {
     return sale;
   }
 
+  /** Sells one instance of a plan, and waits until Odoo shows it as running. */
+  async sold(plan: PlanName): Promise<{ instance: SoldInstance; invoice: number }> {
+    const sale = await this.shop(plan);
+    const invoice = await sale.invoice();
+    await (await sale.payment(invoice))();
+    const instance = await this.usable(invoice);
+    await this.until(invoice, ({ state }) => state === 'running');
+    return { instance, invoice };
+  }
+
   /** The instances of an invoice, read from the database: polling costs the manager next to nothing. */
   async instances(invoices: readonly number[]): Promise<SoldInstance[]> {
     const server = await this.stack.managerSql();
@@ -147,9 +157,7 @@ export class BenchStack {
 
   /** Makes the instances of a plan sleep after so many hours without a visitor. */
   async sleepAfter(plan: PlanName, hours: number): Promise<void> {
-    const domain = [['name', '=', `Bench ${plan}`]];
-    const ids = await this.#rpc.call<number[]>('product.product', 'search', [domain]);
-    await this.#rpc.call('product.product', 'write', [ids, { microsaas_sleep_hours: hours }]);
+    await this.#changePlan(plan, { microsaas_sleep_hours: hours });
   }
 
   /** Gives the next instances of a plan other limits. */
@@ -157,10 +165,13 @@ export class BenchStack {
     plan: PlanName,
     { cpus, memoryMb }: { cpus: number; memoryMb: number },
   ): Promise<void> {
+    await this.#changePlan(plan, { microsaas_cpus: cpus, microsaas_memory_mb: memoryMb });
+  }
+
+  async #changePlan(plan: PlanName, values: Readonly<Record<string, number>>): Promise<void> {
     const domain = [['name', '=', `Bench ${plan}`]];
     const ids = await this.#rpc.call<number[]>('product.product', 'search', [domain]);
-    const limits = { microsaas_cpus: cpus, microsaas_memory_mb: memoryMb };
-    await this.#rpc.call('product.product', 'write', [ids, limits]);
+    await this.#rpc.call('product.product', 'write', [ids, values]);
   }
 
   /** The instances that are kept ready, of all plans. */
@@ -170,9 +181,7 @@ export class BenchStack {
 
   /** Has so many started instances of a plan kept ready, and waits until they are there and nothing else is under way. */
   async keepSpares(plan: PlanName, count: number): Promise<void> {
-    const domain = [['name', '=', `Bench ${plan}`]];
-    const ids = await this.#rpc.call<number[]>('product.product', 'search', [domain]);
-    await this.#rpc.call('product.product', 'write', [ids, { microsaas_spares: count }]);
+    await this.#changePlan(plan, { microsaas_spares: count });
     const end = performance.now() + TIMEOUT_MS;
     for (;;) {
       const found = await this.spares();

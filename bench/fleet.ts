@@ -12,7 +12,7 @@ import { Wakes } from '../src/controller/wakes.ts';
 import { FakeBackups } from '../test/fakes/backups.ts';
 import { FakeDatabases } from '../test/fakes/databases.ts';
 import { FakeDisk } from '../test/fakes/disk.ts';
-import { FakeEngine, filesFor } from '../test/fakes/engine.ts';
+import { FakeEngine, filesFor, limitsOf } from '../test/fakes/engine.ts';
 import { Life } from '../test/fakes/life.ts';
 import { FakeManager } from '../test/fakes/manager.ts';
 import { FakeMemory } from '../test/fakes/memory.ts';
@@ -135,7 +135,7 @@ export function putAtRest({ manager, engine, databases }: Fleet, count: number):
       madeFrom: filesFor(row),
       ports,
       isAnswering: true,
-      limits: JSON.stringify({ cpus: row.cpus, memoryMb: row.memoryMb }),
+      limits: limitsOf(row),
       appsList: '',
     });
   }

@@ -43,12 +43,12 @@ async function measure(
 ) {
   const { cpus, memoryMb } = size;
   const called = `${cpus} ${cpus === 1 ? 'processor' : 'processors'}, ${memoryMb} MB`;
-  const sale = await bench.shop('base');
+  await bench.shop('base');
   await bench.limit('base', size);
-  const invoice = await sale.invoice();
-  await (await sale.payment(invoice))();
-  const { port } = await bench.usable(invoice);
-  await bench.until(invoice, ({ state }) => state === 'running');
+  const {
+    instance: { port },
+    invoice,
+  } = await bench.sold('base');
   const usual = await UsualInstance.at(bench.stack.install, 1, ['base']);
   try {
     await usual.provision();

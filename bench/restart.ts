@@ -14,11 +14,10 @@ export const restart: Benchmark = {
     const bench = await stack();
 
     async function secondsOf(plan: PlanName): Promise<number[]> {
-      const sale = await bench.shop(plan);
-      const invoice = await sale.invoice();
-      await (await sale.payment(invoice))();
-      const { id, port } = await bench.usable(invoice);
-      await bench.until(invoice, ({ state }) => state === 'running');
+      const {
+        instance: { id, port },
+        invoice,
+      } = await bench.sold(plan);
       const seconds: number[] = [];
       for (let round = 0; round < ROUNDS; round++) {
         await bench.press('stop_instance', [id]);

@@ -32,11 +32,7 @@ async function measure(
   older: string,
   say: (line: string) => void,
 ) {
-  const sale = await bench.shop(plan);
-  const invoice = await sale.invoice();
-  await (await sale.payment(invoice))();
-  const instance = await bench.usable(invoice);
-  await bench.until(invoice, ({ state }) => state === 'running');
+  const { instance, invoice } = await bench.sold(plan);
   const taken: { seconds: number; away: number }[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     await bench.runs(invoice, older);

@@ -133,7 +133,8 @@ function close(outcomes: readonly Outcome[]): boolean {
   console.log('');
   for (const outcome of outcomes) {
     console.log(inWords(outcome));
-    for (const failure of outcome.tally.failures) console.log(`  failed: ${failure}`);
+    for (const failure of outcome.tally.failures)
+      console.log(`  failed: ${failure.replaceAll('\n', '\n    ')}`);
   }
   console.log(`\n${countsOf(total)}`);
   return total.failed === 0;

@@ -2,6 +2,7 @@ import type { Limits } from '../docker/docker-api.ts';
 import type { Images } from '../docker/images.ts';
 import { closedNetwork, networkOf } from '../docker/names.ts';
 import type { DirectoryMarks } from '../files/directory-mark.ts';
+import { givenLimits } from '../files/given-limits.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import { digestOf, type RenderInput, renderInstance } from '../files/render.ts';
 import type { Templates } from '../files/templates.ts';
@@ -139,12 +140,10 @@ export class InstanceFiles {
   }
 
   /** What its plan, or else its template, gives an instance of the host. */
-  limitsOf({ cpus, memoryMb, templateCode }: DesiredInstance): Limits {
-    const template = this.#options.templates.get(templateCode);
-    return {
-      memoryBytes: (memoryMb || template.memoryMb) * 2 ** 20,
-      nanoCpus: Math.round((cpus || template.cpus) * 1e9),
-    };
+  limitsOf(desired: DesiredInstance): Limits {
+    const template = this.#options.templates.get(desired.templateCode);
+    const { cpus, memoryMb } = givenLimits(desired, template);
+    return { memoryBytes: memoryMb * 2 ** 20, nanoCpus: Math.round(cpus * 1e9) };
   }
 
   #hasOwnPostgres(templateCode: string): boolean {

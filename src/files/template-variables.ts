@@ -1,6 +1,7 @@
 import { closedNetwork } from '../docker/names.ts';
 import { databaseName, projectName } from '../instance/name.ts';
 import { mountsOf } from '../repositories/checkout-layout.ts';
+import { givenLimits } from './given-limits.ts';
 import { instancePaths } from './instance-paths.ts';
 import type { RenderInput, Template } from './render.ts';
 import { workersFor } from './workers.ts';
@@ -16,8 +17,7 @@ export function templateVariables(template: Template, input: RenderInput, digest
   const own = instancePaths(input.directory);
   const project = projectName(input.install, input.instance);
   const database = databaseName(input.install, input.instance);
-  const memoryMb = input.memoryMb || template.memoryMb;
-  const cpus = input.cpus || template.cpus;
+  const { cpus, memoryMb } = givenLimits(input, template);
   const workers = workersFor(cpus, memoryMb);
   const mounts = mountsOf(input.checkouts);
   return {

@@ -42,7 +42,7 @@ chapter('an address belongs to one customer', () => {
     expect(stuck.phase_message).to.include(String(row.http_port));
     await new Promise((resolve) => squatter.close(resolve));
     await instances.press(row.id, 'start_instance');
-    await eventually(() => instances.reaches(row.id, 'running'), 60);
+    await eventually(() => instances.reaches(row.id, 'running'));
   });
 });
 

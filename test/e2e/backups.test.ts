@@ -33,7 +33,7 @@ for (const template of ['odoo', 'odoo-own-db']) {
       const invoice = await shop.sell([
         { product: await shop.plan({ name: `Backed up, ${template}`, template }) },
       ]);
-      const [row] = await instances.running(invoice, 1, 240);
+      const [row] = await instances.running(invoice, 1);
       if (!row) throw new Error('nothing runs');
       id = row.id;
     });
@@ -56,7 +56,7 @@ for (const template of ['odoo', 'odoo-own-db']) {
         const all = await jobs(env);
         const job = all.sort((one, other) => other.id - one.id)[0];
         expect(job, JSON.stringify(job)).to.include({ state });
-      }, 120);
+      });
     };
     /** The customer's own Odoo, as its administrator. */
     const theirs = async (env: TestEnvironment) => {
@@ -72,7 +72,7 @@ for (const template of ['odoo', 'odoo-own-db']) {
       eventually(async () => {
         const [company] = await (await theirs(env)).read('res.company', [['id', '=', 1]], ['name']);
         expect(company).to.include({ name });
-      }, 60);
+      });
     /** As a person does: Restore…, the box ticked, and once more Restore. */
     const restore = async ({ admin }: TestEnvironment) => {
       const action = await admin.call<{ res_model: string; context: object }>(
@@ -168,7 +168,7 @@ for (const template of ['odoo', 'odoo-own-db']) {
         );
         expect(subscription).to.equal(undefined);
         await instances.press(copy, 'action_remove');
-        await instances.reaches(copy, 'removed', 60);
+        await instances.reaches(copy, 'removed');
         expect(await containerNamed(name)).to.equal(undefined);
         await instances.reaches(id, 'running');
       },
@@ -189,9 +189,9 @@ for (const template of ['odoo', 'odoo-own-db']) {
             );
             copy = action.res_id;
           });
-          await instances.reaches(copy, 'running', 120);
+          await instances.reaches(copy, 'running');
           await instances.press(copy, 'action_remove');
-          await instances.reaches(copy, 'removed', 60);
+          await instances.reaches(copy, 'removed');
         }
       },
     );

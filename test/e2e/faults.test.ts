@@ -15,7 +15,7 @@ chapter('faults of a running instance', () => {
 
   scenario('forty concurrent login pages are all served', async ({ instances, shop }) => {
     const invoice = await shop.sell([{ product: await shop.plan({}) }]);
-    const [first] = await instances.running(invoice, 1, 240);
+    const [first] = await instances.running(invoice, 1);
     if (!first) throw new Error('nothing runs');
     row = first;
     const pages = Array.from({ length: VISITORS }, async () => {
@@ -33,7 +33,7 @@ chapter('faults of a running instance', () => {
     await eventually(async () => {
       const [found] = await env.containersOf(row.id);
       expect(found?.State).to.include({ Running: true, Paused: false });
-    }, 20);
+    });
     await env.instances.reaches(row.id, 'running');
   });
 
@@ -48,14 +48,14 @@ chapter('faults of a running instance', () => {
       expect(await env.onHost('find', directory(), '-name', 'filestore')).to.equal('');
       await env.onHost('mv', '--', kept, `${directory()}/filestore`);
       await env.instances.press(row.id, 'start_instance');
-      await env.instances.reaches(row.id, 'running', 120);
+      await env.instances.reaches(row.id, 'running');
     },
   );
 
   scenario('an instance without its Compose file can be stopped and removed', async (env) => {
     await env.onHost('rm', '--', `${directory()}/docker-compose.yml`);
     await env.instances.press(row.id, 'stop_instance');
-    await env.instances.reaches(row.id, 'stopped', 60);
+    await env.instances.reaches(row.id, 'stopped');
     const [stopped] = await env.containersOf(row.id);
     expect(stopped?.State).to.include({ Running: false, ExitCode: 0 });
     await env.instances.remove([row.id]);

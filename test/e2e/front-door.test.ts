@@ -32,7 +32,7 @@ chapter('the front door', () => {
       const answer = await door.ask(name, '/web/login');
       expect(answer.status, name).to.equal(status);
       return answer;
-    }, 60);
+    });
   /** Logs the administrator in through the door. @returns the cookie */
   const session = async (name: string): Promise<string> => {
     const { sidecar, stack } = theEnvironment();
@@ -230,16 +230,16 @@ chapter('the front door', () => {
       await hours(10 / 3600);
       // What this run of the sidecar knows of visitors is gone with it: the ten seconds begin with the next one.
       await sidecar.restartReady();
-      await eventually(async () => expect((await named()).is_asleep, 'asleep').to.equal(true), 150);
+      await eventually(async () => expect((await named()).is_asleep, 'asleep').to.equal(true));
       expect((await named()).state).to.equal('running');
       await eventually(async () => {
         const [container] = await env.containersOf(id);
         expect(container?.State.Running, 'its container runs').to.equal(false);
-      }, 30);
+      });
       const values = { name: 'Woken', comment: 'x'.repeat(1_000_000) };
       const created = await call(cookie, 'res.partner', 'create', [values]);
       expect(created).to.be.a('number');
-      await eventually(async () => expect((await named()).is_asleep).to.equal(false), 30);
+      await eventually(async () => expect((await named()).is_asleep).to.equal(false));
       await hours(0);
     },
   );
@@ -257,7 +257,7 @@ chapter('the front door', () => {
         const fields = ['state', 'message'];
         const [row] = await env.admin.read('microsaas.domain', [['id', '=', domain]], fields);
         expect(row, JSON.stringify(row)).to.include({ state: 'verified' });
-      }, 60);
+      });
       await answers(OWN_DOMAIN, 200);
       await eventually(async () =>
         expect((await instances.row(id)).instance_url).to.equal(`https://${OWN_DOMAIN}`),

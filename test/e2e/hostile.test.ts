@@ -20,7 +20,7 @@ chapter('hostile names, repositories, templates and webhooks', () => {
       for (const name of NAMES) ids.push(await make(env, { name }));
       for (const id of ids.slice(0, 2)) await instances.press(id, 'start_instance');
       for (const [index, id] of ids.slice(0, 2).entries()) {
-        const row = await instances.reaches(id, 'running', 120);
+        const row = await instances.reaches(id, 'running');
         expect(row.name).to.equal(NAMES[index]);
         const [container] = await env.containersOf(id);
         expect(container?.Name).to.equal(`/ms-${env.stack.install}-${id}-odoo`);
@@ -57,7 +57,7 @@ chapter('hostile names, repositories, templates and webhooks', () => {
         expect(row.log).to.match(/tried again by itself|Press Start to try again/);
         expect(await env.containersOf(id)).to.deep.equal([]);
       }
-      await instances.reaches(good, 'running', 120);
+      await instances.reaches(good, 'running');
       await expectNothingExecuted(env);
     },
   );
@@ -86,7 +86,7 @@ chapter('hostile names, repositories, templates and webhooks', () => {
     expect(await instances.reaches(id, 'error')).to.include({ reason: 'BranchMissing' });
     git.git('addons', 'branch', 'later');
     await instances.press(id, 'start_instance');
-    await instances.reaches(id, 'running', 120);
+    await instances.reaches(id, 'running');
     const found = await admin.read(
       'odoo.docker.repository',
       [['instance_id', '=', id]],

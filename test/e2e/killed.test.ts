@@ -50,7 +50,7 @@ chapter('killed at every step: the next sidecar completes it', () => {
       await killedAt(sidecar, stepOf(row.id, 'stop'), delay, press('stop_instance'));
       await instances.reaches(row.id, 'stopped');
       await killedAt(sidecar, stepOf(row.id, 'start'), delay, press('start_instance'));
-      await instances.reaches(row.id, 'running', 60);
+      await instances.reaches(row.id, 'running');
     }
     await expectOneOfEach(env, row);
   });
@@ -89,7 +89,7 @@ chapter('killed at every step: the next sidecar completes it', () => {
       await killedAt(sidecar, stepOf(row.id, 'start'), delay, async () =>
         payRenewal(env, await subscription()),
       );
-      await instances.reaches(row.id, 'running', 60);
+      await instances.reaches(row.id, 'running');
     }
     await expectOneOfEach(env, row);
   });
@@ -99,7 +99,7 @@ chapter('killed at every step: the next sidecar completes it', () => {
       await killedAt(sidecar, stepOf(row.id, 'removeContainers'), delay, press('action_remove'));
       await instances.reaches(row.id, 'removed');
       await press('action_restaurar')();
-      await instances.reaches(row.id, 'running', 60);
+      await instances.reaches(row.id, 'running');
     }
   });
 
@@ -123,7 +123,7 @@ chapter('killed at every step: the next sidecar completes it', () => {
         });
       await instances.reaches(row.id, 'stopped');
       await press('start_instance')();
-      await instances.reaches(row.id, 'running', 60);
+      await instances.reaches(row.id, 'running');
       await expectOneOfEach(env, row);
     }
   });
@@ -140,14 +140,14 @@ chapter('killed at every step: the next sidecar completes it', () => {
       { microsaas_modules: 'contacts,calendar', microsaas_provision: 'automatic' },
     ]);
     for (const duration of DURING_AN_INSTALLATION) {
-      await eventually(async () => expect(await building(stack.install)).to.have.lengthOf(1), 60);
+      await eventually(async () => expect(await building(stack.install)).to.have.lengthOf(1));
       await killedAfter(sidecar, duration, async () => {});
     }
     const prepared = ['microsaas_listo', 'microsaas_listo_message'];
     await eventually(async () => {
       const [found] = await admin.read('product.template', domain, prepared);
       expect(found).to.include({ microsaas_listo: true, microsaas_listo_message: false });
-    }, 180);
+    });
     expect(await building(stack.install)).to.deep.equal([]);
     const invoice = await shop.sell([{ product: large }]);
     const rows = await instances.running(invoice, 1);
@@ -166,7 +166,7 @@ chapter('killed at every step: the next sidecar completes it', () => {
       const id = await admin.create(INSTANCE, values);
       const start = () => instances.press(id, 'start_instance');
       await killedAt(sidecar, stepOf(id, 'fetchRepositories'), delay, start);
-      const running = await instances.reaches(id, 'running', 120);
+      const running = await instances.reaches(id, 'running');
       await expectOneOfEach(env, running);
       const of = [['instance_id', '=', id]];
       const [found] = await admin.read('odoo.docker.repository', of, ['commit']);
@@ -208,7 +208,7 @@ chapter('killed at every step: the next sidecar completes it', () => {
       await instances.press(id, 'stop_instance');
       await instances.reaches(id, 'stopped');
       await instances.press(id, 'start_instance');
-      await instances.reaches(id, 'running', 60);
+      await instances.reaches(id, 'running');
     } finally {
       await sendTo(url);
     }
@@ -225,7 +225,7 @@ chapter('many changes at once', () => {
       const before: number[] = [];
       for (let count = 0; count < 5; count++)
         before.push(await shop.sell([{ product: plan, quantity: 3 }]));
-      for (const invoice of before) earlier.push(...(await instances.running(invoice, 3, 240)));
+      for (const invoice of before) earlier.push(...(await instances.running(invoice, 3)));
       const [stopped, removed] = [earlier.slice(0, 10), earlier.slice(10)];
       const invoices: number[] = [];
       for (let count = 0; count < 7; count++)
@@ -240,7 +240,7 @@ chapter('many changes at once', () => {
       for (const { id } of removed) await instances.reaches(id, 'removed', 240);
       const counts = [3, 3, 3, 3, 3, 3, 2];
       for (const [index, invoice] of invoices.entries())
-        await instances.running(invoice, counts[index] ?? 0, 240);
+        await instances.running(invoice, counts[index] ?? 0);
     },
     15,
   );

@@ -73,7 +73,7 @@ chapter('an instance created by hand, button by button', () => {
     const next = await suggestedPorts(env, 'next');
     for (const port of [before.http_port, next.longpolling_port]) occupied.push(await occupy(port));
     await env.instances.press(id, 'start_instance');
-    const row = await env.instances.reaches(id, 'running', 120);
+    const row = await env.instances.reaches(id, 'running');
     expect(row.log).to.match(/Port \d+ or \d+ is taken; using the next pair\./);
     expect(row.http_port).to.be.greaterThan(before.http_port);
     expect(row.longpolling_port).to.be.greaterThan(next.longpolling_port);

@@ -50,12 +50,12 @@ chapter('an outage', () => {
       await run('docker', ['stop', '--', name]);
       await eventually(async () => {
         expect(await status(`${row.instance_url}/web/login`)).to.equal(200);
-      }, 30);
+      });
       await env.instances.reaches(row.id, 'running');
       await run('docker', ['rm', '--force', '--', name]);
       await eventually(async () => {
         expect(await status(`${row.instance_url}/web/login`)).to.equal(200);
-      }, 30);
+      });
     },
   );
 

@@ -9,7 +9,7 @@ chapter('an instance with a Postgres of its own', () => {
   scenario('is sold, runs, and its administrator logs in', async (env) => {
     const { shop, instances, sidecar } = env;
     const invoice = await shop.sell([{ product: await shop.plan({ template: 'odoo-own-db' }) }]);
-    const [row] = await instances.running(invoice, 1, 240);
+    const [row] = await instances.running(invoice, 1);
     if (!row) throw new Error('nothing runs');
     id = row.id;
     const containers = await env.containersOf(id);

@@ -48,7 +48,7 @@ chapter('addons from repositories', () => {
       const values = { name: 'Edited', repository_ids: [[0, 0, repository]] };
       const id = await admin.create(INSTANCE, values);
       await instances.press(id, 'start_instance');
-      const row = await instances.reaches(id, 'running', 120);
+      const row = await instances.reaches(id, 'running');
       expect(await module(env, row, 'first')).to.deep.equal(['uninstalled']);
 
       const [before] = await env.containersOf(id);
@@ -74,7 +74,7 @@ chapter('addons from repositories', () => {
         expect(found).to.include({ commit });
       });
       await sidecar.idle();
-      await instances.reaches(id, 'running', 120);
+      await instances.reaches(id, 'running');
       expect(await module(env, row, 'second')).to.deep.equal(['uninstalled']);
     },
   );
@@ -95,7 +95,7 @@ async function prepared({ admin }: TestEnvironment, template: number): Promise<v
   await eventually(async () => {
     const [plan] = await admin.read('product.template', [['id', '=', template]], fields);
     expect(plan).to.include({ microsaas_listo: true, microsaas_listo_message: false });
-  }, 180);
+  });
 }
 
 /** The states of a module in the customer's Odoo: one when it is listed, none when it is not. */

@@ -18,7 +18,7 @@ chapter('a restored manager, and foreign data', () => {
   });
 
   const sold = async ({ instances, shop }: TestEnvironment): Promise<Row> => {
-    const [row] = await instances.running(await shop.sell([{ product: plan }]), 1, 240);
+    const [row] = await instances.running(await shop.sell([{ product: plan }]), 1);
     if (!row) throw new Error('nothing runs');
     return row;
   };
@@ -107,7 +107,7 @@ chapter('a restored manager, and foreign data', () => {
         expect(await env.containersOf(id)).to.deep.equal([]);
         await take(env, id);
         await instances.press(id, 'start_instance');
-        await instances.reaches(id, 'running', 120);
+        await instances.reaches(id, 'running');
       },
     );
 });

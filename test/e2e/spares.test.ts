@@ -95,7 +95,6 @@ chapter('started instances are kept ready, and sold', () => {
         expect(await logIn(env, row, login, password)).to.be.greaterThan(0);
       }
     },
-    10,
   );
 
   scenario('the sidecar is killed while one is made: the next one finishes it', async (env) => {
@@ -114,7 +113,7 @@ chapter('started instances are kept ready, and sold', () => {
       expect(await env.containersOf(next.number)).to.have.length(1);
       await env.admin.call('product.product', 'write', [[product], { microsaas_spares: 0 }]);
       await keepSpares(env, 0);
-      await eventually(async () => expect(await spares(env)).to.deep.equal([]), 60);
+      await eventually(async () => expect(await spares(env)).to.deep.equal([]));
       expect(await env.containersOf(next.number)).to.deep.equal([]);
     },
   );

@@ -40,7 +40,7 @@ chapter('a subscription from the welcome mail to removal and restore', () => {
       const now = await theEnvironment().instances.subscription({ id });
       expect(now).to.include(expected);
       return now;
-    }, 30);
+    });
   }
   /** The subjects of the mails, without dates. */
   async function subjects(): Promise<string[]> {
@@ -121,7 +121,7 @@ chapter('a subscription from the welcome mail to removal and restore', () => {
   scenario('a payment resumes it within seconds, with its data', async (env) => {
     const { instances } = env;
     await payRenewal(env, subscription);
-    const running = await instances.reaches(id, 'running', 15);
+    const running = await instances.reaches(id, 'running');
     await expectData(await luna(running), DATA);
     const renewed = await becomes({ state: 'active', reason: false, suspended_at: false });
     expect(renewed.renovacion_ids).to.have.lengthOf(1);
@@ -138,10 +138,10 @@ chapter('a subscription from the welcome mail to removal and restore', () => {
       ['factura_id'],
     );
     await shop.refund(paid?.factura_id[0] ?? 0);
-    expect(await instances.reaches(id, 'stopped', 15)).to.include({ reason: 'Refunded' });
+    expect(await instances.reaches(id, 'stopped')).to.include({ reason: 'Refunded' });
     await becomes({ state: 'expired', reason: 'Refunded', fecha_fin: dayFromNow(-4) });
     await payRenewal(env, subscription);
-    await instances.reaches(id, 'running', 15);
+    await instances.reaches(id, 'running');
     await becomes({ state: 'active', reason: false });
   });
 

@@ -444,7 +444,8 @@ export function filesFor(
   return JSON.stringify([ports, restartCount, templateCode, commits, image, limits]);
 }
 
-function limitsOf({ cpus, memoryMb }: DesiredInstance): string {
+/** What Project.limits is of an instance that has the limits of its plan. */
+export function limitsOf({ cpus, memoryMb }: DesiredInstance): string {
   return JSON.stringify({ cpus, memoryMb });
 }
 

@@ -17,7 +17,9 @@ const ENTRY = /^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} )/m;
 const SKIPPED = /: skipped (.+)$/gm;
 /** Odoo's log of a failed test. */
 const WRONG = /^\S+ \S+ \d+ (?:ERROR|CRITICAL) /;
-const FAILED_TEST = /: (?:FAIL|ERROR): (\S+)$/gm;
+const FAILED_TEST = /: (?:FAIL|ERROR): (\S+)$/m;
+/** How many of its last lines are kept for the end of the run: where it failed, and why. */
+const LAST_LINES = 8;
 
 /**
  * Runs the tests of `micro_saas` in an Odoo without other addons, on a stack of their own: others use theirs meanwhile.
@@ -61,8 +63,8 @@ async function odooTests(stack: ManagerStack, tags: string): Promise<Tally> {
     });
   const [, failed, errors, all] = CLOSING.exec(log) ?? [];
   if (all === undefined) throw new Error(`Odoo did not run the tests:\n${log.slice(-2_000)}`);
-  for (const entry of log.split(ENTRY)) if (WRONG.test(entry)) sayToTerminal(entry.trim());
-  const failures = [...log.matchAll(FAILED_TEST)].map(([, test = '']) => test);
+  const entries = log.split(ENTRY);
+  for (const entry of entries) if (WRONG.test(entry)) sayToTerminal(entry.trim());
   await stack.dropDatabase(DATABASE);
   const wrong = Number(failed) + Number(errors);
   const skipped = [...log.matchAll(SKIPPED)];
@@ -71,6 +73,14 @@ async function odooTests(stack: ManagerStack, tags: string): Promise<Tally> {
     passed: Number(all) - wrong - skipped.length,
     failed: wrong,
     skipped: skipped.length,
-    failures,
+    failures: entries.flatMap(failureOf),
   };
+}
+
+/** The failed test that an entry of Odoo's log tells of, with the end of its traceback. */
+function failureOf(entry: string): readonly string[] {
+  const test = FAILED_TEST.exec(entry)?.[1];
+  return test === undefined
+    ? []
+    : [[test, ...entry.trim().split('\n').slice(1).slice(-LAST_LINES)].join('\n')];
 }

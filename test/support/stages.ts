@@ -9,7 +9,7 @@ const tallySchema = z.object({
   passed: z.int(),
   failed: z.int(),
   skipped: z.int(),
-  /** What failed, a line each. */
+  /** What failed: its title, and the lines of its error that are known. */
   failures: z.array(z.string()),
 });
 

@@ -98,6 +98,18 @@ describe('the sidecar, from its start to its end', () => {
     const doors = door && { door: Object.assign(door, { pagesSocket }) };
     return { ...(await assemble(config, observers)), ...fakes, ...doors } as unknown as Sidecar;
   };
+  /** Asks for a one-time link, signed as the addon does. */
+  const askForLink = async (path: string, content: object) => {
+    const body = JSON.stringify(content);
+    const now = new Date();
+    const headers = {
+      'webhook-id': 'msg_1',
+      'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+      'webhook-signature': new Webhook(config().webhookSecret).sign('msg_1', now, body),
+    };
+    const response = await fetch(`${origin()}${path}`, { method: 'POST', headers, body });
+    return { status: response.status, text: await response.text() };
+  };
   const start = (over?: Partial<Config>): Promise<void> => {
     const log = pino({ level: 'info' }, { write: (line) => void logged.push(JSON.parse(line)) });
     running = run(config(over), log, asked.signal, wire);
@@ -412,15 +424,7 @@ describe('the sidecar, from its start to its end', () => {
       const { backups } = config();
       void start({ backups: { ...backups, enabled: true } });
       await until('it is ready', isReady);
-      const body = JSON.stringify({ instance: INSTANCE_ROW.id, snapshot });
-      const now = new Date();
-      const headers = {
-        'webhook-id': 'msg_1',
-        'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
-        'webhook-signature': new Webhook(config().webhookSecret).sign('msg_1', now, body),
-      };
-      const response = await fetch(`${origin()}/downloads`, { method: 'POST', headers, body });
-      return { status: response.status, text: await response.text() };
+      return askForLink('/downloads', { instance: INSTANCE_ROW.id, snapshot });
     }
 
     for (const [what, row] of [
@@ -478,15 +482,7 @@ describe('the sidecar, from its start to its end', () => {
       databases.users.add(LOGIN);
       void start({ door: { ...config().door, domain: hasDoor ? 'example.com' : '' } });
       await until('it is ready', isReady);
-      const body = JSON.stringify({ instance: INSTANCE_ROW.id, login: LOGIN, ends_at: endsAt });
-      const now = new Date();
-      const headers = {
-        'webhook-id': 'msg_1',
-        'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
-        'webhook-signature': new Webhook(config().webhookSecret).sign('msg_1', now, body),
-      };
-      const response = await fetch(`${origin()}/logins`, { method: 'POST', headers, body });
-      return { status: response.status, text: await response.text() };
+      return askForLink('/logins', { instance: INSTANCE_ROW.id, login: LOGIN, ends_at: endsAt });
     }
 
     it('leads to the instance’s own address, and nobody is logged in before it is used', async () => {

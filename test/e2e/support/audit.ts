@@ -1,19 +1,19 @@
 import { expect } from 'chai';
 import { showsLogin } from '../../../src/engine/readiness-probe.ts';
 import { instanceOf, lines } from './docker.ts';
-import { POLL_SECONDS, type TestEnvironment } from './environment.ts';
+import type { TestEnvironment } from './environment.ts';
 import { eventually } from './eventually.ts';
 import { INSTANCE, idOf, type Row } from './instances.ts';
 import { auditMarks } from './marks.ts';
 import { auditSecrets } from './secrets.ts';
 
 /**
- * Checks the invariants on the real parts: I1-I4 and I6-I8 immediately, I5 within two polls.
+ * Checks the invariants on the real parts: I1-I4 and I6-I8 immediately, I5 as soon as a poll has seen what was done.
  * For the end of each scenario, when no button is pressed any more.
  */
 export async function audit(env: TestEnvironment): Promise<void> {
   const rows = await env.instances.find([]);
-  await eventually(async () => auditReality(env), 2 * POLL_SECONDS);
+  await eventually(async () => auditReality(env));
   await quiet(env);
   await auditUnits(env, rows);
   await auditMarks(env, await env.instances.find([]));

@@ -129,7 +129,7 @@ export class TestDoor {
     await eventually(async () => {
       const { status } = await this.ask('manager', '/web/login');
       if (status !== 200) throw new Error(`the manager's name answers ${status}`);
-    }, 60);
+    });
   }
 
   /** The address of a name below the domain. */

@@ -118,5 +118,5 @@ export async function purged(env: TestEnvironment, id: number): Promise<string> 
     expect(archive).to.match(/^[0-9a-f]{64}$/);
     return String(archive);
     // The last backup and its proof come before it.
-  }, 180);
+  });
 }

@@ -16,8 +16,8 @@ import { discardInstances } from './leftovers.ts';
 import { Shop } from './shop.ts';
 import { Sidecar } from './sidecar.ts';
 
-/** Short, so that two polls (I5) are not a long wait; far longer than the second within which a webhook must act. */
-export const POLL_SECONDS = 5;
+/** Short, so that what only a poll finds is not a long wait; longer than a webhook needs to act. */
+const POLL_SECONDS = 5;
 
 /** More units on one line need approval: few, so that a test can exceed it by one. */
 export const UNITS_PER_LINE = 3;

@@ -126,7 +126,7 @@ export class Instances {
   }
 
   /** Waits until Odoo shows a state. @throws Error with the state that it shows instead */
-  async reaches(id: number, state: Row['state'], seconds = 30): Promise<Row> {
+  async reaches(id: number, state: Row['state'], seconds?: number): Promise<Row> {
     return eventually(async () => {
       const row = await this.row(id);
       const shown = `${row.state}: ${row.reason || ''} ${row.phase_message || ''}\n${row.log || ''}`;
@@ -136,7 +136,7 @@ export class Instances {
   }
 
   /** Waits until an invoice has exactly so many instances and all of them run; for the first of a plan a template is built. */
-  async running(invoice: number, count: number, seconds = 240): Promise<Row[]> {
+  async running(invoice: number, count: number, seconds = 400): Promise<Row[]> {
     return eventually(async () => {
       const rows = await this.ofInvoice(invoice);
       const shown = rows.map((row) => `${row.id} ${row.state} ${row.phase_message || ''}`).join();

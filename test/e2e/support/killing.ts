@@ -9,7 +9,7 @@ import type { LogLine, Sidecar } from './sidecar.ts';
 export const DELAYS = [0, 40, 150, 400] as const;
 
 /** How long to wait for the moment, in milliseconds; a last backup and its proof come before some. After that the sidecar has missed it. */
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 400_000;
 
 /**
  * Runs `act` and kills the sidecar a delay after its log has a line that `isMoment` accepts. The log is followed as a stream, so

@@ -4,7 +4,7 @@ import type { Row } from './instances.ts';
 /** HTTP status of a page, redirects not followed; 0 without an answer. */
 export async function status(url: string): Promise<number> {
   try {
-    const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(10_000) });
+    const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(60_000) });
     await response.body?.cancel();
     return response.status;
   } catch {
@@ -28,7 +28,7 @@ export async function logIn(
       params: { db: `ms_${stack.install}_${row.id}`, login, password },
       id: 1,
     }),
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(60_000),
   });
   const answer = (await response.json()) as { result?: { uid?: number | false } };
   return answer.result?.uid || 0;

@@ -29,7 +29,7 @@ export function theEnvironment(): TestEnvironment {
 /** The scenarios of one file; its instances are removed at the end with their button. */
 export function chapter(title: string, body: () => void): void {
   describe(title, function () {
-    this.timeout(5 * MINUTE);
+    this.timeout(10 * MINUTE);
     body();
     after('its instances are removed', async () => {
       const { instances } = theEnvironment();
@@ -44,7 +44,7 @@ export function chapter(title: string, body: () => void): void {
 export function scenario(
   title: string,
   body: (env: TestEnvironment) => Promise<void>,
-  minutes = 5,
+  minutes = 10,
 ): void {
   it(title, async () => {
     await body(theEnvironment());
