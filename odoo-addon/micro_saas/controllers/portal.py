@@ -232,6 +232,7 @@ class InstancePortal(CustomerPortal):
         return {
             "statuses": statuses,
             "renewals": {one.id: one._portal_renewal_offer(request.env.user) for one in instances},
+            "logins": {one.id: one._opens_as(request.env.user) for one in instances},
             "is_coming": is_coming,
             "is_held": is_held,
             "poll": int(is_moving),

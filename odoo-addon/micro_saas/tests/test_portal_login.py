@@ -65,6 +65,15 @@ class TestPortalLogin(PortalLoginCase):
         self.assertTrue(logger.info.called)
         self.assertNotIn("token", str(logger.mock_calls))
 
+    def test_so_does_one_on_its_card(self):
+        action = f'action="/my/instances/{self.instance.id}/open"'
+        for path in ("/my/instances", "/my/instances/list"):
+            self.assertIn(action, self.url_open(path).text)
+        self._set_param("door_domain", "")
+        cards = self.url_open("/my/instances").text
+        self.assertNotIn(action, cards)
+        self.assertIn('href="http://127.0.0.1:20000"', cards)
+
     def test_each_time_stands_in_the_chatter_and_the_last_one_on_her_page_and_the_link_nowhere(self):
         with self._sidecar_answers(200, url=LINK):
             for _press in range(3):
