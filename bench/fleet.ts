@@ -77,6 +77,7 @@ export function makeFleet(parallel = 2): Fleet {
       host: async () => aHost(),
     }),
     slots: makeSlots(parallel),
+    background: { during: (work) => work(), resume: async () => {} },
     withPortLock: limited(1),
     hasMemory: () => true,
     spareMemoryMb: 0,

@@ -220,6 +220,14 @@ export interface OdooSession {
   readonly content: Readonly<Record<string, unknown>>;
 }
 
+/** Work that nobody waits for. */
+export interface Background {
+  /** Does what a customer waits for: the other stands still meanwhile, for half a minute at most. @returns what `work` returns */
+  during<T>(work: () => Promise<T>): Promise<T>;
+  /** Lets run what a sidecar that was killed had made stand still. */
+  resume(): Promise<void>;
+}
+
 /** What runs instances. `observe` changes nothing; every other method may be repeated. */
 export interface Engine {
   /** Marks the instance's directory as its own where it has no mark. */

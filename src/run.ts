@@ -51,6 +51,8 @@ export async function run(
         { instance, kept, current },
         "keeps the image its database was made with; the template's tag now names another",
       ),
+    onBackgroundError: (err) =>
+      log.warn({ err }, 'backups could not be paused for a start, or resumed after it'),
     onReplaced: (error) => stolen.abort(error),
     onBackupsKept: () =>
       log.warn('the server of the backups keeps all of them: run `restic forget` there'),

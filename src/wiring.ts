@@ -41,6 +41,7 @@ import { odooInit } from './databases/odoo-init.ts';
 import { OdooUpdate } from './databases/odoo-update.ts';
 import { PasswordPool } from './databases/password-pool.ts';
 import { DOCKERS_POOLS, freeBlocks } from './docker/address-pools.ts';
+import { Background } from './docker/background.ts';
 import { Cgroups } from './docker/cgroups.ts';
 import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli, heldDockerCli } from './docker/docker-cli.ts';
@@ -88,6 +89,8 @@ export interface Observers {
   readonly onRpc?: (call: CallRecord) => void;
   readonly onDocker?: () => void;
   readonly onKeptImage?: (instance: number, kept: string, current: string) => void;
+  /** What nobody waits for could not be paused, or not be resumed: a start takes longer, or a backup. */
+  readonly onBackgroundError?: (error: unknown) => void;
   /** The server of the backups keeps what the sidecar would remove; called once. */
   readonly onBackupsKept?: () => void;
   /** Another host works for this install by now. */
@@ -107,7 +110,11 @@ export async function assemble(config: Config, observers: Observers = {}) {
     privateHosts: config.repositories.privateHosts,
     credentials: config.repositories.credentials,
   });
-  const docker = dockerCli(config.docker.socket);
+  const background = new Background({
+    ...{ install, api },
+    onError: (error) => observers.onBackgroundError?.(error),
+  });
+  const docker = background.behind(dockerCli(config.docker.socket));
   const relay = config.mailRelay;
   const images = new Images(install, api, docker);
   const marks = new DirectoryMarks(config.dataDir, install);
@@ -315,6 +322,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     managerMemory: new ManagerMemoryFile(config.dataDir),
     api,
     docker,
+    background,
     images,
     freeNetworks: async (others: readonly string[]) => {
       const { pools, subnets } = await api.addresses();
@@ -380,7 +388,8 @@ export function makeController(
   log: Logger,
   meter?: Meter,
 ): { controller: Controller; routes: DoorRoutes; visits: Visits } {
-  const { archives, certificates, databases, disk, engine, firewall, manager } = sidecar;
+  const { archives, background, certificates, databases, disk, engine, firewall, manager } =
+    sidecar;
   const { parallel } = config.instances;
   const now = () => new Date();
   const portChoices = new PQueue({ concurrency: 1 });
@@ -398,7 +407,18 @@ export function makeController(
   });
   const controller: Controller = new Controller({
     context: {
-      ...{ managerCheck, manager, engine, databases, archives, disk, firewall, now, log },
+      ...{
+        managerCheck,
+        manager,
+        engine,
+        background,
+        databases,
+        archives,
+        disk,
+        firewall,
+        now,
+        log,
+      },
       ...(meter ? { meter } : {}),
       limits: config.limits,
       suspensionLimiter: new SuspensionLimiter(manager),

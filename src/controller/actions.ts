@@ -37,8 +37,8 @@ type Act = (desired: DesiredInstance, signals: Signals) => Promise<StepResult> |
  * observation to say.
  */
 export function makeActions(context: ControllerContext): Record<Action, Act> {
-  const { archives, backups, manager, engine, databases, disk, reporter, slots, liveness } =
-    context;
+  const { archives, background, backups, databases, disk, engine, liveness } = context;
+  const { manager, reporter, slots } = context;
 
   /** What was made before there were marks gets them, once. */
   async function adopt(desired: DesiredInstance): Promise<void> {
@@ -318,7 +318,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     slots.starts.run(desired.partnerId, async () => {
       signals.stop.throwIfAborted();
       signals.superseded.throwIfAborted();
-      return work();
+      return background.during(work);
     });
 
   return {
@@ -332,7 +332,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     start: (desired, signals) => withStartSlot(desired, signals, () => start(desired, signals)),
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, superseded }) =>
-      awaitAnswer(desired, AbortSignal.any([stop, superseded])),
+      background.during(() => awaitAnswer(desired, AbortSignal.any([stop, superseded]))),
     restart: (desired, signals) => withStartSlot(desired, signals, () => restart(desired, signals)),
     updateAppsList,
     applyLimits: (desired) => engine.applyLimits(desired),

@@ -2,6 +2,7 @@ import type { ClaimLimits } from '../billing/claim-policy.ts';
 import type { Drift } from '../instance/drift.ts';
 import type {
   Archives,
+  Background,
   Backups,
   Certificates,
   Clock,
@@ -79,6 +80,7 @@ export interface Meter {
 export interface ControllerContext {
   readonly manager: Manager;
   readonly engine: Engine;
+  readonly background: Background;
   readonly databases: Databases;
   readonly archives: Archives;
   /** Null: only in tests. */

@@ -219,6 +219,12 @@ export class DockerApi {
     await this.#call(`/containers/${id}/stop`, { method: 'POST', ...options });
   }
 
+  /** Freezes a container's processes. One that does not run any more, or is frozen already, is no error. */
+  async pause(id: string): Promise<void> {
+    // 409: it is not running, or paused already.
+    await this.#call(`/containers/${id}/pause`, { method: 'POST', accepted: [404, 409] });
+  }
+
   /** Resumes a paused container: before that it receives no signal. */
   async unpause(id: string): Promise<void> {
     // 409: it is not paused any more; 500: the same from daemons before API 1.42.

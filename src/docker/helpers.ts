@@ -38,8 +38,11 @@ export type Capability =
   | 'NET_ADMIN'
   | 'NET_BIND_SERVICE';
 
-/** An option of `docker run`: it has what customers leave of the processors. */
-export const LOWEST_PRIORITY = '--cpu-shares=128';
+/** An option of `docker run` that tells what stands still while customers' instances start. */
+export const BACKGROUND_LABEL = `--label=${LABELS.background}=true`;
+
+/** Options of `docker run`: it has what customers leave of the processors. */
+export const LOWEST_PRIORITY = ['--cpu-shares=128', BACKGROUND_LABEL] as const;
 
 /** A container that the sidecar runs for itself. */
 export interface HardenedRun {
@@ -109,7 +112,8 @@ export async function removeStaleHelpers(
   for (const { created, id, labels, name, state } of helpers) {
     const age = now.getTime() / 1000 - created;
     const limit = LIMITS[labels[LABELS.helper] as HelperKind] ?? NOT_RUNNING;
-    if (age <= (state === 'running' ? limit : NOT_RUNNING)) continue;
+    const isAtWork = state === 'running' || state === 'paused';
+    if (age <= (isAtWork ? limit : NOT_RUNNING)) continue;
     await api.remove(id);
     removed.push(name);
   }

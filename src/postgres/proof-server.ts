@@ -108,7 +108,7 @@ export class ProofServer {
       {
         ...{ container: `ms-${install}-${name}`, postgres: { image, user } },
         ...{ pgdata, socketDir, passwordFile, settings: SETTINGS, signal },
-        options: [LOWEST_PRIORITY],
+        options: LOWEST_PRIORITY,
       },
     );
     const password = (await readIfThere(passwordFile)) ?? '';

@@ -333,7 +333,7 @@ export class Restic {
       ...{ network: isHere ? 'none' : 'host', pids: 128, memory: MEMORY },
       ...(run.capabilities ? { capabilities: run.capabilities } : {}),
       options: [
-        ...[...(run.writes ? [`--name=${this.#container(repository)}`] : []), LOWEST_PRIORITY],
+        ...[...(run.writes ? [`--name=${this.#container(repository)}`] : []), ...LOWEST_PRIORITY],
         ...[`--user=${getuid?.() ?? 0}:${getgid?.() ?? 0}`, '--tmpfs=/tmp'],
         `--volume=${repository.keyFile}:${INSIDE.key}:ro`,
         ...[`--env=RESTIC_PASSWORD_FILE=${INSIDE.key}`, `--env=RESTIC_REPOSITORY=${url}`],

@@ -389,6 +389,12 @@ class FakeDockerApi implements Pick<DockerApi, keyof DockerApi> {
     found.state = 'exited';
   }
 
+  async pause(id: string): Promise<void> {
+    this.#docker.checkHere();
+    const found = this.#docker.containers.get(id);
+    if (found?.state === 'running') found.state = 'paused';
+  }
+
   async unpause(id: string): Promise<void> {
     this.#docker.checkHere();
     const found = this.#docker.containers.get(id);

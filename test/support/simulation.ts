@@ -140,6 +140,7 @@ export class Simulation {
       reporter: new Reporter(manager, () => {}),
       limits: LIMITS,
       slots: this.rooms,
+      background: { during: (work) => work(), resume: async () => {} },
       liveness: new Liveness({
         probe: (id) => this.engine.probe(id),
         now: this.time.now,

@@ -9,6 +9,8 @@ describe('helpers that outlived their sidecar', () => {
     ['image-user', 'running', 4, false],
     ['image-user', 'running', 6, true],
     ['compile', 'running', 6, true],
+    ['backup', 'paused', 180, false],
+    ['backup', 'paused', 186, true],
     ['apps-list', 'running', 6, true],
     ['python-packages', 'running', 6, true],
     ['odoo-init', 'running', 60, false],
