@@ -9,7 +9,7 @@ const MAX_MS = 30_000;
 /** How long after a start it goes on, in milliseconds: the customer's login follows. */
 const AFTER_MS = 2_000;
 
-/** When it is paused once more, in milliseconds: a container that was being made had nothing to pause. */
+/** How often it is paused, in milliseconds: a container that was being made had nothing to pause, and one that waits for a disk cannot be. */
 const AGAIN_MS = 500;
 
 export interface BackgroundOptions {
@@ -76,13 +76,16 @@ export class Background {
       end = resolve;
     });
     this.#stand = { over, end };
-    const pause = () => this.#call(() => this.#each('running', 'pause'));
-    pause();
-    this.#again = later(pause, AGAIN_MS);
+    this.#pause();
     this.#limit = later(() => {
       this.#restsUntil = Date.now() + MAX_MS;
       this.#goOn();
     }, MAX_MS);
+  }
+
+  #pause(): void {
+    this.#call(() => this.#each('running', 'pause'));
+    this.#again = later(() => this.#pause(), AGAIN_MS);
   }
 
   #goOn(): void {

@@ -219,10 +219,10 @@ export class DockerApi {
     await this.#call(`/containers/${id}/stop`, { method: 'POST', ...options });
   }
 
-  /** Freezes a container's processes. One that does not run any more, or is frozen already, is no error. */
+  /** Freezes a container's processes. One that does not run any more, is frozen already, or cannot be at this moment, is no error. */
   async pause(id: string): Promise<void> {
-    // 409: it is not running, or paused already.
-    await this.#call(`/containers/${id}/pause`, { method: 'POST', accepted: [404, 409] });
+    // 409: it is not running, or paused already; 500: the kernel cannot freeze a process that waits for a disk (cgroups version 1).
+    await this.#call(`/containers/${id}/pause`, { method: 'POST', accepted: [404, 409, 500] });
   }
 
   /** Resumes a paused container: before that it receives no signal. */

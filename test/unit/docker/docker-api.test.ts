@@ -151,10 +151,10 @@ describe('DockerApi', () => {
   });
 
   it('stops, pauses, unpauses and removes by id, and accepts what is done already', async () => {
-    const statuses = [204, 304, 404, 204, 404, 409, 204, 409, 500, 204, 404, 409];
+    const statuses = [204, 304, 404, 204, 404, 409, 500, 204, 409, 500, 204, 404, 409];
     daemon = (response) => response.writeHead(statuses.shift() ?? 500).end();
     for (let i = 0; i < 3; i++) await api.stop('abc', new AbortController().signal);
-    for (let i = 0; i < 3; i++) await api.pause('abc');
+    for (let i = 0; i < 4; i++) await api.pause('abc');
     for (let i = 0; i < 3; i++) await api.unpause('abc');
     for (let i = 0; i < 3; i++) await api.remove('abc');
     expect([...new Set(asked)]).to.deep.equal([
