@@ -10,7 +10,7 @@ const MAX_MS = 30_000;
 const AFTER_MS = 2_000;
 
 /** How often it is paused, in milliseconds: a container that was being made had nothing to pause, and one that waits for a disk cannot be. */
-const AGAIN_MS = 500;
+const AGAIN_MS = 250;
 
 export interface BackgroundOptions {
   readonly install: string;
