@@ -19,6 +19,9 @@ import { usable } from './usable.ts';
 const DATABASE_POLL_MS = 10;
 const TIMEOUT_MS = 300_000;
 
+/** The login of who buys, in their Odoo. */
+const CUSTOMER = 'customer@example.com';
+
 /** The module sets that are measured. */
 export const PLANS = {
   base: [],
@@ -130,11 +133,25 @@ export class BenchStack {
     const instance = await this.until(invoice, ({ port }) => port > 0);
     const url = `http://127.0.0.1:${instance.port}`;
     const who = async () => ({
-      login: 'customer@example.com',
+      login: CUSTOMER,
       password: await this.#adminPassword(instance.id),
     });
     await usable(url, databaseName(this.stack.install, instance.id), who, pollMs);
     return instance;
+  }
+
+  /** Waits until a spare's database has the login of the customer who has bought it. @throws Error after five minutes */
+  async handedOver(number: number): Promise<void> {
+    const database = databaseName(this.stack.install, number);
+    await withSql(await this.stack.tenantSql(), database, async (sql) => {
+      const end = performance.now() + TIMEOUT_MS;
+      while (performance.now() < end) {
+        const found = await sql('SELECT FROM res_users WHERE login = $1', [CUSTOMER]);
+        if (found.length > 0) return;
+        await sleep(DATABASE_POLL_MS);
+      }
+      throw new Error(`the spare ${number} was not handed over`);
+    });
   }
 
   /** Waits until the one instance of an invoice meets a condition. @throws Error after five minutes */

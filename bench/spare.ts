@@ -66,10 +66,11 @@ async function measure(
     const [ready] = await bench.spares();
     await pay();
     const start = performance.now();
-    // Before it is running its customer does not know of it, and the spare's own page would answer already.
-    const { id } = await bench.until(invoice, ({ state }) => state === 'running');
-    await bench.usable(invoice);
+    // The spare's own page answers all along: a login that is tried before the customer's is there would take the processor from the hand-over.
+    if (ready) await bench.handedOver(ready.number);
+    const { id } = await bench.usable(invoice);
     const seconds = (performance.now() - start) / 1000;
+    await bench.until(invoice, ({ state }) => state === 'running');
     if ((ready?.number === id) !== (spares === 1)) throw new Error('another way than was meant');
     // No other is made while the usual way is measured.
     await bench.keepSpares(plan, 0);
