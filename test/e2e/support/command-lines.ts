@@ -5,6 +5,7 @@ const INTERVAL = 50;
 /** Records what `ps` would show at any moment: arguments are readable by everybody, so they must hold no secret (I6). */
 export class CommandLines {
   readonly #lines = new Set<string>();
+  #shown = 0;
   readonly #looks = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -17,10 +18,12 @@ export class CommandLines {
     clearInterval(this.#timer);
   }
 
-  /** The arguments of every process seen since watch(), one process a line. */
-  get seen(): string {
+  /** The arguments of the processes seen since the last call, or since watch(), one process a line. */
+  takeNew(): string {
     this.#look();
-    return [...this.#lines].join('\n');
+    const found = [...this.#lines].slice(this.#shown);
+    this.#shown += found.length;
+    return found.join('\n');
   }
 
   #look(): void {

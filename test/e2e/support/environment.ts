@@ -38,6 +38,10 @@ export class TestEnvironment {
   readonly bookkeeper: OdooRpc;
   readonly shop: Shop;
   readonly instances: Instances;
+  /** When the last audit began. */
+  auditedAt = new Date(0);
+  /** The highest number of the chapters that have ended: all up to it are removed. */
+  settled = 0;
   /** The command lines of all processes seen on this machine since the start. */
   readonly commandLines = new CommandLines();
   readonly #gitRoot: string;

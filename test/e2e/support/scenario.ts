@@ -32,10 +32,12 @@ export function chapter(title: string, body: () => void): void {
     this.timeout(10 * MINUTE);
     body();
     after('its instances are removed', async () => {
-      const { instances } = theEnvironment();
-      const left = await instances.find([['active', '=', true]]);
-      await instances.remove(left.map((row) => row.id));
-      await audit(theEnvironment());
+      const env = theEnvironment();
+      const left = await env.instances.find([['active', '=', true]]);
+      await env.instances.remove(left.map((row) => row.id));
+      await audit(env);
+      const all = await env.instances.find([]);
+      env.settled = Math.max(0, ...all.map(({ id }) => id));
     });
   });
 }

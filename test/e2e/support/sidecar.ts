@@ -45,9 +45,10 @@ export class Sidecar {
     });
   }
 
-  /** Its whole log, over all its starts. */
-  async output(): Promise<string> {
-    const logs = await execa('docker', ['logs', '--', this.name], { all: true });
+  /** Its log over all its starts. @param since only what it said from that moment on */
+  async output(since = new Date(0)): Promise<string> {
+    const options = ['--since', since.toISOString()];
+    const logs = await execa('docker', ['logs', ...options, '--', this.name], { all: true });
     return logs.all;
   }
 
