@@ -88,6 +88,7 @@ class MicrosaasOverview(models.Model):
     error_count = fields.Integer("In error", compute="_compute_situations")
     suspended_count = fields.Integer("Suspended", compute="_compute_situations")
     restoring_count = fields.Integer("Being restored", compute="_compute_situations")
+    updating_count = fields.Integer("Being updated", compute="_compute_situations")
     preparing_count = fields.Integer("Being prepared", compute="_compute_situations")
     starting_count = fields.Integer("Starting", compute="_compute_situations")
     stopping_count = fields.Integer("Stopping", compute="_compute_situations")

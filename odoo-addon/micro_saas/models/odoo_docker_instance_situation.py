@@ -10,6 +10,7 @@ SITUATIONS = [
     ("error", "In error"),
     ("suspended", "Suspended"),
     ("restoring", "Being restored"),
+    ("updating", "Being updated"),
     ("preparing", "Being prepared"),
     ("starting", "Starting"),
     ("stopping", "Stopping"),
@@ -95,6 +96,9 @@ class OdooDockerInstance(models.Model):
                     WHEN EXISTS (SELECT FROM microsaas_job AS job
                                   WHERE job.instancia_id = odoo_docker_instance.id AND job.state IN %s
                                     AND job.kind IN ('restore', 'undo_restore')) THEN 'restoring'
+                    WHEN EXISTS (SELECT FROM microsaas_job AS job
+                                  WHERE job.instancia_id = odoo_docker_instance.id AND job.state = 'running'
+                                    AND job.kind IN ('update', 'undo_update')) THEN 'updating'
                     WHEN EXISTS (SELECT FROM microsaas_subscription AS own
                                   WHERE own.instancia_id = odoo_docker_instance.id
                                     AND own.data_removed_at IS NOT NULL) THEN 'gone'

@@ -128,11 +128,16 @@ class TestOwnerPage(OwnerCase):
             instance = self._instance(name=situation)
             instance._quiet().write({"state": state, "desired_state": desired, **vals})
             self.assertEqual(instance.situation, situation)
-        suspended, restoring, gone = (self._running() for _ in range(3))
+        suspended, restoring, updating, gone = (self._running() for _ in range(4))
         suspended.subscription_ids.sudo().suspended_at = self._ago(days=1)
         self.env["microsaas.job"].sudo().create({"instancia_id": restoring.id, "kind": "restore"})
+        update = self.env["microsaas.job"].sudo().create({"instancia_id": updating.id, "kind": "update"})
+        self.assertEqual(updating.situation, "running", "it waits for its night")
+        update.state = "running"
         gone.subscription_ids.sudo().data_removed_at = self._ago(days=1)
-        self.assertEqual((suspended | restoring | gone).mapped("situation"), ["suspended", "restoring", "gone"])
+        self.assertEqual(
+            (suspended | restoring | updating | gone).mapped("situation"), ["suspended", "restoring", "updating", "gone"]
+        )
         copy = self._running()
         copy.sudo()._quiet().staging_of_id = suspended
         page = self._page()
