@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { getuid } from 'node:process';
 import { parse, stringify } from 'yaml';
 import type { ManagerStack } from '../../../stack/manager.ts';
 import { OdooRpc } from '../../../stack/odoo-rpc.ts';
+import { run } from '../../../stack/run.ts';
 import { ensureSidecarImage } from '../../../stack/sidecar-image.ts';
 import { startTestStack } from '../../support/test-stack.ts';
 import { GitServer } from '../../unit/repositories/git-server.ts';
@@ -94,7 +96,8 @@ export class TestEnvironment {
 
   /** Runs a program as root on the data directory, to read files that this user may not read. */
   async onHost(...command: [string, ...string[]]): Promise<string> {
-    return inContainer(this.sidecar.name, command);
+    const [program, ...args] = command;
+    return getuid?.() === 0 ? run(program, args) : inContainer(this.sidecar.name, command);
   }
 
   /** Whether an instance has a Postgres of its own. */
