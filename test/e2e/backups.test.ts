@@ -68,11 +68,13 @@ for (const template of ['odoo', 'odoo-own-db']) {
     const change = async (env: TestEnvironment, name: string) =>
       (await theirs(env)).call('res.company', 'write', [[1], { name }]);
     /** What the customer's company is called; an Odoo that has just been started may not answer yet. */
-    const expectName = (env: TestEnvironment, name: string) =>
-      eventually(async () => {
-        const [company] = await (await theirs(env)).read('res.company', [['id', '=', 1]], ['name']);
+    const expectName = async (env: TestEnvironment, name: string) => {
+      const odoo = await theirs(env);
+      await eventually(async () => {
+        const [company] = await odoo.read('res.company', [['id', '=', 1]], ['name']);
         expect(company).to.include({ name });
       });
+    };
     /** As a person does: Restore…, the box ticked, and once more Restore. */
     const restore = async ({ admin }: TestEnvironment) => {
       const action = await admin.call<{ res_model: string; context: object }>(

@@ -107,24 +107,29 @@ class MicrosaasCharge(ByHand, models.Model):
             return
         keep = keep or self.env.cr.commit
         begun, silent = monotonic(), self.env["payment.provider"]
-        for subscription in self.env["microsaas.subscription"]._without_charge():
+        has_charged = False
+        # What is due first: where a run does not come to its end, it is the later ones that wait.
+        for charge in self.search([("state", "in", ("announced", "stopped"))], order="state, day, id"):
             keep()  # each begins with what others have written until now
-            self._apart(subscription, subscription._announce_charge)
-        for charge in self.search([("state", "in", ("announced", "stopped"))], order="id"):
-            keep()
             attempt = self._apart(charge.subscription_id, partial(charge._review, silent))
             keep()
-            if not attempt:
-                continue
-            self._apart(charge.subscription_id, attempt._charge_with_saved_card, is_asking=True)
-            keep()
-            self._apart(charge.subscription_id, charge._review_attempts)
-            keep()
-            if attempt._has_no_answer():
-                silent |= attempt.provider_id
-            if monotonic() - begun >= RUN_SECONDS:
-                self.env.ref("micro_saas.cron_charge")._trigger()
+            if attempt:
+                has_charged = True
+                self._apart(charge.subscription_id, attempt._charge_with_saved_card, is_asking=True)
                 keep()
+                self._apart(charge.subscription_id, charge._review_attempts)
+                keep()
+                if attempt._has_no_answer():
+                    silent |= attempt.provider_id
+            if monotonic() - begun >= RUN_SECONDS:
+                if has_charged:  # else the next run would do no more than this one
+                    self.env.ref("micro_saas.cron_charge")._trigger()
+                    keep()
+                return
+        for subscription in self.env["microsaas.subscription"]._without_charge():
+            keep()
+            self._apart(subscription, subscription._announce_charge)
+            if monotonic() - begun >= RUN_SECONDS:
                 return
 
     def _apart(self, subscription, act, *, is_asking=False):
@@ -184,6 +189,9 @@ class MicrosaasCharge(ByHand, models.Model):
         elif any(one._is_in_doubt() for one in self.transaction_ids):
             return False  # also when the last paid day has moved: somebody has to know first
         elif self._is_pointless():
+            if self == self.subscription_id._charge():
+                # Its invoice was taken back, and the renewal is due all the same.
+                self.subscription_id._ask_to_pay_instead()
             self._close("over", self.env._("Nothing of this renewal is charged to the card any more."))
         elif self.state == "announced" and self.subscription_id.suspended_at:
             self.state = "over"

@@ -70,6 +70,7 @@ class MicrosaasSubscription(models.Model):
             return
         # What has not been said, the sidecar has said when it looks again.
         self.notice_ids.filtered(lambda one: one.kind == "expiring" and one.period == period).sudo().unlink()
+        charge.state = "over"
         self.instancia_id._make_due()
         self.instancia_id._nudge()
 
@@ -234,7 +235,9 @@ class MicrosaasSubscription(models.Model):
             charge = charge.create({**vals, "subscription_id": self.id, "last_day": self.fecha_fin})
         told = f"{self.fecha_fin} {day} {currency.name} {amount:.2f} {self.renew_token_id.id}"
         notice = self.env["microsaas.notice"].sudo()._tell(self, "chargeAhead", told)
-        if notice and not notice.mail_id:
+        is_told = notice.mail_id if notice else charge.announcement_id
+        if not is_told:
+            notice.unlink()
             charge.state = "over"
             return False
         charge.announcement_id = notice or charge.announcement_id

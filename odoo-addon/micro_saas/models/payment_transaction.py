@@ -62,11 +62,16 @@ class PaymentTransaction(ByHand, models.Model):
 
     def _has_no_answer(self):
         """Tell whether the provider was asked in vain: who is asked next would perhaps be no better off."""
-        return self.state == "draft" or (self.state == "error" and self.microsaas_outcome in ("unsent", "unknown"))
+        return self._is_outcome_unknown() or (self.state == "error" and self.microsaas_outcome == "unsent")
 
     def _is_outcome_unknown(self):
-        """Tell whether the provider may have charged it though nothing says so: interrupted, or not answered."""
-        return self.state == "draft" or (self.state == "error" and self.microsaas_outcome == "unknown")
+        """Tell whether the provider may have charged it though nothing says so: interrupted, or not answered.
+
+        Whoever refuses names it. An error without that, of which we have seen no answer, may be the silence of a provider that is asked
+        in a way of its own, as all are in Odoo 18.
+        """
+        is_unheard = not self.microsaas_outcome and not self.provider_reference
+        return self.state == "draft" or (self.state == "error" and (self.microsaas_outcome == "unknown" or is_unheard))
 
     def _is_in_doubt(self):
         """Tell whether its outcome is unknown while its invoice may still be paid: paid or taken back, there is nothing to charge."""

@@ -98,6 +98,7 @@ class ChargeCase(RenewalCase):
             elif callable(answer):
                 answer(transaction)
             elif answer == "error":
+                transaction.provider_reference = f"refusal {transaction.id}"
                 transaction._set_error("Insufficient <b>funds</b>.")
             else:
                 getattr(transaction, {"done": "_set_done", "pending": "_set_pending", "cancel": "_set_canceled"}[answer])()
@@ -323,6 +324,23 @@ class TestChargeConsent(ChargeCase):
         self.assertNotIn(f"expiring {self.end}", self.subscription._desired()["told"])
         self._notify(-6)
         self.assertIn("Renew it to go on", self._mail("expiring"))
+        self._charge(-5)
+        self.assertIn(f"expiring {self.end}", self.subscription._desired()["told"], "once")
+
+    def test_nobody_is_charged_whose_announcement_could_not_be_made(self):
+        with patch.object(self.env.registry["microsaas.notice"], "_mail", side_effect=ValueError):
+            with mute_logger("odoo.addons.micro_saas.models.microsaas_notice"):
+                self._choose()
+                self._notify()
+        self.assertEqual(self.subscription.charge_ids.state, "over")
+        self._charge(-3)
+        self.assertFalse(self.asked)
+        self.subscription.with_user(self.seller).action_forget_card()
+        with self._at(-5):
+            self._choose()
+        self.assertIn("4242", self._mail("chargeAhead"))
+        self._charge(-3)
+        self.assertEqual(len(self.asked), 1)
 
     def test_with_a_card_that_is_deleted_they_are_asked_to_pay(self):
         self._choose()
@@ -569,9 +587,12 @@ class TestChargeOnce(ChargeCase):
     def test_a_renewal_that_was_credited_is_not_charged(self):
         self._charge(-3, "error")
         self._credit(self._renewal_move())
-        for day in (-2, 0, 2):
+        for day in (-2, 0, 1):
             self._charge(day)
         self.assertEqual((len(self.asked), self.subscription.charge_ids.state), (1, "over"))
+        self.assertNotIn(f"expiring {self.end}", self.subscription._desired()["told"], "the sidecar says it again")
+        self._notify(1)
+        self.assertEqual(self.subscription.charge_ids.state, "announced", "its card is still chosen")
 
 
 @tagged("post_install", "-at_install")
@@ -753,6 +774,14 @@ class TestChargeFailure(ChargeCase):
         self.assertIn(self.env.ref("micro_saas.cron_charge"), crons)
         self._charge(-3)
         self.assertEqual(len(self.asked), 2)
+
+    def test_what_is_due_first_is_charged_first(self):
+        self._another()
+        self.subscription.charge_ids.day += timedelta(days=1)
+        with patch("odoo.addons.micro_saas.models.microsaas_charge.RUN_SECONDS", 0):
+            self._charge(-3)
+        self.assertEqual(len(self.asked), 1)
+        self.assertFalse(self.subscription.charge_ids.transaction_ids)
 
     def test_without_a_last_paid_day_nothing_is_said(self):
         self.subscription.fecha_fin = False

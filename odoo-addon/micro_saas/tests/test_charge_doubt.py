@@ -55,6 +55,16 @@ class TestChargeDoubt(ChargeCase):
         self.assertEqual(self.subscription.charge_ids.state, "over")
         self.assertTrue(self._is_asked(), "the money may have been taken all the same")
 
+    def test_an_error_that_names_no_answer_may_be_the_silence_of_a_provider_that_asks_in_its_own_way(self):
+        self._charge(-3, lambda transaction: transaction._set_error("Could not establish the connection."))
+        for day in (-2, 0):
+            self._charge(day)
+        self.assertEqual(len(self.asked), 1)
+        self.assertTrue(self._is_asked())
+        self._not_charged(0)
+        self._charge(1)
+        self.assertEqual(len(self.asked), 2)
+
     def test_a_failure_of_the_provider_may_have_charged(self):
         self._charge(-3, self._answered(503))
         for day in (-2, 0):
@@ -135,6 +145,7 @@ class TestChargeDoubt(ChargeCase):
             self._charge(-3, "killed")
         self._charge(-2)
         with self._at(-2, 18):
+            self._transactions().provider_reference = "refusal"
             self._transactions()._set_error("Declined.")
         self._charge(-1)
         self.assertIn("Declined.", self._mail("chargeFailed"))
