@@ -77,7 +77,7 @@ export function makeFleet(parallel = 2): Fleet {
       host: async () => aHost(),
     }),
     slots: makeSlots(parallel),
-    background: { during: (work) => work(), resume: async () => {} },
+    background: { during: (work) => work() },
     withPortLock: limited(1),
     hasMemory: () => true,
     spareMemoryMb: 0,

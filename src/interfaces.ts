@@ -220,12 +220,10 @@ export interface OdooSession {
   readonly content: Readonly<Record<string, unknown>>;
 }
 
-/** Work that nobody waits for. */
+/** Work that can wait: backups, and what is made with them. */
 export interface Background {
-  /** Does what a customer waits for: the other stands still meanwhile, for half a minute at most. @returns what `work` returns */
+  /** Does what a customer waits for: the other stands still meanwhile, for a quarter of a minute at most. @returns what `work` returns */
   during<T>(work: () => Promise<T>): Promise<T>;
-  /** Lets run what a sidecar that was killed had made stand still. */
-  resume(): Promise<void>;
 }
 
 /** What runs instances. `observe` changes nothing; every other method may be repeated. */

@@ -102,6 +102,8 @@ export async function run(
   try {
     lock = await databases.lockInstall(stop, (error) => stolen.abort(error));
     await sidecar.repositories.sweep();
+    // Before the manager answers: its own restore may be among what a killed sidecar has left frozen.
+    await sidecar.background.resume();
     // Before the manager answers: what the door served last goes on being served.
     await sidecar.door?.ensureRunning().catch((err) => log.warn({ err }, 'the door does not run'));
     await Promise.all([
@@ -125,6 +127,7 @@ export async function run(
     await server.close();
     await pages?.close();
     await parts?.controller.stop();
+    await sidecar.background.resume();
     for (const of of [sidecar.backups.store, sidecar.backups.ofManager])
       await of?.close().catch((err) => log.warn({ err }, 'the proofs’ Postgres is not gone'));
     await lock?.release();

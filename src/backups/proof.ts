@@ -10,8 +10,8 @@ import type { SessionPurpose, TenantLogin } from '../postgres/tenant-session.ts'
 /** How long the files of a backup may take to be read, in milliseconds. */
 const READ_TIMEOUT_MS = 2 * 60 * 60_000;
 
-/** A look into a restored database, which may be there to delay the sidecar. */
-const LOOK: SessionPurpose = { access: 'read', statementMs: 60_000, totalMs: 120_000 };
+/** A look into a restored database, which may be there to delay the sidecar; it may stand still for as long as it runs (`background.ts`). */
+const LOOK: SessionPurpose = { access: 'read', statementMs: 90_000, totalMs: 180_000 };
 
 /** How many names of files one session asks for: what a session may receive is limited. */
 const PAGE = 5_000;

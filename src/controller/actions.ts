@@ -98,14 +98,19 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     return {};
   }
 
+  /** @returns when the database was complete */
+  async function cloneAndStart(desired: DesiredInstance, signals: Signals): Promise<Date> {
+    await requireDisk();
+    // What has the memory must be able to end.
+    await awaitMemory(desired, signals);
+    return background.during(() => cloneBesideStart(desired, signals));
+  }
+
   /**
    * Docker and Odoo take longer until Odoo asks for its database than personalise() takes, so the containers start beside it
    * (ADR 8). An Odoo that is quicker all the same loads its database when it is there.
-   * @returns when the database was complete
    */
-  async function cloneAndStart(desired: DesiredInstance, signals: Signals): Promise<Date> {
-    await requireDisk();
-    await awaitMemory(desired, signals);
+  async function cloneBesideStart(desired: DesiredInstance, signals: Signals): Promise<Date> {
     const clone = await databases.clone(desired, progressOf(desired), signals.stop);
     const [started, personalised] = await Promise.allSettled([
       startContainers(desired, signals.stop),
@@ -128,8 +133,10 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
     await requireDisk();
     await awaitMemory(desired, signals);
-    await renewUrl(desired, context);
-    if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
+    await background.during(async () => {
+      await renewUrl(desired, context);
+      if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
+    });
   }
 
   /**
@@ -318,7 +325,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     slots.starts.run(desired.partnerId, async () => {
       signals.stop.throwIfAborted();
       signals.superseded.throwIfAborted();
-      return background.during(work);
+      return work();
     });
 
   return {
@@ -333,7 +340,8 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     // Only a wait may be cut short by a person: every other step is best finished.
     awaitAnswer: (desired, { stop, superseded }) =>
       background.during(() => awaitAnswer(desired, AbortSignal.any([stop, superseded]))),
-    restart: (desired, signals) => withStartSlot(desired, signals, () => restart(desired, signals)),
+    restart: (desired, signals) =>
+      withStartSlot(desired, signals, () => background.during(() => restart(desired, signals))),
     updateAppsList,
     applyLimits: (desired) => engine.applyLimits(desired),
     swapData: (desired, signals) =>

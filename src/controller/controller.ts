@@ -196,7 +196,7 @@ export class Controller {
   }
 
   async start(): Promise<void> {
-    const { background, door, engine } = this.#context;
+    const { door, engine } = this.#context;
     this.#watching = Promise.all([
       engine.watch(
         (id) => (id === null ? void this.#sweep() : this.#add([`instance:${id}`])),
@@ -208,7 +208,7 @@ export class Controller {
     this.#sweepTask = cron.schedule(SWEEP_SCHEDULE, () => this.#sweep(), { noOverlap: true });
     this.#probeAndRepeat();
     this.#sleepSoon();
-    await Promise.all([background.resume(), this.#sweep(), this.#pollAndRepeat()]);
+    await Promise.all([this.#sweep(), this.#pollAndRepeat()]);
   }
 
   /** Adds keys that were changed by a person or named by a nudge: they are worked on at once, also while they back off. */

@@ -246,7 +246,7 @@ export class OdooUpdate {
         ...{ install, kind: 'python-packages', image: await images.pinnedId(image) },
         ...{ network: 'none', pids: 64, memory: '512m', entrypoint: 'python3' },
         options: [
-          ...LOWEST_PRIORITY,
+          LOWEST_PRIORITY,
           ...mounts.map(({ path, target }) => `--volume=${path}:${target}:ro`),
         ],
         args: ['-c', HASH_MODULES, ...mounts.flatMap(({ addonsFolders }) => addonsFolders)],

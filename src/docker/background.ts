@@ -3,14 +3,17 @@ import type { DockerCli } from './docker-cli.ts';
 import { BACKGROUND_LABEL } from './helpers.ts';
 import { LABELS } from './labels.ts';
 
-/** How long it stands still at most, and how long it then runs at least, in milliseconds: what it holds locked in a database, a customer may wait for. */
-const MAX_MS = 30_000;
+/** How long it stands still at most, in milliseconds: less than a connection to what is frozen waits for its answer (`cluster.ts`). */
+const MAX_MS = 15_000;
 
 /** How long after a start it goes on, in milliseconds: the customer's login follows. */
 const AFTER_MS = 2_000;
 
-/** How often it is paused, in milliseconds: a container that was being made had nothing to pause, and one that waits for a disk cannot be. */
+/** How often it is frozen, in milliseconds: a container that was being made had nothing to freeze, and one that waits for a disk cannot be. */
 const AGAIN_MS = 250;
+
+/** How often it is thawed, in milliseconds, and how many times at most, where the daemon does not answer. */
+const [THAW_MS, MAX_THAWS] = [1_000, 600];
 
 export interface BackgroundOptions {
   readonly install: string;
@@ -18,28 +21,30 @@ export interface BackgroundOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** One time of standing still. */
+interface Stand {
+  readonly since: number;
+  readonly over: Promise<void>;
+  readonly end: () => void;
+}
+
 /**
- * The work of the lowest priority: backups, their proofs, rehearsals of updates. While customers' instances start it stands still: with a low
- * share of the processors alone, it still made starts wait for the disk, for Docker and for the kernel (docs/benchmarks.md).
+ * What works for backups and rehearsals: restic, and the Postgres that proofs are made with. While customers' instances start it stands still:
+ * with a low share of the processors alone, it still made starts wait for the disk, for Docker and for the kernel (docs/benchmarks.md).
  */
 export class Background {
   readonly #options: BackgroundOptions;
   /** How many starts are under way. */
   #starts = 0;
-  /** What waits until it goes on; null: it does not stand still. */
-  #stand: { readonly over: Promise<void>; readonly end: () => void } | null = null;
+  #stand: Stand | null = null;
   #restsUntil = 0;
-  #again: NodeJS.Timeout | undefined;
-  #limit: NodeJS.Timeout | undefined;
   #after: NodeJS.Timeout | undefined;
-  /** One after the other: what is paused last was paused by the last of them. */
-  #calls: Promise<void> = Promise.resolve();
 
   constructor(options: BackgroundOptions) {
     this.#options = options;
   }
 
-  /** @returns the program of Docker, which begins nothing of the lowest priority while that stands still */
+  /** @returns the program of Docker, which begins nothing of this kind while that stands still */
   behind(docker: DockerCli): DockerCli {
     return async (command, options) => {
       if (command.includes(BACKGROUND_LABEL)) {
@@ -50,11 +55,11 @@ export class Background {
     };
   }
 
-  /** Does what a customer waits for: all of the lowest priority stands still meanwhile. @returns what `work` returns */
+  /** Does what a customer waits for: the other stands still meanwhile. @returns what `work` returns */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.#starts += 1;
     clearTimeout(this.#after);
-    if (this.#starts === 1) this.#standStill();
+    this.#standStill();
     try {
       return await work();
     } finally {
@@ -63,10 +68,11 @@ export class Background {
     }
   }
 
-  /** Lets run what a sidecar that was killed had paused. */
+  /** Lets run what stands still, and what a sidecar that was killed has left so. */
   async resume(): Promise<void> {
-    this.#call(() => this.#each('paused', 'unpause'));
-    await this.#calls;
+    clearTimeout(this.#after);
+    this.#goOn();
+    await this.#each('paused', 'unpause').catch(this.#options.onError);
   }
 
   #standStill(): void {
@@ -75,45 +81,60 @@ export class Background {
     const over = new Promise<void>((resolve) => {
       end = resolve;
     });
-    this.#stand = { over, end };
-    this.#pause();
-    this.#limit = later(() => {
-      this.#restsUntil = Date.now() + MAX_MS;
-      this.#goOn();
-    }, MAX_MS);
+    const stand = { since: Date.now(), over, end };
+    this.#stand = stand;
+    void this.#hold(stand);
   }
 
-  #pause(): void {
-    this.#call(() => this.#each('running', 'pause'));
-    this.#again = later(() => this.#pause(), AGAIN_MS);
-  }
-
+  /** It then runs for at least as long as it stood: nobody can keep it from its end. */
   #goOn(): void {
-    clearTimeout(this.#again);
-    clearTimeout(this.#limit);
-    const stand = this.#stand;
+    if (!this.#stand) return;
+    const { end, since } = this.#stand;
+    this.#restsUntil = Date.now() + (Date.now() - since);
     this.#stand = null;
-    if (!stand) return;
-    void this.resume();
-    stand.end();
+    end();
   }
 
-  async #each(state: 'running' | 'paused', act: 'pause' | 'unpause'): Promise<void> {
+  /** One call after another: what is asked of the daemon last is to thaw it. */
+  async #hold(stand: Stand): Promise<void> {
+    const limit = later(() => this.#goOn(), MAX_MS);
+    while (this.#stand === stand) {
+      await this.#each('running', 'pause').catch(this.#options.onError);
+      await Promise.race([stand.over, passed(AGAIN_MS)]);
+    }
+    clearTimeout(limit);
+    await this.#thaw();
+  }
+
+  async #thaw(): Promise<void> {
+    for (let thaws = 0; thaws < MAX_THAWS && !this.#stand; thaws++) {
+      const found = await this.#each('paused', 'unpause').catch((error: unknown) => {
+        this.#options.onError(error);
+        return null;
+      });
+      if (found === 0) return;
+      await passed(THAW_MS);
+    }
+  }
+
+  /** @returns how many were in that state */
+  async #each(state: 'running' | 'paused', act: 'pause' | 'unpause'): Promise<number> {
     const { api, install } = this.#options;
-    const found = await api.containers([
-      `${LABELS.install}=${install}`,
-      BACKGROUND_LABEL.replace('--label=', ''),
-    ]);
-    const ids = found.filter((it) => it.state === state).map(({ id }) => id);
-    await Promise.all(ids.map((id) => api[act](id)));
-  }
-
-  #call(work: () => Promise<void>): void {
-    this.#calls = this.#calls.then(work).catch(this.#options.onError);
+    const label = BACKGROUND_LABEL.replace('--label=', '');
+    const all = await api.containers([`${LABELS.install}=${install}`, label]);
+    const found = all.filter((it) => it.state === state);
+    await Promise.all(found.map(({ id }) => api[act](id)));
+    return found.length;
   }
 }
 
 /** A timer that keeps no process alive. */
 function later(act: () => void, ms: number): NodeJS.Timeout {
   return setTimeout(act, ms).unref();
+}
+
+function passed(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    later(resolve, ms);
+  });
 }

@@ -38,11 +38,11 @@ export type Capability =
   | 'NET_ADMIN'
   | 'NET_BIND_SERVICE';
 
-/** An option of `docker run` that tells what stands still while customers' instances start. */
-export const BACKGROUND_LABEL = `--label=${LABELS.background}=true`;
+/** An option of `docker run`: it has what customers leave of the processors. */
+export const LOWEST_PRIORITY = '--cpu-shares=128';
 
-/** Options of `docker run`: it has what customers leave of the processors. */
-export const LOWEST_PRIORITY = ['--cpu-shares=128', BACKGROUND_LABEL] as const;
+/** An option of `docker run` that tells what stands still while customers' instances start: see Background. */
+export const BACKGROUND_LABEL = `--label=${LABELS.background}=true`;
 
 /** A container that the sidecar runs for itself. */
 export interface HardenedRun {

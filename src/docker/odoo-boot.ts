@@ -34,7 +34,7 @@ export function odooBoot({ addons, ...run }: OdooBoot): Command {
     ...{ install: run.install, kind: 'boot', image: run.image, network: 'none', isDetached: true },
     ...{ pids: 128, memory: '1g' },
     options: [
-      ...[`--name=${run.container}`, ...LOWEST_PRIORITY, '--memory-swap=1g', '--cpus=2', '--init'],
+      ...[`--name=${run.container}`, LOWEST_PRIORITY, '--memory-swap=1g', '--cpus=2', '--init'],
       ...['--log-opt=max-size=1m', '--log-opt=max-file=1'],
       ...['--env=MALLOC_ARENA_MAX=2', '--env=HOME=/tmp'],
       ...[`--user=${owner.uid}:${owner.gid}`, '--tmpfs=/tmp:mode=1777,size=64m'],

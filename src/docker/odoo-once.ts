@@ -46,7 +46,7 @@ export function odooOnce(
     memory: '3g',
     options: [
       `--name=${container}`,
-      ...(isLowPriority ? LOWEST_PRIORITY : []),
+      ...(isLowPriority ? [LOWEST_PRIORITY] : []),
       '--tmpfs=/tmp',
       `--tmpfs=/var/lib/odoo:uid=${owner.uid},gid=${owner.gid},mode=0700`,
       `--volume=${conf}:/etc/odoo/odoo.conf:ro`,

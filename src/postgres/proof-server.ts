@@ -3,7 +3,7 @@ import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
-import { LOWEST_PRIORITY } from '../docker/helpers.ts';
+import { BACKGROUND_LABEL, LOWEST_PRIORITY } from '../docker/helpers.ts';
 import { createFile, makeDirectory, readIfThere, type UnixUser } from '../host/files.ts';
 import { removeTree } from '../host/trees.ts';
 import { Cluster } from './cluster.ts';
@@ -86,7 +86,8 @@ export class ProofServer {
   async #start(signal: AbortSignal): Promise<Cluster> {
     if (this.#running) {
       const { cluster, stop } = this.#running;
-      const answers = await cluster.has('postgres').catch(() => false);
+      // Whoever works with it notices by themselves that it is gone.
+      const answers = this.#users > 1 || (await cluster.has('postgres').catch(() => false));
       if (answers) return cluster;
       // Docker was restarted meanwhile.
       this.#running = null;
@@ -108,7 +109,7 @@ export class ProofServer {
       {
         ...{ container: `ms-${install}-${name}`, postgres: { image, user } },
         ...{ pgdata, socketDir, passwordFile, settings: SETTINGS, signal },
-        options: LOWEST_PRIORITY,
+        options: [LOWEST_PRIORITY, BACKGROUND_LABEL],
       },
     );
     const password = (await readIfThere(passwordFile)) ?? '';

@@ -4,7 +4,12 @@ import { getgid, getuid } from 'node:process';
 import { z } from 'zod';
 import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
-import { type Capability, hardenedRun, LOWEST_PRIORITY } from '../docker/helpers.ts';
+import {
+  BACKGROUND_LABEL,
+  type Capability,
+  hardenedRun,
+  LOWEST_PRIORITY,
+} from '../docker/helpers.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { Command } from '../host/exec.ts';
 import { isThere } from '../host/files.ts';
@@ -333,7 +338,8 @@ export class Restic {
       ...{ network: isHere ? 'none' : 'host', pids: 128, memory: MEMORY },
       ...(run.capabilities ? { capabilities: run.capabilities } : {}),
       options: [
-        ...[...(run.writes ? [`--name=${this.#container(repository)}`] : []), ...LOWEST_PRIORITY],
+        ...[...(run.writes ? [`--name=${this.#container(repository)}`] : [])],
+        ...[LOWEST_PRIORITY, BACKGROUND_LABEL],
         ...[`--user=${getuid?.() ?? 0}:${getgid?.() ?? 0}`, '--tmpfs=/tmp'],
         `--volume=${repository.keyFile}:${INSIDE.key}:ro`,
         ...[`--env=RESTIC_PASSWORD_FILE=${INSIDE.key}`, `--env=RESTIC_REPOSITORY=${url}`],

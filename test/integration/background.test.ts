@@ -4,7 +4,7 @@ import { Background } from '../../src/docker/background.ts';
 import { containersRemove } from '../../src/docker/commands.ts';
 import { DockerApi } from '../../src/docker/docker-api.ts';
 import { dockerCli } from '../../src/docker/docker-cli.ts';
-import { hardenedRun, LOWEST_PRIORITY } from '../../src/docker/helpers.ts';
+import { BACKGROUND_LABEL, hardenedRun } from '../../src/docker/helpers.ts';
 import { images } from '../../stack/images.ts';
 import { eventually } from '../e2e/support/eventually.ts';
 
@@ -29,7 +29,7 @@ describe('work that nobody waits for, on a real daemon', function () {
       hardenedRun({
         ...{ install, kind: 'backup', image: images.base, network: 'none', isDetached: true },
         ...{ pids: 8, memory: '16m', entrypoint: 'sleep', args: ['600'] },
-        options: [`--name=${container}`, ...LOWEST_PRIORITY],
+        options: [`--name=${container}`, BACKGROUND_LABEL],
       }),
     ),
   );

@@ -140,7 +140,7 @@ export class Simulation {
       reporter: new Reporter(manager, () => {}),
       limits: LIMITS,
       slots: this.rooms,
-      background: { during: (work) => work(), resume: async () => {} },
+      background: { during: (work) => work() },
       liveness: new Liveness({
         probe: (id) => this.engine.probe(id),
         now: this.time.now,

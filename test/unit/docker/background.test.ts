@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Background } from '../../../src/docker/background.ts';
 import type { DockerCli } from '../../../src/docker/docker-cli.ts';
-import { hardenedRun, LOWEST_PRIORITY } from '../../../src/docker/helpers.ts';
+import { BACKGROUND_LABEL, hardenedRun } from '../../../src/docker/helpers.ts';
 import { HeldTime } from '../../fakes/clock.ts';
 import { FakeDocker } from '../../fakes/docker.ts';
 
@@ -58,24 +58,53 @@ describe('work that nobody waits for', () => {
     await done;
   });
 
-  it('stands still for half a minute at most, and then runs for as long', async () => {
+  it('stands still for a quarter of a minute at most', async () => {
     const done = start(50_000);
-    await time.pass(29_000, 500);
+    await time.pass(14_500, 100);
     expect(states()).to.deep.equal({ backup: 'paused' });
-    await time.pass(2_000, 500);
+    await time.pass(1_000, 100);
     expect(states()).to.deep.equal({ backup: 'running' });
-    await time.pass(20_000, 500);
+    await time.pass(40_000, 500);
     await done;
+  });
+
+  it('then runs for as long as it stood, and stands still for whoever starts after that', async () => {
+    const stuck = start(60_000);
+    await time.pass(20_000, 100);
     const next = start(1_000);
     await time.pass(900);
     expect(states(), 'it has its turn').to.deep.equal({ backup: 'running' });
-    await time.pass(12_000, 500);
-    await next;
+    await time.pass(10_000, 100);
     const later = start(1_000);
     await time.pass(900);
-    expect(states()).to.deep.equal({ backup: 'paused' });
+    expect(states(), 'also while one does not come to its end').to.deep.equal({ backup: 'paused' });
+    await time.pass(60_000, 500);
+    await Promise.all([stuck, next, later]);
+  });
+
+  it('is thawed by a daemon that did not answer at first', async () => {
+    const done = start(1_000);
+    await time.pass(2_900);
+    docker.isAway = true;
+    await time.pass(2_000);
+    docker.isAway = false;
+    await time.pass(1_500);
+    expect(states()).to.deep.equal({ backup: 'running' });
+    expect(errors.splice(0)).not.to.deep.equal([]);
+    await done;
+  });
+
+  it('is not frozen by calls that were made before it went on', async () => {
+    const pause = docker.api.pause.bind(docker.api);
+    docker.api.pause = async (id: string) => {
+      await new Promise((resolve) => setTimeout(resolve, 5_000));
+      await pause(id);
+    };
+    const done = start(100);
     await time.pass(4_000);
-    await later;
+    await done;
+    await time.pass(3_000);
+    expect(states()).to.deep.equal({ backup: 'running' });
   });
 
   it('stands still once for starts that follow each other', async () => {
@@ -118,7 +147,7 @@ describe('work that nobody waits for', () => {
       );
     const done = start(1_000);
     await time.pass(20);
-    const ended = [run('backup', LOWEST_PRIORITY), run('a customer’s', [])];
+    const ended = [run('backup', [BACKGROUND_LABEL]), run('a customer’s', [])];
     await time.pass(2_000);
     expect(ran).to.deep.equal(['a customer’s']);
     await time.pass(1_500);
@@ -131,7 +160,7 @@ describe('work that nobody waits for', () => {
     const behind = background.behind(() => Promise.reject(new Error('begun')));
     const done = start(1_000);
     await time.pass(20);
-    const ended = behind(['docker', 'run', ...LOWEST_PRIORITY], { signal: stop.signal }).catch(
+    const ended = behind(['docker', 'run', BACKGROUND_LABEL], { signal: stop.signal }).catch(
       (error: Error) => error.name,
     );
     stop.abort();
