@@ -45,10 +45,13 @@ class PaymentTransaction(ByHand, models.Model):
         try:
             answer = super()._send_api_request(*args, **kwargs)
         except ValidationError as error:
-            if _is_unsent(error.__context__) and self.microsaas_outcome != "answered":
+            cause = error.__context__
+            if _is_unsent(cause) and self.microsaas_outcome != "answered":
                 self.microsaas_outcome = "unsent"
-            elif _is_silence(error.__context__):
+            elif _is_silence(cause):
                 self.microsaas_outcome = "unknown"
+            elif isinstance(cause, requests.exceptions.HTTPError):
+                self.microsaas_outcome = "answered"  # it has refused
             raise
         self.microsaas_outcome = "answered"
         return answer

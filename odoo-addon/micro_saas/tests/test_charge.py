@@ -328,7 +328,10 @@ class TestChargeConsent(ChargeCase):
         self.assertIn(f"expiring {self.end}", self.subscription._desired()["told"], "once")
 
     def test_nobody_is_charged_whose_announcement_could_not_be_made(self):
-        with patch.object(self.env.registry["microsaas.notice"], "_mail", side_effect=ValueError):
+        def fail(_notice):
+            raise ValueError
+
+        with patch.object(self.env.registry["microsaas.notice"], "_mail", fail):
             with mute_logger("odoo.addons.micro_saas.models.microsaas_notice"):
                 self._choose()
                 self._notify()
