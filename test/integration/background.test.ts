@@ -16,10 +16,12 @@ describe('work that nobody waits for, on a real daemon', function () {
   const container = `ms-${install}-restic-1`;
   const docker = dockerCli(SOCKET);
   const errors: unknown[] = [];
-  const background = new Background({
-    ...{ install, api: new DockerApi(SOCKET) },
-    onError: (error) => errors.push(error),
-  });
+  // One that has not stood still yet: it would rest for as long.
+  const background = () =>
+    new Background({
+      ...{ install, api: new DockerApi(SOCKET) },
+      onError: (error) => errors.push(error),
+    });
   const state = () => docker(['docker', 'inspect', '--format={{.State.Status}}', '--', container]);
   const becomes = (expected: string) =>
     eventually(async () => expect((await state()).trim()).to.equal(expected));
@@ -37,13 +39,13 @@ describe('work that nobody waits for, on a real daemon', function () {
 
   it('is frozen while a customer’s instance starts, and goes on afterwards', async () => {
     await becomes('running');
-    await background.during(() => becomes('paused'));
+    await background().during(() => becomes('paused'));
     await becomes('running');
     expect(errors).to.deep.equal([]);
   });
 
   it('is removed by force while it is frozen', async () => {
-    await background.during(async () => {
+    await background().during(async () => {
       await becomes('paused');
       await docker(containersRemove([container]));
     });
