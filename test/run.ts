@@ -19,7 +19,11 @@ import {
 const STAGES: readonly Stage[] = [
   { name: 'types', kind: 'unit', run: () => programs(['tsc', '--noEmit']) },
   { name: 'lint', kind: 'unit', run: () => programs(['biome', 'ci', '.'], ['knip']) },
-  { name: 'unit', kind: 'unit', run: () => mocha('test/unit/**/*.test.ts', '--parallel') },
+  {
+    name: 'unit',
+    kind: 'unit',
+    run: () => mocha('test/unit/**/*.test.ts', '--parallel', '--jobs=2'),
+  },
   {
     name: 'set-up',
     kind: 'set-up',
