@@ -12,6 +12,7 @@ import { run } from '../stack/run.ts';
 import { ensureSidecarImage } from '../stack/sidecar-image.ts';
 import { withSql } from '../stack/sql.ts';
 import { takeDown } from '../stack/takedown.ts';
+import { until } from '../stack/until.ts';
 import { noNight } from '../test/support/no-night.ts';
 import { usable } from './usable.ts';
 
@@ -144,13 +145,10 @@ export class BenchStack {
   async handedOver(number: number): Promise<void> {
     const database = databaseName(this.stack.install, number);
     await withSql(await this.stack.tenantSql(), database, async (sql) => {
-      const end = performance.now() + TIMEOUT_MS;
-      while (performance.now() < end) {
-        const found = await sql('SELECT FROM res_users WHERE login = $1', [CUSTOMER]);
-        if (found.length > 0) return;
-        await sleep(DATABASE_POLL_MS);
-      }
-      throw new Error(`the spare ${number} was not handed over`);
+      const isTheirs = async () =>
+        (await sql('SELECT FROM res_users WHERE login = $1', [CUSTOMER])).length > 0;
+      if (!(await until(isTheirs, TIMEOUT_MS / 1000, DATABASE_POLL_MS)))
+        throw new Error(`the spare ${number} was not handed over`);
     });
   }
 

@@ -75,7 +75,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     const began = context.now().getTime();
     await prepareFor(desired, signals.stop);
     return withStartSlot(desired, signals, async () => {
-      const ended = await cloneAndStart(desired, signals);
+      const ended = await withRoom(desired, signals, () => cloneAndStart(desired, signals));
       return { firstPart: { name: 'database', ms: ended.getTime() - began } };
     });
   }
@@ -98,19 +98,12 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
     return {};
   }
 
-  /** @returns when the database was complete */
-  async function cloneAndStart(desired: DesiredInstance, signals: Signals): Promise<Date> {
-    await requireDisk();
-    // What has the memory must be able to end.
-    await awaitMemory(desired, signals);
-    return background.during(() => cloneBesideStart(desired, signals));
-  }
-
   /**
    * Docker and Odoo take longer until Odoo asks for its database than personalise() takes, so the containers start beside it
    * (ADR 8). An Odoo that is quicker all the same loads its database when it is there.
+   * @returns when the database was complete
    */
-  async function cloneBesideStart(desired: DesiredInstance, signals: Signals): Promise<Date> {
+  async function cloneAndStart(desired: DesiredInstance, signals: Signals): Promise<Date> {
     const clone = await databases.clone(desired, progressOf(desired), signals.stop);
     const [started, personalised] = await Promise.allSettled([
       startContainers(desired, signals.stop),
@@ -131,9 +124,7 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   }
 
   async function start(desired: DesiredInstance, signals: Signals): Promise<void> {
-    await requireDisk();
-    await awaitMemory(desired, signals);
-    await background.during(async () => {
+    await withRoom(desired, signals, async () => {
       await renewUrl(desired, context);
       if (await startContainers(desired, signals.stop)) await firstAnswer(desired, signals);
     });
@@ -299,6 +290,17 @@ export function makeActions(context: ControllerContext): Record<Action, Act> {
   async function requireDisk(): Promise<void> {
     const shortage = await disk.shortage();
     if (shortage) throw notEnoughDisk(shortage);
+  }
+
+  /** Only then is anything made to stand still for it: what has the memory must be able to end. @returns what `work` returns */
+  async function withRoom<T>(
+    desired: DesiredInstance,
+    signals: Signals,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    await requireDisk();
+    await awaitMemory(desired, signals);
+    return background.during(work);
   }
 
   /** First come, first served: a start that waits for memory keeps its place before later ones. */

@@ -120,8 +120,7 @@ export class Background {
   /** @returns how many were in that state */
   async #each(state: 'running' | 'paused', act: 'pause' | 'unpause'): Promise<number> {
     const { api, install } = this.#options;
-    const label = BACKGROUND_LABEL.replace('--label=', '');
-    const all = await api.containers([`${LABELS.install}=${install}`, label]);
+    const all = await api.containers([`${LABELS.install}=${install}`, LABELS.background]);
     const found = all.filter((it) => it.state === state);
     await Promise.all(found.map(({ id }) => api[act](id)));
     return found.length;

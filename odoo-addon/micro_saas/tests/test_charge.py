@@ -414,15 +414,15 @@ class TestChargeConsent(ChargeCase):
         draft = self._renewal(self.subscription)
         line = draft.invoice_line_ids
         other = self.env["res.partner"].create({"name": "Other customer"})
-        for spoil, mend in (
+        for change, undo in (
             ({"partner_id": other.id}, {"partner_id": self.partner.id}),
             ({"invoice_line_ids": [Command.update(line.id, {"quantity": 2})]}, {"invoice_line_ids": [Command.update(line.id, {"quantity": 1})]}),
             ({"invoice_line_ids": [self._line(self._product("Training"), price_unit=80)]}, {}),
         ):
-            draft.write(spoil)
+            draft.write(change)
             with self._at(-7):
-                self.assertFalse(self.subscription._announce_charge(), spoil)
-            draft.write(mend)
+                self.assertFalse(self.subscription._announce_charge(), change)
+            draft.write(undo)
         (draft.invoice_line_ids - line).unlink()
         with self._at(-7):
             self.assertTrue(self.subscription._announce_charge())
