@@ -330,6 +330,11 @@ export interface Databases {
    * @throws TenantDatabaseError when the customer's database refuses it
    */
   setUrl(desired: DesiredInstance): Promise<void>;
+  /**
+   * Has the instance's Odoo refuse one user more than its plan has; nobody, where that sets no limit.
+   * @throws TenantDatabaseError when the customer's database refuses it
+   */
+  limitUsers(desired: DesiredInstance): Promise<void>;
   /** Builds what the plan's instances will be cloned from, where it is not there yet. */
   prepare(plan: Plan, signal: AbortSignal): Promise<void>;
   /** Replaces the spare clones that clone() has used; does nothing when none was used. */

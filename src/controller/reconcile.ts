@@ -16,6 +16,7 @@ import type { ControllerContext } from './controller-context.ts';
 import { reportFailure } from './failure-report.ts';
 import { fallAsleep } from './fall-asleep.ts';
 import { finalReport } from './final-report.ts';
+import { limitUsers } from './limit-users.ts';
 import { stepReport } from './progress.ts';
 import { renewUrl } from './renew-url.ts';
 import type { WorkSignals } from './work-queue.ts';
@@ -95,6 +96,8 @@ export async function reconcile(
         await reporter.report(report);
         context.activity?.reported(desired, report);
         if (report.secondsToReady !== undefined) context.meter?.usable(report.secondsToReady);
+        // After the report: who waits for their Odoo need not wait for this, and a tenant may delay it.
+        if (state === 'running') await signals.withoutSlot(() => limitUsers(desired, context));
         return;
       }
       if ('stall' in step) throw stalled(step);
