@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Client } from 'pg';
-import type { OdooDatabases } from '../../src/databases/databases.ts';
+import type { OdooDatabases, OdooDatabasesOptions } from '../../src/databases/databases.ts';
 import { TerminalError } from '../../src/errors.ts';
 import type { InstanceDirs } from '../../src/files/instance-dir.ts';
 import { databaseName, templatePrefix } from '../../src/instance/name.ts';
@@ -95,13 +95,14 @@ describe('the customers’ databases on a real Postgres', function () {
 
   before(async () => {
     postgres = await startTenantPostgres('databases-test');
-    const sidecar = await tenantDatabases(postgres, (usual) => ({
+    const change = (usual: OdooDatabasesOptions): Partial<OdooDatabasesOptions> => ({
       init: (asked) => {
         inits += 1;
         return usual.init(asked);
       },
       specs: { ...usual.specs, currentImageId: async () => currentImageId },
-    }));
+    });
+    const sidecar = await tenantDatabases(postgres, change, true);
     ({ databases, dirs, imageId: currentImageId } = sidecar);
     // One is cloned at the sale, the other gets a spare: everything below must hold for both.
     await Promise.all([one, third].map(create));

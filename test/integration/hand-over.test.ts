@@ -100,9 +100,10 @@ describe('a spare that is handed over, with a real Postgres and Odoo', function 
     postgres = await startTenantPostgres('hand-over-test');
     const { dataDir, install, server } = postgres;
     const relay = { host: 'relay.example.com', port: 25, encryption: 'none' } as const;
-    sidecar = await tenantDatabases(postgres, () => ({
+    const change = () => ({
       relay: { ...relay, user: '', password: '', sender: '{name}@mail.example.com' },
-    }));
+    });
+    sidecar = await tenantDatabases(postgres, change, true);
     const api = new DockerApi(SOCKET);
     marks = new DirectoryMarks(dataDir, install);
     engine = new ComposeEngine({

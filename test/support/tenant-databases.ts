@@ -11,6 +11,7 @@ import type { DesiredInstance } from '../../src/instance/types.ts';
 import { Repositories } from '../../src/repositories/repositories.ts';
 import { images } from '../../stack/images.ts';
 import { withSql } from '../../stack/sql.ts';
+import { installedOnce } from './installed-once.ts';
 import type { TenantPostgres } from './tenant-postgres.ts';
 
 const SOCKET = '/var/run/docker.sock';
@@ -21,15 +22,19 @@ export const docker = dockerCli(SOCKET);
 export interface TenantDatabases {
   readonly databases: OdooDatabases;
   readonly dirs: InstanceDirs;
-  /** Initialises a template database with a real Odoo. */
+  /** Initialises a template database as a real Odoo does. */
   readonly init: OdooDatabasesOptions['init'];
   readonly imageId: string;
 }
 
-/** @param change options that differ from the sidecar's own */
+/**
+ * @param change options that differ from the sidecar's own
+ * @param isAnew whether Odoo is to install what an earlier test has had installed: for tests that look for names in what it writes
+ */
 export async function tenantDatabases(
   { dataDir, install, server }: TenantPostgres,
   change: (usual: OdooDatabasesOptions) => Partial<OdooDatabasesOptions> = () => ({}),
+  isAnew = false,
 ): Promise<TenantDatabases> {
   const passwords = new PasswordPool();
   const dirs = new InstanceDirs(dataDir, () => passwords.take());
@@ -53,6 +58,7 @@ export async function tenantDatabases(
     source: async () => ({ image: images.odoo, imageId, owner, postgres: null }),
     currentImageId: async () => imageId,
   };
+  const init = odooInit({ install, docker, images: here, repositories });
   const usual: OdooDatabasesOptions = {
     ...{ install, dataDir, docker, specs, passwords },
     shared: server,
@@ -60,7 +66,7 @@ export async function tenantDatabases(
     neutralise: () => {
       throw new Error('no staging copies here');
     },
-    init: odooInit({ install, docker, images: here, repositories }),
+    init: isAnew ? init : installedOnce(init, install, docker),
   };
   const databases = new OdooDatabases({ ...usual, ...change(usual) });
   return { databases, dirs, init: usual.init, imageId };
