@@ -79,10 +79,11 @@ export interface Manager {
   desired(ids: readonly number[]): Promise<DesiredInstance[]>;
   invoice(id: number): Promise<Invoice | null>;
   /**
-   * Creates the rows for these units, or finds them: ids in the same order. May be repeated.
+   * Creates the rows for these units, or finds them. May be repeated.
    * @param above new rows get higher numbers than this
+   * @returns the instances in the same order, as desired() has them: who has paid waits for one call less
    */
-  claim(units: readonly PlanUnit[], above: number): Promise<number[]>;
+  claim(units: readonly PlanUnit[], above: number): Promise<DesiredInstance[]>;
   /** Counts one more checkpoint and returns it. */
   checkpoint(): Promise<number>;
   /**

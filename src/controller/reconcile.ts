@@ -28,11 +28,13 @@ const MAX_STEPS = 14;
  * Brings one instance in line with what the manager wants: read what is desired, apply its subscription, observe, decide, act, and
  * begin again, until there is nothing to do. Level-triggered: the id says which instance, never what happened to it.
  * Throws what is worth retrying (the work queue backs off); what only a person can fix is reported and not thrown.
+ * @param claimed what Odoo has said a moment ago, so that it need not be asked at first
  */
 export async function reconcile(
   id: number,
   context: ControllerContext,
   signals: WorkSignals,
+  claimed?: DesiredInstance,
 ): Promise<void> {
   const { manager, reporter, now } = context;
   const actions = makeActions(context);
@@ -40,8 +42,8 @@ export async function reconcile(
   const recordDuration = (what: string, ms: number) =>
     durations.push(`${what} ${(ms / 1000).toFixed(2)} s`);
   let last: Wanted | undefined;
-  /** The desired instance that a step has returned, so that the next round, and only that one, need not ask Odoo. */
-  let nextDesired: DesiredInstance | undefined;
+  /** The desired instance that the claim or a step has returned, so that the next round, and only that one, need not ask Odoo. */
+  let nextDesired = claimed;
   let hasAdvanced = false;
   /** Counted and said once: the steps that follow mend the same. */
   let mended: Drift | null = null;

@@ -135,7 +135,7 @@ export class OdooDatabases implements Databases {
       const template = await this.#templates.ensure(image, key, () => {}, signal);
       await this.#clones.stock(template);
     }
-    await passwords.restock();
+    await passwords.begin();
   }
 
   async restock(): Promise<void> {

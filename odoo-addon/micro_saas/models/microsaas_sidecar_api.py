@@ -163,10 +163,10 @@ class MicrosaasSidecarApi(models.AbstractModel):
         :param units: list of `{"line_id", "unit"}`, units counted from 1
         :param above: the highest number that the sidecar's host has seen; a new instance gets a higher one, or that of
             its spare
-        :return: list of instance ids in the same order
+        :return: the instances in the same order, as `microsaas_desired` gives them
         :raise UserError: an invoice is not paid, or a unit is not sold by its line
         """
-        return self._for_sidecar("odoo.docker.instance")._claim_units(units, above)
+        return self._for_sidecar("odoo.docker.instance")._claim_units(units, above)._desired_rows()
 
     # -- instances -----------------------------------------------------------------------------
 
