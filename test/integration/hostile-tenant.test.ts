@@ -24,6 +24,9 @@ const never = new AbortController().signal;
 /** The longest that any path may take in a tenant's database; an archive may copy a huge value. */
 const MAX_DURATION_MS = 30_000;
 
+/** Made where the tenant's own triggers, views and functions are. */
+const LIMIT = { users: 5, refusal: 'There are five.' };
+
 /**
  * SQL of a tenant that tries to escalate its rights in every way, and writes into the server's log as which role it ran. The log
  * keeps that although the transaction is rolled back or read-only.
@@ -257,6 +260,7 @@ describe('a hostile tenant on a real Postgres', function () {
       const began = new Date();
       await asTenant(tenant, (sql) => sql(`${TRAP} ${plant}`));
       await walk(() => databases.setUrl(tenant));
+      await walk(() => databases.limitUsers({ ...tenant, userLimit: LIMIT }));
       const login = await walk(() => databases.adminLogin(tenant));
       if (typeof login === 'string') expect(login).to.match(/^[^\p{C}]{0,254}$/u);
       await walk(() => databases.nextWork(tenant));
@@ -301,6 +305,7 @@ describe('a hostile tenant on a real Postgres', function () {
           await shared('SELECT count(*) FROM pg_database, pg_roles');
           await shared('SELECT pg_advisory_lock(n) FROM generate_series(1, 1000) n');
           await walk(() => databases.setUrl(tenant));
+          await walk(() => databases.limitUsers({ ...tenant, userLimit: LIMIT }));
           await walk(() => databases.adminLogin(tenant));
           await walk(() => databases.nextWork(tenant));
           await walk(() => databases.use(tenant.id, false));

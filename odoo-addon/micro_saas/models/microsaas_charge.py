@@ -34,6 +34,8 @@ RETRIES = (1, 3, 5)
 INTERRUPTED_AFTER = timedelta(hours=1)
 # After so many seconds a run leaves the rest to the next one: Odoo kills jobs that last, perhaps while a provider is being asked.
 RUN_SECONDS = 60
+# What was reviewed so lately comes last: the next run goes on where one was left.
+LATELY = timedelta(minutes=30)
 MAX_REASON = 200
 
 
@@ -60,6 +62,7 @@ class MicrosaasCharge(ByHand, models.Model):
         index=True,
         help="Given up: the customer pays by themselves. Closed: there is nothing to charge any more.",
     )
+    reviewed_at = fields.Datetime("Reviewed", readonly=True)
     is_in_doubt = fields.Boolean("Nobody knows whether it was charged", compute="_compute_is_in_doubt", compute_sudo=True)
 
     if version_info[0] >= 19:
@@ -108,29 +111,57 @@ class MicrosaasCharge(ByHand, models.Model):
         keep = keep or self.env.cr.commit
         begun, silent = monotonic(), self.env["payment.provider"]
         has_charged = False
-        # What is due first: where a run does not come to its end, it is the later ones that wait.
-        for charge in self.search([("state", "in", ("announced", "stopped"))], order="state, day, id"):
+        for one in self._in_turn():
             keep()  # each begins with what others have written until now
-            attempt = self._apart(charge.subscription_id, partial(charge._review, silent))
-            keep()
-            if attempt:
+            if one._name != self._name:
+                self._apart(one, one._announce_charge)
+            elif attempt := one._review_apart(silent, keep):
                 has_charged = True
-                self._apart(charge.subscription_id, attempt._charge_with_saved_card, is_asking=True)
-                keep()
-                self._apart(charge.subscription_id, charge._review_attempts)
-                keep()
                 if attempt._has_no_answer():
                     silent |= attempt.provider_id
+            keep()
             if monotonic() - begun >= RUN_SECONDS:
-                if has_charged:  # else the next run would do no more than this one
+                # Without any of the two the next run would do no more than this one.
+                if has_charged or self._open()._not_reviewed_lately():
                     self.env.ref("micro_saas.cron_charge")._trigger()
                     keep()
                 return
-        for subscription in self.env["microsaas.subscription"]._without_charge():
+
+    def _in_turn(self):
+        """Yield what a run looks at: charges, then subscriptions that wait to be announced, then charges that were reviewed lately.
+
+        Of charges what is due comes first: where a run does not come to its end, it is the later ones that wait.
+        """
+        charges = self._open()
+        waiting = charges._not_reviewed_lately()
+        yield from waiting
+        yield from self.env["microsaas.subscription"]._without_charge()
+        yield from charges - waiting
+
+    @api.model
+    def _open(self):
+        return self.search([("state", "in", ("announced", "stopped"))], order="state, day, id")
+
+    def _not_reviewed_lately(self):
+        since = fields.Datetime.now() - LATELY
+        return self.filtered(lambda charge: not charge.reviewed_at or charge.reviewed_at < since)
+
+    def _review_apart(self, silent, keep):
+        """Review it, and charge what is due. Return the `payment.transaction` that was sent; none where nothing is charged now.
+
+        :param silent: as for `_review`
+        :param keep: as for `_cron_charge`
+        """
+        subscription = self.subscription_id
+        # Whether or not the review fails: else what fails would always come first.
+        self._apart(subscription, partial(self.write, {"reviewed_at": fields.Datetime.now()}))
+        attempt = self._apart(subscription, partial(self._review, silent))
+        if attempt:
             keep()
-            self._apart(subscription, subscription._announce_charge)
-            if monotonic() - begun >= RUN_SECONDS:
-                return
+            self._apart(subscription, attempt._charge_with_saved_card, is_asking=True)
+            keep()
+            self._apart(subscription, self._review_attempts)
+        return attempt
 
     def _apart(self, subscription, act, *, is_asking=False):
         """Do something of which nothing stays where it fails. Return what it returns; None where it failed.

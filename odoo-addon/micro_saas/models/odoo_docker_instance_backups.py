@@ -8,6 +8,9 @@ from .by_hand import MANAGER
 from .microsaas_backup import PROVEN
 from .microsaas_job import KINDS, OPEN, STATES
 
+# What the sidecar says of a job while the instance is stopped for it, and still wanted.
+STANDSTILL = {"Updating", "SwappingData"}
+
 
 class OdooDockerInstance(models.Model):
     _inherit = "odoo.docker.instance"
@@ -218,6 +221,22 @@ class OdooDockerInstance(models.Model):
         self._check_can_be_replaced()
         if not self.can_undo_restore:
             raise UserError(self.env._("“%s” has no restore that could be undone.", self.name))
+
+    # -- what the customer is told -----------------------------------------------------------------
+
+    def _portal_status(self):
+        """Return it as before; of one that stands still while other data take the place of its own, what goes on."""
+        status, job, _ = super()._portal_status(), self.sudo().job_id, self.env._
+        if status["code"] != "running" or job.state != "running" or job.reason not in STANDSTILL:
+            return status
+        title = {
+            "update": _("Your Odoo is being updated"),
+            "undo_update": _("The update of your Odoo is being undone"),
+            "restore": _("An earlier state is being restored"),
+            "undo_restore": _("The restore is being undone"),
+        }[job.kind]
+        text = _("Your Odoo stands still for some minutes and then goes on by itself. You need not do anything.")
+        return self._status("preparing", title, text, percent=job.percent, poll=1)
 
     # -- what the sidecar reads --------------------------------------------------------------------
 

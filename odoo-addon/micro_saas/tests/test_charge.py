@@ -778,6 +778,21 @@ class TestChargeFailure(ChargeCase):
         self._charge(-3)
         self.assertEqual(len(self.asked), 2)
 
+    def test_a_run_that_lasts_though_nothing_is_due_goes_on_with_those_that_were_not_reviewed_yet(self):
+        self._another()
+        charges = self.env["microsaas.charge"].sudo().search([("state", "=", "announced")])
+        charges.write({"day": self.subscription.fecha_fin, "reviewed_at": False})
+        cron, reviewed = self.env.ref("micro_saas.cron_charge"), []
+        for is_left in (True, False):
+            triggers = self.env["ir.cron.trigger"].sudo().search([])
+            with patch("odoo.addons.micro_saas.models.microsaas_charge.RUN_SECONDS", 0):
+                self._charge(-6)
+            crons = (self.env["ir.cron.trigger"].sudo().search([]) - triggers).cron_id
+            self.assertEqual(cron in crons, is_left, "whether the next run has more to do")
+            reviewed.append(charges.filtered("reviewed_at"))
+        self.assertEqual([len(one) for one in reviewed], [1, 2])
+        self.assertFalse(self.asked)
+
     def test_what_is_due_first_is_charged_first(self):
         self._another()
         self.subscription.charge_ids.day += timedelta(days=1)

@@ -324,6 +324,21 @@ class TestPortal(PortalCase):
         self.authenticate("customer", "customer" * 2)
         self.assertNotIn("data-poll", self.url_open("/my/instances/list").text)
 
+    def test_while_other_data_take_the_place_of_its_own_it_is_not_called_ready(self):
+        self._settle()
+        job = self.env["microsaas.job"].sudo().create({"instancia_id": self.instance.id, "kind": "update"})
+        job.write({"state": "running", "reason": "Rehearsing", "percent": 30})
+        self.assertEqual(self.instance._portal_status()["code"], "running", "it is tried on a backup")
+        for reason in ("Updating", "SwappingData"):
+            job.write({"reason": reason, "percent": 70})
+            status = self.instance._portal_status()
+            self.assertEqual((status["code"], status["title"]), ("preparing", "Your Odoo is being updated"))
+            self.assertEqual((status["percent"], status["poll"]), (70, 1))
+        job.kind = "undo_restore"
+        self.assertEqual(self.instance._portal_status()["title"], "The restore is being undone")
+        job.state = "done"
+        self.assertEqual(self.instance._portal_status()["code"], "running")
+
     def test_busy_means_that_a_review_is_due(self):
         self.assertTrue(self.instance.microsaas_busy)
         self._settle(next_review=fields.Datetime.to_string(fields.Datetime.now() + timedelta(days=1)))

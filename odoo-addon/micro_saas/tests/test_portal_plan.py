@@ -45,6 +45,14 @@ class TestPortalPlan(PlanPortalCase):
             self.assertIn(said, text)
         self.assertFalse(self.subscription.change_ids)
 
+    def test_what_each_plan_gives_is_said_and_what_its_template_gives_is_not(self):
+        self.bigger.product_tmpl_id.write({"microsaas_memory_mb": 1536, "microsaas_cpus": 1, "microsaas_users": 5})
+        self.authenticate("customer", "customer" * 2)
+        text = self.url_open(f"{self.page}/plan").text
+        for said in ("1.5 GB of memory", "1 processor", "5 users"):
+            self.assertIn(said, text)
+        self.assertNotIn("of disk", text)
+
     def test_a_dearer_plan_leads_to_its_invoice(self):
         self.authenticate("customer", "customer" * 2)
         for _tab in range(2):

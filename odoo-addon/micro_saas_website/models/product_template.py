@@ -14,21 +14,7 @@ class ProductTemplate(models.Model):
         """
         self.ensure_one()
         _, plan = self.env._, self.sudo()
-        facts = [("fa-calendar", _("%s, paid in advance", plan._microsaas_term_label()))]
-        if plan.microsaas_memory_mb:
-            memory = plan.microsaas_memory_mb
-            size = f"{memory / 1024:g} GB" if memory % 512 == 0 else f"{memory} MB"
-            facts.append(("fa-microchip", _("%s of memory", size)))
-        if plan.microsaas_cpus == 1:
-            facts.append(("fa-tachometer", _("1 processor")))
-        elif plan.microsaas_cpus:
-            facts.append(("fa-tachometer", _("%s processors", f"{plan.microsaas_cpus:g}")))
-        if plan.microsaas_disk_mb:
-            facts.append(("fa-hdd-o", _("%s of disk", self.env["odoo.docker.instance"]._format_mb(plan.microsaas_disk_mb))))
-        if plan.microsaas_users == 1:
-            facts.append(("fa-user", _("1 user")))
-        elif plan.microsaas_users:
-            facts.append(("fa-users", _("%s users", plan.microsaas_users)))
+        facts = [("fa-calendar", _("%s, paid in advance", plan._microsaas_term_label())), *plan._microsaas_limit_facts()]
         names = plan._microsaas_module_list()
         if names:
             modules = self.env["ir.module.module"].sudo().search([("name", "in", names)])
