@@ -170,6 +170,8 @@ export interface Listed {
   readonly running: boolean;
   /** One of them has a process, be it a paused one. */
   readonly up: boolean;
+  /** Of the node that it is on, where instances have several; '': nowhere. */
+  readonly address?: string;
   /** Where this host reaches its Odoo; 0: nowhere. */
   readonly httpPort: number;
   /** It has a Postgres of its own. */

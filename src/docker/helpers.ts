@@ -17,6 +17,7 @@ const LIMITS = {
   compile: 5 * MINUTE_SECONDS,
   'python-packages': 5 * MINUTE_SECONDS,
   'apps-list': 5 * MINUTE_SECONDS,
+  session: 5 * MINUTE_SECONDS,
   neutralise: 15 * MINUTE_SECONDS,
   'odoo-init': 65 * MINUTE_SECONDS,
   'pg-tools': 65 * MINUTE_SECONDS,

@@ -4,6 +4,7 @@ import type { Container } from '../docker/docker-api.ts';
 import { LABELS } from '../docker/labels.ts';
 import { networkOf } from '../docker/names.ts';
 import { Networks } from '../docker/networks.ts';
+import { saveSession } from '../docker/odoo-session.ts';
 import { removeAll, stopAll } from '../docker/stopping.ts';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import { isFree } from '../host/tcp-ports.ts';
@@ -124,9 +125,8 @@ export class ComposeEngine extends CommonEngine {
     browser: Readonly<Record<string, string>>,
   ): Promise<boolean> {
     const { docker, install } = this.#options;
-    const container = `${projectName(install, desired.id)}-odoo`;
-    const origin = await this.originOf(desired);
-    return admit(docker, { container, origin, session, browser });
+    const save = saveSession(`${projectName(install, desired.id)}-odoo`);
+    return admit(docker, { save, origin: await this.originOf(desired), session, browser });
   }
 
   override async applyLimits(desired: DesiredInstance): Promise<void> {

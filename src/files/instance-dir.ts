@@ -1,4 +1,4 @@
-import { chown, lstat, mkdir, opendir, readdir, readFile, stat } from 'node:fs/promises';
+import { chown, lstat, mkdir, opendir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -141,6 +141,16 @@ export class InstanceDirs {
       secret(postgresPassword),
     ]);
     return { ...masters, adminPassword, dbPassword, postgresPassword: ofPostgres };
+  }
+
+  /**
+   * Gives an instance that has run another database password. Its odoo.conf, which has the old one, goes first: as long as it is missing,
+   * its files are written again.
+   */
+  async renewDbPassword(id: number): Promise<void> {
+    const { conf, secrets } = this.paths(id);
+    await rm(conf, { force: true });
+    await replaceFile(join(secrets, 'db-password'), registerSecret(randomSecret()));
   }
 
   /** Writes both files. The Compose file comes last: its digest shows that both are there. */

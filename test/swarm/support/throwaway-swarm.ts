@@ -1,0 +1,89 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DockerApi } from '../../../src/docker/docker-api.ts';
+import { dockerCli } from '../../../src/docker/docker-cli.ts';
+import { Images } from '../../../src/docker/images.ts';
+import { SwarmApi } from '../../../src/docker/swarm-api.ts';
+import { DirectoryMarks } from '../../../src/files/directory-mark.ts';
+import { InstanceDirs } from '../../../src/files/instance-dir.ts';
+import { loadTemplates } from '../../../src/files/templates.ts';
+import { databaseName } from '../../../src/instance/name.ts';
+import type { DesiredInstance } from '../../../src/instance/types.ts';
+import { Repositories } from '../../../src/repositories/repositories.ts';
+import { SwarmEngine } from '../../../src/swarm/swarm-engine.ts';
+import type { SwarmCluster, SwarmNode } from '../../support/swarm-cluster.ts';
+import { templatesOf } from '../../support/throwaway-engine.ts';
+
+/** The real engine on the cluster, with web servers as instances and an install of its own. */
+export interface ThrowawaySwarm {
+  readonly install: string;
+  readonly engine: SwarmEngine;
+  readonly dirs: InstanceDirs;
+  readonly swarm: SwarmApi;
+  /** The instances that were shut out of their databases, in order. */
+  readonly shutOut: number[];
+  /** Makes the files of an instance that has run, and starts it. */
+  readonly startNew: (desired: DesiredInstance) => Promise<void>;
+  /** On which nodes a container of the instance runs: their own engines are asked, not the swarm. */
+  readonly runsOn: (id: number) => Promise<SwarmNode[]>;
+  /** Removes all of the install. */
+  readonly remove: () => Promise<void>;
+}
+
+const signal = new AbortController().signal;
+
+export async function throwawaySwarm(
+  cluster: SwarmCluster,
+  install: string,
+  options: { readonly program?: string } = {},
+): Promise<ThrowawaySwarm> {
+  const folder = join(cluster.sharedDir, install);
+  await mkdir(folder);
+  const { socket } = cluster.host;
+  const [api, docker] = [new DockerApi(socket), dockerCli(socket)];
+  const dataDir = join(folder, 'data');
+  const dirs = new InstanceDirs(dataDir);
+  const sockets = cluster.nodes.map((node) => node.socket);
+  const swarm = new SwarmApi(sockets);
+  const shutOut: number[] = [];
+  const engine = new SwarmEngine({
+    ...{ install, api, docker, dirs, swarm },
+    managerCli: dockerCli(sockets[0] ?? ''),
+    shutOut: async ({ id }) => void shutOut.push(id),
+    images: new Images(install, api, docker),
+    templates: await loadTemplates(await templatesOf(folder, { ...options, socket: false })),
+    marks: new DirectoryMarks(dataDir, install),
+    repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
+    sharedSocketDirectory: join(folder, 'postgresql'),
+    publishAddress: '127.0.0.1',
+    urlPattern: 'http://127.0.0.1:{port}',
+    answerTimeoutMs: 60_000,
+  });
+  const label = ['--filter', `label=microsaas.install=${install}`];
+  return {
+    ...{ install, engine, dirs, swarm, shutOut },
+    startNew: async (desired) => {
+      await engine.render({ ...desired, wasReady: false });
+      const { filestore } = dirs.paths(desired.id);
+      await mkdir(join(filestore, databaseName(install, desired.id), '00'), { recursive: true });
+      await engine.start(desired, signal);
+      await engine.awaitLogin(desired, signal);
+    },
+    runsOn: async (id) => {
+      const of = ['--filter', `label=microsaas.instance=${id}`];
+      const found = await Promise.all(
+        cluster.nodes.map((node) =>
+          cluster.docker(node, 'ps', '--quiet', ...label, ...of).catch(() => ''),
+        ),
+      );
+      return cluster.nodes.filter((_, index) => found[index]);
+    },
+    remove: async () => {
+      for (const { id } of await swarm.services(`microsaas.install=${install}`))
+        await swarm.remove(id);
+      for (const { id } of await swarm.secrets([`microsaas.install=${install}`]))
+        await swarm.removeSecret(id);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
