@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, isAbsolute, join, relative, resolve as resolvePath } from 'node:path';
@@ -7,6 +8,7 @@ import { z } from 'zod';
 import { parseAllowedTarget } from './docker/egress-rules.ts';
 import { ConfigError } from './errors.ts';
 import { senderOf } from './instance/sender.ts';
+import type { PostgresServer } from './instance/types.ts';
 import { registerSecret } from './log.ts';
 
 /** The minimum size of a webhook secret in bytes, as Standard Webhooks has it. */
@@ -56,7 +58,10 @@ const schema = z.strictObject({
     .prefault({}),
   docker: z.strictObject({ socket: absolute.default('/var/run/docker.sock') }).prefault({}),
   postgres: z.strictObject({
-    socketDir: absolute.optional(),
+    socketDir: z.union([z.literal(''), absolute]).default(''),
+    hosts: z.array(z.union([hostName, z.ipv4(), z.ipv6()])).default([]),
+    port: port.default(5432),
+    caFile: z.union([z.literal(''), absolute]).default(''),
     user: z.string().default('microsaas'),
     password: optionalSecret.value,
     passwordFile: optionalSecret.file,
@@ -212,7 +217,7 @@ export interface Config {
   readonly http: Parsed['http'];
   readonly docker: Parsed['docker'];
   readonly postgres: {
-    readonly socketDir: string;
+    readonly server: PostgresServer;
     readonly user: string;
     readonly password: string;
     readonly image: string;
@@ -279,7 +284,13 @@ function readYaml(file: string): Record<string, unknown> {
 }
 
 /** Keys whose environment variable is a comma-separated list. */
-const LISTS: ReadonlySet<string> = new Set(['protocols', 'privateHosts', 'allow', 'addresses']);
+const LISTS: ReadonlySet<string> = new Set([
+  'protocols',
+  'privateHosts',
+  'allow',
+  'addresses',
+  'hosts',
+]);
 
 /** Overrides the key a.b by MICROSAAS_A_B, for every key of the schema. */
 function withEnvironment(
@@ -364,12 +375,52 @@ function resolve(parsed: Parsed): Omit<Config, 'files'> {
     manager: { ...manager, apiKey: secret('manager.apiKey', manager.apiKey, apiKeyFile) },
     webhookSecret,
     postgres: {
-      socketDir: parsed.postgres.socketDir ?? join(parsed.dataDir, 'postgresql'),
+      server: serverOf(parsed),
       user: parsed.postgres.user,
       image: parsed.postgres.image,
       password: secret('postgres.password', parsed.postgres.password, parsed.postgres.passwordFile),
     },
   };
+}
+
+/** Where the customers' Postgres is: on the network, or at its socket. @throws ConfigError */
+function serverOf({ dataDir, postgres }: Parsed): PostgresServer {
+  const { caFile, hosts, port, socketDir } = postgres;
+  if (hosts.length === 0 && caFile)
+    throw new ConfigError(
+      `postgres.hosts: expected the hosts whose certificates postgres.caFile vouches for; found none`,
+    );
+  if (hosts.length === 0) return { socketDir: socketDir || join(dataDir, 'postgresql') };
+  if (socketDir)
+    throw new ConfigError(
+      'postgres: expected either hosts or socketDir, since there is one Postgres; found both',
+    );
+  if (!caFile)
+    throw new ConfigError(
+      'postgres.caFile: expected the certificate of the authority that has signed those of postgres.hosts, since nothing connects without verifying them; found nothing',
+    );
+  requireAuthority(caFile, dataDir);
+  return { hosts, port, caFile };
+}
+
+/** Instances read it as users of their own, where Docker mounts it by the host's path. @throws ConfigError */
+function requireAuthority(file: string, dataDir: string): void {
+  const fail = (expected: string, found: string) => {
+    throw new ConfigError(`postgres.caFile: expected ${expected}; found ${found}`);
+  };
+  if (relative(dataDir, file).startsWith('..'))
+    fail(`a file below dataDir (${dataDir}), whose path alone is the host's too`, file);
+  try {
+    if ((statSync(file).mode & 0o004) === 0)
+      fail(
+        'a file that everybody may read, as instances do',
+        `${file}, which is not: chmod 0644 it`,
+      );
+    new X509Certificate(readFileSync(file));
+  } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
+    fail(`a certificate as PEM in ${file}`, (cause as Error).message);
+  }
 }
 
 /**

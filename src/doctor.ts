@@ -11,6 +11,7 @@ import { shownState } from './instance/shown-state.ts';
 import { countedByState } from './instance-table.ts';
 import { redact } from './log.ts';
 import { operatorChecks } from './operator-checks.ts';
+import { postgresChecks } from './postgres-checks.ts';
 import { printable } from './printable.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
@@ -126,14 +127,7 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       },
       fix: "in Odoo, Settings > General Settings > Outgoing Email Servers, and the company's e-mail under Settings > Companies",
     },
-    {
-      name: 'Postgres',
-      probe: async () => {
-        await databases.ping();
-        return config.postgres.socketDir;
-      },
-      fix: 'start the Postgres of the instances, and check postgres.socketDir and its password',
-    },
+    ...postgresChecks(config, sidecar),
     {
       name: 'Templates',
       probe: async () => {

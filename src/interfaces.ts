@@ -21,6 +21,7 @@ import type {
   Plan,
   PlanReport,
   PortPair,
+  PostgresServer,
   Report,
   Spare,
   SpareReport,
@@ -412,7 +413,7 @@ export interface Databases {
   restore(
     desired: DesiredInstance,
     options: { readonly isCopy: boolean; readonly url: string },
-    fill: (server: TenantServer, login: TenantEntry) => Promise<void>,
+    fill: (server: PostgresServer, login: TenantEntry) => Promise<void>,
   ): Promise<void>;
   /** Removes the instance's database and role for good. */
   drop(desired: DesiredInstance): Promise<void>;
@@ -544,12 +545,7 @@ export interface RestoreSource {
   /** Puts the files that Odoo keeps beside its database in their place, once render() has made the folder around them. */
   placeFiles(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Fills an empty database, as its tenant. @throws TerminalError('ProofDatabase') where that cannot be */
-  fill(server: TenantServer, login: TenantEntry, signal: AbortSignal): Promise<void>;
-}
-
-/** Where a server is entered. */
-export interface TenantServer {
-  readonly socketDir: string;
+  fill(server: PostgresServer, login: TenantEntry, signal: AbortSignal): Promise<void>;
 }
 
 /** The way into one database, as its tenant. */

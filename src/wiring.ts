@@ -127,7 +127,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
     dirs,
     marks,
     repositories,
-    sharedSocketDirectory: config.postgres.socketDir,
+    sharedServer: config.postgres.server,
     publishAddress: config.instances.publishAddress,
     urlPattern: config.instances.url,
     answerTimeoutMs: config.instances.answerSeconds * 1000,
@@ -138,9 +138,10 @@ export async function assemble(config: Config, observers: Observers = {}) {
     ...{ templates, marks, dirs, images },
     urlPattern: config.instances.url,
   });
+  const { password, server, user } = config.postgres;
   const databases = new OdooDatabases({
     ...{ install, docker, specs, passwords },
-    shared: config.postgres,
+    shared: { ...server, user, password },
     dataDir: config.dataDir,
     relay: config.mailRelay,
     init: odooInit({ install, docker, images, repositories }),
@@ -153,7 +154,7 @@ export async function assemble(config: Config, observers: Observers = {}) {
   });
   const { enforce, ...egress } = config.egress;
   const firewall = enforce
-    ? new Firewall({ install, api, docker, ...egress, relay: config.mailRelay })
+    ? new Firewall({ install, api, docker, ...egress, relay: config.mailRelay, server })
     : null;
   const disk = new Disk(config.dataDir, config.instances);
   const cgroups = new Cgroups();

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { databaseName } from '../instance/name.ts';
-import type { DesiredInstance } from '../instance/types.ts';
+import type { DesiredInstance, PostgresServer } from '../instance/types.ts';
 import type { OdooSession } from '../interfaces.ts';
 import { Cluster } from '../postgres/cluster.ts';
 import {
@@ -25,7 +25,7 @@ import { makeReadable } from './readable.ts';
 /** A database as of one moment. */
 export interface HeldDatabase {
   /** The way in, as the tenant. */
-  readonly login: TenantLogin & { readonly socketDir: string };
+  readonly login: TenantLogin & PostgresServer;
   /** For pg_dump. */
   readonly snapshot: string;
   /** How many rows some tables have: see countRows(). */
@@ -144,7 +144,7 @@ export class TenantAccess {
     const cluster = this.clusterOf(spec);
     await this.#takeOver(cluster, desired);
     await this.enter(desired, TOUCH, makeReadable);
-    const login = { ...this.#loginOf(desired, spec), socketDir: cluster.address.socketDir };
+    const login = { ...this.#loginOf(desired, spec), ...cluster.server };
     const bytes = await cluster.bytesOf(login.database);
     // Before anything is held: the image may have to be asked.
     const runs = await this.#options.specs.runs(desired);

@@ -53,7 +53,8 @@ export interface HardenedRun {
   readonly image: string;
   /** The image may not be here yet: then it is pulled. */
   readonly mayPull?: boolean;
-  readonly network: 'none' | 'bridge' | 'host';
+  /** `ms-…`: one of the install's own. */
+  readonly network: 'none' | 'bridge' | 'host' | `ms-${string}`;
   /** How many processes and threads it may have. */
   readonly pids: number;
   /** How much memory it may have, as Docker writes it: `512m`. The content of a tmpfs counts. */

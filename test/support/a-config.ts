@@ -19,7 +19,7 @@ export function aConfig(folder: string, over: Partial<Config> = {}): Config {
     http: { host: '127.0.0.1', port: 0, managerNetwork: '' },
     docker: { socket: join(folder, 'docker.sock') },
     postgres: {
-      socketDir: join(folder, 'postgresql'),
+      server: { socketDir: join(folder, 'postgresql') },
       user: 'microsaas',
       password: 'not-a-real-password',
       image: 'postgres:17',

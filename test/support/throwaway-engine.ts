@@ -50,8 +50,8 @@ export async function throwawayEngine(
 ): Promise<ThrowawayEngine> {
   const templatesDir = await templatesOf(folder, { program, ...(image ? { image } : {}) });
   const dataDir = join(folder, 'data');
-  const sharedSocketDirectory = join(folder, 'postgresql');
-  await mkdir(sharedSocketDirectory);
+  const sharedServer = { socketDir: join(folder, 'postgresql') };
+  await mkdir(sharedServer.socketDir);
   const docker = dockerCli(SOCKET);
   const api = new DockerApi(SOCKET);
   const dirs = new InstanceDirs(dataDir);
@@ -64,7 +64,7 @@ export async function throwawayEngine(
     dirs,
     marks: new DirectoryMarks(dataDir, install),
     repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
-    sharedSocketDirectory,
+    sharedServer,
     publishAddress: '127.0.0.1',
     urlPattern: 'http://127.0.0.1:{port}',
     answerTimeoutMs: 60_000,

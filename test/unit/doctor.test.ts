@@ -1,4 +1,5 @@
 import { mkdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { Warning } from '../../src/check.ts';
 import type { Config } from '../../src/config.ts';
@@ -143,7 +144,7 @@ describe('doctor', () => {
       Odoo: 'addon 19.0.1.0.0 at http://127.0.0.1:9',
       "The bot's rights": 'paid invoices and instances can be read',
       Mail: "Odoo's mails leave",
-      Postgres: config().postgres.socketDir,
+      Postgres: join(folder(), 'postgresql'),
       Templates: 'odoo, odoo-own-db',
       Instances: '1 running',
       Clock: "Odoo's and Postgres' agree with this host's",
