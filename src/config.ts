@@ -56,6 +56,13 @@ const schema = z.strictObject({
       managerNetwork: z.string().default(''),
     })
     .prefault({}),
+  engine: z.enum(['compose', 'swarm']).default('compose'),
+  swarm: z
+    .strictObject({
+      sockets: z.array(absolute).default([]),
+      sharedDir: z.union([z.literal(''), absolute]).default(''),
+    })
+    .prefault({}),
   docker: z.strictObject({ socket: absolute.default('/var/run/docker.sock') }).prefault({}),
   postgres: z.strictObject({
     socketDir: z.union([z.literal(''), absolute]).default(''),
@@ -216,6 +223,8 @@ export interface Config {
   readonly webhookSecret: string;
   readonly http: Parsed['http'];
   readonly docker: Parsed['docker'];
+  /** Null: instances run on this host alone, as Compose projects. */
+  readonly swarm: Parsed['swarm'] | null;
   readonly postgres: {
     readonly server: PostgresServer;
     readonly user: string;
@@ -290,6 +299,7 @@ const LISTS: ReadonlySet<string> = new Set([
   'allow',
   'addresses',
   'hosts',
+  'sockets',
 ]);
 
 /** Overrides the key a.b by MICROSAAS_A_B, for every key of the schema. */
@@ -354,7 +364,7 @@ function filesIn(value: unknown): string[] {
 const NAMES_FILES = /File$|^sshFolder$/;
 
 function resolve(parsed: Parsed): Omit<Config, 'files'> {
-  const { mail, ...rest } = parsed;
+  const { engine: _, mail, ...rest } = parsed;
   requirePrivate(parsed.backups);
   const { apiKeyFile, ...manager } = parsed.manager;
   const { webhook } = parsed;
@@ -366,6 +376,7 @@ function resolve(parsed: Parsed): Omit<Config, 'files'> {
     );
   return {
     ...rest,
+    swarm: swarmOf(parsed),
     mailRelay: relayOf(mail.relay),
     instances: { ...parsed.instances, url: parsed.instances.url || defaultUrl(parsed.door) },
     backups: {
@@ -381,6 +392,25 @@ function resolve(parsed: Parsed): Omit<Config, 'files'> {
       password: secret('postgres.password', parsed.postgres.password, parsed.postgres.passwordFile),
     },
   };
+}
+
+/** What several hosts need: everything of an instance is on all of them. @throws ConfigError */
+function swarmOf({ dataDir, docker, engine, postgres, swarm }: Parsed): Parsed['swarm'] | null {
+  if (engine === 'compose') return null;
+  const { sharedDir, sockets } = swarm;
+  if (!sharedDir)
+    throw new ConfigError(
+      'swarm.sharedDir: expected the folder that all nodes have at this path, with the same files; found nothing',
+    );
+  if (relative(sharedDir, dataDir).startsWith('..'))
+    throw new ConfigError(
+      `dataDir: expected a folder below swarm.sharedDir (${sharedDir}), since the instances of all nodes have their files there; found ${dataDir}`,
+    );
+  if (postgres.hosts.length === 0)
+    throw new ConfigError(
+      'postgres.hosts: expected a Postgres on the network, since other nodes do not have a socket of this host; found none',
+    );
+  return { sharedDir, sockets: sockets.length > 0 ? sockets : [docker.socket] };
 }
 
 /** Where the customers' Postgres is: on the network, or at its socket. @throws ConfigError */

@@ -13,6 +13,7 @@ import { redact } from './log.ts';
 import { operatorChecks } from './operator-checks.ts';
 import { postgresChecks } from './postgres-checks.ts';
 import { printable } from './printable.ts';
+import { swarmChecks } from './swarm-checks.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
 /** Older ones are insecure: Docker gets no more fixes, runc has container escapes (CVE-2024-21626, CVE-2025-31133). */
@@ -175,6 +176,7 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       probe: () => checkManagerBackups(sidecar),
       fix: 'microsaas backup manager says why there is none. Its Odoo has to be a container of this host, as deploy/docker-compose.yml has it, or its database and files are backed up by other means',
     },
+    ...swarmChecks(sidecar),
     ...operatorChecks(config, sidecar),
     ...doorChecks(config, sidecar),
   ];

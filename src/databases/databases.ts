@@ -299,6 +299,11 @@ export class OdooDatabases implements Databases {
     return this.#spareInstances.isHandedOver(desired);
   }
 
+  /** See TenantAccess.shutOut(). */
+  shutOut(instance: Pick<DesiredInstance, 'id'>, password: string): Promise<void> {
+    return this.#access.shutOut(instance, password);
+  }
+
   // -- inside it, as the tenant ---------------------------------------------------------------------
 
   setUrl(desired: DesiredInstance): Promise<void> {

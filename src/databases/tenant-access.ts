@@ -124,6 +124,11 @@ export class TenantAccess {
     return { bytes, users };
   }
 
+  /** Lets nobody into the shared server's database of an instance who does not have this password, from now on. */
+  async shutOut(instance: Pick<DesiredInstance, 'id'>, password: string): Promise<void> {
+    await this.#options.shared.shutOut(this.nameOf(instance), password);
+  }
+
   /** Ends all connections to the database of an instance that does not run: what is left of them may hold locks. */
   async disconnect(desired: DesiredInstance): Promise<void> {
     const spec = await this.#options.specs.of(desired);

@@ -144,13 +144,15 @@ export class InstanceDirs {
   }
 
   /**
-   * Gives an instance that has run another database password. Its odoo.conf, which has the old one, goes first: as long as it is missing,
-   * its files are written again.
+   * Gives an instance another database password, which it has from now on where it has a directory still. Its odoo.conf, with the old one, goes
+   * first: as long as that is missing, its files are written again. @returns the password
    */
-  async renewDbPassword(id: number): Promise<void> {
+  async renewDbPassword(id: number): Promise<string> {
     const { conf, secrets } = this.paths(id);
+    const password = registerSecret(randomSecret());
     await rm(conf, { force: true });
-    await replaceFile(join(secrets, 'db-password'), registerSecret(randomSecret()));
+    await replaceFile(join(secrets, 'db-password'), password).catch(unless('ENOENT'));
+    return password;
   }
 
   /** Writes both files. The Compose file comes last: its digest shows that both are there. */

@@ -35,6 +35,8 @@ export interface InstanceSpec {
   /** `uid:gid`; null: the image's. */
   readonly user: string | null;
   readonly environment: Readonly<Record<string, string>>;
+  /** Of its own network. */
+  readonly sysctls: Readonly<Record<string, string>>;
   readonly graceSeconds: number;
   /** All of them are what the policy of Compose files asks for: see compose-policy.ts. */
   readonly hardening: {
@@ -63,9 +65,8 @@ export interface InstanceSpec {
 export interface SpecFacts {
   /** The code of its template. */
   readonly template: string;
-  /** Where its odoo.conf and the shared Postgres' socket are. */
+  /** Where its odoo.conf is. */
   readonly conf: string;
-  readonly socketDirectory: string;
 }
 
 /** What an engine of several nodes cannot give, and so refuses: each is a sentence's end. */
@@ -73,7 +74,6 @@ const REFUSALS = {
   services: 'has more than one service: they would have to be on one node',
   closed:
     'is for a network that nothing leaves, a staging copy’s: on several nodes none is kept in yet',
-  socket: 'reaches Postgres by a socket, which other nodes do not have: it needs postgres.hosts',
   conf: 'has no odoo.conf',
 } as const;
 
@@ -141,6 +141,7 @@ const service = z.strictObject({
       protocol: z.literal('tcp'),
     }),
   ),
+  sysctls: z.record(z.string(), z.string()).default({}),
   // How instances are kept apart is the engine's own.
   networks: z.tuple([z.string()]),
 });
@@ -162,8 +163,6 @@ export function instanceSpec(compose: string, facts: SpecFacts): InstanceSpec {
   if (typeof found === 'object' && found !== null && 'dns' in found)
     throw refused(facts, 'services.odoo.dns', REFUSALS.closed);
   const odoo = parsed(service, found, ['services', 'odoo'], facts);
-  if (odoo.volumes.some(({ source }) => source === facts.socketDirectory))
-    throw refused(facts, 'services.odoo.volumes', REFUSALS.socket);
   const conf = odoo.volumes.find(({ source }) => source === facts.conf);
   if (!conf) throw refused(facts, 'services.odoo.volumes', REFUSALS.conf);
   return {
@@ -173,6 +172,7 @@ export function instanceSpec(compose: string, facts: SpecFacts): InstanceSpec {
     arguments: odoo.command,
     user: odoo.user ?? null,
     environment: odoo.environment,
+    sysctls: odoo.sysctls,
     graceSeconds: Number.parseInt(odoo.stop_grace_period, 10),
     hardening: {
       ...{ init: odoo.init, readOnly: odoo.read_only },

@@ -429,6 +429,19 @@ export class Cluster {
     );
   }
 
+  /**
+   * Gives an existing role another password and terminates all of its connections: whoever knows an older one only is out. A role that is
+   * not there shuts nobody out.
+   */
+  async shutOut(role: string, password: string): Promise<void> {
+    await this.administer(async (client) => {
+      if (!(await hasRole(client, role))) return;
+      await client.query(`ALTER ROLE ${escapeIdentifier(role)} WITH ${loginRights(password)}`);
+    });
+    // Afterwards: one that is let in before the change is ended by this, one that comes later is refused.
+    await this.disconnect(role);
+  }
+
   /** Drops a database that is unfinished or archived, and closes the connections to it. */
   async drop(database: string): Promise<void> {
     await this.administer((client) =>

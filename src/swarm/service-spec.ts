@@ -74,6 +74,7 @@ function taskTemplate(spec: InstanceSpec, facts: ServiceFacts) {
       Args: spec.arguments,
       Env: Object.entries(spec.environment).map(([name, value]) => `${name}=${value}`),
       ...(spec.user === null ? {} : { User: spec.user }),
+      Sysctls: spec.sysctls,
       Init: hardening.init,
       ReadOnly: hardening.readOnly,
       CapabilityDrop: hardening.dropsAllCapabilities ? ['ALL'] : [],

@@ -60,11 +60,8 @@ export interface SwarmEngineOptions extends CommonEngineOptions {
   readonly swarm: SwarmApi;
   /** The CLI against one of the managers. */
   readonly managerCli: DockerCli;
-  /**
-   * Gives the role of an instance the password that its directory has, and ends all of its connections: whoever has an older one is shut
-   * out of the database.
-   */
-  readonly shutOut: (desired: DesiredInstance) => Promise<void>;
+  /** Gives the role of an instance this password and ends all of its connections: whoever has an older one is shut out of the database. */
+  readonly shutOut: (instance: Pick<DesiredInstance, 'id'>, password: string) => Promise<void>;
 }
 
 /**
@@ -373,8 +370,7 @@ export class SwarmEngine extends CommonEngine {
   /** May be repeated, and is until the instance has another node or is stopped. */
   async #fence(desired: DesiredInstance): Promise<void> {
     const { dirs, shutOut } = this.#options;
-    await dirs.renewDbPassword(desired.id);
-    await shutOut(desired);
+    await shutOut(desired, await dirs.renewDbPassword(desired.id));
   }
 
   // -- its service ------------------------------------------------------------------------------------
@@ -395,13 +391,13 @@ export class SwarmEngine extends CommonEngine {
 
   /** @throws TerminalError('TemplateBreaksPolicy', 'FilesMissing') */
   async #specOf(desired: DesiredInstance): Promise<InstanceSpec> {
-    const { dirs, sharedSocketDirectory, templates } = this.#options;
+    const { dirs, templates } = this.#options;
     const { compose, conf } = dirs.paths(desired.id);
     const text = await readFile(compose, 'utf8').catch(() => {
       throw filesMissing();
     });
     const { code: template } = templates.get(desired.templateCode);
-    return instanceSpec(text, { template, conf, socketDirectory: sharedSocketDirectory });
+    return instanceSpec(text, { template, conf });
   }
 
   /** Swarm's secret with the instance's odoo.conf: named by its content, for a secret is never changed. */

@@ -17,6 +17,7 @@ export function aConfig(folder: string, over: Partial<Config> = {}): Config {
     },
     webhookSecret: `whsec_${Buffer.alloc(24, 7).toString('base64')}`,
     http: { host: '127.0.0.1', port: 0, managerNetwork: '' },
+    swarm: null,
     docker: { socket: join(folder, 'docker.sock') },
     postgres: {
       server: { socketDir: join(folder, 'postgresql') },

@@ -96,32 +96,32 @@ export async function throwawayEngine(
 
 /**
  * The shipped templates, with another program in Odoo's place.
- * @param options as of throwawayEngine(); `socket` false: without the folder of Postgres' socket @returns their folder
+ * @param options as of throwawayEngine() @returns their folder
  */
 export async function templatesOf(
   folder: string,
-  options: { readonly program?: string; readonly image?: string; readonly socket?: boolean },
+  options: { readonly program?: string; readonly image?: string },
 ): Promise<string> {
-  const { image, program = WEB_SERVER, socket = true } = options;
+  const { image, program = WEB_SERVER } = options;
   const templatesDir = join(folder, 'templates');
   await cp('templates', templatesDir, { recursive: true });
   const file = join(templatesDir, 'odoo-service.yml.hbs');
   const text = await readFile(file, 'utf8');
   // The Compose policy refuses line feeds in an argument.
   const line = `exec(bytes.fromhex('${Buffer.from(program).toString('hex')}'))`;
-  const changed = text
-    .replace('stop_grace_period: 30s', 'stop_grace_period: 3s')
-    .replace('entrypoint: [odoo]', 'entrypoint: [python3]')
-    .replace('command: [--config=/etc/odoo/odoo.conf]', `command: [-c, ${JSON.stringify(line)}]`);
-  await writeFile(file, socket ? changed : changed.replace(SOCKET_MOUNT, ''));
+  await writeFile(
+    file,
+    text
+      .replace('stop_grace_period: 30s', 'stop_grace_period: 3s')
+      .replace('entrypoint: [odoo]', 'entrypoint: [python3]')
+      .replace('command: [--config=/etc/odoo/odoo.conf]', `command: [-c, ${JSON.stringify(line)}]`),
+  );
   if (!image) return templatesDir;
   const about = join(templatesDir, 'odoo', 'template.yaml');
   const named = (await readFile(about, 'utf8')).replace(/^image: .*$/m, `image: ${image}`);
   await writeFile(about, named);
   return templatesDir;
 }
-
-const SOCKET_MOUNT = / {6}- type: bind\n {8}source: \{\{yaml paths\.socket\}\}\n(?: {8}.*\n)+/;
 
 /** Below those that the kernel gives to whoever asks for any: one of these would be taken again between the look and its use. */
 let nextPort = 17_000;

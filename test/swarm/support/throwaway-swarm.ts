@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DockerApi } from '../../../src/docker/docker-api.ts';
 import { dockerCli } from '../../../src/docker/docker-cli.ts';
@@ -42,6 +42,9 @@ export async function throwawaySwarm(
   const { socket } = cluster.host;
   const [api, docker] = [new DockerApi(socket), dockerCli(socket)];
   const dataDir = join(folder, 'data');
+  // Mounted, and never read: no web server has a database.
+  const caFile = join(folder, 'ca.crt');
+  await writeFile(caFile, '');
   const dirs = new InstanceDirs(dataDir);
   const sockets = cluster.nodes.map((node) => node.socket);
   const swarm = new SwarmApi(sockets);
@@ -51,10 +54,10 @@ export async function throwawaySwarm(
     managerCli: dockerCli(sockets[0] ?? ''),
     shutOut: async ({ id }) => void shutOut.push(id),
     images: new Images(install, api, docker),
-    templates: await loadTemplates(await templatesOf(folder, { ...options, socket: false })),
+    templates: await loadTemplates(await templatesOf(folder, options)),
     marks: new DirectoryMarks(dataDir, install),
     repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
-    sharedSocketDirectory: join(folder, 'postgresql'),
+    sharedServer: { hosts: ['127.0.0.1'], port: 5432, caFile },
     publishAddress: '127.0.0.1',
     urlPattern: 'http://127.0.0.1:{port}',
     answerTimeoutMs: 60_000,
