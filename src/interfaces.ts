@@ -303,6 +303,8 @@ export interface Engine {
   url(instance: Addressed): string;
   /** The containers of each instance that has any, by the instance's id. */
   list(): Promise<Map<number, Listed>>;
+  /** Where the door reaches each instance that has containers; null: at its ports on this host. */
+  places(): Promise<ReadonlyMap<number, Required<Pick<DoorRoute, 'address' | 'ports'>>> | null>;
   /** Removes what a killed sidecar has left behind of its own helpers; returns the names. */
   removeStaleHelpers(): Promise<string[]>;
   /**
@@ -663,6 +665,8 @@ export interface DoorRoute {
   readonly domains: readonly CustomerDomain[];
   /** Null: it has none now, and its visitors get a page. */
   readonly ports: PortPair | null;
+  /** Where these ports are; by default the address at which this host publishes them. */
+  readonly address?: string;
 }
 
 export interface StatePageLink {

@@ -62,6 +62,7 @@ export abstract class CommonEngine implements Engine {
   /** How one that is waited for does. */
   protected abstract awaited(desired: DesiredInstance): Awaited;
   abstract list(): Promise<Map<number, Listed>>;
+  abstract places(): ReturnType<Engine['places']>;
   abstract watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void>;
   abstract occupiedPorts(ports: PortPair): Promise<number[]>;
   abstract startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void>;

@@ -89,6 +89,10 @@ export class ComposeEngine extends CommonEngine {
     return found;
   }
 
+  override async places(): Promise<null> {
+    return null;
+  }
+
   override async watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void> {
     const label = `${LABELS.install}=${this.#options.install}`;
     const happened = (labels: Readonly<Record<string, string>>) => {

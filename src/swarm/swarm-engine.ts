@@ -18,14 +18,15 @@ import { filesMissing, PortTakenError, RetryableError } from '../errors.ts';
 import { type InstanceSpec, instanceSpec } from '../files/instance-spec.ts';
 import { projectName } from '../instance/name.ts';
 import type { DesiredInstance, PortPair } from '../instance/types.ts';
-import type { Listed, OdooSession } from '../interfaces.ts';
+import type { Engine, Listed, OdooSession } from '../interfaces.ts';
 import { forLog } from '../log.ts';
 import { chooseNode, isUsable } from './choose-node.ts';
 import { hasEnded, type Placed, placedState } from './observe.ts';
 import { nodeOf, replicasOf, reservedBytes, serviceSpec, withReplicas } from './service-spec.ts';
 
-/** Odoo's own port for HTTP, in its container. */
+/** Odoo's own ports for HTTP, and for websockets where it has workers, in its container. */
 const HTTP_PORT = 8069;
+const GEVENT_PORT = 8072;
 
 const RECONNECT_DELAY_MS = 1_000;
 
@@ -111,13 +112,29 @@ export class SwarmEngine extends CommonEngine {
         running: isReady && replicasOf(service.spec) === 1 && task !== undefined,
         up: isReady && own.some(({ state }) => !hasEnded(state) && state !== 'pending'),
         address: node?.address ?? '',
-        httpPort: httpPortOf(service),
+        httpPort: portsOf(service).http,
         hasOwnDatabase: false,
         // On another machine, whose counters are not seen from here.
         containers: [],
       });
     }
     return found;
+  }
+
+  override async places(): ReturnType<Engine['places']> {
+    const { install, swarm } = this.#options;
+    const [services, nodes] = await Promise.all([
+      swarm.services(`${LABELS.install}=${install}`),
+      swarm.nodes(),
+    ]);
+    const addresses = new Map(nodes.map(({ address, id }) => [id, address]));
+    return new Map(
+      services.map((service) => {
+        const address = addresses.get(nodeOf(service.spec) ?? '') ?? '';
+        const ports = address ? portsOf(service) : null;
+        return [Number(service.spec.Labels?.[LABELS.instance]), { address, ports }];
+      }),
+    );
   }
 
   /**
@@ -425,9 +442,12 @@ export class SwarmEngine extends CommonEngine {
   }
 }
 
-function httpPortOf({ spec }: Service): number {
+/** Without workers, the one server answers both. */
+function portsOf({ spec }: Service): PortPair {
   const ports = spec.EndpointSpec?.Ports ?? [];
-  return ports.find((port) => port.TargetPort === HTTP_PORT)?.PublishedPort ?? 0;
+  const at = (target: number) => ports.find((it) => it.TargetPort === target)?.PublishedPort;
+  const http = at(HTTP_PORT) ?? 0;
+  return { http, longpolling: at(GEVENT_PORT) ?? http };
 }
 
 /** @param why an engine's own words, for the log */

@@ -135,6 +135,46 @@ describe('the configuration', () => {
     });
   });
 
+  describe('of a swarm', () => {
+    const swarm = { sharedDir: '/srv' };
+    const ca = () => join(folder(), 'ca.crt');
+    const postgres = () => ({ hosts: ['10.0.0.1'], caFile: ca(), password: 'password-1' });
+    const onNodes = (over: Record<string, unknown> = {}) => ({
+      ...{ ...least(), dataDir: folder(), engine: 'swarm' },
+      ...{ swarm: { sharedDir: folder() }, postgres: postgres(), ...over },
+    });
+    beforeEach(() => writeFileSync(ca(), rootCertificates[0] ?? '', { mode: 0o644 }));
+
+    it('has its shared folder and, by default, the manager that is this host', () => {
+      expect(load(least()).swarm, 'Compose by default').to.equal(null);
+      expect(load({ ...least(), swarm }).swarm, 'not by its section').to.equal(null);
+      const sockets = ['/run/a.sock', '/run/b.sock'];
+      const sharedDir = folder();
+      expect(load(onNodes()).swarm).to.deep.equal({ sharedDir, sockets: ['/var/run/docker.sock'] });
+      const given = { MICROSAAS_SWARM_SOCKETS: sockets.join(', ') };
+      expect(load(onNodes(), given).swarm?.sockets).to.deep.equal(sockets);
+    });
+
+    const faults: ReadonlyArray<[string, Record<string, unknown>, RegExp]> = [
+      ['no shared folder', { swarm: {} }, /swarm\.sharedDir: .*found nothing/],
+      [
+        'instances elsewhere',
+        { swarm: { sharedDir: '/nowhere' } },
+        /dataDir: .*below swarm\.share/,
+      ],
+      [
+        'a Postgres at a socket',
+        { postgres: { password: 'password-1' } },
+        /postgres\.hosts: .*none/,
+      ],
+      ['another engine', { engine: 'nomad' }, /engine: .*found "nomad"/],
+    ];
+    for (const [what, over, says] of faults)
+      it(`refuses ${what}`, () => {
+        expect(complaint(onNodes(over))).to.match(says);
+      });
+  });
+
   it('prefers the environment over the file for every key', () => {
     expect(environmentName(['manager', 'pollSeconds'])).to.equal('MICROSAAS_MANAGER_POLL_SECONDS');
     const config = load(least(), {

@@ -9,6 +9,8 @@ import { CommandError, ManagerError, TerminalError } from '../../src/errors.ts';
 import { loadTemplates, Templates } from '../../src/files/templates.ts';
 import type { Backup } from '../../src/interfaces.ts';
 import { memoryFound } from '../../src/operator-checks.ts';
+import { LOST_HARDENING } from '../../src/swarm/lost-hardening.ts';
+import type { SwarmReport } from '../../src/swarm/swarm-report.ts';
 import type { Sidecar } from '../../src/wiring.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeDisk } from '../fakes/disk.ts';
@@ -18,6 +20,7 @@ import { FakeManager } from '../fakes/manager.ts';
 import { FakeMemory } from '../fakes/memory.ts';
 import { aConfig } from '../support/a-config.ts';
 import { temporaryFolder } from '../support/temporary.ts';
+import { aNode } from './swarm/samples.ts';
 
 const ESCAPE = '\u001b';
 
@@ -46,6 +49,7 @@ class Patient {
   firewall: { check(): Promise<void> } | null = { check: async () => {} };
   relay: { readonly host: string; readonly port: number } | null = null;
   askRelay: (() => Promise<string>) | null = null;
+  swarm: Pick<SwarmReport, 'lost' | 'nodes' | 'probe'> | null = null;
   cgroups = { of: async () => ({ memoryBytes: null as number | null, cpuSeconds: null }) };
 
   constructor(templates: Templates) {
@@ -525,5 +529,74 @@ describe('doctor', () => {
     replaced = new TerminalError('HostReplaced', 'another host works for this install');
     with_([made(new Date(), 'data')]);
     expect(await check()).to.have.property('said', 'another host works for this install');
+  });
+
+  describe('of a swarm', () => {
+    const three = ['n1', 'n2', 'n3'].map((id) => aNode({ id, name: id }));
+    const well = { problem: '', noNewPrivileges: true, hasSwap: false };
+    const found = three.map(({ name }) => ({ ...well, name }));
+    const swarmOf = (over: Partial<SwarmReport> = {}) => ({
+      ...{ lost: LOST_HARDENING, nodes: async () => three, probe: async () => found, ...over },
+    });
+
+    it('finds three managers that all can run instances, and says what Swarm leaves out', async () => {
+      patient.swarm = swarmOf();
+      const { checks } = await examine();
+      expect(checks.get('Swarm')).to.deep.include({
+        verdict: 'ok',
+        said: '3 nodes, 3 of them managers',
+      });
+      expect(checks.get('Nodes')?.said).to.match(/^n1, n2, n3 have the shared folder/);
+      for (const { key } of LOST_HARDENING)
+        expect(checks.get("Swarm's hardening")?.said).to.include(key);
+    });
+
+    const node = (over: Partial<(typeof found)[number]>) => ({ ...well, name: 'n1', ...over });
+    const faults: ReadonlyArray<
+      [what: string, over: Partial<SwarmReport>, name: string, verdict: string, says: RegExp]
+    > = [
+      [
+        'two managers',
+        { nodes: async () => three.slice(1) },
+        'Swarm',
+        'WARN',
+        /2 of them managers/,
+      ],
+      [
+        'a node that nobody hears of',
+        { nodes: async () => [...three.slice(1), aNode({ name: 'n1', isReady: false })] },
+        'Swarm',
+        'FAIL',
+        /nobody hears of n1/,
+      ],
+      [
+        'a node with another folder',
+        { probe: async () => [...found, node({ problem: 'not the same folder' })] },
+        'Nodes',
+        'FAIL',
+        /n1: not the same folder/,
+      ],
+      [
+        'a node where processes may gain rights',
+        { probe: async () => [node({ noNewPrivileges: false })] },
+        'Nodes',
+        'FAIL',
+        /no-new-privileges is not in force on n1/,
+      ],
+      [
+        'a node with swap',
+        { probe: async () => [node({ hasSwap: true })] },
+        'Nodes',
+        'WARN',
+        /swap on n1/,
+      ],
+    ];
+    for (const [what, over, name, verdict, says] of faults)
+      it(`finds ${what}`, async () => {
+        patient.swarm = swarmOf(over);
+        const check = (await examine()).checks.get(name);
+        expect(check?.verdict).to.equal(verdict);
+        expect(check?.said).to.match(says);
+      });
   });
 });

@@ -4,6 +4,8 @@ import { DockerApi } from '../../../src/docker/docker-api.ts';
 import { dockerCli } from '../../../src/docker/docker-cli.ts';
 import { Images } from '../../../src/docker/images.ts';
 import { SwarmApi } from '../../../src/docker/swarm-api.ts';
+import type { CommonEngine } from '../../../src/engine/common-engine.ts';
+import { ComposeEngine } from '../../../src/engine/compose.ts';
 import { DirectoryMarks } from '../../../src/files/directory-mark.ts';
 import { InstanceDirs } from '../../../src/files/instance-dir.ts';
 import { loadTemplates } from '../../../src/files/templates.ts';
@@ -11,6 +13,7 @@ import { databaseName } from '../../../src/instance/name.ts';
 import type { DesiredInstance } from '../../../src/instance/types.ts';
 import { Repositories } from '../../../src/repositories/repositories.ts';
 import { SwarmEngine } from '../../../src/swarm/swarm-engine.ts';
+import { run } from '../../../stack/run.ts';
 import type { SwarmCluster, SwarmNode } from '../../support/swarm-cluster.ts';
 import { templatesOf } from '../../support/throwaway-engine.ts';
 
@@ -18,12 +21,14 @@ import { templatesOf } from '../../support/throwaway-engine.ts';
 export interface ThrowawaySwarm {
   readonly install: string;
   readonly engine: SwarmEngine;
+  /** The other engine, with the same templates, on the host beside the swarm. */
+  readonly compose: ComposeEngine;
   readonly dirs: InstanceDirs;
   readonly swarm: SwarmApi;
   /** The instances that were shut out of their databases, in order. */
   readonly shutOut: number[];
   /** Makes the files of an instance that has run, and starts it. */
-  readonly startNew: (desired: DesiredInstance) => Promise<void>;
+  readonly startNew: (desired: DesiredInstance, by?: CommonEngine) => Promise<void>;
   /** On which nodes a container of the instance runs: their own engines are asked, not the swarm. */
   readonly runsOn: (id: number) => Promise<SwarmNode[]>;
   /** Removes all of the install. */
@@ -35,7 +40,7 @@ const signal = new AbortController().signal;
 export async function throwawaySwarm(
   cluster: SwarmCluster,
   install: string,
-  options: { readonly program?: string } = {},
+  template: { readonly program?: string } = {},
 ): Promise<ThrowawaySwarm> {
   const folder = join(cluster.sharedDir, install);
   await mkdir(folder);
@@ -49,28 +54,33 @@ export async function throwawaySwarm(
   const sockets = cluster.nodes.map((node) => node.socket);
   const swarm = new SwarmApi(sockets);
   const shutOut: number[] = [];
-  const engine = new SwarmEngine({
-    ...{ install, api, docker, dirs, swarm },
-    managerCli: dockerCli(sockets[0] ?? ''),
-    shutOut: async ({ id }) => void shutOut.push(id),
+  const options = {
+    ...{ install, api, docker, dirs },
     images: new Images(install, api, docker),
-    templates: await loadTemplates(await templatesOf(folder, options)),
+    templates: await loadTemplates(await templatesOf(folder, template)),
     marks: new DirectoryMarks(dataDir, install),
     repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
     sharedServer: { hosts: ['127.0.0.1'], port: 5432, caFile },
-    publishAddress: '127.0.0.1',
+    publishAddress: cluster.host.address,
     urlPattern: 'http://127.0.0.1:{port}',
     answerTimeoutMs: 60_000,
+  };
+  const engine = new SwarmEngine({
+    ...{ ...options, swarm },
+    managerCli: dockerCli(sockets[0] ?? ''),
+    shutOut: async ({ id }) => void shutOut.push(id),
   });
+  const compose = new ComposeEngine(options);
+  const on = ['--host', `unix://${socket}`];
   const label = ['--filter', `label=microsaas.install=${install}`];
   return {
-    ...{ install, engine, dirs, swarm, shutOut },
-    startNew: async (desired) => {
-      await engine.render({ ...desired, wasReady: false });
+    ...{ install, engine, compose, dirs, swarm, shutOut },
+    startNew: async (desired, by = engine) => {
+      await by.render({ ...desired, wasReady: false });
       const { filestore } = dirs.paths(desired.id);
       await mkdir(join(filestore, databaseName(install, desired.id), '00'), { recursive: true });
-      await engine.start(desired, signal);
-      await engine.awaitLogin(desired, signal);
+      await by.start(desired, signal);
+      await by.awaitLogin(desired, signal);
     },
     runsOn: async (id) => {
       const of = ['--filter', `label=microsaas.instance=${id}`];
@@ -86,6 +96,8 @@ export async function throwawaySwarm(
         await swarm.remove(id);
       for (const { id } of await swarm.secrets([`microsaas.install=${install}`]))
         await swarm.removeSecret(id);
+      const left = await run('docker', [...on, 'container', 'ls', '--all', '--quiet', ...label]);
+      if (left) await run('docker', [...on, 'container', 'rm', '--force', ...left.split('\n')]);
       await rm(folder, { recursive: true, force: true });
     },
   };
