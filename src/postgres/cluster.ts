@@ -503,9 +503,12 @@ export function admitted(role: string, database: string): string {
   return `CREATE ROLE ${escapeIdentifier(database)} NOLOGIN ROLE ${escapeIdentifier(role)}`;
 }
 
-/** What a tenant's role may do, in SQL. */
+/**
+ * What a tenant's role may do, in SQL. That it is no superuser is so from the beginning: an administrator who is none may not even say
+ * so, and only a superuser could change it.
+ */
 export function loginRights(password: string): string {
-  return `LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT ${CONNECTION_LIMIT} PASSWORD ${escapeLiteral(scramVerifier(password))}`;
+  return `LOGIN NOCREATEDB NOCREATEROLE CONNECTION LIMIT ${CONNECTION_LIMIT} PASSWORD ${escapeLiteral(scramVerifier(password))}`;
 }
 
 async function hasRole(client: ClientBase, role: string): Promise<boolean> {
