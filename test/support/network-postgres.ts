@@ -14,6 +14,7 @@ import { installId } from '../../stack/install-id.ts';
 import { varPath } from '../../stack/paths.ts';
 import { run } from '../../stack/run.ts';
 import { takeDown } from '../../stack/takedown.ts';
+import { until } from '../../stack/until.ts';
 import { docker } from './tenant-databases.ts';
 
 /** A primary and its synchronous standby, as docs/postgres.md asks for them, each at an address of this host that containers reach. */
@@ -113,14 +114,24 @@ export async function startNetworkPostgres(name: string): Promise<NetworkPostgre
   );
   await serve(standby);
   const promoted = new Cluster({ ...superuser, hosts: [standby] });
+  await promoted.awaitAnswer(never);
+  await until(async () => (await maker.facts()).standbys.includes('sync'), 30);
+  const loadedAt = () =>
+    maker.administer(async (client) => {
+      const { rows } = await client.query('SELECT pg_conf_load_time()::text AS time');
+      return rows[0]?.time as string;
+    });
 
   return {
     ...{ install, dataDir, superuser, foreignCa: join(shared, 'foreign.crt') },
     server: { ...place, hosts: [standby, primary] },
     admin: { ...place, hosts: [standby, primary], user: 'microsaas', password },
     admit: async (lines) => {
+      const before = await loadedAt();
       await writeFile(join(shared, 'pg_hba.conf'), lines ?? HBA);
-      await new Cluster(superuser).administer((client) => client.query('SELECT pg_reload_conf()'));
+      await maker.administer((client) => client.query('SELECT pg_reload_conf()'));
+      // A connection that is made after it was read.
+      await until(async () => (await loadedAt()) !== before, 30);
     },
     failOver: async () => {
       await run('docker', ['kill', '--', `ms-${install}-${primary}`]);
