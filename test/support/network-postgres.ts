@@ -15,6 +15,7 @@ import { varPath } from '../../stack/paths.ts';
 import { run } from '../../stack/run.ts';
 import { takeDown } from '../../stack/takedown.ts';
 import { until } from '../../stack/until.ts';
+import { makeCertificates } from './certificates.ts';
 import { docker } from './tenant-databases.ts';
 
 /** A primary and its synchronous standby, as docs/postgres.md asks for them, each at an address of this host that containers reach. */
@@ -64,7 +65,7 @@ export async function startNetworkPostgres(name: string): Promise<NetworkPostgre
   ];
   const port = await freePort(25_432);
   const caFile = join(dataDir, 'postgres-ca.crt');
-  await certificates(shared, [primary, standby]);
+  await makeCertificates(shared, [primary, standby]);
   await run('cp', [join(shared, 'ca.crt'), caFile]);
   await writeFile(join(shared, 'password'), password);
   await writeFile(join(shared, 'pg_hba.conf'), HBA);
@@ -159,25 +160,4 @@ async function gatewayOf(install: string, network: string): Promise<string> {
   await docker(networkCreate(install, network));
   const format = '--format={{(index .IPAM.Config 0).Gateway}}';
   return (await run('docker', ['network', 'inspect', format, '--', network])).trim();
-}
-
-/** An authority with a certificate for the addresses, and one with none. */
-async function certificates(folder: string, addresses: readonly string[]): Promise<void> {
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const at = (file: string) => join(folder, file);
-  for (const name of ['ca', 'foreign'])
-    await run('openssl', [
-      ...['req', '-x509', ...curve, '-days', '2', '-subj', `/CN=${name}`],
-      ...['-keyout', at(`${name}.key`), '-out', at(`${name}.crt`)],
-    ]);
-  const names = addresses.map((address) => `IP:${address}`).join();
-  await run('openssl', [
-    ...['req', ...curve, '-subj', '/CN=postgres', '-addext', `subjectAltName=${names}`],
-    ...['-keyout', at('server.key'), '-out', at('server.csr')],
-  ]);
-  await run('openssl', [
-    ...['x509', '-req', '-days', '2', '-copy_extensions', 'copy', '-CAcreateserial'],
-    ...['-CA', at('ca.crt'), '-CAkey', at('ca.key')],
-    ...['-in', at('server.csr'), '-out', at('server.crt')],
-  ]);
 }
