@@ -60,7 +60,7 @@ async function checkStandby({ hosts }: NetworkServer, { databases }: Sidecar): P
   if (standbys.some((state) => state === null))
     throw new Warning('not known: the user of the sidecar may not see it (GRANT pg_monitor)');
   const synchronous = standbys.filter((state) => state === 'sync' || state === 'quorum').length;
-  const found = `${hosts.length} hosts, ${standbys.length} standbys, ${synchronous} of them synchronous`;
+  const found = `${hosts.length} hosts, standbys: ${standbys.length}, synchronous: ${synchronous}`;
   if (synchronous === 0) throw new Error(`${found}: what was saved last is lost with the primary`);
   return found;
 }

@@ -145,7 +145,7 @@ export class OdooDatabases implements Databases {
       const template = await this.#templates.ensure(image, key, () => {}, signal);
       await this.#clones.stock(template);
     }
-    await passwords.restock();
+    await passwords.begin();
   }
 
   async restock(): Promise<void> {
@@ -308,6 +308,10 @@ export class OdooDatabases implements Databases {
 
   setUrl(desired: DesiredInstance): Promise<void> {
     return this.#access.setUrl(desired);
+  }
+
+  limitUsers(desired: DesiredInstance): Promise<void> {
+    return this.#access.limitUsers(desired);
   }
 
   invitation(desired: DesiredInstance): Promise<Invitation> {

@@ -3,6 +3,9 @@ import { hashRandomSecret, ODOO_ROUNDS, randomSecret } from '../host/password-ha
 /** How many are kept; hashing each takes a third of a second of one core. */
 const POOL_SIZE = 8;
 
+/** How many a refill adds at most: after a start there is other work to do, and few restarts are followed by many sales. */
+const BATCH = 2;
+
 /**
  * Passwords for the administrators of new instances, hashed in advance with Odoo's number of rounds. With such a hash the first
  * login takes 0.4 s, else 0.6 s (70 modules), because Odoo then hashes the password again before it serves the first page.
@@ -25,12 +28,23 @@ export class PasswordPool {
     return ready ?? hashRandomSecret(password);
   }
 
-  /** Refills the pool, one password after the other. */
+  /** Sees to it that there is one at least. */
+  async begin(): Promise<void> {
+    await this.#fill((count) => Math.max(count, 1));
+  }
+
+  /** Adds some passwords to a pool that is not full, one after the other: each call brings it nearer to that. */
   async restock(): Promise<void> {
+    await this.#fill((count) => Math.min(count + BATCH, POOL_SIZE));
+  }
+
+  /** @param target how many there are to be, by how many there are; asked when earlier calls have ended */
+  async #fill(target: (count: number) => number): Promise<void> {
     this.#restocking = this.#restocking
       .catch(() => {})
       .then(async () => {
-        while (this.#stock.length < POOL_SIZE) {
+        const wanted = target(this.#stock.length);
+        while (this.#stock.length < wanted) {
           const password = randomSecret();
           this.#hashes.set(password, await hashRandomSecret(password, ODOO_ROUNDS));
           this.#stock.push(password);

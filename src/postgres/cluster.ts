@@ -68,6 +68,9 @@ const STILL_MENTIONED = new Set(['2BP01', '55P03']);
 const MAX_IDLE_CONNECTIONS = 8;
 const IDLE_CONNECTION_MS = 30_000;
 
+/** How long one of them is waited for, in milliseconds. */
+const POOL_TIMEOUT_MS = 30_000;
+
 /** How long a terminated connection is waited for, in milliseconds. */
 const TERMINATE_TIMEOUT = 5_000;
 
@@ -228,8 +231,16 @@ export class Cluster {
   }
 
   #poolTo(way: Way): Pool {
+    const { connectionTimeoutMillis } = way;
     const pool = new Pool({
       ...this.#settings(way, ADMIN_DATABASE),
+      // The pool's own is also how long a caller waits while all are in use; a host that is not there is given up sooner.
+      connectionTimeoutMillis: POOL_TIMEOUT_MS,
+      Client: class extends Client {
+        constructor(settings?: ClientConfig) {
+          super({ ...settings, connectionTimeoutMillis });
+        }
+      },
       max: MAX_IDLE_CONNECTIONS,
       idleTimeoutMillis: IDLE_CONNECTION_MS,
       allowExitOnIdle: true,
@@ -516,9 +527,12 @@ export function admitted(role: string, database: string): string {
   return `CREATE ROLE ${escapeIdentifier(database)} NOLOGIN ROLE ${escapeIdentifier(role)}`;
 }
 
-/** What a tenant's role may do, in SQL. */
+/**
+ * What a tenant's role may do, in SQL. That it is no superuser is so from the beginning: an administrator who is none may not even say
+ * so, and only a superuser could change it.
+ */
 export function loginRights(password: string): string {
-  return `LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT ${CONNECTION_LIMIT} PASSWORD ${escapeLiteral(scramVerifier(password))}`;
+  return `LOGIN NOCREATEDB NOCREATEROLE CONNECTION LIMIT ${CONNECTION_LIMIT} PASSWORD ${escapeLiteral(scramVerifier(password))}`;
 }
 
 async function hasRole(client: ClientBase, role: string): Promise<boolean> {

@@ -33,6 +33,10 @@ class Patient {
   readonly disk = new FakeDisk();
   readonly managerMemory = new FakeMemory();
   install = 'k3x9ab';
+  /** Null: the Postgres is at a socket. */
+  hosts: readonly string[] | null = null;
+  postgres = { version: 17, standbys: ['sync'] as Array<string | null>, plain: [] as string[] };
+  tools = { version: async () => 17 };
   templates: Templates;
   missingImages = new Set<string>();
   backups: {
@@ -70,6 +74,10 @@ class Patient {
       freeNetworks: async (others: readonly string[]) =>
         freeBlocks(DOCKERS_POOLS, [...(await docker.api.addresses()).subnets, ...others]),
     };
+    Object.assign(this.databases, {
+      serverFacts: async () => this.postgres,
+      plainHosts: async () => this.postgres.plain,
+    });
     const parts = { ...this, ...operator, api: docker.api, docker: docker.cli, images };
     return parts as unknown as Sidecar;
   };
@@ -79,8 +87,11 @@ describe('doctor', () => {
   const folder = temporaryFolder();
   const config = () => {
     const { backups, ...rest } = aConfig(folder());
+    const hosts = patient?.hosts;
+    const server = hosts && { hosts, port: 5432, caFile: '/d/ca.crt' };
     return {
       ...rest,
+      postgres: { ...rest.postgres, ...(server ? { server } : {}) },
       mailRelay: (patient?.relay ?? null) as Config['mailRelay'],
       backups: { ...backups, repository: '/backups' },
     };
@@ -157,6 +168,47 @@ describe('doctor', () => {
     });
     expect(said["Docker's networks"]).to.match(/^addresses for \d+ more of 31$/);
   });
+
+  it('looks closer at a Postgres on the network', async () => {
+    patient.hosts = ['pg1.example.com', 'pg2.example.com'];
+    const { checks } = await examine();
+    const said = Object.fromEntries([...checks].map(([name, check]) => [name, check.said]));
+    expect(said).to.deep.include({
+      Postgres: 'pg1.example.com, pg2.example.com, port 5432',
+      "Postgres' version": 'server 17, pg_dump 17',
+      "Postgres' TLS": 'nobody gets in without it',
+      "Postgres' standby": '2 hosts, standbys: 1, synchronous: 1',
+    });
+    patient.hosts = ['pg1.example.com'];
+    expect((await examine()).checks.has("Postgres' standby")).to.equal(false);
+  });
+
+  const POSTGRES_FAULTS: ReadonlyArray<
+    [string, Partial<Patient['postgres']>, number, string, 'WARN' | 'FAIL', RegExp]
+  > = [
+    ['an old server', { version: 14 }, 17, 'version', 'FAIL', /^server 14, pg_dump 17$/],
+    ['an older pg_dump', { version: 18 }, 17, 'version', 'FAIL', /^server 18, pg_dump 17$/],
+    ['a host that needs no TLS', { plain: ['b'] }, 17, 'TLS', 'FAIL', /^b: lets in/],
+    ['no standby', { standbys: [] }, 17, 'standby', 'FAIL', /standbys: 0/],
+    [
+      'a late standby',
+      { standbys: ['async'] },
+      17,
+      'standby',
+      'FAIL',
+      /standbys: 1, synchronous: 0/,
+    ],
+    ['hidden standbys', { standbys: [null] }, 17, 'standby', 'WARN', /not known.*pg_monitor/],
+  ];
+  for (const [what, found, ours, check, verdict, says] of POSTGRES_FAULTS)
+    it(`finds on the network ${what}`, async () => {
+      patient.hosts = ['a', 'b'];
+      Object.assign(patient.postgres, found);
+      patient.tools.version = async () => ours;
+      const { checks } = await examine();
+      expect(checks.get(`Postgres' ${check}`)).to.include({ verdict });
+      expect(checks.get(`Postgres' ${check}`)?.said).to.match(says);
+    });
 
   const refusal = (kind: 'access' | 'auth') => async () => {
     throw new ManagerError(kind, `no ${kind}`);

@@ -124,6 +124,9 @@ class MicroSaasCommon(AccountTestInvoicingCommon):
     def _sidecar(self, model="microsaas.sidecar.api"):
         return self.env[model].with_user(self.bot)
 
+    def _claimed_ids(self, units, above=0):
+        return [row["id"] for row in self._sidecar().microsaas_claim(units, above)]
+
     def _report(self, instance, **report):
         report = {"id": instance.id, "revision": instance.revision, **report}
         return self._sidecar().microsaas_report([report])
