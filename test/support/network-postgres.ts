@@ -38,7 +38,7 @@ export interface NetworkPostgres {
 }
 
 /** What docs/postgres.md says. */
-const HBA = `
+export const HBA = `
 hostssl  replication  replicator  all  scram-sha-256
 hostssl  all          superuser   all  scram-sha-256
 hostssl  all          microsaas   all  scram-sha-256
@@ -143,7 +143,11 @@ export async function startNetworkPostgres(name: string): Promise<NetworkPostgre
 }
 
 /** The rights that docs/postgres.md asks for, and no more. */
-async function makeUsers(cluster: Cluster, password: string, signal: AbortSignal): Promise<void> {
+export async function makeUsers(
+  cluster: Cluster,
+  password: string,
+  signal: AbortSignal,
+): Promise<void> {
   await cluster.awaitAnswer(signal);
   await cluster.administer(async (client) => {
     await client.query(`CREATE ROLE replicator REPLICATION LOGIN PASSWORD '${password}'`);

@@ -125,8 +125,21 @@ export class SwarmCluster {
     await run('ip', ['link', 'set', linkOf(node), 'down']);
   }
 
+  /** Cuts a node from the other nodes alone: it reaches the host beside them, with the database, and is reached from there. */
+  async cutFromNodes(node: SwarmNode): Promise<void> {
+    for (const { address } of this.nodes.filter((other) => other !== node))
+      await this.#route(node, 'add', address);
+  }
+
   async heal(node: SwarmNode): Promise<void> {
     await run('ip', ['link', 'set', linkOf(node), 'up']);
+    for (const { address } of this.nodes)
+      await this.#route(node, 'delete', address).catch(() => {});
+  }
+
+  /** What a node sends to this address is lost, and so is what would be the answer to whoever is there. */
+  async #route(node: SwarmNode, change: 'add' | 'delete', address: string): Promise<void> {
+    await run('ip', ['-n', namespaceOf(node), 'route', change, 'blackhole', address]);
   }
 
   /** Ends it all and removes its data. */

@@ -1,0 +1,134 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { databaseName } from '../../src/instance/name.ts';
+import type { DesiredInstance } from '../../src/instance/types.ts';
+import { Cluster } from '../../src/postgres/cluster.ts';
+import { assemble, type Sidecar } from '../../src/wiring.ts';
+import { images } from '../../stack/images.ts';
+import { eventually } from '../e2e/support/eventually.ts';
+import { aConfig } from '../support/a-config.ts';
+import { anInstance } from '../support/samples.ts';
+import { type ClusterPostgres, startClusterPostgres } from './support/cluster-postgres.ts';
+import { theCluster } from './support/the-cluster.ts';
+
+const PORTS = { http: 22_000, longpolling: 22_001 };
+
+describe('an Odoo on a swarm, as the sidecar is wired', function () {
+  this.timeout(600_000);
+  const cluster = theCluster();
+  const { signal } = new AbortController();
+  let folder: string;
+  let postgres: ClusterPostgres;
+  let sidecar: Sidecar;
+  let desired: DesiredInstance;
+
+  before(async () => {
+    folder = join(cluster().sharedDir, 'odoo');
+    await mkdir(folder);
+    postgres = await startClusterPostgres(cluster(), join(folder, 'data'));
+    const { password, user, ...server } = postgres.admin;
+    if (!('hosts' in server)) throw new TypeError('a server at a socket');
+    const sockets = cluster().nodes.map(({ socket }) => socket);
+    const { instances } = aConfig(folder);
+    sidecar = await assemble(
+      aConfig(folder, {
+        ...{ swarm: { sockets, sharedDir: folder }, docker: { socket: cluster().host.socket } },
+        postgres: { server, user, password, image: images.postgres },
+        instances: { ...instances, answerSeconds: 300 },
+      }),
+    );
+  });
+  after(async () => {
+    await sidecar?.engine.purge(desired, signal);
+    await postgres?.remove();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** The status of its page for logging in, at its node. */
+  const status = async () => {
+    const listed = (await sidecar.engine.list()).get(1);
+    const url = `http://${listed?.address}:${listed?.httpPort}/web/login`;
+    return (await fetch(url, { redirect: 'manual' })).status;
+  };
+  /** Who is connected as its role, by their nodes' addresses. */
+  const connected = async () => {
+    const { rows } = await new Cluster(postgres.superuser).administer((client) =>
+      client.query<{ at: string }>(
+        `SELECT DISTINCT host(client_addr) AS at FROM pg_stat_activity
+         WHERE usename = $1 AND application_name <> 'microsaas'`,
+        [databaseName(sidecar.install, 1)],
+      ),
+    );
+    return rows.map(({ at }) => at).sort();
+  };
+
+  it('is made and started, stopped and started, by the steps of any instance', async () => {
+    const { databases, engine } = sidecar;
+    const made = anInstance({ id: 1, ports: PORTS, wasReady: false });
+    await engine.render(made);
+    await databases.prepareFor(made, () => {}, signal);
+    const clone = await databases.clone(made, () => {}, signal);
+    await Promise.all([engine.start(made, signal), databases.personalise(made, clone)]);
+    desired = { ...made, wasReady: true };
+    expect(await engine.awaitListening(desired, signal)).to.equal(true);
+    expect(await engine.awaitLogin(desired, signal)).to.equal(true);
+    expect(await engine.observe(desired, 'running')).to.deep.include({
+      ...{ directory: 'own', containerOwner: 'own', containers: 'running', answering: true },
+      ...{ files: 'current', data: 'whole' },
+    });
+    await engine.stop(desired, signal);
+    expect(await connected(), 'nobody is left').to.deep.equal([]);
+    await engine.start(desired, signal);
+    await engine.awaitLogin(desired, signal);
+    expect(await status()).to.equal(200);
+  });
+
+  it('is on another node after a loss of power, with the same data', async () => {
+    const { engine } = sidecar;
+    const { address } = (await engine.list()).get(1) ?? {};
+    const lost = cluster().nodes.find((node) => node.address === address);
+    if (!lost) throw new TypeError('it is on no node');
+    await cluster().losePower(lost);
+    await eventually(async () =>
+      expect((await engine.observe(desired, 'running')).containers).to.equal('partial'),
+    );
+    await engine.start(desired, signal);
+    await engine.awaitLogin(desired, signal);
+    expect(await status()).to.equal(200);
+    expect(await connected()).not.to.include(address);
+    await cluster().regainPower(lost);
+  });
+
+  it('cannot write any more on a node that is cut off, before its second copy starts', async () => {
+    const { databases, engine } = sidecar;
+    await eventually(async () =>
+      expect((await sidecar.swarm?.nodes())?.every(({ isReady }) => isReady)).to.equal(true),
+    );
+    const first = (await engine.list()).get(1);
+    const cut = cluster().nodes.find((node) => node.address === first?.address);
+    if (!cut) throw new TypeError('it is on no node');
+    // Cut off from the other managers only: it reaches the database still, which is the worst case.
+    await cluster().cutFromNodes(cut);
+    try {
+      await eventually(async () =>
+        expect((await engine.observe(desired, 'running')).containers).to.equal('partial'),
+      );
+      expect(await status(), 'the first goes on').to.equal(200);
+      expect(await connected()).to.include(cut.address);
+      await engine.start(desired, signal);
+      await engine.awaitLogin(desired, signal);
+      const second = (await engine.list()).get(1);
+      expect(second?.address).not.to.equal(cut.address);
+      const page = `http://${cut.address}:${first?.httpPort}/web/login`;
+      const answer = await fetch(page, { redirect: 'manual' });
+      expect(answer.status, 'the first is up, and has no database').to.be.at.least(500);
+      expect(await connected()).to.deep.equal([second?.address]);
+      expect(await databases.use(1, false), 'the sidecar is let in')
+        .to.have.property('users')
+        .above(0);
+    } finally {
+      await cluster().heal(cut);
+    }
+  });
+});
