@@ -57,7 +57,10 @@ describe('the neutral specification of an instance', () => {
   });
 
   it('has a dollar sign as the container is to see it', () => {
-    const spec = instanceSpec(compose.replace('HOME: "/tmp"', 'HOME: "/a$$b"'), FACTS);
+    const spec = instanceSpec(
+      compose.replace('HOME: "/tmp"', () => 'HOME: "/a$$b"'),
+      FACTS,
+    );
     expect(spec.environment['HOME']).to.equal('/a$b');
   });
 

@@ -15,7 +15,7 @@ describe('the node for an instance', () => {
 
   it('counts nothing for what is stopped, or is no instance', () => {
     const foreign = { ...on('n1'), TaskTemplate: {} };
-    expect(chooseNode(nodes, [on('n1', 0), on('n2'), foreign], GB).id).to.equal('n1');
+    expect(chooseNode(nodes, [on('n1', 0), on('n1', 0), on('n2'), foreign], GB).id).to.equal('n1');
   });
 
   it('is the one where it was, as long as that has room', () => {
