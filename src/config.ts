@@ -395,7 +395,8 @@ function resolve(parsed: Parsed): Omit<Config, 'files'> {
 }
 
 /** What several hosts need: everything of an instance is on all of them. @throws ConfigError */
-function swarmOf({ dataDir, docker, engine, postgres, swarm }: Parsed): Parsed['swarm'] | null {
+function swarmOf(parsed: Parsed): Parsed['swarm'] | null {
+  const { dataDir, docker, engine, instances, postgres, swarm } = parsed;
   if (engine === 'compose') return null;
   const { sharedDir, sockets } = swarm;
   if (!sharedDir)
@@ -409,6 +410,10 @@ function swarmOf({ dataDir, docker, engine, postgres, swarm }: Parsed): Parsed['
   if (postgres.hosts.length === 0)
     throw new ConfigError(
       'postgres.hosts: expected a Postgres on the network, since other nodes do not have a socket of this host; found none',
+    );
+  if (instances.spareMemoryMb > 0)
+    throw new ConfigError(
+      `instances.spareMemoryMb: expected 0 with engine swarm, since others in the network of its nodes could find the spares; found ${instances.spareMemoryMb}`,
     );
   return { sharedDir, sockets: sockets.length > 0 ? sockets : [docker.socket] };
 }

@@ -148,9 +148,13 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       probe: async () => {
         if (firewall === null) return 'switched off (egress.enforce)';
         await firewall.check();
+        if (sidecar.swarm)
+          throw new Warning("the rules are this host's own: each node needs its own");
         return 'instances reach the internet only';
       },
-      fix: `restart the sidecar, whose log says why there are no rules; the image ${config.egress.image} must exist, and the kernel must have nf_tables`,
+      fix: sidecar.swarm
+        ? 'load the rules of docs/several-hosts.md on each node, before Docker starts; what is there is not seen from here'
+        : `restart the sidecar, whose log says why there are no rules; the image ${config.egress.image} must exist, and the kernel must have nf_tables`,
     },
     {
       name: 'Disk',

@@ -167,6 +167,11 @@ describe('the configuration', () => {
         { postgres: { password: 'password-1' } },
         /postgres\.hosts: .*none/,
       ],
+      [
+        'spares',
+        { instances: { spareMemoryMb: 300 } },
+        /spareMemoryMb: expected 0 with engine swarm/,
+      ],
       ['another engine', { engine: 'nomad' }, /engine: .*found "nomad"/],
     ];
     for (const [what, over, says] of faults)

@@ -599,6 +599,8 @@ describe('doctor', () => {
         said: '3 nodes, 3 of them managers',
       });
       expect(checks.get('Nodes')?.said).to.match(/^n1, n2, n3 have the shared folder/);
+      expect(checks.get('Firewall')).to.deep.include({ verdict: 'WARN' });
+      expect(checks.get('Use of instances')?.said).to.match(/not measured on several hosts/);
       for (const { key } of LOST_HARDENING)
         expect(checks.get("Swarm's hardening")?.said).to.include(key);
     });
