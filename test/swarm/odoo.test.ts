@@ -1,49 +1,25 @@
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import { databaseName } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import { Cluster } from '../../src/postgres/cluster.ts';
-import { assemble, type Sidecar } from '../../src/wiring.ts';
-import { images } from '../../stack/images.ts';
+import type { Sidecar } from '../../src/wiring.ts';
 import { eventually } from '../e2e/support/eventually.ts';
-import { aConfig } from '../support/a-config.ts';
-import { anInstance } from '../support/samples.ts';
-import { type ClusterPostgres, startClusterPostgres } from './support/cluster-postgres.ts';
+import { type SidecarOnSwarm, sidecarOnSwarm } from './support/sidecar-on-swarm.ts';
 import { theCluster } from './support/the-cluster.ts';
-
-const PORTS = { http: 22_000, longpolling: 22_001 };
 
 describe('an Odoo on a swarm, as the sidecar is wired', function () {
   this.timeout(600_000);
   const cluster = theCluster();
   const { signal } = new AbortController();
-  let folder: string;
-  let postgres: ClusterPostgres;
+  let host: SidecarOnSwarm;
   let sidecar: Sidecar;
   let desired: DesiredInstance;
 
   before(async () => {
-    folder = join(cluster().sharedDir, 'odoo');
-    await mkdir(folder);
-    postgres = await startClusterPostgres(cluster(), join(folder, 'data'));
-    const { password, user, ...server } = postgres.admin;
-    if (!('hosts' in server)) throw new TypeError('a server at a socket');
-    const sockets = cluster().nodes.map(({ socket }) => socket);
-    const { instances } = aConfig(folder);
-    sidecar = await assemble(
-      aConfig(folder, {
-        ...{ swarm: { sockets, sharedDir: folder }, docker: { socket: cluster().host.socket } },
-        postgres: { server, user, password, image: images.postgres },
-        instances: { ...instances, answerSeconds: 300 },
-      }),
-    );
+    host = await sidecarOnSwarm(cluster(), 'odoo');
+    sidecar = host.sidecar;
   });
-  after(async () => {
-    await sidecar?.engine.purge(desired, signal);
-    await postgres?.remove();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() => host?.remove());
 
   /** The status of its page for logging in, at its node. */
   const status = async () => {
@@ -53,7 +29,7 @@ describe('an Odoo on a swarm, as the sidecar is wired', function () {
   };
   /** Who is connected as its role, by their nodes' addresses. */
   const connected = async () => {
-    const { rows } = await new Cluster(postgres.superuser).administer((client) =>
+    const { rows } = await new Cluster(host.postgres.superuser).administer((client) =>
       client.query<{ at: string }>(
         `SELECT DISTINCT host(client_addr) AS at FROM pg_stat_activity
          WHERE usename = $1 AND application_name <> 'microsaas'`,
@@ -64,15 +40,8 @@ describe('an Odoo on a swarm, as the sidecar is wired', function () {
   };
 
   it('is made and started, stopped and started, by the steps of any instance', async () => {
-    const { databases, engine } = sidecar;
-    const made = anInstance({ id: 1, ports: PORTS, wasReady: false });
-    await engine.render(made);
-    await databases.prepareFor(made, () => {}, signal);
-    const clone = await databases.clone(made, () => {}, signal);
-    await Promise.all([engine.start(made, signal), databases.personalise(made, clone)]);
-    desired = { ...made, wasReady: true };
-    expect(await engine.awaitListening(desired, signal)).to.equal(true);
-    expect(await engine.awaitLogin(desired, signal)).to.equal(true);
+    const { engine } = sidecar;
+    desired = await host.make(1, 22_000);
     expect(await engine.observe(desired, 'running')).to.deep.include({
       ...{ directory: 'own', containerOwner: 'own', containers: 'running', answering: true },
       ...{ files: 'current', data: 'whole' },
