@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -54,8 +53,15 @@ export async function probeNodes(
   { install, sharedDir, swarm }: NodeProbeOptions,
   imageId: string,
 ): Promise<NodeFinding[]> {
-  const name = `ms-${install}-probe-${randomBytes(4).toString('hex')}`;
+  const name = `ms-${install}-probe`;
   const folder = join(sharedDir, `.${name}`);
+  const remove = async () => {
+    const service = await swarm.service(name);
+    if (service) await swarm.remove(service.id);
+    await rm(folder, { recursive: true, force: true });
+  };
+  // One whose doctor was killed.
+  await remove();
   await mkdir(folder);
   // Written by the image's user, whoever that is.
   await chmod(folder, 0o777);
@@ -76,9 +82,7 @@ export async function probeNodes(
       }),
     );
   } finally {
-    const service = await swarm.service(name);
-    if (service) await swarm.remove(service.id);
-    await rm(folder, { recursive: true, force: true });
+    await remove();
   }
 }
 

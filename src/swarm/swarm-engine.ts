@@ -224,23 +224,13 @@ export class SwarmEngine extends CommonEngine {
     const name = this.#nameOf(desired);
     const nodes = await swarm.nodes();
     const service = await swarm.service(name);
-    let node = nodes.find(({ id }) => service && id === nodeOf(service.spec));
-    if (service && !(node && isUsable(node))) {
-      await this.#takeFrom(service, node, desired, signal);
-      node = undefined;
+    const last = nodes.find(({ id }) => service && id === nodeOf(service.spec));
+    const isUp = service !== null && replicasOf(service.spec) === 1 && last && isUsable(last);
+    // One that was stopped a moment ago may be ending still.
+    if (service && !isUp && (await this.#takeFrom(service, last, desired, signal)))
       await this.render(desired);
-    }
     const spec = await this.#specOf(desired);
-    const bytes = reservedBytes(spec);
-    if (!(node && service && replicasOf(service.spec) === 1)) {
-      const others = (await swarm.services()).map((one) => one.spec);
-      node = chooseNode(
-        nodes,
-        others.filter(({ Name }) => Name !== name),
-        bytes,
-        node,
-      );
-    }
+    const node = isUp ? last : await this.#choose(nodes, name, spec, last);
     const imageId = await images.id(spec.image);
     const conf = await this.#secretOf(desired, spec);
     const made = serviceSpec(spec, {
@@ -251,6 +241,17 @@ export class SwarmEngine extends CommonEngine {
     this.#addresses.set(desired.id, node.address);
     await this.#awaitStart(desired, made.Labels?.[LABELS.made] ?? '', before, signal);
     await this.#removeSecrets(desired, [conf.name]);
+  }
+
+  async #choose(
+    nodes: readonly SwarmNode[],
+    name: string,
+    spec: InstanceSpec,
+    last: SwarmNode | undefined,
+  ): Promise<SwarmNode> {
+    const services = (await this.#options.swarm.services()).map((one) => one.spec);
+    const others = services.filter(({ Name }) => Name !== name);
+    return chooseNode(nodes, others, reservedBytes(spec), last);
   }
 
   /** Until the container runs. What fails is not tried again by Swarm: the next start is the controller's. */
@@ -299,6 +300,8 @@ export class SwarmEngine extends CommonEngine {
   }
 
   protected override awaited(desired: DesiredInstance): Awaited {
+    /** Those that had ended before, and those that have since. */
+    let before: ReadonlySet<string> | undefined;
     const ended = new Set<string>();
     return {
       answerTimeoutMs: this.#options.answerTimeoutMs,
@@ -306,7 +309,9 @@ export class SwarmEngine extends CommonEngine {
         const placed = await this.#placed(desired);
         const state = placedState(placed, '');
         if (placed === null || state === 'stopped' || state === 'partial') return 'ended';
-        for (const task of placed.tasks) if (hasEnded(task.state)) ended.add(task.id);
+        const over = placed.tasks.filter((task) => hasEnded(task.state)).map(({ id }) => id);
+        before ??= new Set(over);
+        for (const id of over) if (!before.has(id)) ended.add(id);
         return ended.size >= CRASH_LOOP_ENDS ? 'looping' : 'up';
       },
       lastWords: async () => {
@@ -358,13 +363,16 @@ export class SwarmEngine extends CommonEngine {
     await this.#options.dirs.remove(desired.id);
   }
 
-  /** Ends what runs on its node. Where nobody hears of that node, it may go on there: then it is shut out of its database. */
+  /**
+   * Ends what runs on its node. Where nobody hears of that node, it may go on there: then it is shut out of its database.
+   * @returns whether it was: its files are to be written again
+   */
   async #takeFrom(
     service: Service,
     node: SwarmNode | undefined,
     desired: DesiredInstance,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { swarm } = this.#options;
     // Before the service says that it is stopped: whoever observes it then need not ask where.
     if (!node?.isReady) await this.#fence(desired);
@@ -375,8 +383,9 @@ export class SwarmEngine extends CommonEngine {
       const heard = new Set(nodes.filter(({ isReady }) => isReady).map(({ id }) => id));
       const tasks = (await swarm.tasksOf(service.id)).filter(({ state }) => !hasEnded(state));
       if (tasks.every((task) => !heard.has(task.node))) {
-        if (node?.isReady && !heard.has(node.id)) await this.#fence(desired);
-        return;
+        const isLost = node?.isReady === true && !heard.has(node.id);
+        if (isLost) await this.#fence(desired);
+        return isLost || !node?.isReady;
       }
       if (Date.now() > deadline)
         throw new RetryableError('DockerFailed', 'The swarm has not stopped the instance in time.');

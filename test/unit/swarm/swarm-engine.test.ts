@@ -54,7 +54,7 @@ describe('the engine of a swarm', () => {
       sharedServer: { hosts: ['192.0.2.9'], port: 5432, caFile: '/srv/ca.crt' },
       publishAddress: '127.0.0.1',
       urlPattern: 'https://{id}.example.com',
-      answerTimeoutMs: 1_000,
+      answerTimeoutMs: 1_500,
     });
     await engine.render({ ...desired, wasReady: false });
   });
@@ -167,6 +167,31 @@ describe('the engine of a swarm', () => {
       expect(swarm.changes.at(-1)).to.equal(`put ${NAME} n1 0`);
       expect(await containers()).to.equal('stopped');
     });
+
+  it('starts no second copy while the first is ending still', async () => {
+    await engine.start(desired, signal);
+    const [task] = swarm.running;
+    if (!task) throw new TypeError('it runs nowhere');
+    await engine.stop(desired, signal);
+    swarm.running[0] = { ...task, desired: 'shutdown' };
+    const starting = engine.start(desired, signal);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    expect(swarm.changes.at(-1)).to.equal(`put ${NAME} n1 0`);
+    swarm.running[0] = { ...task, state: 'shutdown' };
+    await starting;
+    expect(swarm.changes.at(-1)).to.equal(`put ${NAME} n1 1`);
+  });
+
+  it('takes no earlier stops for a crash loop', async function () {
+    this.timeout(20_000);
+    for (let round = 0; round < 4; round++) {
+      await engine.start(desired, signal);
+      await engine.stop(desired, signal);
+    }
+    await engine.start(desired, signal);
+    const silent = await engine.awaitLogin(desired, signal).catch((thrown) => thrown);
+    expect(silent).to.have.property('reason', 'NotAnswering');
+  });
 
   it('refuses an instance with a Postgres of its own before anything is made for it', async () => {
     const own = anInstance({ id: 8, templateCode: 'odoo-own-db', wasReady: false });
