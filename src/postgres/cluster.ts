@@ -238,7 +238,8 @@ export class Cluster {
       connectionTimeoutMillis: POOL_TIMEOUT_MS,
       Client: class extends Client {
         constructor(settings?: ClientConfig) {
-          super({ ...settings, connectionTimeoutMillis });
+          // The pool hides the password from whoever copies its settings.
+          super({ ...settings, password: settings?.password, connectionTimeoutMillis });
         }
       },
       max: MAX_IDLE_CONNECTIONS,

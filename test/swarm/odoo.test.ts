@@ -53,6 +53,17 @@ describe('an Odoo on a swarm, as the sidecar is wired', function () {
     expect(await status()).to.equal(200);
   });
 
+  it('lets its people in by a link, and lists the modules of repositories', async () => {
+    const { databases, engine } = sidecar;
+    const login = await databases.adminLogin(desired);
+    const session = await databases.odooSession(desired, { login, endsAt: null });
+    if (!session) throw new TypeError('that user is let in by their own means only');
+    expect(await engine.admit(desired, session, {})).to.equal(true);
+    const forged = { ...session, sid: 'f'.repeat(84), content: {} };
+    expect(await engine.admit(desired, forged, {})).to.equal(false);
+    expect(await engine.updateAppsList(desired, signal)).to.equal(true);
+  });
+
   it('is on another node after a loss of power, with the same data', async () => {
     const { engine } = sidecar;
     const { address } = (await engine.list()).get(1) ?? {};
