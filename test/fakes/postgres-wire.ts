@@ -8,16 +8,20 @@ export interface WireServerOptions {
   readonly isStandby?: boolean;
 }
 
-/** A Postgres that lets everybody in, and knows whether it is a standby and what a flood is: as much of its protocol as that takes. */
+/** A Postgres that lets in who knows any password, and knows whether it is a standby and what a flood is: as much of its protocol as that takes. */
 export interface WireServer {
   readonly port: number;
   /** How many have logged in. */
   readonly logins: () => number;
+  /** What they have said, in order. */
+  readonly passwords: readonly string[];
   readonly close: () => Promise<void>;
 }
 
 /** Begins TLS, before anything else is said. */
 const SSL_REQUEST = 80_877_103;
+/** What it asks for. */
+const CLEAR_TEXT = 3;
 const BOOLEAN = 16;
 const TEXT = 25;
 
@@ -27,14 +31,17 @@ export async function startWireServer(
   port: number,
   { identity, isStandby = false }: WireServerOptions,
 ): Promise<WireServer> {
-  let logins = 0;
+  const passwords: string[] = [];
   const sockets = new Set<Socket>();
   const talk = (socket: Socket) => {
     socket.on('error', () => {}); // whoever tests it breaks connections off
     socket.once('data', () => {
-      logins += 1;
-      socket.write(Buffer.concat([message('R', int32(0)), READY]));
-      socket.on('data', (query) => answer(socket, query.toString('latin1'), isStandby));
+      socket.write(message('R', int32(CLEAR_TEXT)));
+      socket.once('data', (said) => {
+        passwords.push(said.subarray(5, -1).toString());
+        socket.write(Buffer.concat([message('R', int32(0)), READY]));
+        socket.on('data', (query) => answer(socket, query.toString('latin1'), isStandby));
+      });
     });
   };
   const server = createServer((socket) => {
@@ -50,7 +57,8 @@ export async function startWireServer(
   await new Promise<void>((resolve) => server.listen(port, host, resolve));
   return {
     port: (server.address() as { readonly port: number }).port,
-    logins: () => logins,
+    logins: () => passwords.length,
+    passwords,
     close: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));

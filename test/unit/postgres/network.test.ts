@@ -66,6 +66,7 @@ describe('connections to a Postgres on the network', function () {
       await ask(found);
       await found.enter(TENANT, LOOK, async () => {});
       expect([standby.logins(), primary.logins()], 'the second time at once').to.deep.equal([1, 2]);
+      expect(primary.passwords).to.deep.equal(['secret', 'secret']);
     });
 
   it('say that no database server is there where all are standbys, or gone', async () => {
