@@ -4,8 +4,18 @@ import type { DesiredInstance } from '../../src/instance/types.ts';
 import { Cluster } from '../../src/postgres/cluster.ts';
 import type { Sidecar } from '../../src/wiring.ts';
 import { eventually } from '../e2e/support/eventually.ts';
+import type { SwarmNode } from '../support/swarm-cluster.ts';
 import { type SidecarOnSwarm, sidecarOnSwarm } from './support/sidecar-on-swarm.ts';
 import { theCluster } from './support/the-cluster.ts';
+
+/** Connects with the odoo.conf of its container. */
+const CONNECT = `
+import configparser, psycopg2
+conf = configparser.ConfigParser(interpolation=None)
+conf.read('/etc/odoo/odoo.conf')
+said = {name: conf['options']['db_' + name] for name in ('host', 'user', 'password', 'sslmode')}
+print(psycopg2.connect(dbname=conf['options']['db_name'], port=conf['options']['db_port'], **said).status)
+`;
 
 describe('an Odoo on a swarm, as the sidecar is wired', function () {
   this.timeout(600_000);
@@ -37,6 +47,14 @@ describe('an Odoo on a swarm, as the sidecar is wired', function () {
       ),
     );
     return rows.map(({ at }) => at).sort();
+  };
+
+  /** What Postgres says to whoever connects as the copy on this node does. */
+  const connectingOn = async (node: SwarmNode) => {
+    const label = `label=microsaas.install=${sidecar.install}`;
+    const id = await cluster().docker(node, 'ps', '--quiet', '--filter', label);
+    const connect = cluster().docker(node, 'exec', id, 'python3', '-c', CONNECT);
+    return connect.catch((error: Error) => error.message);
   };
 
   it('is made and started, stopped and started, by the steps of any instance', async () => {
@@ -95,14 +113,16 @@ describe('an Odoo on a swarm, as the sidecar is wired', function () {
         expect((await engine.observe(desired, 'running')).containers).to.equal('partial'),
       );
       expect(await status(), 'the first goes on').to.equal(200);
+      expect(await connectingOn(cut), 'and may write').to.equal('1');
       expect(await connected()).to.include(cut.address);
       await engine.start(desired, signal);
       await engine.awaitLogin(desired, signal);
       const second = (await engine.list()).get(1);
       expect(second?.address).not.to.equal(cut.address);
       const page = `http://${cut.address}:${first?.httpPort}/web/login`;
-      const answer = await fetch(page, { redirect: 'manual' });
-      expect(answer.status, 'the first is up, and has no database').to.be.at.least(500);
+      const { status: shown } = await fetch(page, { redirect: 'manual' });
+      expect(shown, 'the first is up, and has no database').not.to.equal(200);
+      expect(await connectingOn(cut)).to.match(/password authentication failed/);
       expect(await connected()).to.deep.equal([second?.address]);
       expect(await databases.use(1, false), 'the sidecar is let in')
         .to.have.property('users')
