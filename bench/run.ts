@@ -19,6 +19,7 @@ import { neighbours } from './neighbours.ts';
 import { restart } from './restart.ts';
 import { saleOfBase, saleOfLarge } from './sale.ts';
 import { spare } from './spare.ts';
+import { swarm } from './swarm.ts';
 import { update } from './update.ts';
 import { wake } from './wake.ts';
 import { webhook } from './webhook.ts';
@@ -40,6 +41,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   backups,
   update,
   neighbours,
+  swarm,
 ];
 
 const HELP = `npm run bench                          all benchmarks; exit code 1 when a figure misses its "at least"

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, isAbsolute, join, relative, resolve as resolvePath } from 'node:path';
@@ -7,6 +8,7 @@ import { z } from 'zod';
 import { parseAllowedTarget } from './docker/egress-rules.ts';
 import { ConfigError } from './errors.ts';
 import { senderOf } from './instance/sender.ts';
+import type { PostgresServer } from './instance/types.ts';
 import { registerSecret } from './log.ts';
 
 /** The minimum size of a webhook secret in bytes, as Standard Webhooks has it. */
@@ -54,9 +56,19 @@ const schema = z.strictObject({
       managerNetwork: z.string().default(''),
     })
     .prefault({}),
+  engine: z.enum(['compose', 'swarm']).default('compose'),
+  swarm: z
+    .strictObject({
+      sockets: z.array(absolute).default([]),
+      sharedDir: z.union([z.literal(''), absolute]).default(''),
+    })
+    .prefault({}),
   docker: z.strictObject({ socket: absolute.default('/var/run/docker.sock') }).prefault({}),
   postgres: z.strictObject({
-    socketDir: absolute.optional(),
+    socketDir: z.union([z.literal(''), absolute]).default(''),
+    hosts: z.array(z.union([hostName, z.ipv4(), z.ipv6()])).default([]),
+    port: port.default(5432),
+    caFile: z.union([z.literal(''), absolute]).default(''),
     user: z.string().default('microsaas'),
     password: optionalSecret.value,
     passwordFile: optionalSecret.file,
@@ -211,8 +223,10 @@ export interface Config {
   readonly webhookSecret: string;
   readonly http: Parsed['http'];
   readonly docker: Parsed['docker'];
+  /** Null: instances run on this host alone, as Compose projects. */
+  readonly swarm: Parsed['swarm'] | null;
   readonly postgres: {
-    readonly socketDir: string;
+    readonly server: PostgresServer;
     readonly user: string;
     readonly password: string;
     readonly image: string;
@@ -279,7 +293,14 @@ function readYaml(file: string): Record<string, unknown> {
 }
 
 /** Keys whose environment variable is a comma-separated list. */
-const LISTS: ReadonlySet<string> = new Set(['protocols', 'privateHosts', 'allow', 'addresses']);
+const LISTS: ReadonlySet<string> = new Set([
+  'protocols',
+  'privateHosts',
+  'allow',
+  'addresses',
+  'hosts',
+  'sockets',
+]);
 
 /** Overrides the key a.b by MICROSAAS_A_B, for every key of the schema. */
 function withEnvironment(
@@ -343,7 +364,7 @@ function filesIn(value: unknown): string[] {
 const NAMES_FILES = /File$|^sshFolder$/;
 
 function resolve(parsed: Parsed): Omit<Config, 'files'> {
-  const { mail, ...rest } = parsed;
+  const { engine: _, mail, ...rest } = parsed;
   requirePrivate(parsed.backups);
   const { apiKeyFile, ...manager } = parsed.manager;
   const { webhook } = parsed;
@@ -355,6 +376,7 @@ function resolve(parsed: Parsed): Omit<Config, 'files'> {
     );
   return {
     ...rest,
+    swarm: swarmOf(parsed),
     mailRelay: relayOf(mail.relay),
     instances: { ...parsed.instances, url: parsed.instances.url || defaultUrl(parsed.door) },
     backups: {
@@ -364,12 +386,76 @@ function resolve(parsed: Parsed): Omit<Config, 'files'> {
     manager: { ...manager, apiKey: secret('manager.apiKey', manager.apiKey, apiKeyFile) },
     webhookSecret,
     postgres: {
-      socketDir: parsed.postgres.socketDir ?? join(parsed.dataDir, 'postgresql'),
+      server: serverOf(parsed),
       user: parsed.postgres.user,
       image: parsed.postgres.image,
       password: secret('postgres.password', parsed.postgres.password, parsed.postgres.passwordFile),
     },
   };
+}
+
+/** What several hosts need: everything of an instance is on all of them. @throws ConfigError */
+function swarmOf(parsed: Parsed): Parsed['swarm'] | null {
+  const { dataDir, docker, engine, instances, postgres, swarm } = parsed;
+  if (engine === 'compose') return null;
+  const { sharedDir, sockets } = swarm;
+  if (!sharedDir)
+    throw new ConfigError(
+      'swarm.sharedDir: expected the folder that all nodes have at this path, with the same files; found nothing',
+    );
+  if (relative(sharedDir, dataDir).startsWith('..'))
+    throw new ConfigError(
+      `dataDir: expected a folder below swarm.sharedDir (${sharedDir}), since the instances of all nodes have their files there; found ${dataDir}`,
+    );
+  if (postgres.hosts.length === 0)
+    throw new ConfigError(
+      'postgres.hosts: expected a Postgres on the network, since other nodes do not have a socket of this host; found none',
+    );
+  if (instances.spareMemoryMb > 0)
+    throw new ConfigError(
+      `instances.spareMemoryMb: expected 0 with engine swarm, since others in the network of its nodes could find the spares; found ${instances.spareMemoryMb}`,
+    );
+  return { sharedDir, sockets: sockets.length > 0 ? sockets : [docker.socket] };
+}
+
+/** Where the customers' Postgres is: on the network, or at its socket. @throws ConfigError */
+function serverOf({ dataDir, postgres }: Parsed): PostgresServer {
+  const { caFile, hosts, port, socketDir } = postgres;
+  if (hosts.length === 0 && caFile)
+    throw new ConfigError(
+      `postgres.hosts: expected the hosts whose certificates postgres.caFile vouches for; found none`,
+    );
+  if (hosts.length === 0) return { socketDir: socketDir || join(dataDir, 'postgresql') };
+  if (socketDir)
+    throw new ConfigError(
+      'postgres: expected either hosts or socketDir, since there is one Postgres; found both',
+    );
+  if (!caFile)
+    throw new ConfigError(
+      'postgres.caFile: expected the certificate of the authority that has signed those of postgres.hosts, since nothing connects without verifying them; found nothing',
+    );
+  requireAuthority(caFile, dataDir);
+  return { hosts, port, caFile };
+}
+
+/** Instances read it as users of their own, where Docker mounts it by the host's path. @throws ConfigError */
+function requireAuthority(file: string, dataDir: string): void {
+  const fail = (expected: string, found: string) => {
+    throw new ConfigError(`postgres.caFile: expected ${expected}; found ${found}`);
+  };
+  if (relative(dataDir, file).startsWith('..'))
+    fail(`a file below dataDir (${dataDir}), whose path alone is the host's too`, file);
+  try {
+    if ((statSync(file).mode & 0o004) === 0)
+      fail(
+        'a file that everybody may read, as instances do',
+        `${file}, which is not: chmod 0644 it`,
+      );
+    new X509Certificate(readFileSync(file));
+  } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
+    fail(`a certificate as PEM in ${file}`, (cause as Error).message);
+  }
 }
 
 /**

@@ -11,7 +11,9 @@ import { shownState } from './instance/shown-state.ts';
 import { countedByState } from './instance-table.ts';
 import { redact } from './log.ts';
 import { operatorChecks } from './operator-checks.ts';
+import { postgresChecks } from './postgres-checks.ts';
 import { printable } from './printable.ts';
+import { swarmChecks } from './swarm-checks.ts';
 import { assemble, type Sidecar } from './wiring.ts';
 
 /** Older ones are insecure: Docker gets no more fixes, runc has container escapes (CVE-2024-21626, CVE-2025-31133). */
@@ -126,14 +128,7 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       },
       fix: "in Odoo, Settings > General Settings > Outgoing Email Servers, and the company's e-mail under Settings > Companies",
     },
-    {
-      name: 'Postgres',
-      probe: async () => {
-        await databases.ping();
-        return config.postgres.socketDir;
-      },
-      fix: 'start the Postgres of the instances, and check postgres.socketDir and its password',
-    },
+    ...postgresChecks(config, sidecar),
     {
       name: 'Templates',
       probe: async () => {
@@ -153,9 +148,13 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       probe: async () => {
         if (firewall === null) return 'switched off (egress.enforce)';
         await firewall.check();
+        if (sidecar.swarm)
+          throw new Warning("the rules are this host's own: each node needs its own");
         return 'instances reach the internet only';
       },
-      fix: `restart the sidecar, whose log says why there are no rules; the image ${config.egress.image} must exist, and the kernel must have nf_tables`,
+      fix: sidecar.swarm
+        ? 'load the rules of docs/several-hosts.md on each node, before Docker starts; what is there is not seen from here'
+        : `restart the sidecar, whose log says why there are no rules; the image ${config.egress.image} must exist, and the kernel must have nf_tables`,
     },
     {
       name: 'Disk',
@@ -181,6 +180,7 @@ function checks(config: Config, sidecar: Sidecar): Check[] {
       probe: () => checkManagerBackups(sidecar),
       fix: 'microsaas backup manager says why there is none. Its Odoo has to be a container of this host, as deploy/docker-compose.yml has it, or its database and files are backed up by other means',
     },
+    ...swarmChecks(sidecar),
     ...operatorChecks(config, sidecar),
     ...doorChecks(config, sidecar),
   ];

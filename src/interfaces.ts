@@ -21,6 +21,7 @@ import type {
   Plan,
   PlanReport,
   PortPair,
+  PostgresServer,
   Report,
   Spare,
   SpareReport,
@@ -171,6 +172,8 @@ export interface Listed {
   readonly running: boolean;
   /** One of them has a process, be it a paused one. */
   readonly up: boolean;
+  /** Of the node that it is on, where instances have several; '': nowhere. */
+  readonly address?: string;
   /** Where this host reaches its Odoo; 0: nowhere. */
   readonly httpPort: number;
   /** It has a Postgres of its own. */
@@ -301,6 +304,8 @@ export interface Engine {
   url(instance: Addressed): string;
   /** The containers of each instance that has any, by the instance's id. */
   list(): Promise<Map<number, Listed>>;
+  /** Where the door reaches each instance that has containers; null: at its ports on this host. */
+  places(): Promise<ReadonlyMap<number, Required<Pick<DoorRoute, 'address' | 'ports'>>> | null>;
   /** Removes what a killed sidecar has left behind of its own helpers; returns the names. */
   removeStaleHelpers(): Promise<string[]>;
   /**
@@ -416,7 +421,7 @@ export interface Databases {
   restore(
     desired: DesiredInstance,
     options: { readonly isCopy: boolean; readonly url: string },
-    fill: (server: TenantServer, login: TenantEntry) => Promise<void>,
+    fill: (server: PostgresServer, login: TenantEntry) => Promise<void>,
   ): Promise<void>;
   /** Removes the instance's database and role for good. */
   drop(desired: DesiredInstance): Promise<void>;
@@ -548,12 +553,7 @@ export interface RestoreSource {
   /** Puts the files that Odoo keeps beside its database in their place, once render() has made the folder around them. */
   placeFiles(desired: DesiredInstance, signal: AbortSignal): Promise<void>;
   /** Fills an empty database, as its tenant. @throws TerminalError('ProofDatabase') where that cannot be */
-  fill(server: TenantServer, login: TenantEntry, signal: AbortSignal): Promise<void>;
-}
-
-/** Where a server is entered. */
-export interface TenantServer {
-  readonly socketDir: string;
+  fill(server: PostgresServer, login: TenantEntry, signal: AbortSignal): Promise<void>;
 }
 
 /** The way into one database, as its tenant. */
@@ -671,6 +671,8 @@ export interface DoorRoute {
   readonly domains: readonly CustomerDomain[];
   /** Null: it has none now, and its visitors get a page. */
   readonly ports: PortPair | null;
+  /** Where these ports are; by default the address at which this host publishes them. */
+  readonly address?: string;
 }
 
 export interface StatePageLink {

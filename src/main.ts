@@ -3,7 +3,6 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { backupTable, EXPORT_STEPS, findBackup, makeStaging, runJob } from './backup-commands.ts';
 import { loadConfig } from './config.ts';
 import { requireYes } from './confirmation.ts';
-import { containerLogs } from './docker/commands.ts';
 import { dockerEnvironment } from './docker/docker-cli.ts';
 import { doctor } from './doctor.ts';
 import {
@@ -19,7 +18,6 @@ import { findInstance } from './find-instance.ts';
 import { execInTerminal } from './host/exec.ts';
 import { takeOver } from './host-replaced.ts';
 import { lockExports } from './install-id.ts';
-import { projectName } from './instance/name.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import { instanceStatus } from './instance-status.ts';
 import type { Backup } from './interfaces.ts';
@@ -109,9 +107,10 @@ program
       throw new UsageError(
         `instance ${id} has no container here; microsaas ps lists all instances`,
       );
+    const { command, socket } = sidecar.logs(id, { tail, follow: follow === true });
     await execInTerminal(
-      containerLogs(`${projectName(sidecar.install, id)}-odoo`, { tail, follow: follow === true }),
-      dockerEnvironment(settings.docker.socket),
+      command,
+      dockerEnvironment(socket),
       // Tenants write it: it must not control the operator's terminal.
       printableBytes,
     );

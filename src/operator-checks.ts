@@ -56,7 +56,8 @@ export function operatorChecks(config: Config, sidecar: Sidecar): Check[] {
   ];
 }
 
-async function checkUse({ cgroups, engine }: Sidecar): Promise<string> {
+async function checkUse({ cgroups, engine, swarm }: Sidecar): Promise<string> {
+  if (swarm) return 'memory and processors are not measured on several hosts';
   const running = [...(await engine.list()).values()].find((listed) => listed.running);
   if (!running) return 'none runs';
   const { memoryBytes } = await cgroups.of(running.containers);

@@ -158,9 +158,14 @@ const IMAGES_INTERVAL_MS = 5 * 60_000;
  * @param told what was told last
  * @returns what was told
  */
-async function syncTemplates({ images, manager, templates }: Sidecar, told = ''): Promise<string> {
+async function syncTemplates(
+  { images, manager, swarm, templates }: Sidecar,
+  told = '',
+): Promise<string> {
+  // What cannot run here is not to be sold.
+  const usable = templates.all.filter(({ database }) => !(swarm && database === 'own'));
   const rows = await Promise.all(
-    templates.all.map(async ({ code, image, name, odooVersion }) => {
+    usable.map(async ({ code, image, name, odooVersion }) => {
       // Docker may be away: that is no reason not to begin.
       const imagePins = await images.pinsOf(image).catch(() => []);
       return { code, name, odooVersion, imagePins };

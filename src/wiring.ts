@@ -43,15 +43,18 @@ import { PasswordPool } from './databases/password-pool.ts';
 import { DOCKERS_POOLS, freeBlocks } from './docker/address-pools.ts';
 import { Background } from './docker/background.ts';
 import { Cgroups } from './docker/cgroups.ts';
+import { containerLogs, serviceLogs } from './docker/commands.ts';
 import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli, heldDockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
 import { Images } from './docker/images.ts';
 import { findManager, findManagerAdmin, managerFiles } from './docker/manager-container.ts';
 import { memoryUse } from './docker/memory-use.ts';
+import { SwarmApi } from './docker/swarm-api.ts';
 import { StoredCertificates } from './door/certificates.ts';
 import { CaddyDoor } from './door/door.ts';
 import { DomainVerifier } from './door/verify-domain.ts';
+import type { CommonEngine, CommonEngineOptions } from './engine/common-engine.ts';
 import { ComposeEngine } from './engine/compose.ts';
 import { hostUse } from './engine/host-use.ts';
 import { makeMeasure } from './engine/measure-use.ts';
@@ -68,6 +71,7 @@ import {
   readHostId,
   readInstallId,
 } from './install-id.ts';
+import { projectName } from './instance/name.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
@@ -78,6 +82,8 @@ import { PgTools } from './postgres/pg-tools.ts';
 import { ProofServer } from './postgres/proof-server.ts';
 import { Repositories } from './repositories/repositories.ts';
 import { Restic } from './restic/restic.ts';
+import { SwarmEngine } from './swarm/swarm-engine.ts';
+import { SwarmReport } from './swarm/swarm-report.ts';
 
 /** How much of the disk a staging copy leaves free, beside what it needs. */
 const COPY_KEEPS_SHARE = 0.1;
@@ -118,29 +124,14 @@ export async function assemble(config: Config, observers: Observers = {}) {
   const relay = config.mailRelay;
   const images = new Images(install, api, docker);
   const marks = new DirectoryMarks(config.dataDir, install);
-  const engine = new ComposeEngine({
-    install,
-    api,
-    docker,
-    images,
-    templates,
-    dirs,
-    marks,
-    repositories,
-    sharedSocketDirectory: config.postgres.socketDir,
-    publishAddress: config.instances.publishAddress,
-    urlPattern: config.instances.url,
-    answerTimeoutMs: config.instances.answerSeconds * 1000,
-    ...(observers.onKeptImage ? { onKeptImage: observers.onKeptImage } : {}),
-  });
-
   const specs = new DatabaseSpecs({
     ...{ templates, marks, dirs, images },
     urlPattern: config.instances.url,
   });
+  const { password, server, user } = config.postgres;
   const databases = new OdooDatabases({
     ...{ install, docker, specs, passwords },
-    shared: config.postgres,
+    shared: { ...server, user, password },
     dataDir: config.dataDir,
     relay: config.mailRelay,
     init: odooInit({ install, docker, images, repositories }),
@@ -151,9 +142,37 @@ export async function assemble(config: Config, observers: Observers = {}) {
         Promise.all(desired.repositories.map((it) => repositories.checkout(it))),
     }),
   });
+  const engineOptions: CommonEngineOptions = {
+    install,
+    api,
+    docker,
+    images,
+    templates,
+    dirs,
+    marks,
+    repositories,
+    sharedServer: config.postgres.server,
+    publishAddress: config.instances.publishAddress,
+    urlPattern: config.instances.url,
+    answerTimeoutMs: config.instances.answerSeconds * 1000,
+    ...(observers.onKeptImage ? { onKeptImage: observers.onKeptImage } : {}),
+  };
+  const swarm = config.swarm && {
+    ...config.swarm,
+    api: new SwarmApi(config.swarm.sockets, observers.onDocker),
+    managerSocket: config.swarm.sockets[0] ?? config.docker.socket,
+  };
+  const engine: CommonEngine = swarm
+    ? new SwarmEngine({
+        ...engineOptions,
+        swarm: swarm.api,
+        managerCli: dockerCli(swarm.managerSocket),
+        shutOut: (instance, password) => databases.shutOut(instance, password),
+      })
+    : new ComposeEngine(engineOptions);
   const { enforce, ...egress } = config.egress;
   const firewall = enforce
-    ? new Firewall({ install, api, docker, ...egress, relay: config.mailRelay })
+    ? new Firewall({ install, api, docker, ...egress, relay: config.mailRelay, server })
     : null;
   const disk = new Disk(config.dataDir, config.instances);
   const cgroups = new Cgroups();
@@ -328,6 +347,13 @@ export async function assemble(config: Config, observers: Observers = {}) {
       const { pools, subnets } = await api.addresses();
       return freeBlocks(pools ?? DOCKERS_POOLS, [...subnets, ...others]);
     },
+    logs: (id: number, options: { readonly tail: number; readonly follow: boolean }) => {
+      const project = projectName(install, id);
+      return swarm
+        ? { command: serviceLogs(project, options), socket: swarm.managerSocket }
+        : { command: containerLogs(`${project}-odoo`, options), socket: config.docker.socket };
+    },
+    swarm: swarm && new SwarmReport({ install, swarm: swarm.api, sharedDir: swarm.sharedDir }),
     askRelay: relay && (() => probeSmtp(relay)),
     measure: makeMeasure({ marks, disk, databases, cgroups }),
     cgroups,

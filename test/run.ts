@@ -5,9 +5,11 @@ import { ensureImages } from '../stack/images.ts';
 import { sayToTerminal, secondsSince } from '../stack/progress.ts';
 import { ensureSidecarImage } from '../stack/sidecar-image.ts';
 import { addonTests, shopAddonTests } from './support/addon-tests.ts';
+import { IN_OWN_NAMESPACES, requireOwnNamespaces } from './support/own-namespaces.ts';
 import {
   asOneTest,
   mocha,
+  mochaWithin,
   type Outcome,
   programs,
   type Stage,
@@ -40,6 +42,14 @@ const STAGES: readonly Stage[] = [
   { name: 'addon', kind: 'beside', run: addonTests },
   { name: 'shop-addon', kind: 'beside', run: shopAddonTests },
   { name: 'shop', kind: 'beside', run: () => mocha('test/shop/**/*.test.ts') },
+  {
+    name: 'swarm',
+    kind: 'manager',
+    run: async () => {
+      await requireOwnNamespaces();
+      return mochaWithin(IN_OWN_NAMESPACES, 'test/swarm/**/*.test.ts');
+    },
+  },
   { name: 'disaster', kind: 'manager', run: () => mocha('test/disaster/**/*.test.ts') },
   { name: 'integration', kind: 'beside', run: () => mocha('test/integration/**/*.test.ts') },
   { name: 'browser', kind: 'beside', run: () => mocha('test/browser/**/*.test.ts') },

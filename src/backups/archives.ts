@@ -117,8 +117,8 @@ export class ArchiveStore {
       url: '',
       placeSecrets: (desired, signal) => this.unpack(archive, desired.id, signal),
       placeFiles: async () => {}, // they came with the secrets
-      fill: ({ socketDir }, login, signal) =>
-        this.#options.tools.restore({ ...login, socketDir }, dump, signal),
+      fill: (server, login, signal) =>
+        this.#options.tools.restore({ ...server, ...login }, dump, signal),
     };
   }
 

@@ -10,7 +10,7 @@ import { removeTree, withFolder } from '../host/trees.ts';
 import { keptBackups } from '../instance/backup-retention.ts';
 import { databaseName } from '../instance/name.ts';
 import type { FailureReason } from '../instance/reasons.ts';
-import type { DesiredInstance } from '../instance/types.ts';
+import type { DesiredInstance, PostgresServer } from '../instance/types.ts';
 import type { Backup, Backups } from '../interfaces.ts';
 import type { Cluster } from '../postgres/cluster.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
@@ -35,7 +35,7 @@ export interface TakeOptions {
 /** Starts what is backed up on a copy of its data. @returns false where that cannot be tried */
 export type Boot = (
   copy: TenantLogin & {
-    readonly socketDir: string;
+    readonly server: PostgresServer;
     readonly filestore: string;
     readonly folder: string;
   },
@@ -239,8 +239,7 @@ export class BackupStore implements Backups {
         await proveDatabase(cluster, login, manifest.rows);
         await proveFiles(cluster, login, filestore, both);
         // Last: what runs then may change the copy.
-        const { socketDir } = cluster.address;
-        const copy = { ...login, socketDir, filestore, folder };
+        const copy = { ...login, server: cluster.server, filestore, folder };
         return boot ? boot(copy, both) : false;
       });
     });
@@ -268,8 +267,7 @@ export class BackupStore implements Backups {
         await this.#makeEmpty(cluster, login);
         // What runs while it is filled is the tenant's, and may write as long as it likes.
         return await withinBounds({ disk, size }, signal, async (bounded) => {
-          const { socketDir } = cluster.address;
-          await restoreDump(tools, { ...login, socketDir }, dump, bounded);
+          await restoreDump(tools, { ...login, ...cluster.server }, dump, bounded);
           return work(cluster, login, bounded);
         });
       } finally {

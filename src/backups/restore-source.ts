@@ -5,7 +5,7 @@ import type { InstanceDirs } from '../files/instance-dir.ts';
 import { makeDirectory } from '../host/files.ts';
 import { removeTree } from '../host/trees.ts';
 import { databaseName } from '../instance/name.ts';
-import type { DesiredInstance } from '../instance/types.ts';
+import type { DesiredInstance, PostgresServer } from '../instance/types.ts';
 import type { RestoreSource } from '../interfaces.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
 import { type BackupManifest, filestoreOf, partsOf } from './backup-manifest.ts';
@@ -78,12 +78,12 @@ export class BackupSource implements RestoreSource {
   }
 
   async fill(
-    { socketDir }: { readonly socketDir: string },
+    server: PostgresServer,
     login: { readonly database: string; readonly role: string; readonly password: string },
     signal: AbortSignal,
   ): Promise<void> {
     const { dump } = partsOf(this.#folder);
-    await restoreDump(this.#options.tools, { ...login, socketDir }, dump, signal);
+    await restoreDump(this.#options.tools, { ...server, ...login }, dump, signal);
   }
 }
 

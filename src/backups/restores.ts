@@ -7,7 +7,7 @@ import { isThere, readIfThere, replaceFile, unless, unlessAbsent } from '../host
 import { removeTree } from '../host/trees.ts';
 import { databaseName } from '../instance/name.ts';
 import type { ProgressReason } from '../instance/reasons.ts';
-import type { DesiredInstance, Job } from '../instance/types.ts';
+import type { DesiredInstance, Job, PostgresServer } from '../instance/types.ts';
 import type { RestoreSource, Restores as RestoresInterface } from '../interfaces.ts';
 import type { PgTools } from '../postgres/pg-tools.ts';
 import type { TenantLogin } from '../postgres/tenant-session.ts';
@@ -66,8 +66,8 @@ export class Restores implements RestoresInterface {
       const { dump } = partsOf(folder);
       const filestore = await filestoreOf(folder, manifest);
       await progress('RestoringDatabase');
-      const fill = ({ socketDir }: { socketDir: string }, login: TenantLogin) =>
-        restoreDump(tools, { ...login, socketDir }, dump, bounded);
+      const fill = (server: PostgresServer, login: TenantLogin) =>
+        restoreDump(tools, { ...server, ...login }, dump, bounded);
       await replacements.prepare(desired, manifest.url, fill);
       await removeTree(restoring, bounded);
       await mkdir(restoring, { mode: 0o700 });

@@ -110,12 +110,12 @@ export class Updates implements UpdatesInterface {
       await progress('Rehearsing');
       return store.inProofServer(desired, folder, bounded, async (cluster, login, both) => {
         await rename(filestore, join(filestoreDir, login.database));
-        const { socketDir } = cluster.address;
+        const { server } = cluster;
         const conf = join(folder, 'odoo.conf');
         const container = this.#container(desired);
         // Nobody waits for it but who has asked, and customers use the processors meanwhile.
         const isLowPriority = true;
-        const where = { container, socketDir, login, filestoreDir, conf };
+        const where = { container, server, login, filestoreDir, conf };
         const run = { ...where, isLowPriority, modules, newModules, signal: both };
         const present = versionsOf(desired, others);
         const known = await odoo.errorsBefore({ ...present, ...run, knownErrors: [] });
@@ -145,11 +145,11 @@ export class Updates implements UpdatesInterface {
     this.#requireMemory();
     await disk.checkRoom(2 * (await replacements.bytes(desired)));
     await odoo.end(this.#container(desired));
-    const { socketDir, ...login } = await replacements.copy(desired);
+    const { login, server } = await replacements.copy(desired);
     for (const path of [filestore, filestoreDir]) await removeTree(path, signal);
     await makeDirectory(filestoreDir, 0o700, await userOf(mine.imageDigest));
     await linkTree(present, join(filestoreDir, login.database), signal);
-    const where = { socketDir, login, filestoreDir };
+    const where = { server, login, filestoreDir };
     const run = { ...where, isLowPriority: false, modules, newModules, knownErrors, signal };
     const conf = join(prepared, 'odoo.conf');
     const container = this.#container(desired);

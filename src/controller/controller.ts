@@ -9,7 +9,7 @@ import {
 } from '../instance/backup-policy.ts';
 import { type ShownState, shownState } from '../instance/shown-state.ts';
 import type { DesiredInstance, InstanceState, Key, SweptInstance } from '../instance/types.ts';
-import type { CertificateState } from '../interfaces.ts';
+import type { CertificateState, DoorRoute, Engine } from '../interfaces.ts';
 import { type BackupKind, backUp } from './back-up.ts';
 import { backUpManager } from './back-up-manager.ts';
 import { claim } from './claim.ts';
@@ -122,6 +122,8 @@ export class Controller {
   #isFirewallMissing = false;
   /** The door could not be opened, and that was logged. */
   #isDoorShut = false;
+  /** The engine has several hosts. */
+  #hasPlaces = false;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
@@ -202,10 +204,12 @@ export class Controller {
   async start(): Promise<void> {
     const { door, engine } = this.#context;
     this.#watching = Promise.all([
-      engine.watch(
-        (id) => (id === null ? void this.#sweep() : this.#add([`instance:${id}`])),
-        this.#stop.signal,
-      ),
+      engine.watch((id) => {
+        if (id === null) void this.#sweep();
+        else this.#add([`instance:${id}`]);
+        // It may be on another host by now.
+        if (this.#hasPlaces) this.updateDoor();
+      }, this.#stop.signal),
       door?.proxy.watch(() => this.#add(['door']), this.#stop.signal),
       door?.proxy.requests((request) => this.#visits?.take(request), this.#stop.signal),
     ]);
@@ -397,7 +401,7 @@ export class Controller {
 
   /** Gives the door the present routes. While the manager's database is in doubt, names in it may be others': the door stays as it is. */
   async #openDoor(): Promise<void> {
-    const { door, log, manager, managerCheck } = this.#context;
+    const { door, engine, log, manager, managerCheck } = this.#context;
     if (!door) return;
     if (managerCheck.distrust) return door.proxy.ensureRunning();
     const routes = await manager.routes().catch(async (error) => {
@@ -406,7 +410,9 @@ export class Controller {
     });
     door.routes.replace(routes);
     this.#visits?.routesKnown();
-    await door.proxy.ensure(routes);
+    const places = await engine.places();
+    this.#hasPlaces = places !== null;
+    await door.proxy.ensure(places ? routes.map((route) => placed(route, places)) : routes);
     door.domains.follow(routes.flatMap(({ domains }) => domains));
     if (this.#isDoorShut) log.info('the door is open again');
     this.#isDoorShut = false;
@@ -629,4 +635,12 @@ export class Controller {
       this.#context.log.error({ err: error }, 'a periodic check failed');
     }
   }
+}
+
+/** A route to where its instance is. Without containers it is nowhere, and its visitors get a page. */
+function placed(
+  route: DoorRoute,
+  places: NonNullable<Awaited<ReturnType<Engine['places']>>>,
+): DoorRoute {
+  return { ...route, ports: null, ...places.get(route.id) };
 }

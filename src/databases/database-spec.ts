@@ -5,7 +5,7 @@ import type { Template } from '../files/render.ts';
 import type { Templates } from '../files/templates.ts';
 import type { UnixUser } from '../host/files.ts';
 import { instanceUrl } from '../instance/instance-url.ts';
-import type { DesiredInstance } from '../instance/types.ts';
+import type { DesiredInstance, SocketServer } from '../instance/types.ts';
 import type { ClusterAddress } from '../postgres/cluster.ts';
 
 /** The Postgres of instances that have one of their own. */
@@ -42,12 +42,13 @@ export interface DatabaseEntry {
 export interface DatabaseSpec {
   /** The instance's own Postgres, or null for the host's shared one. */
   readonly own:
-    | (ClusterAddress & {
-        readonly postgres: PostgresImage;
-        /** The instance's directory, and that of its Postgres' data. */
-        readonly directory: string;
-        readonly pgdata: string;
-      })
+    | (ClusterAddress &
+        SocketServer & {
+          readonly postgres: PostgresImage;
+          /** The instance's directory, and that of its Postgres' data. */
+          readonly directory: string;
+          readonly pgdata: string;
+        })
     | null;
   readonly filestoreDir: string;
   readonly dbPassword: string;

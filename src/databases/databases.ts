@@ -12,7 +12,7 @@ import type {
   Spare,
 } from '../instance/types.ts';
 import type { Databases, OdooSession, RehearsedVisit } from '../interfaces.ts';
-import { Cluster, type ClusterAddress } from '../postgres/cluster.ts';
+import { Cluster, type ClusterAddress, type ServerFacts } from '../postgres/cluster.ts';
 import { InstallLock } from '../postgres/install-lock.ts';
 import { openTransactionsOver } from '../postgres/open-transactions.ts';
 import { ClonePool } from './clone-pool.ts';
@@ -103,6 +103,16 @@ export class OdooDatabases implements Databases {
     const ask = 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now';
     const { rows } = await this.#shared.administer((client) => client.query<{ now: number }>(ask));
     return rows[0]?.now ?? 0;
+  }
+
+  /** See Cluster.facts(). */
+  serverFacts(): Promise<ServerFacts> {
+    return this.#shared.facts();
+  }
+
+  /** See Cluster.plainHosts(). */
+  plainHosts(): Promise<string[]> {
+    return this.#shared.plainHosts();
   }
 
   /** Makes this the only sidecar of its install; see InstallLock. */
@@ -287,6 +297,11 @@ export class OdooDatabases implements Databases {
 
   isHandedOver(desired: DesiredInstance): Promise<boolean> {
     return this.#spareInstances.isHandedOver(desired);
+  }
+
+  /** See TenantAccess.shutOut(). */
+  shutOut(instance: Pick<DesiredInstance, 'id'>, password: string): Promise<void> {
+    return this.#access.shutOut(instance, password);
   }
 
   // -- inside it, as the tenant ---------------------------------------------------------------------

@@ -1,6 +1,7 @@
 import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { odooOnce } from '../docker/odoo-once.ts';
+import { accessTo } from '../docker/postgres-access.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { UnixUser } from '../host/files.ts';
 import { projectName } from '../instance/name.ts';
@@ -75,7 +76,7 @@ async function run(
   const command = odooOnce(
     {
       ...{ install, kind: 'neutralise', container, image, owner },
-      ...{ conf: host.confOf(desired.id), socketDir: cluster.address.socketDir },
+      ...{ conf: host.confOf(desired.id), access: await accessTo(host, cluster.server) },
       ...{ filestoreDir: '', database: login.database },
       addons: mountsOf(await host.checkoutsOf(desired)),
     },

@@ -4,7 +4,7 @@ import { TerminalError } from '../errors.ts';
 import type { UnixUser } from '../host/files.ts';
 import { copyTree } from '../host/trees.ts';
 import { senderOf } from '../instance/sender.ts';
-import type { DesiredInstance } from '../instance/types.ts';
+import type { DesiredInstance, PostgresServer } from '../instance/types.ts';
 import type { ClonedDatabase } from '../interfaces.ts';
 import { admitted, type Cluster } from '../postgres/cluster.ts';
 import { MAKING, type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
@@ -38,7 +38,7 @@ export interface InstanceClone extends ClonedDatabase {
 type Filled = Pick<InstanceClone, 'cluster' | 'login' | 'spec'>;
 
 /** Fills an empty database. It is given the server and the way in, as the tenant. */
-export type Fill = (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>;
+export type Fill = (server: PostgresServer, login: TenantLogin) => Promise<void>;
 
 export interface NewDatabasesOptions {
   readonly install: string;
@@ -174,7 +174,7 @@ export class NewDatabases {
     await cluster.create(database, role);
     // An archive may have schemas and extensions of the tenant's own.
     await cluster.mayMakeSchemas(database, role, true);
-    await fill(cluster.address, login);
+    await fill(cluster.server, login);
     await cluster.mayMakeSchemas(database, role, false);
     await prepare({ cluster, login, spec });
     await cluster.disconnect(role);

@@ -4,9 +4,10 @@ import { containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import type { Images } from '../docker/images.ts';
 import { odooOnce } from '../docker/odoo-once.ts';
+import { accessTo, odooOptions } from '../docker/postgres-access.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { UnixUser } from '../host/files.ts';
-import type { RepositoryCommit } from '../instance/types.ts';
+import type { PostgresServer, RepositoryCommit } from '../instance/types.ts';
 import { type Checkout, mountsOf } from '../repositories/checkout-layout.ts';
 import type { Repositories } from '../repositories/repositories.ts';
 
@@ -71,7 +72,7 @@ export interface OdooInitRun {
   /** The container's name. */
   readonly container: string;
   readonly image: string;
-  readonly socketDir: string;
+  readonly server: PostgresServer;
   readonly database: string;
   readonly password: string;
   readonly filestoreDir: string;
@@ -89,7 +90,7 @@ export interface OdooInitRun {
 export type OdooInit = (run: OdooInitRun) => Promise<void>;
 
 /**
- * Runs Odoo in a container without a network: to set the company's country, install modules and compile assets.
+ * Runs Odoo in a container that reaches the database server alone: to set the company's country, install modules and compile assets.
  * The password is in a 0600 file beside the filestore, never in an argument.
  * @throws TerminalError('ModulesFailed') when Odoo cannot install the modules; RetryableError when the run was interrupted
  */
@@ -101,12 +102,14 @@ async function fill(host: OdooInitHost, run: OdooInitRun): Promise<void> {
   const { container, signal } = run;
   const owner = await host.images.user(run.image);
   const checkouts = await Promise.all(run.repositories.map((it) => host.repositories.checkout(it)));
+  const access = await accessTo(host, run.server);
   const conf = join(run.filestoreDir, '..', 'odoo.conf');
   const odoo = (subcommand: readonly string[], options: readonly string[], input?: string) =>
     host.docker(
       odooOnce(
         {
           ...run,
+          access,
           owner,
           conf,
           install: host.install,
@@ -164,16 +167,23 @@ async function writeConf(
   checkouts: readonly Checkout[],
 ): Promise<void> {
   await mkdir(run.filestoreDir, { recursive: true });
-  await writeFile(conf, odooConf(run.database, run.password, checkouts), { mode: 0o600 });
+  await writeFile(conf, odooConf(run.server, run.database, run.password, checkouts), {
+    mode: 0o600,
+  });
   await chown(conf, uid, gid);
   await chown(run.filestoreDir, uid, gid);
 }
 
 /** An odoo.conf for one run on one database. */
-export function odooConf(user: string, password: string, checkouts: readonly Checkout[]): string {
+export function odooConf(
+  server: PostgresServer,
+  user: string,
+  password: string,
+  checkouts: readonly Checkout[],
+): string {
   const lines = [
     '[options]',
-    'db_host = /run/postgresql',
+    ...Object.entries(odooOptions(server)).map(([name, value]) => `${name} = ${value}`),
     `db_user = ${user}`,
     `db_password = ${password}`,
     'data_dir = /var/lib/odoo',

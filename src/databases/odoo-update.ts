@@ -5,8 +5,9 @@ import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import { hardenedRun, LOWEST_PRIORITY } from '../docker/helpers.ts';
 import type { Images } from '../docker/images.ts';
 import { odooOnce } from '../docker/odoo-once.ts';
+import { accessTo } from '../docker/postgres-access.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
-import type { RepositoryCommit } from '../instance/types.ts';
+import type { PostgresServer, RepositoryCommit } from '../instance/types.ts';
 import type { TenantLogin } from '../postgres/tenant-session.ts';
 import { mountsOf } from '../repositories/checkout-layout.ts';
 import type { Repositories } from '../repositories/repositories.ts';
@@ -93,7 +94,7 @@ export interface Versions {
 export interface OdooUpdateRun extends Versions {
   /** The container's name. */
   readonly container: string;
-  readonly socketDir: string;
+  readonly server: PostgresServer;
   readonly login: TenantLogin;
   /** Holds the database's own folder. */
   readonly filestoreDir: string;
@@ -110,7 +111,7 @@ export interface OdooUpdateRun extends Versions {
   readonly signal: AbortSignal;
 }
 
-/** Runs Odoo once on a database that nobody uses, without a network, to update modules and to see what came of it. */
+/** Runs Odoo once on a database that nobody uses, to update modules and to see what came of it. */
 export class OdooUpdate {
   readonly #host: {
     readonly install: string;
@@ -205,6 +206,7 @@ export class OdooUpdate {
     const command = odooOnce(
       {
         ...{ ...run, install, kind: 'odoo-init', addons: mountsOf(checkouts) },
+        access: await accessTo({ install, docker }, run.server),
         image: await images.pinnedId(run.image),
         database: run.login.database,
         owner: await images.user(await images.pinnedId(run.image)),
@@ -261,7 +263,7 @@ export class OdooUpdate {
     const { uid, gid } = await images.user(await images.pinnedId(run.image));
     const checkouts = await Promise.all(run.repositories.map((it) => repositories.checkout(it)));
     const { password, role } = run.login;
-    await writeFile(run.conf, odooConf(role, password, checkouts), { mode: 0o600 });
+    await writeFile(run.conf, odooConf(run.server, role, password, checkouts), { mode: 0o600 });
     await chown(run.conf, uid, gid);
   }
 }

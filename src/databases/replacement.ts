@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { escapeIdentifier } from 'pg';
-import type { DesiredInstance } from '../instance/types.ts';
+import type { DesiredInstance, PostgresServer } from '../instance/types.ts';
 import { admitted, type Cluster, inTransaction } from '../postgres/cluster.ts';
 import { MAKING, type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
 import { renewUrl } from './base-url.ts';
@@ -37,7 +37,7 @@ export class Replacements {
   async prepare(
     desired: DesiredInstance,
     url: string,
-    fill: (server: { readonly socketDir: string }, login: TenantLogin) => Promise<void>,
+    fill: (server: PostgresServer, login: TenantLogin) => Promise<void>,
   ): Promise<void> {
     const { cluster, role, spec } = await this.#of(desired);
     const database = restoring(role);
@@ -50,7 +50,7 @@ export class Replacements {
     await cluster.create(database, maker.role);
     await cluster.mayMakeSchemas(database, maker.role, true);
     const make = async () => {
-      await fill(cluster.address, maker);
+      await fill(cluster.server, maker);
       if (url !== spec.url)
         await cluster.enter(maker, TOUCH, (session) =>
           renewUrl(session, { from: url, to: spec.url }),
@@ -69,7 +69,9 @@ export class Replacements {
    * Copies the instance's database beside it, for work that may spoil the copy. The instance must not run.
    * @returns the way into the copy, as the tenant
    */
-  async copy(desired: DesiredInstance): Promise<TenantLogin & { readonly socketDir: string }> {
+  async copy(
+    desired: DesiredInstance,
+  ): Promise<{ readonly server: PostgresServer; readonly login: TenantLogin }> {
     const { cluster, role, spec } = await this.#of(desired);
     const database = restoring(role);
     await this.dropPrepared(desired);
@@ -78,8 +80,7 @@ export class Replacements {
     await cluster.disconnect(role);
     await cluster.create(database, role, role, COPY_TIMEOUT_MS);
     await cluster.mayMakeSchemas(database, role, true);
-    const { socketDir } = cluster.address;
-    return { socketDir, database, role, password: spec.dbPassword };
+    return { server: cluster.server, login: { database, role, password: spec.dbPassword } };
   }
 
   /** Makes the copy what is to replace the instance's database. */

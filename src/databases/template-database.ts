@@ -185,7 +185,7 @@ export class TemplateDatabases {
       await init({
         container: `${containerPrefix}-${hash}`,
         image,
-        ...{ socketDir: cluster.address.socketDir, database: unfinished, password },
+        ...{ server: cluster.server, database: unfinished, password },
         filestoreDir,
         modules,
         repositories: key.repositories,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { databaseName } from '../instance/name.ts';
-import type { DesiredInstance } from '../instance/types.ts';
+import type { DesiredInstance, PostgresServer } from '../instance/types.ts';
 import type { OdooSession } from '../interfaces.ts';
 import { Cluster } from '../postgres/cluster.ts';
 import {
@@ -26,7 +26,7 @@ import { limitUsers } from './user-limit.ts';
 /** A database as of one moment. */
 export interface HeldDatabase {
   /** The way in, as the tenant. */
-  readonly login: TenantLogin & { readonly socketDir: string };
+  readonly login: TenantLogin & PostgresServer;
   /** For pg_dump. */
   readonly snapshot: string;
   /** How many rows some tables have: see countRows(). */
@@ -131,6 +131,11 @@ export class TenantAccess {
     return { bytes, users };
   }
 
+  /** Lets nobody into the shared server's database of an instance who does not have this password, from now on. */
+  async shutOut(instance: Pick<DesiredInstance, 'id'>, password: string): Promise<void> {
+    await this.#options.shared.shutOut(this.nameOf(instance), password);
+  }
+
   /** Ends all connections to the database of an instance that does not run: what is left of them may hold locks. */
   async disconnect(desired: DesiredInstance): Promise<void> {
     const spec = await this.#options.specs.of(desired);
@@ -151,7 +156,7 @@ export class TenantAccess {
     const cluster = this.clusterOf(spec);
     await this.#takeOver(cluster, desired);
     await this.enter(desired, TOUCH, makeReadable);
-    const login = { ...this.#loginOf(desired, spec), socketDir: cluster.address.socketDir };
+    const login = { ...this.#loginOf(desired, spec), ...cluster.server };
     const bytes = await cluster.bytesOf(login.database);
     // Before anything is held: the image may have to be asked.
     const runs = await this.#options.specs.runs(desired);

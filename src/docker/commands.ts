@@ -147,6 +147,16 @@ export function containerLogs(
   return ['docker', 'logs', '--tail', String(options.tail), ...follow, '--', container];
 }
 
+/** The same of a swarm's service, wherever it runs; asked of a manager. */
+export function serviceLogs(
+  service: string,
+  options: { readonly tail: number; readonly follow: boolean },
+): Command {
+  const follow = options.follow ? ['--follow'] : [];
+  const tail = ['--tail', String(options.tail)];
+  return ['docker', 'service', 'logs', '--raw', ...tail, ...follow, '--', service];
+}
+
 /** `--env-file`: a file named .env in the directory would otherwise be read and filled in. */
 function compose(project: string, file: string): Command {
   if (!project) throw new TypeError('Compose would take the directory for the project name');

@@ -1,11 +1,6 @@
-import { request } from 'node:http';
-import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { RetryableError } from '../errors.ts';
 import type { AddressPool } from './address-pools.ts';
-
-/** How long one request to the daemon may take, in milliseconds. */
-const TIMEOUT_MS = 15_000;
+import { DaemonSocket } from './daemon-socket.ts';
 
 /** How long the daemon may take to stop a container, in milliseconds: the container's grace period, after which it is killed, and some more. */
 const STOP_TIMEOUT_MS = 120_000;
@@ -133,48 +128,31 @@ export interface Mount {
   readonly to: string;
 }
 
-interface Call {
-  readonly method?: 'GET' | 'POST' | 'DELETE';
-  /** Statuses from 300 on that are an answer as well. */
-  readonly accepted?: readonly number[];
-  /** Sent as JSON. */
-  readonly body?: object;
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
-
 /**
  * The Docker daemon over its socket: a request takes some milliseconds, where the CLI costs a process. It inspects, and it starts, stops
  * and removes containers by their id, which needs no file; all that makes a container goes through the CLI.
  */
 export class DockerApi {
-  readonly #socket: string;
-  readonly #onCall: () => void;
+  readonly #daemon: DaemonSocket;
 
   constructor(socket: string, onCall: () => void = () => {}) {
-    this.#socket = socket;
-    this.#onCall = onCall;
+    this.#daemon = new DaemonSocket(socket, onCall);
   }
 
   async ping(): Promise<void> {
-    await this.#call('/_ping');
+    await this.#daemon.call('/_ping');
   }
 
   /** Containers that carry all of these labels (`name=value` or `name`), whatever their state. */
   async containers(labels: readonly string[]): Promise<Container[]> {
     const filters = encodeURIComponent(JSON.stringify({ label: labels }));
-    const { body } = await this.#call(`/containers/json?all=1&filters=${filters}`);
+    const { body } = await this.#daemon.call(`/containers/json?all=1&filters=${filters}`);
     return z.array(containerSchema).parse(JSON.parse(body));
   }
 
   /** How often the daemon has restarted a container automatically since it was started; 0 when it is gone. */
   async restarts(id: string): Promise<number> {
-    const answer = await this.#call(`/containers/${id}/json`, { accepted: [404] });
+    const answer = await this.#daemon.call(`/containers/${id}/json`, { accepted: [404] });
     if (answer.status === 404) return 0;
     return z.object({ RestartCount: z.int() }).parse(JSON.parse(answer.body)).RestartCount;
   }
@@ -183,20 +161,20 @@ export class DockerApi {
   async memory(id: string, signal: AbortSignal): Promise<number | null> {
     // One shot: without it the daemon waits for a second sample.
     const path = `/containers/${id}/stats?stream=false&one-shot=true`;
-    const answer = await this.#call(path, { accepted: [404], signal });
+    const answer = await this.#daemon.call(path, { accepted: [404], signal });
     if (answer.status === 404) return null;
     return statsSchema.parse(JSON.parse(answer.body));
   }
 
   /** What a container was made with, running or not. @throws RetryableError('DockerRefused') where there is none */
   async madeWith(id: string): Promise<MadeWith> {
-    const { body } = await this.#call(`/containers/${id}/json`);
+    const { body } = await this.#daemon.call(`/containers/${id}/json`);
     return madeWithSchema.parse(JSON.parse(body));
   }
 
   /** What a container may use now. @throws RetryableError('DockerRefused') where there is none */
   async limits(id: string): Promise<Limits> {
-    const { body } = await this.#call(`/containers/${id}/json`);
+    const { body } = await this.#daemon.call(`/containers/${id}/json`);
     return limitsSchema.parse(JSON.parse(body));
   }
 
@@ -204,51 +182,57 @@ export class DockerApi {
   async limit(id: string, { memoryBytes, nanoCpus }: Limits): Promise<void> {
     // As it is made: what it may use of memory is all that it may, without a swap beside it.
     const body = { Memory: memoryBytes, MemorySwap: memoryBytes, NanoCpus: nanoCpus };
-    await this.#call(`/containers/${id}/update`, { method: 'POST', body });
+    await this.#daemon.call(`/containers/${id}/update`, { method: 'POST', body });
   }
 
   /** Starts a container as it was made. One that runs already is no error; one that is gone is. */
   async start(id: string, signal: AbortSignal): Promise<void> {
     const options = { timeoutMs: START_TIMEOUT_MS, signal, accepted: [304] };
-    await this.#call(`/containers/${id}/start`, { method: 'POST', ...options });
+    await this.#daemon.call(`/containers/${id}/start`, { method: 'POST', ...options });
   }
 
   /** Stops a container with the grace period it was made with. One that is stopped or gone already is no error. */
   async stop(id: string, signal: AbortSignal): Promise<void> {
     const options = { timeoutMs: STOP_TIMEOUT_MS, signal, accepted: [304, 404] };
-    await this.#call(`/containers/${id}/stop`, { method: 'POST', ...options });
+    await this.#daemon.call(`/containers/${id}/stop`, { method: 'POST', ...options });
   }
 
   /** Freezes a container's processes. One that does not run any more, is frozen already, or cannot be at this moment, is no error. */
   async pause(id: string): Promise<void> {
     // 409: it is not running, or paused already; 500: the kernel cannot freeze a process that waits for a disk (cgroups version 1).
-    await this.#call(`/containers/${id}/pause`, { method: 'POST', accepted: [404, 409, 500] });
+    await this.#daemon.call(`/containers/${id}/pause`, {
+      method: 'POST',
+      accepted: [404, 409, 500],
+    });
   }
 
   /** Resumes a paused container: before that it receives no signal. */
   async unpause(id: string): Promise<void> {
     // 409: it is not paused any more; 500: the same from daemons before API 1.42.
-    await this.#call(`/containers/${id}/unpause`, { method: 'POST', accepted: [404, 409, 500] });
+    await this.#daemon.call(`/containers/${id}/unpause`, {
+      method: 'POST',
+      accepted: [404, 409, 500],
+    });
   }
 
   /** Removes a container, running or not; the volumes and folders that it mounts stay. */
   async remove(id: string): Promise<void> {
     // 409: it is being removed already.
     const options = { timeoutMs: STOP_TIMEOUT_MS, accepted: [404, 409] };
-    await this.#call(`/containers/${id}?force=1`, { method: 'DELETE', ...options });
+    await this.#daemon.call(`/containers/${id}?force=1`, { method: 'DELETE', ...options });
   }
 
   /** The id (`sha256:…`) of a local image, or null when it is not here. */
   async imageId(image: string): Promise<string | null> {
     const path = `/images/${encodeURIComponent(image)}/json`;
-    const { body, status } = await this.#call(path, { accepted: [404] });
+    const { body, status } = await this.#daemon.call(path, { accepted: [404] });
     return status === 404 ? null : z.object({ Id: z.string() }).parse(JSON.parse(body)).Id;
   }
 
   /** The digests under which registries have a local image, each `name@sha256:…`; none of one that was built here. */
   async imageDigests(image: string): Promise<string[]> {
     const path = `/images/${encodeURIComponent(image)}/json`;
-    const { body, status } = await this.#call(path, { accepted: [404] });
+    const { body, status } = await this.#daemon.call(path, { accepted: [404] });
     if (status === 404) return [];
     const schema = z.object({ RepoDigests: z.array(z.string()).nullish() });
     return schema.parse(JSON.parse(body)).RepoDigests ?? [];
@@ -259,7 +243,7 @@ export class DockerApi {
     name: string,
   ): Promise<{ subnet: string; gateway: string; containers: number } | null> {
     const path = `/networks/${encodeURIComponent(name)}`;
-    const { body, status } = await this.#call(path, { accepted: [404] });
+    const { body, status } = await this.#daemon.call(path, { accepted: [404] });
     if (status === 404) return null;
     const network = z
       .object({
@@ -276,7 +260,7 @@ export class DockerApi {
   /** The networks that carry a label (`name=value`), each with the Linux bridge it is. */
   async networks(label: string): Promise<{ name: string; bridge: string }[]> {
     const filters = encodeURIComponent(JSON.stringify({ label: [label] }));
-    const { body } = await this.#call(`/networks?filters=${filters}`);
+    const { body } = await this.#daemon.call(`/networks?filters=${filters}`);
     return z
       .array(networkSchema)
       .parse(JSON.parse(body))
@@ -289,8 +273,10 @@ export class DockerApi {
 
   /** The subnets of all networks, and the pools that the daemon takes those of new ones from; null: its own. */
   async addresses(): Promise<{ subnets: string[]; pools: AddressPool[] | null }> {
-    const networks = z.array(subnetsSchema).parse(JSON.parse((await this.#call('/networks')).body));
-    const info = poolsSchema.parse(JSON.parse((await this.#call('/info')).body));
+    const networks = z
+      .array(subnetsSchema)
+      .parse(JSON.parse((await this.#daemon.call('/networks')).body));
+    const info = poolsSchema.parse(JSON.parse((await this.#daemon.call('/info')).body));
     return { subnets: networks.flat(), pools: info.DefaultAddressPools };
   }
 
@@ -308,59 +294,11 @@ export class DockerApi {
   ): Promise<void> {
     const filters = JSON.stringify({ type: ['container'], event: EVENTS, label: [label] });
     const path = `/events?filters=${encodeURIComponent(filters)}`;
-    await new Promise<void>((resolve, reject) => {
-      const call = request({ socketPath: this.#socket, path, signal }, (response) => {
-        const status = response.statusCode ?? 0;
-        if (status >= 400) {
-          response.resume();
-          reject(refused(status, 'the stream of events'));
-          return;
-        }
-        onOpen();
-        const lines = createInterface({ input: response });
-        lines.on('line', (line) => {
-          const labels = labelsIn(line);
-          if (labels) onEvent(labels);
-        });
-        // A cut stream is an error of the response, which readline emits as its own.
-        lines.on('error', reject);
-        response.on('close', resolve);
-      });
-      call.on('error', reject);
-      call.end();
-    }).catch((cause) => {
-      if (signal.aborted) return;
-      throw cause instanceof RetryableError ? cause : unavailable(cause);
-    });
-  }
-
-  /**
-   * @throws RetryableError DockerUnavailable when nobody answers, DockerRefused for a status of 4xx that is not among `accepted`,
-   * DockerFailed for one of 5xx
-   */
-  #call(path: string, options: Call = {}): Promise<Answer> {
-    const { method = 'GET', accepted = [], body, timeoutMs = TIMEOUT_MS, signal } = options;
-    const headers = body ? { headers: { 'content-type': 'application/json' } } : {};
-    this.#onCall();
-    return new Promise((resolve, reject) => {
-      const target = { socketPath: this.#socket, path, method, timeout: timeoutMs, ...headers };
-      const call = request({ ...target, ...(signal ? { signal } : {}) }, (response) => {
-        const status = response.statusCode ?? 0;
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          text += chunk;
-        });
-        response.on('error', (cause) => reject(unavailable(cause)));
-        response.on('end', () => {
-          if (status < 300 || accepted.includes(status)) resolve({ status, body: text });
-          else reject(refused(status, text));
-        });
-      });
-      call.on('timeout', () => call.destroy(new Error(`no answer within ${timeoutMs} ms`)));
-      call.on('error', (cause) => reject(unavailable(cause)));
-      call.end(body && JSON.stringify(body));
-    });
+    const onLine = (line: string) => {
+      const labels = labelsIn(line);
+      if (labels) onEvent(labels);
+    };
+    await this.#daemon.lines(path, onOpen, onLine, signal);
   }
 }
 
@@ -375,16 +313,4 @@ function labelsIn(line: string): Readonly<Record<string, string>> | null {
   } catch {
     return null;
   }
-}
-
-function unavailable(cause: unknown): RetryableError {
-  return new RetryableError('DockerUnavailable', 'Docker does not answer.', { cause });
-}
-
-/** Docker answers, but with an error: it is not unavailable. */
-function refused(status: number, body: string): RetryableError {
-  const cause = new Error(`Docker answered ${status}: ${body}`);
-  return status >= 500
-    ? new RetryableError('DockerFailed', 'Docker reports an error of its own.', { cause })
-    : new RetryableError('DockerRefused', 'Docker refused a request.', { cause });
 }

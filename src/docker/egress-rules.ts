@@ -32,25 +32,28 @@ export interface EgressRules {
   readonly table: string;
   /** The instances' bridges: names, or beginnings of names that end in `*`. */
   readonly bridges: readonly string[];
-  /** The one of them from which nothing may leave. */
+  /** The one of them from which nothing else may leave than to the database. */
   readonly closed: string;
   /** The name servers that Docker asks for the instances. */
   readonly resolvers: readonly string[];
   readonly allow: readonly AllowedTarget[];
+  /** What all of them reach, the closed one too. */
+  readonly postgres: readonly AllowedTarget[];
 }
 
 /**
  * The whole table as a script for `nft -f -`, which loads all of it or nothing. It may be loaded again at any time: established
  * connections stay.
  */
-export function egressScript({ table, bridges, closed, resolvers, allow }: EgressRules): string {
+export function egressScript(rules: EgressRules): string {
+  const { allow, bridges, closed, postgres, resolvers, table } = rules;
   const dns = resolvers.map(
     (server) => `${familyOf(server)} daddr ${server} meta l4proto { tcp, udp } th dport 53 accept`,
   );
-  const allowed = allow.map(
-    ({ network, port }) =>
-      `${familyOf(network)} daddr ${network}${port === null ? '' : ` tcp dport ${port}`} accept`,
-  );
+  const accept = ({ network, port }: AllowedTarget) =>
+    `${familyOf(network)} daddr ${network}${port === null ? '' : ` tcp dport ${port}`} accept`;
+  const databases = postgres.map(accept);
+  const allowed = [...databases, ...allow.map(accept)];
   const jump = (chain: string) => bridges.map((bridge) => `iifname "${bridge}" jump ${chain}`);
   const fromCopies = `iifname "${closed}" jump from_copies`;
   const chain = (name: string, rules: readonly string[]) =>
@@ -76,8 +79,8 @@ export function egressScript({ table, bridges, closed, resolvers, allow }: Egres
       // Mail is submitted to a mail server with a password (587, 465), not delivered straight to the recipient's.
       'tcp dport 25 drop',
     ]),
-    // Answers to visitors only: no host, no name server, no mail relay, nothing that is allowed to the others.
-    chain('from_copies', ['ct state established accept', 'drop']),
+    // Answers to visitors and the database only: no host, no name server, no mail relay, nothing that is allowed to the others.
+    chain('from_copies', ['ct state established accept', ...databases, 'drop']),
     chain('input', [hook('input'), fromCopies, ...jump('to_host')]),
     chain('forward', [hook('forward'), fromCopies, ...jump('to_outside')]),
     '}\n',

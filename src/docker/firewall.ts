@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { CommandError } from '../errors.ts';
+import type { PostgresServer } from '../instance/types.ts';
 import { nft, resolvConf } from './commands.ts';
 import type { DockerApi } from './docker-api.ts';
 import type { DockerCli } from './docker-cli.ts';
@@ -16,6 +17,8 @@ export interface FirewallOptions {
   readonly allow: readonly AllowedTarget[];
   /** The mail relay: instances reach it wherever it is, at this port. Null: none is configured. */
   readonly relay: { readonly host: string; readonly port: number } | null;
+  /** The Postgres that instances share: on the network, they reach it wherever it is, staging copies and helpers too. */
+  readonly server: PostgresServer;
 }
 
 /**
@@ -24,8 +27,8 @@ export interface FirewallOptions {
  */
 export class Firewall {
   readonly #options: FirewallOptions;
-  /** Where the relay was found last: a name server that fails for a moment does not close it. */
-  #relay: readonly AllowedTarget[] = [];
+  /** Where hosts were found last, by name: a name server that fails for a moment does not close the way to them. */
+  readonly #found = new Map<string, readonly string[]>();
 
   constructor(options: FirewallOptions) {
     this.#options = options;
@@ -33,16 +36,18 @@ export class Firewall {
 
   /** Loads the rules again, whether or not they are still there: a reboot loses them. @throws CommandError, RetryableError */
   async ensure(): Promise<void> {
-    const { allow, docker, image, install } = this.#options;
-    const [bridges, resolvers] = await Promise.all([
+    const { allow, docker, image, install, relay, server } = this.#options;
+    const [bridges, resolvers, mail, postgres] = await Promise.all([
       this.#bridges(),
       this.#resolvers(),
-      this.#findRelay(),
+      this.#find(relay ? [relay.host] : [], relay?.port ?? 0),
+      'hosts' in server ? this.#find(server.hosts, server.port) : [],
     ]);
     const script = egressScript({
       ...{ table: firewallTable(install), bridges, resolvers },
       closed: bridgeOf(closedNetwork(install)),
-      allow: [...allow, ...this.#relay],
+      allow: [...allow, ...mail],
+      postgres,
     });
     await docker(nft(install, image, ['--file', '-']), { input: script });
   }
@@ -66,12 +71,18 @@ export class Firewall {
           throw new Error(`there is no rule ${chain} for ${bridge}`);
   }
 
-  /** The relay's addresses as they are now: its name may lead to others than at the last time. */
-  async #findRelay(): Promise<void> {
-    const { relay } = this.#options;
-    if (!relay) return;
-    const found = await lookup(relay.host, { all: true }).catch(() => null);
-    if (found) this.#relay = found.map(({ address }) => ({ network: address, port: relay.port }));
+  /** The addresses of hosts as they are now: a name may lead to others than at the last time. */
+  async #find(hosts: readonly string[], port: number): Promise<AllowedTarget[]> {
+    const looked = hosts.map(async (host) => {
+      const found = await lookup(host, { all: true }).catch(() => null);
+      if (found)
+        this.#found.set(
+          host,
+          found.map(({ address }) => address),
+        );
+      return (this.#found.get(host) ?? []).map((network) => ({ network, port }));
+    });
+    return (await Promise.all(looked)).flat();
   }
 
   /** The bridges of the instances' networks: by a pattern those that we name, one by one those of earlier releases, which Docker named. */

@@ -17,6 +17,7 @@ const LIMITS = {
   compile: 5 * MINUTE_SECONDS,
   'python-packages': 5 * MINUTE_SECONDS,
   'apps-list': 5 * MINUTE_SECONDS,
+  session: 5 * MINUTE_SECONDS,
   neutralise: 15 * MINUTE_SECONDS,
   'odoo-init': 65 * MINUTE_SECONDS,
   'pg-tools': 65 * MINUTE_SECONDS,
@@ -52,7 +53,8 @@ export interface HardenedRun {
   readonly image: string;
   /** The image may not be here yet: then it is pulled. */
   readonly mayPull?: boolean;
-  readonly network: 'none' | 'bridge' | 'host';
+  /** `ms-…`: one of the install's own. */
+  readonly network: 'none' | 'bridge' | 'host' | `ms-${string}`;
   /** How many processes and threads it may have. */
   readonly pids: number;
   /** How much memory it may have, as Docker writes it: `512m`. The content of a tmpfs counts. */

@@ -7,6 +7,8 @@ export const LABELS = {
   /** On what belongs to the stack and not to an instance: which part. */
   part: 'microsaas.part',
   digest: 'microsaas.digest',
+  /** On what Swarm runs: of the whole specification that it was made from. */
+  made: 'microsaas.made',
   /** On a container that does what nobody waits for. */
   background: 'microsaas.background',
   /** On a container that does one thing for the sidecar and ends: which thing. */

@@ -8,8 +8,8 @@ export function networkOf(install: string, id: number): string {
   return `ms-${checkedInstall(install)}-net-${Math.ceil(positiveInteger(id) / INSTANCES_PER_NETWORK)}`;
 }
 
-/** The network of all staging copies: the firewall lets nothing of it out. A bridge has ports for a thousand of them. */
-export function closedNetwork(install: string): string {
+/** The network of all staging copies, and of helpers that need the database server: the firewall lets nothing else out of it. A bridge has ports for a thousand of them. */
+export function closedNetwork(install: string): `ms-${string}` {
   return `ms-${checkedInstall(install)}-net-c`;
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from '../host/exec.ts';
 import type { UnixUser } from '../host/files.ts';
 import { hardenedRun, LOWEST_PRIORITY } from './helpers.ts';
+import type { PostgresAccess } from './postgres-access.ts';
 
 /** How long Odoo may take until it shows its login page, in seconds: on a host that has much else to do too. */
 export const BOOT_SECONDS = 5 * 60;
@@ -15,23 +16,24 @@ export interface OdooBoot {
   readonly container: string;
   readonly image: string;
   readonly owner: UnixUser;
-  /** Absolute paths on the host: odoo.conf, the folder of the Postgres socket, and the files of the database. */
+  /** Absolute paths on the host: odoo.conf, and the files of the database. */
   readonly conf: string;
-  readonly socketDir: string;
   readonly filestore: string;
   readonly database: string;
+  readonly access: PostgresAccess;
   /** Folders of the host where Odoo finds modules, and where it sees them. */
   readonly addons: ReadonlyArray<{ readonly path: string; readonly target: string }>;
 }
 
 /**
- * Starts it, without a network: it is asked from within. What runs there is the tenant's: it can write nothing on the host's disk but what
+ * Starts it, where it reaches the database server alone: it is asked from within. What runs there is the tenant's: it can write nothing on the host's disk but what
  * its log may be.
  */
 export function odooBoot({ addons, ...run }: OdooBoot): Command {
-  const { conf, database, filestore, owner, socketDir } = run;
+  const { access, conf, database, filestore, owner } = run;
   return hardenedRun({
-    ...{ install: run.install, kind: 'boot', image: run.image, network: 'none', isDetached: true },
+    ...{ install: run.install, kind: 'boot', image: run.image, isDetached: true },
+    network: access.network,
     ...{ pids: 128, memory: '1g' },
     options: [
       ...[`--name=${run.container}`, LOWEST_PRIORITY, '--memory-swap=1g', '--cpus=2', '--init'],
@@ -42,7 +44,7 @@ export function odooBoot({ addons, ...run }: OdooBoot): Command {
       // The image declares a volume here, and the mounts below need a folder.
       '--tmpfs=/mnt/extra-addons:mode=0555,size=64k',
       `--volume=${conf}:/etc/odoo/odoo.conf:ro`,
-      `--volume=${socketDir}:/run/postgresql:ro`,
+      ...access.options,
       `--volume=${filestore}:/var/lib/odoo/filestore/${database}:ro`,
       ...addons.map(({ path, target }) => `--volume=${path}:${target}:ro`),
     ],

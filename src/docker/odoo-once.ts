@@ -1,8 +1,9 @@
 import type { Command } from '../host/exec.ts';
 import type { UnixUser } from '../host/files.ts';
 import { type HelperKind, hardenedRun, LOWEST_PRIORITY } from './helpers.ts';
+import type { PostgresAccess } from './postgres-access.ts';
 
-/** A container in which Odoo's command line runs once on one database, without a network. */
+/** A container in which Odoo's command line runs once on one database, and reaches nothing else. */
 export interface OdooOnce {
   readonly install: string;
   readonly kind: HelperKind;
@@ -10,11 +11,11 @@ export interface OdooOnce {
   readonly container: string;
   readonly image: string;
   readonly owner: UnixUser;
-  /** Absolute paths on the host: odoo.conf, the folder of the Postgres socket, and the filestores' folder, '' for none. */
+  /** Absolute paths on the host: odoo.conf, and the filestores' folder, '' for none. */
   readonly conf: string;
-  readonly socketDir: string;
   readonly filestoreDir: string;
   readonly database: string;
+  readonly access: PostgresAccess;
   /** It has what customers leave of the processors. */
   readonly isLowPriority?: boolean;
   /** Folders of the host where Odoo finds modules, and where it sees them. */
@@ -24,6 +25,7 @@ export interface OdooOnce {
 /** @param subcommand of `odoo`, such as `shell`, which reads from stdin */
 export function odooOnce(
   {
+    access,
     addons,
     conf,
     container,
@@ -31,7 +33,6 @@ export function odooOnce(
     filestoreDir,
     isLowPriority,
     owner,
-    socketDir,
     ...run
   }: OdooOnce,
   subcommand: readonly string[],
@@ -39,7 +40,7 @@ export function odooOnce(
 ): Command {
   return hardenedRun({
     ...run,
-    network: 'none',
+    network: access.network,
     isInteractive: true,
     pids: 256,
     // Odoo's own limit is 2.5 GiB of addresses (limit_memory_hard); the rest is for /tmp.
@@ -50,7 +51,7 @@ export function odooOnce(
       '--tmpfs=/tmp',
       `--tmpfs=/var/lib/odoo:uid=${owner.uid},gid=${owner.gid},mode=0700`,
       `--volume=${conf}:/etc/odoo/odoo.conf:ro`,
-      `--volume=${socketDir}:/run/postgresql:ro`,
+      ...access.options,
       ...(filestoreDir ? [`--volume=${filestoreDir}:/var/lib/odoo/filestore`] : []),
       // The image declares a volume here, and the mounts below need a folder.
       ...(addons.length > 0 ? ['--tmpfs=/mnt/extra-addons:mode=0555,size=64k'] : []),

@@ -48,8 +48,8 @@ export function portOf({ https, httpPort, httpsPort }: CaddySettings): string {
 
 function mapping(settings: CaddySettings, host: string, route: DoorRoute): HostMapping {
   const { domain, https, publishAddress } = settings;
-  const { subdomain, domains, ports } = route;
-  const at = isIPv6(publishAddress) ? `[${publishAddress}]` : publishAddress;
+  const { address: place = publishAddress, subdomain, domains, ports } = route;
+  const at = isIPv6(place) ? `[${place}]` : place;
   const scheme = https ? 'https' : 'http';
   const address =
     addressDomain(domains, https)?.name ?? (subdomain === '' ? '' : `${subdomain}.${domain}`);

@@ -2,6 +2,7 @@ import { compileCheckout, containersRemove } from '../docker/commands.ts';
 import { type DockerCli, ignoreFailure } from '../docker/docker-cli.ts';
 import type { Images } from '../docker/images.ts';
 import { odooOnce } from '../docker/odoo-once.ts';
+import { accessTo } from '../docker/postgres-access.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import type { Templates } from '../files/templates.ts';
 import { databaseName, projectName } from '../instance/name.ts';
@@ -90,7 +91,7 @@ export class AddonModules {
         ...{ install, kind: 'apps-list', container, image },
         conf: dirs.paths(desired.id).conf,
         owner: await images.user(image),
-        socketDir: files.socketDirectoryOf(desired),
+        access: await accessTo({ install, docker }, files.serverOf(desired)),
         filestoreDir: '',
         database: databaseName(install, desired.id),
         addons: mountsOf(

@@ -1,5 +1,5 @@
 import type { DockerCli } from '../docker/docker-cli.ts';
-import { saveSession } from '../docker/odoo-session.ts';
+import type { Command } from '../host/exec.ts';
 import type { OdooSession } from '../interfaces.ts';
 
 /** How long the session's file may take to be written, and Odoo to say whether it accepts it, in milliseconds: a person waits. */
@@ -11,8 +11,8 @@ const FOR_USERS = '/web/webclient/load_menus';
 
 /** An Odoo, and who is to be let in. */
 export interface Admission {
-  /** The name of its container. */
-  readonly container: string;
+  /** Puts the session from its standard input into that Odoo's store: see docker/odoo-session.ts. */
+  readonly save: Command;
   /** `http://host:port` */
   readonly origin: string;
   readonly session: OdooSession;
@@ -26,9 +26,9 @@ export interface Admission {
  */
 export async function admit(
   docker: DockerCli,
-  { browser, container, origin, session }: Admission,
+  { browser, origin, save, session }: Admission,
 ): Promise<boolean> {
-  await docker(saveSession(container), {
+  await docker(save, {
     input: JSON.stringify(session),
     timeoutMs: SAVE_TIMEOUT_MS,
   });

@@ -10,11 +10,12 @@ import {
   isRunning,
   odooBoot,
 } from '../docker/odoo-boot.ts';
+import { accessTo, odooOptions } from '../docker/postgres-access.ts';
 import { CommandError, RetryableError, TerminalError } from '../errors.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import { unlessAbsent } from '../host/files.ts';
 import { projectName } from '../instance/name.ts';
-import type { DesiredInstance } from '../instance/types.ts';
+import type { DesiredInstance, PostgresServer } from '../instance/types.ts';
 import { mountsOf } from '../repositories/checkout-layout.ts';
 import type { Repositories } from '../repositories/repositories.ts';
 import type { InstanceFiles } from './instance-files.ts';
@@ -25,8 +26,8 @@ const LOG_LINES = 200;
 
 /** A tenant's data, restored where nothing else is. */
 export interface Copy {
-  /** The server's, whose only tenant it is, and the way in. */
-  readonly socketDir: string;
+  /** Whose only tenant it is, and the way in. */
+  readonly server: PostgresServer;
   readonly database: string;
   readonly role: string;
   readonly password: string;
@@ -74,7 +75,9 @@ export async function bootCopy(
   // One whose sidecar was killed.
   await remove();
   try {
-    await docker(odooBoot({ ...copy, install, container, image, owner, conf, addons }), { signal });
+    const access = await accessTo({ install, docker }, copy.server);
+    const boot = { ...copy, install, container, image, owner, conf, addons, access };
+    await docker(odooBoot(boot), { signal });
     const timeoutMs = (BOOT_SECONDS + 120) * 1000;
     await docker(awaitLogin(container), { timeoutMs, signal }).catch(async (error) => {
       signal.throwIfAborted();
@@ -86,20 +89,24 @@ export async function bootCopy(
   }
 }
 
+/** Options that a copy has only where its own server needs them. */
+const NOT_A_COPYS: ReadonlySet<string> = new Set(['logfile', 'db_port', 'db_sslmode']);
+
 /** What is another one in a copy. Odoo listens where only what is in its container can ask. */
 function confOfCopy(
   usual: string,
-  { database, password, role }: Copy,
+  { database, password, role, server }: Copy,
   addonsFolders: readonly string[],
 ): string {
   const others: Record<string, string> = {
-    ...{ db_name: database, db_user: role, db_password: password, db_host: '/run/postgresql' },
+    ...{ db_name: database, db_user: role, db_password: password },
+    ...odooOptions(server),
     ...{ http_interface: '127.0.0.1', http_port: '8069', workers: '0', max_cron_threads: '0' },
     ...(addonsFolders.length > 0 ? { addons_path: addonsFolders.join(',') } : {}),
   };
   const kept = usual.split('\n').filter((line) => {
     const [name = ''] = line.split(/\s*[=:]/);
-    return !(name in others) && name !== 'logfile';
+    return !(name in others) && !NOT_A_COPYS.has(name);
   });
   const lines = Object.entries(others).map(([name, value]) => `${name} = ${value}`);
   kept.splice(kept.indexOf('[options]') + 1, 0, ...lines);

@@ -1,41 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { composeUp } from '../docker/commands.ts';
-import type { Container, DockerApi } from '../docker/docker-api.ts';
-import type { DockerCli } from '../docker/docker-cli.ts';
-import { removeStaleHelpers } from '../docker/helpers.ts';
+import type { Container } from '../docker/docker-api.ts';
 import { LABELS } from '../docker/labels.ts';
 import { networkOf } from '../docker/names.ts';
 import { Networks } from '../docker/networks.ts';
+import { saveSession } from '../docker/odoo-session.ts';
 import { removeAll, stopAll } from '../docker/stopping.ts';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import { isFree } from '../host/tcp-ports.ts';
-import { type Addressed, instanceUrl } from '../instance/instance-url.ts';
-import { databaseName, projectName } from '../instance/name.ts';
-import type { Remark } from '../instance/reasons.ts';
-import type {
-  DesiredInstance,
-  EffectiveState,
-  FetchedCommit,
-  MarkedInstance,
-  ObservedInstance,
-  PortPair,
-  Spare,
-} from '../instance/types.ts';
-import type { Engine, Health, Listed, OdooSession, RehearsedVisit } from '../interfaces.ts';
-import { AddonModules } from './addon-modules.ts';
+import { projectName } from '../instance/name.ts';
+import type { DesiredInstance, ObservedInstance, PortPair } from '../instance/types.ts';
+import type { Listed, OdooSession } from '../interfaces.ts';
 import { admit } from './admit.ts';
-import { awaitAnswer } from './await-answer.ts';
-import { bootCopy, type Copy } from './boot-copy.ts';
-import {
-  commitsOf,
-  InstanceFiles,
-  type InstanceFilesOptions,
-  networkFor,
-} from './instance-files.ts';
+import type { Awaited } from './await-answer.ts';
+import { CommonEngine, type CommonEngineOptions, type SeenContainers } from './common-engine.ts';
+import { containerLife } from './container-life.ts';
+import { networkFor } from './instance-files.ts';
 import { LiveLimits } from './live-limits.ts';
 import { containersOf, containersOwner, containersState, odooOf } from './observe.ts';
-import { isHealthy, isServing, originAt, showsLogin } from './readiness-probe.ts';
-import { rehearse } from './rehearse.ts';
+import { originAt } from './readiness-probe.ts';
 import { startAsMade } from './start-as-made.ts';
 
 /** States of a container that has no process. */
@@ -52,70 +35,27 @@ const ADDRESS_IN_USE = /address already in use|port is already allocated|ports a
 /** A container keeps the id of its network, also when another of the same name takes its place. */
 const NETWORK_GONE = /network \S+ not found/i;
 
-export interface ComposeEngineOptions extends InstanceFilesOptions {
-  readonly api: DockerApi;
-  readonly docker: DockerCli;
-  /** See instanceUrl(). */
-  readonly urlPattern: string;
-  readonly answerTimeoutMs: number;
-}
-
 /** Instances as Docker Compose projects, one each, on this host's Docker Engine. */
-export class ComposeEngine implements Engine {
-  readonly #options: ComposeEngineOptions;
+export class ComposeEngine extends CommonEngine {
+  readonly #options: CommonEngineOptions;
   readonly #networks: Networks;
-  readonly #files: InstanceFiles;
   readonly #limits: LiveLimits;
-  readonly #modules: AddonModules;
 
-  constructor(options: ComposeEngineOptions) {
+  constructor(options: CommonEngineOptions) {
+    super(options);
     this.#options = options;
     this.#networks = new Networks(options.install, options.api, options.docker);
-    this.#files = new InstanceFiles(options);
     this.#limits = new LiveLimits(options.api);
-    this.#modules = new AddonModules({ ...options, files: this.#files });
   }
 
   // -- what is here ---------------------------------------------------------------------------------
 
-  async observe(
-    desired: DesiredInstance,
-    effective: EffectiveState,
-  ): Promise<Omit<ObservedInstance, 'database' | 'hung' | 'isHandedOver' | 'preparedJob'>> {
-    const { dirs, marks } = this.#options;
-    const files = this.#files;
+  protected override async seen(desired: DesiredInstance): Promise<SeenContainers> {
     const containers = await this.#containersOf(desired);
-    const owners = {
-      directory: await marks.ownerOf(desired),
-      containerOwner: containersOwner(containers, desired.identity),
-    };
-    const data = await files.dataState(desired);
-    // Stopping and removing must work without the template too.
-    if (effective !== 'running')
-      return {
-        ...owners,
-        checkouts: 'current',
-        files: effective === 'purged' && !(await dirs.exists(desired.id)) ? 'absent' : 'current',
-        data,
-        containers: containersState(containers, 1, ''),
-        answering: false,
-        appsList: 'current',
-        limits: 'current',
-      };
-    const hasCheckouts = await files.hasCheckouts(desired);
-    const digest = desired.ports !== null && hasCheckouts ? await files.digestOf(desired) : '';
-    const state = containersState(containers, files.servicesOf(desired), digest);
-    const isUp = state !== 'none' && state !== 'stopped';
-    const answering = state === 'running' && (await showsLogin(this.#originOf(desired)));
     return {
-      ...owners,
-      checkouts: hasCheckouts ? 'current' : 'missing',
-      files: digest === '' ? 'absent' : await files.state(desired, digest, isUp),
-      data,
-      containers: state,
-      answering,
-      appsList: (await dirs.appsList(desired.id)) === commitsOf(desired) ? 'current' : 'stale',
-      limits: answering ? await this.#limitsState(desired, containers) : 'current',
+      owner: containersOwner(containers, desired.identity),
+      state: (services, digest) => containersState(containers, services, digest),
+      limits: () => this.#limitsState(desired, containers),
     };
   }
 
@@ -125,16 +65,11 @@ export class ComposeEngine implements Engine {
     containers: readonly Container[],
   ): Promise<ObservedInstance['limits']> {
     const odoo = odooOf(containers);
-    const isOther = odoo && (await this.#limits.areOther(odoo, this.#files.limitsOf(desired)));
+    const isOther = odoo && (await this.#limits.areOther(odoo, this.files.limitsOf(desired)));
     return isOther ? 'other' : 'current';
   }
 
-  /** See bootCopy(). */
-  bootCopy(desired: DesiredInstance, copy: Copy, signal: AbortSignal): Promise<boolean> {
-    return bootCopy({ ...this.#options, files: this.#files }, desired, copy, signal);
-  }
-
-  async list(): Promise<Map<number, Listed>> {
+  override async list(): Promise<Map<number, Listed>> {
     const containers = await this.#options.api.containers([
       `${LABELS.install}=${this.#options.install}`,
       LABELS.instance,
@@ -154,33 +89,11 @@ export class ComposeEngine implements Engine {
     return found;
   }
 
-  async numbers(): Promise<number[]> {
-    const [containers, directories] = await Promise.all([
-      this.list(),
-      this.#options.marks.numbers(),
-    ]);
-    return [...new Set([...containers.keys(), ...directories])];
+  override async places(): Promise<null> {
+    return null;
   }
 
-  async marked(id: number): Promise<MarkedInstance | null> {
-    return this.#options.marks.read(id);
-  }
-
-  async adopt(desired: DesiredInstance): Promise<void> {
-    await this.#options.marks.adopt(desired);
-  }
-
-  /** See Probe. */
-  async probe(id: number, { hasOwnDatabase, httpPort }: Listed): Promise<Health> {
-    const { dirs, install } = this.#options;
-    const database = databaseName(install, id);
-    // What keeps the disk from being read is no proof that the files are gone.
-    const data = await dirs.dataState(id, database, hasOwnDatabase).catch(() => 'whole');
-    if (data !== 'whole') return 'emptied';
-    return (await isHealthy(this.#originAt(httpPort))) ? 'well' : 'silent';
-  }
-
-  async watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void> {
+  override async watch(changed: (id: number | null) => void, signal: AbortSignal): Promise<void> {
     const label = `${LABELS.install}=${this.#options.install}`;
     const happened = (labels: Readonly<Record<string, string>>) => {
       const id = Number(labels[LABELS.instance]);
@@ -192,13 +105,9 @@ export class ComposeEngine implements Engine {
     }
   }
 
-  url(instance: Addressed): string {
-    return instanceUrl(this.#options.urlPattern, instance);
-  }
-
   // -- the way to an instance that runs ---------------------------------------------------------------
 
-  async occupiedPorts(ports: PortPair): Promise<number[]> {
+  override async occupiedPorts(ports: PortPair): Promise<number[]> {
     const { publishAddress } = this.#options;
     const bound: number[] = [];
     for (const port of [ports.http, ports.longpolling])
@@ -206,92 +115,40 @@ export class ComposeEngine implements Engine {
     return bound;
   }
 
-  fetchRepositories(
-    wanted: Pick<DesiredInstance, 'templateCode' | 'repositories'>,
-    signal: AbortSignal,
-  ): Promise<{ readonly commits: readonly FetchedCommit[]; readonly remarks: readonly Remark[] }> {
-    return this.#modules.fetch(wanted, signal);
-  }
-
-  imageDigest(desired: DesiredInstance): Promise<string> {
-    return this.#files.imageDigest(desired);
-  }
-
-  async render(desired: DesiredInstance): Promise<void> {
-    await this.#files.write(desired);
-  }
-
-  async startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+  override async startDatabase(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     await this.#up(desired, ['db'], signal);
   }
 
-  async start(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+  override async start(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     await this.#up(desired, [], signal);
   }
 
-  awaitListening(desired: DesiredInstance, signal: AbortSignal): Promise<boolean> {
-    const origin = this.#originOf(desired);
-    return awaitAnswer(this.#options, desired, () => isServing(origin), signal);
-  }
-
-  awaitLogin(desired: DesiredInstance, signal: AbortSignal): Promise<boolean> {
-    const origin = this.#originOf(desired);
-    return awaitAnswer(this.#options, desired, () => showsLogin(origin), signal);
-  }
-
-  async rehearse(spare: Spare, visit: RehearsedVisit, signal: AbortSignal): Promise<void> {
-    const database = databaseName(this.#options.install, spare.id);
-    await rehearse({ ...visit, database, origin: this.#originOf(spare) }, signal);
-  }
-
-  async forgetSessions({ id }: Spare): Promise<void> {
-    await this.#options.dirs.forgetSessions(id);
-  }
-
-  admit(
+  override async admit(
     desired: DesiredInstance,
     session: OdooSession,
     browser: Readonly<Record<string, string>>,
   ): Promise<boolean> {
     const { docker, install } = this.#options;
-    const container = `${projectName(install, desired.id)}-odoo`;
-    return admit(docker, { container, origin: this.#originOf(desired), session, browser });
+    const save = saveSession(`${projectName(install, desired.id)}-odoo`);
+    return admit(docker, { save, origin: await this.originOf(desired), session, browser });
   }
 
-  mayBeSpare(templateCode: string): boolean {
-    const { templates } = this.#options;
-    return templates.has(templateCode) && templates.get(templateCode).database === 'shared';
-  }
-
-  renewMark(desired: DesiredInstance): Promise<void> {
-    return this.#options.marks.renew(desired);
-  }
-
-  async applyLimits(desired: DesiredInstance): Promise<void> {
+  override async applyLimits(desired: DesiredInstance): Promise<void> {
     const odoo = odooOf(await this.#containersOf(desired));
-    if (odoo) await this.#limits.apply(odoo, this.#files.limitsOf(desired));
-  }
-
-  updateAppsList(desired: DesiredInstance, signal: AbortSignal): Promise<boolean> {
-    return this.#modules.updateAppsList(desired, signal);
+    if (odoo) await this.#limits.apply(odoo, this.files.limitsOf(desired));
   }
 
   // -- and back ---------------------------------------------------------------------------------------
 
-  async stop(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+  override async stop(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     await stopAll(this.#options.api, await this.#containersOf(desired), signal);
   }
 
-  async restart(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
-    await this.stop(desired, signal);
-    await this.#up(desired, [], signal);
-  }
-
-  async removeContainers(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+  override async removeContainers(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     await removeAll(this.#options.api, await this.#containersOf(desired), signal);
   }
 
-  async purge(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
+  override async purge(desired: DesiredInstance, signal: AbortSignal): Promise<void> {
     const { dirs, install } = this.#options;
     await this.removeContainers(desired, signal);
     await dirs.remove(desired.id);
@@ -301,10 +158,6 @@ export class ComposeEngine implements Engine {
     const isWanted = async () =>
       [...(await this.list()).keys()].some((id) => networkOf(install, id) === network);
     await this.#networks.removeUnless(network, isWanted);
-  }
-
-  async removeStaleHelpers(): Promise<string[]> {
-    return removeStaleHelpers(this.#options.api, this.#options.install, new Date());
   }
 
   /**
@@ -342,13 +195,16 @@ export class ComposeEngine implements Engine {
     }
   }
 
-  /** Where this host reaches an instance, whatever its customers call it. */
-  #originOf({ ports }: DesiredInstance): string {
-    return this.#originAt(ports?.http ?? 0);
+  protected override async originOf({ ports }: Pick<DesiredInstance, 'ports'>): Promise<string> {
+    return originAt(this.#options.publishAddress, ports?.http ?? 0);
   }
 
-  #originAt(httpPort: number): string {
+  protected override originOfListed({ httpPort }: Listed): string {
     return originAt(this.#options.publishAddress, httpPort);
+  }
+
+  protected override awaited({ id }: DesiredInstance): Awaited {
+    return containerLife(this.#options, id);
   }
 
   #containersOf({ id }: DesiredInstance) {

@@ -1,13 +1,14 @@
 import type { Limits } from '../docker/docker-api.ts';
 import type { Images } from '../docker/images.ts';
 import { closedNetwork, networkOf } from '../docker/names.ts';
+import { addressesOf } from '../docker/postgres-access.ts';
 import type { DirectoryMarks } from '../files/directory-mark.ts';
 import { givenLimits } from '../files/given-limits.ts';
 import type { InstanceDirs } from '../files/instance-dir.ts';
 import { digestOf, type RenderInput, renderInstance } from '../files/render.ts';
 import type { Templates } from '../files/templates.ts';
 import { databaseName } from '../instance/name.ts';
-import type { DesiredInstance, ObservedInstance } from '../instance/types.ts';
+import type { DesiredInstance, ObservedInstance, PostgresServer } from '../instance/types.ts';
 import type { Repositories } from '../repositories/repositories.ts';
 
 export interface InstanceFilesOptions {
@@ -17,8 +18,8 @@ export interface InstanceFilesOptions {
   readonly dirs: InstanceDirs;
   readonly marks: DirectoryMarks;
   readonly repositories: Repositories;
-  /** Where the host's Postgres has its socket. */
-  readonly sharedSocketDirectory: string;
+  /** Where the Postgres that instances share listens. */
+  readonly sharedServer: PostgresServer;
   /** The host's address on which the instances' ports are published. */
   readonly publishAddress: string;
   /** Called for an instance that stays with its image though the template's tag is another one by now. */
@@ -46,10 +47,17 @@ export class InstanceFiles {
     const { dbPassword, masterPasswordHash } = desired.wasReady
       ? await dirs.secrets(desired.id)
       : await dirs.makeSecrets(desired.id);
-    const rendered = renderInstance({ ...template, image }, await this.#inputOf(desired), {
-      dbPassword,
-      masterPasswordHash,
-    });
+    const input = await this.#inputOf(desired);
+    const hostAddresses =
+      'hosts' in input.sharedServer ? await addressesOf(input.sharedServer) : [];
+    const rendered = renderInstance(
+      { ...template, image },
+      { ...input, hostAddresses },
+      {
+        dbPassword,
+        masterPasswordHash,
+      },
+    );
     const isNew = !desired.wasReady;
     await dirs.prepare(desired.id, { odoo, postgres: template.postgresUser, isNew });
     // The template database of a new instance lists what the plan brings.
@@ -86,10 +94,10 @@ export class InstanceFiles {
     return this.#hasOwnPostgres(templateCode) ? 2 : 1;
   }
 
-  /** The folder with the socket of the instance's Postgres. */
-  socketDirectoryOf({ id, templateCode }: DesiredInstance): string {
-    const { dirs, sharedSocketDirectory } = this.#options;
-    return this.#hasOwnPostgres(templateCode) ? dirs.paths(id).socket : sharedSocketDirectory;
+  /** Where the instance's Postgres listens. */
+  serverOf({ id, templateCode }: DesiredInstance): PostgresServer {
+    const { dirs, sharedServer } = this.#options;
+    return this.#hasOwnPostgres(templateCode) ? { socketDir: dirs.paths(id).socket } : sharedServer;
   }
 
   /**
@@ -152,7 +160,7 @@ export class InstanceFiles {
 
   /** Everything but secrets that an instance's files depend on. */
   async #inputOf(desired: DesiredInstance): Promise<RenderInput> {
-    const { dirs, install, publishAddress, repositories, sharedSocketDirectory } = this.#options;
+    const { dirs, install, publishAddress, repositories, sharedServer } = this.#options;
     if (desired.ports === null) throw new TypeError('an instance without ports cannot be rendered');
     return {
       install,
@@ -160,7 +168,8 @@ export class InstanceFiles {
       identity: desired.identity,
       templateCode: desired.templateCode,
       directory: dirs.paths(desired.id).directory,
-      sharedSocketDirectory,
+      sharedServer,
+      hostAddresses: [],
       checkouts: await Promise.all(desired.repositories.map((it) => repositories.checkout(it))),
       network: networkFor(install, desired),
       publishAddress,

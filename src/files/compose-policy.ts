@@ -1,5 +1,6 @@
 import { normalize } from 'node:path';
 import { z } from 'zod';
+import { TCP_SYSCTLS } from '../docker/postgres-access.ts';
 import { TerminalError } from '../errors.ts';
 import type { PortPair } from '../instance/types.ts';
 
@@ -12,7 +13,12 @@ export interface ComposeFacts {
   readonly directory: string;
   /** The only file under `secrets/` that a container may read. */
   readonly postgresPassword: string;
+  /** '' where the Postgres is on the network. */
   readonly socketDirectory: string;
+  /** The certificate of its authority there; '' at a socket. */
+  readonly postgresCa: string;
+  /** The only names that a container may be told of. */
+  readonly extraHosts: readonly string[];
   readonly checkouts: readonly string[];
   readonly network: string;
   /** Nothing may leave it: see closedService(). */
@@ -120,6 +126,14 @@ function service(facts: ComposeFacts) {
       ports: z.array(port(facts)).optional(),
       networks: z.tuple([z.string()]).optional(),
       dns: z.tuple([z.literal(NO_NAME_SERVER)]).optional(),
+      extra_hosts: z
+        .array(
+          z
+            .string()
+            .refine((one) => facts.extraHosts.includes(one), 'expected a host of the Postgres'),
+        )
+        .optional(),
+      sysctls: z.strictObject(mapValues(TCP_SYSCTLS, (value) => z.literal(value))).optional(),
       network_mode: z.literal('none').optional(),
     })
     .refine((it) => it.mem_limit === it.memswap_limit, {
@@ -176,13 +190,14 @@ function bind(facts: ComposeFacts) {
     .refine((it) => mayBind(it.source, it.read_only === true, facts), {
       path: ['source'],
       message:
-        "expected a path inside the instance's directory, the Postgres socket directory or, read-only, a checkout",
+        "expected a path inside the instance's directory, the Postgres socket directory or, read-only, a checkout or the Postgres' certificate",
     });
 }
 
 function mayBind(source: string, isReadOnly: boolean, facts: ComposeFacts): boolean {
   if (source === facts.socketDirectory) return true;
-  if (source === facts.postgresPassword || facts.checkouts.includes(source)) return isReadOnly;
+  if ([facts.postgresPassword, facts.postgresCa, ...facts.checkouts].includes(source))
+    return isReadOnly;
   return (
     source.startsWith(`${facts.directory}/`) &&
     !`${source}/`.startsWith(`${facts.directory}/secrets/`)

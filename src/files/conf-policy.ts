@@ -7,6 +7,9 @@ export interface ConfFacts {
   readonly database: string;
   readonly dbPassword: string;
   readonly masterPasswordHash: string;
+  readonly dbHost: string;
+  /** '' at a socket. */
+  readonly dbPort: string;
 }
 
 const OPTION = /^([a-z][a-z0-9_]*)[ \t]*=/;
@@ -43,11 +46,13 @@ export function checkConf(
   const required = {
     admin_passwd: facts.masterPasswordHash,
     data_dir: '/var/lib/odoo',
-    db_host: '/run/postgresql',
     db_name: facts.database,
     db_password: facts.dbPassword,
     db_user: facts.database,
     list_db: 'False',
+    db_host: facts.dbHost,
+    // Anything less would let an impostor in.
+    ...(facts.dbPort ? { db_port: facts.dbPort, db_sslmode: 'verify-full' } : {}),
   };
   for (const [name, value] of Object.entries(required))
     if (options[name] !== value) fail('TemplateBreaksPolicy', `"${name}" is not what it must be`);

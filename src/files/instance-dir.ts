@@ -1,4 +1,4 @@
-import { chown, lstat, mkdir, opendir, readdir, readFile, stat } from 'node:fs/promises';
+import { chown, lstat, mkdir, opendir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -141,6 +141,18 @@ export class InstanceDirs {
       secret(postgresPassword),
     ]);
     return { ...masters, adminPassword, dbPassword, postgresPassword: ofPostgres };
+  }
+
+  /**
+   * Gives an instance another database password, which it has from now on where it has a directory still. Its odoo.conf, with the old one, goes
+   * first: as long as that is missing, its files are written again. @returns the password
+   */
+  async renewDbPassword(id: number): Promise<string> {
+    const { conf, secrets } = this.paths(id);
+    const password = registerSecret(randomSecret());
+    await rm(conf, { force: true });
+    await replaceFile(join(secrets, 'db-password'), password).catch(unless('ENOENT'));
+    return password;
   }
 
   /** Writes both files. The Compose file comes last: its digest shows that both are there. */

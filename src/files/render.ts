@@ -4,7 +4,7 @@ import { LABELS } from '../docker/labels.ts';
 import { TerminalError } from '../errors.ts';
 import type { UnixUser } from '../host/files.ts';
 import { projectName } from '../instance/name.ts';
-import type { PortPair } from '../instance/types.ts';
+import type { PortPair, PostgresServer } from '../instance/types.ts';
 import type { Checkout } from '../repositories/checkout-layout.ts';
 import { checkCompose } from './compose-policy.ts';
 import { checkConf } from './conf-policy.ts';
@@ -40,8 +40,10 @@ export interface RenderInput {
   readonly templateCode: string;
   /** Absolute: the instance's own directory. */
   readonly directory: string;
-  /** Absolute: where the host's Postgres has its socket. */
-  readonly sharedSocketDirectory: string;
+  /** Where the Postgres that instances share listens. */
+  readonly sharedServer: PostgresServer;
+  /** `name:address` of its hosts, for an instance without a name server: no part of the digest. */
+  readonly hostAddresses: readonly string[];
   /** In the order of the repositories. */
   readonly checkouts: readonly Checkout[];
   readonly network: string;
@@ -71,11 +73,22 @@ export interface Rendered {
 
 /**
  * The digest of an input: 64 hexadecimal digits for all but the limits, a dash and 8 for the limits. The order of keys does not matter.
- * The identity is left out: another one is no reason to write the files again.
+ * The identity and the addresses of hosts are left out: others are no reason to write the files again.
  */
-export function digestOf({ identity: _, memoryMb, cpus, ...rest }: RenderInput): string {
-  // As it was while all had none: another digest would restart every instance.
-  const same = { ...rest, workers: 0 };
+export function digestOf({
+  identity: _,
+  hostAddresses: __,
+  memoryMb,
+  cpus,
+  sharedServer,
+  ...rest
+}: RenderInput): string {
+  // As it was while all had none, and a socket: another digest would restart every instance.
+  const place =
+    'socketDir' in sharedServer
+      ? { sharedSocketDirectory: sharedServer.socketDir }
+      : { sharedServer };
+  const same = { ...rest, ...place, workers: 0 };
   return `${sha256(same)}-${sha256({ memoryMb, cpus }).slice(0, 8)}`;
 }
 
@@ -114,6 +127,8 @@ export function renderInstance(
     directory: input.directory,
     postgresPassword: view.paths.postgresPassword,
     socketDirectory: view.paths.socket,
+    postgresCa: view.paths.postgresCa,
+    extraHosts: view.extraHosts,
     checkouts: input.checkouts.map(({ path }) => path),
     network: input.network,
     isClosed: view.isClosed,

@@ -1,4 +1,5 @@
 import { closedNetwork } from '../docker/names.ts';
+import { odooOptions } from '../docker/postgres-access.ts';
 import { databaseName, projectName } from '../instance/name.ts';
 import { mountsOf } from '../repositories/checkout-layout.ts';
 import { givenLimits } from './given-limits.ts';
@@ -20,6 +21,10 @@ export function templateVariables(template: Template, input: RenderInput, digest
   const { cpus, memoryMb } = givenLimits(input, template);
   const workers = workersFor(cpus, memoryMb);
   const mounts = mountsOf(input.checkouts);
+  const server = template.database === 'own' ? { socketDir: own.socket } : input.sharedServer;
+  const isClosed = input.network === closedNetwork(input.install);
+  const onNetwork = 'socketDir' in server ? null : server;
+  const { db_host = '', db_port = '' } = odooOptions(server);
   return {
     install: input.install,
     instance: String(input.instance),
@@ -36,7 +41,11 @@ export function templateVariables(template: Template, input: RenderInput, digest
     memory: `${memoryMb}m`,
     cpus,
     network: input.network,
-    isClosed: input.network === closedNetwork(input.install),
+    isClosed,
+    dbHost: db_host,
+    // Empty at a socket.
+    dbPort: db_port,
+    extraHosts: onNetwork && isClosed ? input.hostAddresses : [],
     publishAddress: input.publishAddress,
     httpPort: input.ports.http,
     longpollingPort: input.ports.longpolling,
@@ -48,7 +57,8 @@ export function templateVariables(template: Template, input: RenderInput, digest
       sessions: own.sessions,
       pgdata: own.pgdata,
       postgresPassword: own.postgresPassword,
-      socket: template.database === 'own' ? own.socket : input.sharedSocketDirectory,
+      socket: 'socketDir' in server ? server.socketDir : '',
+      postgresCa: onNetwork?.caFile ?? '',
     },
     checkouts: mounts.map(({ path, target }) => ({ path, target })),
     addonsPath: mounts.flatMap(({ addonsFolders }) => addonsFolders).join(','),

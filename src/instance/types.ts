@@ -21,6 +21,23 @@ export type DesiredState = 'draft' | 'running' | 'stopped' | 'removed';
 /** What is to be reached: the desired state, unless the subscription suspends or purges the instance, or nobody uses it. */
 export type EffectiveState = DesiredState | 'asleep' | 'suspended' | 'purged';
 
+/** Where a Postgres listens: at a unix socket of this host, or on the network (ADR 23). */
+export type PostgresServer = SocketServer | NetworkServer;
+
+export interface SocketServer {
+  /** The folder with its socket. */
+  readonly socketDir: string;
+}
+
+/** One server, or a primary with its standbys: who connects looks for the one that takes writes. Only with TLS, whose certificate is verified. */
+export interface NetworkServer {
+  /** Names or addresses, as their certificates have them; at least one. */
+  readonly hosts: readonly string[];
+  readonly port: number;
+  /** The authority's certificate, as PEM, below `dataDir`: Docker mounts it. */
+  readonly caFile: string;
+}
+
 /** The two TCP ports of an instance on the host. */
 export interface PortPair {
   readonly http: number;

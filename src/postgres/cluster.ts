@@ -1,7 +1,16 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, type ClientBase, escapeIdentifier, escapeLiteral, Pool } from 'pg';
+import {
+  Client,
+  type ClientBase,
+  type ClientConfig,
+  escapeIdentifier,
+  escapeLiteral,
+  Pool,
+} from 'pg';
+import type { PostgresServer } from '../docker/postgres-access.ts';
 import { RetryableError } from '../errors.ts';
+import { Hosts, isAway, type Way } from './hosts.ts';
 import {
   inTenantDatabase,
   type SessionPurpose,
@@ -9,11 +18,18 @@ import {
   type TenantSession,
 } from './tenant-session.ts';
 
-/** Where a Postgres listens and who administers it. Reached through its unix socket alone. */
-export interface ClusterAddress {
-  readonly socketDir: string;
+/** Where a Postgres listens and who administers it. */
+export type ClusterAddress = PostgresServer & {
   readonly user: string;
   readonly password: string;
+};
+
+/** What a server is like. */
+export interface ServerFacts {
+  /** The major one. */
+  readonly version: number;
+  /** How each standby is in step (`async`, `sync`, `quorum`, …); null where the administrator may not see it. */
+  readonly standbys: ReadonlyArray<string | null>;
 }
 
 /**
@@ -31,11 +47,7 @@ const SHARED_DATABASE = 'postgres';
 /** A database of the server's own that nobody but the administrator enters: where the others are made from at first. */
 const FIRST_DATABASE = 'template1';
 
-/**
- * How long a connection may take, a statement may run and wait for a lock, in milliseconds. A server that is not there says so at
- * once; one that takes its time is on a busy machine. Tenants can hold locks in the catalogs that all share.
- */
-const CONNECT_TIMEOUT_MS = 30_000;
+/** How long a statement may run and wait for a lock, in milliseconds. Tenants can hold locks in the catalogs that all share. */
 const STATEMENT_TIMEOUT_MS = 300_000;
 const LOCK_TIMEOUT_MS = 5_000;
 
@@ -46,8 +58,8 @@ const START_POLL_MS = 50;
 /** Tenants' roles: enough for Odoo's own pool (db_maxconn in the templates) and some more, too few to starve the neighbours. */
 const CONNECTION_LIMIT = 56;
 
-/** Errors that say "Postgres is not there (yet)", as opposed to "Postgres refuses". */
-const AWAY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', '57P03', '57P01', '53300']);
+/** Errors that say "Postgres is not there (yet)", as opposed to "Postgres refuses", beside those of a host that is not there. */
+const AWAY = new Set(['ECONNRESET', 'EPIPE', '57P01', '53300']);
 
 /** Another object still depends on the role (2BP01), or an open transaction of a tenant locks what it needs (55P03). */
 const STILL_MENTIONED = new Set(['2BP01', '55P03']);
@@ -55,6 +67,9 @@ const STILL_MENTIONED = new Set(['2BP01', '55P03']);
 /** How many connections are kept, and for how long unused, in milliseconds. */
 const MAX_IDLE_CONNECTIONS = 8;
 const IDLE_CONNECTION_MS = 30_000;
+
+/** How long one of them is waited for, in milliseconds. */
+const POOL_TIMEOUT_MS = 30_000;
 
 /** How long a terminated connection is waited for, in milliseconds. */
 const TERMINATE_TIMEOUT = 5_000;
@@ -67,24 +82,21 @@ const REMOVED = 'microsaas_removed_';
  * roles from outside and never enters a database that tenants or their modules have filled: see tenant-session.ts, ADR 9.
  */
 export class Cluster {
-  readonly address: ClusterAddress;
-  readonly #pool: Pool | null;
+  /** Where it listens. */
+  readonly server: PostgresServer;
+  readonly #login: { readonly user: string; readonly password: string };
+  readonly #hosts: Hosts;
+  /** One for each host; only that of the one that takes writes is used. */
+  readonly #pools: readonly Pool[];
   #prepared: Promise<void> | undefined;
 
   /** @param options `keepConnections`: for a server that is asked often; each new connection costs some milliseconds */
   constructor(address: ClusterAddress, options: { readonly keepConnections?: boolean } = {}) {
-    this.address = address;
-    this.#pool = options.keepConnections
-      ? new Pool({
-          ...this.#settings(ADMIN_DATABASE),
-          max: MAX_IDLE_CONNECTIONS,
-          idleTimeoutMillis: IDLE_CONNECTION_MS,
-          allowExitOnIdle: true,
-        })
-      : null;
-    // A server that goes away closes them; the next caller connects again.
-    this.#pool?.on('error', () => {});
-    this.#pool?.on('connect', (client) => client.on('error', () => {}));
+    const { password, user, ...server } = address;
+    this.server = server;
+    this.#login = { user, password };
+    this.#hosts = new Hosts(server);
+    this.#pools = options.keepConnections ? this.#hosts.ways.map((way) => this.#poolTo(way)) : [];
   }
 
   /**
@@ -93,7 +105,7 @@ export class Cluster {
    */
   async administer<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
     const once = () =>
-      this.#pool ? withKept(this.#pool, work) : this.#within(ADMIN_DATABASE, work);
+      this.#pools.length > 0 ? this.#withKept(work) : this.#within(ADMIN_DATABASE, work);
     return asUnavailable(async () => {
       try {
         return await once();
@@ -111,7 +123,7 @@ export class Cluster {
     purpose: SessionPurpose,
     work: (session: TenantSession) => Promise<T>,
   ): Promise<T> {
-    return inTenantDatabase(this.address.socketDir, login, purpose, work);
+    return inTenantDatabase(this.#hosts, login, purpose, work);
   }
 
   /** Waits until the server takes connections: the first start of a new one takes some seconds. */
@@ -196,24 +208,69 @@ export class Cluster {
   }
 
   async #within<T>(database: string, work: (client: ClientBase) => Promise<T>): Promise<T> {
-    const client = new Client(this.#settings(database));
-    // Without a listener, a server that goes away between two queries would end the process.
-    client.on('error', () => {});
+    const client = await this.#hosts.connect((way) => this.#connect(way, database));
     try {
-      await client.connect();
       return await work(client);
     } finally {
       await client.end();
     }
   }
 
-  #settings(database: string) {
+  async #connect(way: Way, database: string): Promise<Client> {
+    const client = new Client(this.#settings(way, database));
+    // Without a listener, a server that goes away between two queries would end the process.
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      await this.#hosts.requireWritable(client);
+      return client;
+    } catch (error) {
+      await client.end().catch(() => {}); // the error above is why
+      throw error;
+    }
+  }
+
+  #poolTo(way: Way): Pool {
+    const { connectionTimeoutMillis } = way;
+    const pool = new Pool({
+      ...this.#settings(way, ADMIN_DATABASE),
+      // The pool's own is also how long a caller waits while all are in use; a host that is not there is given up sooner.
+      connectionTimeoutMillis: POOL_TIMEOUT_MS,
+      Client: class extends Client {
+        constructor(settings?: ClientConfig) {
+          // The pool hides the password from whoever copies its settings.
+          super({ ...settings, password: settings?.password, connectionTimeoutMillis });
+        }
+      },
+      max: MAX_IDLE_CONNECTIONS,
+      idleTimeoutMillis: IDLE_CONNECTION_MS,
+      allowExitOnIdle: true,
+      verify: (client, done) => void this.#hosts.requireWritable(client).then(() => done(), done),
+    });
+    // A server that goes away closes them; the next caller connects again.
+    pool.on('error', () => {});
+    pool.on('connect', (client) => client.on('error', () => {}));
+    return pool;
+  }
+
+  async #withKept<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
+    const client = await this.#hosts.connect((_, index) => (this.#pools[index] as Pool).connect());
+    let failed = true;
+    try {
+      const result = await work(client);
+      failed = false;
+      return result;
+    } finally {
+      // After a failure it may be half-way through a transaction, or dead.
+      client.release(failed);
+    }
+  }
+
+  #settings(way: Way, database: string) {
     return {
-      host: this.address.socketDir,
-      user: this.address.user,
-      password: this.address.password,
+      ...way,
+      ...this.#login,
       database,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       lock_timeout: LOCK_TIMEOUT_MS,
       options: '-c search_path=pg_catalog,pg_temp',
@@ -221,9 +278,30 @@ export class Cluster {
     };
   }
 
+  /** What the doctor asks of the server that takes writes. */
+  async facts(): Promise<ServerFacts> {
+    const { rows } = await this.administer((client) =>
+      client.query<ServerFacts>(
+        `SELECT current_setting('server_version_num')::int / 10000 AS version,
+           ARRAY(SELECT sync_state FROM pg_stat_replication) AS standbys`,
+      ),
+    );
+    return rows[0] as ServerFacts;
+  }
+
+  /** The hosts that would let in who uses no TLS, the administrator or anybody else. One that is away is not among them. */
+  async plainHosts(): Promise<string[]> {
+    const asked = this.#hosts.ways.map(async ({ connectionTimeoutMillis, host, port }) => {
+      const way = { connectionTimeoutMillis, host, port, ssl: false };
+      const refused = [this.#login.user, 'anybody'].map((user) => isRefused({ ...way, user }));
+      return (await Promise.all(refused)).every(Boolean) ? [] : [host ?? ''];
+    });
+    return (await Promise.all(asked)).flat();
+  }
+
   /** Gives the administrator another password than the one of this address. */
   async setPassword(password: string): Promise<void> {
-    const name = escapeIdentifier(this.address.user);
+    const name = escapeIdentifier(this.#login.user);
     const verifier = escapeLiteral(scramVerifier(password));
     await this.administer((client) => client.query(`ALTER ROLE ${name} WITH PASSWORD ${verifier}`));
   }
@@ -363,6 +441,19 @@ export class Cluster {
     );
   }
 
+  /**
+   * Gives an existing role another password and terminates all of its connections: whoever knows an older one only is out. A role that is
+   * not there shuts nobody out.
+   */
+  async shutOut(role: string, password: string): Promise<void> {
+    await this.administer(async (client) => {
+      if (!(await hasRole(client, role))) return;
+      await client.query(`ALTER ROLE ${escapeIdentifier(role)} WITH ${loginRights(password)}`);
+    });
+    // Afterwards: one that is let in before the change is ended by this, one that comes later is refused.
+    await this.disconnect(role);
+  }
+
   /** Drops a database that is unfinished or archived, and closes the connections to it. */
   async drop(database: string): Promise<void> {
     await this.administer((client) =>
@@ -437,9 +528,12 @@ export function admitted(role: string, database: string): string {
   return `CREATE ROLE ${escapeIdentifier(database)} NOLOGIN ROLE ${escapeIdentifier(role)}`;
 }
 
-/** What a tenant's role may do, in SQL. */
+/**
+ * What a tenant's role may do, in SQL. That it is no superuser is so from the beginning: an administrator who is none may not even say
+ * so, and only a superuser could change it.
+ */
 export function loginRights(password: string): string {
-  return `LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT ${CONNECTION_LIMIT} PASSWORD ${escapeLiteral(scramVerifier(password))}`;
+  return `LOGIN NOCREATEDB NOCREATEROLE CONNECTION LIMIT ${CONNECTION_LIMIT} PASSWORD ${escapeLiteral(scramVerifier(password))}`;
 }
 
 async function hasRole(client: ClientBase, role: string): Promise<boolean> {
@@ -447,16 +541,20 @@ async function hasRole(client: ClientBase, role: string): Promise<boolean> {
   return found.rowCount === 1;
 }
 
-async function withKept<T>(pool: Pool, work: (client: ClientBase) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  let failed = true;
+/** How Postgres says that no line of pg_hba.conf lets somebody in. */
+const NO_ENTRY = '28000';
+
+/** Whether nobody is let in so. Without a password: one that is asked for would be the answer already. */
+async function isRefused(settings: ClientConfig): Promise<boolean> {
+  const client = new Client({ ...settings, database: SHARED_DATABASE, password: '' });
+  client.on('error', () => {});
   try {
-    const result = await work(client);
-    failed = false;
-    return result;
+    await client.connect();
+    return false;
+  } catch (error) {
+    return isAway(error) || (error as { code?: string }).code === NO_ENTRY;
   } finally {
-    // After a failure it may be half-way through a transaction, or dead.
-    client.release(failed);
+    await client.end().catch(() => {});
   }
 }
 
@@ -483,11 +581,7 @@ function isConcurrentUpdate(error: unknown): boolean {
 }
 
 function isUnavailable(error: unknown): boolean {
-  const { code, message } = error as { code?: string; message?: string };
-  // An error of Postgres has a code, one of the driver has none.
-  return code === undefined
-    ? /timeout|terminated|not queryable/i.test(message ?? '')
-    : AWAY.has(code);
+  return isAway(error) || AWAY.has((error as { code?: string }).code ?? '');
 }
 
 /** What Postgres stores for a password (RFC 5803), so that no statement ever carries the password itself. */

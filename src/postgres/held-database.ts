@@ -4,7 +4,9 @@ import { getgid, getuid } from 'node:process';
 import { z } from 'zod';
 import type { HeldDockerCli } from '../docker/docker-cli.ts';
 import { hardenedRun } from '../docker/helpers.ts';
-import { type PgLogin, serviceOf } from './pg-tools.ts';
+import type { SocketServer } from '../docker/postgres-access.ts';
+import { serviceOf } from './pg-tools.ts';
+import type { TenantLogin } from './tenant-session.ts';
 
 /** How long a database may be held, in milliseconds: as long as its files may take to be copied. */
 const HELD_MS = 3 * 60 * 60_000;
@@ -31,7 +33,7 @@ export interface PsqlOptions {
  * @throws CommandError too where the transaction ended before `work` did
  */
 export type HoldDatabase = <T>(
-  login: PgLogin,
+  login: TenantLogin & SocketServer,
   folder: string,
   counted: readonly string[],
   work: (seen: SeenDatabase) => Promise<T>,

@@ -2,6 +2,12 @@ import { basename, dirname, join } from 'node:path';
 import { getgid, getuid } from 'node:process';
 import type { DockerCli } from '../docker/docker-cli.ts';
 import { hardenedRun } from '../docker/helpers.ts';
+import {
+  accessTo,
+  libpqOptions,
+  type PostgresAccess,
+  type PostgresServer,
+} from '../docker/postgres-access.ts';
 import type { TenantLogin } from './tenant-session.ts';
 
 /** How long one run may take, in milliseconds: a customer's database may be large. */
@@ -13,10 +19,8 @@ const MEMORY = '2g';
 /** How long a dump waits for a locked table. */
 const LOCK_WAIT = '30s';
 
-/** The way into one tenant's database, as the tenant, through the server's socket. */
-export interface PgLogin extends TenantLogin {
-  readonly socketDir: string;
-}
+/** The way into one tenant's database, as the tenant. */
+export type PgLogin = TenantLogin & PostgresServer;
 
 /** How a dump is written. */
 export interface DumpOptions {
@@ -28,7 +32,7 @@ export interface DumpOptions {
 
 /**
  * pg_dump and pg_restore, each run once in a container of the Postgres image: they must not be older than the server.
- * Without a network, as the sidecar's own user, and logged in as the tenant: functions that are stored in a database or in an archive run with
+ * Reaching that server alone, as the sidecar's own user, and logged in as the tenant: functions that are stored in a database or in an archive run with
  * the tenant's rights. The password comes by standard input, so that no file and no argument ever holds it.
  */
 export class PgTools {
@@ -40,6 +44,17 @@ export class PgTools {
     this.#install = install;
     this.#image = image;
     this.#docker = docker;
+  }
+
+  /** Their major version. */
+  async version(): Promise<number> {
+    const said = await this.#docker(
+      hardenedRun({
+        ...{ install: this.#install, kind: 'pg-tools', image: this.#image, mayPull: true },
+        ...{ network: 'none', pids: 64, memory: '64m', entrypoint: 'pg_dump', args: ['--version'] },
+      }),
+    );
+    return Number(/\) (\d+)/.exec(said)?.[1] ?? 0);
   }
 
   /** Writes one database to a file in a folder of the sidecar's own. */
@@ -95,7 +110,7 @@ export class PgTools {
    * extension's owner may set its.
    */
   async script(dump: string, file: string, signal: AbortSignal): Promise<void> {
-    await this.#run(dump, signal, [], 'pg_restore', [
+    await this.#run(dump, signal, { network: 'none', options: [] }, 'pg_restore', [
       ...['--no-owner', '--no-privileges', '--no-comments'],
       ...[`--file=${inContainer(file)}`, '--', inContainer(dump)],
     ]);
@@ -107,21 +122,29 @@ export class PgTools {
     signal: AbortSignal,
     command: (path: string) => readonly [program: string, args: readonly string[]],
   ): Promise<string> {
+    const access = await accessTo({ install: this.#install, docker: this.#docker }, login);
     const options = [
       '--env=PGSERVICEFILE=/dev/stdin',
       `--env=PGSERVICE=${SERVICE}`,
       // A missing library, named in the role's own settings, would fail every login.
       '--env=PGOPTIONS=-c local_preload_libraries= -c default_transaction_read_only=off',
-      `--volume=${login.socketDir}:/run/postgresql:ro`,
+      ...access.options,
     ];
     const [program, args] = command(inContainer(file));
-    return this.#run(file, signal, options, program, ['--no-password', ...args], serviceOf(login));
+    return this.#run(
+      file,
+      signal,
+      { ...access, options },
+      program,
+      ['--no-password', ...args],
+      serviceOf(login),
+    );
   }
 
   #run(
     file: string,
     signal: AbortSignal,
-    options: readonly string[],
+    { network, options }: PostgresAccess,
     program: string,
     args: readonly string[],
     input?: string,
@@ -129,7 +152,7 @@ export class PgTools {
     return this.#docker(
       hardenedRun({
         ...{ install: this.#install, kind: 'pg-tools', image: this.#image, mayPull: true },
-        ...{ network: 'none', pids: 64, memory: MEMORY, isInteractive: input !== undefined },
+        ...{ network, pids: 64, memory: MEMORY, isInteractive: input !== undefined },
         options: [
           `--user=${getuid?.() ?? 0}:${getgid?.() ?? 0}`,
           `--volume=${dirname(file)}:/archive`,
@@ -145,8 +168,8 @@ export class PgTools {
 const SERVICE = 'tenant';
 
 /** A connection service file of libpq with one service. @throws TypeError for what its syntax has no quotes for */
-export function serviceOf({ database, password, role }: PgLogin): string {
-  const values = { host: '/run/postgresql', dbname: database, user: role, password };
+export function serviceOf({ database, password, role, ...server }: PgLogin): string {
+  const values = { ...libpqOptions(server), dbname: database, user: role, password };
   const lines = Object.entries(values).map(([name, value]) => `${name}=${value}\n`);
   if (lines.some((line) => /[\r\0]|\n./.test(line)))
     throw new TypeError('a login of several lines');

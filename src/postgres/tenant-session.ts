@@ -1,7 +1,8 @@
 import { Socket } from 'node:net';
-import { Client } from 'pg';
+import { Client, type Connection } from 'pg';
 import type { z } from 'zod';
 import { RetryableError, TenantDatabaseError, TerminalError } from '../errors.ts';
+import { HOST_AWAY, type Hosts, type Way } from './hosts.ts';
 
 /** The way into one tenant's database: as the role that everything in it belongs to. */
 export interface TenantLogin {
@@ -38,9 +39,6 @@ const LOCK_TIMEOUT_MS = 2_000;
 /** How much a session may receive, in bytes: errors and notices that a tenant's functions raise are part of it. */
 const MAX_RECEIVED_BYTES = 1_000_000;
 
-/** Errors that say "the server is not there": those of its socket, and of its start and stop. */
-const SERVER_AWAY = new Set(['ENOENT', 'ECONNREFUSED', '57P03']);
-
 /** What is asked in a tenant's database. Only `pg_catalog` is searched, so every table is named with its schema. */
 export interface TenantSession {
   /** Runs one statement. @returns how many rows it wrote */
@@ -55,19 +53,38 @@ export interface TenantSession {
  * @throws RetryableError('PostgresUnavailable') when no server is there; TenantDatabaseError for all that the tenant may have caused
  */
 export async function inTenantDatabase<T>(
-  socketDir: string,
+  hosts: Hosts,
   login: TenantLogin,
   purpose: SessionPurpose,
   work: (session: TenantSession) => Promise<T>,
 ): Promise<T> {
+  try {
+    const { client, close } = await hosts.connect((way) => open(hosts, way, login, purpose));
+    try {
+      return await work(sessionOn(client));
+    } finally {
+      await close();
+    }
+  } catch (cause) {
+    throw asReason(login.database, cause);
+  }
+}
+
+/** Connects to one host. What comes through the connection, and for how long, is limited from its first byte on. */
+async function open(
+  hosts: Hosts,
+  way: Way,
+  login: TenantLogin,
+  purpose: SessionPurpose,
+): Promise<{ readonly client: Client; readonly close: () => Promise<void> }> {
   const socket = new Socket();
   const client = new Client({
-    host: socketDir,
+    ...way,
     user: login.role,
     password: login.password,
     database: login.database,
     stream: () => socket,
-    connectionTimeoutMillis: Math.min(purpose.totalMs, 30_000),
+    connectionTimeoutMillis: Math.min(purpose.totalMs, way.connectionTimeoutMillis),
     options: settings(purpose),
     application_name: 'microsaas',
   });
@@ -76,22 +93,32 @@ export async function inTenantDatabase<T>(
   const breakOff = (why: string) => socket.destroy(new Error(why));
   const timer = setTimeout(() => breakOff('it took too long'), purpose.totalMs);
   let received = 0;
-  socket.on('connect', () =>
-    socket.on('data', ({ length }) => {
-      received += length;
-      if (received > MAX_RECEIVED_BYTES) breakOff('it sent too much');
-    }),
-  );
-  try {
-    await client.connect();
-    return await work(sessionOn(client));
-  } catch (cause) {
-    throw asReason(login.database, cause);
-  } finally {
+  const count = ({ length }: Buffer) => {
+    received += length;
+    if (received > MAX_RECEIVED_BYTES) breakOff('it sent too much');
+  };
+  let hasAnswered = false;
+  socket.on('connect', () => {
+    hasAnswered = true;
+    if (!way.ssl) socket.on('data', count);
+  });
+  // With TLS the socket's own bytes are no longer told of: those within are.
+  const { connection } = client as unknown as { readonly connection: Connection };
+  connection.on('sslconnect', () => connection.stream.on('data', count));
+  const close = async () => {
     // A connection that is still open would prevent renaming the database.
     await client.end().catch(() => {});
     clearTimeout(timer);
     socket.destroy();
+  };
+  try {
+    await client.connect();
+    await hosts.requireWritable(client);
+    return { client, close };
+  } catch (cause) {
+    await close();
+    // Nothing of a tenant's is at work before anybody has answered.
+    throw hasAnswered ? cause : unavailable(cause);
   }
 }
 
@@ -120,10 +147,13 @@ function settings({ access, statementMs, idleMs = statementMs }: SessionPurpose)
 }
 
 function asReason(database: string, cause: unknown): Error {
-  if (SERVER_AWAY.has((cause as { code?: string }).code ?? ''))
-    return new RetryableError('PostgresUnavailable', 'The database server does not answer.', {
-      cause,
-    });
+  if (HOST_AWAY.has((cause as { code?: string }).code ?? '')) return unavailable(cause);
   if (cause instanceof RetryableError || cause instanceof TerminalError) return cause;
   return new TenantDatabaseError(database, cause);
+}
+
+function unavailable(cause: unknown): RetryableError {
+  return new RetryableError('PostgresUnavailable', 'The database server does not answer.', {
+    cause,
+  });
 }

@@ -67,6 +67,13 @@ export class FakeEngine implements Engine {
   readonly #watchers = new Set<(id: number | null) => void>();
   readonly #portOwners = new Map<number, number>();
 
+  /** Where instances are that are on other hosts; null: all are on this one. */
+  placed: Awaited<ReturnType<Engine['places']>> = null;
+
+  async places() {
+    return this.placed;
+  }
+
   async observe(
     desired: DesiredInstance,
     state: EffectiveState,

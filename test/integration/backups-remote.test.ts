@@ -261,10 +261,10 @@ describe('backups on another machine, with real servers', function () {
     const tenant = { database: 'tenant', role: 'tenant', password: 'of the tenant' };
     const heldForBackup = <T>(_: DesiredInstance, work: (held: HeldDatabase) => Promise<T>) =>
       proofServer.using(async (cluster) => {
-        const { socketDir } = cluster.address;
         if (!(await cluster.has(tenant.database))) {
           await cluster.ensureRole(tenant.role, tenant.password);
           await cluster.create(tenant.database, tenant.role);
+          const socketDir = join(dataDir, 'proof', 'run');
           const asTenant = { socketDir, user: tenant.role, password: tenant.password };
           await withSql(asTenant, tenant.database, (sql) =>
             sql(`CREATE TABLE public.res_users (id int);
@@ -275,7 +275,7 @@ describe('backups on another machine, with real servers', function () {
           );
         }
         return work({
-          login: { ...tenant, socketDir },
+          login: { ...tenant, ...cluster.server },
           ...{ snapshot: '', bytes: 1, image: images.odoo, odoo: 19, url: 'http://127.0.0.1:1' },
           rows: { res_users: 2, ir_attachment: 1 },
         });

@@ -52,7 +52,7 @@ describe('the instances’ firewall', function () {
   const firewall = (
     allow: readonly AllowedTarget[] = [],
     relay: { host: string; port: number } | null = null,
-  ) => new Firewall({ install, api, docker, image, allow, relay });
+  ) => new Firewall({ install, api, docker, image, allow, relay, server: { socketDir: '' } });
   const open = (...args: string[]) => docker(nft(install, image, args));
 
   before(async () => {

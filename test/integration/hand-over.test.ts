@@ -111,7 +111,7 @@ describe('a spare that is handed over, with a real Postgres and Odoo', function 
       images: new Images(install, api, docker),
       templates: await loadTemplates('templates'),
       repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
-      sharedSocketDirectory: server.socketDir,
+      sharedServer: { socketDir: server.socketDir },
       publishAddress: '127.0.0.1',
       urlPattern: 'http://127.0.0.1:{port}',
       answerTimeoutMs: 180_000,

@@ -210,8 +210,8 @@ describe('a hostile tenant on a real Postgres', function () {
     return file;
   };
   const restore = (desired: DesiredInstance, file: string) =>
-    sidecar.databases.restore(desired, { isCopy: true, url: '' }, ({ socketDir }, login) =>
-      tools.restore({ ...login, socketDir }, file, never),
+    sidecar.databases.restore(desired, { isCopy: true, url: '' }, (server, login) =>
+      tools.restore({ ...server, ...login }, file, never),
     );
   const remove = async (desired: DesiredInstance) => {
     await walk(() => sidecar.databases.drop(desired));
@@ -363,7 +363,8 @@ describe('a hostile tenant on a real Postgres', function () {
   it('gains no rights by a module that initialises the template', async () => {
     const file = await dumpOf(neighbour);
     const usual = init;
-    init = async ({ database, password, socketDir }) => {
+    init = async ({ database, password }) => {
+      const { socketDir } = postgres.server;
       await tools.restore({ socketDir, database, role: database, password }, file, never);
       const login = { socketDir, user: database, password };
       await withSql(login, database, (sql) =>

@@ -84,7 +84,7 @@ describe('a login by a link, with a real Postgres and Odoo', function () {
       images: new Images(install, api, docker),
       templates: await loadTemplates('templates'),
       repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
-      sharedSocketDirectory: shared.socketDir,
+      sharedServer: { socketDir: shared.socketDir },
       publishAddress: '127.0.0.1',
       urlPattern: 'http://127.0.0.1:{port}',
       answerTimeoutMs: 180_000,

@@ -5,6 +5,7 @@ import type { BackupStore } from '../../src/backups/backup-store.ts';
 import { StagingCopies } from '../../src/backups/copies.ts';
 import { type NeutraliseHost, neutralise } from '../../src/databases/neutralise.ts';
 import { odooOnce } from '../../src/docker/odoo-once.ts';
+import { accessTo } from '../../src/docker/postgres-access.ts';
 import type { UnixUser } from '../../src/host/files.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { ProgressReason } from '../../src/instance/reasons.ts';
@@ -106,19 +107,22 @@ describe('a staging copy, with a real Postgres, restic and Odoo', function () {
       (error) => `${error.reason ?? error}: ${error.detail ?? ''}`,
     );
   /** Runs Odoo's own command line on a copy's database, without a network. */
-  const odoo = (id: number, subcommand: readonly string[], input: string) =>
-    docker(
+  const odoo = async (id: number, subcommand: readonly string[], input: string) => {
+    const { install, server } = postgres;
+    const access = await accessTo({ install, docker }, { socketDir: server.socketDir });
+    return docker(
       odooOnce(
         {
-          ...{ install: postgres.install, kind: 'apps-list', container: `${nameOf(id)}-try` },
+          ...{ install, access, kind: 'apps-list', container: `${nameOf(id)}-try` },
           ...{ image: images.odoo, owner, conf: confOf(id), filestoreDir: '' },
-          ...{ socketDir: postgres.server.socketDir, database: nameOf(id), addons: [] },
+          ...{ database: nameOf(id), addons: [] },
         },
         subcommand,
         [],
       ),
       { input, timeoutMs: 300_000 },
     );
+  };
 
   before(async () => {
     postgres = await startTenantPostgres('staging-test');

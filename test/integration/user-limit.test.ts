@@ -83,7 +83,7 @@ describe('the users of a plan, in a real Odoo', function () {
       images: new Images(install, api, docker),
       templates: await loadTemplates('templates'),
       repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
-      sharedSocketDirectory: shared.socketDir,
+      sharedServer: { socketDir: shared.socketDir },
       publishAddress: '127.0.0.1',
       urlPattern: 'http://127.0.0.1:{port}',
       answerTimeoutMs: 180_000,

@@ -17,9 +17,10 @@ export function aConfig(folder: string, over: Partial<Config> = {}): Config {
     },
     webhookSecret: `whsec_${Buffer.alloc(24, 7).toString('base64')}`,
     http: { host: '127.0.0.1', port: 0, managerNetwork: '' },
+    swarm: null,
     docker: { socket: join(folder, 'docker.sock') },
     postgres: {
-      socketDir: join(folder, 'postgresql'),
+      server: { socketDir: join(folder, 'postgresql') },
       user: 'microsaas',
       password: 'not-a-real-password',
       image: 'postgres:17',

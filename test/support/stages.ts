@@ -60,16 +60,22 @@ export async function programs(
  * Runs the test files of one glob with mocha in a process of its own. The counts come from its reporter, not from its output.
  * @param options of mocha's command line @throws Error when mocha did not finish
  */
-export async function mocha(glob: string, ...options: readonly string[]): Promise<Tally> {
+export function mocha(glob: string, ...options: readonly string[]): Promise<Tally> {
+  return mochaWithin([], glob, ...options);
+}
+
+/** The same by another program. @param within the beginning of its command line */
+export async function mochaWithin(
+  within: readonly string[],
+  glob: string,
+  ...options: readonly string[]
+): Promise<Tally> {
   const folder = await mkdtemp(join(tmpdir(), 'microsaas-tally-'));
   try {
     const file = join(folder, 'tally.json');
-    const isWell = await endsWell('mocha', [
-      '--reporter-option',
-      `tally=${file}`,
-      ...options,
-      glob,
-    ]);
+    const reporting = ['--reporter-option', `tally=${file}`];
+    const [program = '', ...args] = [...within, 'mocha', ...reporting, ...options, glob];
+    const isWell = await endsWell(program, args);
     const text = await readFile(file, 'utf8').catch(() => '');
     if (text === '') throw new Error(`mocha did not come to its end on ${glob}`);
     const tally = tallySchema.parse(JSON.parse(text));

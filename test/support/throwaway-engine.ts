@@ -48,28 +48,10 @@ export async function throwawayEngine(
   folder: string,
   { program = WEB_SERVER, image }: { readonly program?: string; readonly image?: string } = {},
 ): Promise<ThrowawayEngine> {
-  const templatesDir = join(folder, 'templates');
-  await cp('templates', templatesDir, { recursive: true });
-  const file = join(templatesDir, 'odoo-service.yml.hbs');
-  const text = await readFile(file, 'utf8');
-  // The Compose policy refuses line feeds in an argument.
-  const line = `exec(bytes.fromhex('${Buffer.from(program).toString('hex')}'))`;
-  await writeFile(
-    file,
-    text
-      .replace('stop_grace_period: 30s', 'stop_grace_period: 3s')
-      .replace('entrypoint: [odoo]', 'entrypoint: [python3]')
-      .replace('command: [--config=/etc/odoo/odoo.conf]', `command: [-c, ${JSON.stringify(line)}]`),
-  );
-  const about = join(templatesDir, 'odoo', 'template.yaml');
-  if (image)
-    await writeFile(
-      about,
-      (await readFile(about, 'utf8')).replace(/^image: .*$/m, `image: ${image}`),
-    );
+  const templatesDir = await templatesOf(folder, { program, ...(image ? { image } : {}) });
   const dataDir = join(folder, 'data');
-  const sharedSocketDirectory = join(folder, 'postgresql');
-  await mkdir(sharedSocketDirectory);
+  const sharedServer = { socketDir: join(folder, 'postgresql') };
+  await mkdir(sharedServer.socketDir);
   const docker = dockerCli(SOCKET);
   const api = new DockerApi(SOCKET);
   const dirs = new InstanceDirs(dataDir);
@@ -82,7 +64,7 @@ export async function throwawayEngine(
     dirs,
     marks: new DirectoryMarks(dataDir, install),
     repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
-    sharedSocketDirectory,
+    sharedServer,
     publishAddress: '127.0.0.1',
     urlPattern: 'http://127.0.0.1:{port}',
     answerTimeoutMs: 60_000,
@@ -110,6 +92,35 @@ export async function throwawayEngine(
       await succeeds('docker', ['network', 'rm', networkOf(install, 1)], 60_000);
     },
   };
+}
+
+/**
+ * The shipped templates, with another program in Odoo's place.
+ * @param options as of throwawayEngine() @returns their folder
+ */
+export async function templatesOf(
+  folder: string,
+  options: { readonly program?: string; readonly image?: string },
+): Promise<string> {
+  const { image, program = WEB_SERVER } = options;
+  const templatesDir = join(folder, 'templates');
+  await cp('templates', templatesDir, { recursive: true });
+  const file = join(templatesDir, 'odoo-service.yml.hbs');
+  const text = await readFile(file, 'utf8');
+  // The Compose policy refuses line feeds in an argument.
+  const line = `exec(bytes.fromhex('${Buffer.from(program).toString('hex')}'))`;
+  await writeFile(
+    file,
+    text
+      .replace('stop_grace_period: 30s', 'stop_grace_period: 3s')
+      .replace('entrypoint: [odoo]', 'entrypoint: [python3]')
+      .replace('command: [--config=/etc/odoo/odoo.conf]', `command: [-c, ${JSON.stringify(line)}]`),
+  );
+  if (!image) return templatesDir;
+  const about = join(templatesDir, 'odoo', 'template.yaml');
+  const named = (await readFile(about, 'utf8')).replace(/^image: .*$/m, `image: ${image}`);
+  await writeFile(about, named);
+  return templatesDir;
 }
 
 /** Below those that the kernel gives to whoever asks for any: one of these would be taken again between the look and its use. */

@@ -1,5 +1,6 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { expect } from 'chai';
 import { parse, stringify } from 'yaml';
 import { environmentName, keyPaths, loadConfig } from '../../src/config.ts';
@@ -82,7 +83,101 @@ describe('the configuration', () => {
   });
 
   it('puts the Postgres socket into dataDir unless told otherwise', () => {
-    expect(load(least()).postgres.socketDir).to.equal('/srv/microsaas/postgresql');
+    expect(load(least()).postgres.server).to.deep.equal({ socketDir: '/srv/microsaas/postgresql' });
+  });
+
+  describe('of a Postgres on the network', () => {
+    const ca = () => join(folder(), 'ca.crt');
+    const onNetwork = (over: Record<string, unknown> = {}) => ({
+      ...least(),
+      dataDir: folder(),
+      postgres: { password: 'p', hosts: ['pg1.example.com', '10.0.0.22'], caFile: ca(), ...over },
+    });
+    beforeEach(() => writeFileSync(ca(), rootCertificates[0] ?? '', { mode: 0o644 }));
+
+    it('has its hosts, its port and the authority of their certificates', () => {
+      const hosts = ['pg1.example.com', '10.0.0.22'];
+      const { files, postgres } = load(onNetwork());
+      expect(postgres.server).to.deep.equal({ hosts, port: 5432, caFile: ca() });
+      expect(files, 'a backup of this host has to hold it').to.include(ca());
+    });
+
+    it('takes its hosts from the environment', () => {
+      const { server } = load(onNetwork(), {
+        MICROSAAS_POSTGRES_HOSTS: 'a.example, b.example',
+      }).postgres;
+      expect(server).to.deep.include({ hosts: ['a.example', 'b.example'] });
+    });
+
+    const faults: ReadonlyArray<[string, () => Record<string, unknown>, RegExp]> = [
+      ['a socket beside the hosts', () => ({ socketDir: '/run/x' }), /either hosts or socketDir/],
+      ['no authority', () => ({ caFile: '' }), /postgres\.caFile: .*found nothing/],
+      ['an authority without hosts', () => ({ hosts: [] }), /postgres\.hosts: .*found none/],
+      ['one that is not there', () => ({ caFile: join(folder(), 'x') }), /caFile: .*ENOENT/],
+      [
+        'one elsewhere',
+        () => ({ caFile: '/etc/hostname' }),
+        /caFile: expected a file below dataDir/,
+      ],
+      ['a host that is none', () => ({ hosts: ['a b'] }), /postgres\.hosts\.0/],
+    ];
+    for (const [what, over, says] of faults)
+      it(`refuses ${what}`, () => {
+        expect(complaint(onNetwork(over()))).to.match(says);
+      });
+
+    it('refuses an authority that is no certificate, or that instances could not read', () => {
+      chmodSync(ca(), 0o600);
+      expect(complaint(onNetwork())).to.match(/everybody may read.*chmod 0644/);
+      writeFileSync(ca(), 'none');
+      chmodSync(ca(), 0o644);
+      expect(complaint(onNetwork())).to.match(/caFile: expected a certificate as PEM/);
+    });
+  });
+
+  describe('of a swarm', () => {
+    const swarm = { sharedDir: '/srv' };
+    const ca = () => join(folder(), 'ca.crt');
+    const postgres = () => ({ hosts: ['10.0.0.1'], caFile: ca(), password: 'password-1' });
+    const onNodes = (over: Record<string, unknown> = {}) => ({
+      ...{ ...least(), dataDir: folder(), engine: 'swarm' },
+      ...{ swarm: { sharedDir: folder() }, postgres: postgres(), ...over },
+    });
+    beforeEach(() => writeFileSync(ca(), rootCertificates[0] ?? '', { mode: 0o644 }));
+
+    it('has its shared folder and, by default, the manager that is this host', () => {
+      expect(load(least()).swarm, 'Compose by default').to.equal(null);
+      expect(load({ ...least(), swarm }).swarm, 'not by its section').to.equal(null);
+      const sockets = ['/run/a.sock', '/run/b.sock'];
+      const sharedDir = folder();
+      expect(load(onNodes()).swarm).to.deep.equal({ sharedDir, sockets: ['/var/run/docker.sock'] });
+      const given = { MICROSAAS_SWARM_SOCKETS: sockets.join(', ') };
+      expect(load(onNodes(), given).swarm?.sockets).to.deep.equal(sockets);
+    });
+
+    const faults: ReadonlyArray<[string, Record<string, unknown>, RegExp]> = [
+      ['no shared folder', { swarm: {} }, /swarm\.sharedDir: .*found nothing/],
+      [
+        'instances elsewhere',
+        { swarm: { sharedDir: '/nowhere' } },
+        /dataDir: .*below swarm\.share/,
+      ],
+      [
+        'a Postgres at a socket',
+        { postgres: { password: 'password-1' } },
+        /postgres\.hosts: .*none/,
+      ],
+      [
+        'spares',
+        { instances: { spareMemoryMb: 300 } },
+        /spareMemoryMb: expected 0 with engine swarm/,
+      ],
+      ['another engine', { engine: 'nomad' }, /engine: .*found "nomad"/],
+    ];
+    for (const [what, over, says] of faults)
+      it(`refuses ${what}`, () => {
+        expect(complaint(onNodes(over))).to.match(says);
+      });
   });
 
   it('prefers the environment over the file for every key', () => {

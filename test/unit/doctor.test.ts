@@ -1,4 +1,5 @@
 import { mkdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { Warning } from '../../src/check.ts';
 import type { Config } from '../../src/config.ts';
@@ -8,6 +9,8 @@ import { CommandError, ManagerError, TerminalError } from '../../src/errors.ts';
 import { loadTemplates, Templates } from '../../src/files/templates.ts';
 import type { Backup } from '../../src/interfaces.ts';
 import { memoryFound } from '../../src/operator-checks.ts';
+import { LOST_HARDENING } from '../../src/swarm/lost-hardening.ts';
+import type { SwarmReport } from '../../src/swarm/swarm-report.ts';
 import type { Sidecar } from '../../src/wiring.ts';
 import { FakeDatabases } from '../fakes/databases.ts';
 import { FakeDisk } from '../fakes/disk.ts';
@@ -17,6 +20,7 @@ import { FakeManager } from '../fakes/manager.ts';
 import { FakeMemory } from '../fakes/memory.ts';
 import { aConfig } from '../support/a-config.ts';
 import { temporaryFolder } from '../support/temporary.ts';
+import { aNode } from './swarm/samples.ts';
 
 const ESCAPE = '\u001b';
 
@@ -29,6 +33,10 @@ class Patient {
   readonly disk = new FakeDisk();
   readonly managerMemory = new FakeMemory();
   install = 'k3x9ab';
+  /** Null: the Postgres is at a socket. */
+  hosts: readonly string[] | null = null;
+  postgres = { version: 17, standbys: ['sync'] as Array<string | null>, plain: [] as string[] };
+  tools = { version: async () => 17 };
   templates: Templates;
   missingImages = new Set<string>();
   backups: {
@@ -45,6 +53,7 @@ class Patient {
   firewall: { check(): Promise<void> } | null = { check: async () => {} };
   relay: { readonly host: string; readonly port: number } | null = null;
   askRelay: (() => Promise<string>) | null = null;
+  swarm: Pick<SwarmReport, 'lost' | 'nodes' | 'probe'> | null = null;
   cgroups = { of: async () => ({ memoryBytes: null as number | null, cpuSeconds: null }) };
 
   constructor(templates: Templates) {
@@ -65,6 +74,10 @@ class Patient {
       freeNetworks: async (others: readonly string[]) =>
         freeBlocks(DOCKERS_POOLS, [...(await docker.api.addresses()).subnets, ...others]),
     };
+    Object.assign(this.databases, {
+      serverFacts: async () => this.postgres,
+      plainHosts: async () => this.postgres.plain,
+    });
     const parts = { ...this, ...operator, api: docker.api, docker: docker.cli, images };
     return parts as unknown as Sidecar;
   };
@@ -74,8 +87,11 @@ describe('doctor', () => {
   const folder = temporaryFolder();
   const config = () => {
     const { backups, ...rest } = aConfig(folder());
+    const hosts = patient?.hosts;
+    const server = hosts && { hosts, port: 5432, caFile: '/d/ca.crt' };
     return {
       ...rest,
+      postgres: { ...rest.postgres, ...(server ? { server } : {}) },
       mailRelay: (patient?.relay ?? null) as Config['mailRelay'],
       backups: { ...backups, repository: '/backups' },
     };
@@ -143,7 +159,7 @@ describe('doctor', () => {
       Odoo: 'addon 19.0.1.0.0 at http://127.0.0.1:9',
       "The bot's rights": 'paid invoices and instances can be read',
       Mail: "Odoo's mails leave",
-      Postgres: config().postgres.socketDir,
+      Postgres: join(folder(), 'postgresql'),
       Templates: 'odoo, odoo-own-db',
       Instances: '1 running',
       Clock: "Odoo's and Postgres' agree with this host's",
@@ -152,6 +168,47 @@ describe('doctor', () => {
     });
     expect(said["Docker's networks"]).to.match(/^addresses for \d+ more of 31$/);
   });
+
+  it('looks closer at a Postgres on the network', async () => {
+    patient.hosts = ['pg1.example.com', 'pg2.example.com'];
+    const { checks } = await examine();
+    const said = Object.fromEntries([...checks].map(([name, check]) => [name, check.said]));
+    expect(said).to.deep.include({
+      Postgres: 'pg1.example.com, pg2.example.com, port 5432',
+      "Postgres' version": 'server 17, pg_dump 17',
+      "Postgres' TLS": 'nobody gets in without it',
+      "Postgres' standby": '2 hosts, standbys: 1, synchronous: 1',
+    });
+    patient.hosts = ['pg1.example.com'];
+    expect((await examine()).checks.has("Postgres' standby")).to.equal(false);
+  });
+
+  const POSTGRES_FAULTS: ReadonlyArray<
+    [string, Partial<Patient['postgres']>, number, string, 'WARN' | 'FAIL', RegExp]
+  > = [
+    ['an old server', { version: 14 }, 17, 'version', 'FAIL', /^server 14, pg_dump 17$/],
+    ['an older pg_dump', { version: 18 }, 17, 'version', 'FAIL', /^server 18, pg_dump 17$/],
+    ['a host that needs no TLS', { plain: ['b'] }, 17, 'TLS', 'FAIL', /^b: lets in/],
+    ['no standby', { standbys: [] }, 17, 'standby', 'FAIL', /standbys: 0/],
+    [
+      'a late standby',
+      { standbys: ['async'] },
+      17,
+      'standby',
+      'FAIL',
+      /standbys: 1, synchronous: 0/,
+    ],
+    ['hidden standbys', { standbys: [null] }, 17, 'standby', 'WARN', /not known.*pg_monitor/],
+  ];
+  for (const [what, found, ours, check, verdict, says] of POSTGRES_FAULTS)
+    it(`finds on the network ${what}`, async () => {
+      patient.hosts = ['a', 'b'];
+      Object.assign(patient.postgres, found);
+      patient.tools.version = async () => ours;
+      const { checks } = await examine();
+      expect(checks.get(`Postgres' ${check}`)).to.include({ verdict });
+      expect(checks.get(`Postgres' ${check}`)?.said).to.match(says);
+    });
 
   const refusal = (kind: 'access' | 'auth') => async () => {
     throw new ManagerError(kind, `no ${kind}`);
@@ -524,5 +581,76 @@ describe('doctor', () => {
     replaced = new TerminalError('HostReplaced', 'another host works for this install');
     with_([made(new Date(), 'data')]);
     expect(await check()).to.have.property('said', 'another host works for this install');
+  });
+
+  describe('of a swarm', () => {
+    const three = ['n1', 'n2', 'n3'].map((id) => aNode({ id, name: id }));
+    const well = { problem: '', noNewPrivileges: true, hasSwap: false };
+    const found = three.map(({ name }) => ({ ...well, name }));
+    const swarmOf = (over: Partial<SwarmReport> = {}) => ({
+      ...{ lost: LOST_HARDENING, nodes: async () => three, probe: async () => found, ...over },
+    });
+
+    it('finds three managers that all can run instances, and says what Swarm leaves out', async () => {
+      patient.swarm = swarmOf();
+      const { checks } = await examine();
+      expect(checks.get('Swarm')).to.deep.include({
+        verdict: 'ok',
+        said: '3 nodes, 3 of them managers',
+      });
+      expect(checks.get('Nodes')?.said).to.match(/^n1, n2, n3 have the shared folder/);
+      expect(checks.get('Firewall')).to.deep.include({ verdict: 'WARN' });
+      expect(checks.get('Use of instances')?.said).to.match(/not measured on several hosts/);
+      for (const { key } of LOST_HARDENING)
+        expect(checks.get("Swarm's hardening")?.said).to.include(key);
+    });
+
+    const node = (over: Partial<(typeof found)[number]>) => ({ ...well, name: 'n1', ...over });
+    const faults: ReadonlyArray<
+      [what: string, over: Partial<SwarmReport>, name: string, verdict: string, says: RegExp]
+    > = [
+      [
+        'two managers',
+        { nodes: async () => three.slice(1) },
+        'Swarm',
+        'WARN',
+        /2 of them managers/,
+      ],
+      [
+        'a node that nobody hears of',
+        { nodes: async () => [...three.slice(1), aNode({ name: 'n1', isReady: false })] },
+        'Swarm',
+        'FAIL',
+        /nobody hears of n1/,
+      ],
+      [
+        'a node with another folder',
+        { probe: async () => [...found, node({ problem: 'not the same folder' })] },
+        'Nodes',
+        'FAIL',
+        /n1: not the same folder/,
+      ],
+      [
+        'a node where processes may gain rights',
+        { probe: async () => [node({ noNewPrivileges: false })] },
+        'Nodes',
+        'FAIL',
+        /no-new-privileges is not in force on n1/,
+      ],
+      [
+        'a node with swap',
+        { probe: async () => [node({ hasSwap: true })] },
+        'Nodes',
+        'WARN',
+        /swap on n1/,
+      ],
+    ];
+    for (const [what, over, name, verdict, says] of faults)
+      it(`finds ${what}`, async () => {
+        patient.swarm = swarmOf(over);
+        const check = (await examine()).checks.get(name);
+        expect(check?.verdict).to.equal(verdict);
+        expect(check?.said).to.match(says);
+      });
   });
 });

@@ -179,6 +179,12 @@ describe('the sidecar, from its start to its end', () => {
     expect(codes).to.deep.equal(['odoo', 'odoo-own-db']);
   });
 
+  it('offers no template of which no instance can run on several hosts', async () => {
+    void start({ swarm: { sharedDir: folder(), sockets: [join(folder(), 'docker.sock')] } });
+    await until('Odoo hears of the templates', () => called().includes('microsaas_sync'));
+    expect(templatesTold().map(({ code }) => code)).to.deep.equal(['odoo']);
+  });
+
   for (const [part, breaks] of [
     ['docker', () => Object.assign(docker, { isAway: true })],
     ['postgres', () => Object.assign(databases, { isAway: true })],

@@ -64,7 +64,8 @@ describe('Updates', () => {
       copy: async () => {
         databases.delete('restored');
         databases.add('restoring');
-        return { socketDir: '/run/x', database: 'copy', role: 'role', password: 'secret' };
+        const login = { database: 'copy', role: 'role', password: 'secret' };
+        return { server: { socketDir: '/run/x' }, login };
       },
       completeCopy: async () => {
         databases.delete('restoring');

@@ -102,6 +102,22 @@ describe('Controller', () => {
       await sim.time.pass(1_000);
     };
 
+    it('leads to the host where an instance is, and follows it to another one', async () => {
+      const ports = { http: 20_000, longpolling: 20_000 };
+      sim.engine.placed = new Map([[1, { address: '192.0.2.1', ports }]]);
+      await sell();
+      await sim.time.pass(60_000);
+      expect(door.routes?.[0]).to.deep.include({ address: '192.0.2.1', ports });
+      sim.engine.placed = new Map([[1, { address: '192.0.2.2', ports }]]);
+      sim.engine.happened(1);
+      await sim.time.pass(2_000);
+      expect(door.routes?.[0]).to.deep.include({ address: '192.0.2.2', ports });
+      sim.engine.placed = new Map();
+      sim.engine.happened(1);
+      await sim.time.pass(2_000);
+      expect(door.routes?.[0]?.ports, 'it is on none').to.equal(null);
+    });
+
     it('gives it the names and ports of a sale at once, and again only when they change', async () => {
       await sell();
       expect(hosts()).to.deep.equal([['nandu', 20_000]]);

@@ -41,7 +41,7 @@ describe('Odoo, run once to fill a template database', () => {
     const run: OdooInitRun = {
       container: CONTAINER,
       image: 'odoo:19.0',
-      socketDir: '/srv/microsaas/postgresql',
+      server: { socketDir: '/srv/microsaas/postgresql' },
       database: 'ms_k3x9ab_t_0123456789abcdef',
       password: PASSWORD,
       filestoreDir: join(folder(), 'filestore'),

@@ -58,7 +58,11 @@ describe('OdooUpdate', () => {
     );
   const aRun = (over: Partial<OdooUpdateRun> = {}): OdooUpdateRun => ({
     ...{ image: NEW, repositories: [], container: 'ms-k3x9ab-1-update', signal },
-    ...{ socketDir: '/run/x', filestoreDir: '/data/x', conf: join(folder(), 'odoo.conf') },
+    ...{
+      server: { socketDir: '/run/x' },
+      filestoreDir: '/data/x',
+      conf: join(folder(), 'odoo.conf'),
+    },
     login: { database: 'ms_k3x9ab_1_restoring', role: 'ms_k3x9ab_1', password: 'secret' },
     ...{ isLowPriority: false, modules: ['sale'], newModules: [], knownErrors: [] },
     ...over,

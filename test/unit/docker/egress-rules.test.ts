@@ -29,6 +29,7 @@ describe('egress rules', () => {
 
   it('accepts what is allowed before it drops private networks', () => {
     const script = egressScript({
+      postgres: [{ network: '10.0.0.21', port: 5432 }],
       table: 'ms_abc123',
       closed: 'ms-abc123-c',
       bridges: ['ms-abc123-*', 'br-0123456789ab'],
@@ -54,15 +55,17 @@ describe('egress rules', () => {
       'iifname "ms-abc123-c" jump from_copies',
       'iifname "ms-abc123-*" jump to_host',
     ]);
-    expect(chain('from_copies')).to.deep.equal(['ct state established accept', 'drop']);
+    const database = 'ip daddr 10.0.0.21 tcp dport 5432 accept';
+    expect(chain('from_copies')).to.deep.equal(['ct state established accept', database, 'drop']);
     expect(chain('to_host')?.at(-1)).to.equal('drop');
     const allowed = [
       'ip daddr 10.0.0.2 meta l4proto { tcp, udp } th dport 53 accept',
+      database,
       'ip daddr 192.168.7.0/24 tcp dport 587 accept',
       'ip6 daddr fd00::1 accept',
     ];
     const outside = chain('to_outside') ?? [];
-    expect(outside.slice(1, 4)).to.deep.equal(allowed);
-    expect(outside.slice(4).every((rule) => rule.endsWith('drop'))).to.equal(true);
+    expect(outside.slice(1, 5)).to.deep.equal(allowed);
+    expect(outside.slice(5).every((rule) => rule.endsWith('drop'))).to.equal(true);
   });
 });

@@ -29,6 +29,7 @@ describe('Firewall', () => {
       return rules ?? '';
     });
     firewall = new Firewall({
+      server: { socketDir: '/d/socket' },
       ...{ install: 'k3x9ab', api: docker.api, docker: docker.cli, image: 'microsaas-base:3' },
       allow: [{ network: '192.0.2.7', port: 25 }],
       relay: null,
@@ -66,6 +67,7 @@ describe('Firewall', () => {
 
   const withRelay = (host: string) =>
     new Firewall({
+      server: { socketDir: '/d/socket' },
       ...{ install: 'k3x9ab', api: docker.api, docker: docker.cli, image: 'microsaas-base:3' },
       ...{ allow: [], relay: { host, port: 25 } },
     });
@@ -83,6 +85,16 @@ describe('Firewall', () => {
   it('lays down the other rules where the mail relay’s name leads nowhere', async () => {
     await withRelay('relay.invalid').ensure();
     expect(rules).to.include('jump to_outside').and.not.include('dport 25 accept');
+  });
+
+  it('lets instances, copies and helpers reach a Postgres on the network, at its port', async () => {
+    const server = { hosts: ['192.0.2.21', 'pg.invalid'], port: 5433, caFile: '/d/ca.crt' };
+    await new Firewall({
+      ...{ install: 'k3x9ab', api: docker.api, docker: docker.cli, image: 'microsaas-base:3' },
+      ...{ allow: [], relay: null, server },
+    }).ensure();
+    const rule = /ip daddr 192\.0\.2\.21 tcp dport 5433 accept/g;
+    expect(rules?.match(rule), 'to_host, to_outside, from_copies').to.have.length(3);
   });
 
   it('goes on without name servers where Docker’s own bridge is switched off', async () => {

@@ -13,7 +13,8 @@ const INSTALL = 'k3x9ab';
 const IMAGE = 'an-image';
 const ODOO: OdooOnce = {
   ...{ install: INSTALL, kind: 'odoo-init', container: 'ms-init', image: IMAGE },
-  ...{ owner: { uid: 100, gid: 101 }, conf: '/d/odoo.conf', socketDir: '/d/socket' },
+  ...{ owner: { uid: 100, gid: 101 }, conf: '/d/odoo.conf' },
+  access: { network: 'none', options: ['--volume=/d/socket:/run/postgresql:ro'] },
   ...{ filestoreDir: '/d/filestore', database: 'ms_k3x9ab_7' },
   addons: [{ path: '/d/checkout', target: '/mnt/extra-addons/1' }],
 };

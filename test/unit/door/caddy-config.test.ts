@@ -126,4 +126,19 @@ describe('the configuration of Caddy', () => {
     for (const { domains } of ROUTES)
       for (const { token } of domains) expect(text).not.to.include(`"${token}"`);
   });
+
+  it('leads to another host where an instance is on one', () => {
+    const routes = [
+      route(1, 'acme', { address: '192.0.2.7' }),
+      route(2, 'far', { address: '2001:db8::7' }),
+    ];
+    const upstreams = hostMappings(SETTINGS, routes).map(({ http, longpolling }) => [
+      http,
+      longpolling,
+    ]);
+    expect(upstreams).to.deep.equal([
+      ['192.0.2.7:20001', '192.0.2.7:25001'],
+      ['[2001:db8::7]:20002', '[2001:db8::7]:25002'],
+    ]);
+  });
 });

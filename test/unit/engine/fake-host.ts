@@ -59,7 +59,7 @@ export class FakeHost {
       dirs: this.dirs,
       marks: this.marks,
       repositories: new Repositories({ dataDir: this.dataDir }),
-      sharedSocketDirectory: join(folder, 'postgresql'),
+      sharedServer: { socketDir: join(folder, 'postgresql') },
       publishAddress: '127.0.0.1',
       urlPattern: 'https://{id}.example.com:{port}',
       answerTimeoutMs: ANSWER_TIMEOUT,

@@ -21,6 +21,7 @@ const REFUSED: ReadonlyArray<readonly [what: string, (text: string) => string, w
   ['userns_mode', adding('userns_mode: host'), 'userns_mode'],
   ['cgroup_parent', adding('cgroup_parent: /'), 'cgroup_parent'],
   ['sysctls', adding('sysctls: { net.core.somaxconn: 1 }'), 'sysctls'],
+  ['a name of its own', adding('extra_hosts: ["other:10.0.0.1"]'), 'extra_hosts'],
   ['extends', adding('extends: { file: /etc/x.yml, service: x }'), 'extends'],
   ['env_file', adding('env_file: /etc/shadow'), 'env_file'],
   ['build', adding('build: .'), 'build'],

@@ -58,6 +58,20 @@ describe('instance directory', function () {
     ).to.deep.equal(['700', '700', '700']);
   });
 
+  it('gets another database password, and loses the configuration that has the old one', async () => {
+    const { dbPassword } = await dirs.makeSecrets(7);
+    await dirs.prepare(7, users);
+    const { conf } = dirs.paths(7);
+    await writeFile(conf, dbPassword);
+    const renewed = await dirs.renewDbPassword(7);
+    expect(renewed).not.to.equal(dbPassword);
+    expect((await dirs.secrets(7)).dbPassword).to.equal(renewed);
+    expect(await readFile(conf).catch(({ code }) => code)).to.equal('ENOENT');
+    expect(redact(renewed)).to.equal('[redacted]');
+    expect(await dirs.renewDbPassword(8), 'without a directory too').to.be.a('string');
+    expect(await dirs.exists(8)).to.equal(false);
+  });
+
   it('is removed with its mark last, so that half of it is still somebody’s', async () => {
     await dirs.prepare(7, users);
     const { directory, mark } = dirs.paths(7);

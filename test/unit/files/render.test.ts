@@ -1,8 +1,16 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { parse } from 'yaml';
+import {
+  CA_IN_CONTAINER,
+  LIBPQ_ENVIRONMENT,
+  TCP_SYSCTLS,
+} from '../../../src/docker/postgres-access.ts';
 import { digestOf, renderInstance, type Template } from '../../../src/files/render.ts';
 import { anInput, aTemplate, replacing, SECRETS } from './instances.ts';
+
+const DIGEST_AT_A_SOCKET =
+  'db4dc11d8f00b8ba1a0c48107323f262e21d343b11810edbe3bc781ec07b04c7-887bea5a';
 
 describe('render', () => {
   let template: Template;
@@ -26,6 +34,38 @@ describe('render', () => {
   ])
     it(`computes another digest for ${JSON.stringify(change)}`, () => {
       expect(digestOf(anInput(change))).not.to.equal(digestOf(anInput()));
+    });
+
+  it('computes the digest of a Postgres at a socket as it was when there was no other', () => {
+    expect(digestOf(anInput())).to.equal(DIGEST_AT_A_SOCKET);
+  });
+
+  it('computes another digest for other hosts of Postgres, and the same where only their addresses are others', () => {
+    const at = (host: string, hostAddresses: readonly string[] = []) => {
+      const sharedServer = { hosts: [host], port: 5432, caFile: '/srv/microsaas/ca.crt' };
+      return digestOf(anInput({ sharedServer, hostAddresses }));
+    };
+    expect(at('a.example')).not.to.equal(at('b.example'));
+    expect(at('a.example', ['a.example:10.0.0.1'])).to.equal(at('a.example'));
+  });
+
+  it('sets in a container what libpq and the kernel need for a Postgres on the network', () => {
+    const sharedServer = { hosts: ['a.example'], port: 5432, caFile: '/srv/microsaas/ca.crt' };
+    const made = renderInstance(template, anInput({ sharedServer }), SECRETS);
+    const { odoo } = parse(made.compose).services;
+    expect(odoo.environment).to.include(LIBPQ_ENVIRONMENT);
+    expect(odoo.sysctls).to.deep.equal(TCP_SYSCTLS);
+    const [ca] = odoo.volumes.filter(
+      ({ target }: { target: string }) => target === CA_IN_CONTAINER,
+    );
+    expect(ca).to.include({ source: sharedServer.caFile, read_only: true });
+  });
+
+  for (const less of ['prefer', 'require', 'verify-ca'])
+    it(`refuses an odoo.conf that asks a Postgres on the network for ${less} alone`, async () => {
+      const bad = await aTemplate('odoo', { conf: replacing('verify-full', less) });
+      const sharedServer = { hosts: ['a.example'], port: 5432, caFile: '/srv/microsaas/ca.crt' };
+      expect(() => renderInstance(bad, anInput({ sharedServer }), SECRETS)).to.throw(/db_sslmode/);
     });
 
   it('does not change the digest when a template is upgraded', async () => {

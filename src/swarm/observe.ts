@@ -1,0 +1,40 @@
+import { LABELS } from '../docker/labels.ts';
+import type { Service, SwarmNode, Task } from '../docker/swarm-api.ts';
+import { areSameButLimits } from '../files/render.ts';
+import type { ObservedInstance } from '../instance/types.ts';
+import { replicasOf } from './service-spec.ts';
+
+/** States of a task whose container does not run, and will not. */
+const ENDED = new Set(['complete', 'shutdown', 'failed', 'rejected', 'remove', 'orphaned']);
+
+export function hasEnded(state: string): boolean {
+  return ENDED.has(state);
+}
+
+/** One instance in the swarm. */
+export interface Placed {
+  readonly service: Service;
+  /** As far back as Swarm remembers them. */
+  readonly tasks: readonly Task[];
+  /** The one that its service names; null: the swarm has it no more. */
+  readonly node: SwarmNode | null;
+}
+
+/**
+ * What an instance's service amounts to. Pure. On a node that nobody hears of it may run or not: then it is `partial`, which is started
+ * again or stopped, both with the fence before.
+ * @param digest of the files that it should be made from
+ */
+export function placedState(placed: Placed | null, digest: string): ObservedInstance['containers'] {
+  if (placed === null) return 'none';
+  const { node, service, tasks } = placed;
+  const alive = tasks.filter(({ state }) => !hasEnded(state));
+  if (replicasOf(service.spec) === 0) {
+    // What is left on a node that nobody hears of was shut out when it was stopped.
+    const isEnding = node?.isReady && alive.some((task) => task.node === node.id);
+    return isEnding ? 'outdated' : 'stopped';
+  }
+  if (!node?.isReady || !node.isActive) return 'partial';
+  const label = service.spec.Labels?.[LABELS.digest] ?? '';
+  return areSameButLimits(label, digest) ? 'running' : 'outdated';
+}

@@ -1,0 +1,35 @@
+import { expect } from 'chai';
+import { placedState } from '../../../src/swarm/observe.ts';
+import { aNode, aService, aTask } from './samples.ts';
+
+const HERE = aNode();
+const AWAY = aNode({ isReady: false });
+const STOPPED = aService('n1', { replicas: 0 });
+
+describe('what an instance’s service amounts to', () => {
+  for (const [what, service, tasks, node, state] of [
+    ['it runs', aService('n1'), [aTask()], HERE, 'running'],
+    ['it is being started', aService('n1'), [aTask({ state: 'preparing' })], HERE, 'running'],
+    ['Swarm is to start it again', aService('n1'), [aTask({ state: 'failed' })], HERE, 'running'],
+    [
+      'it was made from older files',
+      aService('n1', { digest: 'old' }),
+      [aTask()],
+      HERE,
+      'outdated',
+    ],
+    ['it is stopped', STOPPED, [aTask({ state: 'shutdown' })], HERE, 'stopped'],
+    ['it is ending', STOPPED, [aTask()], HERE, 'outdated'],
+    ['nobody hears of its node', aService('n1'), [aTask()], AWAY, 'partial'],
+    ['its node has left', aService('n1'), [aTask()], null, 'partial'],
+    ['its node is drained', aService('n1'), [], aNode({ isActive: false }), 'partial'],
+    ['it was stopped while nobody heard of its node', STOPPED, [aTask()], AWAY, 'stopped'],
+  ] as const)
+    it(`is ${state} when ${what}`, () => {
+      expect(placedState({ service, tasks, node }, 'd')).to.equal(state);
+    });
+
+  it('is none without one', () => {
+    expect(placedState(null, 'd')).to.equal('none');
+  });
+});

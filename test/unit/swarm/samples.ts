@@ -1,0 +1,42 @@
+import type { Service, SwarmNode, Task } from '../../../src/docker/swarm-api.ts';
+
+const GB = 2 ** 30;
+
+export function aNode(over: Partial<SwarmNode> = {}): SwarmNode {
+  return {
+    ...{ id: 'n1', name: 'one', address: '192.0.2.1', isReady: true, isActive: true },
+    ...{ isManager: true, memoryBytes: 8 * GB, version: '28.0.0' },
+    ...over,
+  };
+}
+
+/** Of an instance that is to run on a node. @param reserved bytes @param digest of its files */
+export function aService(
+  node: string,
+  {
+    digest = 'd',
+    replicas = 1,
+    reserved = GB,
+  }: { digest?: string; replicas?: number; reserved?: number } = {},
+): Service {
+  return {
+    ...{ id: 's1', version: 1 },
+    spec: {
+      Name: 'ms-k3x9ab-7',
+      Labels: { 'microsaas.digest': digest },
+      TaskTemplate: {
+        Placement: { Constraints: [`node.id==${node}`] },
+        Resources: { Reservations: { MemoryBytes: reserved } },
+      },
+      Mode: { Replicated: { Replicas: replicas } },
+    },
+  };
+}
+
+export function aTask(over: Partial<Task> = {}): Task {
+  return {
+    ...{ id: 't1', service: 's1', node: 'n1', state: 'running', desired: 'running' },
+    ...{ error: '', container: 'c1', labels: {} },
+    ...over,
+  };
+}
