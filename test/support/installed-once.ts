@@ -67,8 +67,8 @@ async function fill(run: OdooInitRun, folder: string, tools: PgTools): Promise<v
   await rename(join(run.filestoreDir, NAME), join(run.filestoreDir, run.database));
 }
 
-function loginOf({ database, password, socketDir }: OdooInitRun) {
-  return { socketDir, database, role: database, password };
+function loginOf({ database, password, server }: OdooInitRun) {
+  return { ...server, database, role: database, password };
 }
 
 /** With their owners, so as root in a container. */
