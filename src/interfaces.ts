@@ -79,10 +79,11 @@ export interface Manager {
   desired(ids: readonly number[]): Promise<DesiredInstance[]>;
   invoice(id: number): Promise<Invoice | null>;
   /**
-   * Creates the rows for these units, or finds them: ids in the same order. May be repeated.
+   * Creates the rows for these units, or finds them. May be repeated.
    * @param above new rows get higher numbers than this
+   * @returns the instances in the same order, as desired() has them: who has paid waits for one call less
    */
-  claim(units: readonly PlanUnit[], above: number): Promise<number[]>;
+  claim(units: readonly PlanUnit[], above: number): Promise<DesiredInstance[]>;
   /** Counts one more checkpoint and returns it. */
   checkpoint(): Promise<number>;
   /**
@@ -329,6 +330,11 @@ export interface Databases {
    * @throws TenantDatabaseError when the customer's database refuses it
    */
   setUrl(desired: DesiredInstance): Promise<void>;
+  /**
+   * Has the instance's Odoo refuse one user more than its plan has; nobody, where that sets no limit.
+   * @throws TenantDatabaseError when the customer's database refuses it
+   */
+  limitUsers(desired: DesiredInstance): Promise<void>;
   /** Builds what the plan's instances will be cloned from, where it is not there yet. */
   prepare(plan: Plan, signal: AbortSignal): Promise<void>;
   /** Replaces the spare clones that clone() has used; does nothing when none was used. */

@@ -8,7 +8,7 @@ import {
   lastNight,
 } from '../instance/backup-policy.ts';
 import { type ShownState, shownState } from '../instance/shown-state.ts';
-import type { InstanceState, Key, SweptInstance } from '../instance/types.ts';
+import type { DesiredInstance, InstanceState, Key, SweptInstance } from '../instance/types.ts';
 import type { CertificateState } from '../interfaces.ts';
 import { type BackupKind, backUp } from './back-up.ts';
 import { backUpManager } from './back-up-manager.ts';
@@ -100,6 +100,10 @@ export class Controller {
   #doorTimer: NodeJS.Timeout | undefined;
   #sweepTask: ScheduledTask | undefined;
   #watching: Promise<unknown> = Promise.resolve();
+  /** What Odoo said of instances when it made them, until they are worked on for the first time. */
+  readonly #justClaimed = new Map<Key, DesiredInstance>();
+  /** For each claim under way, what was added meanwhile. */
+  readonly #claims = new Set<Set<Key>>();
   /** Dependencies that do not answer at present: logged once when they fail and once when they are back. */
   readonly #unavailable = new Set<'Odoo' | 'Docker' | 'Postgres'>();
   #isHostSilent = false;
@@ -213,7 +217,10 @@ export class Controller {
 
   /** Adds keys that were changed by a person or named by a nudge: they are worked on at once, also while they back off. */
   addNow(keys: readonly Key[]): void {
-    for (const key of keys) this.#queueOf(key).addNow(key);
+    for (const key of keys) {
+      this.#readAgain(key);
+      this.#queueOf(key).addNow(key);
+    }
   }
 
   /** Whether Odoo shows it asleep, as far as is known without asking. */
@@ -265,13 +272,24 @@ export class Controller {
   }
 
   #add(keys: readonly Key[]): void {
-    for (const key of keys) this.#queueOf(key).add(key);
+    for (const key of keys) {
+      this.#readAgain(key);
+      this.#queueOf(key).add(key);
+    }
+  }
+
+  /** What its claim has said, or is about to say, may be old. */
+  #readAgain(key: Key): void {
+    this.#justClaimed.delete(key);
+    for (const addedMeanwhile of this.#claims) addedMeanwhile.add(key);
   }
 
   async #work(key: Key, signals: WorkSignals): Promise<void> {
     const [kind, id] = key.split(':');
     if (kind === 'instance') {
-      await reconcile(Number(id), this.#context, signals).finally(() => {
+      const desired = this.#justClaimed.get(key);
+      this.#justClaimed.delete(key);
+      await reconcile(Number(id), this.#context, signals, desired).finally(() => {
         // A visitor who came during this run, as while the instance was being put to sleep, waits for the next one.
         if (!this.#queue.isWaiting(key)) this.#context.wakes.ended(Number(id));
       });
@@ -292,10 +310,24 @@ export class Controller {
       await preparePlan(Number(id), this.#context, signals.stop);
       return this.#keepSparesWhenQuiet();
     }
-    const instances = await claim(Number(id), this.#context);
-    if (instances.length === 0) return;
+    await this.#claim(Number(id));
+  }
+
+  async #claim(invoice: number): Promise<void> {
+    const addedMeanwhile = new Set<Key>();
+    this.#claims.add(addedMeanwhile);
+    const { known, claimed } = await claim(invoice, this.#context).finally(() =>
+      this.#claims.delete(addedMeanwhile),
+    );
+    if (known.length + claimed.length === 0) return;
     this.#spareWork.abort();
-    this.addNow(instances.map((instance): Key => `instance:${instance}`));
+    this.addNow(known.map((id): Key => `instance:${id}`));
+    for (const desired of claimed) {
+      const key: Key = `instance:${desired.id}`;
+      // Before it is added: the queue may begin at once.
+      if (!addedMeanwhile.has(key)) this.#justClaimed.set(key, desired);
+      this.#queue.addNow(key);
+    }
     this.#keepSparesWhenQuiet();
   }
 

@@ -16,6 +16,7 @@ import type { ControllerContext } from './controller-context.ts';
 import { reportFailure } from './failure-report.ts';
 import { fallAsleep } from './fall-asleep.ts';
 import { finalReport } from './final-report.ts';
+import { limitUsers } from './limit-users.ts';
 import { stepReport } from './progress.ts';
 import { renewUrl } from './renew-url.ts';
 import type { WorkSignals } from './work-queue.ts';
@@ -27,11 +28,13 @@ const MAX_STEPS = 14;
  * Brings one instance in line with what the manager wants: read what is desired, apply its subscription, observe, decide, act, and
  * begin again, until there is nothing to do. Level-triggered: the id says which instance, never what happened to it.
  * Throws what is worth retrying (the work queue backs off); what only a person can fix is reported and not thrown.
+ * @param claimed what Odoo has said a moment ago, so that it need not be asked at first
  */
 export async function reconcile(
   id: number,
   context: ControllerContext,
   signals: WorkSignals,
+  claimed?: DesiredInstance,
 ): Promise<void> {
   const { manager, reporter, now } = context;
   const actions = makeActions(context);
@@ -39,8 +42,8 @@ export async function reconcile(
   const recordDuration = (what: string, ms: number) =>
     durations.push(`${what} ${(ms / 1000).toFixed(2)} s`);
   let last: Wanted | undefined;
-  /** The desired instance that a step has returned, so that the next round, and only that one, need not ask Odoo. */
-  let nextDesired: DesiredInstance | undefined;
+  /** The desired instance that the claim or a step has returned, so that the next round, and only that one, need not ask Odoo. */
+  let nextDesired = claimed;
   let hasAdvanced = false;
   /** Counted and said once: the steps that follow mend the same. */
   let mended: Drift | null = null;
@@ -93,6 +96,8 @@ export async function reconcile(
         await reporter.report(report);
         context.activity?.reported(desired, report);
         if (report.secondsToReady !== undefined) context.meter?.usable(report.secondsToReady);
+        // After the report: who waits for their Odoo need not wait for this, and a tenant may delay it.
+        if (state === 'running') await signals.withoutSlot(() => limitUsers(desired, context));
         return;
       }
       if ('stall' in step) throw stalled(step);

@@ -295,6 +295,10 @@ export class OdooDatabases implements Databases {
     return this.#access.setUrl(desired);
   }
 
+  limitUsers(desired: DesiredInstance): Promise<void> {
+    return this.#access.limitUsers(desired);
+  }
+
   invitation(desired: DesiredInstance): Promise<Invitation> {
     return this.#access.invitation(desired);
   }

@@ -21,6 +21,7 @@ import { type Invitation, invitationLink } from './invitation.ts';
 import { nextWork } from './next-work.ts';
 import { odooSession } from './odoo-session.ts';
 import { makeReadable } from './readable.ts';
+import { limitUsers } from './user-limit.ts';
 
 /** A database as of one moment. */
 export interface HeldDatabase {
@@ -80,6 +81,12 @@ export class TenantAccess {
     await this.#takeOver(this.clusterOf(spec), desired);
     if (!from || from === spec.url) return;
     await this.enter(desired, TOUCH, (session) => renewUrl(session, { from, to: spec.url }));
+  }
+
+  /** See Databases.limitUsers(). */
+  limitUsers(desired: DesiredInstance): Promise<void> {
+    const name = this.nameOf(desired);
+    return this.enter(desired, TOUCH, (session) => limitUsers(session, name, desired.userLimit));
   }
 
   /** See Databases.invitation(). */

@@ -125,6 +125,14 @@ export interface JobReport {
   readonly percent: number;
 }
 
+/** For how many people a plan is. */
+export interface UserLimit {
+  /** Internal users that are not archived, the administrator among them. */
+  readonly users: number;
+  /** What whoever adds one more reads, in their company's language. */
+  readonly refusal: string;
+}
+
 /** What the manager says one instance should be. */
 export interface DesiredInstance extends Sleep {
   readonly id: number;
@@ -162,6 +170,8 @@ export interface DesiredInstance extends Sleep {
   /** 0 means the template's own default. */
   readonly memoryMb: number;
   readonly cpus: number;
+  /** Null: its plan has as many users as one likes. */
+  readonly userLimit: UserLimit | null;
   /** Its plan's, by their technical names. */
   readonly modules: readonly string[];
   /** Of all modules that its plan ever had, those that it was given, removed by now or not (ADR 16); null: nobody has noted them. */

@@ -241,6 +241,10 @@ const desiredRow = z.object({
   ...sleepRow.shape,
   memory_mb: z.number(),
   cpus: z.number(),
+  // An older addon limits nobody.
+  user_limit: z
+    .union([z.literal(false), z.object({ users: z.int().min(1), refusal: z.string().min(1) })])
+    .default(false),
   modules: z.array(z.string()),
   given_modules: z.union([z.literal(false), z.array(z.string())]),
   repositories: z.array(repository),
@@ -285,6 +289,7 @@ const desiredOf = (row: z.infer<typeof desiredRow>): DesiredInstance => ({
   ...sleepOf(row),
   memoryMb: row.memory_mb,
   cpus: row.cpus,
+  userLimit: row.user_limit || null,
   modules: row.modules,
   givenModules: row.given_modules || null,
   repositories: row.repositories,

@@ -106,15 +106,15 @@ export class OdooManager implements Manager {
     return this.#odoo.call(API, 'microsaas_invoice', { invoice_id: id }, invoice);
   }
 
-  async claim(units: readonly PlanUnit[], above: number): Promise<number[]> {
+  async claim(units: readonly PlanUnit[], above: number): Promise<DesiredInstance[]> {
     if (units.length === 0) return [];
     const rows = units.map(({ lineId, unit }) => ({ line_id: lineId, unit }));
     const args = { units: rows, above };
-    const claimed = await this.#odoo.call(API, 'microsaas_claim', args, ids);
+    const claimed = await this.#odoo.call(API, 'microsaas_claim', args, desiredInstances);
     if (claimed.length === units.length) return claimed;
     throw new ManagerError(
       'server',
-      `${API}.microsaas_claim answered ${claimed.length} ids for ${units.length} units`,
+      `${API}.microsaas_claim answered ${claimed.length} instances for ${units.length} units`,
     );
   }
 

@@ -41,6 +41,8 @@ export class FakeDatabases implements Databases {
   readonly loggedIn = new Set<number>();
   /** Logins of users who are let in by a password alone. */
   readonly users = new Set<string>();
+  /** How many users each Odoo takes; null: any number. */
+  readonly userLimits = new Map<number, number | null>();
   isAway = false;
   /** What each instance's scheduler has planned. */
   readonly work = new Map<number, Date | 'always'>();
@@ -75,6 +77,11 @@ export class FakeDatabases implements Databases {
 
   async setUrl(desired: DesiredInstance): Promise<void> {
     if (!this.present.has(desired.id)) throw new Error(`database ${desired.id} does not exist`);
+  }
+
+  async limitUsers({ id, userLimit }: DesiredInstance): Promise<void> {
+    if (!this.present.has(id)) throw new Error(`database ${id} does not exist`);
+    this.userLimits.set(id, userLimit?.users ?? null);
   }
 
   async prepare({ modules, languages }: Plan): Promise<void> {

@@ -192,10 +192,10 @@ export class FakeManager implements Manager {
     this.distrusted ??= { kind, found };
   }
 
-  async claim(units: readonly PlanUnit[], above: number): Promise<number[]> {
+  async claim(units: readonly PlanUnit[], above: number): Promise<DesiredInstance[]> {
     this.#checkHere();
     this.#lastId = Math.max(this.#lastId, above);
-    return units.map(({ lineId, unit }) => {
+    const ids = units.map(({ lineId, unit }) => {
       const key = `${lineId}/${unit}`;
       const known = this.#claimed.get(key);
       if (known !== undefined) return known;
@@ -210,6 +210,7 @@ export class FakeManager implements Manager {
       this.#changeLine(invoiceId, lineId, { claimedUnits: [...line.claimedUnits, unit] });
       return id;
     });
+    return this.desired(ids);
   }
 
   async spares(): Promise<Spare[]> {

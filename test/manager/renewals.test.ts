@@ -38,8 +38,8 @@ describe('renewals in the real Odoo 19', function () {
     const invoice = await sale.invoice();
     await (await sale.payment(invoice))();
     const line = (await manager.invoice(invoice))?.lines[0]?.id ?? 0;
-    const [instance = 0] = await manager.claim([{ lineId: line, unit: 1 }], 0);
-    return (await manager.desired([instance]))[0]?.subscription?.id ?? 0;
+    const [instance] = await manager.claim([{ lineId: line, unit: 1 }], 0);
+    return instance?.subscription?.id ?? 0;
   }
 
   it('makes one change of plan, with one invoice, of concurrent presses', async () => {

@@ -65,13 +65,16 @@ describe('the three RPC protocols with the real Odoo 19', function () {
       const [line] = invoice?.lines ?? [];
       expect(line).to.include({ isPlan: true, quantity: 1 });
       const unit = { lineId: line?.id ?? 0, unit: 1 };
-      const [id = 0] = await manager.claim([unit], 0);
-      expect(await manager.claim([unit, unit], 0)).to.deep.equal([id, id]);
+      const [claimed] = await manager.claim([unit], 0);
+      const id = claimed?.id ?? 0;
+      const claimedAgain = await manager.claim([unit, unit], 0);
+      expect(claimedAgain.map((one) => one.id)).to.deep.equal([id, id]);
       expect(await manager.unclaimed(10)).not.to.include(invoiceId);
       expect(await manager.due(100)).to.include(id);
 
       const [desired] = await manager.desired([id, 999_999]);
       if (!desired) throw new Error('the claimed instance is not there');
+      expect({ ...claimed, managerTime: 0 }).to.deep.equal({ ...desired, managerTime: 0 });
       expect(desired).to.include({ state: 'draft', desiredState: 'running', ports: null });
       expect(desired.subscription).to.include({ state: 'draft', startDay: '' });
       expect(desired.subscription?.periods.map(({ months }) => months)).to.deep.equal([1]);
@@ -106,14 +109,13 @@ describe('the three RPC protocols with the real Odoo 19', function () {
         next_review: false,
       });
 
-      const [other = 0] = await manager.claim([await unitOf(manager, await sell())], 0);
-      const [neighbour] = await manager.desired([other]);
+      const [neighbour] = await manager.claim([await unitOf(manager, await sell())], 0);
       if (!neighbour) throw new Error('the second instance is not there');
-      const taken = manager.report([{ id: other, revision: neighbour.revision, ports }]);
+      const taken = manager.report([{ id: neighbour.id, revision: neighbour.revision, ports }]);
       expect((await errorOf(taken)).kind).to.equal('validation');
       const next = await manager.assignPorts(neighbour, [ports.http + 1]);
       expect(next?.http).to.be.greaterThan(ports.http + 1);
-      expect((await manager.desired([other]))[0]?.ports).to.deep.equal(next);
+      expect((await manager.desired([neighbour.id]))[0]?.ports).to.deep.equal(next);
       expect((await manager.states()).get(id)?.state).to.equal('running');
 
       const use = { id, identity: desired.identity, at: new Date(), diskMb: 50, databaseMb: 20 };

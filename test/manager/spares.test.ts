@@ -60,7 +60,7 @@ describe('spares in the real Odoo 19', function () {
     const invoice = await sale.invoice();
     await (await sale.payment(invoice))();
     const lineId = (await manager.invoice(invoice))?.lines[0]?.id ?? 0;
-    return async () => (await manager.claim([{ lineId, unit: 1 }], 0))[0] ?? 0;
+    return async () => (await manager.claim([{ lineId, unit: 1 }], 0))[0]?.id ?? 0;
   }
 
   it('gives each spare to one of the concurrent claims, and the others an instance as ever', async () => {

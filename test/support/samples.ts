@@ -94,6 +94,7 @@ export function anInstance(over: Partial<DesiredInstance> = {}): DesiredInstance
     wakeAt: 0,
     memoryMb: 0,
     cpus: 0,
+    userLimit: null,
     modules: [],
     givenModules: [],
     repositories: [],

@@ -217,3 +217,22 @@ class OdooDockerInstance(models.Model):
     def _apply_use(self, at, row):
         super()._apply_use(at, row)
         self.env["microsaas.limit"]._review(self)
+
+    def _desired(self):
+        return {**super()._desired(), "user_limit": self._user_limit()}
+
+    def _user_limit(self):
+        """Return what `microsaas_desired` says of the users that the plan has; a staging copy has its original's."""
+        sold = self.staging_of_id or self
+        plan = sold.plan_id
+        if not plan.microsaas_users:
+            return False
+        people = sold.with_context(lang=sold._desired_customer()["lang"])
+        refusal = people.env._(
+            "All users of plan %(plan)s are taken: it has %(users)s. Archive one who is not needed any more, or take a plan"
+            " with more: “Change plan” on %(url)s",
+            plan=people.plan_id.name,
+            users=plan.microsaas_users,
+            url=f"{sold.get_base_url()}/my/instances/{sold.id}",
+        )
+        return {"users": plan.microsaas_users, "refusal": refusal}

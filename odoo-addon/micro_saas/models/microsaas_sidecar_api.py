@@ -163,10 +163,10 @@ class MicrosaasSidecarApi(models.AbstractModel):
         :param units: list of `{"line_id", "unit"}`, units counted from 1
         :param above: the highest number that the sidecar's host has seen; a new instance gets a higher one, or that of
             its spare
-        :return: list of instance ids in the same order
+        :return: the instances in the same order, as `microsaas_desired` gives them
         :raise UserError: an invoice is not paid, or a unit is not sold by its line
         """
-        return self._for_sidecar("odoo.docker.instance")._claim_units(units, above)
+        return self._for_sidecar("odoo.docker.instance")._claim_units(units, above)._desired_rows()
 
     # -- instances -----------------------------------------------------------------------------
 
@@ -199,7 +199,8 @@ class MicrosaasSidecarApi(models.AbstractModel):
               people changed), `sold_as` (False, or `line_id`, `unit` and the line's `made_at`, which no other line of that
               number shares)
             - wanted: `desired_state`, `restart_count`, `http_port` and `longpolling_port` (0: none yet), `template_code`,
-              `memory_mb` and `cpus` (0: what the template gives), `modules`, `repositories` (as in `microsaas_plans`),
+              `memory_mb` and `cpus` (0: what the template gives), `user_limit` (False, or the `users` that its Odoo takes and
+              the `refusal` that one more reads), `modules`, `repositories` (as in `microsaas_plans`),
               `given_modules` (of those that its plan ever had, the ones it was given; False: nobody has noted them),
               `without_archive` (its data may go without a last backup), `sleep_hours` (without a visitor; 0: it never sleeps)
             - names: `subdomain` (below the domain of the door), `former_subdomains` (they redirect to it; nobody else

@@ -945,11 +945,12 @@ class OdooDockerInstance(ByHand, models.Model):
 
     @api.model
     def _claim_units(self, units, above):
-        """Return the ids of the instances of paid units, in order; see `microsaas_claim`."""
+        """Return the instances of paid units, in order; see `microsaas_claim`."""
         lines = self.env["account.move.line"].browse({unit["line_id"] for unit in units})
         lines._microsaas_serialize_claims()
         self.env["microsaas.manager.history"]._skip_numbers(above)
-        return [self._claim(lines.browse(unit["line_id"]), unit["unit"]).id for unit in units]
+        claimed = [self._claim(lines.browse(unit["line_id"]), unit["unit"]).id for unit in units]
+        return self.browse(claimed)
 
     def _claim(self, line, unit):
         claimed = self.with_context(active_test=False).search(

@@ -18,6 +18,8 @@ CONTENT = {"es_plan_microsaas", "plantilla_id", "microsaas_modules"}
 POLICY = {"microsaas_own_terms", "microsaas_refund", "microsaas_reconsider_hours", "microsaas_free", "list_price"} | {
     f"microsaas_{name}_days" for name in TERMS
 }
+# What is changed inside its instances' Odoos while they run.
+LIVE = {"microsaas_users"}
 
 
 class ProductTemplate(ByHand, models.Model):
@@ -250,7 +252,7 @@ class ProductTemplate(ByHand, models.Model):
             self.filtered("microsaas_desde").microsaas_desde = False
         if vals.keys() & CONTENT:
             self.filtered("es_plan_microsaas")._microsaas_content_changed()
-        if vals.keys() & POLICY:
+        if vals.keys() & (POLICY | LIVE):
             plans = self.filtered("es_plan_microsaas")
             if plans:
                 self.env["odoo.docker.instance"]._review_all([("plan_id", "in", plans.ids)])

@@ -135,6 +135,9 @@ class MicroSaasCommon(AccountTestInvoicingCommon):
     def _sidecar(cls, model="microsaas.sidecar.api"):
         return cls.env[model].with_user(cls.bot)
 
+    def _claimed_ids(self, units, above=0):
+        return [row["id"] for row in self._sidecar().microsaas_claim(units, above)]
+
     @classmethod
     def _report(cls, instance, **report):
         report = {"id": instance.id, "revision": instance.revision, **report}

@@ -21,7 +21,7 @@ class TestAccess(MicroSaasCommon):
         self.assertIn(move.id, sidecar.microsaas_unclaimed(10))
         sidecar.microsaas_invoice(move.id)
         sidecar.microsaas_hold_invoice(move.id, "", "")
-        ids = sidecar.microsaas_claim([{"line_id": line.id, "unit": 1}])
+        ids = [row["id"] for row in sidecar.microsaas_claim([{"line_id": line.id, "unit": 1}])]
         sidecar.microsaas_due(10)
         sidecar.microsaas_desired(ids)
         sidecar.microsaas_report([{"id": ids[0], "revision": 0, "state": "running"}])

@@ -130,7 +130,7 @@ class TestClaims(MicroSaasCommon):
         self._hold(copy, "Duplicate")
         copy.with_user(self.seller).action_microsaas_approve()
         self.assertTrue(self._read(copy)["approved"])
-        self.assertTrue(self._sidecar().microsaas_claim([{"line_id": copy.invoice_line_ids.id, "unit": 1}]))
+        self.assertTrue(self._claimed_ids([{"line_id": copy.invoice_line_ids.id, "unit": 1}]))
 
     def test_what_a_copy_is_not_asked_about(self):
         first = self._invoice()
@@ -155,7 +155,7 @@ class TestClaims(MicroSaasCommon):
     def test_the_invoice_says_that_it_is_being_prepared(self):
         move = self._invoice()
         self.assertEqual(move.microsaas_progress, "preparing")
-        [instance_id] = self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}])
+        [instance_id] = self._claimed_ids([{"line_id": move.invoice_line_ids.id, "unit": 1}])
         move.invalidate_recordset()
         self.assertEqual((move.microsaas_progress, move.instancia_count), ("preparing", 1))
         self._report(self.env["odoo.docker.instance"].browse(instance_id), state="running")

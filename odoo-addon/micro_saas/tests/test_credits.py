@@ -28,7 +28,7 @@ class TestCredits(MoneyCase):
         self.assertIn(move.id, unclaimed)
         read = self._sidecar().microsaas_invoice(move.id)
         self.assertEqual((read["payment_state"], read["reversed_ratio"]), ("paid", 0.0))
-        self.assertTrue(self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}]))
+        self.assertTrue(self._claimed_ids([{"line_id": move.invoice_line_ids.id, "unit": 1}]))
 
     def test_its_own_credit_note_takes_it_back(self):
         move = self._invoice(pay=False)

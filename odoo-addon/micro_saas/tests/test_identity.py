@@ -90,11 +90,11 @@ class TestIdentity(MicroSaasCommon):
     def test_a_claim_takes_no_number_that_the_host_has_seen(self):
         seen = self._instance().id + 40
         units = [{"line_id": self._invoice().invoice_line_ids.id, "unit": 1}]
-        [claimed] = self._sidecar().microsaas_claim(units, seen)
+        [claimed] = self._claimed_ids(units, seen)
         self.assertEqual(claimed, seen + 1)
-        self.assertEqual(self._sidecar().microsaas_claim(units, seen), [claimed])
+        self.assertEqual(self._claimed_ids(units, seen), [claimed])
         units = [{"line_id": self._invoice().invoice_line_ids.id, "unit": 1}]
-        self.assertEqual(self._sidecar().microsaas_claim(units, seen), [claimed + 1])
+        self.assertEqual(self._claimed_ids(units, seen), [claimed + 1])
 
     def test_people_are_told_once_that_the_sidecar_waits(self):
         company = self.env["res.company"].search([], order="id", limit=1).partner_id

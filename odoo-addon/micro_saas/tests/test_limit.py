@@ -162,3 +162,28 @@ class TestLimit(OwnerCase, UseCase):
             self.assertEqual((row.kind, row.count, row.partner_id), ("over", 2, self.partner))
             self.assertIn("1.1 GB of the 1,000 MB of disk of its plan. The customer was given time until", row.message)
             self.assertEqual(row.action_open()["res_id"], self.instance.id)
+
+    def test_the_sidecar_reads_how_many_users_the_plan_has_and_what_one_more_is_told(self):
+        plan = self.plan.product_tmpl_id
+        limit = self._row(self.instance)["user_limit"]
+        self.assertEqual(limit["users"], 10)
+        page = f"{self.instance.get_base_url()}/my/instances/{self.instance.id}"
+        for said in (plan.name, "has 10", "Change plan", page):
+            self.assertIn(said, limit["refusal"])
+        plan.microsaas_users = 0
+        self.assertIs(self._row(self.instance)["user_limit"], False)
+
+    def test_the_refusal_is_in_the_language_of_who_administers_the_odoo(self):
+        self.env["res.lang"]._activate_lang("es_ES")
+        self.instance.sudo()._administrator().lang = "es_ES"
+        self.assertIn("Cambiar de plan", self._row(self.instance)["user_limit"]["refusal"])
+
+    def test_another_number_of_users_has_the_sidecar_look_at_all_instances_of_the_plan(self):
+        self.instance._quiet().next_review = False
+        self.plan.product_tmpl_id.microsaas_disk_mb = 500
+        self.assertFalse(self.instance.sudo().next_review)
+        self.plan.product_tmpl_id.microsaas_users = 20
+        self.assertTrue(self.instance.sudo().next_review)
+
+    def _row(self, instance):
+        return self._sidecar().microsaas_desired(instance.ids)[0]

@@ -310,7 +310,7 @@ class TestPortal(PortalCase):
         coming = self.url_open("/my/instances/list").text
         self.assertIn('data-poll="1"', coming)
         self.assertIn("alert-info", coming)
-        self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}])
+        self._claimed_ids([{"line_id": move.invoice_line_ids.id, "unit": 1}])
         preparing = self.url_open("/my/instances/list").text
         self.assertIn('data-poll="1"', preparing)
         self.assertNotIn("alert-info", preparing)

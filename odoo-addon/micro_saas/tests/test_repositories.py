@@ -80,7 +80,7 @@ class TestRepositories(MicroSaasCommon):
         self._sidecar().microsaas_report_plan(plan.id, True, "", "", commits)
         self.assertEqual(row.commit, "a" * 40)
         line = self._invoice().invoice_line_ids
-        [instance_id] = self._sidecar().microsaas_claim([{"line_id": line.id, "unit": 1}])
+        [instance_id] = self._claimed_ids([{"line_id": line.id, "unit": 1}])
         [desired] = self._sidecar().microsaas_desired([instance_id])
         [used] = desired["repositories"]
         self.assertEqual((used["url"], used["commit"], used["of_plan"]), (URL, "a" * 40, True))

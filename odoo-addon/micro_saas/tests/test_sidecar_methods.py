@@ -199,8 +199,11 @@ class TestInstanceMethods(MicroSaasCommon):
     def test_claim_is_idempotent(self):
         move = self._invoice(self._line(quantity=2))
         units = [{"line_id": move.invoice_line_ids.id, "unit": unit} for unit in (2, 1)]
-        ids = self._sidecar().microsaas_claim(units)
-        self.assertEqual(self._sidecar().microsaas_claim(units), ids)
+        claimed = self._sidecar().microsaas_claim(units)
+        ids = [row["id"] for row in claimed]
+        self.assertEqual(self._claimed_ids(units), ids)
+        rows = self._sidecar().microsaas_desired(ids)
+        self.assertEqual([{**row, "now": 0} for row in claimed], [{**row, "now": 0} for row in rows])
         second, first = self.env["odoo.docker.instance"].browse(ids)
         self.assertEqual((first.unidad, second.unidad), (1, 2))
         self.assertEqual((first.state, first.desired_state), ("draft", "running"))
@@ -214,7 +217,7 @@ class TestInstanceMethods(MicroSaasCommon):
         unpaid, paid = self._invoice(pay=False), self._invoice()
         for line, unit in ((unpaid.invoice_line_ids, 1), (paid.invoice_line_ids, 2), (paid.invoice_line_ids, 0)):
             with self.assertRaises(UserError), self.cr.savepoint():
-                self._sidecar().microsaas_claim([{"line_id": line.id, "unit": unit}])
+                self._claimed_ids([{"line_id": line.id, "unit": unit}])
 
     def test_templates_are_kept_in_step(self):
         templates = self._sidecar()
@@ -258,9 +261,9 @@ class TestInvoiceMethods(MicroSaasCommon):
         self.assertIn(free.id, unclaimed)
         self.assertIn(paid.id, unclaimed)
         claim = [{"line_id": paid.invoice_line_ids.id, "unit": 1}]
-        [claimed] = self._sidecar().microsaas_claim(claim)
+        [claimed] = self._claimed_ids(claim)
         self.assertIn(paid.id, self._unclaimed())
-        self._sidecar().microsaas_claim([{**claim[0], "unit": 2}])
+        self._claimed_ids([{**claim[0], "unit": 2}])
         self.assertNotIn(paid.id, self._unclaimed())
         self._sidecar().microsaas_report([{"id": claimed, "revision": 0, "active": False}])
         self.assertNotIn(paid.id, self._unclaimed())

@@ -53,7 +53,7 @@ class TestSpare(MicroSaasCommon):
 
     def _claim(self, move=None, above=0):
         units = [{"line_id": (move or self._invoice()).invoice_line_ids.id, "unit": 1}]
-        return self.env["odoo.docker.instance"].browse(self._sidecar().microsaas_claim(units, above)).sudo()
+        return self.env["odoo.docker.instance"].browse(self._claimed_ids(units, above)).sudo()
 
     # -- how many ----------------------------------------------------------------------------------
 
@@ -222,7 +222,7 @@ class TestSpare(MicroSaasCommon):
         numbers = [self._ready(), self._ready()]
         move = self._invoice(self._line(quantity=3))
         units = [{"line_id": move.invoice_line_ids.id, "unit": unit} for unit in (1, 2, 3)]
-        claimed = self._sidecar().microsaas_claim(units)
+        claimed = self._claimed_ids(units)
         self.assertEqual(claimed[:2], numbers)
         self.assertNotIn(claimed[2], numbers)
 

@@ -44,7 +44,9 @@ class TestStaging(MicroSaasCommon):
         self.assertEqual(self.instance.with_user(self.manager).staging_id, copy)
 
     def test_the_sidecar_reads_from_what_it_is_made(self):
-        self.plan.product_tmpl_id.sudo().write({"microsaas_memory_mb": 900, "microsaas_cpus": 1.5})
+        self.plan.product_tmpl_id.sudo().write(
+            {"microsaas_memory_mb": 900, "microsaas_cpus": 1.5, "microsaas_users": 3}
+        )
         self.env["odoo.docker.repository"].sudo().create(
             {"instance_id": self.instance.id, "url": "https://example.com/a.git", "branch": "19.0", "commit": "c" * 40}
         )
@@ -58,6 +60,8 @@ class TestStaging(MicroSaasCommon):
         self.assertIs(origin["copy_of"], False)
         self.assertEqual(row["image_digest"], f"sha256:{'d' * 64}")
         self.assertEqual((row["memory_mb"], row["cpus"], row["modules"]), (900, 1.5, origin["modules"]))
+        self.assertEqual(row["user_limit"], origin["user_limit"])
+        self.assertEqual(row["user_limit"]["users"], 3)
         self.assertEqual(
             [(one["url"], one["branch"], one["commit"]) for one in row["repositories"]],
             [("https://example.com/a.git", "19.0", "c" * 40)],

@@ -40,7 +40,7 @@ class TestSubdomain(MicroSaasCommon):
         for owner, expected in (("www", "www-{id}"), ("1984", "odoo-1984"), ("日本", "odoo-{id}"), ("ns2", "ns2-{id}")):
             self.partner.name = owner
             line = self._invoice().invoice_line_ids
-            [claimed] = self._sidecar().microsaas_claim([{"line_id": line.id, "unit": 1}])
+            [claimed] = self._claimed_ids([{"line_id": line.id, "unit": 1}])
             instance = self.env["odoo.docker.instance"].browse(claimed)
             self.assertEqual(instance.subdomain, expected.format(id=claimed), owner)
             self.assertEqual(instance.revision, 0, "nobody wished for anything")

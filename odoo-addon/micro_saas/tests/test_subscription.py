@@ -61,7 +61,7 @@ class TestSubscription(MicroSaasCommon):
         self.assertNotIn(move.id, invoices.microsaas_unclaimed(100))
         self.assertEqual(invoices.microsaas_invoice(move.id)["lines"], [])
         with self.assertRaises(UserError), self.cr.savepoint():
-            self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}])
+            self._claimed_ids([{"line_id": move.invoice_line_ids.id, "unit": 1}])
 
     def test_cancel(self):
         subscription = self.subscription.with_user(self.seller)

@@ -78,7 +78,7 @@ class TestInstanceName(ShopCommon):
         line = self._invoice_of(order).invoice_line_ids[:1]
         self._pay(line.move_id)
         first, second = self.env["odoo.docker.instance"].browse(
-            self._sidecar().microsaas_claim([{"line_id": line.id, "unit": unit} for unit in (1, 2)])
+            self._claimed_ids([{"line_id": line.id, "unit": unit} for unit in (1, 2)])
         )
         self.assertEqual((first.subdomain, second.subdomain), ("panaderia-luna", "luna"))
         self.assertEqual((first.name, second.name), ("panaderia-luna", "luna"))
@@ -94,7 +94,7 @@ class TestInstanceName(ShopCommon):
         self._choose(order, "luna")
         line = self._invoice_of(order).invoice_line_ids[:1]
         self._pay(line.move_id)
-        [claimed] = self._sidecar().microsaas_claim([{"line_id": line.id, "unit": 1}])
+        [claimed] = self._claimed_ids([{"line_id": line.id, "unit": 1}])
         instance = self.env["odoo.docker.instance"].sudo().browse(claimed)
         self.assertIn("taken", self._choose(self._order(), "luna"))
         instance.subdomain = "sol"
@@ -108,7 +108,7 @@ class TestInstanceName(ShopCommon):
         self._choose(order, "luna")
         line = self._invoice_of(order).invoice_line_ids[:1]
         self._pay(line.move_id)
-        self._sidecar().microsaas_claim([{"line_id": line.id, "unit": 1}])
+        self._claimed_ids([{"line_id": line.id, "unit": 1}])
         row = order.order_line.microsaas_name_ids
         self.assertTrue(row.is_given)
         row.is_given = False

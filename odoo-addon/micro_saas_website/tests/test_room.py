@@ -32,7 +32,7 @@ class TestRoom(ShopCommon, HttpCase):
         order = self._order()
         move = self._invoice_of(order)
         self._pay(move)
-        [number] = self._sidecar().microsaas_claim([{"line_id": move.invoice_line_ids.id, "unit": 1}])
+        [number] = self._claimed_ids([{"line_id": move.invoice_line_ids.id, "unit": 1}])
         instance = self.env["odoo.docker.instance"].sudo().browse(number)
         self._report(instance, state="error", reason="NotEnoughMemory", detail="")
         self.assertIn("no room for the instance", order.with_context(lang="en_US").microsaas_missing)

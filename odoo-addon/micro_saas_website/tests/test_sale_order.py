@@ -16,7 +16,7 @@ class TestSaleOrder(ShopCommon):
         self.assertEqual(names, ["panaderia-luna", "segunda", "panaderia-luna-2"])
         self._pay(move)
         units = [{"line_id": move.invoice_line_ids.id, "unit": unit} for unit in (1, 2, 3)]
-        ids = self._sidecar().microsaas_claim(units)
+        ids = self._claimed_ids(units)
         instances = self.env["odoo.docker.instance"].sudo().browse(ids)
         self.assertEqual(instances.mapped("name"), names)
 
@@ -87,7 +87,7 @@ class TestSaleOrder(ShopCommon):
         self.plan.microsaas_provision = "manual"
         self._assert_said(order, "by_hand", "press Create instance", "by hand")
         unit = {"line_id": move.invoice_line_ids.id, "unit": 1}
-        instance = self.env["odoo.docker.instance"].sudo().browse(self._sidecar().microsaas_claim([unit]))
+        instance = self.env["odoo.docker.instance"].sudo().browse(self._claimed_ids([unit]))
         self._assert_said(order, "preparing", "", "being prepared")
         self.assertFalse(order.microsaas_missing)
         self._report(instance, state="running", reason="Running", message="Running.")
@@ -124,7 +124,7 @@ class TestSaleOrder(ShopCommon):
         move = self._invoice_of(order)
         self._pay(move)
         unit = {"line_id": move.invoice_line_ids.id, "unit": 1}
-        instance = self.env["odoo.docker.instance"].sudo().browse(self._sidecar().microsaas_claim([unit]))
+        instance = self.env["odoo.docker.instance"].sudo().browse(self._claimed_ids([unit]))
         [desired] = self._sidecar().microsaas_desired(instance.ids)
         customer = desired["customer"]
         self.assertEqual((customer["company_name"], customer["name"]), ("ACME", "Ana"))
@@ -143,7 +143,7 @@ class TestSaleOrder(ShopCommon):
         move = self._invoice_of(order)
         self._pay(move)
         unit = {"line_id": move.invoice_line_ids.id, "unit": 1}
-        instance = self.env["odoo.docker.instance"].sudo().browse(self._sidecar().microsaas_claim([unit]))
+        instance = self.env["odoo.docker.instance"].sudo().browse(self._claimed_ids([unit]))
         renewal = instance.subscription_ids._issue_renewal_invoice()
         self.assertEqual((renewal.amount_untaxed, renewal.invoice_user_id), (6, self.seller))
         self.assertEqual(order.order_line.qty_invoiced, 1, "the order is not invoiced anew")

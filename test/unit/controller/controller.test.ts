@@ -30,6 +30,52 @@ describe('Controller', () => {
     );
   });
 
+  it('begins a sale with what its claim has said, and asks Odoo again when that is done', async () => {
+    await sim.start();
+    sim.people.pay();
+    await sim.untilSettled();
+    const since = sim.life.calls.slice(sim.life.calls.indexOf('manager.claim'));
+    const looks = since.filter((call) => /manager.desired|databases.clone/.test(call));
+    expect(looks).to.deep.equal(['databases.clone', 'manager.desired']);
+  });
+
+  describe('asks Odoo anew where somebody changes an instance', () => {
+    /** Sells one instance. @param then called when Odoo has claimed it and has not answered yet */
+    const sell = (then: () => void) => {
+      const claim = sim.manager.claim.bind(sim.manager);
+      sim.manager.claim = async (...args) => {
+        const claimed = await claim(...args);
+        then();
+        return claimed;
+      };
+      sim.people.pay();
+    };
+
+    it('before the claim is answered', async () => {
+      await sim.start();
+      sell(() => sim.people.press(1, 'stop'));
+      await sim.untilSettled();
+      expect(sim.databases.present.size).to.equal(0);
+    });
+
+    it('before it is its turn', async () => {
+      await sim.start();
+      let release = () => {};
+      const held = new Promise<null>((resolve) => {
+        release = () => resolve(null);
+      });
+      sell(() => {
+        sim.manager.invoice = () => held;
+        for (let other = 100; other < 140; other++) sim.people.nudge(`invoice:${other}`);
+      });
+      await sim.time.pass(1_000);
+      sim.people.press(1, 'stop');
+      release();
+      await sim.untilSettled();
+      expect(sim.databases.present.size).to.equal(0);
+    });
+  });
+
   it('creates one instance for a hundred webhooks and a poll about the same invoice', async () => {
     await sim.start();
     const invoice = sim.people.pay();

@@ -348,6 +348,32 @@ describe('reconcile', () => {
     expect(row().instanceUrl).to.equal(sim.engine.url(row()));
   });
 
+  it('limits the users of a running instance as its plan does, once people know that it runs, and each time it is looked at', async () => {
+    sim.manager.insert({ desiredState: 'running', userLimit: { users: 3, refusal: 'Three.' } });
+    expect(await look()).to.equal(null);
+    expect(sim.databases.userLimits.get(row().id)).to.equal(3);
+    expect(life.calls.lastIndexOf('databases.limitUsers')).to.be.above(
+      life.calls.lastIndexOf('manager.report'),
+    );
+    row().userLimit = null;
+    expect(await look()).to.equal(null);
+    expect(sim.databases.userLimits.get(row().id)).to.equal(null);
+    life.calls.length = 0;
+    row().desiredState = 'stopped';
+    expect(await look()).to.equal(null);
+    expect(life.calls).not.to.include('databases.limitUsers');
+  });
+
+  it('runs also when the customer’s own database does not let us limit its users', async () => {
+    sim.manager.insert({ desiredState: 'running' });
+    life.trap((call) => {
+      if (call === 'databases.limitUsers')
+        throw new TenantDatabaseError('ms_abc123_1', 'a trigger');
+    });
+    expect(await look()).to.equal(null);
+    expect(row().state).to.equal('running');
+  });
+
   it('makes no new database where there has been one', async () => {
     sim.manager.insert({ desiredState: 'running', wasReady: true });
     await sim.engine.render(row());

@@ -239,8 +239,9 @@ describe('OdooManager', () => {
       { lineId: 11, unit: 1 },
       { lineId: 11, unit: 2 },
     ];
-    const { manager, asked } = answering([30, 31]);
-    expect(await manager.claim(units, 0)).to.deep.equal([30, 31]);
+    const [first, second] = [30, 31].map((id) => ({ ...INSTANCE_ROW, id }));
+    const { manager, asked } = answering([first, second]);
+    expect((await manager.claim(units, 0)).map(({ id }) => id)).to.deep.equal([30, 31]);
     expect(asked[0]?.[2]).to.deep.equal({
       units: [
         { line_id: 11, unit: 1 },
@@ -248,7 +249,7 @@ describe('OdooManager', () => {
       ],
       above: 0,
     });
-    expect((await errorOf(answering([30]).manager.claim(units, 0))).kind).to.equal('server');
+    expect((await errorOf(answering([first]).manager.claim(units, 0))).kind).to.equal('server');
   });
 
   it('sends what a mark says, as the addon takes it', async () => {

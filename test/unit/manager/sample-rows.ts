@@ -29,6 +29,7 @@ export const INSTANCE_ROW = {
   wake_at: 0,
   memory_mb: 1024,
   cpus: 0.5,
+  user_limit: { users: 3, refusal: 'There are three.' },
   modules: ['account'],
   workers: 0,
   repositories: [
