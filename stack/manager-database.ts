@@ -10,7 +10,7 @@ export interface TemplateContent {
 }
 
 /** The role Odoo works as; it owns its databases and no more. */
-const ODOO_ROLE = 'odoo';
+export const ODOO_ROLE = 'odoo';
 
 /** The manager's databases: one template for each (image, addon, modules), any number of clones of it. */
 export class ManagerDatabases {

@@ -6,7 +6,7 @@ import { contentHash } from './content-hash.ts';
 import { addressBehind, type DoorSettings, localDoor, statusBehind } from './door.ts';
 import { freePort } from './free-port.ts';
 import { images } from './images.ts';
-import { ManagerDatabases } from './manager-database.ts';
+import { ManagerDatabases, ODOO_ROLE } from './manager-database.ts';
 import { OdooRpc } from './odoo-rpc.ts';
 import { repository } from './paths.ts';
 import { type Say, timed } from './progress.ts';
@@ -14,6 +14,7 @@ import { run, succeeds } from './run.ts';
 import type { SqlServer } from './sql.ts';
 import { StackContainers } from './stack-containers.ts';
 import { StackFiles } from './stack-files.ts';
+import { TemplateCopies } from './template-copies.ts';
 import { until } from './until.ts';
 
 /** What one manager stack is. */
@@ -44,6 +45,8 @@ export interface StackOptions {
    * coming back.
    */
   portOffset?: number;
+  /** A folder where stacks keep copies of their template databases for each other, absolute; undefined: Odoo installs all anew. */
+  templateCopies?: string;
   say: Say;
 }
 
@@ -301,7 +304,7 @@ export class ManagerStack {
 
   /** The template of the current image, addon and modules: built when first asked for, and then the only one. */
   async #ensureTemplate(say: Say): Promise<string> {
-    const { modules, languages } = this.#options;
+    const { modules, languages, templateCopies } = this.#options;
     const image = await run('docker', [
       'image',
       'inspect',
@@ -310,14 +313,27 @@ export class ManagerStack {
       '--',
       images.odoo,
     ]);
-    const parts = [image, await this.#addonHash(), modules.join(), languages.join()];
-    const name = `tpl_${await contentHash(repository, [], ...parts)}`;
+    const addon = await this.#addonHash();
+    const nameOf = async (some: readonly string[]) =>
+      `tpl_${await contentHash(repository, [], image, addon, some.join(), languages.join())}`;
+    const name = await nameOf(modules);
     const databases = await this.#databases();
     if (await databases.exists(name, 'template')) return name;
+    const copies = templateCopies ? new TemplateCopies(templateCopies, this.install) : undefined;
     await timed(say, `Building the manager's database (once): ${modules.join(', ')}`, async () =>
       databases.ensureTemplate(name, { modules, languages }, async () => {
+        const password = await this.files.secret('odoo-db-password');
+        const socketDir = this.files.managerSocketDir;
+        const login = { socketDir, database: name, role: ODOO_ROLE, password };
+        const place = { containers: this.containers, login };
+        let count = modules.length;
+        // The longest list that begins as this one does, and of which there is a copy.
+        while (count > 0 && !(await copies?.fill(await nameOf(modules.slice(0, count)), place)))
+          count -= 1;
+        if (count === modules.length) return;
         const load = languages.length > 0 ? ['--load-language', languages.join()] : [];
-        await this.containers.odoo(name, ['--init', modules.join(), ...load]);
+        await this.containers.odoo(name, ['--init', modules.slice(count).join(), ...load]);
+        await copies?.keep(place);
       }),
     );
     for (const earlier of await databases.templates()) {

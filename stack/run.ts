@@ -6,6 +6,10 @@ export interface RunOptions {
   env?: Record<string, string>;
   /** Written to the process; secrets go this way, never as an argument. */
   input?: string;
+  /** Its standard input, instead of `input`. */
+  inputFile?: string;
+  /** Gets its standard output, which is not returned then. */
+  outputFile?: string;
   /** Milliseconds; the process is ended after it. */
   timeout?: number;
   /** Standard error belongs to the answer, too. */
@@ -34,10 +38,14 @@ export class RunError extends Error {
  * @throws RunError when it can't be started, ends with another code than 0 or takes too long
  */
 export async function run(file: string, args: string[], options: RunOptions = {}): Promise<string> {
+  const { inputFile, outputFile } = options;
+  const usual = options.input === undefined ? 'ignore' : 'pipe';
   const result = await execa(file, args, {
     reject: false,
-    stdin: options.input === undefined ? 'ignore' : 'pipe',
-    all: true,
+    stdin: inputFile === undefined ? usual : { file: inputFile },
+    ...(outputFile === undefined
+      ? { all: true }
+      : { stdout: { file: outputFile }, buffer: { stdout: false } }),
     ...(options.input === undefined ? {} : { input: options.input }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env === undefined ? {} : { env: options.env }),
@@ -51,7 +59,7 @@ export async function run(file: string, args: string[], options: RunOptions = {}
       output || (result.shortMessage ?? 'no output'),
     );
   }
-  return (options.both ? result.all : result.stdout).trim();
+  return ((options.both ? result.all : result.stdout) ?? '').trim();
 }
 
 /**

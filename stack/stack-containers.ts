@@ -3,6 +3,9 @@ import { LABELS } from '../src/docker/labels.ts';
 import { repository } from './paths.ts';
 import { type RunOptions, run, succeeds } from './run.ts';
 
+/** What a packed filestore is called, whichever database's it was. */
+const PACKED = 'packed';
+
 /** The containers of one manager stack and their network, by `deploy/docker-compose.yml`. */
 export class StackContainers {
   readonly names: Record<'manager' | 'managerDb' | 'tenantDb' | 'sidecar', string>;
@@ -43,6 +46,24 @@ export class StackContainers {
     }
     const like = ['run', '--rm', '--no-deps', '--entrypoint', program, '--', 'manager'];
     await this.compose([...like, ...args]);
+  }
+
+  /** Writes the files of one of the manager's databases to a tar file of this machine. */
+  async packFilestore(database: string, file: string): Promise<void> {
+    const names = `--transform=s,^filestore/${database},filestore/${PACKED},`;
+    const what = ['--create', names, '--', `filestore/${database}`];
+    await this.#tar(what, { outputFile: file });
+  }
+
+  /** Makes the files of one of the manager's databases from what packFilestore() wrote of any. */
+  async unpackFilestore(database: string, file: string): Promise<void> {
+    const names = `--transform=s,^filestore/${PACKED},filestore/${database},`;
+    await this.#tar(['--extract', names], { inputFile: file });
+  }
+
+  async #tar(args: string[], options: RunOptions): Promise<void> {
+    const like = ['run', '--rm', '--no-deps', '--no-TTY', '--entrypoint', 'tar', '--', 'manager'];
+    await this.compose([...like, '--directory=/var/lib/odoo', ...args], options);
   }
 
   /** Odoo's command line on one database, to its end, beside the running one. */

@@ -17,7 +17,7 @@ import {
   type Tally,
 } from './support/stages.ts';
 
-/** All tests, the fastest first. */
+/** All tests; without Docker and Odoo first. */
 const STAGES: readonly Stage[] = [
   { name: 'types', kind: 'unit', run: () => programs(['tsc', '--noEmit']) },
   { name: 'lint', kind: 'unit', run: () => programs(['biome', 'ci', '.'], ['knip']) },
@@ -39,6 +39,8 @@ const STAGES: readonly Stage[] = [
   },
   { name: 'manager', kind: 'manager', run: () => mocha('test/manager/**/*.test.ts') },
   { name: 'e2e', kind: 'manager', run: () => mocha('test/e2e/**/*.test.ts') },
+  // Before those that copy the manager's database, which the first of the other row has Odoo install meanwhile.
+  { name: 'integration', kind: 'beside', run: () => mocha('test/integration/**/*.test.ts') },
   { name: 'addon', kind: 'beside', run: addonTests },
   { name: 'shop-addon', kind: 'beside', run: shopAddonTests },
   { name: 'shop', kind: 'beside', run: () => mocha('test/shop/**/*.test.ts') },
@@ -51,7 +53,6 @@ const STAGES: readonly Stage[] = [
     },
   },
   { name: 'disaster', kind: 'manager', run: () => mocha('test/disaster/**/*.test.ts') },
-  { name: 'integration', kind: 'beside', run: () => mocha('test/integration/**/*.test.ts') },
   { name: 'browser', kind: 'beside', run: () => mocha('test/browser/**/*.test.ts') },
 ];
 

@@ -48,7 +48,10 @@ describe('from an empty machine to all customers', function () {
       environmentFile: '/etc/microsaas/backup-server.env',
     };
     stack = new ManagerStack({
-      ...{ dir, install, modules: ['account', 'micro_saas'], languages: [], databases: 'one' },
+      ...{ dir, install, modules: ['account', 'micro_saas'], databases: 'one' },
+      // As other tests have them, whose template is copied.
+      languages: ['es_ES'],
+      templateCopies: varPath('template-copies'),
       sidecarImage: await ensureSidecarImage(),
       sidecarSettings: { backups: { ...noNight().backups, ...place } },
       portOffset: PORT_OFFSETS.disaster,

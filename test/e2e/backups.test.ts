@@ -58,12 +58,13 @@ for (const template of ['odoo', 'odoo-own-db']) {
         expect(job, JSON.stringify(job)).to.include({ state });
       });
     };
-    /** The customer's own Odoo, as its administrator. */
+    let own: Promise<{ login: string; password: string }> | undefined;
+    /** The customer's own Odoo, as its administrator, whose login nothing here may change. */
     const theirs = async (env: TestEnvironment) => {
       const { instance_url: url } = await env.instances.row(id);
       const database = `ms_${env.stack.install}_${id}`;
-      const { login, password } = await env.sidecar.secret(id);
-      return new OdooRpc({ url: String(url), database, login, password });
+      own ??= env.sidecar.secret(id);
+      return new OdooRpc({ url: String(url), database, ...(await own) });
     };
     const change = async (env: TestEnvironment, name: string) =>
       (await theirs(env)).call('res.company', 'write', [[1], { name }]);

@@ -20,6 +20,7 @@ export async function shopStack(say: Say): Promise<ManagerStack> {
     databases: 'one',
     sidecarImage: await ensureSidecarImage(),
     sidecarSettings: noNight(),
+    templateCopies: varPath('template-copies'),
     portOffset: PORT_OFFSETS.shop,
     door: 'local',
     say,

@@ -23,6 +23,7 @@ export async function startTestStack(options: {
     databases: options.databases,
     sidecarImage: options.sidecarImage,
     sidecarSettings: noNight(),
+    templateCopies: varPath('template-copies'),
     portOffset: PORT_OFFSETS[name],
     say: (line) => process.stdout.write(`    ${line}\n`),
   });

@@ -38,12 +38,13 @@ class Smtp(socketserver.StreamRequestHandler):
 
 @tagged("post_install", "-at_install")
 class TestAlerts(MicroSaasCommon):
-    def setUp(self):
-        super().setUp()
-        self.env.company.sudo().partner_id.lang = "en_US"
-        self.instance = self._instance().sudo()
-        self.instance.start_instance()
-        self.sidecar = self.env["microsaas.sidecar"].sudo().search([])
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env.company.sudo().partner_id.lang = "en_US"
+        cls.instance = cls._instance().sudo()
+        cls.instance.start_instance()
+        cls.sidecar = cls.env["microsaas.sidecar"].sudo().search([])
 
     def _activities(self, record):
         record.invalidate_recordset()

@@ -15,9 +15,10 @@ EPOCH = datetime(1970, 1, 1)
 class TestBackup(MicroSaasCommon):
     """The rows are what the repository has; people read them, and managers restore them."""
 
-    def setUp(self):
-        super().setUp()
-        self.instance = self._running()
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.instance = cls._running()
 
     # -- what the sidecar reports ------------------------------------------------------------------
 

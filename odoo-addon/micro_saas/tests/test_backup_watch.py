@@ -16,29 +16,31 @@ NOW = datetime(2026, 11, 27, 8)
 class TestBackupWatch(MicroSaasCommon):
     """An instance without a proven backup is told of once; each morning the operator reads how many have one."""
 
-    def setUp(self):
-        super().setUp()
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
         # Those that a database of a demo may have.
-        self.env["odoo.docker.instance"].sudo().search([]).write({"active": False})
-        self.env["microsaas.backup"].sudo().search([]).unlink()
-        sidecar = self.env["microsaas.sidecar"].sudo()._one()
+        cls.env["odoo.docker.instance"].sudo().search([]).write({"active": False})
+        cls.env["microsaas.backup"].sudo().search([]).unlink()
+        sidecar = cls.env["microsaas.sidecar"].sudo()._one()
         sidecar.write({"backups_reported_on": False, "manager_backup_since": False, "manager_backup_alerted_at": False})
-        self.env.company.sudo().microsaas_tz = "Europe/Madrid"
-        self.operator = mail_new_test_user(
-            self.env(su=True), "operator", groups="micro_saas.group_microsaas_user", notification_type="inbox"
+        cls.env.company.sudo().microsaas_tz = "Europe/Madrid"
+        cls.operator = mail_new_test_user(
+            cls.env(su=True), "operator", groups="micro_saas.group_microsaas_user", notification_type="inbox"
         )
-        self._set_param("operator_id", self.operator.id)
-        self.luna, self.sol = self._running(name="Luna"), self._running(name="Sol")
-        self._made(self.luna | self.sol, NOW - timedelta(days=30))
+        cls._set_param("operator_id", cls.operator.id)
+        cls.luna, cls.sol = cls._running(name="Luna"), cls._running(name="Sol")
+        cls._made(cls.luna | cls.sol, NOW - timedelta(days=30))
 
-    def _made(self, instances, moment):
+    @classmethod
+    def _made(cls, instances, moment):
         """Let instances be as old as this."""
-        self.env.flush_all()
-        self.cr.execute(
+        cls.env.flush_all()
+        cls.cr.execute(
             "UPDATE odoo_docker_instance SET create_date = %s, requested_at = 0 WHERE id = ANY(%s)",
             [moment, instances.ids],
         )
-        self.env.invalidate_all()
+        cls.env.invalidate_all()
 
     def _known_since(self, moment):
         """Let the first backup have been reported at a moment."""

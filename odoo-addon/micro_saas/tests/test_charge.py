@@ -17,35 +17,41 @@ CARD_LOGGER = "odoo.addons.micro_saas.models.microsaas_subscription_card"
 class ChargeCase(RenewalCase):
     """A subscription that is paid for some weeks yet, its customer's saved card, and a payment provider that answers as it is told to."""
 
-    def setUp(self):
-        super().setUp()
-        self.plan.taxes_id = False
-        self.env.company.sudo().write({"microsaas_grace_days": 3, "microsaas_notice_days": 7, "microsaas_tz": "UTC"})
-        providers = self.env["payment.provider"].sudo()
-        self.provider = providers.create(
+    mails_leave = True
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.plan.taxes_id = False
+        cls.env.company.sudo().write({"microsaas_grace_days": 3, "microsaas_notice_days": 7, "microsaas_tz": "UTC"})
+        providers = cls.env["payment.provider"].sudo()
+        cls.provider = providers.create(
             {
                 "name": "Stub",
-                "company_id": self.env.company.id,
+                "company_id": cls.env.company.id,
                 "state": "test",
                 "is_published": True,
                 "allow_tokenization": True,
             }
         )
-        self._create_dummy_payment_method_for_provider(self.provider, self.company_data["default_journal_bank"])
-        self.card = self._card(self.partner)
-        self.instance = self._running()
-        self.subscription = self._active(self.instance.subscription_ids.sudo(), days=27)
-        self.subscription.fecha_inicio = self.subscription.fecha_fin - timedelta(days=29)
-        self.end = self.subscription.fecha_fin
-        self.mails_leave = True
+        cls._create_dummy_payment_method_for_provider(cls.provider, cls.company_data["default_journal_bank"])
+        cls.card = cls._card(cls.partner)
+        cls.instance = cls._running()
+        cls.subscription = cls._active(cls.instance.subscription_ids.sudo(), days=27)
+        cls.subscription.fecha_inicio = cls.subscription.fecha_fin - timedelta(days=29)
+        cls.end = cls.subscription.fecha_fin
+
+    def setUp(self):
+        super().setUp()
         # The transactions that the provider was asked about, in order, and those that were kept by then.
         self.asked, self.kept = [], []
 
-    def _card(self, partner, details="4242", provider=None):
-        method = self.env["payment.method"].sudo().with_context(active_test=False).search([], limit=1)
-        return self.env["payment.token"].sudo().create(
+    @classmethod
+    def _card(cls, partner, details="4242", provider=None):
+        method = cls.env["payment.method"].sudo().with_context(active_test=False).search([], limit=1)
+        return cls.env["payment.token"].sudo().create(
             {
-                "provider_id": (provider or self.provider).id,
+                "provider_id": (provider or cls.provider).id,
                 "payment_method_id": method.id,
                 "partner_id": partner.id,
                 "payment_details": details,
@@ -820,7 +826,7 @@ class TestChargeAtAProvider(ChargeCase):
         demo = self.env["payment.provider"].sudo().search([("code", "=", "demo")], limit=1)
         self.provider = demo.copy({"company_id": self.env.company.id, "state": "test", "allow_tokenization": True})
         self.provider.journal_id = self.company_data["default_journal_bank"]
-        card = self._card(self.partner, "demo")
+        card = self._card(self.partner, "demo", self.provider)
         card.demo_simulated_state = "error"
         self._choose(card)
         self._notify()

@@ -17,10 +17,11 @@ DOOR = {"domain": "tenants.example.net", "url": "https://{name}.tenants.example.
 class TestDomain(MicroSaasCommon):
     """A customer's own domain, from what they type to what the door serves."""
 
-    def setUp(self):
-        super().setUp()
-        self._sidecar().microsaas_hello("abc123", DOOR)
-        self.instance = self._instance(subdomain="luna")
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls._sidecar().microsaas_hello("abc123", DOOR)
+        cls.instance = cls._instance(subdomain="luna")
 
     def _domain(self, name, instance=None, user=None):
         domains = self.env["microsaas.domain"].with_user(user or self.seller)

@@ -9,14 +9,15 @@ from .common import MicroSaasCommon
 class TestEnding(MicroSaasCommon):
     """The one way out when no last backup can be made."""
 
-    def setUp(self):
-        super().setUp()
-        self.instance = self._instance().sudo()
-        self.instance.start_instance()
-        self._report(self.instance, state="running", reason="Running")
-        self.instance.action_remove()
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.instance = cls._instance().sudo()
+        cls.instance.start_instance()
+        cls._report(cls.instance, state="running", reason="Running")
+        cls.instance.action_remove()
         now = fields.Datetime.now()
-        self.instance.subscription_ids.write({"hidden_at": now, "final_notice_at": now})
+        cls.instance.subscription_ids.write({"hidden_at": now, "final_notice_at": now})
 
     def _block(self, **report):
         self._report(self.instance, **{"state": "error", "reason": "BackupFailed", "detail": "No", **report})

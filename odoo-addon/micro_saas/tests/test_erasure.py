@@ -11,12 +11,13 @@ from .common import MicroSaasCommon
 class TestErasure(MicroSaasCommon):
     """All that is kept of an instance goes, once nobody has paid for it any more and a manager has been asked twice."""
 
-    def setUp(self):
-        super().setUp()
-        self.instance = self._running().sudo()
-        self.subscription = self.instance.subscription_ids
-        self.subscription.fecha_fin = fields.Date.today() - timedelta(days=2)
-        self._backed_up(self.instance, self._backup())
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.instance = cls._running().sudo()
+        cls.subscription = cls.instance.subscription_ids
+        cls.subscription.fecha_fin = fields.Date.today() - timedelta(days=2)
+        cls._backed_up(cls.instance, cls._backup())
 
     def _confirm(self, user, is_understood=True):
         wizard = self.env["microsaas.erase.confirm"].with_user(user)

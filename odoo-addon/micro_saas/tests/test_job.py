@@ -15,9 +15,10 @@ from .common import MicroSaasCommon
 class TestJob(MicroSaasCommon):
     """What a person wants done once, from the button to what the sidecar reports at its end."""
 
-    def setUp(self):
-        super().setUp()
-        self.instance = self._running()
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.instance = cls._running()
 
     def _says(self, job, state, **said):
         self.assertIs(self._sidecar().microsaas_report_job(job.id, state, **said), True)

@@ -8,10 +8,11 @@ from .common import MicroSaasCommon
 class TestJobFromHost(MicroSaasCommon):
     """What an operator asks for on the sidecar's host is a job like a person's, and refused as that is."""
 
-    def setUp(self):
-        super().setUp()
-        self.instance = self._running()
-        self.backup = self._backed_up(self.instance, self._backup())
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.instance = cls._running()
+        cls.backup = cls._backed_up(cls.instance, cls._backup())
 
     def _ask(self, kind, snapshot=""):
         return self._sidecar().microsaas_ask_for_job(self.instance.id, kind, snapshot)

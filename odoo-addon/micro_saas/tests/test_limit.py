@@ -11,11 +11,15 @@ from .test_use import UseCase
 class TestLimit(OwnerCase, UseCase):
     """Who nears or passes a limit of their plan is told once, has time, and loses nothing by itself."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.plan.product_tmpl_id.write({"microsaas_disk_mb": 1000, "microsaas_users": 10})
+        cls.instance = cls._running()
+        cls.instance.factura_id.sudo().invoice_user_id = cls.seller
+
     def setUp(self):
         super().setUp()
-        self.plan.product_tmpl_id.write({"microsaas_disk_mb": 1000, "microsaas_users": 10})
-        self.instance = self._running()
-        self.instance.factura_id.sudo().invoice_user_id = self.seller
         self.seconds = 0
 
     def _uses(self, disk_mb=100, users=1):

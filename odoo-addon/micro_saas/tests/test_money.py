@@ -9,21 +9,27 @@ from .common import MicroSaasCommon
 class MoneyCase(MicroSaasCommon):
     """A paid invoice with its instance, which the sidecar has looked at."""
 
-    def setUp(self):
-        super().setUp()
-        self.move = self._invoice()
-        self.instance = self._instance(self.move)
-        self._settle()
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.move = cls._invoice()
+        cls.instance = cls._instance(cls.move)
+        cls._look(cls.instance)
 
     def _settle(self):
         """Nothing is due: the sidecar has looked."""
-        self._commit()
-        later = fields.Datetime.now() + timedelta(days=1)
-        self.instance._quiet().next_review = later
+        self._look(self.instance)
 
-    def _commit(self):
-        self.env.flush_all()
-        self.env.cr.precommit.run()
+    @classmethod
+    def _look(cls, instance):
+        cls._commit()
+        later = fields.Datetime.now() + timedelta(days=1)
+        instance._quiet().next_review = later
+
+    @classmethod
+    def _commit(cls):
+        cls.env.flush_all()
+        cls.env.cr.precommit.run()
 
     def _assert_money(self, payment_state, state="posted", ratio=0.0, due=True, line=None):
         self._commit()

@@ -9,15 +9,18 @@ from .test_renewals import RenewalCase
 class OwnerCase(RenewalCase):
     """A company without trouble, beside whatever else a database has."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["microsaas.brake"].sudo().search([]).unlink()
+        cls.env["microsaas.backup"].sudo().search([]).unlink()
+        cls.sidecar = cls.env["microsaas.sidecar"].sudo()._one()
+        company = {"company_id": cls.env.company.id, "company_ids": [(6, 0, cls.env.company.ids)]}
+        cls.hoster = new_test_user(cls.env(su=True), "hoster", groups="micro_saas.group_microsaas_user", **company)
+
     def setUp(self):
         super().setUp()
-        now = fields.Datetime.now()
-        self.env["microsaas.brake"].sudo().search([]).unlink()
-        self.env["microsaas.backup"].sudo().search([]).unlink()
-        self.sidecar = self.env["microsaas.sidecar"].sudo()._one()
-        self.sidecar.write({"heard_at": now, "manager_backup_since": False})
-        company = {"company_id": self.env.company.id, "company_ids": [(6, 0, self.env.company.ids)]}
-        self.hoster = new_test_user(self.env(su=True), "hoster", groups="micro_saas.group_microsaas_user", **company)
+        self.sidecar.write({"heard_at": fields.Datetime.now(), "manager_backup_since": False})
 
     def _attention(self, user=None):
         """Return what needs attention of this company, as a user reads it; by default one who reads all."""

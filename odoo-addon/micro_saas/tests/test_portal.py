@@ -20,17 +20,15 @@ class PortalCase(MicroSaasCommon, HttpCase):
             user = new_test_user(cls.env(su=True), login, password=login * 2, groups="base.group_portal", lang="en_US")
             setattr(cls, login, user)
         cls.customer.partner_id.parent_id = cls.partner
+        cls.instance = cls._instance().sudo()
+        cls.instance.ordered_by_id = cls.customer.partner_id
+        cls.instance.start_instance()
 
-    def setUp(self):
-        super().setUp()
-        self.instance = self._instance().sudo()
-        self.instance.ordered_by_id = self.customer.partner_id
-        self.instance.start_instance()
-
-    def _settle(self, **report):
-        self.env.cr.flush()  # what the invoice makes due at the end of its transaction comes before the sidecar's report
+    @classmethod
+    def _settle(cls, **report):
+        cls.env.cr.flush()  # what the invoice makes due at the end of its transaction comes before the sidecar's report
         report = {"state": "running", "reason": "Running", "next_review": False, **report}
-        self._report(self.instance, instance_url="http://127.0.0.1:20000", **report)
+        cls._report(cls.instance, instance_url="http://127.0.0.1:20000", **report)
 
     def _post(self, path):
         page = self.url_open(f"/my/instances/{self.instance.id}")

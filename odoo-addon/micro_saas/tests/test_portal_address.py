@@ -13,12 +13,16 @@ from .test_portal import LOGGER, PortalCase
 class TestPortalAddress(PortalCase):
     """The customer changes the address of their Odoo and enters domains of their own."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls._sidecar().microsaas_hello("abc123", DOOR)
+        cls.path = f"/my/instances/{cls.instance.id}"
+        cls.before = cls.instance.subdomain
+        cls._settle()
+
     def setUp(self):
         super().setUp()
-        self._sidecar().microsaas_hello("abc123", DOOR)
-        self.path = f"/my/instances/{self.instance.id}"
-        self.before = self.instance.subdomain
-        self._settle()
         self.authenticate("customer", "customer" * 2)
 
     def _send(self, path, **data):

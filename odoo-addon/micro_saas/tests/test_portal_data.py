@@ -15,18 +15,22 @@ LINK = "http://127.0.0.1:1/download?token=t"
 class PortalDataCase(PortalCase):
     """A customer's running instance with two proven backups and one that is not."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls._settle(seconds_to_ready=1.0)
+        cls._backed_up(
+            cls.instance,
+            cls._backup(1, date="2026-11-26 01:00:00", **PROVEN),
+            cls._backup(2, date="2026-11-27 01:00:00", **PROVEN),
+            cls._backup(3, date="2026-11-27 02:00:00"),
+        )
+        cls.old, cls.newest, cls.unproven = (
+            cls.instance.backup_ids.filtered(lambda one, n=n: one.snapshot == f"{n:064x}") for n in (1, 2, 3)
+        )
+
     def setUp(self):
         super().setUp()
-        self._settle(seconds_to_ready=1.0)
-        self._backed_up(
-            self.instance,
-            self._backup(1, date="2026-11-26 01:00:00", **PROVEN),
-            self._backup(2, date="2026-11-27 01:00:00", **PROVEN),
-            self._backup(3, date="2026-11-27 02:00:00"),
-        )
-        self.old, self.newest, self.unproven = (
-            self.instance.backup_ids.filtered(lambda one, n=n: one.snapshot == f"{n:064x}") for n in (1, 2, 3)
-        )
         self.authenticate("customer", "customer" * 2)
 
     def _path(self, action="", instance=None):

@@ -16,13 +16,14 @@ LINK = "https://luna.example.com/.well-known/microsaas-login?token=once"
 class PortalLoginCase(PortalCase):
     """A running instance behind a door, and a sidecar that makes links."""
 
-    def setUp(self):
-        super().setUp()
-        self.customer.partner_id.email = self.customer.login = LOGIN
-        self._settle(seconds_to_ready=1.0)
-        self._set_param("door_domain", "example.com")
-        self._set_param("sidecar_url", "http://sidecar:8471/webhooks/odoo")
-        self.env["res.config.settings"].sudo().action_microsaas_new_secret()
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.customer.partner_id.email = cls.customer.login = LOGIN
+        cls._settle(seconds_to_ready=1.0)
+        cls._set_param("door_domain", "example.com")
+        cls._set_param("sidecar_url", "http://sidecar:8471/webhooks/odoo")
+        cls.env["res.config.settings"].sudo().action_microsaas_new_secret()
 
     def _sidecar_answers(self, status, **json):
         answer = requests.Response()

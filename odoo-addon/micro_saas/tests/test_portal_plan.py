@@ -9,19 +9,20 @@ from .test_portal import LOGGER, PortalCase
 class PlanPortalCase(PortalCase):
     """An Odoo whose plan was paid for ten days ago, with a dearer and a cheaper plan beside it."""
 
-    def setUp(self):
-        super().setUp()
-        self.plan.taxes_id = False
-        same = {"es_plan_microsaas": True, "taxes_id": False, "plantilla_id": self.plan.plantilla_id.id}
-        self.bigger = self._product("Bigger plan", list_price=60.0, **same)
-        self.smaller = self._product("Smaller plan", list_price=12.0, **same)
-        self.plan.microsaas_change_ids = (self.bigger | self.smaller).product_tmpl_id
-        self._settle()
-        self.subscription = self.instance.subscription_ids
-        today = self.env.company._microsaas_today()
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.plan.taxes_id = False
+        same = {"es_plan_microsaas": True, "taxes_id": False, "plantilla_id": cls.plan.plantilla_id.id}
+        cls.bigger = cls._product("Bigger plan", list_price=60.0, **same)
+        cls.smaller = cls._product("Smaller plan", list_price=12.0, **same)
+        cls.plan.microsaas_change_ids = (cls.bigger | cls.smaller).product_tmpl_id
+        cls._settle()
+        cls.subscription = cls.instance.subscription_ids
+        today = cls.env.company._microsaas_today()
         begun = today - timedelta(days=10)
-        self.subscription.write({"state": "active", "fecha_inicio": begun, "fecha_fin": today + timedelta(days=18)})
-        self.page = f"/my/instances/{self.instance.id}"
+        cls.subscription.write({"state": "active", "fecha_inicio": begun, "fecha_fin": today + timedelta(days=18)})
+        cls.page = f"/my/instances/{cls.instance.id}"
 
     def _send(self, path, **data):
         token = self.url_open("/my/account").text.partition('csrf_token: "')[2].partition('"')[0]

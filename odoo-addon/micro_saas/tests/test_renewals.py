@@ -12,7 +12,8 @@ class RenewalCase(MicroSaasCommon):
         """Return the subscription of an invoice that was sold and paid."""
         return self._instance(self._invoice(*lines, **vals)).subscription_ids.sudo()
 
-    def _active(self, subscription, days=3, **vals):
+    @staticmethod
+    def _active(subscription, days=3, **vals):
         end = subscription.company_id._microsaas_today() + timedelta(days=days)
         subscription.write({"state": "active", "fecha_fin": end, **vals})
         return subscription

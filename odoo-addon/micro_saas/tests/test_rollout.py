@@ -8,14 +8,17 @@ from .common import MicroSaasCommon
 class TestRollout(MicroSaasCommon):
     """The update of many instances: one first, then a tenth, then the rest; a failure stops it."""
 
-    def setUp(self):
-        super().setUp()
-        self.instances = self.env["odoo.docker.instance"].union(*(self._running() for _ in range(12)))
-        self.rollout = self._rollout()
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        sold = cls._invoice(cls._line(quantity=12))
+        cls.instances = cls.env["odoo.docker.instance"].union(*(cls._running(move=sold) for _ in range(12)))
+        cls.rollout = cls._rollout()
 
-    def _rollout(self, **vals):
+    @classmethod
+    def _rollout(cls, **vals):
         """Return a rollout that does not wait for the night."""
-        return self.env["microsaas.rollout"].with_user(self.manager).create({"in_window": False, **vals})
+        return cls.env["microsaas.rollout"].with_user(cls.manager).create({"in_window": False, **vals})
 
     def _open(self):
         """Return the open jobs, the oldest first."""

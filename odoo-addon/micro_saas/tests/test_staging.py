@@ -12,12 +12,13 @@ from .common import MicroSaasCommon
 class TestStaging(MicroSaasCommon):
     """A staging copy is an instance that is no customer's: made from a proven backup, and removed after some days."""
 
-    def setUp(self):
-        super().setUp()
-        self.instance = self._running()
-        self.backup = self._backed_up(
-            self.instance, self._backup(proof="data", proof_date="2026-11-27 04:00:00")
-        ).with_user(self.manager)
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.instance = cls._running()
+        cls.backup = cls._backed_up(
+            cls.instance, cls._backup(proof="data", proof_date="2026-11-27 04:00:00")
+        ).with_user(cls.manager)
 
     def _copy(self):
         action = self.backup.action_staging()

@@ -11,12 +11,13 @@ KEYS = {"status", "retry_after", "lang", "title", "lines", "action", "second_act
 class TestStatePage(MicroSaasCommon):
     """What a visitor reads where an Odoo does not answer."""
 
-    def setUp(self):
-        super().setUp()
-        self._sidecar().microsaas_hello("abc123", DOOR)
-        self.instance = self._instance(subdomain="luna").sudo()
-        self.instance.start_instance()
-        self.subscription = self.instance.subscription_ids
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls._sidecar().microsaas_hello("abc123", DOOR)
+        cls.instance = cls._instance(subdomain="luna").sudo()
+        cls.instance.start_instance()
+        cls.subscription = cls.instance.subscription_ids
 
     def _page(self, host="luna.tenants.example.net", instance=None, language=""):
         self.env.flush_all()

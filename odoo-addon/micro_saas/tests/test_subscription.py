@@ -11,10 +11,11 @@ from .common import MicroSaasCommon
 
 @tagged("post_install", "-at_install")
 class TestSubscription(MicroSaasCommon):
-    def setUp(self):
-        super().setUp()
-        self.instance = self._instance()
-        self.subscription = self.instance.subscription_ids
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.instance = cls._instance()
+        cls.subscription = cls.instance.subscription_ids
 
     def test_created_with_the_instance(self):
         self.assertRegex(self.subscription.name, r"^MS/SUB/\d{4}/\d{5}$")

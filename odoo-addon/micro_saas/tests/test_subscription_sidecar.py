@@ -11,10 +11,11 @@ from .test_sidecar_methods import holds_none
 
 @tagged("post_install", "-at_install")
 class TestSubscriptionSidecar(MicroSaasCommon):
-    def setUp(self):
-        super().setUp()
-        self.instance = self._instance()
-        self.subscription = self.instance.subscription_ids
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.instance = cls._instance()
+        cls.subscription = cls.instance.subscription_ids
 
     def _desired(self):
         [desired] = self._sidecar().microsaas_desired(self.instance.ids)

@@ -40,11 +40,12 @@ class TestUpdateWindow(BaseCase):
 class TestUpdateAtNight(MicroSaasCommon):
     """Updates that wait for the hours that the plan gives, and what the customers are told of them."""
 
-    def setUp(self):
-        super().setUp()
-        self.env.company.sudo().microsaas_tz = "Europe/Madrid"
-        self.instances = self.env["odoo.docker.instance"].union(*(self._running() for _ in range(3)))
-        self.instance = self.instances[0].with_user(self.manager)
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env.company.sudo().microsaas_tz = "Europe/Madrid"
+        cls.instances = cls.env["odoo.docker.instance"].union(*(cls._running() for _ in range(3)))
+        cls.instance = cls.instances[0].with_user(cls.manager)
 
     def _at(self, moment):
         """Let Odoo look for what is due at a moment, as it does every five minutes; what is under way then."""

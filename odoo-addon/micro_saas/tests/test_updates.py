@@ -14,9 +14,10 @@ NEWER = "sha256:" + "2" * 64
 class TestUpdates(MicroSaasCommon):
     """Which versions an instance runs, and that newer ones are there."""
 
-    def setUp(self):
-        super().setUp()
-        self.instance = self._running()
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.instance = cls._running()
 
     def _says(self, **report):
         self._report(self.instance, **report)

@@ -14,13 +14,14 @@ LINK = "http://127.0.0.1:20000/web/reset_password?token=once"
 
 @tagged("post_install", "-at_install")
 class TestWelcome(MicroSaasCommon, HttpCase):
-    def setUp(self):
-        super().setUp()
-        self.instance = self._instance().sudo()
-        self.instance.start_instance()
-        self.env.cr.flush()  # what the invoice makes due at the end of its transaction comes before the sidecar's report
-        self._report(
-            self.instance,
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.instance = cls._instance().sudo()
+        cls.instance.start_instance()
+        cls.env.cr.flush()  # what the invoice makes due at the end of its transaction comes before the sidecar's report
+        cls._report(
+            cls.instance,
             state="running",
             reason="Running",
             next_review=False,
@@ -28,8 +29,11 @@ class TestWelcome(MicroSaasCommon, HttpCase):
             seconds_to_ready=1.0,
             subscription={"state": "active", "notices": [{"kind": "welcome", "period": ""}]},
         )
-        self._set_param("sidecar_url", "http://sidecar:8471/webhooks/odoo")
-        self.env["res.config.settings"].sudo().action_microsaas_new_secret()
+        cls._set_param("sidecar_url", "http://sidecar:8471/webhooks/odoo")
+        cls.env["res.config.settings"].sudo().action_microsaas_new_secret()
+
+    def setUp(self):
+        super().setUp()
         self.authenticate(None, None)  # a visitor; where Odoo serves several databases, they choose one
 
     def _mail(self):
