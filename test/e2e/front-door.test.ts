@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { run } from '../../stack/run.ts';
+import { withSql } from '../../stack/sql.ts';
 import { pngOf } from '../support/png.ts';
 import { TestDoor } from './support/door.ts';
 import { paidUntil } from './support/dunning.ts';
@@ -225,6 +226,10 @@ chapter('the front door', () => {
       const { shop, sidecar } = env;
       const { subdomain } = await named();
       const cookie = await session(subdomain);
+      // The daily jobs of a new instance run within its first hour, and whoever has work in the next minutes stays awake for it.
+      await withSql(await env.stack.tenantSql(), `ms_${env.stack.install}_${id}`, (sql) =>
+        sql(`UPDATE ir_cron SET nextcall = (now() AT TIME ZONE 'UTC') + interval '12 hours'`),
+      );
       const hours = (value: number) =>
         shop.rpc.call('product.product', 'write', [[plan], { microsaas_sleep_hours: value }]);
       await hours(10 / 3600);
