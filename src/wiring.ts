@@ -43,7 +43,7 @@ import { PasswordPool } from './databases/password-pool.ts';
 import { DOCKERS_POOLS, freeBlocks } from './docker/address-pools.ts';
 import { Background } from './docker/background.ts';
 import { Cgroups } from './docker/cgroups.ts';
-import { containerLogs, serviceLogs } from './docker/commands.ts';
+import { containerLogs, type LogOptions, serviceLogs } from './docker/commands.ts';
 import { DockerApi } from './docker/docker-api.ts';
 import { dockerCli, heldDockerCli } from './docker/docker-cli.ts';
 import { Firewall } from './docker/firewall.ts';
@@ -71,7 +71,7 @@ import {
   readHostId,
   readInstallId,
 } from './install-id.ts';
-import { projectName } from './instance/name.ts';
+import { odooContainer, projectName } from './instance/name.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';
@@ -347,12 +347,16 @@ export async function assemble(config: Config, observers: Observers = {}) {
       const { pools, subnets } = await api.addresses();
       return freeBlocks(pools ?? DOCKERS_POOLS, [...subnets, ...others]);
     },
-    logs: (id: number, options: { readonly tail: number; readonly follow: boolean }) => {
-      const project = projectName(install, id);
-      return swarm
-        ? { command: serviceLogs(project, options), socket: swarm.managerSocket }
-        : { command: containerLogs(`${project}-odoo`, options), socket: config.docker.socket };
-    },
+    logs: (id: number, options: LogOptions) =>
+      swarm
+        ? {
+            command: serviceLogs(projectName(install, id), options),
+            socket: swarm.managerSocket,
+          }
+        : {
+            command: containerLogs(odooContainer(install, id), options),
+            socket: config.docker.socket,
+          },
     swarm: swarm && new SwarmReport({ install, swarm: swarm.api, sharedDir: swarm.sharedDir }),
     askRelay: relay && (() => probeSmtp(relay)),
     measure: makeMeasure({ marks, disk, databases, cgroups }),

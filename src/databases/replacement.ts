@@ -6,6 +6,7 @@ import { MAKING, type TenantLogin, TOUCH } from '../postgres/tenant-session.ts';
 import { renewUrl } from './base-url.ts';
 import { markDatabase } from './database-mark.ts';
 import type { Specs } from './database-spec.ts';
+import type { Fill } from './new-database.ts';
 import type { TenantAccess } from './tenant-access.ts';
 
 /** How long copying a database may take, in milliseconds: 100 GB of it at 30 MB a second. */
@@ -34,11 +35,7 @@ export class Replacements {
    * @param url where the instance was when the data were its own
    * @param fill is given the server and the way in, as the tenant
    */
-  async prepare(
-    desired: DesiredInstance,
-    url: string,
-    fill: (server: PostgresServer, login: TenantLogin) => Promise<void>,
-  ): Promise<void> {
+  async prepare(desired: DesiredInstance, url: string, fill: Fill): Promise<void> {
     const { cluster, role, spec } = await this.#of(desired);
     const database = restoring(role);
     // Not the tenant's: who is in the running instance has that one, and could write into what is restored.

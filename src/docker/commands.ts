@@ -138,23 +138,25 @@ export function compileCheckout(install: string, image: string, tree: string): C
   });
 }
 
+/** How much of a log is wanted, and whether what follows is too. */
+export interface LogOptions {
+  /** Lines. */
+  readonly tail: number;
+  readonly follow: boolean;
+}
+
 /** The last `tail` lines a container wrote, and with `follow` whatever it writes from now on. */
-export function containerLogs(
-  container: string,
-  options: { readonly tail: number; readonly follow: boolean },
-): Command {
-  const follow = options.follow ? ['--follow'] : [];
-  return ['docker', 'logs', '--tail', String(options.tail), ...follow, '--', container];
+export function containerLogs(container: string, options: LogOptions): Command {
+  return ['docker', 'logs', ...logArguments(options), '--', container];
 }
 
 /** The same of a swarm's service, wherever it runs; asked of a manager. */
-export function serviceLogs(
-  service: string,
-  options: { readonly tail: number; readonly follow: boolean },
-): Command {
-  const follow = options.follow ? ['--follow'] : [];
-  const tail = ['--tail', String(options.tail)];
-  return ['docker', 'service', 'logs', '--raw', ...tail, ...follow, '--', service];
+export function serviceLogs(service: string, options: LogOptions): Command {
+  return ['docker', 'service', 'logs', '--raw', ...logArguments(options), '--', service];
+}
+
+function logArguments({ follow, tail }: LogOptions): string[] {
+  return ['--tail', String(tail), ...(follow ? ['--follow'] : [])];
 }
 
 /** `--env-file`: a file named .env in the directory would otherwise be read and filled in. */

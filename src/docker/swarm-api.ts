@@ -20,8 +20,6 @@ export interface SwarmNode {
   readonly isActive: boolean;
   readonly isManager: boolean;
   readonly memoryBytes: number;
-  /** Of its engine. */
-  readonly version: string;
 }
 
 const nodeSchema = z
@@ -31,7 +29,6 @@ const nodeSchema = z
     Description: z.object({
       Hostname: z.string().default(''),
       Resources: z.object({ MemoryBytes: z.number().default(0) }),
-      Engine: z.object({ EngineVersion: z.string().default('') }),
     }),
     Status: z.object({ State: z.string(), Addr: z.string().default('') }),
     ManagerStatus: z.object({ Addr: z.string().default('') }).optional(),
@@ -46,7 +43,6 @@ const nodeSchema = z
       isActive: it.Spec.Availability === 'active',
       isManager: it.ManagerStatus !== undefined,
       memoryBytes: it.Description.Resources.MemoryBytes,
-      version: it.Description.Engine.EngineVersion,
     }),
   );
 
@@ -61,7 +57,6 @@ export interface ServiceSpec {
     readonly Resources?:
       | { readonly Reservations?: { readonly MemoryBytes?: number | undefined } | undefined }
       | undefined;
-    readonly ForceUpdate?: number | undefined;
   };
   readonly Mode: { readonly Replicated?: { readonly Replicas?: number | undefined } | undefined };
   readonly EndpointSpec?:
@@ -87,7 +82,6 @@ const specSchema = z.looseObject({
         Reservations: z.looseObject({ MemoryBytes: z.number().optional() }).optional(),
       })
       .optional(),
-    ForceUpdate: z.number().optional(),
   }),
   Mode: z.looseObject({
     Replicated: z.looseObject({ Replicas: z.number().optional() }).optional(),
@@ -129,8 +123,6 @@ export interface Task {
   readonly desired: string;
   /** Why it is in this state; '' where nothing is wrong. */
   readonly error: string;
-  /** Of its container; '' while there is none. */
-  readonly container: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -143,7 +135,6 @@ const taskSchema = z
     Status: z.object({
       State: z.string(),
       Err: z.string().default(''),
-      ContainerStatus: z.object({ ContainerID: z.string().default('') }).optional(),
     }),
     Spec: z.object({
       ContainerSpec: z.object({ Labels: z.record(z.string(), z.string()).nullish() }).optional(),
@@ -157,7 +148,6 @@ const taskSchema = z
       state: it.Status.State,
       desired: it.DesiredState,
       error: it.Status.Err,
-      container: it.Status.ContainerStatus?.ContainerID ?? '',
       labels: it.Spec.ContainerSpec?.Labels ?? {},
     }),
   );

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RetryableError } from '../errors.ts';
 import type { FailureReason } from '../instance/reasons.ts';
 import type { DesiredInstance } from '../instance/types.ts';
+import { forLog } from '../log.ts';
 
 /** An instance that starts is asked this often, in milliseconds; one that takes long, less often. */
 const POLL_INTERVAL_MS = 25;
@@ -11,6 +12,10 @@ const SLOW_POLL_INTERVAL_MS = 1_000;
 /** While it starts, the container itself is observed this often, in milliseconds: a crash should not wait for the deadline. */
 const CONTAINER_CHECK_INTERVAL_MS = 1_000;
 
+/** How many lines of a container's log are read, and how many characters of them are kept. */
+export const LOG_TAIL_LINES = 20;
+const LOG_TAIL_LENGTH = 2_000;
+
 /** How a container that is waited for does. `ended`: it does not run, or there is none; `looping`: it ends again and again. */
 export type Life = 'up' | 'ended' | 'looping';
 
@@ -18,7 +23,7 @@ export type Life = 'up' | 'ended' | 'looping';
 export interface Awaited {
   readonly answerTimeoutMs: number;
   life(): Promise<Life>;
-  /** The end of its log, for the sidecar's own log alone: it is a tenant's text. Never throws. */
+  /** The end of its log: a tenant's text, of any length. */
   lastWords(): Promise<string>;
 }
 
@@ -35,8 +40,11 @@ export async function awaitAnswer(
 ): Promise<boolean> {
   const began = Date.now();
   const deadline = began + answerTimeoutMs;
-  const failed = async (reason: FailureReason, message: string) =>
-    new RetryableError(reason, message, { cause: new Error(await lastWords()) });
+  const failed = async (reason: FailureReason, message: string) => {
+    // For the sidecar's own log alone.
+    const words = forLog(await lastWords().catch(String)).slice(-LOG_TAIL_LENGTH);
+    return new RetryableError(reason, message, { cause: new Error(words) });
+  };
   let nextCheck = began + CONTAINER_CHECK_INTERVAL_MS;
   while (!(await answers())) {
     signal.throwIfAborted();

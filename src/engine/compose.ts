@@ -8,7 +8,7 @@ import { saveSession } from '../docker/odoo-session.ts';
 import { removeAll, stopAll } from '../docker/stopping.ts';
 import { CommandError, PortTakenError, RetryableError } from '../errors.ts';
 import { isFree } from '../host/tcp-ports.ts';
-import { projectName } from '../instance/name.ts';
+import { odooContainer, projectName } from '../instance/name.ts';
 import type { DesiredInstance, ObservedInstance, PortPair } from '../instance/types.ts';
 import type { Listed, OdooSession } from '../interfaces.ts';
 import { admit } from './admit.ts';
@@ -129,7 +129,7 @@ export class ComposeEngine extends CommonEngine {
     browser: Readonly<Record<string, string>>,
   ): Promise<boolean> {
     const { docker, install } = this.#options;
-    const save = saveSession(`${projectName(install, desired.id)}-odoo`);
+    const save = saveSession(odooContainer(install, desired.id));
     return admit(docker, { save, origin: await this.originOf(desired), session, browser });
   }
 

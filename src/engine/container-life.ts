@@ -1,16 +1,12 @@
 import { containerLogs } from '../docker/commands.ts';
 import type { Container, DockerApi } from '../docker/docker-api.ts';
 import type { DockerCli } from '../docker/docker-cli.ts';
-import { projectName } from '../instance/name.ts';
-import { forLog } from '../log.ts';
-import type { Awaited, Life } from './await-answer.ts';
+import { odooContainer } from '../instance/name.ts';
+import { type Awaited, type Life, LOG_TAIL_LINES } from './await-answer.ts';
 import { containersOf } from './observe.ts';
 
 /** After this many restarts in a row by Docker, a container that is still `restarting` counts as crash-looping. */
 const CRASH_LOOP_RESTARTS = 3;
-
-/** How much of a container's log is kept, in characters. */
-const LOG_TAIL_LENGTH = 2_000;
 
 /** States of a container that may still answer. */
 const ALIVE = new Set(['running', 'restarting']);
@@ -30,11 +26,9 @@ export function containerLife(
   return {
     answerTimeoutMs,
     life: async () => lifeOf(api, await containersOf(api, install, id)),
-    lastWords: async () => {
-      const container = `${projectName(install, id)}-odoo`;
-      const command = containerLogs(container, { tail: 20, follow: false });
-      const text = await docker(command, { mixed: true }).catch(String);
-      return forLog(text).slice(-LOG_TAIL_LENGTH);
+    lastWords: () => {
+      const options = { tail: LOG_TAIL_LINES, follow: false };
+      return docker(containerLogs(odooContainer(install, id), options), { mixed: true });
     },
   };
 }

@@ -1,6 +1,6 @@
 import { closedNetwork } from '../docker/names.ts';
 import { odooOptions } from '../docker/postgres-access.ts';
-import { databaseName, projectName } from '../instance/name.ts';
+import { databaseName, odooContainer, projectName } from '../instance/name.ts';
 import { mountsOf } from '../repositories/checkout-layout.ts';
 import { givenLimits } from './given-limits.ts';
 import { instancePaths } from './instance-paths.ts';
@@ -29,7 +29,7 @@ export function templateVariables(template: Template, input: RenderInput, digest
     install: input.install,
     instance: String(input.instance),
     identity: input.identity,
-    odooContainer: `${project}-odoo`,
+    odooContainer: odooContainer(input.install, input.instance),
     dbContainer: `${project}-db`,
     digest,
     restartCount: String(input.restartCount),

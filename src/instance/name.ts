@@ -13,6 +13,11 @@ export function projectName(install: string, id: number): string {
   return `ms-${checkedInstall(install)}-${positiveInteger(id)}`;
 }
 
+/** The container of an instance's Odoo. */
+export function odooContainer(install: string, id: number): string {
+  return `${projectName(install, id)}-odoo`;
+}
+
 /** Database and role: `ms_<install>_<id>`. */
 export function databaseName(install: string, id: number): string {
   return `ms_${checkedInstall(install)}_${positiveInteger(id)}`;

@@ -126,7 +126,7 @@ export function replicasOf({ Mode }: ServiceSpec): number {
   return Mode.Replicated?.Replicas ?? 0;
 }
 
-/** The same service with one container or with none. */
-export function withReplicas(spec: ServiceSpec, replicas: 0 | 1): ServiceSpec {
-  return { ...spec, Mode: { Replicated: { Replicas: replicas } } };
+/** The same service without a container. */
+export function stopped(spec: ServiceSpec): ServiceSpec {
+  return { ...spec, Mode: { Replicated: { Replicas: 0 } } };
 }

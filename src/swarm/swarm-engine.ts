@@ -7,7 +7,7 @@ import { LABELS } from '../docker/labels.ts';
 import { saveSessionBeside } from '../docker/odoo-session.ts';
 import type { Secret, Service, SwarmApi, SwarmNode, Task } from '../docker/swarm-api.ts';
 import { admit } from '../engine/admit.ts';
-import type { Awaited } from '../engine/await-answer.ts';
+import { type Awaited, LOG_TAIL_LINES } from '../engine/await-answer.ts';
 import {
   CommonEngine,
   type CommonEngineOptions,
@@ -19,10 +19,9 @@ import { type InstanceSpec, instanceSpec } from '../files/instance-spec.ts';
 import { projectName } from '../instance/name.ts';
 import type { DesiredInstance, PortPair } from '../instance/types.ts';
 import type { Engine, Listed, OdooSession } from '../interfaces.ts';
-import { forLog } from '../log.ts';
 import { chooseNode, isUsable } from './choose-node.ts';
 import { hasEnded, type Placed, placedState } from './observe.ts';
-import { nodeOf, replicasOf, reservedBytes, serviceSpec, withReplicas } from './service-spec.ts';
+import { nodeOf, replicasOf, reservedBytes, serviceSpec, stopped } from './service-spec.ts';
 
 /** Odoo's own ports for HTTP, and for websockets where it has workers, in its container. */
 const HTTP_PORT = 8069;
@@ -44,8 +43,7 @@ const CALM_INTERVAL_MS = 15_000;
 /** After this many ends in a row, a container counts as crash-looping. */
 const CRASH_LOOP_ENDS = 3;
 
-/** How much of a container's log is kept, in characters, and how long the swarm may take to tell it, in milliseconds. */
-const LOG_TAIL_LENGTH = 2_000;
+/** How long the swarm may take to tell the end of a log, in milliseconds. */
 const LOG_TIMEOUT_MS = 10_000;
 
 /** What an engine says where another program, and what the scheduler says where another service, has the port. */
@@ -94,15 +92,13 @@ export class SwarmEngine extends CommonEngine {
   }
 
   override async list(): Promise<Map<number, Listed>> {
-    const { install, swarm } = this.#options;
-    const [services, tasks, nodes] = await Promise.all([
-      swarm.services(`${LABELS.install}=${install}`),
-      swarm.wantedTasks(),
-      swarm.nodes(),
+    const [[services, nodes], tasks] = await Promise.all([
+      this.#servicesAndNodes(),
+      this.#options.swarm.wantedTasks(),
     ]);
     const found = new Map<number, Listed>();
     for (const service of services) {
-      const id = Number(service.spec.Labels?.[LABELS.instance]);
+      const id = instanceOf(service);
       const node = nodes.find((one) => one.id === nodeOf(service.spec));
       const own = tasks.filter((task) => task.service === service.id);
       const task = own.find(({ state }) => state === 'running');
@@ -122,17 +118,13 @@ export class SwarmEngine extends CommonEngine {
   }
 
   override async places(): ReturnType<Engine['places']> {
-    const { install, swarm } = this.#options;
-    const [services, nodes] = await Promise.all([
-      swarm.services(`${LABELS.install}=${install}`),
-      swarm.nodes(),
-    ]);
+    const [services, nodes] = await this.#servicesAndNodes();
     const addresses = new Map(nodes.map(({ address, id }) => [id, address]));
     return new Map(
       services.map((service) => {
         const address = addresses.get(nodeOf(service.spec) ?? '') ?? '';
         const ports = address ? portsOf(service) : null;
-        return [Number(service.spec.Labels?.[LABELS.instance]), { address, ports }];
+        return [instanceOf(service), { address, ports }];
       }),
     );
   }
@@ -176,21 +168,19 @@ export class SwarmEngine extends CommonEngine {
 
   /** Each instance's tasks in one line, and whether something of them is under way. */
   async #snapshot(): Promise<{ states: Map<number, string>; isBusy: boolean }> {
-    const { install, swarm } = this.#options;
-    const [services, tasks, nodes] = await Promise.all([
-      swarm.services(`${LABELS.install}=${install}`),
-      swarm.wantedTasks(),
-      swarm.nodes(),
+    const [[services, nodes], tasks] = await Promise.all([
+      this.#servicesAndNodes(),
+      this.#options.swarm.wantedTasks(),
     ]);
     const ready = new Set(nodes.filter(({ isReady }) => isReady).map(({ id }) => id));
     const states = new Map<number, string>();
     let isBusy = ready.size < nodes.length;
-    for (const { id, spec } of services) {
-      const own = tasks.filter((task) => task.service === id);
+    for (const service of services) {
+      const own = tasks.filter((task) => task.service === service.id);
       const isRunning = own.length > 0 && own.every(({ state }) => state === 'running');
-      isBusy ||= replicasOf(spec) === 1 && !isRunning;
+      isBusy ||= replicasOf(service.spec) === 1 && !isRunning;
       const lines = own.map((task) => `${task.id} ${task.state} ${ready.has(task.node)}`);
-      states.set(Number(spec.Labels?.[LABELS.instance]), lines.sort().join());
+      states.set(instanceOf(service), lines.sort().join());
     }
     return { states, isBusy };
   }
@@ -276,7 +266,7 @@ export class SwarmEngine extends CommonEngine {
       const error = failed?.error ?? blocked?.error ?? '';
       const isOver = failed !== undefined || PORT_TAKEN.test(error) || NO_ROOM.test(error);
       if (isOver || Date.now() > deadline) {
-        await swarm.put(withReplicas(service.spec, 0));
+        await swarm.put(stopped(service.spec));
         if (PORT_TAKEN.test(error))
           throw new PortTakenError('PortTaken', 'Another program has taken the port.');
         if (NO_ROOM.test(error))
@@ -314,11 +304,11 @@ export class SwarmEngine extends CommonEngine {
         for (const id of over) if (!before.has(id)) ended.add(id);
         return ended.size >= CRASH_LOOP_ENDS ? 'looping' : 'up';
       },
-      lastWords: async () => {
-        const command = serviceLogs(this.#nameOf(desired), { tail: 20, follow: false });
-        const options = { mixed: true, timeoutMs: LOG_TIMEOUT_MS };
-        const text = await this.#options.managerCli(command, options).catch(String);
-        return forLog(text).slice(-LOG_TAIL_LENGTH);
+      lastWords: () => {
+        const options = { tail: LOG_TAIL_LINES, follow: false };
+        return this.#options.managerCli(serviceLogs(this.#nameOf(desired), options), {
+          ...{ mixed: true, timeoutMs: LOG_TIMEOUT_MS },
+        });
       },
     };
   }
@@ -376,7 +366,7 @@ export class SwarmEngine extends CommonEngine {
     const { swarm } = this.#options;
     // Before the service says that it is stopped: whoever observes it then need not ask where.
     if (!node?.isReady) await this.#fence(desired);
-    if (replicasOf(service.spec) !== 0) await swarm.put(withReplicas(service.spec, 0));
+    if (replicasOf(service.spec) !== 0) await swarm.put(stopped(service.spec));
     const deadline = Date.now() + STOP_TIMEOUT_MS;
     for (;;) {
       const nodes = await swarm.nodes();
@@ -397,6 +387,12 @@ export class SwarmEngine extends CommonEngine {
   async #fence(desired: DesiredInstance): Promise<void> {
     const { dirs, shutOut } = this.#options;
     await shutOut(desired, await dirs.renewDbPassword(desired.id));
+  }
+
+  /** Of all instances. */
+  #servicesAndNodes(): Promise<[Service[], SwarmNode[]]> {
+    const { install, swarm } = this.#options;
+    return Promise.all([swarm.services(`${LABELS.install}=${install}`), swarm.nodes()]);
   }
 
   // -- its service ------------------------------------------------------------------------------------
@@ -449,6 +445,11 @@ export class SwarmEngine extends CommonEngine {
     const { install, swarm } = this.#options;
     return swarm.secrets([`${LABELS.install}=${install}`, `${LABELS.instance}=${id}`]);
   }
+}
+
+/** The number of the instance whose service it is. */
+function instanceOf({ spec }: Service): number {
+  return Number(spec.Labels?.[LABELS.instance]);
 }
 
 /** Without workers, the one server answers both. */

@@ -61,7 +61,7 @@ export class FakeSwarm {
     this.running.push({
       ...{ id: `t${++this.#made}`, service: service.id, node: nodeOf(spec) ?? '' },
       ...{ state: this.failure ? 'rejected' : 'running', desired: 'running' },
-      ...{ error: this.failure, container: '', labels: spec.Labels ?? {} },
+      ...{ error: this.failure, labels: spec.Labels ?? {} },
     });
   }
 

@@ -2,28 +2,22 @@ import { readdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { rehearseSpare } from '../../src/controller/rehearse-spare.ts';
 import { NOBODY } from '../../src/databases/spare-instance.ts';
-import { DockerApi } from '../../src/docker/docker-api.ts';
-import { Images } from '../../src/docker/images.ts';
-import { ComposeEngine } from '../../src/engine/compose.ts';
+import type { ComposeEngine } from '../../src/engine/compose.ts';
 import { DirectoryMarks } from '../../src/files/directory-mark.ts';
-import { loadTemplates } from '../../src/files/templates.ts';
 import { databaseName, templatePrefix } from '../../src/instance/name.ts';
 import type { DesiredInstance, Spare } from '../../src/instance/types.ts';
-import { Repositories } from '../../src/repositories/repositories.ts';
 import { succeeds } from '../../stack/run.ts';
 import { withSql } from '../../stack/sql.ts';
 import { contentOf, differing } from '../support/database-content.ts';
 import { anInstance, aSpare, identityOf } from '../support/samples.ts';
 import {
-  docker,
+  composeEngine,
   makeDatabase,
   type TenantDatabases,
   tenantDatabases,
 } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 import { freePorts } from '../support/throwaway-engine.ts';
-
-const SOCKET = '/var/run/docker.sock';
 
 /** With a website, whose language is a matter of its own, and with Odoo's robot, which greets people. */
 const modules = ['crm', 'mail_bot', 'website'];
@@ -98,24 +92,14 @@ describe('a spare that is handed over, with a real Postgres and Odoo', function 
 
   before(async () => {
     postgres = await startTenantPostgres('hand-over-test');
-    const { dataDir, install, server } = postgres;
+    const { dataDir, install } = postgres;
     const relay = { host: 'relay.example.com', port: 25, encryption: 'none' } as const;
     const change = () => ({
       relay: { ...relay, user: '', password: '', sender: '{name}@mail.example.com' },
     });
     sidecar = await tenantDatabases(postgres, change, true);
-    const api = new DockerApi(SOCKET);
     marks = new DirectoryMarks(dataDir, install);
-    engine = new ComposeEngine({
-      ...{ install, api, docker, marks, dirs: sidecar.dirs },
-      images: new Images(install, api, docker),
-      templates: await loadTemplates('templates'),
-      repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
-      sharedServer: { socketDir: server.socketDir },
-      publishAddress: '127.0.0.1',
-      urlPattern: 'http://127.0.0.1:{port}',
-      answerTimeoutMs: 180_000,
-    });
+    engine = await composeEngine(postgres, sidecar);
     usual = anInstance({ id: 1, modules, customer: ANA, wasReady: false, subdomain: 'ana' });
     await sidecar.databases.prepareFor(usual, () => {}, signal);
     await makeDatabase(sidecar.databases, usual);

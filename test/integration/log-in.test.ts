@@ -3,18 +3,14 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { DockerApi } from '../../src/docker/docker-api.ts';
-import { Images } from '../../src/docker/images.ts';
-import { ComposeEngine } from '../../src/engine/compose.ts';
-import { DirectoryMarks } from '../../src/files/directory-mark.ts';
-import { loadTemplates } from '../../src/files/templates.ts';
+import type { ComposeEngine } from '../../src/engine/compose.ts';
 import { Logins } from '../../src/http/logins.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
-import { Repositories } from '../../src/repositories/repositories.ts';
 import { withSql } from '../../stack/sql.ts';
 import { anInstance } from '../support/samples.ts';
 import {
+  composeEngine,
   docker,
   makeDatabase,
   type TenantDatabases,
@@ -23,8 +19,6 @@ import {
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 import { freePorts } from '../support/throwaway-engine.ts';
 import { ask } from '../unit/http/server-suite.ts';
-
-const SOCKET = '/var/run/docker.sock';
 
 /** A login that Python quotes in another way than most. */
 const ANA = {
@@ -75,20 +69,8 @@ describe('a login by a link, with a real Postgres and Odoo', function () {
 
   before(async () => {
     postgres = await startTenantPostgres('log-in-test');
-    const { dataDir, install, server: shared } = postgres;
     sidecar = await tenantDatabases(postgres);
-    const api = new DockerApi(SOCKET);
-    engine = new ComposeEngine({
-      ...{ install, api, docker, dirs: sidecar.dirs },
-      marks: new DirectoryMarks(dataDir, install),
-      images: new Images(install, api, docker),
-      templates: await loadTemplates('templates'),
-      repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
-      sharedServer: { socketDir: shared.socketDir },
-      publishAddress: '127.0.0.1',
-      urlPattern: 'http://127.0.0.1:{port}',
-      answerTimeoutMs: 180_000,
-    });
+    engine = await composeEngine(postgres, sidecar);
     const ports = await freePorts();
     const modules = ['auth_totp', 'auth_passkey', 'auth_oauth'];
     desired = anInstance({ id: 1, modules, ports, customer: ANA, wasReady: false });

@@ -1,16 +1,11 @@
 import { expect } from 'chai';
-import { DockerApi } from '../../src/docker/docker-api.ts';
-import { Images } from '../../src/docker/images.ts';
-import { ComposeEngine } from '../../src/engine/compose.ts';
-import { DirectoryMarks } from '../../src/files/directory-mark.ts';
-import { loadTemplates } from '../../src/files/templates.ts';
+import type { ComposeEngine } from '../../src/engine/compose.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { DesiredInstance, UserLimit } from '../../src/instance/types.ts';
-import { Repositories } from '../../src/repositories/repositories.ts';
 import { withSql } from '../../stack/sql.ts';
 import { anInstance } from '../support/samples.ts';
 import {
-  docker,
+  composeEngine,
   makeDatabase,
   sqlAsTenant,
   type TenantDatabases,
@@ -18,8 +13,6 @@ import {
 } from '../support/tenant-databases.ts';
 import { startTenantPostgres, type TenantPostgres } from '../support/tenant-postgres.ts';
 import { freePorts } from '../support/throwaway-engine.ts';
-
-const SOCKET = '/var/run/docker.sock';
 
 /** With quotes, as a seller may call a plan. */
 const REFUSAL = `Todos los usuarios del plan O'Brien "$$" están ocupados: tiene 2. https://shop.example/my/instances/1`;
@@ -74,20 +67,9 @@ describe('the users of a plan, in a real Odoo', function () {
 
   before(async () => {
     postgres = await startTenantPostgres('user-limit-test');
-    const { dataDir, install, server: shared } = postgres;
+    const { install } = postgres;
     sidecar = await tenantDatabases(postgres);
-    const api = new DockerApi(SOCKET);
-    engine = new ComposeEngine({
-      ...{ install, api, docker, dirs: sidecar.dirs },
-      marks: new DirectoryMarks(dataDir, install),
-      images: new Images(install, api, docker),
-      templates: await loadTemplates('templates'),
-      repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
-      sharedServer: { socketDir: shared.socketDir },
-      publishAddress: '127.0.0.1',
-      urlPattern: 'http://127.0.0.1:{port}',
-      answerTimeoutMs: 180_000,
-    });
+    engine = await composeEngine(postgres, sidecar);
     desired = anInstance({
       id: 1,
       modules: [],

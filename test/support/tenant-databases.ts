@@ -5,7 +5,10 @@ import { PasswordPool } from '../../src/databases/password-pool.ts';
 import { DockerApi } from '../../src/docker/docker-api.ts';
 import { dockerCli } from '../../src/docker/docker-cli.ts';
 import { Images } from '../../src/docker/images.ts';
+import { ComposeEngine } from '../../src/engine/compose.ts';
+import { DirectoryMarks } from '../../src/files/directory-mark.ts';
 import { InstanceDirs } from '../../src/files/instance-dir.ts';
+import { loadTemplates } from '../../src/files/templates.ts';
 import { databaseName } from '../../src/instance/name.ts';
 import type { DesiredInstance } from '../../src/instance/types.ts';
 import { Repositories } from '../../src/repositories/repositories.ts';
@@ -70,6 +73,25 @@ export async function tenantDatabases(
   };
   const databases = new OdooDatabases({ ...usual, ...change(usual) });
   return { databases, dirs, init: usual.init, imageId };
+}
+
+/** The engine that starts real Odoos on these databases, in containers of this host. */
+export async function composeEngine(
+  { dataDir, install, server }: TenantPostgres,
+  { dirs }: TenantDatabases,
+): Promise<ComposeEngine> {
+  const api = new DockerApi(SOCKET);
+  return new ComposeEngine({
+    ...{ install, api, docker, dirs },
+    marks: new DirectoryMarks(dataDir, install),
+    images: new Images(install, api, docker),
+    templates: await loadTemplates('templates'),
+    repositories: new Repositories({ dataDir, allowedProtocols: ['https'] }),
+    sharedServer: { socketDir: server.socketDir },
+    publishAddress: '127.0.0.1',
+    urlPattern: 'http://127.0.0.1:{port}',
+    answerTimeoutMs: 180_000,
+  });
 }
 
 /** Makes an instance's database, as the controller has it made. */

@@ -152,13 +152,26 @@ describe('the engine on a real swarm', function () {
     await eventually(async () => expect(await nodesOf()).to.deep.equal([now]));
   });
 
-  it('lets no second copy write while an isolated node goes on: it is shut out before', async () => {
-    await host.startNew(desired);
-    const [cut] = await host.runsOn(1);
-    if (!cut) throw new TypeError('it runs nowhere');
-    await cluster().isolate(cut);
-    try {
+  describe('on a node that is cut off from the others', () => {
+    let cut: SwarmNode;
+    beforeEach(async () => {
+      await host.startNew(desired);
+      const [node] = await host.runsOn(1);
+      if (!node) throw new TypeError('it runs nowhere');
+      cut = node;
+      await cluster().isolate(cut);
       await eventually(async () => expect(await containers()).to.equal('partial'));
+    });
+    afterEach(async () => {
+      if (cut) await cluster().heal(cut);
+    });
+    /** Lets it be heard of again. */
+    const heal = async () => {
+      await cluster().heal(cut);
+      await ready();
+    };
+
+    it('goes on, and is shut out before a second copy can write', async () => {
       expect(await nodesOf(), 'nobody has told it to stop').to.deep.equal([cut.name]);
       expect(host.shutOut, 'and Swarm has started no other').to.deep.equal([]);
       const { conf } = host.dirs.paths(1);
@@ -168,21 +181,12 @@ describe('the engine on a real swarm', function () {
       expect(await readFile(conf, 'utf8'), 'with another password').not.to.equal(before);
       await host.engine.awaitLogin(desired, signal);
       expect(await nodesOf(), 'two run, and one can write').to.have.length(2);
-    } finally {
-      await cluster().heal(cut);
-    }
-    await ready();
-    await eventually(async () => expect(await nodesOf()).not.to.include(cut.name));
-    expect(await containers()).to.equal('running');
-  });
+      await heal();
+      await eventually(async () => expect(await nodesOf()).not.to.include(cut.name));
+      expect(await containers()).to.equal('running');
+    });
 
-  it('stops one on an isolated node by shutting it out, and says that it is stopped', async () => {
-    await host.startNew(desired);
-    const [cut] = await host.runsOn(1);
-    if (!cut) throw new TypeError('it runs nowhere');
-    await cluster().isolate(cut);
-    try {
-      await eventually(async () => expect(await containers()).to.equal('partial'));
+    it('is stopped by shutting it out, and is said to be stopped', async () => {
       await host.engine.stop(desired, signal);
       expect(host.shutOut).to.deep.equal([1]);
       const stopped = { ...desired, desiredState: 'stopped' } as const;
@@ -190,10 +194,8 @@ describe('the engine on a real swarm', function () {
       expect((await host.engine.observe(desired, 'running')).files, 'of the old password').to.equal(
         'absent',
       );
-    } finally {
-      await cluster().heal(cut);
-    }
-    await ready();
-    await eventually(async () => expect(await nodesOf()).to.deep.equal([]));
+      await heal();
+      await eventually(async () => expect(await nodesOf()).to.deep.equal([]));
+    });
   });
 });

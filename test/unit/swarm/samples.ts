@@ -5,7 +5,7 @@ const GB = 2 ** 30;
 export function aNode(over: Partial<SwarmNode> = {}): SwarmNode {
   return {
     ...{ id: 'n1', name: 'one', address: '192.0.2.1', isReady: true, isActive: true },
-    ...{ isManager: true, memoryBytes: 8 * GB, version: '28.0.0' },
+    ...{ isManager: true, memoryBytes: 8 * GB },
     ...over,
   };
 }
@@ -36,7 +36,7 @@ export function aService(
 export function aTask(over: Partial<Task> = {}): Task {
   return {
     ...{ id: 't1', service: 's1', node: 'n1', state: 'running', desired: 'running' },
-    ...{ error: '', container: 'c1', labels: {} },
+    ...{ error: '', labels: {} },
     ...over,
   };
 }

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { ServiceSpec } from '../../../src/docker/swarm-api.ts';
 import { type InstanceSpec, instanceSpec } from '../../../src/files/instance-spec.ts';
-import { nodeOf, replicasOf, serviceSpec, withReplicas } from '../../../src/swarm/service-spec.ts';
+import { nodeOf, replicasOf, serviceSpec, stopped } from '../../../src/swarm/service-spec.ts';
 
 const GOLDEN = new URL('../../golden/postgres-on-the-network/', import.meta.url);
 
@@ -48,7 +48,7 @@ describe('the service of an instance', () => {
   it('is on one node, with one container or none', () => {
     expect(nodeOf(made())).to.equal('node1');
     expect(replicasOf(made())).to.equal(1);
-    expect(replicasOf(withReplicas(made(), 0))).to.equal(0);
-    expect(withReplicas(made(), 0)).to.deep.include({ TaskTemplate: made().TaskTemplate });
+    expect(replicasOf(stopped(made()))).to.equal(0);
+    expect(stopped(made())).to.deep.include({ TaskTemplate: made().TaskTemplate });
   });
 });
