@@ -22,6 +22,9 @@ export interface SwarmNode {
   readonly memoryBytes: number;
 }
 
+/** What a new leader says of each node until it has heard of it, or has given it up: some seconds later it is ready or lost. */
+const UNKNOWN = 'unknown';
+
 const nodeSchema = z
   .object({
     ID: z.string(),
@@ -33,8 +36,9 @@ const nodeSchema = z
     Status: z.object({ State: z.string(), Addr: z.string().default('') }),
     ManagerStatus: z.object({ Addr: z.string().default('') }).optional(),
   })
-  .transform(
-    (it): SwarmNode => ({
+  .transform((it): SwarmNode | typeof UNKNOWN => {
+    if (it.Status.State === UNKNOWN) return UNKNOWN;
+    return {
       id: it.ID,
       name: it.Description.Hostname,
       // A manager may know itself by no address, or by its loopback one.
@@ -43,8 +47,8 @@ const nodeSchema = z
       isActive: it.Spec.Availability === 'active',
       isManager: it.ManagerStatus !== undefined,
       memoryBytes: it.Description.Resources.MemoryBytes,
-    }),
-  );
+    };
+  });
 
 /** What Swarm is to keep running. Docker's own names: it is written as it is read. */
 export interface ServiceSpec {
@@ -186,8 +190,16 @@ export class SwarmApi {
     this.#managers = sockets.map((socket) => new DaemonSocket(socket, onCall));
   }
 
+  /** @throws RetryableError('DockerUnavailable') too while it is unknown how one of them is: such a node is not to be taken for lost */
   async nodes(): Promise<SwarmNode[]> {
-    return z.array(nodeSchema).parse(await this.#json('/nodes'));
+    const found = z.array(nodeSchema).parse(await this.#json('/nodes'));
+    return found.map((node) => {
+      if (node !== UNKNOWN) return node;
+      throw new RetryableError(
+        'DockerUnavailable',
+        'The swarm has a new leader, which has not heard of all nodes yet.',
+      );
+    });
   }
 
   /** @param label `name=value`; all services by default */

@@ -152,6 +152,35 @@ describe('the engine on a real swarm', function () {
     await eventually(async () => expect(await nodesOf()).to.deep.equal([now]));
   });
 
+  it('takes nothing for lost while the swarm has a new leader, which has yet to hear of its nodes', async () => {
+    const [first] = cluster().nodes;
+    if (!first) throw new TypeError('the cluster has no nodes');
+    const name = await cluster().docker(
+      first,
+      ...['node', 'ls', '--format', '{{if eq .ManagerStatus "Leader"}}{{.Hostname}}{{end}}'],
+    );
+    const leader = cluster().node(name);
+    const give = (availability: string) =>
+      cluster().docker(leader, 'node', 'update', '--availability', availability, leader.name);
+    // The instance is to be on another one.
+    await give('drain');
+    await host.startNew(desired);
+    await give('active');
+    await cluster().losePower(leader);
+    try {
+      const seen = new Set<string>();
+      await eventually(async () => {
+        seen.add(await containers());
+        const lost = (await host.swarm.nodes()).filter(({ isReady }) => !isReady);
+        expect(lost.map((node) => node.name)).to.deep.equal([leader.name]);
+      });
+      expect([...seen]).to.deep.equal(['running']);
+    } finally {
+      await cluster().regainPower(leader);
+    }
+    await ready();
+  });
+
   describe('on a node that is cut off from the others', () => {
     let cut: SwarmNode;
     beforeEach(async () => {

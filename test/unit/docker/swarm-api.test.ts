@@ -65,6 +65,15 @@ describe('a swarm, through its managers', () => {
     expect(asked).to.have.length(2);
   });
 
+  it('takes no node for lost of which a new leader has not heard yet', async () => {
+    const unknown = { ...NODE, ID: 'n2', Status: { ...NODE.Status, State: 'unknown' } };
+    answer = () => ({ status: 200, body: [NODE, unknown] });
+    const error = await swarm('a')
+      .nodes()
+      .catch((thrown) => thrown);
+    expect(error).to.have.property('reason', 'DockerUnavailable');
+  });
+
   it('asks no other where one refuses: all would', async () => {
     answer = () => ({ status: 400, body: { message: 'name must be valid' } });
     const error = await swarm('a', 'b')
