@@ -18,6 +18,9 @@ const MANAGERS = 3;
 /** How long an engine may take to answer, in seconds. */
 const START_SECONDS = 60;
 
+/** How long the managers may take to hear of each other again, in seconds. */
+const WHOLE_SECONDS = 180;
+
 /** One engine with a network namespace, a host name, a data-root and a cgroup of its own: a machine, as far as Swarm can tell. */
 export interface SwarmNode {
   readonly name: string;
@@ -135,6 +138,25 @@ export class SwarmCluster {
     await run('ip', ['link', 'set', linkOf(node), 'up']);
     for (const { address } of this.nodes)
       await this.#route(node, 'delete', address).catch(() => {});
+  }
+
+  /** Waits until each manager hears of all others: without the majority of them, the loss of one more would end the swarm. */
+  async whole(): Promise<void> {
+    if (!(await until(() => this.#isWhole(), WHOLE_SECONDS)))
+      throw new Error('The managers do not hear of each other.');
+  }
+
+  async #isWhole(): Promise<boolean> {
+    const format = ['node', 'ls', '--format', '{{.Status}} {{.ManagerStatus}}'];
+    const seen = await Promise.all(
+      this.nodes.map((node) => this.docker(node, ...format).catch(() => '')),
+    );
+    return seen.every((text) => {
+      const lines = text.split('\n');
+      return (
+        lines.length === MANAGERS && lines.every((it) => /^Ready (Leader|Reachable)$/.test(it))
+      );
+    });
   }
 
   /** What a node sends to this address is lost, and so is what would be the answer to whoever is there. */

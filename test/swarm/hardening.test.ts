@@ -63,7 +63,7 @@ const inspectSchema = z
   }));
 
 describe('the hardening of an instance on a swarm', function () {
-  this.timeout(180_000);
+  this.timeout(300_000);
   const cluster = theCluster();
   let host: ThrowawaySwarm;
   beforeEach(async () => {

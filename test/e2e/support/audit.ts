@@ -127,19 +127,26 @@ async function auditTwice(env: TestEnvironment, rows: Row[]): Promise<void> {
   expect(await env.sidecar.webhook({ model: 'account.move', ids: invoices })).to.equal(202);
   await quiet(env);
   const after = await everything(env);
-  // Each instance is reviewed once a day at a time of its own: what that moved meanwhile is left out. Behind a door the first visit,
-  // which may be the audit's own, is written down in Odoo.
+  // What others wrote meanwhile is left out: each instance is reviewed once a day at a time of its own, what was measured of it is told
+  // with the next sweep, and behind a door the first visit, which may be the audit's own, is written down.
   const now = utcNow();
-  const reviewed = new Set(
-    before.rows.filter((it) => it.next_review && it.next_review <= now).map(({ id }) => id),
+  const measured = new Map(after.rows.map((row) => [row.id, row.use_measured_at]));
+  const leftOut = new Map(
+    before.rows.map(({ id, next_review, use_measured_at }) => {
+      const isReviewed = next_review !== false && next_review <= now;
+      const isWritten = isReviewed || use_measured_at !== measured.get(id) || env.door;
+      return [
+        id,
+        {
+          use_measured_at: '',
+          ...(isReviewed ? { next_review: '' } : {}),
+          ...(isWritten ? { write_date: '' } : {}),
+        },
+      ];
+    }),
   );
-  const visited = env.door ? { write_date: '' } : {};
   const [then, since] = [before, after].map(({ rows: found, lines: rest }) => [
-    ...found.map((row) =>
-      JSON.stringify(
-        reviewed.has(row.id) ? { ...row, next_review: '', write_date: '' } : { ...row, ...visited },
-      ),
-    ),
+    ...found.map((row) => JSON.stringify({ ...row, ...leftOut.get(row.id) })),
     ...rest,
   ]) as [string[], string[]];
   // Only the differences: a list of all instances would make the failure unreadable.
@@ -173,6 +180,7 @@ function onlyIn(some: readonly string[], others: readonly string[]): string[] {
 interface InstanceRow {
   readonly id: number;
   readonly next_review: string | false;
+  readonly use_measured_at: string | false;
 }
 
 /** Everything that must not change when it is reconciled again: the records, and a line for each container and file. */
@@ -180,7 +188,7 @@ async function everything(env: TestEnvironment): Promise<{ rows: InstanceRow[]; 
   const rows = await env.admin.read<InstanceRow>(
     INSTANCE,
     [['state', '!=', 'error']],
-    ['write_date', 'state', 'log', 'http_port', 'revision', 'next_review'],
+    ['write_date', 'state', 'log', 'http_port', 'revision', 'next_review', 'use_measured_at'],
     { context: { active_test: false } },
   );
   const containers = await env.containers();

@@ -4,6 +4,9 @@ import { SwarmCluster } from '../../support/swarm-cluster.ts';
 /** How long it may take to form, in milliseconds: the first time, the images are loaded. */
 const FORM_TIMEOUT_MS = 600_000;
 
+/** Longer than the cluster waits itself, whose error names the cause. */
+const WHOLE_TIMEOUT_MS = 240_000;
+
 let forming: Promise<SwarmCluster> | undefined;
 
 // Of the root: after the last suite that has used it.
@@ -19,6 +22,10 @@ export function theCluster(): () => SwarmCluster {
     this.timeout(FORM_TIMEOUT_MS);
     forming ??= SwarmCluster.form([images.odoo, images.postgres]);
     cluster = await forming;
+  });
+  beforeEach(async function () {
+    this.timeout(WHOLE_TIMEOUT_MS);
+    await cluster.whole();
   });
   return () => cluster;
 }
