@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { contentHash } from './content-hash.ts';
 import { images } from './images.ts';
 import { repository, varPath } from './paths.ts';
 import { run, succeeds } from './run.ts';
+import { bundleSidecar } from './sidecar-bundle.ts';
 
 /** What the image is made of, relative to the checkout. */
 const SOURCES = [
@@ -13,9 +13,8 @@ const SOURCES = [
   'package.json',
   'package-lock.json',
   'src',
+  'stack/sidecar-bundle.ts',
   'templates',
-  'tsconfig.json',
-  'tsconfig.build.json',
 ];
 
 /** Images of this checkout that are kept: another run may be about to start the one it has just built. */
@@ -46,33 +45,11 @@ export async function ensureSidecarImage(): Promise<string> {
   return tag;
 }
 
-/** A folder with the compiled sidecar and its production packages, so that the build needs no network. */
+/** A folder with the sidecar's program, its packages in it, so that the build needs no network. */
 async function prepareContext(context: string): Promise<void> {
-  const tsc = join(repository, 'node_modules', 'typescript', 'bin', 'tsc');
-  const project = ['--project', 'tsconfig.build.json', '--outDir', join(context, 'dist')];
-  await run(process.execPath, [tsc, ...project], { cwd: repository });
-  for (const path of ['Dockerfile', 'images/sidecar', 'templates']) {
+  await bundleSidecar(join(context, 'dist'));
+  for (const path of ['Dockerfile', 'package.json', 'images/sidecar', 'templates']) {
     await cp(join(repository, path), join(context, path), { recursive: true });
-  }
-  await productionPackages(context);
-}
-
-/** Copies the packages that package-lock.json does not mark as development's: exactly what was tested, no network. */
-async function productionPackages(context: string): Promise<void> {
-  await cp(join(repository, 'package.json'), join(context, 'package.json'));
-  const lock = JSON.parse(await readFile(join(repository, 'package-lock.json'), 'utf8')) as {
-    packages: Record<string, { dev?: boolean; optional?: boolean }>;
-  };
-  const production = Object.entries(lock.packages).filter(([path, { dev }]) => path !== '' && !dev);
-  for (const [path, { optional }] of production) {
-    const source = join(repository, path);
-    // Optional packages of other platforms stand in the lock file but not on this disk. Any other must be there:
-    // an image without it would carry the tag of a whole one.
-    if (optional && !existsSync(source)) continue;
-    await cp(source, join(context, path), {
-      recursive: true,
-      filter: (file) => file === source || basename(file) !== 'node_modules',
-    });
   }
 }
 

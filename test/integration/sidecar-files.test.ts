@@ -4,16 +4,18 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { repository } from '../../stack/paths.ts';
 import { run } from '../../stack/run.ts';
+import { bundle } from '../../stack/sidecar-bundle.ts';
 import { ensureSidecarImage } from '../../stack/sidecar-image.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 /** The beginning of both programs: an instance whose files belong to Odoo's user, with a file and a setuid file. */
 const AN_INSTANCE = `
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { appendFile, chmod, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { ArchiveStore } from '/opt/microsaas/dist/backups/archives.js';
-import { InstanceDirs } from '/opt/microsaas/dist/files/instance-dir.js';
-import { isDiskFull } from '/opt/microsaas/dist/errors.js';
+import { ArchiveStore } from './backups/archives.ts';
+import { InstanceDirs } from './files/instance-dir.ts';
+import { isDiskFull } from './errors.ts';
 
 const dirs = new InstanceDirs('/data');
 const odoo = { uid: 101, gid: 101 };
@@ -68,6 +70,7 @@ interface Service {
 
 describe("the sidecar's container and an instance's files", function () {
   this.timeout(120_000);
+  const folder = temporaryFolder();
 
   /** Runs a program in the sidecar's image with its rights in the stack, on a disk of a given size. */
   async function inSidecar(program: string, size: string): Promise<unknown> {
@@ -77,9 +80,12 @@ describe("the sidecar's container and an instance's files", function () {
     const rights = services.sidecar.cap_add.map((it) => `--cap-add=${it}`);
     const bounds = ['--read-only', '--cap-drop=ALL', ...rights, '--security-opt=no-new-privileges'];
     const disk = ['--tmpfs', `/data:size=${size},mode=0700`, '--network', 'none'];
-    const node = ['--entrypoint', 'node', '--', image, '--input-type=module', '--eval'];
-    const said = await run('docker', ['run', '--rm', ...bounds, ...disk, ...node, program]);
-    return JSON.parse(said);
+    const file = join(folder(), 'program.mjs');
+    const sources = join(repository, 'src');
+    await bundle({ contents: program, resolveDir: sources }, file);
+    const mount = ['--mount', `type=bind,source=${file},target=/program.mjs,readonly`];
+    const node = ['--entrypoint', 'node', '--', image, '/program.mjs'];
+    return JSON.parse(await run('docker', ['run', '--rm', ...bounds, ...disk, ...mount, ...node]));
   }
 
   it('has the capabilities it needs for files of other users, and no more', async () => {
