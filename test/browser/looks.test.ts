@@ -29,6 +29,7 @@ describe('our pages, in both languages, at a desk and on a phone', function () {
     colleague = await env.office.colleagueOf(customer.email, 'Ana, de compras');
     await env.office.sell(env.plan, customer.email, name);
     id = await customer.waitForInstance(name);
+    await env.office.saveCard(customer.email, '4242');
     await customer.visitor.leave();
     shutEnglish = await env.office.openEnglish();
   });
@@ -96,26 +97,84 @@ describe('our pages, in both languages, at a desk and on a phone', function () {
     await visitor.leave();
   });
 
+  for (const [language, prefix, screen, viewport, renews, off] of [
+    [
+      'Spanish',
+      '',
+      'phone',
+      PHONE,
+      'Renovar automáticamente con esta tarjeta guardada',
+      'Desactivar',
+    ],
+    ['English', '/en', 'desk', DESK, 'Renew by itself with this saved card', 'Switch it off'],
+  ] as const)
+    it(`a customer has it renew by itself with a saved card, and no more; ${language}, ${screen}`, async () => {
+      const album = `looks-card-${language}-${screen}`.toLowerCase();
+      const back = await customer.comeBack(album, viewport);
+      await back.logIn();
+      const { page, visitor } = back;
+      const card = async (shown: string) => {
+        await page.locator('.o_microsaas_card').scrollIntoViewIfNeeded();
+        await visitor.shot(shown);
+        expect(await seriousFindings(page, '.o_microsaas_card'), shown).to.deep.equal([]);
+      };
+      await visitor.go(`${prefix}/my/instances/${id}`);
+      await card('card-offered');
+      await visitor.press(renews);
+      await visitor.labelled(off).waitFor();
+      await card('card-chosen');
+      await env.office.endsIn(4, customer.email);
+      await visitor.press(off);
+      await visitor.press(renews);
+      await visitor.labelled(off).waitFor();
+      await card('charge-announced');
+      await visitor.press(off);
+      await visitor.labelled(renews).waitFor();
+      await env.office.endsIn(28, customer.email);
+      await visitor.leave();
+    });
+
   // Spanish last: so the bookkeeper reads in the other tests.
   for (const language of ['en_US', 'es_ES'])
-    it(`the seller: overview, instances, plans, invoice; ${language}`, async () => {
+    it(`the seller: overview, lists, boards and forms; ${language}`, async () => {
       const carmen = await Bookkeeper.arrive(env, { album: `looks-backend-${language}` });
       const { page, visitor } = carmen;
       await env.office.readsIn('contable', language);
+      /** Waits until a view is drawn, takes its picture, and lets axe look at what is ours of it. */
+      const view = async (shown: string) => {
+        await page
+          .locator('.o_list_renderer, .o_form_renderer, .o_kanban_renderer')
+          .first()
+          .waitFor();
+        // Forms ask for news now and then, so the network is never idle for long.
+        await page.locator('.o_loading_indicator').waitFor({ state: 'detached' });
+        await visitor.shot(shown);
+        expect(await seriousFindings(page, '.o_content'), shown).to.deep.equal([]);
+      };
       for (const [shown, action] of Object.entries({
         overview: 'microsaas_overview_action_page',
         instances: 'odoo_docker_instance_action',
         plans: 'product_template_action_plan',
         subscriptions: 'microsaas_subscription_action',
+        attention: 'microsaas_attention_action',
       })) {
         await visitor.go(`/odoo/action-micro_saas.${action}`);
-        await page.locator('.o_list_view, .o_form_view').first().waitFor();
-        // Forms ask for news now and then, so the network is never idle for long.
-        await page.locator('.o_loading_indicator').waitFor({ state: 'detached' });
-        await visitor.shot(shown);
+        await view(shown);
       }
+      await visitor.go('/odoo/action-micro_saas.odoo_docker_instance_action');
+      await page.locator('.o_switch_view.o_kanban').click();
+      await page.locator('.o_kanban_record').first().waitFor();
+      await view('board');
+      await carmen.open('microsaas.subscription', await env.office.endsIn(28, customer.email));
+      // There is one since the customer chose a card, in the tests above.
+      await page.locator('.nav-link[name=charges]').click();
+      await view('charges');
       await carmen.open('odoo.docker.instance', id);
-      await visitor.shot('instance');
+      await view('instance');
+      for (const tab of await page.locator('.o_form_view .nav-link[name]').all()) {
+        await tab.click();
+        await view(`instance-${await tab.getAttribute('name')}`);
+      }
       expect(visitor.scriptErrors).to.deep.equal([]);
       await visitor.leave();
     });

@@ -123,6 +123,32 @@ export class Office {
     await pay();
   }
 
+  /** Gives a customer with an account a saved card at Odoo's demo provider. @param digits its last ones */
+  async saveCard(email: string, digits: string): Promise<void> {
+    const provider = await this.#id('payment.provider', [
+      ['code', '=', 'demo'],
+      ['state', '=', 'test'],
+    ]);
+    await this.rpc.call('payment.provider', 'write', [[provider], { allow_tokenization: true }]);
+    await this.rpc.create('payment.token', {
+      provider_id: provider,
+      payment_method_id: await this.#id('payment.method', [['provider_ids', 'in', [provider]]]),
+      partner_id: await this.#partner(email),
+      payment_details: digits,
+      provider_ref: `demo ${email}`,
+      demo_simulated_state: 'done',
+    });
+  }
+
+  /** Sets the last paid day of the only subscription of a customer. @returns its id */
+  async endsIn(days: number, email: string): Promise<number> {
+    const model = 'microsaas.subscription';
+    const subscription = (await this.#id(model, [['partner_id.email', '=', email]])) ?? 0;
+    const lastDay = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+    await this.rpc.call(model, 'write', [[subscription], { fecha_fin: lastDay }]);
+    return subscription;
+  }
+
   /** Sends a quotation to be signed and paid to a customer with an account. @returns its id and its URL */
   async quotation(plan: SoldPlan, email: string): Promise<{ order: number; url: string }> {
     const order = await this.rpc.create('sale.order', {
@@ -177,14 +203,13 @@ export class Office {
    */
   async suspend(email: string): Promise<{ address: string; invoice: string }> {
     const domain = [['partner_id.email', '=', email]];
-    const subscription = await this.#id('microsaas.subscription', domain);
     const model = 'microsaas.subscription';
+    const subscription = await this.#id(model, domain);
     const renewal = await this.rpc.call<{ res_id: number }>(model, 'action_renovar', [
       [subscription],
     ]);
     await this.rpc.call('account.move', 'action_post', [[renewal.res_id]]);
-    const lastDay = new Date(Date.now() - 10 * 86_400_000).toISOString().slice(0, 10);
-    await this.rpc.call(model, 'write', [[subscription], { fecha_fin: lastDay }]);
+    await this.endsIn(-10, email);
     const [instance] = await eventually(async () => {
       const stopped = [...domain, ['state', '=', 'stopped']];
       const fields = ['instance_url'];
