@@ -10,7 +10,7 @@ const GROUPS = [
   'micro_saas.group_microsaas_manager',
 ];
 
-/** A user of the selling company: sales, accounting and the buttons, in Spanish. */
+/** A user of the selling company: sales, accounting and the buttons. */
 export class Bookkeeper {
   readonly visitor: Visitor;
 
@@ -21,6 +21,7 @@ export class Bookkeeper {
   /** Logs in; the user is created the first time. */
   static async arrive(env: ShopEnvironment, options: VisitorOptions): Promise<Bookkeeper> {
     await ensureUser(env);
+    await env.office.readsIn(LOGIN, options.language ?? 'es');
     return Bookkeeper.#logIn(env, options, LOGIN, PASSWORD);
   }
 
@@ -69,10 +70,10 @@ export class Bookkeeper {
     const { page, visitor } = this;
     await this.open('sale.order', order);
     await visitor.shot('order');
-    await visitor.press('Crear factura');
-    await visitor.press('Crear borrador');
-    await page.locator('.o_breadcrumb', { hasText: 'Borrador' }).waitFor();
-    await visitor.press(/^Confirmar$/);
+    await visitor.press(visitor.words.createInvoice);
+    await visitor.press(visitor.words.createDraft);
+    await page.locator('.o_breadcrumb', { hasText: visitor.words.draft }).waitFor();
+    await visitor.press(new RegExp(`^${visitor.words.confirm}$`));
     await page.locator('button[name=action_register_payment]').first().waitFor();
     await visitor.shot('invoice-to-pay');
     await page.locator('button[name=action_register_payment]').filter({ visible: true }).click();
@@ -103,7 +104,6 @@ async function ensureUser({ manager }: ShopEnvironment): Promise<void> {
         name: 'Carmen, contable',
         login: LOGIN,
         password: PASSWORD,
-        lang: 'es_ES',
         tz: 'Europe/Madrid',
         email: 'contable@example.com',
         group_ids: [[6, 0, groups]],

@@ -3,19 +3,20 @@ import { Customer } from './customer.ts';
 /** The outcome chosen in Odoo's demo payment provider, by its value there. */
 export type Outcome = 'done' | 'pending' | 'cancel' | 'error';
 
-/** A customer who buys a plan in the Spanish web shop, by the texts on the screen. */
+/** A customer who buys a plan in the web shop, by the words on the screen. */
 export class Buyer extends Customer {
   /** Menu, shop, product, add to cart, view cart. */
   async fillCart(plan = this.visitor.env.plan): Promise<void> {
     const { page, visitor } = this;
-    await visitor.press('Tienda');
+    await visitor.openMenu();
+    await visitor.press(visitor.words.shop);
     await page.waitForURL(/\/shop/);
     await visitor.shot('shop');
     await page.getByRole('link', { name: plan.name }).first().click();
-    await visitor.sees('1 mes, pago por adelantado');
+    await visitor.sees(visitor.words.term);
     await visitor.shot('product');
-    await visitor.press('Añadir a la cesta');
-    const seeCart = visitor.labelled('Ver cesta');
+    await visitor.press(visitor.words.addToCart);
+    const seeCart = visitor.labelled(visitor.words.seeCart);
     await seeCart.waitFor();
     await visitor.shot('added');
     await seeCart.click();
@@ -29,8 +30,8 @@ export class Buyer extends Customer {
     const { page, visitor } = this;
     await visitor.go(plan.url);
     await page.locator('input[name=add_qty]').fill(String(quantity));
-    await visitor.press('Añadir a la cesta');
-    await visitor.labelled('Ver cesta').click();
+    await visitor.press(visitor.words.addToCart);
+    await visitor.labelled(visitor.words.seeCart).click();
     await this.nameField(quantity).waitFor();
   }
 
@@ -53,7 +54,7 @@ export class Buyer extends Customer {
   }
 
   async checkOut(): Promise<void> {
-    await this.visitor.press('Finalizar compra');
+    await this.visitor.press(this.visitor.words.checkOut);
   }
 
   /** Enters the billing data, which are asked for on the first purchase only. */
@@ -67,7 +68,7 @@ export class Buyer extends Customer {
     await page.locator('select[name=country_id]').selectOption({ label: 'España' });
     await page.locator('select[name=state_id]').selectOption({ label: 'Madrid' });
     await visitor.shot('billing-data');
-    await visitor.press('Confirmar');
+    await visitor.press(visitor.words.confirm);
     await page.waitForURL(/\/shop\/payment/);
   }
 
@@ -75,19 +76,19 @@ export class Buyer extends Customer {
   async payOnline(outcome: Outcome = 'done'): Promise<void> {
     const { page, visitor } = this;
     await page.waitForURL(/\/shop\/payment/);
-    await page.locator('label', { hasText: 'Demostración' }).click();
+    await page.locator('label', { hasText: visitor.words.demo }).click();
     await page.locator('#simulated_payment_state').selectOption(outcome);
     await visitor.shot('confirm-order');
-    await visitor.press('Pagar ahora');
+    await visitor.press(visitor.words.payNow);
   }
 
   /** Chooses the bank transfer: an order without a payment. */
   async payByTransfer(): Promise<void> {
     const { page, visitor } = this;
     await page.waitForURL(/\/shop\/payment/);
-    await page.locator('label', { hasText: 'Transferencia bancaria' }).click();
+    await page.locator('label', { hasText: visitor.words.bankTransfer }).click();
     await visitor.shot('confirm-order');
-    await visitor.press('Pagar ahora');
+    await visitor.press(visitor.words.payNow);
     await page.waitForURL(/\/shop\/confirmation/);
   }
 
@@ -101,16 +102,16 @@ export class Buyer extends Customer {
   async payQuotation(): Promise<void> {
     const { page, visitor } = this;
     const dialog = page.locator('#modalaccept');
-    await dialog.locator('label', { hasText: 'Demostración' }).click();
+    await dialog.locator('label', { hasText: visitor.words.demo }).click();
     await visitor.shot('pay');
     await dialog.locator('button[name=o_payment_submit_button]').click();
-    await page.getByText('Estamos preparando su Odoo').waitFor();
+    await page.getByText(visitor.words.beingPrepared).waitFor();
     await visitor.shot('order-confirmed');
   }
 
   async isThanked(): Promise<void> {
     await this.page.waitForURL(/\/shop\/confirmation/);
-    await this.visitor.sees('Gracias por su pedido.');
+    await this.visitor.sees(this.visitor.words.thanks);
     await this.visitor.shot('thank-you');
   }
 

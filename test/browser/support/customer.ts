@@ -38,10 +38,10 @@ export class Customer {
   }
 
   /** The same customer in a new browser session. */
-  async comeBack(album: string, viewport?: VisitorOptions['viewport']): Promise<this> {
+  async comeBack(album: string, options: Omit<VisitorOptions, 'album'> = {}): Promise<this> {
     const Kind = this.constructor as new (visitor: Visitor, name: string, email: string) => this;
-    const options = viewport ? { album, viewport } : { album };
-    return new Kind(await Visitor.arrive(this.visitor.env, options), this.name, this.email);
+    const visitor = await Visitor.arrive(this.visitor.env, { album, ...options });
+    return new Kind(visitor, this.name, this.email);
   }
 
   get page() {
@@ -50,20 +50,21 @@ export class Customer {
 
   /** Gets an account and an address from the office, like a customer who has bought before, and logs in. */
   async logInAsKnown(): Promise<void> {
-    await this.visitor.env.office.account(this.name, this.email, PASSWORD);
+    const { env, language } = this.visitor;
+    await env.office.account(this.name, this.email, PASSWORD, language);
     await this.logIn();
   }
 
   async signUp(): Promise<void> {
     const { page, visitor } = this;
     await visitor.go('/web/login');
-    await visitor.press('¿No tiene una cuenta?');
+    await visitor.press(visitor.words.noAccount);
     await page.locator('#name').fill(this.name);
     await page.locator('#login').fill(this.email);
     await page.locator('#password').fill(PASSWORD);
     await page.locator('#confirm_password').fill(PASSWORD);
     await visitor.shot('login');
-    await visitor.press('Registrarse');
+    await visitor.press(visitor.words.signUp);
     await page.waitForURL(/\/my/);
     await visitor.shot('account');
   }
@@ -90,7 +91,7 @@ export class Customer {
     await page.getByRole('link', { name, exact: true }).click();
     await page.waitForURL(/\/my\/instances\/\d+/);
     await visitor.shot('being-prepared');
-    await page.getByText('Su Odoo está listo').waitFor({ timeout: INSTANCE_MS });
+    await page.getByText(visitor.words.ready).waitFor({ timeout: INSTANCE_MS });
     await visitor.shot('ready');
     return Number(page.url().split('/').at(-1));
   }
@@ -99,7 +100,7 @@ export class Customer {
   async payInvoice(): Promise<void> {
     const { page, visitor } = this;
     const dialog = page.locator('#pay_with');
-    await dialog.locator('label', { hasText: 'Demostración' }).click();
+    await dialog.locator('label', { hasText: visitor.words.demo }).click();
     await visitor.shot('pay');
     await dialog.locator('button[name=o_payment_submit_button]').click();
     await dialog.waitFor({ state: 'hidden' });
@@ -121,7 +122,7 @@ export class Customer {
   async openInstance(): Promise<void> {
     const { page, visitor } = this;
     const opening = page.waitForEvent('popup');
-    await visitor.press('Abrir');
+    await visitor.press(visitor.words.open);
     const instance = await opening;
     await instance.locator('.o_main_navbar').waitFor();
     expect(new URL(instance.url()).host).to.not.equal(new URL(page.url()).host);

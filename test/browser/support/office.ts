@@ -1,6 +1,7 @@
 import { DemoSale } from '../../../stack/demo-sale.ts';
 import type { OdooRpc } from '../../../stack/odoo-rpc.ts';
 import { eventually } from '../../e2e/support/eventually.ts';
+import type { Language } from './words.ts';
 
 /** A plan in the shop: its name and URL there, and the id of its product variant. */
 export interface SoldPlan {
@@ -8,6 +9,9 @@ export interface SoldPlan {
   readonly product: number;
   readonly url: string;
 }
+
+/** What Odoo calls a language. */
+const LANG: Record<Language, string> = { es: 'es_ES', en: 'en_US' };
 
 const ADDRESS = {
   phone: '600 123 456',
@@ -66,7 +70,7 @@ export class Office {
   }
 
   /** Creates a customer with an account and an address, like one who has bought before. */
-  async account(name: string, email: string, password: string): Promise<void> {
+  async account(name: string, email: string, password: string, language: Language = 'es') {
     const madrid = [
       ['country_id.code', '=', 'ES'],
       ['name', '=', 'Madrid'],
@@ -74,7 +78,7 @@ export class Office {
     const partner = await this.rpc.create('res.partner', {
       name,
       email,
-      lang: 'es_ES',
+      lang: LANG[language],
       country_id: await this.#id('res.country', [['code', '=', 'ES']]),
       state_id: await this.#id('res.country.state', madrid),
       ...ADDRESS,
@@ -105,9 +109,9 @@ export class Office {
   }
 
   /** Lets a user read in a language. */
-  async readsIn(login: string, lang: string): Promise<void> {
+  async readsIn(login: string, language: Language): Promise<void> {
     const user = await this.#id('res.users', [['login', '=', login]]);
-    await this.rpc.call('res.users', 'write', [[user], { lang }]);
+    await this.rpc.call('res.users', 'write', [[user], { lang: LANG[language] }]);
   }
 
   /** Creates a paid invoice of one unit for a customer with an account. @param name of the instance */

@@ -2,6 +2,12 @@ import { mkdirSync, rmSync } from 'node:fs';
 import type { BrowserContext, Locator, Page } from 'playwright-core';
 import { varPath } from '../../../stack/paths.ts';
 import type { ShopEnvironment } from './shop-environment.ts';
+import { type Language, WORDS } from './words.ts';
+
+/** Of the website's paths. */
+const PREFIX: Record<Language, string> = { es: '', en: '/en' };
+
+const LOCALE: Record<Language, string> = { es: 'es-ES', en: 'en-US' };
 
 /** A desk's screen and a phone's. */
 const DESK = { width: 1280, height: 900 };
@@ -14,8 +20,8 @@ export interface VisitorOptions {
   /** Folder of the screenshots below `var/screenshots`. */
   readonly album: string;
   readonly viewport?: { readonly width: number; readonly height: number };
-  /** The browser's language. */
-  readonly locale?: string;
+  /** What they read: Spanish unless told otherwise. */
+  readonly language?: Language;
   readonly javaScript?: boolean;
   /** Cookies of another browser. */
   readonly state?: Awaited<ReturnType<BrowserContext['storageState']>>;
@@ -30,17 +36,19 @@ export class Visitor {
   readonly env: ShopEnvironment;
   /** Messages of failed scripts on the visited pages. */
   readonly scriptErrors: string[] = [];
+  readonly language: Language;
   readonly #context: BrowserContext;
   readonly #folder: string;
   readonly #hasScripts: boolean;
   #shots = 0;
 
-  private constructor(env: ShopEnvironment, page: Page, folder: string, hasScripts: boolean) {
+  private constructor(env: ShopEnvironment, page: Page, folder: string, options: VisitorOptions) {
     this.env = env;
     this.page = page;
+    this.language = options.language ?? 'es';
     this.#context = page.context();
     this.#folder = folder;
-    this.#hasScripts = hasScripts;
+    this.#hasScripts = options.javaScript ?? true;
     page.on('pageerror', (error) => this.scriptErrors.push(error.message));
   }
 
@@ -51,7 +59,7 @@ export class Visitor {
     const context = await env.browser.newContext({
       baseURL: env.stack.url,
       viewport: options.viewport ?? DESK,
-      locale: options.locale ?? 'es-ES',
+      locale: LOCALE[options.language ?? 'es'],
       javaScriptEnabled: options.javaScript ?? true,
       reducedMotion: 'reduce',
       ...(options.state === undefined ? {} : { storageState: options.state }),
@@ -63,15 +71,28 @@ export class Visitor {
       async (route) => route.abort(),
     );
     const page = await context.newPage();
-    const visitor = new Visitor(env, page, folder, options.javaScript ?? true);
+    const visitor = new Visitor(env, page, folder, options);
     present.add(visitor);
     return visitor;
   }
 
-  /** Opens a path of the manager, or any full URL. @returns the HTTP status */
+  /** What they read on the screen and press. */
+  get words() {
+    return WORDS[this.language];
+  }
+
+  /** Opens a path of the manager, of its website in their language, or any full URL. @returns the HTTP status */
   async go(path: string): Promise<number> {
-    const response = await this.page.goto(path);
+    const isOfWebsite = path.startsWith('/') && !path.startsWith('/odoo');
+    const response = await this.page.goto(isOfWebsite ? `${PREFIX[this.language]}${path}` : path);
     return response?.status() ?? 0;
+  }
+
+  /** Opens the website's menu, which a phone shows when asked. */
+  async openMenu(): Promise<void> {
+    await this.#isAlive();
+    const button = this.page.locator('header [data-bs-target="#top_menu_collapse_mobile"]');
+    if (await button.isVisible()) await button.click();
   }
 
   /** Presses the visible button, link or menu with this label. */
