@@ -9,8 +9,8 @@ import {
   Pool,
 } from 'pg';
 import type { PostgresServer } from '../docker/postgres-access.ts';
-import { RetryableError } from '../errors.ts';
-import { Hosts, isAway, type Way } from './hosts.ts';
+import { RetryableError, TenantDatabaseError } from '../errors.ts';
+import { BROKEN_OFF, Hosts, isAway, type Way } from './hosts.ts';
 import {
   inTenantDatabase,
   type SessionPurpose,
@@ -47,6 +47,12 @@ const SHARED_DATABASE = 'postgres';
 /** A database of the server's own that nobody but the administrator enters: where the others are made from at first. */
 const FIRST_DATABASE = 'template1';
 
+/**
+ * How every database is made. Postgres gives each new one to everybody (CONNECT for PUBLIC), and who is in stays in: it lets nobody in
+ * until openedToNobody() has taken that away, whatever pg_hba.conf says.
+ */
+const CLOSED = 'ALLOW_CONNECTIONS false';
+
 /** How long a statement may run and wait for a lock, in milliseconds. Tenants can hold locks in the catalogs that all share. */
 const STATEMENT_TIMEOUT_MS = 300_000;
 const LOCK_TIMEOUT_MS = 5_000;
@@ -59,7 +65,7 @@ const START_POLL_MS = 50;
 const CONNECTION_LIMIT = 56;
 
 /** Errors that say "Postgres is not there (yet)", as opposed to "Postgres refuses", beside those of a host that is not there. */
-const AWAY = new Set(['ECONNRESET', 'EPIPE', '57P01', '53300']);
+const AWAY = new Set([...BROKEN_OFF, '57P01', '53300']);
 
 /** Another object still depends on the role (2BP01), or an open transaction of a tenant locks what it needs (55P03). */
 const STILL_MENTIONED = new Set(['2BP01', '55P03']);
@@ -71,8 +77,9 @@ const IDLE_CONNECTION_MS = 30_000;
 /** How long one of them is waited for, in milliseconds. */
 const POOL_TIMEOUT_MS = 30_000;
 
-/** How long a terminated connection is waited for, in milliseconds. */
-const TERMINATE_TIMEOUT = 5_000;
+/** How long terminated connections are waited for, and how often they are looked for meanwhile, in milliseconds. */
+const TERMINATE_TIMEOUT_MS = 5_000;
+const TERMINATE_POLL_MS = 20;
 
 /** Begins the names of roles that could not be dropped yet. */
 const REMOVED = 'microsaas_removed_';
@@ -110,7 +117,7 @@ export class Cluster {
       try {
         return await once();
       } catch (error) {
-        if (!isAdminDatabaseMissing(error)) throw error;
+        if (!isAdminDatabaseUnfinished(error)) throw error;
         await this.#makeDatabase(ADMIN_DATABASE);
         return once();
       }
@@ -188,17 +195,15 @@ export class Cluster {
   /** A database of the administrator's own, which nobody else may enter. */
   async #makeDatabase(name: string): Promise<void> {
     await this.#within(FIRST_DATABASE, async (client) => {
-      const made = `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'`;
+      const made = `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' ${CLOSED}`;
       // When two make it at once, one gets an error that it exists.
       await client.query(made).catch((error) => {
         if (error.code !== '42P04' && error.code !== '23505') throw error;
       });
-      await client
-        .query(`REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`)
-        .catch((error) => {
-          // The other one has just taken the same rights away.
-          if (!isConcurrentUpdate(error)) throw error;
-        });
+      await inTransaction(client, openedToNobody(name)).catch((error) => {
+        // The other one has just done the same.
+        if (!isConcurrentUpdate(error)) throw error;
+      });
     });
   }
 
@@ -362,11 +367,11 @@ export class Cluster {
     const isLonger = timeoutMs !== STATEMENT_TIMEOUT_MS;
     await this.administer(async (client) => {
       if (isLonger) await client.query(`SET statement_timeout = ${timeoutMs}`);
-      await client.query(`CREATE DATABASE ${name} TEMPLATE ${from}`);
+      await client.query(`CREATE DATABASE ${name} TEMPLATE ${from} ${CLOSED}`);
       // The connection is kept. After a failure it is not.
       if (isLonger) await client.query('RESET statement_timeout');
       await inTransaction(client, [
-        `REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`,
+        ...openedToNobody(name as string),
         `GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO ${tenant}`,
       ]);
     });
@@ -431,19 +436,31 @@ export class Cluster {
     await this.administer((client) => client.query(`ALTER DATABASE ${from} RENAME TO ${name}`));
   }
 
-  /** Terminates all connections of a role. */
+  /**
+   * Terminates all connections of a role, and waits until none is left: one that is told to end may still finish a commit.
+   * @throws TenantDatabaseError when some of them do not end
+   */
   async disconnect(role: string): Promise<void> {
-    await this.administer((client) =>
-      client.query(
-        'SELECT pg_terminate_backend(pid, $2) FROM pg_stat_activity WHERE usename = $1',
-        [role, TERMINATE_TIMEOUT],
-      ),
-    );
+    const deadline = Date.now() + TERMINATE_TIMEOUT_MS;
+    const left = () =>
+      this.administer(async (client) => {
+        const found = await client.query(
+          'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1',
+          [role],
+        );
+        return found.rowCount ?? 0;
+      });
+    for (let count = await left(); count > 0; count = await left()) {
+      if (Date.now() > deadline)
+        throw new TenantDatabaseError(role, new Error(`${count} of its connections do not end`));
+      await sleep(TERMINATE_POLL_MS);
+    }
   }
 
   /**
-   * Gives an existing role another password and terminates all of its connections: whoever knows an older one only is out. A role that is
-   * not there shuts nobody out.
+   * Gives an existing role another password and terminates all of its connections: once this returns, whoever knows an older one only
+   * writes nothing any more. A role that is not there shuts nobody out.
+   * @throws TenantDatabaseError when some of them do not end
    */
   async shutOut(role: string, password: string): Promise<void> {
     await this.administer(async (client) => {
@@ -520,6 +537,14 @@ export async function inTransaction(
   });
 }
 
+/** What lets a database that was made CLOSED take connections, though nobody's but its owner's. For one transaction. @param name quoted */
+function openedToNobody(name: string): string[] {
+  return [
+    `REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`,
+    `ALTER DATABASE ${name} WITH ALLOW_CONNECTIONS true`,
+  ];
+}
+
 /**
  * Lets a role into a database of another name: pg_hba.conf asks whether it is a member of the role that is called as the database
  * (`samerole`).
@@ -568,10 +593,11 @@ async function asUnavailable<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Whether the administrator's own database does not exist yet, as opposed to another one that was asked for. */
-function isAdminDatabaseMissing(error: unknown): boolean {
+/** Whether the administrator's own database does not exist yet, or is still closed, as opposed to another one that was asked for. */
+function isAdminDatabaseUnfinished(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
-  return code === '3D000' && message?.includes(ADMIN_DATABASE) === true;
+  const isUnfinished = code === '3D000' || code === '55000';
+  return isUnfinished && message?.includes(ADMIN_DATABASE) === true;
 }
 
 /** Two statements changed one row of a system catalogue at the same moment: the first one's change stands, the second one's does not. */

@@ -22,6 +22,9 @@ export const HOST_AWAY: ReadonlySet<string> = new Set([
   ...['EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EHOSTDOWN', 'ENOTFOUND', 'EAI_AGAIN'],
 ]);
 
+/** Errors that say that a connection was broken off: by a host that is going or a proxy without one, or because of what a tenant did. */
+export const BROKEN_OFF: ReadonlySet<string> = new Set(['ECONNRESET', 'ECONNABORTED', 'EPIPE']);
+
 /** The hosts of one server, of which one takes writes: libpq's `target_session_attrs=read-write`, which the driver has not. */
 export class Hosts {
   /** In their order in the configuration. */
@@ -35,12 +38,13 @@ export class Hosts {
 
   /**
    * Connects to the host that takes writes.
-   * @param connect to one host, and calls requireWritable(); where it throws that the host is away, the next one is tried
-   * @throws what `connect` threw for the last one, or what is no host's absence
+   * @param connect to one host, and calls requireWritable(); where it throws that the host is away or breaks off, the next one is tried
+   * @throws what `connect` threw for the last one, or rather that one broke off, or what is neither
    */
   async connect<T>(connect: (way: Way, index: number) => Promise<T>): Promise<T> {
     const first = this.#last;
     let failure: unknown;
+    let brokenOff: unknown;
     for (let tried = 0; tried < this.ways.length; tried++) {
       const index = (first + tried) % this.ways.length;
       try {
@@ -48,11 +52,13 @@ export class Hosts {
         this.#last = index;
         return connected;
       } catch (error) {
-        if (!isAway(error)) throw error;
+        if (BROKEN_OFF.has((error as { code?: string }).code ?? '')) brokenOff = error;
+        else if (!isAway(error)) throw error;
         failure = error;
       }
     }
-    throw failure;
+    // Otherwise a tenant whose connections break would have the whole server taken for away.
+    throw brokenOff ?? failure;
   }
 
   /**

@@ -1,6 +1,7 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { Client } from 'pg';
 import { z } from 'zod';
 import type { OdooDatabases } from '../../src/databases/databases.ts';
 import { databaseName } from '../../src/instance/name.ts';
@@ -86,6 +87,66 @@ describe('the customers’ Postgres on the network, a standby and its primary', 
     await postgres.admit('host all all all scram-sha-256');
     expect(await cluster.plainHosts()).to.include(postgres.server.hosts[1]);
     await postgres.admit(null);
+  });
+
+  /** Runs `work` while pg_hba.conf lets every role into every database, as a provider's may. */
+  const openly = async (work: () => Promise<void>) => {
+    await postgres.admit('hostssl all all all scram-sha-256');
+    await work().finally(() => postgres.admit(null));
+  };
+  const intrusion = (database: string) =>
+    refusalOf(cluster.enter({ ...one, database }, LOOK, async () => {}));
+
+  it('keeps everybody out of a database but its tenant, without pg_hba.conf too', () =>
+    openly(async () => {
+      expect(await intrusion(two.database)).to.match(/^permission denied for database/);
+    }));
+
+  it('keeps everybody out of one that is being made, and of one whose making was cut off', () =>
+    openly(async () => {
+      const cutOff = await refusalOf(cluster.create('made_half', 'nobodys_role'));
+      expect(cutOff, 'after it was made, before it was opened').to.equal('42704');
+      expect(await cluster.has('made_half')).to.equal(true);
+      expect(await intrusion('made_half')).to.match(/not currently accepting connections/);
+      await cluster.drop('made_half');
+    }));
+
+  it('finishes the administrator’s own database where its making was cut off', () =>
+    openly(async () => {
+      const { port, caFile } = postgres.server;
+      const { password, user } = postgres.superuser;
+      const superuser = new Client({
+        ...{ host: postgres.server.hosts[1], port, user, password, database: 'postgres' },
+        ssl: { ca: await readFile(caFile) },
+      });
+      await superuser.connect();
+      await superuser.query('GRANT CONNECT ON DATABASE microsaas_admin TO PUBLIC');
+      await superuser.query('ALTER DATABASE microsaas_admin WITH ALLOW_CONNECTIONS false');
+      await superuser.end();
+      expect(await new Cluster(postgres.admin).has(one.database)).to.equal(true);
+      expect(await intrusion('microsaas_admin')).to.match(/^permission denied for database/);
+    }));
+
+  it('ends a role’s connections, and says so only once they have ended', async () => {
+    const left = async () => {
+      const ofRole = 'SELECT FROM pg_stat_activity WHERE usename = $1';
+      return cluster.administer(
+        async (client) => (await client.query(ofRole, [one.role])).rowCount,
+      );
+    };
+    await cluster.enter(one, TOUCH, async (session) => {
+      const row = z.object({ pid: z.number() });
+      const [found] = await session.rows(row, 'SELECT pg_backend_pid() AS pid');
+      const pid = found?.pid ?? 0;
+      // It does not hear that it is to end.
+      await postgres.signal('STOP', pid);
+      const refusal = await refusalOf(cluster.disconnect(one.role));
+      expect(await left()).to.equal(1);
+      await postgres.signal('CONT', pid);
+      expect(refusal).to.match(/1 of its connections do not end/);
+      await cluster.disconnect(one.role);
+      expect(await left()).to.equal(0);
+    });
   });
 
   it('is not believed with another authority’s certificate, nor with one for another address', async () => {

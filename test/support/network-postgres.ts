@@ -32,6 +32,8 @@ export interface NetworkPostgres {
   readonly foreignCa: string;
   /** Puts another pg_hba.conf in the place of the usual one; null: that one again. */
   readonly admit: (lines: string | null) => Promise<void>;
+  /** Sends a signal to one process of the primary. @param pid as Postgres has it */
+  readonly signal: (name: 'STOP' | 'CONT', pid: number) => Promise<void>;
   /** Ends the primary, as a power failure would, and promotes the standby. */
   readonly failOver: () => Promise<void>;
   readonly remove: () => Promise<void>;
@@ -133,6 +135,10 @@ export async function startNetworkPostgres(name: string): Promise<NetworkPostgre
       await maker.administer((client) => client.query('SELECT pg_reload_conf()'));
       // A connection that is made after it was read.
       await until(async () => (await loadedAt()) !== before, 30);
+    },
+    signal: async (name, pid) => {
+      const kill = `kill -${name} ${pid}`;
+      await run('docker', ['exec', '--', `ms-${install}-${primary}`, 'bash', '-c', kill]);
     },
     failOver: async () => {
       await run('docker', ['kill', '--', `ms-${install}-${primary}`]);

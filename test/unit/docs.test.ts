@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
+import { PRIVATE_NETWORKS } from '../../src/host/private-networks.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -34,4 +35,12 @@ describe('the documentation', () => {
       );
       expect([...broken, ...missing]).to.deep.equal([]);
     });
+
+  it('gives the nodes of a swarm rules against all networks that the sidecar’s own firewall closes', () => {
+    const text = readFileSync(join(ROOT, 'docs/several-hosts.md'), 'utf8');
+    const dropped = [...text.matchAll(/^iptables -A DOCKER-USER -i docker0 -d (\S+) -j DROP$/gm)];
+    const networks = dropped.flatMap(([, list = '']) => list.split(','));
+    expect(networks).to.have.members([...PRIVATE_NETWORKS.ipv4]);
+    for (const network of PRIVATE_NETWORKS.ipv6) expect(text).to.include(`\`${network}\``);
+  });
 });

@@ -31,7 +31,7 @@ describe('Replacements', () => {
     const copied = statements.findIndex((one) => one.startsWith('CREATE DATABASE'));
     expect(statements.slice(copied - 1, copied + 2)).to.deep.equal([
       `SET statement_timeout = ${60 * 60_000}`,
-      'CREATE DATABASE "ms_k3x9ab_7_restoring" TEMPLATE "ms_k3x9ab_7"',
+      'CREATE DATABASE "ms_k3x9ab_7_restoring" TEMPLATE "ms_k3x9ab_7" ALLOW_CONNECTIONS false',
       'RESET statement_timeout',
     ]);
   });

@@ -37,6 +37,8 @@ describe('the hosts of a Postgres', () => {
     away('EHOSTUNREACH'),
     away('ENOTFOUND'),
     away('57P03'),
+    away('ECONNRESET'),
+    away('EPIPE'),
     new Error('timeout expired'),
     new RetryableError('PostgresUnavailable', 'a standby'),
   ])
@@ -65,6 +67,13 @@ describe('the hosts of a Postgres', () => {
     const last = away('ETIMEDOUT');
     const failures = { a: away('ECONNREFUSED'), b: last };
     expect(await connect(hosts('a', 'b'), failures).catch((error) => error)).to.equal(last);
+  });
+
+  it('are rather broken off than away where one was: a tenant may be why', async () => {
+    const reset = away('ECONNRESET');
+    const failures = { a: reset, b: new RetryableError('PostgresUnavailable', 'a standby') };
+    expect(await connect(hosts('a', 'b'), failures).catch((error) => error)).to.equal(reset);
+    expect(asked).to.deep.equal(['a', 'b']);
   });
 
   const answering = (isStandby: boolean | undefined) => {
