@@ -112,6 +112,27 @@ describe('the users of a plan, in a real Odoo', function () {
     expect(await call('search_count', [['login', '=', 'eve']])).to.equal(0);
   });
 
+  it('come by an import all or not at all: with one too many, no row is half there, and the import says why', async () => {
+    await limit({ users: 4, refusal: REFUSAL });
+    const rows = ['ann', 'ben', 'cleo'].map((login) => [login, login, 'base.group_user']);
+    const load = (some: string[][]) =>
+      call<{ ids: number[] | false; messages: { message: string }[] }>(
+        'load',
+        ['name', 'login', 'group_ids/id'],
+        some,
+      );
+    const refused = await load(rows);
+    expect(refused.ids).to.equal(false);
+    expect(refused.messages.map(({ message }) => message).join('\n')).to.include(REFUSAL);
+    const logins = rows.map(([login]) => login);
+    expect(await call('search_count', [['login', 'in', logins]])).to.equal(0);
+    // Nothing of it is in the way of the same file with one row less.
+    const { ids } = await load(rows.slice(0, 2));
+    expect(ids).to.have.length(2);
+    await call('unlink', ids);
+    await limit(TWO);
+  });
+
   it('are internal ones that are not archived: one of the portal is added, one that makes room makes room', async () => {
     await add('visitor', portal);
     const [bob] = await call<number[]>('search', [['login', '=', 'bob']]);

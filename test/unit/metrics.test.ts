@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Vitals } from '../../src/controller/vitals.ts';
 import { backupAges } from '../../src/instance/backup-policy.ts';
+import type { ShownState } from '../../src/instance/shown-state.ts';
 import type { CertificateState } from '../../src/interfaces.ts';
 import { type Measured, makeMetrics } from '../../src/metrics.ts';
 
@@ -182,6 +183,25 @@ describe('the metrics for an operator', () => {
     const answers = await Promise.all(Array.from({ length: 100 }, own));
     expect(new Set(answers)).to.have.property('size', 1);
     expect(answers[0]).to.include('microsaas_instances{state="error"} 1');
+  });
+
+  it('count each instance once in a scrape that comes while many are being started', async () => {
+    const states: ShownState[] = Array.from({ length: 50 }, () => 'preparing');
+    const busy = makeMetrics(
+      () => {
+        const before = [...states];
+        states[states.indexOf('preparing')] = 'running';
+        return measured({ states: before });
+      },
+      async () => free,
+    );
+    const scrapes = await Promise.all(Array.from({ length: 5 }, () => busy.render()));
+    const counted = scrapes.map((text) =>
+      Array.from(text.matchAll(/^microsaas_instances\{.*\} (.*)$/gm), ([, count]) =>
+        Number(count),
+      ).reduce((sum, count) => sum + count, 0),
+    );
+    expect(counted).to.deep.equal([50, 50, 50, 50, 50]);
   });
 
   it('are there before the controller is, and hold fewer than a thousand lines', async () => {

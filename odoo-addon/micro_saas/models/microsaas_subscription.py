@@ -588,8 +588,10 @@ class MicrosaasSubscription(ByHand, models.Model):
                     line._microsaas_leave_draft(
                         self.env._("Subscription %s has ended: it is not renewed here any more.", subscription.name)
                     )
-            if subscription._open_renewal_invoice():
-                subscription._ask_people("leaverOwes")
+            open_move = subscription._open_renewal_invoice()
+            if open_move:
+                is_paying = open_move._microsaas_has_money_on_its_way()
+                subscription._ask_people("leaverPays" if is_paying else "leaverOwes")
 
     # -- what the mails say ------------------------------------------------------------------------
 
@@ -660,8 +662,8 @@ class MicrosaasSubscription(ByHand, models.Model):
         """Ask a person to look at this subscription, by an activity.
 
         :param kind: `refundWarning`, `paidThoughRemoved`, `paidAfterRemoval`, `noAddress`, `mailFailed`,
-            `invoiceFailed`, `leaverOwes`, `changePaidLate`, `changeShared`, `changeUnpaid`, `changeUndone` or
-            `changeWantsUpdate`
+            `invoiceFailed`, `leaverOwes`, `leaverPays`, `changePaidLate`, `changeShared`, `changeUnpaid`,
+            `changeUndone` or `changeWantsUpdate`
         """
         _ = self.env._
         summary = {
@@ -671,6 +673,9 @@ class MicrosaasSubscription(ByHand, models.Model):
             "noAddress": _("The customer has no e-mail address and was not told"),
             "invoiceFailed": _("The renewal invoice could not be made: press Renew to see why"),
             "mailFailed": _("A mail to the customer could not be made: check its template"),
+            "leaverPays": _(
+                "It ended while a renewal is being paid: once the money is here its days count, and it ends after them; credit nothing before"
+            ),
             "leaverOwes": _("It ended while a renewal invoice is unpaid: credit the invoice, or ask for the money"),
             "changePaidLate": _("A change of plan was paid that cannot be made any more: give the money back, or change it by hand"),
             "changeShared": _("A change of plan was withdrawn whose invoice has other lines too: credit what is not owed any more"),

@@ -222,7 +222,12 @@ class MicrosaasWebhook(ByHand, models.Model):
             ACTIVITY,
             person_for(self.env, self.create_uid, is_technical=True),
             office.env._("A webhook’s messages are not taken"),
-            office.env._("“%(name)s” answers: %(answer)s. It is tried again; what is in vain for three days is given up.", name=self.name, answer=answer),
+            office.env._(
+                "“%(name)s” answers: %(answer)s. It is tried again; what is in vain for three days is given up. “Try again now” sends"
+                " that too, for 30 days.",
+                name=self.name,
+                answer=answer,
+            ),
         )
 
 

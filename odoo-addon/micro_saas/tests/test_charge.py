@@ -493,6 +493,24 @@ class TestChargeOnce(ChargeCase):
         self._charge(3)
         self.assertEqual((self._renewal_move().amount_residual, self.subscription.charge_ids.state), (0, "paid"))
 
+    def test_cancelled_while_it_is_being_paid_its_days_count_and_nothing_more_is_charged(self):
+        self._charge(-3, "pending")
+        with self._at(-2):
+            self.subscription.action_cancelar()
+        asked = str(self.subscription.activity_ids.mapped("summary"))
+        self.assertIn("credit nothing before", asked)
+        self.assertNotIn("is unpaid", asked, "nobody is to credit what is about to be paid")
+        self._charge(-2)
+        move = self._renewal_move()
+        self.assertEqual((len(move), move.state), (1, "posted"), "its payment has something to pay")
+        self._transactions()._set_done()
+        for day in (-1, 0, 2):
+            self._charge(day)
+        self.assertEqual((move.amount_residual, len(self._renewal_move()), len(self.asked)), (0, 1, 1))
+        self.assertEqual(self.subscription.state, "cancelled")
+        periods = self.subscription._desired()["periods"]
+        self.assertIn(move.invoice_line_ids.id, [period["line_id"] for period in periods], "the sidecar counts its days")
+
     def test_a_crash_while_the_provider_is_asked(self):
         with self.assertLogs(LOGGER, "ERROR"):
             self._charge(-3, "killed")

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from odoo import fields
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from .test_owner_attention import OwnerCase
@@ -146,6 +147,35 @@ class TestLimit(OwnerCase, UseCase):
         self.assertIn("has 3 users, and plan Smaller has 2", subscription._plan_obstacle(smaller))
         self._uses(disk_mb=500, users=2)
         self.assertEqual(subscription._plan_obstacle(smaller), "")
+
+    def test_a_smaller_plan_that_is_asked_for_below_present_use_leaves_nothing_behind(self):
+        subscription, smaller = self._subscription_and_smaller_plan()
+        self._uses(disk_mb=501)
+        with self.assertRaisesRegex(UserError, "make room first"):
+            subscription._change_plan(smaller, "A test wants it.")
+        self.assertEqual((subscription.change_ids.ids, subscription.product_id), ([], self.plan))
+
+    def test_a_smaller_plan_comes_though_more_is_used_by_then_and_its_customer_has_time(self):
+        subscription, smaller = self._subscription_and_smaller_plan()
+        self._uses(disk_mb=400)
+        change = subscription._change_plan(smaller, "A test wants it.")
+        self._uses(disk_mb=600)
+        self.assertFalse(self._told, "of the present plan it has enough")
+        change.day = subscription.company_id._microsaas_today()
+        change._cron_review()
+        self.assertEqual((change.state, subscription.product_id), ("done", smaller), "its days are not invoiced at the old price")
+        self.assertEqual((self._limits, self._told.mapped("kind")), ([("disk", True)], ["limitOver"]))
+        self.assertIn("600 MB of the 500 MB of disk of its plan.", self._told.mail_id.body_html)
+        self.assertEqual((self.instance.state, self.instance.desired_state), ("running", "running"))
+
+    def _subscription_and_smaller_plan(self):
+        """Return a subscription that is paid for three weeks yet, and a cheaper plan with half of its disk."""
+        today = self.env.company._microsaas_today()
+        subscription = self.instance.sudo().subscription_ids.with_context(lang="en_US")
+        paid = {"fecha_inicio": today - timedelta(days=9), "fecha_fin": today + timedelta(days=20)}
+        subscription.write({"state": "active", **paid})
+        same = {"es_plan_microsaas": True, "plantilla_id": self.instance.template_id.id}
+        return subscription, self._product("Smaller", list_price=12.0, microsaas_disk_mb=500, **same)
 
     def test_what_is_removed_is_over_nothing(self):
         self._uses(disk_mb=1100)

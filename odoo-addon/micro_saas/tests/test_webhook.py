@@ -123,6 +123,26 @@ class TestWebhook(ReceiverCommon):
         self.assertEqual(self._send(), ["webhook.test", "webhook.test"])
         self.assertFalse(self.webhook.sudo().activity_ids.filtered("active"), "closed by itself")
 
+    def test_after_a_week_of_silence_each_message_arrives_once(self):
+        self._running()
+        silence = {"return_value": (0, "no answer in time")}
+        with patch.object(self.env.registry["microsaas.webhook.message"], "_post", **silence) as post:
+            for _day in range(6):
+                self._send()
+                self._let_pass(24 * 60)
+            self.env.cr.execute("UPDATE microsaas_webhook_message SET create_date = now() - interval '6 days'")
+            self.env.invalidate_all()
+            self._send()
+        self.assertEqual(post.call_count, 7, "one request at a time, however much waits")
+        self.assertEqual(self.webhook.webhook_message_ids.mapped("state"), ["given_up"] * 2, "kept all the same")
+        told = self.webhook.sudo().activity_ids
+        self.assertEqual(len(told), 1, "told once, not each day")
+        self.assertIn("answers: no answer in time.", told.note)
+        self.assertIn("“Try again now” sends that too", told.note)
+        self.webhook.action_send_now()
+        self.assertEqual(self._send(), ["instance.created", "instance.ready"], "in their order")
+        self.assertEqual(self._send(), [], "and not once more")
+
     def test_one_that_is_gone_for_good_is_switched_off(self):
         self.webhook.action_test()
         self.answers = [410]
