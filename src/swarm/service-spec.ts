@@ -121,6 +121,11 @@ export function nodeOf({ TaskTemplate }: ServiceSpec): string | null {
   return found?.slice(ON_NODE.length) ?? null;
 }
 
+/** The name of the secret with its odoo.conf; null: it has none. */
+export function confOf({ TaskTemplate }: ServiceSpec): string | null {
+  return TaskTemplate.ContainerSpec?.Secrets?.[0]?.SecretName ?? null;
+}
+
 /** How many containers it is to have: one or none. */
 export function replicasOf({ Mode }: ServiceSpec): number {
   return Mode.Replicated?.Replicas ?? 0;

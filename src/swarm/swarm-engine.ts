@@ -16,12 +16,13 @@ import {
 import { originAt } from '../engine/readiness-probe.ts';
 import { filesMissing, PortTakenError, RetryableError } from '../errors.ts';
 import { type InstanceSpec, instanceSpec } from '../files/instance-spec.ts';
+import { readIfThere } from '../host/files.ts';
 import { projectName } from '../instance/name.ts';
 import type { DesiredInstance, PortPair } from '../instance/types.ts';
 import type { Engine, Listed, OdooSession } from '../interfaces.ts';
 import { chooseNode, isUsable } from './choose-node.ts';
 import { hasEnded, type Placed, placedState } from './observe.ts';
-import { nodeOf, replicasOf, reservedBytes, serviceSpec, stopped } from './service-spec.ts';
+import { confOf, nodeOf, replicasOf, reservedBytes, serviceSpec, stopped } from './service-spec.ts';
 
 /** Odoo's own ports for HTTP, and for websockets where it has workers, in its container. */
 const HTTP_PORT = 8069;
@@ -83,9 +84,10 @@ export class SwarmEngine extends CommonEngine {
     const placed = await this.#placed(desired);
     const label = placed?.service.spec.Labels?.[LABELS.identity];
     const isOwn = label === undefined ? 'unmarked' : label === desired.identity ? 'own' : 'foreign';
+    const conf = placed && (await this.#confOf(desired));
     return {
       owner: placed === null ? 'nobody' : isOwn,
-      state: (_, digest) => placedState(placed, digest),
+      state: (_, digest) => placedState(placed, { digest, conf }),
       // Other limits would be another container: they wait for its next start.
       limits: async () => 'current',
     };
@@ -217,8 +219,9 @@ export class SwarmEngine extends CommonEngine {
     const last = nodes.find(({ id }) => service && id === nodeOf(service.spec));
     const isUp = service !== null && replicasOf(service.spec) === 1 && last && isUsable(last);
     // One that was stopped a moment ago may be ending still.
-    if (service && !isUp && (await this.#takeFrom(service, last, desired, signal)))
-      await this.render(desired);
+    const isShutOut =
+      service !== null && !isUp && (await this.#takeFrom(service, last, desired, signal));
+    if (isShutOut) await this.render(desired);
     const spec = await this.#specOf(desired);
     const node = isUp ? last : await this.#choose(nodes, name, spec, last);
     const imageId = await images.id(spec.image);
@@ -226,6 +229,8 @@ export class SwarmEngine extends CommonEngine {
     const made = serviceSpec(spec, {
       ...{ name, imageId, node: node.id, owner: await images.user(imageId), conf },
     });
+    // The role may have an older password than this odoo.conf, where a fence was cut short in between.
+    if (service && !isShutOut && confOf(service.spec) !== conf.name) await this.#endFence(desired);
     const before = service ? await swarm.tasksOf(service.id) : [];
     await swarm.put(made);
     this.#addresses.set(desired.id, node.address);
@@ -297,7 +302,7 @@ export class SwarmEngine extends CommonEngine {
       answerTimeoutMs: this.#options.answerTimeoutMs,
       life: async () => {
         const placed = await this.#placed(desired);
-        const state = placedState(placed, '');
+        const state = placedState(placed, { digest: '', conf: null });
         if (placed === null || state === 'stopped' || state === 'partial') return 'ended';
         const over = placed.tasks.filter((task) => hasEnded(task.state)).map(({ id }) => id);
         before ??= new Set(over);
@@ -389,6 +394,12 @@ export class SwarmEngine extends CommonEngine {
     await shutOut(desired, await dirs.renewDbPassword(desired.id));
   }
 
+  /** The second half of a fence: the password that was renewed is the role's from now on. */
+  async #endFence(desired: DesiredInstance): Promise<void> {
+    const { dirs, shutOut } = this.#options;
+    await shutOut(desired, (await dirs.secrets(desired.id)).dbPassword);
+  }
+
   /** Of all instances. */
   #servicesAndNodes(): Promise<[Service[], SwarmNode[]]> {
     const { install, swarm } = this.#options;
@@ -429,10 +440,20 @@ export class SwarmEngine extends CommonEngine {
   ): Promise<{ readonly id: string; readonly name: string }> {
     const { swarm } = this.#options;
     const content = await readFile(conf.source, 'utf8');
-    const digest = createHash('sha256').update(content).digest('hex').slice(0, 12);
-    const name = `${this.#nameOf(desired)}-conf-${digest}`;
+    const name = this.#secretName(desired, content);
     const known = (await this.#secretsOf(desired)).find((it) => it.name === name);
     return { id: known?.id ?? (await swarm.makeSecret(name, labels, content)), name };
+  }
+
+  /** The name of the secret that the present odoo.conf gives; null: there is none. */
+  async #confOf(desired: DesiredInstance): Promise<string | null> {
+    const content = await readIfThere(this.#options.dirs.paths(desired.id).conf);
+    return content === null ? null : this.#secretName(desired, content);
+  }
+
+  #secretName({ id }: Pick<DesiredInstance, 'id'>, conf: string): string {
+    const digest = createHash('sha256').update(conf).digest('hex').slice(0, 12);
+    return `${this.#nameOf({ id })}-conf-${digest}`;
   }
 
   /** Removes all but those of these names: no service uses them any more. */

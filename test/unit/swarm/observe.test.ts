@@ -4,6 +4,7 @@ import { aNode, aService, aTask } from './samples.ts';
 
 const HERE = aNode();
 const AWAY = aNode({ isReady: false });
+const FILES = { digest: 'd', conf: 'c' };
 const STOPPED = aService('n1', { replicas: 0 });
 
 describe('what an instance’s service amounts to', () => {
@@ -18,6 +19,7 @@ describe('what an instance’s service amounts to', () => {
       HERE,
       'outdated',
     ],
+    ['it has another odoo.conf', aService('n1', { conf: 'old' }), [aTask()], HERE, 'outdated'],
     ['it is stopped', STOPPED, [aTask({ state: 'shutdown' })], HERE, 'stopped'],
     ['it is ending', STOPPED, [aTask()], HERE, 'outdated'],
     ['nobody hears of its node', aService('n1'), [aTask()], AWAY, 'partial'],
@@ -26,10 +28,10 @@ describe('what an instance’s service amounts to', () => {
     ['it was stopped while nobody heard of its node', STOPPED, [aTask()], AWAY, 'stopped'],
   ] as const)
     it(`is ${state} when ${what}`, () => {
-      expect(placedState({ service, tasks, node }, 'd')).to.equal(state);
+      expect(placedState({ service, tasks, node }, FILES)).to.equal(state);
     });
 
   it('is none without one', () => {
-    expect(placedState(null, 'd')).to.equal('none');
+    expect(placedState(null, FILES)).to.equal('none');
   });
 });

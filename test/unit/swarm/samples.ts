@@ -10,14 +10,15 @@ export function aNode(over: Partial<SwarmNode> = {}): SwarmNode {
   };
 }
 
-/** Of an instance that is to run on a node. @param reserved bytes @param digest of its files */
+/** Of an instance that is to run on a node. @param reserved bytes @param digest of its files @param conf the name of its secret */
 export function aService(
   node: string,
   {
+    conf = 'c',
     digest = 'd',
     replicas = 1,
     reserved = GB,
-  }: { digest?: string; replicas?: number; reserved?: number } = {},
+  }: { conf?: string; digest?: string; replicas?: number; reserved?: number } = {},
 ): Service {
   return {
     ...{ id: 's1', version: 1 },
@@ -25,6 +26,7 @@ export function aService(
       Name: 'ms-k3x9ab-7',
       Labels: { 'microsaas.digest': digest },
       TaskTemplate: {
+        ContainerSpec: { Secrets: [{ SecretName: conf }] },
         Placement: { Constraints: [`node.id==${node}`] },
         Resources: { Reservations: { MemoryBytes: reserved } },
       },

@@ -116,6 +116,25 @@ describe('the engine of a swarm', () => {
     expect(seen.files, 'and the files are written again before').to.equal('absent');
   });
 
+  it('starts anew what comes back after a fence that was cut short, with the password that is in force then', async () => {
+    await engine.start(desired, signal);
+    lose('n1');
+    failing = new Error('the database is away');
+    await engine.start(desired, signal).catch((thrown) => expect(thrown).to.equal(failing));
+    failing = null;
+    shutOut.length = 0;
+    swarm.hosts = [aNode({ id: 'n1' }), aNode({ id: 'n2' })];
+    await engine.render(desired);
+    expect(await containers()).to.equal('outdated');
+    await engine.start(desired, signal);
+    expect(await containers()).to.equal('running');
+    expect(shutOut).to.have.length(1);
+    expect(await conf(), 'what was renewed has become the role’s').to.include(
+      `db_password = ${shutOut[0]?.password}`,
+    );
+    expect([...swarm.kept.values()].map(({ content }) => content)).to.deep.equal([await conf()]);
+  });
+
   it('shuts out what it is to stop or remove on a node that nobody hears of', async () => {
     for (const end of ['stop', 'removeContainers'] as const) {
       await engine.render(desired);
