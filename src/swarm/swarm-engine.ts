@@ -60,8 +60,14 @@ export interface SwarmEngineOptions extends CommonEngineOptions {
   readonly swarm: SwarmApi;
   /** The CLI against one of the managers. */
   readonly managerCli: DockerCli;
-  /** Gives the role of an instance this password and ends all of its connections: whoever has an older one is shut out of the database. */
-  readonly shutOut: (instance: Pick<DesiredInstance, 'id'>, password: string) => Promise<void>;
+  /**
+   * Gives the role of an instance this password and ends all of its connections: whoever has an older one is shut out of the database.
+   * @param password is called while nobody else gives the role one
+   */
+  readonly shutOut: (
+    instance: Pick<DesiredInstance, 'id'>,
+    password: () => Promise<string>,
+  ) => Promise<void>;
 }
 
 /**
@@ -391,13 +397,13 @@ export class SwarmEngine extends CommonEngine {
   /** May be repeated, and is until the instance has another node or is stopped. */
   async #fence(desired: DesiredInstance): Promise<void> {
     const { dirs, shutOut } = this.#options;
-    await shutOut(desired, await dirs.renewDbPassword(desired.id));
+    await shutOut(desired, () => dirs.renewDbPassword(desired.id));
   }
 
   /** The second half of a fence: the password that was renewed is the role's from now on. */
   async #endFence(desired: DesiredInstance): Promise<void> {
     const { dirs, shutOut } = this.#options;
-    await shutOut(desired, (await dirs.secrets(desired.id)).dbPassword);
+    await shutOut(desired, async () => (await dirs.secrets(desired.id)).dbPassword);
   }
 
   /** Of all instances. */

@@ -68,7 +68,10 @@ export async function throwawaySwarm(
   const engine = new SwarmEngine({
     ...{ ...options, swarm },
     managerCli: dockerCli(sockets[0] ?? ''),
-    shutOut: async ({ id }) => void shutOut.push(id),
+    shutOut: async ({ id }, password) => {
+      await password();
+      shutOut.push(id);
+    },
   });
   const compose = new ComposeEngine(options);
   const on = ['--host', `unix://${socket}`];

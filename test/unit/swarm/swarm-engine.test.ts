@@ -44,7 +44,7 @@ describe('the engine of a swarm', () => {
       ...{ install: INSTALL, api: docker.api, docker: docker.cli, dirs, swarm: swarm.api },
       managerCli: docker.cli,
       shutOut: async (_, password) => {
-        shutOut.push({ password, changes: swarm.changes.length });
+        shutOut.push({ password: await password(), changes: swarm.changes.length });
         if (failing) throw failing;
       },
       images: new Images(INSTALL, docker.api, docker.cli),
