@@ -2,7 +2,7 @@ import { LABELS } from '../docker/labels.ts';
 import type { Service, SwarmNode, Task } from '../docker/swarm-api.ts';
 import { areSameButLimits } from '../files/render.ts';
 import type { ObservedInstance } from '../instance/types.ts';
-import { confOf, replicasOf } from './service-spec.ts';
+import { confOf, nodeOf, replicasOf, wasShutOut } from './service-spec.ts';
 
 /** States of a task whose container does not run, and will not. */
 const ENDED = new Set(['complete', 'shutdown', 'failed', 'rejected', 'remove', 'orphaned']);
@@ -41,9 +41,10 @@ export function placedState(
   const { node, service, tasks } = placed;
   const alive = tasks.filter(({ state }) => !hasEnded(state));
   if (replicasOf(service.spec) === 0) {
-    // What is left on a node that nobody hears of was shut out when it was stopped.
-    const isEnding = node?.isReady && alive.some((task) => task.node === node.id);
-    return isEnding ? 'outdated' : 'stopped';
+    if (!alive.some((task) => task.node === nodeOf(service.spec))) return 'stopped';
+    if (node?.isReady) return 'outdated';
+    // Nobody has seen it end: it is stopped once it was shut out.
+    return wasShutOut(service.spec) ? 'stopped' : 'partial';
   }
   if (!node?.isReady || !node.isActive) return 'partial';
   const label = service.spec.Labels?.[LABELS.digest] ?? '';

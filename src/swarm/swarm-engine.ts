@@ -376,17 +376,19 @@ export class SwarmEngine extends CommonEngine {
   ): Promise<boolean> {
     const { swarm } = this.#options;
     // Before the service says that it is stopped: whoever observes it then need not ask where.
-    if (!node?.isReady) await this.#fence(desired);
-    if (replicasOf(service.spec) !== 0) await swarm.put(stopped(service.spec));
+    const wasLost = !node?.isReady;
+    if (wasLost) await this.#fence(desired);
+    if (wasLost || replicasOf(service.spec) !== 0) await swarm.put(stopped(service.spec, wasLost));
     const deadline = Date.now() + STOP_TIMEOUT_MS;
     for (;;) {
       const nodes = await swarm.nodes();
       const heard = new Set(nodes.filter(({ isReady }) => isReady).map(({ id }) => id));
       const tasks = (await swarm.tasksOf(service.id)).filter(({ state }) => !hasEnded(state));
       if (tasks.every((task) => !heard.has(task.node))) {
-        const isLost = node?.isReady === true && !heard.has(node.id);
-        if (isLost) await this.#fence(desired);
-        return isLost || !node?.isReady;
+        if (wasLost || heard.has(node.id)) return wasLost;
+        await this.#fence(desired);
+        await swarm.put(stopped(service.spec, true));
+        return true;
       }
       if (Date.now() > deadline)
         throw new RetryableError('DockerFailed', 'The swarm has not stopped the instance in time.');

@@ -7,6 +7,7 @@ import { DirectoryMarks } from '../../../src/files/directory-mark.ts';
 import { InstanceDirs } from '../../../src/files/instance-dir.ts';
 import { loadTemplates } from '../../../src/files/templates.ts';
 import { Repositories } from '../../../src/repositories/repositories.ts';
+import { stopped, wasShutOut } from '../../../src/swarm/service-spec.ts';
 import { SwarmEngine } from '../../../src/swarm/swarm-engine.ts';
 import { FakeDocker } from '../../fakes/docker.ts';
 import { FakeSwarm } from '../../fakes/swarm.ts';
@@ -151,6 +152,26 @@ describe('the engine of a swarm', () => {
       swarm.hosts = [aNode({ id: 'n1' }), aNode({ id: 'n2' })];
       swarm.running.length = 0;
     }
+  });
+
+  it('is stopped only once it was shut out where its node was lost before it ended', async () => {
+    await engine.start(desired, signal);
+    const [task] = swarm.running;
+    const [service] = swarm.all.values();
+    if (!task || !service) throw new TypeError('it runs nowhere');
+    // The sidecar was killed once it had said so to the swarm.
+    await swarm.put(stopped(service.spec));
+    swarm.running[0] = task;
+    lose('n1');
+    expect(await containers()).to.equal('partial');
+    shutOut.length = 0;
+    await engine.stop(desired, signal);
+    expect(shutOut).to.have.length(1);
+    expect(await containers()).to.equal('stopped');
+    // The next one is none that was shut out.
+    await engine.start(desired, signal);
+    const [now] = swarm.all.values();
+    expect(now && wasShutOut(now.spec)).to.equal(false);
   });
 
   it('stops it even where its directory is gone', async () => {
