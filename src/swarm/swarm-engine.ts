@@ -225,8 +225,9 @@ export class SwarmEngine extends CommonEngine {
     const last = nodes.find(({ id }) => service && id === nodeOf(service.spec));
     const isUp = service !== null && replicasOf(service.spec) === 1 && last && isUsable(last);
     // One that was stopped a moment ago may be ending still.
-    const isShutOut =
-      service !== null && !isUp && (await this.#takeFrom(service, last, desired, signal));
+    const isShutOut = service
+      ? !isUp && (await this.#takeFrom(service, last, desired, signal))
+      : await this.#shutOutUnseen(desired);
     if (isShutOut) await this.render(desired);
     const spec = await this.#specOf(desired);
     const node = isUp ? last : await this.#choose(nodes, name, spec, last);
@@ -394,6 +395,17 @@ export class SwarmEngine extends CommonEngine {
         throw new RetryableError('DockerFailed', 'The swarm has not stopped the instance in time.');
       await sleep(POLL_INTERVAL_MS, undefined, { signal });
     }
+  }
+
+  /**
+   * Shuts out what may run of an instance without a service: that may have been removed by hand, or lost with its swarm, while a node that
+   * nobody hears of goes on. Not one that is being made: its secret is there before its service, and goes after it.
+   * @returns as #takeFrom()
+   */
+  async #shutOutUnseen(desired: DesiredInstance): Promise<boolean> {
+    const mayRun = desired.wasReady || (await this.#secretsOf(desired)).length > 0;
+    if (mayRun) await this.#fence(desired);
+    return mayRun;
   }
 
   /** May be repeated, and is until the instance has another node or is stopped. */

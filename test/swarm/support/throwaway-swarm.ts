@@ -82,7 +82,7 @@ export async function throwawaySwarm(
       await by.render({ ...desired, wasReady: false });
       const { filestore } = dirs.paths(desired.id);
       await mkdir(join(filestore, databaseName(install, desired.id), '00'), { recursive: true });
-      await by.start(desired, signal);
+      await by.start({ ...desired, wasReady: false }, signal);
       await by.awaitLogin(desired, signal);
     },
     runsOn: async (id) => {
