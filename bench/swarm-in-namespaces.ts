@@ -49,7 +49,7 @@ try {
   const backs: number[] = [];
   for (let round = 0; round < count; round++) {
     fences.push(
-      await seconds(async () => databases.shutOut(one, await dirs.renewDbPassword(one.id))),
+      await seconds(async () => databases.shutOut(one, () => dirs.renewDbPassword(one.id))),
     );
     await engine.render(one);
     await start(sidecar, one);

@@ -30,7 +30,6 @@ import type { ManagerCheck } from './controller/manager-check.ts';
 import { Reporter } from './controller/reporter.ts';
 import { makeSlots } from './controller/slots.ts';
 import { SuspensionLimiter } from './controller/suspension-limiter.ts';
-import { Turns } from './controller/turns.ts';
 import { UseWatch } from './controller/use-watch.ts';
 import { Visits } from './controller/visits.ts';
 import { Wakes } from './controller/wakes.ts';
@@ -72,6 +71,7 @@ import {
   readInstallId,
 } from './install-id.ts';
 import { odooContainer, projectName } from './instance/name.ts';
+import { Turns } from './instance/turns.ts';
 import type { DesiredInstance } from './instance/types.ts';
 import type { Logger } from './log.ts';
 import { OdooManager } from './manager/manager.ts';

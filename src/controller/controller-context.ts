@@ -1,5 +1,6 @@
 import type { ClaimLimits } from '../billing/claim-policy.ts';
 import type { Drift } from '../instance/drift.ts';
+import type { Turns } from '../instance/turns.ts';
 import type {
   Archives,
   Background,
@@ -30,7 +31,6 @@ import type { ManagerCheck } from './manager-check.ts';
 import type { Reporter } from './reporter.ts';
 import type { Slots } from './slots.ts';
 import type { SuspensionLimiter } from './suspension-limiter.ts';
-import type { Turns } from './turns.ts';
 import type { UseWatch } from './use-watch.ts';
 import type { Wakes } from './wakes.ts';
 

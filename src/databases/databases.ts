@@ -300,7 +300,7 @@ export class OdooDatabases implements Databases {
   }
 
   /** See TenantAccess.shutOut(). */
-  shutOut(instance: Pick<DesiredInstance, 'id'>, password: string): Promise<void> {
+  shutOut(instance: Pick<DesiredInstance, 'id'>, password: () => Promise<string>): Promise<void> {
     return this.#access.shutOut(instance, password);
   }
 

@@ -42,7 +42,6 @@ export class Replacements {
     const maker = { database, role: database, password: randomBytes(18).toString('base64url') };
     await cluster.prepare();
     await this.dropPrepared(desired);
-    await cluster.ensureRole(role, spec.dbPassword);
     await cluster.ensureRole(maker.role, maker.password);
     await cluster.create(database, maker.role);
     await cluster.mayMakeSchemas(database, maker.role, true);
@@ -52,7 +51,9 @@ export class Replacements {
         await cluster.enter(maker, TOUCH, (session) =>
           renewUrl(session, { from: url, to: spec.url }),
         );
-      await handOver(cluster, maker.role, { database, role, password: spec.dbPassword });
+      // Filling it may take hours: the password may be another one by now.
+      const { dbPassword: password } = await this.#options.access.ensureRole(desired);
+      await handOver(cluster, maker.role, { database, role, password });
     };
     await make().catch(async (error) => {
       // Half of a database would take its room until the next attempt.
@@ -69,15 +70,15 @@ export class Replacements {
   async copy(
     desired: DesiredInstance,
   ): Promise<{ readonly server: PostgresServer; readonly login: TenantLogin }> {
-    const { cluster, role, spec } = await this.#of(desired);
+    const { cluster, role } = await this.#of(desired);
     const database = restoring(role);
     await this.dropPrepared(desired);
-    await cluster.ensureRole(role, spec.dbPassword);
+    const { dbPassword: password } = await this.#options.access.ensureRole(desired);
     await cluster.administer((client) => client.query(admitted(role, database)));
     await cluster.disconnect(role);
     await cluster.create(database, role, role, COPY_TIMEOUT_MS);
     await cluster.mayMakeSchemas(database, role, true);
-    return { server: cluster.server, login: { database, role, password: spec.dbPassword } };
+    return { server: cluster.server, login: { database, role, password } };
   }
 
   /** Makes the copy what is to replace the instance's database. */

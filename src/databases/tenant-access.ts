@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { databaseName } from '../instance/name.ts';
+import { Turns } from '../instance/turns.ts';
 import type { DesiredInstance, PostgresServer } from '../instance/types.ts';
 import type { OdooSession } from '../interfaces.ts';
 import { Cluster } from '../postgres/cluster.ts';
@@ -59,6 +60,8 @@ export interface TenantAccessOptions {
 /** The way into the databases of instances that have run: always as the tenant (ADR 9). */
 export class TenantAccess {
   readonly #options: TenantAccessOptions;
+  /** Reading an instance's password and giving it to the role: an older one, read before a newer one was given, would be let in again. */
+  readonly #passwords = new Turns<number>();
 
   constructor(options: TenantAccessOptions) {
     this.#options = options;
@@ -131,9 +134,23 @@ export class TenantAccess {
     return { bytes, users };
   }
 
-  /** Lets nobody into the shared server's database of an instance who does not have this password, from now on. */
-  async shutOut(instance: Pick<DesiredInstance, 'id'>, password: string): Promise<void> {
-    await this.#options.shared.shutOut(this.nameOf(instance), password);
+  /**
+   * Lets nobody into the shared server's database of an instance who does not have this password, from now on.
+   * @param password reads or renews it, while nobody else gives the role another one
+   */
+  shutOut(instance: Pick<DesiredInstance, 'id'>, password: () => Promise<string>): Promise<void> {
+    return this.#passwords.take(instance.id, async () =>
+      this.#options.shared.shutOut(this.nameOf(instance), await password()),
+    );
+  }
+
+  /** Makes the instance's role, or gives it its password again: the one that is in force now. @returns with which it was */
+  ensureRole(desired: DesiredInstance): Promise<DatabaseSpec> {
+    return this.#passwords.take(desired.id, async () => {
+      const spec = await this.#options.specs.of(desired);
+      await this.clusterOf(spec).ensureRole(this.nameOf(desired), spec.dbPassword);
+      return spec;
+    });
   }
 
   /** Ends all connections to the database of an instance that does not run: what is left of them may hold locks. */
@@ -188,11 +205,8 @@ export class TenantAccess {
     purpose: SessionPurpose,
     work: (session: TenantSession) => Promise<T>,
   ): Promise<T> {
-    const spec = await this.#options.specs.of(desired);
-    const login = this.#loginOf(desired, spec);
-    const cluster = this.clusterOf(spec);
-    await cluster.ensureRole(login.role, login.password);
-    return cluster.enter(login, purpose, work);
+    const spec = await this.ensureRole(desired);
+    return this.clusterOf(spec).enter(this.#loginOf(desired, spec), purpose, work);
   }
 
   #loginOf(desired: DesiredInstance, { dbPassword: password }: DatabaseSpec): TenantLogin {

@@ -9,6 +9,8 @@ export const LABELS = {
   digest: 'microsaas.digest',
   /** On what Swarm runs: of the whole specification that it was made from. */
   made: 'microsaas.made',
+  /** On a stopped service: what may go on of it, on a node that nobody hears of, was shut out of its database. */
+  shutOut: 'microsaas.shut-out',
   /** On a container that does what nobody waits for. */
   background: 'microsaas.background',
   /** On a container that does one thing for the sidecar and ends: which thing. */

@@ -55,6 +55,14 @@ export interface ServiceSpec {
   readonly Name: string;
   readonly Labels?: Readonly<Record<string, string>> | null | undefined;
   readonly TaskTemplate: {
+    readonly ContainerSpec?:
+      | {
+          readonly Secrets?:
+            | ReadonlyArray<{ readonly SecretName?: string | undefined }>
+            | null
+            | undefined;
+        }
+      | undefined;
     readonly Placement?:
       | { readonly Constraints?: readonly string[] | null | undefined }
       | undefined;
@@ -80,6 +88,11 @@ const specSchema = z.looseObject({
   Name: z.string(),
   Labels: z.record(z.string(), z.string()).nullish(),
   TaskTemplate: z.looseObject({
+    ContainerSpec: z
+      .looseObject({
+        Secrets: z.array(z.looseObject({ SecretName: z.string().optional() })).nullish(),
+      })
+      .optional(),
     Placement: z.looseObject({ Constraints: z.array(z.string()).nullish() }).optional(),
     Resources: z
       .looseObject({

@@ -121,12 +121,26 @@ export function nodeOf({ TaskTemplate }: ServiceSpec): string | null {
   return found?.slice(ON_NODE.length) ?? null;
 }
 
+/** The name of the secret with its odoo.conf; null: it has none. */
+export function confOf({ TaskTemplate }: ServiceSpec): string | null {
+  return TaskTemplate.ContainerSpec?.Secrets?.[0]?.SecretName ?? null;
+}
+
 /** How many containers it is to have: one or none. */
 export function replicasOf({ Mode }: ServiceSpec): number {
   return Mode.Replicated?.Replicas ?? 0;
 }
 
-/** The same service without a container. */
-export function stopped(spec: ServiceSpec): ServiceSpec {
-  return { ...spec, Mode: { Replicated: { Replicas: 0 } } };
+/**
+ * The same service without a container.
+ * @param isShutOut what may go on of it on a node that nobody hears of cannot write: see wasShutOut()
+ */
+export function stopped(spec: ServiceSpec, isShutOut = false): ServiceSpec {
+  const Labels = isShutOut ? { ...spec.Labels, [LABELS.shutOut]: 'true' } : spec.Labels;
+  return { ...spec, Labels, Mode: { Replicated: { Replicas: 0 } } };
+}
+
+/** Whether what may go on of a stopped service was shut out of its database. The next start makes the service without this. */
+export function wasShutOut({ Labels }: ServiceSpec): boolean {
+  return Labels?.[LABELS.shutOut] !== undefined;
 }

@@ -16,12 +16,13 @@ import {
 import { originAt } from '../engine/readiness-probe.ts';
 import { filesMissing, PortTakenError, RetryableError } from '../errors.ts';
 import { type InstanceSpec, instanceSpec } from '../files/instance-spec.ts';
+import { readIfThere } from '../host/files.ts';
 import { projectName } from '../instance/name.ts';
 import type { DesiredInstance, PortPair } from '../instance/types.ts';
 import type { Engine, Listed, OdooSession } from '../interfaces.ts';
 import { chooseNode, isUsable } from './choose-node.ts';
 import { hasEnded, type Placed, placedState } from './observe.ts';
-import { nodeOf, replicasOf, reservedBytes, serviceSpec, stopped } from './service-spec.ts';
+import { confOf, nodeOf, replicasOf, reservedBytes, serviceSpec, stopped } from './service-spec.ts';
 
 /** Odoo's own ports for HTTP, and for websockets where it has workers, in its container. */
 const HTTP_PORT = 8069;
@@ -59,8 +60,14 @@ export interface SwarmEngineOptions extends CommonEngineOptions {
   readonly swarm: SwarmApi;
   /** The CLI against one of the managers. */
   readonly managerCli: DockerCli;
-  /** Gives the role of an instance this password and ends all of its connections: whoever has an older one is shut out of the database. */
-  readonly shutOut: (instance: Pick<DesiredInstance, 'id'>, password: string) => Promise<void>;
+  /**
+   * Gives the role of an instance this password and ends all of its connections: whoever has an older one is shut out of the database.
+   * @param password is called while nobody else gives the role one
+   */
+  readonly shutOut: (
+    instance: Pick<DesiredInstance, 'id'>,
+    password: () => Promise<string>,
+  ) => Promise<void>;
 }
 
 /**
@@ -83,9 +90,10 @@ export class SwarmEngine extends CommonEngine {
     const placed = await this.#placed(desired);
     const label = placed?.service.spec.Labels?.[LABELS.identity];
     const isOwn = label === undefined ? 'unmarked' : label === desired.identity ? 'own' : 'foreign';
+    const conf = placed && (await this.#confOf(desired));
     return {
       owner: placed === null ? 'nobody' : isOwn,
-      state: (_, digest) => placedState(placed, digest),
+      state: (_, digest) => placedState(placed, { digest, conf }),
       // Other limits would be another container: they wait for its next start.
       limits: async () => 'current',
     };
@@ -217,8 +225,10 @@ export class SwarmEngine extends CommonEngine {
     const last = nodes.find(({ id }) => service && id === nodeOf(service.spec));
     const isUp = service !== null && replicasOf(service.spec) === 1 && last && isUsable(last);
     // One that was stopped a moment ago may be ending still.
-    if (service && !isUp && (await this.#takeFrom(service, last, desired, signal)))
-      await this.render(desired);
+    const isShutOut = service
+      ? !isUp && (await this.#takeFrom(service, last, desired, signal))
+      : await this.#shutOutUnseen(desired);
+    if (isShutOut) await this.render(desired);
     const spec = await this.#specOf(desired);
     const node = isUp ? last : await this.#choose(nodes, name, spec, last);
     const imageId = await images.id(spec.image);
@@ -226,6 +236,8 @@ export class SwarmEngine extends CommonEngine {
     const made = serviceSpec(spec, {
       ...{ name, imageId, node: node.id, owner: await images.user(imageId), conf },
     });
+    // The role may have an older password than this odoo.conf, where a fence was cut short in between.
+    if (service && !isShutOut && confOf(service.spec) !== conf.name) await this.#endFence(desired);
     const before = service ? await swarm.tasksOf(service.id) : [];
     await swarm.put(made);
     this.#addresses.set(desired.id, node.address);
@@ -297,7 +309,7 @@ export class SwarmEngine extends CommonEngine {
       answerTimeoutMs: this.#options.answerTimeoutMs,
       life: async () => {
         const placed = await this.#placed(desired);
-        const state = placedState(placed, '');
+        const state = placedState(placed, { digest: '', conf: null });
         if (placed === null || state === 'stopped' || state === 'partial') return 'ended';
         const over = placed.tasks.filter((task) => hasEnded(task.state)).map(({ id }) => id);
         before ??= new Set(over);
@@ -365,17 +377,19 @@ export class SwarmEngine extends CommonEngine {
   ): Promise<boolean> {
     const { swarm } = this.#options;
     // Before the service says that it is stopped: whoever observes it then need not ask where.
-    if (!node?.isReady) await this.#fence(desired);
-    if (replicasOf(service.spec) !== 0) await swarm.put(stopped(service.spec));
+    const wasLost = !node?.isReady;
+    if (wasLost) await this.#fence(desired);
+    if (wasLost || replicasOf(service.spec) !== 0) await swarm.put(stopped(service.spec, wasLost));
     const deadline = Date.now() + STOP_TIMEOUT_MS;
     for (;;) {
       const nodes = await swarm.nodes();
       const heard = new Set(nodes.filter(({ isReady }) => isReady).map(({ id }) => id));
       const tasks = (await swarm.tasksOf(service.id)).filter(({ state }) => !hasEnded(state));
       if (tasks.every((task) => !heard.has(task.node))) {
-        const isLost = node?.isReady === true && !heard.has(node.id);
-        if (isLost) await this.#fence(desired);
-        return isLost || !node?.isReady;
+        if (wasLost || heard.has(node.id)) return wasLost;
+        await this.#fence(desired);
+        await swarm.put(stopped(service.spec, true));
+        return true;
       }
       if (Date.now() > deadline)
         throw new RetryableError('DockerFailed', 'The swarm has not stopped the instance in time.');
@@ -383,10 +397,27 @@ export class SwarmEngine extends CommonEngine {
     }
   }
 
+  /**
+   * Shuts out what may run of an instance without a service: that may have been removed by hand, or lost with its swarm, while a node that
+   * nobody hears of goes on. Not one that is being made: its secret is there before its service, and goes after it.
+   * @returns as #takeFrom()
+   */
+  async #shutOutUnseen(desired: DesiredInstance): Promise<boolean> {
+    const mayRun = desired.wasReady || (await this.#secretsOf(desired)).length > 0;
+    if (mayRun) await this.#fence(desired);
+    return mayRun;
+  }
+
   /** May be repeated, and is until the instance has another node or is stopped. */
   async #fence(desired: DesiredInstance): Promise<void> {
     const { dirs, shutOut } = this.#options;
-    await shutOut(desired, await dirs.renewDbPassword(desired.id));
+    await shutOut(desired, () => dirs.renewDbPassword(desired.id));
+  }
+
+  /** The second half of a fence: the password that was renewed is the role's from now on. */
+  async #endFence(desired: DesiredInstance): Promise<void> {
+    const { dirs, shutOut } = this.#options;
+    await shutOut(desired, async () => (await dirs.secrets(desired.id)).dbPassword);
   }
 
   /** Of all instances. */
@@ -429,10 +460,20 @@ export class SwarmEngine extends CommonEngine {
   ): Promise<{ readonly id: string; readonly name: string }> {
     const { swarm } = this.#options;
     const content = await readFile(conf.source, 'utf8');
-    const digest = createHash('sha256').update(content).digest('hex').slice(0, 12);
-    const name = `${this.#nameOf(desired)}-conf-${digest}`;
+    const name = this.#secretName(desired, content);
     const known = (await this.#secretsOf(desired)).find((it) => it.name === name);
     return { id: known?.id ?? (await swarm.makeSecret(name, labels, content)), name };
+  }
+
+  /** The name of the secret that the present odoo.conf gives; null: there is none. */
+  async #confOf(desired: DesiredInstance): Promise<string | null> {
+    const content = await readIfThere(this.#options.dirs.paths(desired.id).conf);
+    return content === null ? null : this.#secretName(desired, content);
+  }
+
+  #secretName({ id }: Pick<DesiredInstance, 'id'>, conf: string): string {
+    const digest = createHash('sha256').update(conf).digest('hex').slice(0, 12);
+    return `${this.#nameOf({ id })}-conf-${digest}`;
   }
 
   /** Removes all but those of these names: no service uses them any more. */

@@ -68,7 +68,10 @@ export async function throwawaySwarm(
   const engine = new SwarmEngine({
     ...{ ...options, swarm },
     managerCli: dockerCli(sockets[0] ?? ''),
-    shutOut: async ({ id }) => void shutOut.push(id),
+    shutOut: async ({ id }, password) => {
+      await password();
+      shutOut.push(id);
+    },
   });
   const compose = new ComposeEngine(options);
   const on = ['--host', `unix://${socket}`];
@@ -79,7 +82,7 @@ export async function throwawaySwarm(
       await by.render({ ...desired, wasReady: false });
       const { filestore } = dirs.paths(desired.id);
       await mkdir(join(filestore, databaseName(install, desired.id), '00'), { recursive: true });
-      await by.start(desired, signal);
+      await by.start({ ...desired, wasReady: false }, signal);
       await by.awaitLogin(desired, signal);
     },
     runsOn: async (id) => {

@@ -10,21 +10,33 @@ export function aNode(over: Partial<SwarmNode> = {}): SwarmNode {
   };
 }
 
-/** Of an instance that is to run on a node. @param reserved bytes @param digest of its files */
+/**
+ * Of an instance that is to run on a node.
+ * @param reserved bytes @param digest of its files @param conf the name of its secret @param labels more of them
+ */
 export function aService(
   node: string,
   {
+    conf = 'c',
     digest = 'd',
+    labels = {},
     replicas = 1,
     reserved = GB,
-  }: { digest?: string; replicas?: number; reserved?: number } = {},
+  }: {
+    conf?: string;
+    digest?: string;
+    labels?: Record<string, string>;
+    replicas?: number;
+    reserved?: number;
+  } = {},
 ): Service {
   return {
     ...{ id: 's1', version: 1 },
     spec: {
       Name: 'ms-k3x9ab-7',
-      Labels: { 'microsaas.digest': digest },
+      Labels: { 'microsaas.digest': digest, ...labels },
       TaskTemplate: {
+        ContainerSpec: { Secrets: [{ SecretName: conf }] },
         Placement: { Constraints: [`node.id==${node}`] },
         Resources: { Reservations: { MemoryBytes: reserved } },
       },

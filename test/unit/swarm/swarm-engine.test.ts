@@ -7,6 +7,7 @@ import { DirectoryMarks } from '../../../src/files/directory-mark.ts';
 import { InstanceDirs } from '../../../src/files/instance-dir.ts';
 import { loadTemplates } from '../../../src/files/templates.ts';
 import { Repositories } from '../../../src/repositories/repositories.ts';
+import { stopped, wasShutOut } from '../../../src/swarm/service-spec.ts';
 import { SwarmEngine } from '../../../src/swarm/swarm-engine.ts';
 import { FakeDocker } from '../../fakes/docker.ts';
 import { FakeSwarm } from '../../fakes/swarm.ts';
@@ -44,7 +45,7 @@ describe('the engine of a swarm', () => {
       ...{ install: INSTALL, api: docker.api, docker: docker.cli, dirs, swarm: swarm.api },
       managerCli: docker.cli,
       shutOut: async (_, password) => {
-        shutOut.push({ password, changes: swarm.changes.length });
+        shutOut.push({ password: await password(), changes: swarm.changes.length });
         if (failing) throw failing;
       },
       images: new Images(INSTALL, docker.api, docker.cli),
@@ -62,11 +63,12 @@ describe('the engine of a swarm', () => {
   const lose = (id: string) => {
     swarm.hosts = swarm.hosts.map((node) => (node.id === id ? { ...node, isReady: false } : node));
   };
+  const startNew = () => engine.start({ ...desired, wasReady: false }, signal);
   const containers = async () => (await engine.observe(desired, 'running')).containers;
   const conf = () => readFile(dirs.paths(7).conf, 'utf8');
 
   it('gives the container its odoo.conf as a secret, and keeps no other', async () => {
-    await engine.start(desired, signal);
+    await startNew();
     expect([...swarm.kept.values()].map(({ content }) => content)).to.deep.equal([await conf()]);
     const again = { ...desired, memoryMb: 4096, cpus: 4 };
     await engine.render(again);
@@ -77,7 +79,7 @@ describe('the engine of a swarm', () => {
   });
 
   it('starts what is stopped where it was, and shuts nobody out', async () => {
-    await engine.start(desired, signal);
+    await startNew();
     await engine.stop(desired, signal);
     await engine.start(desired, signal);
     expect(swarm.changes).to.deep.equal([
@@ -87,7 +89,7 @@ describe('the engine of a swarm', () => {
   });
 
   it('gives an instance another node once its role has another password, and never before', async () => {
-    await engine.start(desired, signal);
+    await startNew();
     lose('n1');
     expect(await containers()).to.equal('partial');
     await engine.start(desired, signal);
@@ -105,7 +107,7 @@ describe('the engine of a swarm', () => {
   });
 
   it('starts no second copy while the database cannot shut the first one out', async () => {
-    await engine.start(desired, signal);
+    await startNew();
     lose('n1');
     failing = new Error('the database is away');
     const error = await engine.start(desired, signal).catch((thrown) => thrown);
@@ -116,10 +118,29 @@ describe('the engine of a swarm', () => {
     expect(seen.files, 'and the files are written again before').to.equal('absent');
   });
 
+  it('starts anew what comes back after a fence that was cut short, with the password that is in force then', async () => {
+    await startNew();
+    lose('n1');
+    failing = new Error('the database is away');
+    await engine.start(desired, signal).catch((thrown) => expect(thrown).to.equal(failing));
+    failing = null;
+    shutOut.length = 0;
+    swarm.hosts = [aNode({ id: 'n1' }), aNode({ id: 'n2' })];
+    await engine.render(desired);
+    expect(await containers()).to.equal('outdated');
+    await engine.start(desired, signal);
+    expect(await containers()).to.equal('running');
+    expect(shutOut).to.have.length(1);
+    expect(await conf(), 'what was renewed has become the role’s').to.include(
+      `db_password = ${shutOut[0]?.password}`,
+    );
+    expect([...swarm.kept.values()].map(({ content }) => content)).to.deep.equal([await conf()]);
+  });
+
   it('shuts out what it is to stop or remove on a node that nobody hears of', async () => {
     for (const end of ['stop', 'removeContainers'] as const) {
       await engine.render(desired);
-      await engine.start(desired, signal);
+      await startNew();
       lose('n1');
       lose('n2');
       shutOut.length = 0;
@@ -134,8 +155,49 @@ describe('the engine of a swarm', () => {
     }
   });
 
-  it('stops it even where its directory is gone', async () => {
+  it('is stopped only once it was shut out where its node was lost before it ended', async () => {
+    await startNew();
+    const [task] = swarm.running;
+    const [service] = swarm.all.values();
+    if (!task || !service) throw new TypeError('it runs nowhere');
+    // The sidecar was killed once it had said so to the swarm.
+    await swarm.put(stopped(service.spec));
+    swarm.running[0] = task;
+    lose('n1');
+    expect(await containers()).to.equal('partial');
+    shutOut.length = 0;
+    await engine.stop(desired, signal);
+    expect(shutOut).to.have.length(1);
+    expect(await containers()).to.equal('stopped');
+    // The next one is none that was shut out.
     await engine.start(desired, signal);
+    const [now] = swarm.all.values();
+    expect(now && wasShutOut(now.spec)).to.equal(false);
+  });
+
+  it('shuts out what may run still where its service is gone, before another is made', async () => {
+    await startNew();
+    const [service] = swarm.all.values();
+    for (const wasReady of [true, false]) {
+      await swarm.remove(service?.id ?? '');
+      // With its swarm; one that was never ready is known by its secret.
+      if (wasReady) swarm.kept.clear();
+      shutOut.length = 0;
+      const before = swarm.changes.length;
+      await engine.start({ ...desired, wasReady }, signal);
+      expect(shutOut.map(({ changes }) => changes)).to.deep.equal([before]);
+      expect(await conf()).to.include(`db_password = ${shutOut[0]?.password}`);
+      expect(await containers()).to.equal('running');
+    }
+  });
+
+  it('shuts nobody out for one that is made', async () => {
+    await startNew();
+    expect(shutOut).to.deep.equal([]);
+  });
+
+  it('stops it even where its directory is gone', async () => {
+    await startNew();
     lose('n1');
     await rm(dirs.paths(7).directory, { recursive: true });
     await engine.purge(desired, signal);
@@ -144,7 +206,7 @@ describe('the engine of a swarm', () => {
   });
 
   it('moves it from a drained node without shutting anybody out: it has been seen to end there', async () => {
-    await engine.start(desired, signal);
+    await startNew();
     swarm.hosts = swarm.hosts.map((it) => (it.id === 'n1' ? { ...it, isActive: false } : it));
     expect(await containers()).to.equal('partial');
     await engine.start(desired, signal);
@@ -161,7 +223,7 @@ describe('the engine of a swarm', () => {
   ] as const)
     it(`says ${reason} for "${failure.slice(0, 30)}…", and leaves nothing that Swarm tries again`, async () => {
       swarm.failure = failure;
-      const error = await engine.start(desired, signal).catch((thrown) => thrown);
+      const error = await startNew().catch((thrown) => thrown);
       expect(error).to.have.property('reason', reason);
       expect(error instanceof PortTakenError).to.equal(reason === 'PortTaken');
       expect(swarm.changes.at(-1)).to.equal(`put ${NAME} n1 0`);
@@ -169,7 +231,7 @@ describe('the engine of a swarm', () => {
     });
 
   it('starts no second copy while the first is ending still', async () => {
-    await engine.start(desired, signal);
+    await startNew();
     const [task] = swarm.running;
     if (!task) throw new TypeError('it runs nowhere');
     await engine.stop(desired, signal);
@@ -185,7 +247,7 @@ describe('the engine of a swarm', () => {
   it('takes no earlier stops for a crash loop', async function () {
     this.timeout(20_000);
     for (let round = 0; round < 4; round++) {
-      await engine.start(desired, signal);
+      await startNew();
       await engine.stop(desired, signal);
     }
     await engine.start(desired, signal);
@@ -201,7 +263,7 @@ describe('the engine of a swarm', () => {
   });
 
   it('says where the door reaches it: without workers at one port for both', async () => {
-    await engine.start(desired, signal);
+    await startNew();
     const ports = { http: 20_000, longpolling: 20_000 };
     expect(await engine.places()).to.deep.equal(new Map([[7, { address: '192.0.2.1', ports }]]));
     expect((await engine.list()).get(7)).to.include({ running: true, up: true, httpPort: 20_000 });
