@@ -65,7 +65,7 @@ export class Buyer extends Customer {
     await page.locator('input[name=street]').fill('Calle Mayor 1');
     await page.locator('input[name=city]').fill('Madrid');
     await page.locator('input[name=zip]').fill('28013');
-    await page.locator('select[name=country_id]').selectOption({ label: 'España' });
+    await page.locator('select[name=country_id]').selectOption({ label: visitor.words.spain });
     await page.locator('select[name=state_id]').selectOption({ label: 'Madrid' });
     await visitor.shot('billing-data');
     await visitor.press(visitor.words.confirm);
