@@ -420,10 +420,18 @@ export class SwarmEngine extends CommonEngine {
     await shutOut(desired, async () => (await dirs.secrets(desired.id)).dbPassword);
   }
 
-  /** Of all instances. */
-  #servicesAndNodes(): Promise<[Service[], SwarmNode[]]> {
+  /** Of all instances. A service with their labels and another name is none: anybody in the swarm may have written those. */
+  async #servicesAndNodes(): Promise<[Service[], SwarmNode[]]> {
     const { install, swarm } = this.#options;
-    return Promise.all([swarm.services(`${LABELS.install}=${install}`), swarm.nodes()]);
+    const [services, nodes] = await Promise.all([
+      swarm.services(`${LABELS.install}=${install}`),
+      swarm.nodes(),
+    ]);
+    const isOwn = (it: Service) => {
+      const id = instanceOf(it);
+      return Number.isSafeInteger(id) && id > 0 && it.spec.Name === this.#nameOf({ id });
+    };
+    return [services.filter(isOwn), nodes];
   }
 
   // -- its service ------------------------------------------------------------------------------------
