@@ -223,7 +223,13 @@ export class SwarmEngine extends CommonEngine {
     const nodes = await swarm.nodes();
     const service = await swarm.service(name);
     const last = nodes.find(({ id }) => service && id === nodeOf(service.spec));
-    const isUp = service !== null && replicasOf(service.spec) === 1 && last && isUsable(last);
+    // Of another odoo.conf it is stopped first: its ports are taken until it has ended.
+    const isUp =
+      service !== null &&
+      replicasOf(service.spec) === 1 &&
+      last &&
+      isUsable(last) &&
+      confOf(service.spec) === (await this.#confOf(desired));
     // One that was stopped a moment ago may be ending still.
     const isShutOut = service
       ? !isUp && (await this.#takeFrom(service, last, desired, signal))

@@ -129,6 +129,9 @@ describe('the engine of a swarm', () => {
     await engine.render(desired);
     expect(await containers()).to.equal('outdated');
     await engine.start(desired, signal);
+    expect(swarm.changes.slice(1), 'its ports are free first').to.deep.equal([
+      ...[`put ${NAME} n1 0`, `put ${NAME} n1 1`],
+    ]);
     expect(await containers()).to.equal('running');
     expect(shutOut).to.have.length(1);
     expect(await conf(), 'what was renewed has become the role’s').to.include(
