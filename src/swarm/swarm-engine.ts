@@ -223,7 +223,13 @@ export class SwarmEngine extends CommonEngine {
     const nodes = await swarm.nodes();
     const service = await swarm.service(name);
     const last = nodes.find(({ id }) => service && id === nodeOf(service.spec));
-    const isUp = service !== null && replicasOf(service.spec) === 1 && last && isUsable(last);
+    // Of another odoo.conf it is stopped first: its ports are taken until it has ended.
+    const isUp =
+      service !== null &&
+      replicasOf(service.spec) === 1 &&
+      last &&
+      isUsable(last) &&
+      confOf(service.spec) === (await this.#confOf(desired));
     // One that was stopped a moment ago may be ending still.
     const isShutOut = service
       ? !isUp && (await this.#takeFrom(service, last, desired, signal))
@@ -420,10 +426,18 @@ export class SwarmEngine extends CommonEngine {
     await shutOut(desired, async () => (await dirs.secrets(desired.id)).dbPassword);
   }
 
-  /** Of all instances. */
-  #servicesAndNodes(): Promise<[Service[], SwarmNode[]]> {
+  /** Of all instances. A service with their labels and another name is none: anybody in the swarm may have written those. */
+  async #servicesAndNodes(): Promise<[Service[], SwarmNode[]]> {
     const { install, swarm } = this.#options;
-    return Promise.all([swarm.services(`${LABELS.install}=${install}`), swarm.nodes()]);
+    const [services, nodes] = await Promise.all([
+      swarm.services(`${LABELS.install}=${install}`),
+      swarm.nodes(),
+    ]);
+    const isOwn = (it: Service) => {
+      const id = instanceOf(it);
+      return Number.isSafeInteger(id) && id > 0 && it.spec.Name === this.#nameOf({ id });
+    };
+    return [services.filter(isOwn), nodes];
   }
 
   // -- its service ------------------------------------------------------------------------------------

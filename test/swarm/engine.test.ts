@@ -209,19 +209,6 @@ describe('the engine on a real swarm', function () {
       expect(await containers()).to.equal('running');
     });
 
-    it('is started anew where it is back after a fence that was cut short', async () => {
-      // As far as one comes whose sidecar is killed.
-      await host.dirs.renewDbPassword(1);
-      await heal();
-      await host.engine.render(desired);
-      expect(await containers()).to.equal('outdated');
-      await host.engine.start(desired, signal);
-      expect(host.shutOut, 'the role has what was renewed').to.deep.equal([1]);
-      await host.engine.awaitLogin(desired, signal);
-      expect(await containers()).to.equal('running');
-      expect(await nodesOf()).to.deep.equal([cut.name]);
-    });
-
     it('is stopped by shutting it out, and is said to be stopped', async () => {
       await host.engine.stop(desired, signal);
       expect(host.shutOut).to.deep.equal([1]);

@@ -129,6 +129,9 @@ describe('the engine of a swarm', () => {
     await engine.render(desired);
     expect(await containers()).to.equal('outdated');
     await engine.start(desired, signal);
+    expect(swarm.changes.slice(1), 'its ports are free first').to.deep.equal([
+      ...[`put ${NAME} n1 0`, `put ${NAME} n1 1`],
+    ]);
     expect(await containers()).to.equal('running');
     expect(shutOut).to.have.length(1);
     expect(await conf(), 'what was renewed has become the role’s').to.include(
@@ -187,7 +190,7 @@ describe('the engine of a swarm', () => {
       await engine.start({ ...desired, wasReady }, signal);
       expect(shutOut.map(({ changes }) => changes)).to.deep.equal([before]);
       expect(await conf()).to.include(`db_password = ${shutOut[0]?.password}`);
-      expect(await containers()).to.equal('running');
+      expect(swarm.changes.slice(before)).to.deep.equal([`put ${NAME} n1 1`]);
     }
   });
 
@@ -260,6 +263,17 @@ describe('the engine of a swarm', () => {
     const error = await engine.render(own).catch((thrown) => thrown);
     expect(error).to.have.property('reason', 'TemplateBreaksPolicy');
     expect(error.message).to.match(/more than one service/);
+  });
+
+  it('takes no service for an instance that has its labels and another name', async () => {
+    await startNew();
+    const [service] = swarm.all.values();
+    if (!service) throw new TypeError('it has no service');
+    const known = [await engine.list(), await engine.places()];
+    const Labels = { ...service.spec.Labels, 'microsaas.instance': 'none' };
+    await swarm.put({ ...service.spec, Name: 'copied', EndpointSpec: { Ports: [] } });
+    await swarm.put({ ...service.spec, Name: 'changed', Labels });
+    expect([await engine.list(), await engine.places()]).to.deep.equal(known);
   });
 
   it('says where the door reaches it: without workers at one port for both', async () => {
