@@ -34,7 +34,8 @@ export function plansAndTheirEnd(): string[] {
     '  one is there again. A plan that *warns* or *ignores* keeps it. A part that is credited changes nothing, and neither does money that goes',
     '  back once those days are over. Paid after the subscription ended: a person is asked.',
     '- **Refused**, with the reason: cancelled, suspended, removed, never begun, or over; another template; repositories that the Odoo lacks;',
-    '  less disk or fewer users than it uses.',
+    '  less disk or fewer users than it uses. Where a cheaper plan was still large enough when it was asked for, it comes on its day all the',
+    '  same: who uses more than it gives by then is told and has time ([use.md](use.md)). (`TestLimit`)',
     '- **Modules** that the new plan has more come with the next update, which stops the Odoo for a while ([updates.md](updates.md)): the instance shows',
     '  *Newer version*, and a person is asked to press *Update at night*. Modules that the new plan has not stay.',
     '- **Limits**: more memory and other processors apply at once, in the running Odoo; less memory, and worker processes, from the next restart, which the',
@@ -53,8 +54,9 @@ export function plansAndTheirEnd(): string[] {
     '## Cancelling, by the customer',
     '*Cancel…* on the customer’s page says first what happens: it works until the last paid day, nothing is paid back or invoiced any more, then it',
     'stops; until which day its data are kept; that *Undo the cancellation* is there until the last paid day. It is what *Cancel subscription* does for',
-    'sellers. A renewal in draft is cancelled; one that is posted is named on the page, and a person is asked about it. If its payment arrives, its',
-    'days count, and it ends after them. Whoever may renew may cancel. (`TestPortalCancel`)',
+    'sellers. A renewal in draft is cancelled; one that is posted is named on the page, and a person is asked about it: to credit it or ask for the',
+    'money, or, while its payment is on the way, to credit nothing before that is over. If its payment arrives, its days count, and it ends after them.',
+    'Whoever may renew may cancel. (`TestPortalCancel`, `TestChargeOnce`)',
     '',
   ];
 }
