@@ -209,6 +209,17 @@ describe('the engine on a real swarm', function () {
       expect(await containers()).to.equal('running');
     });
 
+    it('is started anew where it is back after a fence that was cut short', async () => {
+      await host.dirs.renewDbPassword(desired.id);
+      await heal();
+      await host.engine.render(desired);
+      expect(await containers(), 'it has the old password').to.equal('outdated');
+      await host.engine.start(desired, signal);
+      expect(host.shutOut, 'the renewed password is in force').to.deep.equal([desired.id]);
+      await host.engine.awaitLogin(desired, signal);
+      expect(await containers()).to.equal('running');
+    });
+
     it('is stopped by shutting it out, and is said to be stopped', async () => {
       await host.engine.stop(desired, signal);
       expect(host.shutOut).to.deep.equal([1]);
