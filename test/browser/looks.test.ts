@@ -134,9 +134,13 @@ describe('our pages, in both languages, at a desk and on a phone', function () {
       await visitor.leave();
     });
 
-  for (const language of ['en', 'es'] as const)
-    it(`the seller: overview, lists, a board and a form; ${language}`, async () => {
-      const carmen = await Bookkeeper.arrive(env, { album: `looks-backend-${language}`, language });
+  for (const [language, screen, viewport] of [
+    ['en', 'desk', DESK],
+    ['es', 'phone', PHONE],
+  ] as const)
+    it(`the seller: overview, lists, a board and forms; ${language}, ${screen}`, async () => {
+      const album = `looks-backend-${language}-${screen}`;
+      const carmen = await Bookkeeper.arrive(env, { album, language, viewport });
       const { page, visitor } = carmen;
       /** Waits until a view is drawn, takes its picture, and lets axe look at what is ours of it. */
       const view = async (shown: string) => {
@@ -147,6 +151,8 @@ describe('our pages, in both languages, at a desk and on a phone', function () {
         // Forms ask for news now and then, so the network is never idle for long.
         await page.locator('.o_loading_indicator').waitFor({ state: 'detached' });
         await visitor.shot(shown);
+        const drawn = await page.evaluate('document.documentElement.scrollWidth');
+        expect(drawn, `${shown} is wider than the screen`).to.be.at.most(viewport.width);
         expect(await seriousFindings(page, '.o_content'), shown).to.deep.equal([]);
       };
       for (const [shown, action] of Object.entries({
@@ -160,11 +166,20 @@ describe('our pages, in both languages, at a desk and on a phone', function () {
         await view(shown);
       }
       await visitor.go('/odoo/action-micro_saas.odoo_docker_instance_action');
-      await page.locator('.o_switch_view.o_kanban').click();
+      // A phone shows nothing else.
+      if (screen === 'desk') await page.locator('.o_switch_view.o_kanban').click();
       await page.locator('.o_kanban_record').first().waitFor();
       await view('board');
+      await carmen.open('microsaas.subscription', await env.office.endsIn(28, customer.email));
+      // There is one since the customer chose a card, in the tests above.
+      await page.locator('.nav-link[name=charges]').click();
+      await view('charges');
       await carmen.open('odoo.docker.instance', id);
-      await visitor.shot('instance');
+      await view('instance');
+      for (const tab of await page.locator('.o_form_view .nav-link[name]').all()) {
+        await tab.click();
+        await view(`instance-${await tab.getAttribute('name')}`);
+      }
       expect(visitor.scriptErrors).to.deep.equal([]);
       await visitor.leave();
     });
