@@ -223,19 +223,21 @@ export class SwarmEngine extends CommonEngine {
     const nodes = await swarm.nodes();
     const service = await swarm.service(name);
     const last = nodes.find(({ id }) => service && id === nodeOf(service.spec));
-    // Of another odoo.conf it is stopped first: its ports are taken until it has ended.
+    const files = await this.#specOf(desired);
+    // Made from other files it is stopped first: its ports are taken until it has ended.
     const isUp =
       service !== null &&
       replicasOf(service.spec) === 1 &&
       last &&
       isUsable(last) &&
+      service.spec.Labels?.[LABELS.digest] === files.labels[LABELS.digest] &&
       confOf(service.spec) === (await this.#confOf(desired));
     // One that was stopped a moment ago may be ending still.
     const isShutOut = service
       ? !isUp && (await this.#takeFrom(service, last, desired, signal))
       : await this.#shutOutUnseen(desired);
     if (isShutOut) await this.render(desired);
-    const spec = await this.#specOf(desired);
+    const spec = isShutOut ? await this.#specOf(desired) : files;
     const node = isUp ? last : await this.#choose(nodes, name, spec, last);
     const imageId = await images.id(spec.image);
     const conf = await this.#secretOf(desired, spec);

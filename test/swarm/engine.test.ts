@@ -63,7 +63,7 @@ describe('the engine on a real swarm', function () {
     const again = { ...desired, restartCount: 1 };
     expect(await containers(again)).to.equal('outdated');
     await host.engine.render(again);
-    await host.engine.restart(again, signal);
+    await host.engine.start(again, signal);
     await host.engine.awaitLogin(again, signal);
     expect(await containers(again)).to.equal('running');
     expect(await nodesOf(), 'where it was').to.deep.equal([node?.name]);

@@ -88,6 +88,17 @@ describe('the engine of a swarm', () => {
     expect(shutOut).to.deep.equal([]);
   });
 
+  it('stops first what is to be made from other files, as after a pressed Restart: its ports are taken until it has ended', async () => {
+    await startNew();
+    const again = { ...desired, restartCount: desired.restartCount + 1 };
+    await engine.render(again);
+    expect((await engine.observe(again, 'running')).containers).to.equal('outdated');
+    await engine.start(again, signal);
+    expect(swarm.changes.slice(1)).to.deep.equal([`put ${NAME} n1 0`, `put ${NAME} n1 1`]);
+    expect((await engine.observe(again, 'running')).containers).to.equal('running');
+    expect(shutOut).to.deep.equal([]);
+  });
+
   it('gives an instance another node once its role has another password, and never before', async () => {
     await startNew();
     lose('n1');
