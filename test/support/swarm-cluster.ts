@@ -177,9 +177,9 @@ export class SwarmCluster {
   async #clear(): Promise<void> {
     for (const node of [...this.nodes, this.host]) {
       await this.#unmount(node);
-      for (const path of await cgroupsOf(node)) await removeCgroup(path);
       await rm(this.#of(node), { recursive: true, force: true });
     }
+    for (const path of await cgroupsAt(CGROUP)) await removeCgroup(path);
     await rm(this.sharedDir, { recursive: true, force: true });
   }
 
@@ -267,14 +267,14 @@ function joining({ address }: SwarmNode): string[] {
 
 const namespaceOf = ({ name }: SwarmNode) => `microsaas-swarm-${name}`;
 const linkOf = ({ name }: SwarmNode) => `ms-swarm-${name}`;
-const cgroupOf = ({ name }: SwarmNode) => `/microsaas-swarm/${name}`;
+/** With those of the nodes in it. */
+const CGROUP = '/microsaas-swarm';
+const cgroupOf = ({ name }: SwarmNode) => `${CGROUP}/${name}`;
 
-/** Where a node's cgroup is, in each hierarchy that has it: one of cgroups version 2, several of version 1. */
-async function cgroupsOf(node: SwarmNode): Promise<string[]> {
+/** Where a cgroup is, in each hierarchy that has it: one of cgroups version 2, several of version 1. */
+async function cgroupsAt(path: string): Promise<string[]> {
   const root = '/sys/fs/cgroup';
-  const hierarchies = ['', ...(await readdir(root))].map((name) =>
-    join(root, name, cgroupOf(node)),
-  );
+  const hierarchies = ['', ...(await readdir(root))].map((name) => join(root, name, path));
   const found = await Promise.all(hierarchies.map((path) => isThere(path)));
   return hierarchies.filter((_, index) => found[index]);
 }
@@ -282,7 +282,7 @@ async function cgroupsOf(node: SwarmNode): Promise<string[]> {
 async function processesOf(node: SwarmNode): Promise<number[]> {
   const inNetwork = await run('ip', ['netns', 'pids', namespaceOf(node)]).catch(() => '');
   const texts = [inNetwork];
-  for (const path of await cgroupsOf(node))
+  for (const path of await cgroupsAt(cgroupOf(node)))
     for (const entry of await readdir(path, { recursive: true }))
       if (entry.endsWith('cgroup.procs'))
         texts.push(await readFile(join(path, entry), 'utf8').catch(() => ''));

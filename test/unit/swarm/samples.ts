@@ -2,9 +2,10 @@ import type { Service, SwarmNode, Task } from '../../../src/docker/swarm-api.ts'
 
 const GB = 2 ** 30;
 
+/** At an address where a connection is refused at once. */
 export function aNode(over: Partial<SwarmNode> = {}): SwarmNode {
   return {
-    ...{ id: 'n1', name: 'one', address: '192.0.2.1', isReady: true, isActive: true },
+    ...{ id: 'n1', name: 'one', address: '127.0.0.1', isReady: true, isActive: true },
     ...{ isManager: true, memoryBytes: 8 * GB },
     ...over,
   };

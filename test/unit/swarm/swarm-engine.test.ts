@@ -36,7 +36,7 @@ describe('the engine of a swarm', () => {
     docker.images.set(ODOO, ODOO_ID);
     docker.programs.set('id', () => `uid=${me.uid}(odoo) gid=${me.gid}(odoo)`);
     swarm = new FakeSwarm();
-    swarm.hosts = [aNode({ id: 'n1' }), aNode({ id: 'n2', address: '192.0.2.2' })];
+    swarm.hosts = [aNode({ id: 'n1' }), aNode({ id: 'n2', address: '127.0.0.2' })];
     shutOut = [];
     failing = null;
     const dataDir = join(folder(), 'data');
@@ -230,7 +230,7 @@ describe('the engine of a swarm', () => {
 
   for (const [failure, reason] of [
     [
-      'starting container failed: driver failed: Bind for 192.0.2.1:20000 failed: port is already allocated',
+      'starting container failed: driver failed: Bind for 127.0.0.1:20000 failed: port is already allocated',
       'PortTaken',
     ],
     ['No such image: sha256:aaaa', 'StartFailed'],
@@ -290,7 +290,7 @@ describe('the engine of a swarm', () => {
   it('says where the door reaches it: without workers at one port for both', async () => {
     await startNew();
     const ports = { http: 20_000, longpolling: 20_000 };
-    expect(await engine.places()).to.deep.equal(new Map([[7, { address: '192.0.2.1', ports }]]));
+    expect(await engine.places()).to.deep.equal(new Map([[7, { address: '127.0.0.1', ports }]]));
     expect((await engine.list()).get(7)).to.include({ running: true, up: true, httpPort: 20_000 });
     lose('n1');
     expect((await engine.list()).get(7)).to.include({ running: false, up: false });
