@@ -62,6 +62,16 @@ class TestPortal(PortalCase):
             self.assertEqual(response.status_code, 404)
             self.assertIn("stranger", logs.output[0])
 
+    def test_its_page_asks_for_news_in_the_language_that_it_is_read_in(self):
+        # Odoo would redirect a request in another one, and who asks for news follows no redirect.
+        spanish = self.env["res.lang"].sudo()._activate_lang("es_ES")
+        self.authenticate("customer", "customer" * 2)
+        for page in ("", f"/{self.instance.id}"):
+            text = self.url_open(f"/{spanish.url_code}/my/instances{page}").text
+            url = text.partition('data-url="')[2].partition('"')[0]
+            self.assertTrue(url.startswith(f"/{spanish.url_code}/my/instances/"), url)
+            self.assertEqual(self.url_open(url, allow_redirects=False).status_code, 200)
+
     def test_a_stranger_restarts_nothing(self):
         self._settle()
         self.authenticate("stranger", "strangerstranger")

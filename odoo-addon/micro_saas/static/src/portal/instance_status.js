@@ -26,8 +26,10 @@ async function follow(element) {
     }
 }
 
+/** @param url in the page's own language: for another one, Odoo would redirect */
 async function fetched(url) {
     try {
+        // Whose session has ended would be sent to the login page.
         const response = await fetch(url, { redirect: "error" });
         return response.ok ? await response.text() : "";
     } catch {
