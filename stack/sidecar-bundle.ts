@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build, type StdinOptions } from 'esbuild';
 import { repository } from './paths.ts';
@@ -22,7 +23,8 @@ export async function bundle(program: string | StdinOptions, outfile: string): P
   });
 }
 
-/** Writes the sidecar's program. @param folder made if missing */
+/** Writes the sidecar's program. @param folder made anew: what else is in it would be in the image */
 export async function bundleSidecar(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
   await bundle(join(repository, 'src', 'main.ts'), join(folder, 'main.js'));
 }

@@ -437,29 +437,30 @@ export class Cluster {
   }
 
   /**
-   * Terminates all connections of a role, and waits until none is left: one that is told to end may still finish a commit.
-   * @throws TenantDatabaseError when some of them do not end
+   * Terminates the connections of a role, the sidecar's own to its database with them. Whoever may log in may be back at once, and keeps
+   * nobody from going on with that.
    */
   async disconnect(role: string): Promise<void> {
     const deadline = Date.now() + TERMINATE_TIMEOUT_MS;
-    const left = () =>
-      this.administer(async (client) => {
-        const found = await client.query(
-          'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1',
-          [role],
-        );
-        return found.rowCount ?? 0;
-      });
-    for (let count = await left(); count > 0; count = await left()) {
-      if (Date.now() > deadline)
-        throw new TenantDatabaseError(role, new Error(`${count} of its connections do not end`));
+    while ((await this.#terminate(role)) > 0 && Date.now() < deadline)
       await sleep(TERMINATE_POLL_MS);
-    }
+  }
+
+  /** @returns how many connections were there to be terminated: one that is told to end may still finish a commit */
+  async #terminate(role: string): Promise<number> {
+    return this.administer(async (client) => {
+      const found = await client.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1',
+        [role],
+      );
+      return found.rowCount ?? 0;
+    });
   }
 
   /**
-   * Gives an existing role another password and terminates all of its connections: once this returns, whoever knows an older one only
-   * writes nothing any more. A role that is not there shuts nobody out.
+   * Gives an existing role another password and terminates all of its connections: once this returns, those who know only an older one
+   * write nothing any more, but for one who was in the middle of logging in: that may take as long as the server's
+   * authentication_timeout allows. A role that is not there shuts nobody out.
    * @throws TenantDatabaseError when some of them do not end
    */
   async shutOut(role: string, password: string): Promise<void> {
@@ -467,8 +468,11 @@ export class Cluster {
       if (!(await hasRole(client, role))) return;
       await client.query(`ALTER ROLE ${escapeIdentifier(role)} WITH ${loginRights(password)}`);
     });
-    // Afterwards: one that is let in before the change is ended by this, one that comes later is refused.
+    // Afterwards: one that is let in before the change is ended by this.
     await this.disconnect(role);
+    const left = await this.#terminate(role);
+    if (left > 0)
+      throw new TenantDatabaseError(role, new Error(`${left} of its connections do not end`));
   }
 
   /** Drops a database that is unfinished or archived, and closes the connections to it. */

@@ -30,8 +30,8 @@ export interface MadeFrom {
 
 /**
  * What an instance's service amounts to. Pure. On a node that nobody hears of it may run or not: then it is `partial`, which is started
- * again or stopped, both with the fence before. With another
- * odoo.conf than the present one it is `outdated`: a fence that was cut short may have renewed its password.
+ * again or stopped, both with the fence before. With another odoo.conf than the present one it is `outdated`: a fence that was cut short may
+ * have renewed its password.
  */
 export function placedState(
   placed: Placed | null,

@@ -127,7 +127,7 @@ describe('the customers’ Postgres on the network, a standby and its primary', 
       expect(await intrusion('microsaas_admin')).to.match(/^permission denied for database/);
     }));
 
-  it('ends a role’s connections, and says so only once they have ended', async () => {
+  it('has shut a role out only once its connections have ended', async () => {
     const left = async () => {
       const ofRole = 'SELECT FROM pg_stat_activity WHERE usename = $1';
       return cluster.administer(
@@ -140,11 +140,13 @@ describe('the customers’ Postgres on the network, a standby and its primary', 
       const pid = found?.pid ?? 0;
       // It does not hear that it is to end.
       await postgres.signal('STOP', pid);
-      const refusal = await refusalOf(cluster.disconnect(one.role));
+      await cluster.disconnect(one.role);
+      expect(await left(), 'nobody is kept from going on with that').to.equal(1);
+      const refusal = await refusalOf(cluster.shutOut(one.role, one.password));
       expect(await left()).to.equal(1);
       await postgres.signal('CONT', pid);
       expect(refusal).to.match(/1 of its connections do not end/);
-      await cluster.disconnect(one.role);
+      await cluster.shutOut(one.role, one.password);
       expect(await left()).to.equal(0);
     });
   });

@@ -23,9 +23,11 @@ export function theCluster(): () => SwarmCluster {
     forming ??= SwarmCluster.form([images.odoo, images.postgres]);
     cluster = await forming;
   });
-  beforeEach(async function () {
-    this.timeout(WHOLE_TIMEOUT_MS);
-    await cluster.whole();
-  });
+  // After each, too: what a suite has made is removed by way of the swarm.
+  for (const hook of [beforeEach, afterEach])
+    hook(async function () {
+      this.timeout(WHOLE_TIMEOUT_MS);
+      await cluster.whole();
+    });
   return () => cluster;
 }
