@@ -46,7 +46,7 @@ const STAGES: readonly Stage[] = [
   { name: 'shop', kind: 'beside', run: () => mocha('test/shop/**/*.test.ts') },
   {
     name: 'swarm',
-    kind: 'beside',
+    kind: 'manager',
     run: async () => {
       await requireOwnNamespaces();
       return mochaWithin(IN_OWN_NAMESPACES, 'test/swarm/**/*.test.ts');
