@@ -441,20 +441,26 @@ export class Cluster {
    * nobody from going on with that.
    */
   async disconnect(role: string): Promise<void> {
-    const deadline = Date.now() + TERMINATE_TIMEOUT_MS;
-    while ((await this.#terminate(role)) > 0 && Date.now() < deadline)
-      await sleep(TERMINATE_POLL_MS);
+    await this.#terminate(role);
   }
 
-  /** @returns how many connections were there to be terminated: one that is told to end may still finish a commit */
+  /**
+   * Terminates the connections of a role until none is left, for some seconds at most: one that is told to end may still finish a commit.
+   * @returns how many are left
+   */
   async #terminate(role: string): Promise<number> {
-    return this.administer(async (client) => {
-      const found = await client.query(
-        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1',
-        [role],
-      );
-      return found.rowCount ?? 0;
-    });
+    const deadline = Date.now() + TERMINATE_TIMEOUT_MS;
+    for (;;) {
+      const left = await this.administer(async (client) => {
+        const found = await client.query(
+          'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1',
+          [role],
+        );
+        return found.rowCount ?? 0;
+      });
+      if (left === 0 || Date.now() > deadline) return left;
+      await sleep(TERMINATE_POLL_MS);
+    }
   }
 
   /**
@@ -469,7 +475,6 @@ export class Cluster {
       await client.query(`ALTER ROLE ${escapeIdentifier(role)} WITH ${loginRights(password)}`);
     });
     // Afterwards: one that is let in before the change is ended by this.
-    await this.disconnect(role);
     const left = await this.#terminate(role);
     if (left > 0)
       throw new TenantDatabaseError(role, new Error(`${left} of its connections do not end`));

@@ -5,9 +5,7 @@ import { Buyer } from './support/buyer.ts';
 import { freeName } from './support/customer.ts';
 import type { SoldPlan } from './support/office.ts';
 import { type ShopEnvironment, shopEnvironment } from './support/shop-environment.ts';
-import { PHONE, type Visitor } from './support/visitor.ts';
-
-const DESK = { width: 1280, height: 900 };
+import { DESK, PHONE, type Visitor } from './support/visitor.ts';
 
 describe('our pages, in both languages, at a desk and on a phone', function () {
   this.timeout(300_000);

@@ -172,7 +172,6 @@ describe('the engine on a real swarm', function () {
     } finally {
       await cluster().regainPower(leader);
     }
-    await cluster().whole();
   });
 
   describe('on a node that is cut off from the others', () => {

@@ -21,15 +21,12 @@ export class Bookkeeper {
   /** Logs in; the user is created the first time. */
   static async arrive(env: ShopEnvironment, options: VisitorOptions): Promise<Bookkeeper> {
     await ensureUser(env);
-    await env.office.readsIn(LOGIN, options.language ?? 'es');
     return Bookkeeper.#logIn(env, options, LOGIN, PASSWORD);
   }
 
-  /** The manager's administrator, in Spanish too. */
+  /** The manager's administrator. */
   static async asAdministrator(env: ShopEnvironment, options: VisitorOptions): Promise<Bookkeeper> {
-    const { rpc, login, password } = env.manager;
-    const ids = await rpc.call<number[]>('res.users', 'search', [[['login', '=', login]]]);
-    await rpc.call('res.users', 'write', [ids, { lang: 'es_ES' }]);
+    const { login, password } = env.manager;
     return Bookkeeper.#logIn(env, options, login, password);
   }
 
@@ -41,6 +38,7 @@ export class Bookkeeper {
   ): Promise<Bookkeeper> {
     const visitor = await Visitor.arrive(env, options);
     const { page } = visitor;
+    await env.office.readsIn(login, visitor.language);
     await visitor.go('/web/login');
     await page.locator('#login').fill(login);
     await page.locator('#password').fill(password);

@@ -10,7 +10,7 @@ const PREFIX: Record<Language, string> = { es: '', en: '/en' };
 const LOCALE: Record<Language, string> = { es: 'es-ES', en: 'en-US' };
 
 /** A desk's screen and a phone's. */
-const DESK = { width: 1280, height: 900 };
+export const DESK = { width: 1280, height: 900 };
 export const PHONE = { width: 390, height: 844 };
 
 /** Slow machines build Odoo's asset bundles when a page is first opened. */

@@ -26,6 +26,8 @@ class RememberingCluster extends Cluster {
 
   override async prepare(): Promise<void> {}
 
+  override async disconnect(): Promise<void> {}
+
   override async enter<T>({ password }: TenantLogin): Promise<T> {
     this.entered = password;
     return undefined as T;
